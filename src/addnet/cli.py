@@ -1,0 +1,118 @@
+"""What every command shares: errors in plain words, and suggestions for mistyped keys."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.config import compose, config_dir
+from addnet.errors import UserError
+
+log = logging.getLogger(__name__)
+
+Task = Callable[[DictConfig], Any]
+
+
+class Command:
+    """Runs a Hydra command so that a user's mistake ends in a sentence and a non-zero exit code.
+
+    Args:
+        hydra_main: The function that `hydra.main` made, without its argument.
+    """
+
+    def __init__(self, hydra_main: Callable[[], Any]) -> None:
+        self.hydra_main = hydra_main
+
+    def __call__(self) -> None:
+        """Runs the command with the program's arguments."""
+        try:
+            self.hydra_main()
+        except SystemExit as stop:
+            if stop.code not in (None, 0) and not _started:
+                sys.stderr.write(suggestions(sys.argv[1:]))
+            raise
+
+
+_started: list[bool] = []
+
+
+def friendly(task: Task) -> Task:
+    """Wraps a task function: a `UserError` is printed and logged without a traceback, and exits with 1."""
+
+    def wrapped(cfg: DictConfig) -> Any:
+        _started.append(True)
+        try:
+            return task(cfg)
+        except UserError as error:
+            log.error("%s", error)
+            log.debug("where it came from", exc_info=True)
+            sys.exit(1)
+        except KeyboardInterrupt:
+            log.error("interrupted")
+            sys.exit(130)
+
+    wrapped.__name__ = task.__name__
+    wrapped.__module__ = task.__module__
+    return wrapped
+
+
+def suggestions(arguments: list[str]) -> str:
+    """What mistyped overrides may have meant.
+
+    Args:
+        arguments: Of the command, such as `["optimizer.lrr=1"]`.
+
+    Returns:
+        A line for each override whose key does not exist in any file of `configs/`; empty if there is none.
+    """
+    keys = {argument.lstrip("+~").split("=")[0].split("@")[0] for argument in arguments if "=" in argument}
+    known = known_keys()
+    lines = []
+    for key in sorted(keys - set(known)):
+        if key.startswith(("hydra.", "-")):
+            continue
+        close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+        close += [k for k in known if k.split(".")[-1] == key.split(".")[-1] and k not in close][:3]
+        if close:
+            named = ", ".join(f"{name}{_where(known[name])}" for name in close)
+            lines.append(f"'{key}' is no key here; did you mean {named}?")
+    for key in sorted(keys & set(known)):
+        if known[key] is not None:
+            lines.append(f"'{key}' exists only{_where(known[key])}")
+    return "".join(f"{line}\n" for line in lines)
+
+
+def known_keys() -> dict[str, str | None]:
+    """Every dotted key of the default config (None), and those that only another file of a group has (it)."""
+    base = compose()
+    keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
+    for file in sorted(Path(config_dir()).glob("*/*.yaml")):
+        group = file.parent.name
+        keys.setdefault(group, None)
+        text = file.read_text(encoding="utf-8")
+        if "@package" in text or group == "hydra":
+            continue
+        for key in _dotted(OmegaConf.to_container(OmegaConf.load(file), resolve=False)):
+            if not key.startswith("defaults"):
+                keys.setdefault(f"{group}.{key}", f"{group}={file.stem}")
+    return keys
+
+
+def _dotted(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, dict):
+        return []
+    found = []
+    for key, value in node.items():
+        found.append(f"{prefix}{key}")
+        found += _dotted(value, f"{prefix}{key}.")
+    return found
+
+
+def _where(file: str | None) -> str:
+    return f" (with {file})" if file else ""

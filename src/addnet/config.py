@@ -1,0 +1,72 @@
+"""Where the YAML is, composing it outside of a command, and building objects from its nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, cast
+
+import hydra
+from hydra.core.global_hydra import GlobalHydra
+from hydra.errors import InstantiationException
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.errors import UserError
+
+
+def config_dir() -> str:
+    """Directory of the YAML tree: the checkout's `configs/` if there is one, else the copy in the wheel."""
+    checkout = Path(__file__).resolve().parents[2]
+    if (checkout / "pyproject.toml").is_file() and (checkout / "configs" / "train.yaml").is_file():
+        return str(checkout / "configs")
+    return str(files("addnet") / "configs")
+
+
+def compose(overrides: Sequence[str] = (), *, config_name: str = "train") -> DictConfig:
+    """Composes a config outside of a command, as `python -m addnet.train OVERRIDES` would.
+
+    Raises:
+        hydra.errors.HydraException: An override names an unknown key or group.
+    """
+    GlobalHydra.instance().clear()
+    with hydra.initialize_config_dir(config_dir(), version_base="1.3"):
+        return hydra.compose(config_name, overrides=list(overrides))
+
+
+def load_group(group: str, name: str) -> dict[str, Any]:
+    """One file of a config group as plain arguments, without its `_target_`.
+
+    Raises:
+        UserError: There is no such file.
+    """
+    available = sorted(path.stem for path in Path(config_dir(), group).glob("*.yaml"))
+    if name not in available:
+        raise UserError(f"{group}={name} is unknown; choose one of {', '.join(available)}")
+    node = plain(compose([f"{group}={name}"])[group])
+    return {key: value for key, value in node.items() if key != "_target_"}
+
+
+def plain(node: Any) -> dict[str, Any]:
+    """A config node as resolved dicts, lists and scalars, safe to keep in a checkpoint."""
+    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True))
+
+
+def build(node: Any, **extra: Any) -> Any:
+    """Instantiates a node by its `_target_`; what it refuses reaches the user in its own words.
+
+    Raises:
+        UserError: The object's constructor raised one, or the target cannot be imported.
+    """
+    try:
+        return hydra.utils.instantiate(node, **extra)
+    except InstantiationException as error:
+        cause = error.__cause__
+        if isinstance(cause, UserError):
+            raise cause from None
+        raise
+
+
+def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
+    """Instantiates every node of a group such as `callbacks` or `logger`, in order; empty ones are left out."""
+    return [build(node) for node in (nodes or {}).values() if node and "_target_" in node]

@@ -1,0 +1,139 @@
+"""Random changes of a training picture, drawn from an address instead of a stream."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TypeVar
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor
+from torchvision.transforms.v2 import functional as tv
+
+from addnet.errors import UserError
+from addnet.faces.geometry import Jitter
+
+Range = tuple[float, float]
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True)
+class Photometric:
+    """Changes of the pixels alone; None or 1.0 leaves a picture as it is.
+
+    Attributes:
+        brightness: Factor on the values.
+        contrast: Factor on the distance from the mean.
+        saturation: Factor on the distance from grey.
+        jpeg: Quality of a JPEG round trip.
+        blur: Sigma of a Gaussian blur in pixels.
+        noise: Standard deviation of Gaussian noise in grey levels (of 255).
+        noise_seed: Seeds the noise.
+    """
+
+    brightness: float = 1.0
+    contrast: float = 1.0
+    saturation: float = 1.0
+    jpeg: int | None = None
+    blur: float | None = None
+    noise: float | None = None
+    noise_seed: int = 0
+
+    def __call__(self, image: Tensor) -> Tensor:
+        """Applies them: (3, S, S) uint8 → the same."""
+        if self.brightness != 1:
+            image = tv.adjust_brightness(image, self.brightness)
+        if self.contrast != 1:
+            image = tv.adjust_contrast(image, self.contrast)
+        if self.saturation != 1:
+            image = tv.adjust_saturation(image, self.saturation)
+        if self.blur is not None:
+            image = tv.gaussian_blur(image, 2 * int(np.ceil(2 * self.blur)) + 1, self.blur)
+        if self.noise is not None:
+            generator = torch.Generator().manual_seed(self.noise_seed)
+            noise = torch.randn(image.shape, generator=generator) * self.noise
+            image = (image + noise).round().clamp(0, 255).to(torch.uint8)
+        if self.jpeg is not None:
+            image = _jpeg(image, self.jpeg)
+        return image
+
+
+@dataclass(frozen=True)
+class Augment:
+    """What may happen to a training picture; the defaults change nothing.
+
+    Attributes:
+        flip: Probability of a mirror image.
+        rotation: Largest rotation to either side in degrees.
+        scale: Range of the factor on the content's size.
+        shift: Largest movement in either direction, in sides of the picture.
+        brightness: Range of the factor on brightness.
+        contrast: Range of the factor on contrast.
+        saturation: Range of the factor on saturation.
+        jpeg: Range of JPEG qualities.
+        jpeg_p: Probability of a JPEG round trip.
+        blur: Range of the blur's sigma in pixels.
+        blur_p: Probability of a blur.
+        noise: Range of the noise's standard deviation in grey levels.
+        noise_p: Probability of noise.
+    """
+
+    flip: float = 0.0
+    rotation: float = 0.0
+    scale: Range = (1.0, 1.0)
+    shift: float = 0.0
+    brightness: Range = (1.0, 1.0)
+    contrast: Range = (1.0, 1.0)
+    saturation: Range = (1.0, 1.0)
+    jpeg: Range = (40, 100)
+    jpeg_p: float = 0.0
+    blur: Range = (0.5, 1.5)
+    blur_p: float = 0.0
+    noise: Range = (1.0, 5.0)
+    noise_p: float = 0.0
+
+    def __post_init__(self) -> None:
+        for field in fields(self):
+            value = getattr(self, field.name)
+            if isinstance(field.default, tuple):
+                if len(value) != 2 or value[0] > value[1]:
+                    raise UserError(f"augment.{field.name}={value!r} must be a range [low, high]")
+                object.__setattr__(self, field.name, tuple(value))  # YAML gives lists
+            elif (field.name == "flip" or field.name.endswith("_p")) and not 0 <= value <= 1:
+                raise UserError(f"augment.{field.name}={value!r} is a probability; it must lie in [0, 1]")
+
+    def draw(self, address: tuple[int, ...]) -> tuple[Jitter, Photometric]:
+        """What happens to the sample at an address such as (seed, epoch, sample, repeat).
+
+        The same address always gives the same change, whichever worker, rank or resumed run asks. Every value
+        is drawn whether it is used or not, so that changing one range leaves the other draws alone.
+        """
+        random = np.random.default_rng(address)
+        jitter = Jitter(
+            flip=bool(random.random() < self.flip),
+            angle=random.uniform(-self.rotation, self.rotation),
+            scale=random.uniform(*self.scale),
+            shift=(random.uniform(-self.shift, self.shift), random.uniform(-self.shift, self.shift)),
+        )
+        photometric = Photometric(
+            brightness=random.uniform(*self.brightness),
+            contrast=random.uniform(*self.contrast),
+            saturation=random.uniform(*self.saturation),
+            jpeg=_maybe(random, self.jpeg_p, round(random.uniform(*self.jpeg))),
+            blur=_maybe(random, self.blur_p, random.uniform(*self.blur)),
+            noise=_maybe(random, self.noise_p, random.uniform(*self.noise)),
+            noise_seed=int(random.integers(2**63)),
+        )
+        return jitter, photometric
+
+
+def _jpeg(image: Tensor, quality: int) -> Tensor:
+    """A JPEG round trip by OpenCV: torchvision's own is on its way out (deprecated since 0.29)."""
+    pixels = cv2.cvtColor(np.ascontiguousarray(image.permute(1, 2, 0).numpy()), cv2.COLOR_RGB2BGR)
+    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return torch.from_numpy(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)).permute(2, 0, 1)
+
+
+def _maybe(random: np.random.Generator, probability: float, value: _T) -> _T | None:
+    return value if random.random() < probability else None

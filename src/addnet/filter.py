@@ -1,0 +1,300 @@
+"""Bandpass filters in the frequency domain for looking at pictures: ideal, Gaussian and Butterworth.
+
+Usage: python -m addnet.filter PICTURE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
+
+Writes the filtered picture and a figure of it, the original, the transfer function and both spectra. This is
+for exploring which band holds the traces of a forgery; the network's own filter is
+`addnet.models.BandpassLayer`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NoReturn
+
+import cv2
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import ArrayLike, NDArray
+
+from addnet.errors import UserError
+
+KINDS = ("ideal", "gaussian", "butterworth")
+UNITS = ("cycles_per_pixel", "cycles_per_picture")
+BORDERS = ("reflect", "wrap")
+NYQUIST = 0.5  # cycles per pixel
+_ROUNDING = 1e-9  # of a frequency that lies right on a cut-off
+
+Floats = NDArray[np.floating[Any]]
+
+
+def bandpass_filter(
+    picture: ArrayLike,
+    low: float,
+    high: float | None = None,
+    *,
+    kind: str = "gaussian",
+    order: int = 2,
+    unit: str = "cycles_per_pixel",
+    border: str = "reflect",
+) -> NDArray[np.float32]:
+    """Keeps the spatial frequencies between two cut-offs, in every channel by itself.
+
+    At a cut-off half of the power passes: the gain of that edge is 1/√2 (`ideal`: 1 up to and including
+    `high`, and from `low` on). Where the cut-offs lie close together, both edges lower the gain.
+
+    Args:
+        picture: (H, W) or (H, W, C), any real numbers; uint8 is taken as 0 to 255.
+        low: Lower cut-off; 0 keeps everything below `high`, the mean included. Above 0 the mean of each
+            channel vanishes and the result lies around 0.
+        high: Upper cut-off, at most the Nyquist frequency of 0.5 cycles per pixel; that or None keeps
+            everything above `low`.
+        kind: `ideal` cuts sharply and rings, `gaussian` is smoothest, `butterworth` lies between.
+        order: Steepness of `butterworth`, at least 1.
+        unit: `cycles_per_pixel`, or `cycles_per_picture` counted across the shorter side. Either way the same
+            cut-off holds in every direction.
+        border: `reflect` continues the picture by its mirror image, so that opposite sides do not shine
+            through; `wrap` takes it as periodic, a quarter of the work.
+
+    Returns:
+        float32 of the picture's shape, in the picture's own units.
+
+    Raises:
+        UserError: A cut-off, an option or the picture is not as described.
+
+    Example:
+        >>> stripes = np.tile([0.0, 1.0], (32, 16))  # 0.5 cycles per pixel around a mean of 0.5
+        >>> bandpass_filter(stripes, 0.0, 0.25, kind="ideal", border="wrap").round(3)[0, :2].tolist()
+        [0.5, 0.5]
+    """
+    pixels = _pixels(picture)
+    height, width = pixels.shape[:2]
+    cutoffs = _cutoffs((height, width), low, high, unit)
+    _choice("border", border, BORDERS)
+    if border == "reflect":
+        pad = [(0, height), (0, width), (0, 0)][: pixels.ndim]
+        pixels = np.pad(pixels, pad, mode="symmetric")
+    rows, columns = np.fft.fftfreq(pixels.shape[0]), np.fft.rfftfreq(pixels.shape[1])
+    gain = _gain(np.hypot(rows[:, None], columns), cutoffs, kind, order)
+    waves = np.fft.rfft2(pixels, axes=(0, 1)) * gain.reshape(gain.shape + (1,) * (pixels.ndim - 2))
+    filtered = np.fft.irfft2(waves, s=pixels.shape[:2], axes=(0, 1))
+    return filtered[:height, :width].astype(np.float32)
+
+
+def transfer_function(
+    shape: tuple[int, int],
+    low: float,
+    high: float | None = None,
+    *,
+    kind: str = "gaussian",
+    order: int = 2,
+    unit: str = "cycles_per_pixel",
+) -> NDArray[np.float64]:
+    """Returns the gain at every frequency, laid out as in `spectrum`.
+
+    Args:
+        shape: Height and width of the picture.
+        low: As the further arguments: see `bandpass_filter`.
+
+    Returns:
+        (H, W) in [0, 1], frequency 0 at [H // 2, W // 2].
+
+    Raises:
+        UserError: A cut-off or an option is not as described.
+    """
+    rows, columns = (np.fft.fftshift(np.fft.fftfreq(side)) for side in shape[:2])
+    return _gain(np.hypot(rows[:, None], columns), _cutoffs(shape[:2], low, high, unit), kind, order)
+
+
+def spectrum(picture: ArrayLike) -> NDArray[np.float32]:
+    """Returns log(1 + |amplitude|) of every frequency, channel by channel.
+
+    Args:
+        picture: (H, W) or (H, W, C), any real numbers.
+
+    Returns:
+        Same shape, frequency 0 at [H // 2, W // 2].
+    """
+    waves = np.fft.fftshift(np.fft.fft2(_pixels(picture), axes=(0, 1)), axes=(0, 1))
+    return np.log1p(np.abs(waves)).astype(np.float32)
+
+
+def _gain(frequency: Floats, cutoffs: tuple[float, float], kind: str, order: int) -> NDArray[np.float64]:
+    """Returns the product of a low-pass at the upper and a high-pass at the lower cut-off, both in cycles/pixel."""
+    _choice("kind", kind, KINDS)
+    if order < 1:
+        raise UserError(f"order={order} is too small; use 1 or more.")
+    low, high = cutoffs
+    gain = np.ones_like(frequency, dtype=np.float64)
+    if high < NYQUIST:
+        gain *= _low_pass(frequency / high, kind, order)
+    if low > 0:
+        gain *= _high_pass(frequency / low, kind, order)
+    return gain
+
+
+def _low_pass(ratio: Floats, kind: str, order: int) -> Floats:
+    if kind == "ideal":
+        return (ratio <= 1 + _ROUNDING).astype(np.float64)
+    if kind == "gaussian":
+        return np.exp(math.log(math.sqrt(0.5)) * ratio**2)
+    with np.errstate(over="ignore"):  # far beyond the cut-off: 1 / inf is right
+        return 1 / np.sqrt(1 + ratio ** (2 * order))
+
+
+def _high_pass(ratio: Floats, kind: str, order: int) -> Floats:
+    if kind == "ideal":
+        return (ratio >= 1 - _ROUNDING).astype(np.float64)
+    if kind == "gaussian":
+        return 1 - np.exp(math.log(1 - math.sqrt(0.5)) * ratio**2)
+    with np.errstate(over="ignore", divide="ignore"):
+        return 1 / np.sqrt(1 + (1 / ratio) ** (2 * order))
+
+
+def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) -> tuple[float, float]:
+    """Returns both cut-offs in cycles per pixel; an upper one that is not given is Nyquist's."""
+    _choice("unit", unit, UNITS)
+    cycles = min(shape) if unit == "cycles_per_picture" else 1
+    nyquist = NYQUIST * cycles
+    upper = nyquist if high is None else high
+    if not 0 <= low < upper <= nyquist:
+        raise UserError(
+            f"low={low} and high={high} are no band; they need 0 <= low < high <= {nyquist:g} {unit}, and high may be "
+            "left out."
+        )
+    return low / cycles, upper / cycles
+
+
+def _pixels(picture: ArrayLike) -> NDArray[np.float64]:
+    pixels = np.asarray(picture, dtype=np.float64)
+    if pixels.ndim not in (2, 3) or 0 in pixels.shape:
+        raise UserError(f"An array of shape {pixels.shape} is no picture; use (H, W) or (H, W, C).")
+    if not np.isfinite(pixels).all():
+        raise UserError("The picture holds values that are not finite; replace them first.")
+    return pixels
+
+
+def _choice(option: str, value: str, choices: Sequence[str]) -> None:
+    if value not in choices:
+        raise UserError(f"{option}={value!r} is unknown; choose one of: {', '.join(choices)}.")
+
+
+def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
+    """Makes a filtered picture visible.
+
+    Args:
+        filtered: In grey levels.
+        around_zero: Show 0 as mid-grey (128) and stretch the largest deviation to the full range, but none
+            below one grey level. Otherwise grey levels are kept and clipped.
+    """
+    if not around_zero:
+        return np.clip(np.rint(filtered), 0, 255).astype(np.uint8)
+    largest = max(1.0, float(np.abs(filtered).max()))
+    return np.rint(128 + 127 * filtered / largest).astype(np.uint8)
+
+
+def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
+    """Draws original, filtered picture, transfer function, gain over frequency and both spectra.
+
+    Args:
+        picture: (H, W, 3) RGB.
+        filtered: (H, W, 3) as it should be shown, uint8.
+        gain: (H, W), from `transfer_function`.
+        title: Heading of the figure.
+    """
+    figure = Figure(figsize=(11, 7), layout="constrained")
+    figure.suptitle(title)
+    axes = figure.subplots(2, 3)
+    height, width = gain.shape
+    extent = (-NYQUIST, NYQUIST, NYQUIST, -NYQUIST)
+    axes[0, 0].imshow(picture)
+    axes[0, 1].imshow(filtered)
+    axes[0, 2].imshow(gain, cmap="gray", vmin=0, vmax=1, extent=extent, aspect=height / width)
+    spectra = [spectrum(image).mean(axis=2) for image in (picture, filtered)]
+    for axis, drawn in zip(axes[1], spectra, strict=False):
+        axis.imshow(drawn, cmap="magma", vmax=spectra[0].max(), extent=extent, aspect=height / width)
+    axes[1, 2].plot(np.linspace(0, NYQUIST, width - width // 2), gain[height // 2, width // 2 :])
+    axes[1, 2].set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, 1.05))
+    names = (
+        "original",
+        "filtered",
+        "transfer function",
+        "spectrum",
+        "spectrum, filtered",
+        "gain, horizontal",
+    )
+    for axis, name in zip(axes.flat, names, strict=True):
+        axis.set_title(name)
+    for axis in axes[0, :2]:
+        axis.axis("off")
+    return figure
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command; returns its exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        written = _write(options)
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
+        return 2
+    except OSError as error:
+        sys.stderr.write(f"--out {options.out} can't be written to: {error.strerror or error}\n")
+        return 2
+    sys.stdout.writelines(f"{path}\n" for path in written)
+    return 0
+
+
+def _write(options: argparse.Namespace) -> list[Path]:
+    """Filters the picture and returns the paths of the two files written."""
+    from addnet.faces.pictures import read_picture  # here, so that filters alone need nothing of faces/
+
+    picture = read_picture(options.picture)
+    band = {name: getattr(options, name) for name in ("kind", "order", "unit")}
+    gain = transfer_function(picture.shape[:2], options.low, options.high, **band)
+    filtered = bandpass_filter(picture, options.low, options.high, border=options.border, **band)
+    shown = to_8_bit(filtered, around_zero=options.low > 0)
+    high = "" if options.high is None else f"{options.high:g}"
+    stem = options.out / f"{options.picture.stem}_{options.kind}_{options.low:g}-{high}"
+    title = f"{options.kind} band {options.low:g} to {high or 'Nyquist'} {options.unit.replace('_', ' ')}"
+    paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}_spectrum.png")]
+    options.out.mkdir(parents=True, exist_ok=True)
+    paths[0].write_bytes(cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))[1].tobytes())
+    spectrum_figure(picture, shown, gain, title=title).savefig(paths[1], dpi=100)
+    return paths
+
+
+class _Parser(argparse.ArgumentParser):
+    """Ends a wrong command line with one sentence instead of the usage."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message}; --help tells more\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="python -m addnet.filter", description="Filters a picture in the frequency domain.")
+    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument("--low", type=float, default=0.0, help="lower cut-off; 0 keeps the mean (default)")
+    parser.add_argument("--high", type=float, help="upper cut-off (default: Nyquist, 0.5 cycles per pixel)")
+    parser.add_argument(
+        "--kind", choices=KINDS, default="gaussian", help="shape of the edges (default: gaussian)"
+    )
+    parser.add_argument("--order", type=int, default=2, help="steepness of butterworth (default: 2)")
+    parser.add_argument(
+        "--unit", choices=UNITS, default=UNITS[0], help="of the cut-offs (default: cycles_per_pixel)"
+    )
+    parser.add_argument(
+        "--border", choices=BORDERS, default=BORDERS[0], help="beyond the picture (default: reflect)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/filter"), help="folder (default: outputs/filter)"
+    )
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

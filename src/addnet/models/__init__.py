@@ -1,0 +1,21 @@
+"""Networks, tensors → logits: pure torch and timm."""
+
+from addnet.models.add_block import ADDBlock, pool_mask
+from addnet.models.addnet import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
+from addnet.models.bandpass import BandpassLayer
+from addnet.models.placement import PLACEMENTS, SITES
+from addnet.models.registry import MODELS, create_model
+from addnet.models.weights import load_backbone_weights
+
+__all__ = [
+    "MODELS",
+    "PLACEMENTS",
+    "SITES",
+    "ADDBlock",
+    "ADDNet2D_Xception",
+    "ADDNet2D_Xception_Bandpass",
+    "BandpassLayer",
+    "create_model",
+    "load_backbone_weights",
+    "pool_mask",
+]

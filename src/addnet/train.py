@@ -1,0 +1,151 @@
+"""`python -m addnet.train`: trains a detector, tests its best checkpoint and leaves a run folder."""
+
+from __future__ import annotations
+
+import logging
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import build, build_all, config_dir, plain
+from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from addnet.training import DeepfakeDetector
+
+log = logging.getLogger(__name__)
+
+
+def train(cfg: DictConfig) -> float | None:
+    """Trains and tests what a composed config describes.
+
+    Args:
+        cfg: `configs/train.yaml` composed, `paths.output_dir` being the run folder.
+
+    Returns:
+        The figure that the best checkpoint was chosen by; None if nothing was trained.
+
+    Raises:
+        UserError: Something in the config or the data has to be put right.
+    """
+    import pytorch_lightning as pl
+    from rich.console import Console
+
+    from addnet.training.loggers import close_loggers
+    from addnet.training.run_folder import config_tree, print_summary, write_run_folder
+
+    run_dir = Path(cfg.paths.output_dir)
+    main_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("SLURM_PROCID", 0)) == 0
+    pl.seed_everything(cfg.seed, workers=True, verbose=False)
+
+    datamodule: pl.LightningDataModule = build(cfg.data)
+    if main_process:
+        Console().print(config_tree(cfg))
+        datamodule.prepare_data()
+        datamodule.setup("fit")
+        datamodule.summary(run_dir)  # type: ignore[attr-defined]
+        write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)  # type: ignore[attr-defined]
+
+    detector = build_detector(cfg, datamodule)
+    callbacks = build_all(cfg.callbacks)
+    loggers = [] if cfg.trainer.get("fast_dev_run") else build_all(cfg.logger)
+    status = "failed"
+    try:
+        trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers or False)
+        for logger in loggers:
+            logger.log_hyperparams(plain(cfg) | parameter_counts(detector))
+        score = fit_and_test(cfg, trainer, detector, datamodule)
+        status = "success"
+    finally:
+        close_loggers(loggers, status=status)
+    if trainer.is_global_zero:
+        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        print_summary(run_dir, figures, checkpoint=best_checkpoint(trainer))
+    return score
+
+
+def build_detector(cfg: DictConfig, datamodule: pl.LightningDataModule) -> DeepfakeDetector:
+    """The LightningModule of a config; with `ckpt_path`, checked against that checkpoint before anything runs."""
+    from addnet.training import DeepfakeDetector
+    from addnet.training.checkpoints import check_fits, read_checkpoint
+
+    model = plain(cfg.model)
+    checkpoint = read_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
+    if checkpoint:
+        model |= {"pretrained": False, "weights": None}  # the checkpoint brings them all
+    detector = DeepfakeDetector(
+        model,
+        optimizer=plain(cfg.optimizer),
+        scheduler=plain(cfg.scheduler),
+        label_smoothing=cfg.loss.label_smoothing,
+        channels_last=cfg.channels_last,
+        preprocessing=datamodule.preprocessing(),  # type: ignore[attr-defined]
+    )
+    if checkpoint:
+        check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
+    return detector
+
+
+def fit_and_test(
+    cfg: DictConfig, trainer: pl.Trainer, detector: DeepfakeDetector, datamodule: pl.LightningDataModule
+) -> float | None:
+    """Fits, then tests the best checkpoint once."""
+    score = None
+    if cfg.train:
+        trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        best = getattr(trainer.checkpoint_callback, "best_model_score", None)
+        score = None if best is None else float(best)
+    if trainer.interrupted:
+        raise UserError("training was interrupted; go on with ckpt_path=" + last_checkpoint(trainer))
+    if cfg.test:
+        chosen = best_checkpoint(trainer) or (None if cfg.train else cfg.ckpt_path)
+        trainer.test(detector, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
+    return score
+
+
+def best_checkpoint(trainer: pl.Trainer) -> str:
+    """Path of the checkpoint with the best validation figure; empty if none was written."""
+    return str(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+
+
+def last_checkpoint(trainer: pl.Trainer) -> str:
+    """Path of the newest checkpoint; empty if none was written."""
+    return str(getattr(trainer.checkpoint_callback, "last_model_path", ""))
+
+
+def parameter_counts(detector: DeepfakeDetector) -> dict[str, int]:
+    """Sizes of the network, for the loggers."""
+    parameters = list(detector.net.parameters())
+    return {
+        "parameters/total": sum(p.numel() for p in parameters),
+        "parameters/trainable": sum(p.numel() for p in parameters if p.requires_grad),
+    }
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
+@friendly
+def _main(cfg: DictConfig) -> float | None:
+    hydra_config = HydraConfig.get()
+    if hydra_config.mode == RunMode.MULTIRUN and cfg.trainer.devices not in (1, "1", "auto"):
+        # Lightning repeats the command for each rank, and every rank would start the whole sweep again
+        raise UserError(
+            f"a sweep with trainer.devices={cfg.trainer.devices} would start itself again on every rank; "
+            "sweep with trainer.devices=1, or start the jobs one by one"
+        )
+    # every rank must use one folder, whatever the clock says when it starts
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(hydra_config.runtime.output_dir).resolve()))
+    return train(cfg)
+
+
+main = Command(_main)
+
+if __name__ == "__main__":
+    main()

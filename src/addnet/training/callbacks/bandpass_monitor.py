@@ -1,0 +1,109 @@
+"""The bandpass layer, watched while it learns."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+import pytorch_lightning as pl
+import torch
+from matplotlib.figure import Figure
+from torch import Tensor
+
+from addnet.models import BandpassLayer
+from addnet.training.loggers import log_figure
+
+log = logging.getLogger(__name__)
+
+
+class BandpassMonitor(pl.Callback):
+    """Logs σ_low, Δ and σ_high each epoch; filtered pictures and the frequency response as figures.
+
+    Does nothing for a network without a bandpass layer.
+
+    Args:
+        every_n_epochs: How often figures are made.
+        pictures: How many pictures of the first validation batch are shown.
+    """
+
+    def __init__(self, every_n_epochs: int = 1, *, pictures: int = 4) -> None:
+        self.every_n_epochs = every_n_epochs
+        self.pictures = pictures
+        self._images: Tensor | None = None
+        self._warned = False
+
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Keeps the first pictures of validation: the same ones every epoch."""
+        if self._images is None and bandpass_of(pl_module) is not None:
+            self._images = batch["image"][: self.pictures].detach().cpu()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Logs the sigmas and draws the figures."""
+        layer = bandpass_of(pl_module)
+        if layer is None:
+            return
+        values = {name: float(getattr(layer, name)) for name in ("sigma_low", "delta", "sigma_high")}
+        pl_module.log_dict({f"bandpass/{name}": value for name, value in values.items()}, rank_zero_only=True)
+        self._warn_if_cut_off(layer, values["sigma_high"])
+        if trainer.is_global_zero and trainer.current_epoch % self.every_n_epochs == 0:
+            log_figure(trainer, "bandpass_response", response_figure(layer, trainer.current_epoch))
+            if self._images is not None:
+                log_figure(trainer, "bandpass_pictures", filtered_figure(layer, self._images, trainer.current_epoch))
+
+    def _warn_if_cut_off(self, layer: BandpassLayer, sigma_high: float) -> None:
+        radius = layer.kernel_size // 2
+        if sigma_high > radius / 2 and not self._warned:
+            self._warned = True
+            log.warning(
+                "sigma_high=%.2f is wide for kernel_size=%d: its Gaussian is cut off at %.1f sigma; a larger "
+                "model.kernel_size would follow it",
+                sigma_high,
+                layer.kernel_size,
+                radius / sigma_high,
+            )
+
+
+def bandpass_of(module: torch.nn.Module) -> BandpassLayer | None:
+    """The bandpass layer inside a module, if there is one."""
+    return next((layer for layer in module.modules() if isinstance(layer, BandpassLayer)), None)
+
+
+@torch.no_grad()
+def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
+    """Gain of the layer over spatial frequency, and its kernel."""
+    frequencies, gain = layer.frequency_response(256)
+    low, high = (kernel.detach().cpu() for kernel in layer.kernels())
+    figure = Figure(figsize=(8.4, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    left.plot(frequencies.cpu(), gain.cpu())
+    left.set(xlabel="cycles per pixel", ylabel="gain", title=f"frequency response, epoch {epoch}", ylim=(0, None))
+    taps = range(-(layer.kernel_size // 2), layer.kernel_size // 2 + 1)
+    for kernel, name in ((low, "sigma_low"), (high, "sigma_high")):
+        right.plot(taps, kernel, label=f"{name} = {float(getattr(layer, name)):.3f}")
+    right.set(xlabel="pixels", title="Gaussians")
+    right.legend()
+    return figure
+
+
+@torch.no_grad()
+def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
+    """Pictures above what the layer makes of them; the band is stretched to three standard deviations."""
+    device = next(layer.parameters()).device
+    bands = layer.band(images.to(device)).cpu()
+    figure = Figure(figsize=(2.2 * len(images), 4.6), layout="constrained")
+    axes = figure.subplots(2, len(images), squeeze=False)
+    for column, (image, band) in enumerate(zip(images, bands, strict=True)):
+        spread = 6 * float(band.std()) or 1.0
+        for row, picture in enumerate((image / 2 + 0.5, band / spread + 0.5)):
+            axes[row, column].imshow(picture.clamp(0, 1).permute(1, 2, 0))
+            axes[row, column].axis("off")
+    figure.suptitle(f"pictures and their band, epoch {epoch}")
+    return figure

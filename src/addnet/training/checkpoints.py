@@ -1,0 +1,81 @@
+"""What a checkpoint says about itself, and reading one that may be damaged or hostile."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from addnet import __version__
+from addnet.errors import UserError
+
+FORMAT = 1
+_SHOWN = 12
+
+
+def identity(*, class_names: list[str], preprocessing: dict[str, Any]) -> dict[str, Any]:
+    """The `addnet` entry of a checkpoint: format, version, classes and preprocessing, all plain values."""
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "class_names": class_names,
+        "preprocessing": preprocessing,
+    }
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Reads a checkpoint of this project; only tensors and plain values are ever loaded.
+
+    Raises:
+        UserError: It is missing, damaged, not of this project or of another format, or wants to run code.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"ckpt_path={file}: no such file")
+    try:
+        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        reason = "it holds more than tensors and plain values, or is damaged"
+        raise UserError(f"{file} was not loaded: {reason}; use another checkpoint, such as best.ckpt") from error
+    except Exception as error:  # torch raises almost anything on damaged bytes
+        raise UserError(f"{file} is damaged ({_first_line(error)}); use another checkpoint") from error
+    if not isinstance(checkpoint, dict) or "addnet" not in checkpoint or "state_dict" not in checkpoint:
+        raise UserError(f"{file} is no checkpoint of this program; weights alone go to model.weights=PATH")
+    if checkpoint["addnet"].get("format") != FORMAT:
+        raise UserError(f"{file} has format {checkpoint['addnet'].get('format')!r}; this version reads {FORMAT}")
+    return checkpoint
+
+
+def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path: str | Path) -> None:
+    """Compares a network's state with a checkpoint's.
+
+    Raises:
+        UserError: They differ in keys or shapes; every difference is named, up to a dozen of a kind.
+    """
+    differences = {
+        "missing in the checkpoint": [key for key in state if key not in other],
+        "only in the checkpoint": [key for key in other if key not in state],
+        "of another shape": [
+            f"{key} {tuple(other[key].shape)} instead of {tuple(state[key].shape)}"
+            for key in state
+            if key in other and state[key].shape != other[key].shape
+        ],
+    }
+    lines = [f"  {kind}: {_shown(keys)}" for kind, keys in differences.items() if keys]
+    if lines:
+        raise UserError(
+            f"{path} does not fit the network that is configured:\n" + "\n".join(lines) + "\n"
+            "Resume with the model settings it was trained with (config.yaml in its run folder)."
+        )
+
+
+def _shown(keys: list[str]) -> str:
+    return ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

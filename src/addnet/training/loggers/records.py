@@ -1,0 +1,80 @@
+"""Figures, texts and matrices to the run folder and to every logger that takes them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytorch_lightning as pl
+from matplotlib.figure import Figure
+from pytorch_lightning.loggers import Logger
+
+from addnet.training.loggers.comet import CometLogger
+
+log = logging.getLogger(__name__)
+
+
+def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
+    """Saves a figure as `figures/<name>.png` of the run folder and hands it to the loggers; on rank 0 only."""
+    if not trainer.is_global_zero:
+        return None
+    path = Path(trainer.default_root_dir, "figures", f"{name}.png")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(path, dpi=100)
+    step = trainer.global_step
+    for logger in trainer.loggers:
+        kind = type(logger).__name__
+        if isinstance(logger, CometLogger):
+            logger.experiment.log_image(str(path), name=name, step=step)
+        elif kind == "TensorBoardLogger":
+            logger.experiment.add_figure(name, figure, global_step=step)
+        elif kind == "WandbLogger":
+            logger.log_image(key=name, images=[str(path)], step=step)  # type: ignore[attr-defined]
+        elif kind == "MLFlowLogger":
+            logger.experiment.log_artifact(logger.run_id, str(path), "figures")  # type: ignore[attr-defined]
+    return path
+
+
+def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
+    """Saves a text as `reports/<name>` of the run folder and hands it to the loggers; on rank 0 only."""
+    if not trainer.is_global_zero:
+        return None
+    path = Path(trainer.default_root_dir, "reports", name)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    for logger in trainer.loggers:
+        kind = type(logger).__name__
+        if isinstance(logger, CometLogger):
+            logger.experiment.log_asset(str(path), file_name=name, overwrite=True, step=trainer.global_step)
+        elif kind == "TensorBoardLogger":
+            logger.experiment.add_text(name, f"```\n{text}\n```", global_step=trainer.global_step)
+        elif kind == "MLFlowLogger":
+            logger.experiment.log_artifact(logger.run_id, str(path), "reports")  # type: ignore[attr-defined]
+    return path
+
+
+def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> None:
+    """Hands counts to Comet's own confusion matrix view; the figure goes through `log_figure`."""
+    if not trainer.is_global_zero:
+        return
+    for logger in trainer.loggers:
+        if isinstance(logger, CometLogger):
+            logger.experiment.log_confusion_matrix(
+                matrix=[list(row) for row in matrix],
+                labels=labels,
+                title=name,
+                file_name=f"{name}.json",
+                step=trainer.global_step,
+            )
+
+
+def close_loggers(loggers: Sequence[Logger], *, status: str) -> None:
+    """Ends every logger; a logger that fails to end must not hide how the run ended."""
+    for logger in loggers:
+        try:
+            logger.finalize(status)
+            if isinstance(logger, CometLogger):
+                logger.close()
+        except Exception:  # third-party code on a path that may already carry an exception
+            log.exception("%s could not be closed", type(logger).__name__)

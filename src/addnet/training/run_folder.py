@@ -1,0 +1,117 @@
+"""What a run folder tells about its run: config, command, commit, versions, data; and where things are."""
+
+from __future__ import annotations
+
+import json
+import platform
+import shlex
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+from rich.console import Console
+from rich.syntax import Syntax
+from rich.table import Table
+from rich.tree import Tree
+
+import addnet
+
+PACKAGES = (
+    "addnet torch torchvision pytorch-lightning hydra-core omegaconf timm dlib-bin opencv-python-headless numpy "
+    "torchmetrics comet_ml pyarrow"
+).split()
+
+
+def provenance(data_fingerprint: str) -> dict[str, Any]:
+    """How to repeat a run: command, git commit, versions, platform and a fingerprint of the data."""
+    return {
+        "command": shlex.join([sys.executable, *_module(), *sys.argv[1:]]),
+        "git": _git(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in PACKAGES},
+        "data_fingerprint": data_fingerprint,
+    }
+
+
+def write_run_folder(run_dir: Path, cfg: DictConfig, *, data_fingerprint: str) -> None:
+    """Writes `config.yaml` (resolved), `config_tree.txt` and `provenance.json`."""
+    run_dir.mkdir(parents=True, exist_ok=True)
+    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    with (run_dir / "config_tree.txt").open("w", encoding="utf-8") as stream:
+        Console(file=stream, width=120).print(config_tree(cfg))
+    text = json.dumps(provenance(data_fingerprint), indent=2) + "\n"
+    (run_dir / "provenance.json").write_text(text, encoding="utf-8")
+
+
+def config_tree(cfg: DictConfig) -> Tree:
+    """The resolved config as a tree, a branch for each group."""
+    tree = Tree("config")
+    scalars = {key: value for key, value in cfg.items() if not isinstance(value, DictConfig)}
+    for key, value in cfg.items():
+        if isinstance(value, DictConfig):
+            tree.add(str(key)).add(Syntax(OmegaConf.to_yaml(value, resolve=True).strip() or "{}", "yaml"))
+    tree.add("run").add(Syntax(OmegaConf.to_yaml(OmegaConf.create(scalars)).strip(), "yaml"))
+    return tree
+
+
+def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) -> None:
+    """Says how it went and where the results are."""
+    console = Console()
+    levels = [level for level in ("test", "val") if any(name.startswith(f"{level}/") for name in figures)]
+    if levels:
+        console.print(_figures_table(figures, levels[0]))
+    places = {
+        "run folder": run_dir,
+        "best checkpoint": checkpoint or "none was written",
+        "figures": run_dir / "figures",
+        "reports": run_dir / "reports",
+    }
+    if (archives := sorted(run_dir.glob("comet/*.zip"))):
+        places["Comet archive"] = archives[-1]
+    for name, place in places.items():
+        console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)
+
+
+def _figures_table(figures: dict[str, float], split: str) -> Table:
+    table = Table(title=f"{split} figures of the best checkpoint" if split == "test" else "validation figures")
+    names = sorted({name.split("/")[2] for name in figures if name.startswith(f"{split}/frame/")})
+    table.add_column("level")
+    for name in names:
+        table.add_column(name, justify="right")
+    for level in ("frame", "video"):
+        cells = [figures.get(f"{split}/{level}/{name}") for name in names]
+        table.add_row(level, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    return table
+
+
+def _module() -> list[str]:
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return ["-m", spec.name] if spec else [sys.argv[0]]
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git() -> dict[str, Any] | None:
+    """Commit of the checkout this package runs from; None for an installed copy or without git."""
+    root = Path(addnet.__file__).resolve().parents[2]
+    if not (root / ".git").exists():
+        return None
+    try:
+        commit = _git_output(root, "rev-parse", "HEAD").strip()
+        return {"commit": commit, "dirty": bool(_git_output(root, "status", "--porcelain").strip())}
+    except (OSError, subprocess.SubprocessError):
+        return None
+
+
+def _git_output(root: Path, *arguments: str) -> str:
+    command = ["git", "-C", str(root), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout

@@ -1,0 +1,59 @@
+"""Fixtures that are expensive to make are made once: pictures, a data set, its index."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("COMET_LOGGING_CONSOLE", "error")
+
+REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def portrait():
+    """A drawn face of 200 × 200 pixels with its true 68 points."""
+    from addnet.data.synthetic import Identity, View, draw_portrait
+
+    identity = Identity.draw(np.random.default_rng(7))
+    view = View.draw(np.random.default_rng(8))
+    return draw_portrait(identity, view, size=200)
+
+
+@pytest.fixture(scope="session")
+def _data_dir(tmp_path_factory):
+    from addnet.data.synthetic import generate_dataset
+
+    root = tmp_path_factory.mktemp("data") / "faces"
+    generate_dataset(root, train=48, test=20, size=112, seed=3, views=2)
+    return root
+
+
+@pytest.fixture(scope="session")
+def data_dir(_data_dir):
+    """48 training and 20 test pictures in the folder layout; not to be changed."""
+    return _data_dir
+
+
+@pytest.fixture
+def own_data_dir(_data_dir, tmp_path):
+    """A copy of the data set that a test may damage."""
+    return Path(shutil.copytree(_data_dir, tmp_path / "faces"))
+
+
+@pytest.fixture(scope="session")
+def index_dir(tmp_path_factory):
+    """Where all tests keep landmarks, so that those of `data_dir` are found once."""
+    return tmp_path_factory.mktemp("index")
+
+
+@pytest.fixture(scope="session")
+def real_data():
+    """The folder with real pictures; tests that need it are skipped where it is absent."""
+    if not REAL_DATA.is_dir():
+        pytest.skip(f"no real pictures in {REAL_DATA}; set ADDNET_REAL_DATA to their folder")
+    return REAL_DATA

@@ -1,0 +1,81 @@
+"""One matrix moves picture and points alike."""
+
+import cv2
+import numpy as np
+import pytest
+
+from addnet.errors import UserError
+from addnet.faces import Geometry, Jitter, map_points, warp_picture
+from addnet.faces.geometry import MIRRORED, plausible, roll_degrees
+
+JITTERS = [
+    Jitter(),
+    Jitter(flip=True),
+    Jitter(angle=20, scale=0.9, shift=(0.05, -0.08)),
+    Jitter(angle=-15, scale=1.1, flip=True),
+]
+
+
+@pytest.mark.parametrize("crop", ["picture", "face"])
+def test_the_line_between_the_eyes_becomes_level(portrait, crop):
+    picture, points = portrait
+    turn = np.array(cv2.getRotationMatrix2D((100, 100), 17, 1.0))
+    points = (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
+    assert abs(roll_degrees(points)) > 3
+    matrix = Geometry(size=128, crop=crop).matrix(picture.shape, points)
+    assert abs(roll_degrees(map_points(points, matrix))) < 1e-3
+
+
+@pytest.mark.parametrize("jitter", JITTERS)
+@pytest.mark.parametrize("size", [64, 150, 299])
+def test_a_mark_in_the_picture_goes_where_its_point_goes(portrait, jitter, size):
+    picture, points = portrait
+    geometry = Geometry(size=size, crop="face")
+    matrix = geometry.matrix(picture.shape, points, jitter)
+    expected = map_points(points, matrix)
+    for number in (30, 36, 45, 51):
+        marked = np.zeros_like(picture)
+        cv2.circle(marked, tuple(int(v) for v in points[number].round()), 5, (255, 255, 255), -1)
+        weights = warp_picture(marked, matrix, size)[..., 0].astype(float)
+        rows, columns = np.indices(weights.shape)
+        centre = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
+        source = points[number].round() @ matrix[:, :2].T + matrix[:, 2]
+        assert np.abs(centre - source).max() < 0.35
+        target = expected[MIRRORED[number] if jitter.flip else number]
+        assert np.linalg.norm(target - source) < 1.5 * np.sqrt(abs(np.linalg.det(matrix[:, :2])))
+
+
+def test_mirrored_points_are_renumbered(portrait):
+    picture, points = portrait
+    matrix = Geometry(size=128).matrix(picture.shape, points, Jitter(flip=True))
+    mirrored = map_points(points, matrix)
+    assert mirrored[36:42, 0].mean() < mirrored[42:48, 0].mean()
+    assert mirrored[0, 0] < mirrored[16, 0]
+    assert (MIRRORED[MIRRORED] == np.arange(68)).all()
+
+
+def test_shrinking_does_not_alias():
+    picture = np.zeros((512, 512, 3), dtype=np.uint8)
+    picture[:, ::2] = 255  # the finest grating there is: nothing of it may survive as a coarse one
+    matrix = Geometry(size=100).matrix(picture.shape, None)
+    naive = cv2.warpAffine(picture, matrix, (100, 100))
+    assert warp_picture(picture, matrix, 100)[5:-5, 5:-5].std() < naive[5:-5, 5:-5].std() / 5
+
+
+def test_a_picture_that_is_not_square_keeps_its_proportions():
+    picture = np.zeros((100, 200, 3), dtype=np.uint8)
+    cv2.circle(picture, (100, 50), 30, (255, 255, 255), -1)
+    warped = warp_picture(picture, Geometry(size=100).matrix(picture.shape, None), 100) > 128
+    disc = warped[30:70, :, 0]  # above and below the picture is mirrored in
+    assert abs(np.ptp(np.flatnonzero(disc[20])) - np.ptp(np.flatnonzero(disc[:, 50]))) <= 1
+
+
+def test_upside_down_points_are_not_plausible(portrait):
+    picture, points = portrait
+    assert plausible(points, picture.shape)
+    assert not plausible((199 - points).astype(np.float32), picture.shape)
+
+
+def test_unknown_crops_name_the_known_ones():
+    with pytest.raises(UserError, match="picture, face"):
+        Geometry(crop="head")

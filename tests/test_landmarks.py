@@ -1,0 +1,102 @@
+"""The chain finds what it can, says which step served, and never invents a face."""
+
+import pickle
+
+import cv2
+import numpy as np
+import pytest
+
+from addnet.errors import UserError
+from addnet.faces import LandmarkDetector, iter_pictures
+from addnet.faces.__main__ import main
+from addnet.faces.scan import count_steps, scan
+
+
+@pytest.fixture(scope="module")
+def detector():
+    return LandmarkDetector()
+
+
+def test_points_of_a_drawn_face_are_found(detector, portrait):
+    picture, truth = portrait
+    face = detector(picture)
+    assert face.step == "detector"
+    between = np.linalg.norm(truth[36:42].mean(axis=0) - truth[42:48].mean(axis=0))
+    assert np.linalg.norm(face.points - truth, axis=1).mean() < 0.2 * between
+
+
+def test_the_largest_face_wins(detector, portrait):
+    small = cv2.resize(portrait[0], (120, 120))
+    scene = np.full((220, 340, 3), 90, dtype=np.uint8)
+    scene[:120, :120] = small
+    scene[10:210, 130:330] = portrait[0]
+    assert detector(scene).points[:, 0].min() > 120
+
+
+def test_large_pictures_come_back_in_their_own_pixels(portrait):
+    large = cv2.resize(portrait[0], (1600, 1600), interpolation=cv2.INTER_CUBIC)
+    face = LandmarkDetector(max_side=400)(large)
+    assert np.linalg.norm(face.points / 8 - LandmarkDetector()(portrait[0]).points, axis=1).mean() < 4
+
+
+def test_a_hidden_outline_is_found_by_a_later_step(detector, portrait):
+    picture, points = portrait
+    low, high = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
+    tight = picture[low[1] : high[1], low[0] : high[0]]
+    face = detector(np.ascontiguousarray(tight))
+    assert face.step != "none"
+    assert np.linalg.norm(face.points + low - points, axis=1).mean() < 15
+
+
+def test_nothing_is_found_where_nothing_is(detector):
+    assert detector(np.full((150, 150, 3), 128, dtype=np.uint8)).step in ("none", "whole_picture")
+    nothing = LandmarkDetector(face_crops=False)(np.full((150, 150, 3), 128, dtype=np.uint8))
+    assert nothing.step == "none"
+    assert nothing.points is None
+
+
+def test_a_detector_travels_to_other_processes(detector, portrait):
+    detector(portrait[0])
+    copy = pickle.loads(pickle.dumps(detector))
+    assert (copy(portrait[0]).points == detector(portrait[0]).points).all()
+
+
+def test_many_files_on_several_processes_give_the_same(detector, data_dir):
+    paths = list(iter_pictures(data_dir))
+    together = list(scan(paths, detector, workers=2))
+    assert [finding.path for finding in together] == paths
+    assert sum(count_steps(together).values()) == len(paths)
+    for finding in together[:5]:
+        alone = next(scan([finding.path], detector))
+        assert (alone.face.points == finding.face.points).all()
+
+
+def test_a_missing_model_file_is_named(portrait):
+    with pytest.raises(UserError, match=r"nowhere\.dat"):
+        LandmarkDetector("nowhere.dat")(portrait[0])
+
+
+def test_the_command_writes_a_sheet_and_counts(data_dir, tmp_path, capsys):
+    picture = next(iter_pictures(data_dir))
+    assert main([str(picture), str(data_dir / "test" / "real"), "--out", str(tmp_path), "--mask", "paper"]) == 0
+    sheet = cv2.imread(str(tmp_path / f"{picture.stem}_sheet.png"))
+    assert sheet.std() > 20
+    assert "100.0%" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("arguments", [["missing.jpg", "--out", "."], ["{data}"], ["{empty}"]])
+def test_the_command_refuses_in_a_sentence(arguments, data_dir, tmp_path, capsys):
+    filled = [a.format(data=data_dir / "generator.json", empty=tmp_path) for a in arguments]
+    assert main(filled) == 2
+    assert capsys.readouterr().err.startswith("addnet.faces: ")
+
+
+def test_real_portraits_and_crops_are_found(real_data, detector):
+    portraits = list(iter_pictures(real_data / "portraits"))[::20]
+    crops = list(iter_pictures(real_data / "dfdc-faces" / "test"))[::20]
+    found = count_steps(list(scan(portraits, detector)))
+    assert found.get("none", 0) <= 0.01 * len(portraits)
+    found = count_steps(list(scan(crops, detector)))
+    by_detector = sum(found.get(step, 0) for step in ("detector", "upsampled", "padded", "padded_upsampled"))
+    assert by_detector >= 0.85 * len(crops)  # 92 % over all of them; this is every twentieth
+    assert found.get("none", 0) == 0

@@ -1,0 +1,91 @@
+"""Attention masks lie in [0, 1], weigh organs over skin over background, and are never silent."""
+
+import numpy as np
+import pytest
+
+from addnet.config import load_group
+from addnet.errors import UserError
+from addnet.faces import AttentionMask, Geometry, Jitter, map_points, warp_picture
+
+PRESETS = ["default", "paper", "face_only", "organs_only", "ones"]
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+@pytest.mark.parametrize("size", [64, 150, 299])
+def test_presets_lie_between_zero_and_one(portrait, preset, size):
+    points = portrait[1] * (size / 200)
+    mask = AttentionMask(**load_group("mask", preset)).draw(points, size)
+    assert mask.shape == (size, size)
+    assert mask.dtype == np.float32
+    assert mask.min() >= 0
+    assert mask.max() == 1
+
+
+def test_organs_weigh_more_than_skin_and_skin_more_than_background(portrait):
+    mask = AttentionMask().draw(portrait[1], 200)
+    nose, cheek = portrait[1][33], (portrait[1][2] + portrait[1][31]) / 2
+    at_nose, at_cheek = (mask[tuple(point.round().astype(int)[::-1])] for point in (nose - [0, 5], cheek))
+    assert at_nose > 0.85
+    assert 0.35 < at_cheek < 0.6
+    assert mask[1, 1] == 0
+
+
+def test_separate_eyes_leave_the_bridge_darker(portrait):
+    between = portrait[1][36:48].mean(axis=0).round().astype(int)[::-1]
+    joint, separate = (AttentionMask(eyes=eyes, parts=("organs",)).draw(portrait[1], 200) for eyes in ("joint", "separate"))
+    assert separate[tuple(between)] < joint[tuple(between)] - 0.1
+
+
+def test_masks_look_alike_at_every_size(portrait):
+    small, large = (AttentionMask().draw(portrait[1] * factor, 200 * factor) for factor in (1, 2))
+    assert np.abs(small - large[::2, ::2]).max() < 0.1
+    assert np.abs(small - large[::2, ::2]).mean() < 0.01
+
+
+@pytest.mark.parametrize("jitter", [Jitter(flip=True), Jitter(angle=12), Jitter(scale=0.8, shift=(0.1, 0.0))])
+def test_the_mask_of_moved_points_is_the_moved_mask(portrait, jitter):
+    picture, points = portrait
+    matrix = Geometry(size=200).matrix(picture.shape, points, jitter)
+    drawn = AttentionMask().draw(map_points(points, matrix), 200)
+    stacked = np.repeat((AttentionMask().draw(points, 200) * 255).astype(np.uint8)[..., None], 3, axis=2)
+    warped = warp_picture(stacked, matrix, 200)[..., 0] / 255
+    assert np.abs(drawn - warped)[20:-20, 20:-20].mean() < 0.02
+
+
+def test_points_outside_of_a_tight_crop_are_cut_off(portrait):
+    points = (portrait[1] - 60) * 2.5
+    mask = AttentionMask().draw(points.astype(np.float32), 200)
+    assert (mask > 0.3).mean() > 0.5
+    assert AttentionMask().draw(points + 10_000, 200).min() == 1
+
+
+def test_no_face_gives_ones():
+    assert AttentionMask().draw(None, 32).min() == 1
+    grey = np.full((120, 120, 3), 128, dtype=np.uint8)
+    picture, mask, landmarks = AttentionMask()(grey)
+    assert landmarks is None
+    assert mask.min() == 1
+    assert (picture == grey).all()
+
+
+def test_it_works_alone_on_a_picture(portrait):
+    picture, mask, landmarks = AttentionMask()(portrait[0])
+    assert picture.shape == (200, 200, 3)
+    assert mask.shape == (200, 200)
+    left, right = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
+    assert abs(left[1] - right[1]) < 1e-3
+    nose = landmarks[33].round().astype(int)
+    assert mask[nose[1] - 3, nose[0]] > 0.8
+
+
+def test_settings_rebuild_the_same_mask():
+    mask = AttentionMask(parts=["organs"], eyes="separate", organ_blur=0.02)
+    assert AttentionMask(**mask.settings()) == mask
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"parts": ["hair"]}, {"parts": "face"}, {"eyes": "both"}, {"face_blur": -1}, {"organ_blur": 3}]
+)
+def test_wrong_settings_name_the_right_ones(wrong):
+    with pytest.raises(UserError, match=r"face, organs|joint, separate|\[0, 0.5\]"):
+        AttentionMask(**wrong)

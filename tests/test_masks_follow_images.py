@@ -1,0 +1,59 @@
+"""Whatever augmentation does to a picture, its mask does too."""
+
+import cv2
+import numpy as np
+import pytest
+
+from addnet.config import load_group
+from addnet.data import Augment, DeepfakeDataset, Record
+from addnet.data.samplers import Address
+from addnet.faces import AttentionMask, Geometry
+
+
+@pytest.fixture(scope="module")
+def marked(portrait, tmp_path_factory):
+    """A picture that is white exactly where its mask is drawn, so that both can be compared."""
+    root = tmp_path_factory.mktemp("marked")
+    points = portrait[1] + 100  # far from the border, where the picture is mirrored in and the mask is not
+    shape = (AttentionMask(parts=("face",), face_blur=0.0).draw(points, 400) * 255).astype(np.uint8)
+    cv2.imwrite(str(root / "a.png"), cv2.merge([shape] * 3))
+    record = Record("a.png", 0, "train", "a", "a", "d")
+    return root, [record], [points]
+
+
+@pytest.mark.parametrize("augment", ["none", "light", "strong"])
+@pytest.mark.parametrize("crop", ["picture", "face"])
+def test_masks_follow_every_geometric_change(marked, augment, crop):
+    root, records, points = marked
+    dataset = DeepfakeDataset(
+        root,
+        records,
+        points=points,
+        geometry=Geometry(size=160, crop=crop, margin=1.3),
+        mask=AttentionMask(parts=("face",), face_blur=0.0),
+        augment=Augment(**load_group("augment", augment)),
+    )
+    for epoch in range(12):
+        sample = dataset[Address(0, epoch)]
+        picture = (sample["image"].mean(dim=0) > 0).numpy()
+        mask = (sample["mask"][0] > 0.5).numpy()
+        union = (picture | mask).sum()
+        assert (picture & mask).sum() / union > 0.9, epoch  # a drift of two pixels would show
+
+
+def test_the_change_depends_on_its_address_alone(marked):
+    root, records, points = marked
+    strong = Augment(**load_group("augment", "strong"))
+    arguments = dict(points=points, geometry=Geometry(size=96), mask=AttentionMask(), augment=strong)
+    one, other = (DeepfakeDataset(root, records, seed=seed, **arguments) for seed in (0, 1))
+    again = DeepfakeDataset(root, records, seed=0, **arguments)
+    for _ in range(3):  # however often and in whatever order
+        assert (again[Address(0, 5)]["image"] == one[Address(0, 5)]["image"]).all()
+    for different in (one[Address(0, 6)], one[Address(0, 5, repeat=1)], other[Address(0, 5)]):
+        assert not (different["image"] == one[Address(0, 5)]["image"]).all()
+
+
+def test_changing_one_range_leaves_the_other_draws_alone():
+    plain, jpeg = Augment(rotation=10, flip=0.5), Augment(rotation=10, flip=0.5, jpeg_p=1.0, blur_p=1.0)
+    assert plain.draw((1, 2, 3))[0] == jpeg.draw((1, 2, 3))[0]
+    assert jpeg.draw((1, 2, 3))[1].jpeg is not None
