@@ -132,7 +132,8 @@ def test_the_fingerprint_tells_data_sets_apart(data_dir, own_data_dir, index_dir
 
 
 @pytest.mark.parametrize(
-    ("argument", "valid"), [({"balance": "some"}, "sampler"), ({"landmarks": "later"}, "on_the_fly"), ({"layout": "x"}, "folder")]
+    ("argument", "valid"),
+    [({"balance": "some"}, "sampler"), ({"landmarks": "later"}, "on_the_fly"), ({"layout": "x"}, "folder")],
 )
 def test_wrong_choices_name_the_right_ones(argument, valid):
     with pytest.raises(UserError, match=valid):

@@ -32,7 +32,9 @@ def test_organs_weigh_more_than_skin_and_skin_more_than_background(portrait):
 
 def test_separate_eyes_leave_the_bridge_darker(portrait):
     between = portrait[1][36:48].mean(axis=0).round().astype(int)[::-1]
-    joint, separate = (AttentionMask(eyes=eyes, parts=("organs",)).draw(portrait[1], 200) for eyes in ("joint", "separate"))
+    joint, separate = (
+        AttentionMask(eyes=eyes, parts=("organs",)).draw(portrait[1], 200) for eyes in ("joint", "separate")
+    )
     assert separate[tuple(between)] < joint[tuple(between)] - 0.1
 
 

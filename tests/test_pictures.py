@@ -1,4 +1,4 @@
-"""Whatever people keep in a folder of pictures is converted or refused with a reason, and never crashes a run."""
+"""Whatever lies in a folder of pictures is converted or refused with a reason."""
 
 import numpy as np
 import pytest

@@ -18,25 +18,25 @@ def _epoch(epoch, **arguments):
 def test_every_epoch_has_its_own_order_and_every_sample_once():
     first, again, second = _epoch(0), _epoch(0), _epoch(1)
     assert first == again
-    assert [a.index for a in first] != [a.index for a in second]
-    assert sorted(a.index for a in second) == list(range(48))
+    assert [a.record for a in first] != [a.record for a in second]
+    assert sorted(a.record for a in second) == list(range(48))
     assert {a.epoch for a in second} == {1}
 
 
 @pytest.mark.parametrize("world_size", [2, 3, 5])
 @pytest.mark.parametrize("balance", [False, True])
 def test_ranks_share_the_order_of_a_single_process(world_size, balance):
-    alone = [a.index for a in _epoch(2, balance=balance)]
+    alone = [a.record for a in _epoch(2, balance=balance)]
     shares = [_epoch(2, balance=balance, rank=rank, world_size=world_size) for rank in range(world_size)]
     assert len({len(share) for share in shares}) == 1
-    together = [address.index for step in zip(*shares, strict=True) for address in step]
+    together = [address.record for step in zip(*shares, strict=True) for address in step]
     assert together[: len(alone)] == alone
     assert len(together) - len(alone) < world_size
 
 
 def test_balancing_draws_both_classes_alike_and_repeats_with_new_addresses():
     addresses = _epoch(0, balance=True)
-    assert Counter(LABELS[a.index] for a in addresses) == {0: 24, 1: 24}
+    assert Counter(LABELS[a.record] for a in addresses) == {0: 24, 1: 24}
     assert len(set(addresses)) == len(addresses)
     assert max(a.repeat for a in addresses) == 2
 
@@ -46,5 +46,5 @@ def test_balancing_draws_both_classes_alike_and_repeats_with_new_addresses():
 def test_evaluation_counts_every_record_exactly_once(length, world_size):
     shares = [list(EvalSampler(length, rank=rank, world_size=world_size)) for rank in range(world_size)]
     assert len({len(share) for share in shares}) == 1
-    counted = [a.index for share in shares for a in share if a.valid]
+    counted = [a.record for share in shares for a in share if a.valid]
     assert sorted(counted) == list(range(length))

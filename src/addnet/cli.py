@@ -82,9 +82,8 @@ def suggestions(arguments: list[str]) -> str:
         if close:
             named = ", ".join(f"{name}{_where(known[name])}" for name in close)
             lines.append(f"'{key}' is no key here; did you mean {named}?")
-    for key in sorted(keys & set(known)):
-        if known[key] is not None:
-            lines.append(f"'{key}' exists only{_where(known[key])}")
+    elsewhere = sorted(key for key in keys & set(known) if known[key])
+    lines += [f"'{key}' exists only{_where(known[key])}" for key in elsewhere]
     return "".join(f"{line}\n" for line in lines)
 
 

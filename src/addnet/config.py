@@ -12,7 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 
 
 def config_dir() -> str:
@@ -41,8 +41,7 @@ def load_group(group: str, name: str) -> dict[str, Any]:
         UserError: There is no such file.
     """
     available = sorted(path.stem for path in Path(config_dir(), group).glob("*.yaml"))
-    if name not in available:
-        raise UserError(f"{group}={name} is unknown; choose one of {', '.join(available)}")
+    require_choice(group, name, available)
     node = plain(compose([f"{group}={name}"])[group])
     return {key: value for key, value in node.items() if key != "_target_"}
 

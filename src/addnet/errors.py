@@ -1,5 +1,37 @@
-"""The error that is meant for people: commands print its text alone, without a traceback."""
+"""The error that is meant for people, and the check that most often raises it."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the caller can put right: the message names the value, what was expected and the remedy."""
+    """Something the caller can put right: the message names the value, what was expected and the remedy.
+
+    Commands print its text alone, without a traceback.
+    """
+
+
+def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
+    """Returns `value` if it is one of `choices`.
+
+    Args:
+        option: Name of the option as a user writes it, for the message.
+        value: What the user gave.
+        choices: The values that are allowed, in the order in which the message lists them.
+
+    Raises:
+        UserError: `value` is not among `choices`; the message lists them and suggests the nearest.
+    """
+    names = list(choices)
+    if isinstance(value, str) and value in names:
+        return value
+    near = suggestion(value, names)
+    raise UserError(f"{option}={value!r} is unknown; choose one of: {', '.join(names)}.{near}")
+
+
+def suggestion(value: object, choices: Iterable[str]) -> str:
+    """Returns ` Did you mean 'x'?` for the nearest choice, or an empty string."""
+    near = difflib.get_close_matches(str(value), list(choices), n=1)
+    return f" Did you mean {near[0]!r}?" if near else ""

@@ -98,7 +98,11 @@ def transfer_function(
 
     Args:
         shape: Height and width of the picture.
-        low: As the further arguments: see `bandpass_filter`.
+        low: Lower cut-off.
+        high: Upper cut-off; None for Nyquist's.
+        kind: As the rest: see `bandpass_filter`.
+        order: Of `butterworth`.
+        unit: Of the cut-offs.
 
     Returns:
         (H, W) in [0, 1], frequency 0 at [H // 2, W // 2].
@@ -124,7 +128,7 @@ def spectrum(picture: ArrayLike) -> NDArray[np.float32]:
 
 
 def _gain(frequency: Floats, cutoffs: tuple[float, float], kind: str, order: int) -> NDArray[np.float64]:
-    """Returns the product of a low-pass at the upper and a high-pass at the lower cut-off, both in cycles/pixel."""
+    """Returns a low-pass at the upper times a high-pass at the lower cut-off, in cycles per pixel."""
     _choice("kind", kind, KINDS)
     if order < 1:
         raise UserError(f"order={order} is too small; use 1 or more.")
@@ -141,18 +145,18 @@ def _low_pass(ratio: Floats, kind: str, order: int) -> Floats:
     if kind == "ideal":
         return (ratio <= 1 + _ROUNDING).astype(np.float64)
     if kind == "gaussian":
-        return np.exp(math.log(math.sqrt(0.5)) * ratio**2)
+        return np.asarray(np.exp(math.log(math.sqrt(0.5)) * ratio**2))
     with np.errstate(over="ignore"):  # far beyond the cut-off: 1 / inf is right
-        return 1 / np.sqrt(1 + ratio ** (2 * order))
+        return np.asarray(1 / np.sqrt(1 + ratio ** (2 * order)))
 
 
 def _high_pass(ratio: Floats, kind: str, order: int) -> Floats:
     if kind == "ideal":
         return (ratio >= 1 - _ROUNDING).astype(np.float64)
     if kind == "gaussian":
-        return 1 - np.exp(math.log(1 - math.sqrt(0.5)) * ratio**2)
+        return np.asarray(1 - np.exp(math.log(1 - math.sqrt(0.5)) * ratio**2))
     with np.errstate(over="ignore", divide="ignore"):
-        return 1 / np.sqrt(1 + (1 / ratio) ** (2 * order))
+        return np.asarray(1 / np.sqrt(1 + (1 / ratio) ** (2 * order)))
 
 
 def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) -> tuple[float, float]:
@@ -163,8 +167,7 @@ def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) 
     upper = nyquist if high is None else high
     if not 0 <= low < upper <= nyquist:
         raise UserError(
-            f"low={low} and high={high} are no band; they need 0 <= low < high <= {nyquist:g} {unit}, and high may be "
-            "left out."
+            f"low={low} and high={high} are no band; use 0 <= low < high <= {nyquist:g} {unit}, or no high."
         )
     return low / cycles, upper / cycles
 
@@ -192,9 +195,9 @@ def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
             below one grey level. Otherwise grey levels are kept and clipped.
     """
     if not around_zero:
-        return np.clip(np.rint(filtered), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint(filtered), 0, 255), dtype=np.uint8)
     largest = max(1.0, float(np.abs(filtered).max()))
-    return np.rint(128 + 127 * filtered / largest).astype(np.uint8)
+    return np.asarray(np.rint(128 + 127 * filtered / largest), dtype=np.uint8)
 
 
 def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
@@ -202,7 +205,7 @@ def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, 
 
     Args:
         picture: (H, W, 3) RGB.
-        filtered: (H, W, 3) as it should be shown, uint8.
+        filtered: (H, W, 3), from `bandpass_filter`.
         gain: (H, W), from `transfer_function`.
         title: Heading of the figure.
     """
@@ -212,12 +215,12 @@ def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, 
     height, width = gain.shape
     extent = (-NYQUIST, NYQUIST, NYQUIST, -NYQUIST)
     axes[0, 0].imshow(picture)
-    axes[0, 1].imshow(filtered)
-    axes[0, 2].imshow(gain, cmap="gray", vmin=0, vmax=1, extent=extent, aspect=height / width)
+    axes[0, 1].imshow(to_8_bit(filtered, around_zero=gain[height // 2, width // 2] == 0))
+    axes[0, 2].imshow(gain, cmap="gray", vmin=0, vmax=1, extent=extent)
     spectra = [spectrum(image).mean(axis=2) for image in (picture, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
-        axis.imshow(drawn, cmap="magma", vmax=spectra[0].max(), extent=extent, aspect=height / width)
-    axes[1, 2].plot(np.linspace(0, NYQUIST, width - width // 2), gain[height // 2, width // 2 :])
+        axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
+    axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :])
     axes[1, 2].set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, 1.05))
     names = (
         "original",
@@ -264,7 +267,7 @@ def _write(options: argparse.Namespace) -> list[Path]:
     paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}_spectrum.png")]
     options.out.mkdir(parents=True, exist_ok=True)
     paths[0].write_bytes(cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))[1].tobytes())
-    spectrum_figure(picture, shown, gain, title=title).savefig(paths[1], dpi=100)
+    spectrum_figure(picture, filtered, gain, title=title).savefig(paths[1], dpi=100)
     return paths
 
 
@@ -280,19 +283,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("picture", type=Path, metavar="PICTURE")
     parser.add_argument("--low", type=float, default=0.0, help="lower cut-off; 0 keeps the mean (default)")
     parser.add_argument("--high", type=float, help="upper cut-off (default: Nyquist, 0.5 cycles per pixel)")
-    parser.add_argument(
-        "--kind", choices=KINDS, default="gaussian", help="shape of the edges (default: gaussian)"
-    )
+    parser.add_argument("--kind", choices=KINDS, default="gaussian", help="shape of the edges (default: gaussian)")
     parser.add_argument("--order", type=int, default=2, help="steepness of butterworth (default: 2)")
-    parser.add_argument(
-        "--unit", choices=UNITS, default=UNITS[0], help="of the cut-offs (default: cycles_per_pixel)"
-    )
-    parser.add_argument(
-        "--border", choices=BORDERS, default=BORDERS[0], help="beyond the picture (default: reflect)"
-    )
-    parser.add_argument(
-        "--out", type=Path, default=Path("outputs/filter"), help="folder (default: outputs/filter)"
-    )
+    parser.add_argument("--unit", choices=UNITS, default=UNITS[0], help="of the cut-offs (default: cycles_per_pixel)")
+    parser.add_argument("--border", choices=BORDERS, default=BORDERS[0], help="beyond the picture (default: reflect)")
+    parser.add_argument("--out", type=Path, default=Path("outputs/filter"), help="folder (default: outputs/filter)")
     return parser
 
 

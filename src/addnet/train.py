@@ -100,11 +100,15 @@ def fit_and_test(
     """Fits, then tests the best checkpoint once."""
     score = None
     if cfg.train:
-        trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        try:
+            trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+            last = last_checkpoint(trainer)
+            raise UserError(
+                f"interrupted; {f'go on with ckpt_path={last}' if last else 'no epoch was complete'}"
+            ) from stop
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
         score = None if best is None else float(best)
-    if trainer.interrupted:
-        raise UserError("training was interrupted; go on with ckpt_path=" + last_checkpoint(trainer))
     if cfg.test:
         chosen = best_checkpoint(trainer) or (None if cfg.train else cfg.ckpt_path)
         trainer.test(detector, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)

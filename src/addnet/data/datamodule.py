@@ -30,7 +30,7 @@ from addnet.data.preparation import (
 from addnet.data.records import Record
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message, require_both_classes
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
 
 log = logging.getLogger(__name__)
@@ -106,9 +106,9 @@ class DeepfakeDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        _require("data.layout", layout, tuple(LAYOUTS))
-        _require("data.balance", balance, BALANCES)
-        _require("data.landmarks", landmarks, LANDMARKS)
+        require_choice("data.layout", layout, LAYOUTS)
+        require_choice("data.balance", balance, BALANCES)
+        require_choice("data.landmarks", landmarks, LANDMARKS)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
         self.data_dir = data_dir
@@ -248,7 +248,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         dataset = self.dataset("train")
         rank, world_size = self._ranks()
         sampler = TrainSampler(
-            dataset.labels, seed=self.seed, balance=self.balance == "sampler", rank=rank, world_size=world_size
+            dataset.labels,
+            seed=self.seed,
+            balance=self.balance == "sampler",
+            rank=rank,
+            world_size=world_size,
         )
         return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
 
@@ -289,11 +293,6 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork (pytorch#1355)
-
-
-def _require(name: str, value: str, valid: tuple[str, ...]) -> None:
-    if value not in valid:
-        raise UserError(f"{name}={value!r} is unknown; choose one of {', '.join(valid)}")
 
 
 def _short_hash(path: Path) -> str:

@@ -90,7 +90,7 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         if not isinstance(address, Address):
             address = Address(address)
-        record = self.records[address.index]
+        record = self.records[address.record]
         try:
             picture = read_picture(self.root / record.path)
         except UserError:
@@ -101,7 +101,7 @@ class DeepfakeDataset(Dataset[Sample]):
         jitter, photometric = Jitter(), None
         if self.augment:
             jitter, photometric = self.augment.draw(self._random_address(address))
-        points = self._points(address.index, picture)
+        points = self._points(address.record, picture)
         matrix = self.geometry.matrix(picture.shape, points, jitter)
         size = self.geometry.size
         mask = self.mask.draw(None if points is None else map_points(points, matrix), size)
@@ -112,7 +112,7 @@ class DeepfakeDataset(Dataset[Sample]):
 
     def _random_address(self, address: Address) -> tuple[int, ...]:
         # the path, not its position: adding a picture must not change what happens to the others
-        sample = zlib.crc32(self.records[address.index].path.encode())
+        sample = zlib.crc32(self.records[address.record].path.encode())
         return self.seed, address.epoch, sample, address.repeat
 
     def _points(self, index: int, picture: Picture) -> Points | None:
@@ -123,7 +123,7 @@ class DeepfakeDataset(Dataset[Sample]):
         return torch.zeros(3, size, size), torch.ones(1, size, size)
 
     def _sample(self, address: Address, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
-        record = self.records[address.index]
+        record = self.records[address.record]
         return {
             "image": image.contiguous(),
             "mask": mask,

@@ -111,9 +111,7 @@ class FaceIndex:
         try:
             for path, finding in zip(stale, findings, strict=True):
                 stat = stats[path]
-                self.entries[path] = Entry(
-                    stat.st_size, stat.st_mtime_ns, finding.shape, finding.face, finding.reason
-                )
+                self.entries[path] = Entry(stat.st_size, stat.st_mtime_ns, finding.shape, finding.face, finding.reason)
         finally:
             self.save()
         return len(stale)

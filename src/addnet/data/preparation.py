@@ -101,7 +101,9 @@ def describe(splits: dict[str, Usable]) -> list[str]:
     lines = []
     for name, part in splits.items():
         labels = Counter(record.label for record in part.records)
-        classes = ", ".join(f"{labels[label]} {CLASS_NAMES[label]}" for label in range(len(CLASS_NAMES)) if labels[label])
+        classes = ", ".join(
+            f"{labels[label]} {CLASS_NAMES[label]}" for label in range(len(CLASS_NAMES)) if labels[label]
+        )
         videos = len({record.video_id for record in part.records})
         groups = len({record.group_id for record in part.records})
         order = [step for step in (*STEPS, "on the fly") if step in part.steps]

@@ -14,13 +14,13 @@ class Address(NamedTuple):
     """One request for a sample.
 
     Attributes:
-        index: Which record.
-        epoch: In which epoch; with `index` and `repeat` it decides the augmentation.
+        record: Number of the record.
+        epoch: In which epoch; with `record` and `repeat` it decides the augmentation.
         repeat: How often the record was asked for before in this epoch.
         valid: False where it only evens out the ranks; such rows count in no figure.
     """
 
-    index: int
+    record: int
     epoch: int = 0
     repeat: int = 0
     valid: bool = True

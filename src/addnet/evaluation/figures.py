@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
@@ -51,6 +52,7 @@ def curves_figure(curves: dict[str, list[tuple[int, float]]], *, title: str) -> 
         axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
     for axis, label in ((left, "loss"), (right, "score")):
         axis.set(xlabel="epoch", ylabel=label)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         if axis.lines:
             axis.legend(fontsize="small")
     figure.suptitle(title)

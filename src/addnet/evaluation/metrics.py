@@ -42,7 +42,7 @@ def by_video(scores: Scores) -> Scores:
         >>> by_video(scores).probabilities
         tensor([0.3000, 0.9000], dtype=torch.float64)
     """
-    videos, row = scores.videos.unique(return_inverse=True)
+    videos, row = torch.unique(scores.videos, return_inverse=True)
     frames = torch.bincount(row, minlength=len(videos))
     probabilities = torch.zeros(len(videos), dtype=torch.float64, device=row.device)
     probabilities.index_add_(0, row, scores.probabilities.double())
@@ -67,7 +67,7 @@ def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = 
     probabilities = probabilities.double()
     called = (probabilities > threshold).long()
     both = bool(labels.min() == 0 and labels.max() == 1)
-    per_class = [(called[labels == label] == label).double().mean() for label in labels.unique()]
+    per_class = [(called[labels == label] == label).double().mean() for label in torch.unique(labels)]
     safe = probabilities.clamp(_TINY, 1 - _TINY)
     figures = {
         "accuracy": (called == labels).double().mean(),
@@ -122,7 +122,10 @@ def classification_report(matrix: Sequence[Sequence[int]], names: Sequence[str])
         f1 = _ratio(2 * hits, called + support)
         report[name] = {"precision": precision, "recall": recall, "f1": f1, "support": support}
     rows = list(report.values())
-    for mean, weights in (("macro avg", [1.0] * len(rows)), ("weighted avg", [row["support"] for row in rows])):
+    for mean, weights in (
+        ("macro avg", [1.0] * len(rows)),
+        ("weighted avg", [row["support"] for row in rows]),
+    ):
         report[mean] = {
             key: _ratio(sum(w * row[key] for w, row in zip(weights, rows, strict=True)), sum(weights))
             for key in ("precision", "recall", "f1")

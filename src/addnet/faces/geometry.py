@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 from addnet.faces.pictures import Picture
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
@@ -21,9 +21,14 @@ CROPS = ("picture", "face")
 
 # Where each point goes in a mirrored face, so that "the eye at the left" stays the eye at the left.
 MIRRORED = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1)]
-    + [45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40]
-    + [54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65]
+    [
+        *range(16, -1, -1),
+        *range(26, 16, -1),
+        *range(27, 31),
+        *range(35, 30, -1),
+        *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+        *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
+    ]
 )
 
 Points = NDArray[np.float32]
@@ -64,8 +69,7 @@ class Geometry:
     margin: float = 1.3
 
     def __post_init__(self) -> None:
-        if self.crop not in CROPS:
-            raise UserError(f"crop={self.crop!r} is unknown; choose one of {', '.join(CROPS)}")
+        require_choice("crop", self.crop, CROPS)
         if self.size < 32:
             raise UserError(f"size={self.size} is too small for the network; at least 32 pixels are needed")
         if self.margin <= 0:
@@ -94,9 +98,7 @@ class Geometry:
         middle = (self.size - 1) / 2 + np.array(jitter.shift) * self.size
         return np.column_stack([linear, middle - linear @ centre])
 
-    def _square(
-        self, shape: tuple[int, ...], points: Points | None, roll: float
-    ) -> tuple[NDArray[np.float64], float]:
+    def _square(self, shape: tuple[int, ...], points: Points | None, roll: float) -> tuple[NDArray[np.float64], float]:
         """Centre and side, in picture pixels, of the square that becomes the output."""
         height, width = shape[:2]
         if self.crop == "picture" or points is None:
@@ -142,9 +144,7 @@ def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
         # pixel centres: x_large = factor · (x_small + ½) − ½
         offset = matrix[:, :2] @ ((factor - 1) / 2) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * factor, offset])
-    warped = cv2.warpAffine(
-        picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101
-    )
+    warped = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     return np.asarray(warped, dtype=np.uint8)
 
 

@@ -11,8 +11,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.errors import UserError
-from addnet.faces.geometry import EYES, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE, Geometry, Points, map_points, warp_picture
+from addnet.errors import UserError, require_choice
+from addnet.faces.geometry import (
+    EYES,
+    LEFT_EYE,
+    MOUTH,
+    NOSE,
+    RIGHT_EYE,
+    Geometry,
+    Points,
+    map_points,
+    warp_picture,
+)
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.pictures import Picture
 
@@ -65,8 +75,7 @@ class AttentionMask:
         unknown = [part for part in self.parts if part not in PARTS]
         if isinstance(self.parts, str) or unknown:
             raise UserError(f"parts={self.parts!r} is unknown; give a list of {', '.join(PARTS)}, or an empty one")
-        if self.eyes not in EYE_HULLS:
-            raise UserError(f"eyes={self.eyes!r} is unknown; choose one of {', '.join(EYE_HULLS)}")
+        require_choice("eyes", self.eyes, EYE_HULLS)
         for name in ("face_blur", "organ_blur"):
             if not 0 <= getattr(self, name) <= 0.5:
                 raise UserError(f"{name}={getattr(self, name)} must lie in [0, 0.5] (a share of the side)")
@@ -114,7 +123,7 @@ class AttentionMask:
         peak = float(mask.max())
         if peak <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
             return np.ones((size, size), dtype=np.float32)
-        return np.minimum(mask / np.float32(peak), np.float32(1))
+        return np.asarray(np.minimum(mask / peak, 1), dtype=np.float32)
 
     def face(self, points: Points, size: int) -> Mask:
         """Hull of all 68 points, blurred: (S, S) float32 in [0, 1]."""

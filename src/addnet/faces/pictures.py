@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from addnet.errors import UserError
 
@@ -64,7 +64,7 @@ def check_picture(path: str | Path) -> Picture:
         raise
     except Image.DecompressionBombError as error:
         raise UserError(f"larger than {MAX_PIXELS // 10**6} megapixels") from error
-    except Image.UnidentifiedImageError as error:
+    except UnidentifiedImageError as error:
         raise UserError("not a picture") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
         raise UserError(f"damaged picture: {error}") from error

@@ -51,7 +51,7 @@ _worker_detector: LandmarkDetector | None = None
 
 
 def _start_worker(detector: LandmarkDetector | None) -> None:
-    global _worker_detector  # noqa: PLW0603 - one per process, opened once
+    global _worker_detector
     _worker_detector = detector
     cv2.setNumThreads(1)
 
@@ -60,9 +60,7 @@ def _examine_in_worker(path: Path) -> Finding:
     return examine(path, _worker_detector)
 
 
-def scan(
-    paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: int | None = None
-) -> Iterator[Finding]:
+def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: int | None = None) -> Iterator[Finding]:
     """Examines files in order, on `workers` processes (default: all cores).
 
     Processes are spawned, not forked: OpenCV's threads do not survive a fork.

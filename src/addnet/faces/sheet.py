@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
 
 from addnet.faces.geometry import Geometry, map_points, warp_picture
 from addnet.faces.landmarks import Face
@@ -37,7 +39,7 @@ def face_sheet(picture: Picture, face: Face, mask: AttentionMask, *, size: int =
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 3).flat
     _found(axes[0], picture, face)
-    panels = [
+    panels: list[tuple[str, NDArray[Any]]] = [
         ("aligned", level),
         ("face mask", blank if points is None else mask.face(points, size)),
         ("organ mask", blank if points is None else mask.organs(points, size)),
@@ -58,7 +60,7 @@ def _found(axis: Axes, picture: Picture, face: Face) -> None:
     if face.points is not None and face.box is not None:
         left, top, right, bottom = face.box
         axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="#ffb000"))
-        axis.scatter(*face.points.T, s=6, color="#00c0ff")
+        axis.scatter(face.points[:, 0], face.points[:, 1], s=6, color="#00c0ff")
 
 
 def save_sheet(figure: Figure, path: Path) -> Path:

@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnet.models.checks import require_choice
+from addnet.errors import require_choice
 
 COMBINES = ("multiply", "residual", "mix")
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import timm
 from torch import Tensor, nn
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 from addnet.models.add_block import ADDBlock, pool_mask
 from addnet.models.bandpass import BandpassLayer
-from addnet.models.checks import require_choice
 from addnet.models.placement import SITES, resolve_placement
 from addnet.models.weights import BACKBONE, load_backbone_weights
 

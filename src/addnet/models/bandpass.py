@@ -6,8 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnet.errors import UserError
-from addnet.models.checks import require_choice
+from addnet.errors import UserError, require_choice
 
 MODES = ("replace", "concat", "residual")
 BORDERS = ("reflect", "replicate")

@@ -2,8 +2,7 @@
 
 from collections.abc import Iterable
 
-from addnet.errors import UserError
-from addnet.models.checks import require_choice
+from addnet.errors import UserError, require_choice
 
 SITES = ("input", "stem", "block1", "block2", "block3", "middle", "block12")
 PLACEMENTS: dict[str, tuple[str, ...]] = {

@@ -7,9 +7,8 @@ from typing import Any
 
 from torch import nn
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice, suggestion
 from addnet.models.addnet import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
-from addnet.models.checks import require_choice, suggestion
 
 MODELS: dict[str, type[nn.Module]] = {
     "addnet": ADDNet2D_Xception,

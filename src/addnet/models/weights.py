@@ -24,9 +24,7 @@ _OTHER_PARTS = ("fc.", "last_linear.", "head.", "add_blocks.", "bandpass.")
 _WAYS_OUT = "give a local file with model.weights=PATH, or start randomly with model.pretrained=false"
 
 
-def load_backbone_weights(
-    backbone: nn.Module, weights: str | Path | None = None, *, pretrained: bool = False
-) -> None:
+def load_backbone_weights(backbone: nn.Module, weights: str | Path | None = None, *, pretrained: bool = False) -> None:
     """Fills an Xception with start weights; does nothing if neither kind is asked for.
 
     Every key of the backbone must be met: a network is never left partly random. Classifiers in the file are

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytorch_lightning as pl
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn import functional
 from torchmetrics import MeanMetric
 
 from addnet.errors import UserError
@@ -58,12 +58,12 @@ class DeepfakeDetector(pl.LightningModule):
         options = dict(model)
         self.net: nn.Module = create_model(options.pop("name"), **options)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
-        self.net.to(memory_format=self.memory_format)  # type: ignore[call-overload]
+        self.net.to(memory_format=self.memory_format)
         self.register_buffer("class_weights", None, persistent=False)
         self.train_loss = MeanMetric(nan_strategy="disable")
         self.train_accuracy = MeanMetric(nan_strategy="disable")
-        self.losses = nn.ModuleDict({split: MeanMetric(nan_strategy="disable") for split in ("val", "test")})
-        self.collectors = nn.ModuleDict({split: ScoreCollector() for split in ("val", "test")})
+        self.val_loss, self.test_loss = MeanMetric(nan_strategy="disable"), MeanMetric(nan_strategy="disable")
+        self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
         self._unreadable = 0
 
@@ -75,8 +75,8 @@ class DeepfakeDetector(pl.LightningModule):
     def loss(self, logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
         """Cross-entropy over the rows that count, weighted by class if the data module asks for it."""
         targets = torch.where(valid, labels, IGNORED)
-        weights: Tensor | None = self.class_weights  # type: ignore[assignment]
-        loss = F.cross_entropy(
+        weights: Tensor | None = self.class_weights
+        loss = functional.cross_entropy(
             logits.float(),
             targets,
             weight=weights,
@@ -128,32 +128,32 @@ class DeepfakeDetector(pl.LightningModule):
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Collects scores."""
-        self._collect("val", batch)
+        self._collect(batch, self.val_loss, self.val_scores)
 
     def test_step(self, batch: dict[str, Any], batch_idx: int) -> None:
         """Collects scores."""
-        self._collect("test", batch)
+        self._collect(batch, self.test_loss, self.test_scores)
 
-    def _collect(self, split: str, batch: dict[str, Any]) -> None:
+    def _collect(self, batch: dict[str, Any], loss: MeanMetric, collector: ScoreCollector) -> None:
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
-        self.losses[split].update(self.loss(logits, labels, valid), weight=valid.sum())
-        self.collectors[split].update(logits, labels, batch["video"], valid)
+        loss.update(self.loss(logits, labels, valid), weight=valid.sum())
+        collector.update(logits, labels, batch["video"], valid)
 
     def on_validation_epoch_end(self) -> None:
         """Logs the figures of validation."""
-        self._log_figures("val")
+        self._log_figures("val", self.val_loss, self.val_scores)
 
     def on_test_epoch_end(self) -> None:
         """Logs the figures of test."""
-        self._log_figures("test")
+        self._log_figures("test", self.test_loss, self.test_scores)
 
-    def _log_figures(self, split: str) -> None:
-        scores: Scores = self.collectors[split].compute()
-        self.collectors[split].reset()
+    def _log_figures(self, split: str, loss: MeanMetric, collector: ScoreCollector) -> None:
+        scores = collector.compute()
         self.scores[split] = scores
-        figures = {f"{split}/frame/loss": float(self.losses[split].compute())}
-        self.losses[split].reset()
+        figures = {f"{split}/frame/loss": float(loss.compute())}
+        loss.reset()
+        collector.reset()
         for level, rows in (("frame", scores), ("video", by_video(scores))):
             values = binary_metrics(rows.probabilities, rows.labels)
             figures |= {f"{split}/{level}/{name}": value for name, value in values.items()}
@@ -175,7 +175,8 @@ class DeepfakeDetector(pl.LightningModule):
         if "model" in hparams:
             hparams["model"] = dict(hparams["model"]) | {"pretrained": False, "weights": None}
         checkpoint["addnet"] = identity(
-            class_names=list(self.hparams["class_names"]), preprocessing=dict(self.hparams["preprocessing"] or {})
+            class_names=list(self.hparams["class_names"]),
+            preprocessing=dict(self.hparams["preprocessing"] or {}),
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

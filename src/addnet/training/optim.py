@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-import timm.optim
+from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 
 SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
 
@@ -22,7 +22,8 @@ def parameter_groups(net: nn.Module, *, weight_decay: float, sigma_lr: float) ->
     Two numbers that are worth pixels hardly move at a learning rate made for weights, and decay would pull them
     towards a filter that nobody chose: they get a rate of their own and no decay.
     """
-    sigmas = list(net.sigma_parameters()) if hasattr(net, "sigma_parameters") else []
+    of_sigmas: Callable[[], Iterable[nn.Parameter]] = getattr(net, "sigma_parameters", tuple)
+    sigmas = list(of_sigmas())
     apart = {id(parameter) for parameter in sigmas}
     weights = [p for p in net.parameters() if p.requires_grad and id(p) not in apart]
     groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": weight_decay, "name": "weights"}]
@@ -46,13 +47,9 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
     options = dict(settings)
     name, lr, weight_decay = options.pop("name"), options.pop("lr"), options.pop("weight_decay", 0.0)
     groups = parameter_groups(net, weight_decay=weight_decay, sigma_lr=options.pop("sigma_lr", lr))
-    known = timm.optim.list_optimizers()
-    if name not in known:
-        raise UserError(f"optimizer.name={name!r} is unknown; choose one of {', '.join(known)}")
+    require_choice("optimizer.name", name, map(str, list_optimizers()))
     try:
-        optimizer: Optimizer = timm.optim.create_optimizer_v2(
-            groups, opt=name, lr=lr, weight_decay=weight_decay, **options
-        )
+        optimizer: Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=weight_decay, **options)
     except (TypeError, ValueError) as error:
         raise UserError(f"optimizer {name} refuses its settings {dict(settings)}: {error}") from error
     return optimizer
@@ -72,9 +69,7 @@ def build_scheduler(
     Raises:
         UserError: The name is unknown, or the length of the training is.
     """
-    name = settings["name"]
-    if name not in SCHEDULERS:
-        raise UserError(f"scheduler.name={name!r} is unknown; choose one of {', '.join(SCHEDULERS)}")
+    name = require_choice("scheduler.name", settings["name"], SCHEDULERS)
     if name == "none":
         return None
     if name == "plateau":
@@ -97,7 +92,11 @@ def _by_steps(
         rates = [group["lr"] for group in optimizer.param_groups]
         # momentum stays: cycling it too is a second experiment
         return OneCycleLR(
-            optimizer, max_lr=rates, total_steps=total_steps, pct_start=settings["warmup"], cycle_momentum=False
+            optimizer,
+            max_lr=rates,
+            total_steps=total_steps,
+            pct_start=settings["warmup"],
+            cycle_momentum=False,
         )
     warmup = min(round(settings["warmup_epochs"] * steps_per_epoch), total_steps - 1)
     floor = settings["min_lr_factor"]

@@ -20,9 +20,20 @@ from rich.tree import Tree
 import addnet
 
 PACKAGES = (
-    "addnet torch torchvision pytorch-lightning hydra-core omegaconf timm dlib-bin opencv-python-headless numpy "
-    "torchmetrics comet_ml pyarrow"
-).split()
+    "addnet",
+    "torch",
+    "torchvision",
+    "pytorch-lightning",
+    "hydra-core",
+    "omegaconf",
+    "timm",
+    "dlib-bin",
+    "opencv-python-headless",
+    "numpy",
+    "torchmetrics",
+    "comet_ml",
+    "pyarrow",
+)
 
 
 def provenance(data_fingerprint: str) -> dict[str, Any]:
@@ -70,7 +81,7 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
         "figures": run_dir / "figures",
         "reports": run_dir / "reports",
     }
-    if (archives := sorted(run_dir.glob("comet/*.zip"))):
+    if archives := sorted(run_dir.glob("comet/*.zip")):
         places["Comet archive"] = archives[-1]
     for name, place in places.items():
         console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)

@@ -50,7 +50,14 @@ class Canvas:
         self._blend(corner, alpha * np.float32(opacity), colour, tint)
 
     def stroke(
-        self, line: Array, colour: ArrayLike, *, width: float, opacity: float = 1.0, blur: float = 0.0, tint: bool = False
+        self,
+        line: Array,
+        colour: ArrayLike,
+        *,
+        width: float,
+        opacity: float = 1.0,
+        blur: float = 0.0,
+        tint: bool = False,
     ) -> None:
         """Draws the open line (N, 2); arguments as for `fill`, `width` in face units."""
         corner, alpha = self._mask(line, blur, closed=False, width=width)
@@ -62,7 +69,9 @@ class Canvas:
         over = np.broadcast_to(np.asarray(colour, np.float32), self.pixels.shape)[window]
         under += alpha[..., None] * (under * over - under if tint else over - under)
 
-    def _mask(self, shape: Array, blur: float, *, closed: bool, width: float) -> tuple[tuple[int, int], NDArray[np.float32]]:
+    def _mask(
+        self, shape: Array, blur: float, *, closed: bool, width: float
+    ) -> tuple[tuple[int, int], NDArray[np.float32]]:
         """Top left corner (x, y) of the touched window and the cover (h, w) within it, in [0, 1]."""
         sigma = blur * self.unit
         points = shape @ self.to_pixels[:, :2].T + self.to_pixels[:, 2]
@@ -87,7 +96,7 @@ class Canvas:
             cv2.fillPoly(cover, [whole], 255, cv2.LINE_AA, _SHIFT)
         else:
             cv2.polylines(cover, [whole], False, 255, max(1, round(width * self.unit)), cv2.LINE_AA, _SHIFT)
-        return cover.astype(np.float32) / 255
+        return np.asarray(cover, np.float32) / np.float32(255)
 
 
 def smooth(points: ArrayLike, *, closed: bool = False, steps: int = 6) -> Array:
@@ -99,6 +108,11 @@ def smooth(points: ArrayLike, *, closed: bool = False, steps: int = 6) -> Array:
     t = np.linspace(0, 1, steps, endpoint=False)[None, :, None]
     curve = 0.5 * (2 * b + (c - a) * t + (2 * a - 5 * b + 4 * c - d) * t**2 + (3 * b - a - 3 * c + d) * t**3)
     return np.concatenate([curve.reshape(-1, 2), knots[:1] if closed else knots[-1:]])
+
+
+def shifted(points: Array, x: float, y: float) -> Array:
+    """Point (2,) or points (N, 2) moved by (x, y)."""
+    return np.asarray(points + np.array([x, y]))
 
 
 def ellipse(centre: ArrayLike, radii: tuple[float, float], *, corners: int = 32) -> Array:

@@ -1,7 +1,7 @@
 """Writes a data set of synthetic portraits and of deepfakes made from them.
 
-Identities come in pairs (a, b) whose faces are swapped with each other, so that a pair is a group that no split and no
-validation set may tear apart::
+Identities come in pairs (a, b) whose faces are swapped with each other, so that a pair is a group that no
+split and no validation set may tear apart::
 
     <root>/train/real/p0012_a_03.jpg    pair 12, identity a, view 3
     <root>/train/fake/p0012_ab_03.jpg   the same picture with b's face on it
@@ -22,7 +22,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from addnet.data.synthetic.anatomy import Identity, View, acting_like
+from addnet.data.synthetic.people import Identity, View, acting_like
 from addnet.data.synthetic.portraits import Picture, develop, draw_portrait
 from addnet.data.synthetic.swaps import swap_face
 from addnet.errors import UserError
@@ -74,14 +74,23 @@ def generate_dataset(
         UserError: A count is odd or negative, or `root` holds anything but this data set.
     """
     parameters = {
-        "version": VERSION, "train": train, "test": test, "size": size, "seed": seed, "views": views, "quality": quality
+        "version": VERSION,
+        "train": train,
+        "test": test,
+        "size": size,
+        "seed": seed,
+        "views": views,
+        "quality": quality,
     }
     _check(parameters)
     if _complete(root, parameters):
         return
     draft = root.with_name(f".{root.name}.{uuid.uuid4().hex}")
     first_of_test = -(-train // (4 * views))
-    shots = [*_shots("train", train // 2, views, first=0), *_shots("test", test // 2, views, first=first_of_test)]
+    shots = [
+        *_shots("train", train // 2, views, first=0),
+        *_shots("test", test // 2, views, first=first_of_test),
+    ]
     try:
         for done, shot in enumerate(shots, start=1):
             _write(draft, shot, size=size, seed=seed, quality=quality)
@@ -97,7 +106,8 @@ def _check(parameters: dict[str, int]) -> None:
     for split in ("train", "test"):
         if parameters[split] < 2 or parameters[split] % 2:
             raise UserError(
-                f"{split}={parameters[split]}: half of the pictures are real and half fake; give an even number from 2"
+                f"{split}={parameters[split]}: half of the pictures are real and half are fake; "
+                "give an even number from 2 on"
             )
     for name, low, high in (("size", 32, 4096), ("views", 1, 100), ("quality", 1, 100), ("seed", 0, 2**63)):
         if not low <= parameters[name] <= high:
@@ -132,7 +142,9 @@ def _publish(draft: Path, root: Path, parameters: dict[str, int]) -> None:
 
 
 def _shots(split: str, number: int, views: int, *, first: int) -> list[Shot]:
-    every = (Shot(split, pair, person, view) for pair in itertools.count(first) for view in range(views) for person in (0, 1))
+    every = (
+        Shot(split, pair, person, view) for pair in itertools.count(first) for view in range(views) for person in (0, 1)
+    )
     return list(itertools.islice(every, number))
 
 
@@ -143,7 +155,9 @@ def _write(root: Path, shot: Shot, *, size: int, seed: int, quality: int) -> Non
     views = [View.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
     view = views[shot.person]
     target, points = draw_portrait(persons[shot.person], view, size=size)
-    source, source_points = draw_portrait(persons[1 - shot.person], acting_like(view, views[1 - shot.person]), size=size)
+    source, source_points = draw_portrait(
+        persons[1 - shot.person], acting_like(view, views[1 - shot.person]), size=size
+    )
     share = np.random.default_rng((view.scene, 2)).uniform(*RESOLUTION)
     fake = swap_face(target, points, source=source, source_points=source_points, resolution=round(share * size))
     for label, picture in (("real", target), ("fake", fake)):

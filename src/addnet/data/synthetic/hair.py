@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.synthetic.anatomy import Identity, View
-from addnet.data.synthetic.canvas import Canvas, smooth
-
-Array = NDArray[np.float64]
+from addnet.data.synthetic.canvas import Array, Canvas, smooth
+from addnet.data.synthetic.people import Identity, View
 
 _ARC = 25  # points along the arc from ear to ear
 _SHIFT = 4
@@ -25,8 +23,10 @@ def hair_behind(canvas: Canvas, identity: Identity, points: Array) -> None:
     fall = np.array([(-0.10, 0.45), (-0.02, 1.0)]) * (1, identity.hair_length)
     shape = smooth(np.concatenate([outer, outer[-1] + fall * (-1, 1), (outer[0] + fall)[::-1]]), closed=True)
     across = rng.uniform(-0.93, 0.93, 160)
-    roots = np.stack([outer[[0, -1], 0].mean() + across * np.ptp(outer[:, 0]) / 2, np.full(160, -0.6)], axis=1)
-    drops = np.stack([across * 0.1 + rng.normal(0, 0.03, 160), rng.uniform(0.6, 1.05, 160) * (identity.hair_length + 0.8)], axis=1)
+    column = outer[[0, -1], 0].mean() + across * np.ptp(outer[:, 0]) / 2
+    roots = np.stack([column, np.full(160, -0.6)], axis=1)
+    reach = rng.uniform(0.6, 1.05, 160) * (identity.hair_length + 0.8)
+    drops = np.stack([across * 0.1 + rng.normal(0, 0.03, 160), reach], axis=1)
     strands = roots[:, None] + np.linspace(0, 1, 8)[:, None] * drops[:, None]
     _comb(canvas, shape, strands, rng.uniform(50, 150, 160), np.asarray(identity.hair) * 0.75)
 
@@ -38,9 +38,10 @@ def hair_in_front(canvas: Canvas, identity: Identity, view: View, points: Array)
     canvas.stroke(smooth(line[3:-3]), (0.5, 0.42, 0.4), width=0.08, opacity=0.6, blur=0.05, tint=True)
     shape = np.concatenate([smooth(outer), smooth(line)[::-1]])
     part = int(identity.parting * (_ARC - 1))
-    dull = _combed(rng, outer, line, np.full(180, part), np.where(rng.random(180) < identity.parting, 0, _ARC - 1))
-    lit = int(np.clip(12 + 7 * view.light[0], 3, 20)) + rng.integers(-3, 4, 60)
-    gleam = _combed(rng, outer, line, lit, lit + np.where(lit < part, -1, 1) * rng.integers(3, 7, 60))
+    temple = np.where(rng.random(180) < identity.parting, 0.0, _ARC - 1.0)
+    dull = _combed(rng, outer, line, np.full(180, part * 1.0), temple)
+    lit = np.clip(12 + 7 * view.light[0], 3, 20) + rng.uniform(-3, 3, 60)
+    gleam = _combed(rng, outer, line, lit, lit + np.where(lit < part, -1, 1) * rng.uniform(3, 7, 60))
     tones = np.concatenate([rng.uniform(55, 125, 180), rng.uniform(95, 165, 60)])
     _comb(canvas, shape, np.concatenate([dull, gleam]), tones, np.asarray(identity.hair))
 
@@ -58,7 +59,7 @@ def _arcs(identity: Identity, points: Array) -> tuple[Array, Array]:
     return outer, line
 
 
-def _combed(rng: np.random.Generator, outer: Array, line: Array, start: NDArray[np.int64], stop: NDArray[np.int64]) -> Array:
+def _combed(rng: np.random.Generator, outer: Array, line: Array, start: Array, stop: Array) -> Array:
     """Strands (N, 12, 2) between two stations of the arc that sink towards the hairline on their way."""
     way = np.linspace(0, 1, 12)
     near = start + rng.uniform(-1.5, 1.5, start.shape)
@@ -72,7 +73,7 @@ def _combed(rng: np.random.Generator, outer: Array, line: Array, start: NDArray[
 
 
 def _comb(canvas: Canvas, shape: Array, strands: Array, tones: Array, colour: Array) -> None:
-    """Lays hair of one colour over `shape`; strands (N, n, 2) with tones (N,) about 100 give texture and ragged edges."""
+    """Lays hair over `shape`; strands (N, n, 2) with tones (N,) about 100 give texture and ragged edges."""
     side = canvas.pixels.shape[:2]
     cover, relief = np.zeros(side, np.uint8), np.full(side, 90, np.uint8)
     thick = max(1, round(0.02 * canvas.unit))
@@ -89,4 +90,4 @@ def _comb(canvas: Canvas, shape: Array, strands: Array, tones: Array, colour: Ar
 def _fixed(canvas: Canvas, points: Array) -> NDArray[np.int32]:
     """Face units to OpenCV's fixed-point pixels."""
     pixels = points @ canvas.to_pixels[:, :2].T + canvas.to_pixels[:, 2]
-    return np.rint(pixels * 2**_SHIFT).astype(np.int32)
+    return np.asarray(np.rint(pixels * 2**_SHIFT), np.int32)

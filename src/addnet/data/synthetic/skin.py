@@ -1,7 +1,7 @@
 """Lit skin: a relief of the face, built from soft bumps and shaded under the view's light.
 
-The skin is computed once on an upright grid in face units, where every bump is the product of two curves; the pose
-then turns it onto the picture.
+The skin is computed once on an upright grid in face units, where every bump is the product of two curves;
+the pose then turns it onto the picture.
 """
 
 from __future__ import annotations
@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.synthetic.anatomy import Identity, View
+from addnet.data.synthetic.canvas import Array
+from addnet.data.synthetic.people import Identity, View
 
-Array = NDArray[np.float64]
 Map = NDArray[np.float32]
 
 GRID = 256
@@ -20,7 +20,7 @@ _STEP = 4.0 / (GRID - 1)
 _U = np.linspace(-2.0, 2.0, GRID, dtype=np.float32)
 _V = np.linspace(-1.7, 2.3, GRID, dtype=np.float32)
 
-# A bump sits midway between two landmarks, moved by (du, dv): first, second, du, dv, sigma_u, sigma_v, height.
+# A bump sits midway between two landmarks: first, second, offset u and v, sigma u and v, height.
 Bumps = tuple[tuple[int, int, float, float, float, float, float], ...]
 
 _SOCKETS: Bumps = ((36, 39, 0, 0, 0.24, 0.14, -0.10), (42, 45, 0, 0, 0.24, 0.14, -0.10))
@@ -52,8 +52,15 @@ _HOLLOWS: Bumps = (
     (35, 35, 0, 0, 0.06, 0.07, 0.10),
     (57, 57, 0, 0.09, 0.22, 0.05, 0.22),
 )
-_FLUSH: Bumps = ((36, 48, -0.12, 0.1, 0.25, 0.2, 0.10), (45, 54, 0.12, 0.1, 0.25, 0.2, 0.10), (30, 30, 0, 0, 0.14, 0.12, 0.10))
-_BEARD: Bumps = (*((jaw, 8, 0, -0.15, 0.22, 0.2, 0.5) for jaw in (2, 4, 6, 10, 12, 14)), (33, 51, 0, 0.04, 0.25, 0.06, 0.6))
+_FLUSH: Bumps = (
+    (36, 48, -0.12, 0.1, 0.25, 0.2, 0.10),
+    (45, 54, 0.12, 0.1, 0.25, 0.2, 0.10),
+    (30, 30, 0, 0, 0.14, 0.12, 0.10),
+)
+_BEARD: Bumps = (
+    *((jaw, 8, 0, -0.15, 0.22, 0.2, 0.5) for jaw in (2, 4, 6, 10, 12, 14)),
+    (33, 51, 0, 0.04, 0.25, 0.06, 0.6),
+)
 
 
 def lit_skin(identity: Identity, view: View, points: Array) -> Map:
@@ -90,7 +97,8 @@ def _field(u: Array, v: Array, wide: Map, high: Map, weight: Map) -> Map:
     # The floor keeps products of two tails out of the denormal numbers, which are slow.
     across = np.exp(-np.minimum(((_U[:, None] - u.astype(np.float32)) / wide) ** 2 / 2, 20))
     down = np.exp(-np.minimum(((_V[:, None] - v.astype(np.float32)) / high) ** 2 / 2, 20))
-    return np.asarray((down * weight) @ across.T, np.float32)
+    # Not `@`: BLAS starts threads for so small a product, which idle at the cost of the other work.
+    return np.asarray(np.einsum("vk,ku->vu", down * weight, np.ascontiguousarray(across.T)), np.float32)
 
 
 def _pores(rng: np.random.Generator) -> Map:
@@ -112,11 +120,11 @@ def _light(identity: Identity, view: View, points: Array) -> tuple[Map, Map]:
     x, y, z = np.array([x, y, z + 1], np.float32) / np.float32(np.sqrt(2 + 2 * z))
     gloss = np.maximum((z - x * across - y * down) / steep, 0) ** 24
     ambient = np.float32(view.ambient)
-    return (ambient + (np.float32(1.3) - ambient) * diffuse) * (1 - _bumps(points, _HOLLOWS)), gloss
+    return (ambient + (np.float32(1.22) - ambient) * diffuse) * (1 - _bumps(points, _HOLLOWS)), gloss
 
 
 def _light_in_face(view: View) -> Map:
-    """Unit vector (3,) to the light in the face's own axes: the lamp stays where it is when the head rolls."""
+    """Unit vector (3,) to the light in the face's own axes: the lamp stays in place when the head rolls."""
     angle = np.radians(view.roll)
     x, y, z = view.light
     light = np.array([x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle), z], np.float32)

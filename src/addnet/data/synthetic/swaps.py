@@ -1,6 +1,6 @@
 """Makes a deepfake of a picture by the equation of face swapping, O = t · (E − A) + g · A.
 
-`t` is the target, `g` the generated face, `A` a blurred face mask and `E` all ones (Zi et al. 2020, section 4).
+`t` is the target, `g` the generated face, `A` a blurred face mask and `E` all ones (Zi et al. 2020, sec. 4).
 """
 
 from __future__ import annotations
@@ -9,23 +9,25 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.synthetic.anatomy import Points
+from addnet.data.synthetic.canvas import Array
+from addnet.data.synthetic.portraits import Picture, Points
 
-Picture = NDArray[np.uint8]
+Mask = NDArray[np.float32]
 
-_COARSE = 24  # nodes per side on which the warp is computed; between them it is interpolated
+_LATTICE = 20  # nodes a side at which the warp is computed; between them it is interpolated
+_STIFFNESS = 1e-3  # keeps the warp smooth where landmarks nearly coincide, as those of closed lips do
 
 
 def swap_face(
-    target: Picture, target_points: Points, *, source: Picture, source_points: Points, resolution: int = 32
+    target: Picture, target_points: Points, *, source: Picture, source_points: Points, resolution: int
 ) -> Picture:
     """Puts the source's face on the target.
 
     Args:
         target: (H, W, 3) uint8 RGB, the picture whose face is replaced.
-        target_points: (68, 2) its landmarks in pixels.
+        target_points: (68, 2) float32, its landmarks in pixels.
         source: (h, w, 3) uint8 RGB, the picture that gives the face.
-        source_points: (68, 2) its landmarks in pixels.
+        source_points: (68, 2) float32, its landmarks in pixels.
         resolution: Width in pixels at which the generator knows a face; finer detail is lost.
 
     Returns:
@@ -36,66 +38,72 @@ def swap_face(
     face = limit_resolution(face, target_points, resolution=resolution)
     face = match_colours(face, target, mask)
     alpha = mask[..., None]
-    return np.rint(target * (1 - alpha) + face * alpha).astype(np.uint8)
+    return np.asarray(np.rint(target * (1 - alpha) + face * alpha), np.uint8)
 
 
-def blend_mask(points: Points, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Blurred mask of the face's inside: (H, W) float32 in [0, 1], 0 beyond the jaw and above the brows."""
-    hull = cv2.convexHull(points.astype(np.float32)).astype(np.float64)
-    sigma = 0.035 * float(np.ptp(points[:17], axis=0).max())
+def blend_mask(points: Points, shape: tuple[int, ...]) -> Mask:
+    """Blurred mask from brows to chin: (H, W) float32 in [0, 1], fading out at the hull of the points."""
+    sigma = 0.035 * _face_width(points)
+    hull = cv2.convexHull(np.rint(points * 16).astype(np.int32))
     filled = np.zeros(shape, np.uint8)
-    cv2.fillPoly(filled, [np.rint(hull * 16).astype(np.int32)], 255, cv2.LINE_AA, 4)
+    cv2.fillPoly(filled, [hull], 255, cv2.LINE_AA, 4)
     reach = 2 * round(2 * sigma) + 1
     inside = cv2.erode(filled, cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach)))
-    return np.asarray(cv2.GaussianBlur(inside, (0, 0), sigma), np.float32) / 255
+    return np.asarray(cv2.GaussianBlur(inside, (0, 0), sigma), np.float32) / np.float32(255)
 
 
 def warp_face(source: Picture, source_points: Points, target_points: Points, *, shape: tuple[int, ...]) -> Picture:
-    """Moves the source's landmarks onto the target's by a thin-plate spline: (H, W, 3) uint8 for shape (H, W)."""
+    """Moves the source's landmarks onto the target's by a thin-plate spline: (H, W, 3) for `shape` (H, W)."""
     height, width = shape
-    x, y = np.meshgrid(np.linspace(0, width - 1, _COARSE), np.linspace(0, height - 1, _COARSE))
+    x, y = np.meshgrid(np.linspace(0, width - 1, _LATTICE), np.linspace(0, height - 1, _LATTICE))
     nodes = np.stack([x.ravel(), y.ravel()], axis=1)
     moved = _spline(target_points.astype(np.float64), source_points.astype(np.float64), nodes)
-    lattice = moved.reshape(_COARSE, _COARSE, 2).astype(np.float32)
-    step = np.float32((_COARSE - 1) / (width - 1)), np.float32((_COARSE - 1) / (height - 1))
-    to_lattice = np.array([[step[0], 0, 0], [0, step[1], 0]], np.float32)
-    dense = cv2.warpAffine(lattice, to_lattice, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
-    moved_face = cv2.remap(source, dense, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    return np.asarray(moved_face, np.uint8)
+    lattice = moved.reshape(_LATTICE, _LATTICE, 2).astype(np.float32)
+    to_lattice = np.array([[(_LATTICE - 1) / (width - 1), 0, 0], [0, (_LATTICE - 1) / (height - 1), 0]])
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    dense = cv2.warpAffine(lattice, to_lattice, (width, height), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    across, down = (np.ascontiguousarray(dense[..., axis]) for axis in (0, 1))
+    return np.asarray(cv2.remap(source, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.uint8)
 
 
-def _spline(knots: NDArray[np.float64], values: NDArray[np.float64], places: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Thin-plate spline (Bookstein 1989) through (N, 2) knots with (N, 2) values, read at (M, 2) places.
-
-    The small ridge keeps it smooth where knots nearly coincide, as those of closed lips do.
-    """
+def _spline(knots: Array, values: Array, places: Array) -> Array:
+    """Thin-plate spline (Bookstein 1989) through knots (N, 2) with values (N, 2), read at places (M, 2)."""
     scale = float(np.ptp(knots, axis=0).max())
 
-    def basis(at: NDArray[np.float64]) -> NDArray[np.float64]:
-        square = ((at[:, None] - knots[None]) ** 2).sum(axis=-1) / scale**2
-        return np.asarray(square * np.log(square + 1e-12))
+    def rows(at: Array) -> tuple[Array, Array]:
+        square = ((at[:, None] - knots) ** 2).sum(axis=-1) / scale**2
+        return square * np.log(square + 1e-12), np.column_stack([np.ones(len(at)), at / scale])
 
-    count = len(knots)
-    plane = np.column_stack([np.ones(count), knots / scale])
-    system = np.block([[basis(knots) + 1e-3 * np.eye(count), plane], [plane.T, np.zeros((3, 3))]])
+    bend, plane = rows(knots)
+    system = np.block([[bend + _STIFFNESS * np.eye(len(knots)), plane], [plane.T, np.zeros((3, 3))]])
     weights = np.linalg.solve(system, np.concatenate([values, np.zeros((3, 2))]))
-    return np.asarray(basis(places) @ weights[:count] + np.column_stack([np.ones(len(places)), places / scale]) @ weights[count:])
+    return np.asarray(np.hstack(rows(places)) @ weights)
 
 
 def limit_resolution(face: Picture, points: Points, *, resolution: int) -> Picture:
-    """Squeezes the picture until its face is `resolution` pixels wide, and enlarges it again."""
-    factor = min(1.0, resolution / float(np.ptp(points[:17], axis=0).max()))
+    """Shrinks the picture until its face is `resolution` pixels wide, and enlarges it again."""
+    factor = min(1.0, resolution / _face_width(points))
     height, width = face.shape[:2]
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    squeezed = cv2.resize(face, small, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(squeezed, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
+    shrunk = cv2.resize(face, small, interpolation=cv2.INTER_AREA)
+    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def match_colours(face: Picture, target: Picture, mask: NDArray[np.float32]) -> Picture:
-    """Gives the face the target's mean and deviation in Lab, both weighed by the mask (Reinhard et al. 2001)."""
-    weights = mask.astype(np.float64)[..., None] / max(float(mask.sum()), 1e-6)
-    lab, wanted = (cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float64) for picture in (face, target))
-    moments = [(mean := (weights * p).sum((0, 1)), np.sqrt((weights * (p - mean) ** 2).sum((0, 1)))) for p in (lab, wanted)]
-    (mean, spread), (goal, width) = moments
+def match_colours(face: Picture, target: Picture, mask: Mask) -> Picture:
+    """Gives the face the target's mean and deviation in Lab under the mask (Reinhard et al. 2001)."""
+    lab, wanted = (cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32) for picture in (face, target))
+    (mean, spread), (goal, width) = (_moments(picture, mask) for picture in (lab, wanted))
     matched = (lab - mean) * (width / np.maximum(spread, 1e-6)) + goal
     return np.asarray(cv2.cvtColor(np.rint(matched).clip(0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), np.uint8)
+
+
+def _moments(picture: Mask, mask: Mask) -> tuple[Mask, Mask]:
+    """Mean and deviation (3,) of a picture's channels, weighed by the mask."""
+    weights = (mask / max(float(mask.sum()), 1e-6))[..., None]
+    mean = (weights * picture).sum(axis=(0, 1))
+    return mean, np.sqrt((weights * (picture - mean) ** 2).sum(axis=(0, 1)))
+
+
+def _face_width(points: Points) -> float:
+    """Widest extent of the jaw, points 0-16, in pixels."""
+    return float(np.ptp(points[:17], axis=0).max())

@@ -50,7 +50,7 @@ class BandpassMonitor(pl.Callback):
         layer = bandpass_of(pl_module)
         if layer is None:
             return
-        values = {name: float(getattr(layer, name)) for name in ("sigma_low", "delta", "sigma_high")}
+        values = {name: getattr(layer, name).item() for name in ("sigma_low", "delta", "sigma_high")}
         pl_module.log_dict({f"bandpass/{name}": value for name, value in values.items()}, rank_zero_only=True)
         self._warn_if_cut_off(layer, values["sigma_high"])
         if trainer.is_global_zero and trainer.current_epoch % self.every_n_epochs == 0:
@@ -87,7 +87,7 @@ def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
     left.set(xlabel="cycles per pixel", ylabel="gain", title=f"frequency response, epoch {epoch}", ylim=(0, None))
     taps = range(-(layer.kernel_size // 2), layer.kernel_size // 2 + 1)
     for kernel, name in ((low, "sigma_low"), (high, "sigma_high")):
-        right.plot(taps, kernel, label=f"{name} = {float(getattr(layer, name)):.3f}")
+        right.plot(taps, kernel, label=f"{name} = {getattr(layer, name).item():.3f}")
     right.set(xlabel="pixels", title="Gaussians")
     right.legend()
     return figure

@@ -21,7 +21,9 @@ class StopOnNonFiniteLoss(pl.Callback):
     def __init__(self) -> None:
         self._paths: list[str] = []
 
-    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int) -> None:
+    def on_train_batch_start(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
+    ) -> None:
         """Keeps the paths of the batch."""
         self._paths = list(batch["path"])
 

@@ -25,7 +25,7 @@ class Reports(pl.Callback):
         """Reports on test, with the ROC curve and every figure as JSON."""
         self._report(trainer, pl_module, "test")
         scores: Scores = pl_module.scores["test"]  # type: ignore[assignment, index]
-        if len(scores.labels) and scores.labels.unique().numel() == 2:
+        if len(scores.labels) and 0 < scores.labels.double().mean() < 1:
             log_figure(trainer, "test_roc", roc_figure(scores.probabilities, scores.labels, title="test, frames"))
         figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         log_text(trainer, "test_metrics.json", json.dumps(figures, indent=2) + "\n")
@@ -38,7 +38,11 @@ class Reports(pl.Callback):
         for level, rows in (("frame", scores), ("video", by_video(scores))):
             name = f"{split}_{level}"
             matrix = confusion_matrix(rows.probabilities, rows.labels)
-            log_figure(trainer, f"{name}_confusion_matrix", confusion_figure(matrix, names, title=f"{split}, {level}s"))
+            log_figure(
+                trainer,
+                f"{name}_confusion_matrix",
+                confusion_figure(matrix, names, title=f"{split}, {level}s"),
+            )
             log_confusion_matrix(trainer, f"{name}_confusion_matrix", matrix, names)
             report = classification_report(matrix, names)
             log_text(trainer, f"{name}_classification_report.txt", report_text(report) + "\n")
@@ -48,7 +52,13 @@ class Reports(pl.Callback):
 class Curves(pl.Callback):
     """Draws loss and score of training and validation over the epochs; goes on after a resume."""
 
-    KEPT = ("train/frame/loss", "val/frame/loss", "train/frame/accuracy", "val/frame/accuracy", "val/frame/auroc")
+    KEPT = (
+        "train/frame/loss",
+        "val/frame/loss",
+        "train/frame/accuracy",
+        "val/frame/accuracy",
+        "val/frame/auroc",
+    )
 
     def __init__(self) -> None:
         self.curves: dict[str, list[tuple[int, float]]] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytorch_lightning as pl
 from matplotlib.figure import Figure
@@ -23,16 +24,16 @@ def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     step = trainer.global_step
-    for logger in trainer.loggers:
+    for logger in _loggers(trainer):
         kind = type(logger).__name__
         if isinstance(logger, CometLogger):
             logger.experiment.log_image(str(path), name=name, step=step)
         elif kind == "TensorBoardLogger":
             logger.experiment.add_figure(name, figure, global_step=step)
         elif kind == "WandbLogger":
-            logger.log_image(key=name, images=[str(path)], step=step)  # type: ignore[attr-defined]
+            logger.log_image(key=name, images=[str(path)], step=step)
         elif kind == "MLFlowLogger":
-            logger.experiment.log_artifact(logger.run_id, str(path), "figures")  # type: ignore[attr-defined]
+            logger.experiment.log_artifact(logger.run_id, str(path), "figures")
     return path
 
 
@@ -43,14 +44,14 @@ def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
     path = Path(trainer.default_root_dir, "reports", name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    for logger in trainer.loggers:
+    for logger in _loggers(trainer):
         kind = type(logger).__name__
         if isinstance(logger, CometLogger):
             logger.experiment.log_asset(str(path), file_name=name, overwrite=True, step=trainer.global_step)
         elif kind == "TensorBoardLogger":
             logger.experiment.add_text(name, f"```\n{text}\n```", global_step=trainer.global_step)
         elif kind == "MLFlowLogger":
-            logger.experiment.log_artifact(logger.run_id, str(path), "reports")  # type: ignore[attr-defined]
+            logger.experiment.log_artifact(logger.run_id, str(path), "reports")
     return path
 
 
@@ -67,6 +68,11 @@ def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequen
                 file_name=f"{name}.json",
                 step=trainer.global_step,
             )
+
+
+def _loggers(trainer: pl.Trainer) -> list[Any]:
+    """The loggers in use; each kind has an interface of its own."""
+    return list(trainer.loggers)
 
 
 def close_loggers(loggers: Sequence[Logger], *, status: str) -> None:

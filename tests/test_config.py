@@ -1,0 +1,159 @@
+"""Every file of `configs/` composes, every key binds, and what people mistype is answered."""
+
+import inspect
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hydra.errors import HydraException
+from hydra.utils import get_class, get_method
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import suggestions
+from addnet.config import compose, config_dir, load_group, plain
+from addnet.errors import UserError
+from addnet.models import MODELS
+
+ROOT = Path(__file__).parents[1]
+FILES = sorted(
+    f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
+)
+GROUPS = {"model", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
+GROUPS |= {"callbacks", "logger", "experiment", "debug", "paths", "hydra"}
+
+
+def _targets(node, path=""):
+    if isinstance(node, DictConfig):
+        if "_target_" in node:
+            yield path, node
+        for key in node:
+            if not OmegaConf.is_missing(node, key):
+                yield from _targets(node[key], f"{path}.{key}".strip("."))
+
+
+def test_all_groups_are_there():
+    assert {file.split("=")[0] for file in FILES} == GROUPS
+
+
+@pytest.mark.parametrize("override", FILES)
+def test_every_file_composes_and_every_key_binds(override):
+    cfg = compose([override])
+    OmegaConf.resolve(cfg)
+    for path, node in _targets(cfg):
+        target = node["_target_"]
+        try:
+            function = get_class(target).__init__
+        except Exception:
+            function = get_method(target)
+        parameters = inspect.signature(function).parameters
+        keys = {str(key) for key in node if not str(key).startswith("_")}
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+            assert keys <= set(parameters), path
+    network = plain(cfg.model)
+    assert set(network) - {"name"} <= set(inspect.signature(MODELS[network["name"]]).parameters)
+
+
+@pytest.mark.parametrize("name", ["folder", "synthetic"])
+def test_data_defaults_are_those_of_the_signature(name):
+    from addnet.data import DeepfakeDataModule
+
+    signature = inspect.signature(DeepfakeDataModule).parameters
+    changed = {"mask", "augment", "index_dir", "seed"}
+    changed |= {"data_dir", "generate", "val_fraction"} if name == "synthetic" else set()
+    for key, value in plain(compose([f"data={name}"]).data).items():
+        if key not in changed | {"_target_"}:
+            assert value == signature[key].default, key
+
+
+@pytest.mark.parametrize("name", ["addnet", "bandpass"])
+def test_model_defaults_are_those_of_the_signature(name):
+    node = plain(compose([f"model={name}"]).model)
+    signature = inspect.signature(MODELS[node.pop("name")]).parameters
+    assert node.pop("pretrained") is True  # the constructor alone never reaches for the network
+    assert {key: signature[key].default for key in node} == node
+
+
+def test_mask_and_augment_defaults_are_those_of_the_signature():
+    from addnet.data import Augment
+    from addnet.faces import AttentionMask
+
+    assert AttentionMask(**load_group("mask", "default")) == AttentionMask()
+    assert Augment(**load_group("augment", "none")) == Augment()
+    assert len({AttentionMask(**load_group("mask", name)) for name in ("default", "paper", "face_only", "ones")}) == 4
+
+
+def _flags():
+    """The table in the README: flags of the original scripts, and what stands for them here."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split("| flag that users of the original scripts know |")[1]
+    rows = text.split("\n\n")[0].splitlines()[2:]
+    return [name for row in rows for name in re.findall(r"`([^`]+)`", row.split("|")[2])]
+
+
+def test_the_table_of_flags_is_true():
+    here = _flags()
+    assert len(here) == 16
+    for name in here:
+        cfg = compose([name] if "=" in name else ["model=bandpass"])
+        assert "=" in name or OmegaConf.select(cfg, name, throw_on_missing=False, default="absent") != "absent", name
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("optimizer.lrr=1", "optimizer.lr"),
+        ("model.kernelsize=3", "model.kernel_size (with model=bandpass)"),
+        ("data.batchsize=3", "data.batch_size"),
+        ("lr=1e-3", "optimizer.lr"),
+        ("model.kernel_size=31", "exists only (with model=bandpass)"),
+        ("trainer.max_epoch=1", "trainer.max_epochs"),
+    ],
+)
+def test_a_mistyped_key_fails_with_a_suggestion(typed, meant):
+    with pytest.raises(HydraException):
+        compose([typed])
+    assert meant in suggestions([typed])
+
+
+def test_correct_keys_give_no_suggestion():
+    assert not suggestions(["optimizer.lr=1", "model=bandpass", "hydra.run.dir=x", "--multirun"])
+
+
+@pytest.mark.parametrize("arguments", [["--cfg", "job"], ["--help"]])
+def test_asking_for_the_config_does_not_import_torch(arguments):
+    code = (
+        f"import sys; sys.argv = ['train', *{arguments!r}]\n"
+        "from addnet.train import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "assert 'torch' not in sys.modules and 'dlib' not in sys.modules and 'comet_ml' not in sys.modules" % arguments
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stderr
+    assert "optimizer" in result.stdout
+
+
+def test_mistakes_on_the_command_line_end_in_a_sentence(tmp_path):
+    def run(*arguments):
+        command = [sys.executable, "-m", "addnet.train", *arguments]
+        result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+        assert result.returncode != 0
+        assert "Traceback" not in result.stdout + result.stderr
+        return result.stdout + result.stderr
+
+    assert "did you mean optimizer.lr" in run("optimizer.lrr=1")
+    assert "bandpass" in run("model=bandpas")
+    assert "data.data_dir is not set" in run()
+
+
+def test_unknown_presets_name_the_known_ones():
+    with pytest.raises(UserError, match="face_only"):
+        load_group("mask", "hair")
+
+
+def test_nothing_imports_the_other_lightning():
+    for file in [*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/*.py"), *ROOT.glob("configs/**/*.yaml")]:
+        assert not re.search(r"^\s*(from|import) lightning\b|_target_: lightning\.", file.read_text(), re.MULTILINE), (
+            file
+        )

@@ -1,0 +1,237 @@
+"""Real trainings, small: real Hydra, Lightning, dlib and Comet, in the process that a user would start."""
+
+import csv
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import pytest
+import pytorch_lightning as pl
+import torch
+
+from addnet.config import build, compose
+from addnet.training import DeepfakeDetector
+
+SMALL = [
+    "model.pretrained=false",
+    "data.image_size=64",
+    "data.batch_size=8",
+    "data.num_workers=0",
+    "data.val_fraction=0.3",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=1",
+    "logger.comet.offline=true",
+]
+
+
+def start(data_dir, root, *overrides):
+    """Starts `python -m addnet.train` with little to do."""
+    paths = [
+        f"data.data_dir={data_dir}",
+        f"paths.output_root={root}",
+        f"paths.index_dir={data_dir.parent}/index",
+    ]
+    environment = os.environ | {"COMET_API_KEY": "", "OMP_NUM_THREADS": "2"}
+    return subprocess.Popen(
+        [sys.executable, "-m", "addnet.train", *SMALL, *paths, *overrides],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=environment,
+    )
+
+
+def run(data_dir, root, *overrides, code=0):
+    """Runs it to the end; returns the run folder and what was printed."""
+    process = start(data_dir, root, *overrides)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == code, output[-4000:]
+    (folder,) = Path(root).glob("train/*")
+    return folder, output
+
+
+@pytest.fixture(scope="module")
+def first(data_dir, tmp_path_factory):
+    """Two epochs of the bandpass model; its folder and output serve several tests."""
+    return run(data_dir, tmp_path_factory.mktemp("first"), "model=bandpass", "trainer.max_epochs=2")
+
+
+def _rows(folder):
+    return list(csv.DictReader((folder / "metrics" / "metrics.csv").open()))
+
+
+def _archive(folder):
+    (file,) = (folder / "comet").glob("*.zip")
+    with zipfile.ZipFile(file) as archive:
+        lines = archive.read("messages.json").decode().splitlines()
+    return [json.loads(line) for line in lines if line.strip()]
+
+
+def test_a_run_folder_holds_what_was_promised(first):
+    folder, output = first
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*")}
+    expected = "config.yaml config_tree.txt provenance.json train.log checkpoints/best.ckpt checkpoints/last.ckpt"
+    figures = "training_samples curves bandpass_response bandpass_pictures test_roc val_frame_confusion_matrix"
+    figures += " test_frame_confusion_matrix test_video_confusion_matrix"
+    assert set(expected.split()) | {f"figures/{name}.png" for name in figures.split()} <= files
+    assert "reports/test_frame_classification_report.txt" in files
+    assert str(folder / "checkpoints" / "best.ckpt") in output
+    told = json.loads((folder / "provenance.json").read_text())
+    assert "-m addnet.train" in told["command"]
+    assert len(told["data_fingerprint"]) == 64
+    assert told["packages"]["pytorch-lightning"].startswith("2.6")
+
+
+def test_every_epoch_logs_loss_and_accuracy_and_the_sigmas(first):
+    rows = _rows(first[0])
+    for name in (
+        "train/frame/loss",
+        "train/frame/accuracy",
+        "val/frame/loss",
+        "val/frame/accuracy",
+        "val/frame/auroc",
+    ):
+        assert [row["epoch"] for row in rows if row.get(name)] == ["0", "1"], name
+    for name in ("bandpass/sigma_low", "bandpass/delta", "bandpass/sigma_high", "val/video/eer"):
+        assert sum(bool(row.get(name)) for row in rows) == 2, name
+    assert sum(bool(row.get("test/video/auroc")) for row in rows) == 1
+    sigmas = [float(row["bandpass/sigma_low"]) for row in rows if row.get("bandpass/sigma_low")]
+    assert sigmas[0] != sigmas[1]
+
+
+def test_the_comet_archive_opens_and_holds_everything(first):
+    messages = _archive(first[0])
+    text = json.dumps(messages)
+    kinds = {message["type"] for message in messages}
+    assert {"metric_msg", "parameter_msg", "file_upload"} <= kinds
+    for name in (
+        "train/frame/loss",
+        "val/frame/auroc",
+        "test/video/auroc",
+        "bandpass/sigma_high",
+        "model/kernel_size",
+    ):
+        assert name in text, name
+    uploads = [message["payload"] for message in messages if message["type"] == "file_upload"]
+    assert any(upload["upload_type"] == "confusion-matrix" for upload in uploads)
+    assert "test_frame_classification_report.txt" in text
+    assert "bandpass_pictures" in text
+
+
+def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_dir):
+    folder, _ = first
+    detector = DeepfakeDetector.load_from_checkpoint(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    overrides = [f"data.data_dir={data_dir}", f"data.index_dir={index_dir}", *SMALL]
+    datamodule = build(compose([o for o in overrides if o.startswith("data.")]).data)
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    (figures,) = trainer.test(detector, datamodule, verbose=False)
+    told = json.loads((folder / "reports" / "test_metrics.json").read_text())
+    assert set(told) == set(figures)
+    for name, value in figures.items():
+        assert value == pytest.approx(told[name], abs=1e-6), name
+
+
+def test_a_checkpoint_is_plain_and_knows_its_preprocessing(first):
+    checkpoint = torch.load(first[0] / "checkpoints" / "last.ckpt", weights_only=True)
+    assert checkpoint["addnet"]["class_names"] == ["real", "fake"]
+    assert checkpoint["addnet"]["preprocessing"]["image_size"] == 64
+    assert checkpoint["addnet"]["preprocessing"]["mask"]["eyes"] == "joint"
+    assert checkpoint["hyper_parameters"]["model"]["kernel_size"] == 31
+    assert not any(key.startswith("net._orig_mod") for key in checkpoint["state_dict"])
+
+
+def test_a_resumed_run_equals_an_uninterrupted_one(data_dir, tmp_path):
+    common = [
+        "trainer.max_epochs=2",
+        "test=false",
+        "logger=csv",
+        "callbacks.early_stopping=null",
+        "~logger.comet",
+    ]
+    common = ["trainer.max_epochs=2", "test=false", "logger=csv"]
+    small = [o for o in SMALL if "comet" not in o]
+    whole, _ = _fit(data_dir, tmp_path / "whole", *small, *common)
+    half, _ = _fit(data_dir, tmp_path / "half", *small, *common, "trainer.max_epochs=1")
+    last = half / "checkpoints" / "last.ckpt"
+    resumed, _ = _fit(data_dir, tmp_path / "resumed", *small, *common, f"ckpt_path={last}")
+    one, other = (torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (whole, resumed))
+    assert one["epoch"] == other["epoch"] == 1
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, other["state_dict"][key]), key
+    curves = [c["callbacks"]["Curves"]["curves"] for c in (one, other)]
+    assert curves[0] == curves[1]
+
+
+def _fit(data_dir, root, *overrides):
+    from addnet.train import train
+
+    cfg = compose([*overrides, f"data.data_dir={data_dir}", f"paths.output_root={root}"])
+    cfg.paths.index_dir = str(data_dir.parent / "index")
+    cfg.paths.output_dir = str(root)
+    return root, train(cfg)
+
+
+def test_two_processes_leave_one_run(first, data_dir, tmp_path):
+    best = first[0] / "checkpoints" / "best.ckpt"
+    folder, output = run(data_dir, tmp_path, "model=bandpass", "trainer.devices=2", "trainer.max_epochs=1")
+    assert len(list((folder / "comet").glob("*.zip"))) == 1
+    assert {file.name for file in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
+    assert len(list(folder.rglob("config.yaml"))) == 2  # resolved, and Hydra's own
+    assert output.count("Comet archive: send it") == 1
+    alone = DeepfakeDetector.load_from_checkpoint(folder / "checkpoints" / "best.ckpt", weights_only=True)
+    cfg = compose([f"data.data_dir={data_dir}", f"data.index_dir={data_dir.parent}/index", *SMALL])
+    trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
+    (figures,) = trainer.test(alone, build(cfg.data), verbose=False)
+    told = json.loads((folder / "reports" / "test_metrics.json").read_text())
+    for name, value in figures.items():
+        assert value == pytest.approx(told[name], abs=1e-6), name
+    assert best.is_file()
+
+
+def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):
+    folder, _ = run(data_dir, tmp_path, "trainer.fast_dev_run=true")
+    assert not (folder / "comet").exists()
+    assert not (folder / "checkpoints").exists()
+
+
+def test_a_loss_that_is_no_number_stops_with_the_pictures_and_a_whole_archive(data_dir, tmp_path):
+    folder, output = run(data_dir, tmp_path, "optimizer.lr=1e30", "trainer.max_epochs=3", code=1)
+    assert "the loss became" in output
+    assert "train/real/p" in output or "train/fake/p" in output
+    assert "Traceback" not in output
+    assert "train/step/loss" in json.dumps(_archive(folder))
+
+
+def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(data_dir, tmp_path):
+    process = start(data_dir, tmp_path, "trainer.max_epochs=500", "callbacks.early_stopping=null")
+    deadline = time.monotonic() + 240
+    while not list(Path(tmp_path).glob("train/*/checkpoints/last.ckpt")):
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.5)
+    time.sleep(1)
+    process.send_signal(signal.SIGINT)
+    output, _ = process.communicate(timeout=120)
+    assert process.returncode != 0
+    assert "go on with ckpt_path=" in output
+    (last,) = Path(tmp_path).glob("train/*/checkpoints/last.ckpt")
+    torch.load(last, weights_only=True)
+    assert _archive(last.parents[1])
+
+
+def test_a_wrong_checkpoint_stops_before_anything_is_made(first, data_dir, tmp_path):
+    best = first[0] / "checkpoints" / "best.ckpt"
+    folder, output = run(data_dir, tmp_path, f"ckpt_path={best}", "model=addnet", code=1)
+    assert "net.bandpass.raw_sigma_low" in output
+    assert not (folder / "comet").exists()
+
+
+def test_without_network_pretrained_weights_are_refused_in_a_sentence(data_dir, tmp_path):
+    _, output = run(data_dir, tmp_path, "model.pretrained=true", "model.weights=nowhere.safetensors", code=1)
+    assert "nowhere.safetensors" in output
+    assert "Traceback" not in output
