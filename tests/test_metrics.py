@@ -8,7 +8,7 @@ import torch
 
 from addnet.evaluation import Scores, binary_metrics, by_video, classification_report, confusion_matrix
 from addnet.evaluation.metrics import equal_error_rate
-from addnet.training.scores import ScoreCollector
+from addnet.training.scores import ScoreCollector, WeightedMean
 
 
 @pytest.fixture(params=range(4))
@@ -104,3 +104,13 @@ def test_collected_scores_leave_out_rows_that_do_not_count():
     assert scores.labels.tolist() == [1, 0]
     collector.reset()
     assert len(collector.compute().labels) == 0
+
+
+def test_means_are_weighted_by_the_rows_that_count():
+    mean = WeightedMean()
+    mean.update(torch.tensor(1.0), torch.tensor(8))
+    mean.update(torch.tensor(3.0), torch.tensor(2))
+    assert mean.compute() == pytest.approx(1.4)
+    mean.reset()
+    mean.update(torch.tensor([True, False, True]), torch.tensor([True, True, False]))
+    assert mean.compute() == 0.5

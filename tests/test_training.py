@@ -114,7 +114,7 @@ def test_the_comet_archive_opens_and_holds_everything(first):
         "val/frame/auroc",
         "test/video/auroc",
         "bandpass/sigma_high",
-        "model/kernel_size",
+        "model|kernel_size",
     ):
         assert name in text, name
     uploads = [message["payload"] for message in messages if message["type"] == "file_upload"]
@@ -146,17 +146,10 @@ def test_a_checkpoint_is_plain_and_knows_its_preprocessing(first):
 
 
 def test_a_resumed_run_equals_an_uninterrupted_one(data_dir, tmp_path):
-    common = [
-        "trainer.max_epochs=2",
-        "test=false",
-        "logger=csv",
-        "callbacks.early_stopping=null",
-        "~logger.comet",
-    ]
     common = ["trainer.max_epochs=2", "test=false", "logger=csv"]
     small = [o for o in SMALL if "comet" not in o]
     whole, _ = _fit(data_dir, tmp_path / "whole", *small, *common)
-    half, _ = _fit(data_dir, tmp_path / "half", *small, *common, "trainer.max_epochs=1")
+    half, _ = _fit(data_dir, tmp_path / "half", *small, "test=false", "logger=csv", "trainer.max_epochs=1")
     last = half / "checkpoints" / "last.ckpt"
     resumed, _ = _fit(data_dir, tmp_path / "resumed", *small, *common, f"ckpt_path={last}")
     one, other = (torch.load(f / "checkpoints" / "last.ckpt", weights_only=True) for f in (whole, resumed))
@@ -176,8 +169,7 @@ def _fit(data_dir, root, *overrides):
     return root, train(cfg)
 
 
-def test_two_processes_leave_one_run(first, data_dir, tmp_path):
-    best = first[0] / "checkpoints" / "best.ckpt"
+def test_two_processes_leave_one_run(data_dir, tmp_path):
     folder, output = run(data_dir, tmp_path, "model=bandpass", "trainer.devices=2", "trainer.max_epochs=1")
     assert len(list((folder / "comet").glob("*.zip"))) == 1
     assert {file.name for file in (folder / "checkpoints").iterdir()} == {"best.ckpt", "last.ckpt"}
@@ -190,7 +182,6 @@ def test_two_processes_leave_one_run(first, data_dir, tmp_path):
     told = json.loads((folder / "reports" / "test_metrics.json").read_text())
     for name, value in figures.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
-    assert best.is_file()
 
 
 def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):

@@ -117,12 +117,17 @@ def fit_and_test(
 
 def best_checkpoint(trainer: pl.Trainer) -> str:
     """Path of the checkpoint with the best validation figure; empty if none was written."""
-    return str(getattr(trainer.checkpoint_callback, "best_model_path", ""))
+    return _written(trainer, "best")
 
 
 def last_checkpoint(trainer: pl.Trainer) -> str:
     """Path of the newest checkpoint; empty if none was written."""
-    return str(getattr(trainer.checkpoint_callback, "last_model_path", ""))
+    return _written(trainer, "last")
+
+
+def _written(trainer: pl.Trainer, name: str) -> str:
+    kept = {getattr(callback, "filename", None): callback for callback in trainer.checkpoint_callbacks}
+    return str(getattr(kept.get(name), "best_model_path", ""))
 
 
 def parameter_counts(detector: DeepfakeDetector) -> dict[str, int]:

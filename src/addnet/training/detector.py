@@ -10,14 +10,13 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchmetrics import MeanMetric
 
 from addnet.errors import UserError
 from addnet.evaluation import Scores, binary_metrics, by_video
 from addnet.models import create_model
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.optim import build_optimizer, build_scheduler
-from addnet.training.scores import ScoreCollector
+from addnet.training.scores import ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
 
@@ -60,9 +59,9 @@ class DeepfakeDetector(pl.LightningModule):
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         self.register_buffer("class_weights", None, persistent=False)
-        self.train_loss = MeanMetric(nan_strategy="disable")
-        self.train_accuracy = MeanMetric(nan_strategy="disable")
-        self.val_loss, self.test_loss = MeanMetric(nan_strategy="disable"), MeanMetric(nan_strategy="disable")
+        self.train_loss = WeightedMean()
+        self.train_accuracy = WeightedMean()
+        self.val_loss, self.test_loss = WeightedMean(), WeightedMean()
         self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
         self._unreadable = 0
@@ -97,10 +96,11 @@ class DeepfakeDetector(pl.LightningModule):
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
         loss = self.loss(logits, labels, valid)
-        self.train_loss.update(loss.detach(), weight=valid.sum())
-        self.train_accuracy.update((logits.detach().argmax(dim=1) == labels).float(), weight=valid.float())
+        self.train_loss.update(loss, valid.sum())
+        self.train_accuracy.update(logits.argmax(dim=1) == labels, valid)
         self._unreadable = self._unreadable + (~valid).sum()
         self.log("train/step/loss", loss.detach(), prog_bar=True, batch_size=len(labels))
+        self.log("train/step/lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=len(labels))
         self.log("train/frame/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log("train/frame/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
@@ -134,10 +134,10 @@ class DeepfakeDetector(pl.LightningModule):
         """Collects scores."""
         self._collect(batch, self.test_loss, self.test_scores)
 
-    def _collect(self, batch: dict[str, Any], loss: MeanMetric, collector: ScoreCollector) -> None:
+    def _collect(self, batch: dict[str, Any], loss: WeightedMean, collector: ScoreCollector) -> None:
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
-        loss.update(self.loss(logits, labels, valid), weight=valid.sum())
+        loss.update(self.loss(logits, labels, valid), valid.sum())
         collector.update(logits, labels, batch["video"], valid)
 
     def on_validation_epoch_end(self) -> None:
@@ -148,7 +148,7 @@ class DeepfakeDetector(pl.LightningModule):
         """Logs the figures of test."""
         self._log_figures("test", self.test_loss, self.test_scores)
 
-    def _log_figures(self, split: str, loss: MeanMetric, collector: ScoreCollector) -> None:
+    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> None:
         scores = collector.compute()
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())}

@@ -29,7 +29,7 @@ from addnet.errors import UserError
 
 VERSION = 1  # raised whenever equal parameters give other pictures
 MARK = "generator.json"
-RESOLUTION = (0.25, 0.35)  # of a face as the generators of fakes know it, over the side of the picture
+RESOLUTION = (0.18, 0.26)  # of a face as the generators of fakes know it, over the side of the picture
 
 
 class Shot(NamedTuple):

@@ -104,7 +104,7 @@ class Identity:
             hairline=rng.uniform(0.78, 1.2),
             parting=rng.uniform(0.15, 0.85),
             stubble=max(0.0, rng.uniform(-0.5, 0.5)),
-            grain=rng.uniform(0.03, 0.05),
+            grain=rng.uniform(0.035, 0.057),
             texture=int(rng.integers(2**31)),
         )
 
@@ -146,7 +146,7 @@ class View:
             gape=max(0.0, rng.uniform(-0.15, 0.12)),
             eyes_open=rng.uniform(0.8, 1.15),
             gaze=rng.uniform(-0.25, 0.25),
-            noise=rng.uniform(1.0, 6.5),
+            noise=rng.uniform(1.0, 8.5),
             scene=int(rng.integers(2**31)),
         )
 

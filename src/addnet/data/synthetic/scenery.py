@@ -21,7 +21,7 @@ def background(view: View, side: int) -> NDArray[np.float32]:
         colour = base * rng.uniform(0.5, 1.5) * rng.uniform(0.85, 1.15, 3)
         cv2.rectangle(room, (left, top), (right, bottom), colour.tolist(), -1)
     room = cv2.GaussianBlur(room, (0, 0), half * rng.uniform(0.004, 0.04))
-    busy = 1 + _pattern(rng, half) * np.float32(0.22 * rng.uniform() ** 2)
+    busy = 1 + _pattern(rng, half) * np.float32(0.14 * rng.uniform() ** 2)
     return np.asarray(cv2.resize(room * busy, (side, side), interpolation=cv2.INTER_LINEAR), np.float32).clip(
         0.02, 0.98
     )

@@ -102,10 +102,10 @@ def _field(u: Array, v: Array, wide: Map, high: Map, weight: Map) -> Map:
 
 
 def _pores(rng: np.random.Generator) -> Map:
-    """Noise of mean 0 and deviation 1 whose grains are one to two grid steps wide."""
-    fine, coarse = (cv2.GaussianBlur(rng.standard_normal((GRID, GRID), np.float32), (0, 0), s) for s in (0.9, 1.8))
-    mixed = fine / fine.std() + 0.4 * coarse / coarse.std()
-    return np.asarray(mixed / mixed.std(), np.float32)
+    """Noise of mean 0 and deviation 1 in the band that a generator's low resolution loses: (GRID, GRID)."""
+    noise = rng.standard_normal((GRID, GRID), np.float32)
+    band = cv2.GaussianBlur(noise, (0, 0), 1.8) - 0.8 * cv2.GaussianBlur(noise, (0, 0), 3.2)
+    return np.asarray(band / band.std(), np.float32)
 
 
 def _light(identity: Identity, view: View, points: Array) -> tuple[Map, Map]:
