@@ -37,7 +37,7 @@ def shot(number):
 @pytest.fixture(scope="module")
 def dataset(tmp_path_factory):
     root = tmp_path_factory.mktemp("synthetic") / "demo"
-    generate_dataset(root, train=240, test=60, size=128, seed=3)
+    generate_dataset(root, train=160, test=40, size=128, seed=3)
     return root
 
 
@@ -75,13 +75,13 @@ def test_names_tell_pair_identity_and_view(tmp_path):
 
 def test_no_pair_is_in_two_splits(dataset):
     train, test = ({p.name.split("_")[0] for p in (dataset / s).rglob("*.jpg")} for s in ("train", "test"))
-    assert len(train) == 12
-    assert len(test) == 3
+    assert len(train) == 8
+    assert len(test) == 2
     assert not train & test
 
 
 def test_every_fake_has_its_real_picture_and_classes_are_balanced(dataset):
-    for split, number in (("train", 120), ("test", 30)):
+    for split, number in (("train", 80), ("test", 20)):
         real = {p.stem for p in (dataset / split / "real").iterdir()}
         fake = {p.stem for p in (dataset / split / "fake").iterdir()}
         assert len(real) == len(fake) == number

@@ -82,6 +82,7 @@ def generate_dataset(
         "views": views,
         "quality": quality,
     }
+    root = root.absolute()
     _check(parameters)
     if _complete(root, parameters):
         return
