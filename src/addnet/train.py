@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -44,6 +45,8 @@ def train(cfg: DictConfig) -> float | None:
 
     run_dir = Path(cfg.paths.output_dir)
     main_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("SLURM_PROCID", 0)) == 0
+    # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
+    warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     datamodule: pl.LightningDataModule = build(cfg.data)

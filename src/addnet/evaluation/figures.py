@@ -32,7 +32,7 @@ def roc_figure(probabilities: Tensor, labels: Tensor, *, title: str) -> Figure:
     figure = Figure(figsize=(8.4, 3.8), layout="constrained")
     roc, histogram = figure.subplots(1, 2)
     fpr, tpr, _ = binary_roc(probabilities, labels)
-    roc.plot(fpr, tpr)
+    roc.plot(fpr.numpy(), tpr.numpy())
     roc.plot([0, 1], [0, 1], color="0.8", linestyle="--")
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
     bins = np.linspace(0, 1, 31).tolist()

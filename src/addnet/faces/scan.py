@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -54,6 +55,7 @@ def _start_worker(detector: LandmarkDetector | None) -> None:
     global _worker_detector
     _worker_detector = detector
     cv2.setNumThreads(1)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it keeps what was found
 
 
 def _examine_in_worker(path: Path) -> Finding:

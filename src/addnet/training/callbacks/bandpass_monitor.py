@@ -80,10 +80,10 @@ def bandpass_of(module: torch.nn.Module) -> BandpassLayer | None:
 def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
     """Gain of the layer over spatial frequency, and its kernel."""
     frequencies, gain = layer.frequency_response(256)
-    low, high = (kernel.detach().cpu() for kernel in layer.kernels())
+    low, high = (kernel.detach().cpu().numpy() for kernel in layer.kernels())
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(frequencies.cpu(), gain.cpu())
+    left.plot(frequencies.cpu().numpy(), gain.cpu().numpy())
     left.set(xlabel="cycles per pixel", ylabel="gain", title=f"frequency response, epoch {epoch}", ylim=(0, None))
     taps = range(-(layer.kernel_size // 2), layer.kernel_size // 2 + 1)
     for kernel, name in ((low, "sigma_low"), (high, "sigma_high")):
@@ -103,7 +103,7 @@ def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
     for column, (image, band) in enumerate(zip(images, bands, strict=True)):
         spread = 6 * float(band.std()) or 1.0
         for row, picture in enumerate((image / 2 + 0.5, band / spread + 0.5)):
-            axes[row, column].imshow(picture.clamp(0, 1).permute(1, 2, 0))
+            axes[row, column].imshow(picture.clamp(0, 1).permute(1, 2, 0).numpy())
             axes[row, column].axis("off")
     figure.suptitle(f"pictures and their band, epoch {epoch}")
     return figure

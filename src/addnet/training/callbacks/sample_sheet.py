@@ -44,7 +44,7 @@ def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
         axis.axis("off")
     for number, sample in enumerate(samples):
         row, column = divmod(number, columns)
-        axes[2 * row, column].imshow((sample["image"] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0))
+        axes[2 * row, column].imshow((sample["image"] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())
         axes[2 * row, column].set_title(CLASS_NAMES[sample["label"]], fontsize="small")
-        axes[2 * row + 1, column].imshow(sample["mask"][0], cmap="gray", vmin=0, vmax=1)
+        axes[2 * row + 1, column].imshow(sample["mask"][0].numpy(), cmap="gray", vmin=0, vmax=1)
     return figure
