@@ -77,7 +77,7 @@ def suggestions(arguments: list[str]) -> str:
     for key in sorted(keys - set(known)):
         if key.startswith(("hydra.", "-")):
             continue
-        close = difflib.get_close_matches(key, known, n=3, cutoff=0.6)
+        close = difflib.get_close_matches(key, known, n=2, cutoff=0.75)
         close += [k for k in known if k.split(".")[-1] == key.split(".")[-1] and k not in close][:3]
         if close:
             named = ", ".join(f"{name}{_where(known[name])}" for name in close)

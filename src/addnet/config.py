@@ -55,14 +55,18 @@ def build(node: Any, **extra: Any) -> Any:
     """Instantiates a node by its `_target_`; what it refuses reaches the user in its own words.
 
     Raises:
-        UserError: The object's constructor raised one, or the target cannot be imported.
+        UserError: The constructor refused its arguments, or a package it needs is not installed.
     """
+    from pytorch_lightning.utilities.exceptions import MisconfigurationException  # heavy: not for --help
+
     try:
         return hydra.utils.instantiate(node, **extra)
     except InstantiationException as error:
         cause = error.__cause__
         if isinstance(cause, UserError):
             raise cause from None
+        if isinstance(cause, (ValueError, TypeError, ImportError, MisconfigurationException)):
+            raise UserError(f"{node.get('_target_')}: {cause}") from error
         raise
 
 

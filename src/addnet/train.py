@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -44,31 +43,30 @@ def train(cfg: DictConfig) -> float | None:
     from addnet.training.run_folder import config_tree, print_summary, write_run_folder
 
     run_dir = Path(cfg.paths.output_dir)
-    main_process = int(os.environ.get("LOCAL_RANK", 0)) == 0 and int(os.environ.get("SLURM_PROCID", 0)) == 0
     # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
+    # whatever the config may have wrong is found before landmarks are searched or an experiment is opened
     datamodule: pl.LightningDataModule = build(cfg.data)
-    if main_process:
+    detector = build_detector(cfg, datamodule)
+    trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
+    if trainer.is_global_zero:
         Console().print(config_tree(cfg))
         datamodule.prepare_data()
         datamodule.setup("fit")
         datamodule.summary(run_dir)  # type: ignore[attr-defined]
         write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)  # type: ignore[attr-defined]
 
-    detector = build_detector(cfg, datamodule)
-    callbacks = build_all(cfg.callbacks)
-    loggers = [] if cfg.trainer.get("fast_dev_run") else build_all(cfg.logger)
+    trainer.loggers = [] if cfg.trainer.get("fast_dev_run") else build_all(cfg.logger)
     status = "failed"
     try:
-        trainer: pl.Trainer = build(cfg.trainer, callbacks=callbacks, logger=loggers or False)
-        for logger in loggers:
+        for logger in trainer.loggers:
             logger.log_hyperparams(plain(cfg) | parameter_counts(detector))
         score = fit_and_test(cfg, trainer, detector, datamodule)
         status = "success"
     finally:
-        close_loggers(loggers, status=status)
+        close_loggers(trainer.loggers, status=status)
     if trainer.is_global_zero:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         print_summary(run_dir, figures, checkpoint=best_checkpoint(trainer))

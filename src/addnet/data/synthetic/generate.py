@@ -122,7 +122,10 @@ def _complete(root: Path, parameters: dict[str, int]) -> bool:
     mark = root / MARK
     if not mark.is_file():
         raise UserError(f"{root} holds something else than generated data (no {MARK}); choose an empty or new folder")
-    found = json.loads(mark.read_text(encoding="utf-8"))
+    try:
+        found = json.loads(mark.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise UserError(f"{mark} is damaged; delete {root} to have the data set drawn again") from error
     if found != parameters:
         raise UserError(
             f"{root} was generated with other parameters: {found} instead of {parameters}; "

@@ -43,7 +43,8 @@ class BandpassMonitor(pl.Callback):
     ) -> None:
         """Keeps the first pictures of validation: the same ones every epoch."""
         if self._images is None and bandpass_of(pl_module) is not None:
-            self._images = batch["image"][: self.pictures].detach().cpu()
+            step = max(1, len(batch["image"]) // self.pictures)  # apart: neighbours are frames of one video
+            self._images = batch["image"][::step][: self.pictures].detach().cpu()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the sigmas and draws the figures."""
