@@ -145,6 +145,7 @@ def test_mistakes_on_the_command_line_end_in_a_sentence(tmp_path):
     assert "did you mean optimizer.lr" in run("optimizer.lrr=1")
     assert "bandpass" in run("model=bandpas")
     assert "data.data_dir is not set" in run()
+    assert "bf17" in run("trainer.precision=bf17", "data.data_dir=x", "model.pretrained=false")
 
 
 def test_unknown_presets_name_the_known_ones():
@@ -157,3 +158,15 @@ def test_nothing_imports_the_other_lightning():
         assert not re.search(r"^\s*(from|import) lightning\b|_target_: lightning\.", file.read_text(), re.MULTILINE), (
             file
         )
+
+
+def test_faces_can_be_used_without_torch():
+    code = "import addnet.faces, sys; sys.exit(bool({'torch', 'dlib', 'hydra', 'comet_ml'} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
+
+
+def test_a_sweep_over_several_devices_is_refused_in_words(tmp_path):
+    command = [sys.executable, "-m", "addnet.train", "-m", "trainer.devices=2", "seed=0,1", "data.data_dir=x"]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, timeout=120, check=False)
+    assert result.returncode != 0
+    assert "would start itself again on every rank" in result.stdout + result.stderr

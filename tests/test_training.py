@@ -158,6 +158,8 @@ def test_a_resumed_run_equals_an_uninterrupted_one(data_dir, tmp_path):
         assert torch.equal(value, other["state_dict"][key]), key
     curves = [c["callbacks"]["Curves"]["curves"] for c in (one, other)]
     assert curves[0] == curves[1]
+    best = [next(s for s in c["callbacks"].values() if s.get("monitor") == "val/frame/auroc") for c in (one, other)]
+    assert best[0]["best_model_score"] == best[1]["best_model_score"]
 
 
 def _fit(data_dir, root, *overrides):
@@ -182,6 +184,16 @@ def test_two_processes_leave_one_run(data_dir, tmp_path):
     told = json.loads((folder / "reports" / "test_metrics.json").read_text())
     for name, value in figures.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
+
+
+def test_an_index_replaces_dlib_and_comet_is_imported_only_where_it_logs(first, data_dir, tmp_path):
+    code = "import sys; sys.modules['dlib'] = sys.modules['comet_ml'] = None; from addnet.train import main; main()"
+    arguments = [o for o in SMALL if "comet" not in o] + ["logger=none", "trainer.max_steps=1", "test=false"]
+    paths = [f"data.data_dir={data_dir}", f"paths.output_root={tmp_path}", f"paths.index_dir={data_dir.parent}/index"]
+    command = [sys.executable, "-c", code, *arguments, *paths]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert "0 pictures looked at" in result.stdout
 
 
 def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):

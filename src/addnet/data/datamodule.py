@@ -106,6 +106,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
+        if not (data_dir or predict_dir):
+            raise UserError(
+                "data.data_dir is not set: name the folder that holds train/ and test/, "
+                "or see it work without data by experiment=demo"
+            )
         require_choice("data.layout", layout, LAYOUTS)
         require_choice("data.balance", balance, BALANCES)
         require_choice("data.landmarks", landmarks, LANDMARKS)
@@ -153,11 +158,6 @@ class DeepfakeDataModule(pl.LightningDataModule):
         if self.predict_dir:
             records = scan_unlabelled(self.predict_dir)
             self._index_pictures(Path(self.predict_dir), {"predict": records})
-        if not (self.data_dir or self.predict_dir):
-            raise UserError(
-                "data.data_dir is not set: name the folder that holds train/ and test/, "
-                "or see it work without data by experiment=demo"
-            )
         self._prepared = True
 
     def setup(self, stage: str | None = None) -> None:

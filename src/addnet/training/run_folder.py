@@ -18,6 +18,7 @@ from rich.table import Table
 from rich.tree import Tree
 
 import addnet
+from addnet.evaluation.metrics import METRICS
 
 PACKAGES = (
     "addnet",
@@ -72,30 +73,31 @@ def config_tree(cfg: DictConfig) -> Tree:
 def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) -> None:
     """Says how it went and where the results are."""
     console = Console()
-    levels = [level for level in ("test", "val") if any(name.startswith(f"{level}/") for name in figures)]
-    if levels:
-        console.print(_figures_table(figures, levels[0]))
+    split = next((split for split in ("test", "val") if f"{split}/frame/loss" in figures), None)
+    if split:
+        console.print(_figures_table(figures, split))
     places = {
         "run folder": run_dir,
-        "best checkpoint": checkpoint or "none was written",
-        "figures": run_dir / "figures",
-        "reports": run_dir / "reports",
+        "best checkpoint": Path(checkpoint) if checkpoint else None,
+        "training samples": run_dir / "figures" / "training_samples.png",
+        "curves": run_dir / "figures" / "curves.png",
+        "test report": run_dir / "reports" / "test_frame_classification_report.txt",
+        "Comet archive": next(run_dir.glob("comet/*.zip"), None),
     }
-    if archives := sorted(run_dir.glob("comet/*.zip")):
-        places["Comet archive"] = archives[-1]
     for name, place in places.items():
-        console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)
+        if place and place.exists():
+            console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)
 
 
 def _figures_table(figures: dict[str, float], split: str) -> Table:
-    table = Table(title=f"{split} figures of the best checkpoint" if split == "test" else "validation figures")
-    names = sorted({name.split("/")[2] for name in figures if name.startswith(f"{split}/frame/")})
-    table.add_column("level")
-    for name in names:
-        table.add_column(name, justify="right")
-    for level in ("frame", "video"):
-        cells = [figures.get(f"{split}/{level}/{name}") for name in names]
-        table.add_row(level, *("" if cell is None else f"{cell:.4f}" for cell in cells))
+    table = Table(title="best checkpoint on test" if split == "test" else "last epoch on validation")
+    table.add_column("figure")
+    levels = ("frame", "video")
+    for level in levels:
+        table.add_column(level, justify="right")
+    for name in ("loss", *METRICS):
+        cells = [figures.get(f"{split}/{level}/{name}") for level in levels]
+        table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     return table
 
 
