@@ -83,7 +83,7 @@ def test_too_many_bad_files_stop_with_the_list(own_data_dir, tmp_path):
 def test_a_picture_without_a_face_is_kept_with_a_mask_of_ones(own_data_dir, tmp_path):
     blank = own_data_dir / "test" / "real" / "q_1.png"
     cv2.imwrite(str(blank), np.full((112, 112, 3), 120, dtype=np.uint8))
-    module = _module(own_data_dir, tmp_path, face_crops=False)
+    module = _module(own_data_dir, tmp_path)
     dataset = module.dataset("test")
     number = [record.path for record in dataset.records].index("test/real/q_1.png")
     assert dataset[number]["mask"].min() == 1

@@ -49,7 +49,8 @@ def test_a_hidden_outline_is_found_by_a_later_step(detector, portrait):
 
 
 def test_nothing_is_found_where_nothing_is(detector):
-    assert detector(np.full((150, 150, 3), 128, dtype=np.uint8)).step in ("none", "whole_picture")
+    for grey in (0, 60, 128, 255):  # also where pictures are known to be crops
+        assert detector(np.full((150, 150, 3), grey, dtype=np.uint8)).step == "none"
     nothing = LandmarkDetector(face_crops=False)(np.full((150, 150, 3), 128, dtype=np.uint8))
     assert nothing.step == "none"
     assert nothing.points is None
@@ -99,4 +100,4 @@ def test_real_portraits_and_crops_are_found(real_data, detector):
     found = count_steps(list(scan(crops, detector)))
     by_detector = sum(found.get(step, 0) for step in ("detector", "upsampled", "padded", "padded_upsampled"))
     assert by_detector >= 0.85 * len(crops)  # 92 % over all of them; this is every twentieth
-    assert found.get("none", 0) == 0
+    assert found.get("none", 0) <= 0.05 * len(crops)

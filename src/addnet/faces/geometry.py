@@ -6,6 +6,7 @@ picture, 42–47 the eye at its right, 48–67 mouth.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -154,6 +155,14 @@ def map_points(points: Points, matrix: Matrix) -> Points:
     if np.linalg.det(matrix[:, :2]) < 0:
         mapped = mapped[MIRRORED]
     return mapped.astype(np.float32)
+
+
+def spread(findings: Sequence[Points]) -> float:
+    """How far the first of several findings lies from the others: mean distance over the distance of the eyes."""
+    first = findings[0]
+    between = float(np.linalg.norm(first[LEFT_EYE].mean(axis=0) - first[RIGHT_EYE].mean(axis=0)))
+    farthest = max(float(np.linalg.norm(first - other, axis=1).mean()) for other in findings[1:])
+    return farthest / max(between, 1.0)
 
 
 def plausible(points: Points, shape: tuple[int, ...]) -> bool:

@@ -100,7 +100,7 @@ class AttentionMask:
 
     @cached_property
     def _detector(self) -> LandmarkDetector:
-        return LandmarkDetector()
+        return LandmarkDetector(face_crops=False)  # nothing is known about the picture
 
     def draw(self, points: Points | None, size: int) -> Mask:
         """The mask of points that are level already.
