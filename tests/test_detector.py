@@ -5,10 +5,12 @@ import pickle
 import pytest
 import torch
 
+from addnet.config import load_group
 from addnet.errors import UserError
 from addnet.models import create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits, read_checkpoint
+from addnet.training.detector import OPTIMIZER, SCHEDULER
 from addnet.training.optim import build_optimizer, build_scheduler, parameter_groups
 
 PLAIN = {"name": "addnet", "placement": "full", "pretrained": False}
@@ -33,16 +35,29 @@ def test_rows_that_do_not_count_do_not_touch_the_loss(detector):
     assert torch.allclose(loss, expected)
     loss.backward()
     assert (logits.grad[~valid] == 0).all()
-    assert detector.loss(logits, labels, torch.zeros(6, dtype=torch.bool)) == 0
+
+
+def test_a_batch_in_which_no_row_counts_changes_nothing(detector):
+    logits = torch.randn(6, 2, requires_grad=True)
+    loss = detector.loss(logits, torch.ones(6, dtype=torch.long), torch.zeros(6, dtype=torch.bool))
+    loss.backward()
+    assert loss == 0
+    assert (logits.grad == 0).all()
+
+
+def test_default_rates_are_those_of_the_config():
+    assert load_group("optimizer", "adam") == OPTIMIZER
+    assert load_group("scheduler", "none") == SCHEDULER
 
 
 def test_class_weights_reach_the_loss(detector):
     logits, labels, valid = torch.randn(5, 2), torch.tensor([0, 0, 0, 0, 1]), torch.ones(5, dtype=torch.bool)
-    plain = detector.loss(logits, labels, valid)
-    detector.class_weights = torch.tensor([0.1, 4.0])
+    detector.class_weights = weights = torch.tensor([0.1, 4.0])
     weighted = detector.loss(logits, labels, valid)
     detector.class_weights = None
-    assert not torch.allclose(plain, weighted)
+    expected = torch.nn.functional.cross_entropy(logits, labels, weight=weights, label_smoothing=0.1)
+    assert torch.allclose(weighted, expected)
+    assert not torch.allclose(weighted, detector.loss(logits, labels, valid))
 
 
 def test_sigmas_have_their_own_rate_and_no_decay(bandpass):

@@ -21,6 +21,8 @@ from addnet.training.scores import ScoreCollector, WeightedMean
 log = logging.getLogger(__name__)
 
 IGNORED = -100  # label of rows that do not count in the loss
+OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2}  # configs/optimizer/adam.yaml
+SCHEDULER = {"name": "none"}
 
 
 class DeepfakeDetector(pl.LightningModule):
@@ -31,8 +33,8 @@ class DeepfakeDetector(pl.LightningModule):
 
     Args:
         model: `name` in `addnet.models.MODELS` and the network's arguments.
-        optimizer: See `build_optimizer`.
-        scheduler: See `build_scheduler`.
+        optimizer: See `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
+        scheduler: See `build_scheduler`; None keeps the rate.
         label_smoothing: Of the cross-entropy, in [0, 1).
         channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
         class_names: In the order of the labels.
@@ -75,14 +77,17 @@ class DeepfakeDetector(pl.LightningModule):
         """Cross-entropy over the rows that count, weighted by class if the data module asks for it."""
         targets = torch.where(valid, labels, IGNORED)
         weights: Tensor | None = self.class_weights
-        loss = functional.cross_entropy(
+        total = functional.cross_entropy(
             logits.float(),
             targets,
             weight=weights,
             ignore_index=IGNORED,
             label_smoothing=self.hparams["label_smoothing"],
+            reduction="sum",
         )
-        return torch.where(valid.any(), loss, logits.sum() * 0)  # no row counts: 0/0 must not reach the weights
+        counted = valid.float() if weights is None else valid * weights[labels]
+        # the mean by hand: torch's own is 0/0 where no row counts, and its gradient would reach the weights
+        return total / counted.sum().clamp(min=torch.finfo(torch.float32).tiny)
 
     # ---- training ------------------------------------------------------------------------------------------
 
@@ -113,12 +118,11 @@ class DeepfakeDetector(pl.LightningModule):
 
     def configure_optimizers(self) -> Any:
         """Optimiser and schedule by name."""
-        settings = self.hparams["optimizer"] or {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5}
-        optimizer = build_optimizer(self.net, settings)
+        optimizer = build_optimizer(self.net, self.hparams["optimizer"] or OPTIMIZER)
         total = int(min(self.trainer.estimated_stepping_batches, 2**62))
         schedule = build_scheduler(
             optimizer,
-            self.hparams["scheduler"] or {"name": "none"},
+            self.hparams["scheduler"] or SCHEDULER,
             total_steps=total,
             steps_per_epoch=max(1, total // max(1, self.trainer.max_epochs or 1)),
         )
