@@ -51,6 +51,17 @@ def index_dir(tmp_path_factory):
     return tmp_path_factory.mktemp("index")
 
 
+@pytest.fixture(scope="module")
+def one_thread():
+    """Small pictures: threads cost more than they give, above all beside other jobs."""
+    import torch
+
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
 @pytest.fixture(scope="session")
 def real_data():
     """The folder with real pictures; tests that need it are skipped where it is absent."""

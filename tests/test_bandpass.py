@@ -9,16 +9,9 @@ from torch.nn import functional
 from addnet.errors import UserError
 from addnet.models import BandpassLayer
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 SCIPY_BORDERS = {"reflect": "mirror", "replicate": "nearest"}
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small pictures: threads cost more than they give, above all beside other jobs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 def scipy_band(image, layer):

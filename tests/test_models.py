@@ -15,16 +15,9 @@ from addnet.models import MODELS, PLACEMENTS, SITES, ADDBlock, create_model, poo
 from addnet.models.__main__ import main
 from addnet.models.summary import summarise, without_gradient
 
+pytestmark = pytest.mark.usefixtures("one_thread")
+
 CHOICES = list(itertools.product(PLACEMENTS, ("multiply", "residual", "mix"), ("adaptive", "chain")))
-
-
-@pytest.fixture(autouse=True, scope="module")
-def one_thread():
-    """Small pictures: threads cost more than they give, above all beside other jobs."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="module")
