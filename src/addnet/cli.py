@@ -12,7 +12,8 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from addnet.config import compose, config_dir
-from addnet.errors import UserError
+from addnet.errors import Interrupted, UserError
+from addnet.launch import join_run, last_words, process_name
 
 log = logging.getLogger(__name__)
 
@@ -32,7 +33,10 @@ class Command:
     def __call__(self) -> None:
         """Runs the command with the program's arguments."""
         try:
+            sys.argv[1:] = join_run(sys.argv[1:])
             self.hydra_main()
+        except UserError as error:
+            sys.exit(str(error))
         except SystemExit as stop:
             if stop.code not in (None, 0) and not _started:
                 sys.stderr.write(suggestions(sys.argv[1:]))
@@ -49,13 +53,21 @@ def friendly(task: Task) -> Task:
         _started.append(True)
         try:
             return task(cfg)
+        except Interrupted as stop:
+            log.error("%s", stop)
+            # Lightning kills the main process, which has loggers to close, if a process beside it fails
+            sys.exit(0 if process_name() else stop.code)
         except UserError as error:
             log.error("%s", error)
             log.debug("where it came from", exc_info=True)
+            last_words(str(error))
             sys.exit(1)
         except KeyboardInterrupt:
             log.error("interrupted")
             sys.exit(130)
+        except Exception as error:
+            last_words(f"{type(error).__name__}: {error}")
+            raise
 
     wrapped.__name__ = task.__name__
     wrapped.__module__ = task.__module__

@@ -13,6 +13,19 @@ class UserError(ValueError):
     """
 
 
+class Interrupted(UserError):
+    """A run was asked to stop and can go on later.
+
+    Args:
+        message: What was kept and how to go on.
+        code: The command's exit code: 130 after Ctrl-C, 143 after SIGTERM.
+    """
+
+    def __init__(self, message: str, *, code: int) -> None:
+        super().__init__(message)
+        self.code = code
+
+
 def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
     """Returns `value` if it is one of `choices`.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -14,10 +14,12 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import build, build_all, config_dir, plain
-from addnet.errors import UserError
+from addnet.errors import Interrupted, UserError
+from addnet.launch import divert_output, process_name
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+    from pytorch_lightning.loggers import Logger
 
     from addnet.training import DeepfakeDetector
 
@@ -45,11 +47,14 @@ def train(cfg: DictConfig) -> float | None:
     run_dir = Path(cfg.paths.output_dir)
     # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
+    # true of Lightning's own way; here the sampler goes on where the checkpoint was written
+    warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     # whatever the config may have wrong is found before landmarks are searched or an experiment is opened
     datamodule: pl.LightningDataModule = build(cfg.data)
-    detector = build_detector(cfg, datamodule)
+    checkpoint = find_checkpoint(cfg)
+    detector = build_detector(cfg, datamodule, checkpoint)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
     if trainer.is_global_zero:
         Console().print(config_tree(cfg))
@@ -58,7 +63,7 @@ def train(cfg: DictConfig) -> float | None:
         datamodule.summary(run_dir)  # type: ignore[attr-defined]
         write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)  # type: ignore[attr-defined]
 
-    trainer.loggers = [] if cfg.trainer.get("fast_dev_run") else build_all(cfg.logger)
+    trainer.loggers = build_loggers(cfg, checkpoint)
     status = "failed"
     try:
         for logger in trainer.loggers:
@@ -73,13 +78,24 @@ def train(cfg: DictConfig) -> float | None:
     return score
 
 
-def build_detector(cfg: DictConfig, datamodule: pl.LightningDataModule) -> DeepfakeDetector:
-    """The LightningModule of a config; with `ckpt_path`, checked against that checkpoint before anything runs."""
+def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
+    """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
+    from addnet.training.checkpoints import read_checkpoint
+
+    if cfg.ckpt_path == "auto":
+        last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
+        cfg.ckpt_path = str(last) if last.is_file() else None
+    return read_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
+
+
+def build_detector(
+    cfg: DictConfig, datamodule: pl.LightningDataModule, checkpoint: dict[str, Any] | None
+) -> DeepfakeDetector:
+    """The LightningModule of a config; checked against the checkpoint, if there is one, before anything runs."""
     from addnet.training import DeepfakeDetector
-    from addnet.training.checkpoints import check_fits, read_checkpoint
+    from addnet.training.checkpoints import check_fits
 
     model = plain(cfg.model)
-    checkpoint = read_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
     if checkpoint:
         model |= {"pretrained": False, "weights": None}  # the checkpoint brings them all
     detector = DeepfakeDetector(
@@ -89,25 +105,40 @@ def build_detector(cfg: DictConfig, datamodule: pl.LightningDataModule) -> Deepf
         label_smoothing=cfg.loss.label_smoothing,
         channels_last=cfg.channels_last,
         preprocessing=datamodule.preprocessing(),  # type: ignore[attr-defined]
+        config=plain(cfg),
     )
     if checkpoint:
         check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
     return detector
 
 
+def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
+    """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
+    if cfg.trainer.get("fast_dev_run"):
+        return []
+    states = checkpoint["resume"]["loggers"] if cfg.train and checkpoint and "resume" in checkpoint else {}
+    run_dir = str(Path(cfg.ckpt_path).resolve().parents[1]) if states else None
+    loggers = []
+    for node in (cfg.logger or {}).values():
+        state = states.get(node["_target_"].rpartition(".")[2])
+        loggers.append(build(node, resume=state | {"run_dir": run_dir}) if state else build(node))
+    return loggers
+
+
 def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, detector: DeepfakeDetector, datamodule: pl.LightningDataModule
 ) -> float | None:
     """Fits, then tests the best checkpoint once."""
+    from pytorch_lightning.utilities.exceptions import SIGTERMException
+
     score = None
     if cfg.train:
         try:
             trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
-        except SystemExit as stop:  # what Lightning makes of Ctrl-C
+        except SystemExit as stop:  # what Lightning makes of Ctrl-C, and of SIGTERM a class of its own
             last = last_checkpoint(trainer)
-            raise UserError(
-                f"interrupted; {f'go on with ckpt_path={last}' if last else 'no epoch was complete'}"
-            ) from stop
+            how = f"go on with ckpt_path={last}" if last else "there is no checkpoint yet"
+            raise Interrupted(f"interrupted; {how}", code=143 if isinstance(stop, SIGTERMException) else 130) from stop
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
         score = None if best is None else float(best)
     if cfg.test:
@@ -151,7 +182,10 @@ def _main(cfg: DictConfig) -> float | None:
             "sweep with trainer.devices=1, or start the jobs one by one"
         )
     # every rank must use one folder, whatever the clock says when it starts
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(hydra_config.runtime.output_dir).resolve()))
+    run_dir = Path(hydra_config.runtime.output_dir).resolve()
+    OmegaConf.update(cfg, "paths.output_dir", str(run_dir))
+    if process_name():
+        divert_output(run_dir / f"{hydra_config.job.name}.log")
     return train(cfg)
 
 

@@ -140,6 +140,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.splits: dict[str, Usable] = {}
         self.fingerprint = ""
         self._prepared = False
+        self._start = (0, 0)
 
     # ---- finding out what there is -------------------------------------------------------------------------
 
@@ -243,6 +244,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
             "value_range": [-1.0, 1.0],
         }
 
+    def start_at(self, *, epoch: int, batch: int) -> None:
+        """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""
+        self._start = (epoch, batch * self.batch_size)
+
     def train_dataloader(self) -> DataLoader[Sample]:
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
         dataset = self.dataset("train")
@@ -253,6 +258,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             balance=self.balance == "sampler",
             rank=rank,
             world_size=world_size,
+            start=self._start,
         )
         return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
 

@@ -35,17 +35,26 @@ class TrainSampler(Sampler[Address]):
         balance: Draws both classes equally often, the smaller one repeatedly.
         rank: This process.
         world_size: Number of processes; the last share is filled up with repeats.
+        start: Epoch and number of samples of this share with which to begin: where an interrupted run stopped.
     """
 
     def __init__(
-        self, labels: Sequence[int], *, seed: int, balance: bool = False, rank: int = 0, world_size: int = 1
+        self,
+        labels: Sequence[int],
+        *,
+        seed: int,
+        balance: bool = False,
+        rank: int = 0,
+        world_size: int = 1,
+        start: tuple[int, int] = (0, 0),
     ) -> None:
         self.labels = np.asarray(labels)
         self.seed = seed
         self.balance = balance
         self.rank = rank
         self.world_size = world_size
-        self.epoch = 0
+        self.start = start
+        self.epoch = start[0]  # workers fetch ahead before the Trainer names the epoch
 
     def __len__(self) -> int:
         return -(-len(self.labels) // self.world_size)
@@ -56,11 +65,12 @@ class TrainSampler(Sampler[Address]):
 
     def __iter__(self) -> Iterator[Address]:
         order = self._order(len(self) * self.world_size)
+        done = self.start[1] * self.world_size if self.epoch == self.start[0] else 0
         seen: dict[int, int] = {}
         for position, index in enumerate(order.tolist()):
             repeat = seen.get(index, 0)
             seen[index] = repeat + 1
-            if position % self.world_size == self.rank:
+            if position >= done and position % self.world_size == self.rank:
                 yield Address(index, self.epoch, repeat)
 
     def _order(self, length: int) -> NDArray[np.int64]:

@@ -1,13 +1,15 @@
-"""What a checkpoint says about itself, and reading one that may be damaged or hostile."""
+"""What a checkpoint says about itself, writing one whole, and reading one that may be damaged or hostile."""
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
+from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from addnet import __version__
@@ -17,13 +19,37 @@ FORMAT = 1
 _SHOWN = 12
 
 
-def identity(*, class_names: list[str], preprocessing: dict[str, Any]) -> dict[str, Any]:
-    """The `addnet` entry of a checkpoint: format, version, classes and preprocessing, all plain values."""
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Writes a checkpoint beside its place and then moves it there: a kill leaves the previous one whole.
+
+    Lightning's own way goes through the system's temporary folder, and a move between file systems is a copy.
+    """
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
+        """Writes it; on the disk, not only in the system's cache, when this returns."""
+        file = Path(path)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        part = file.with_name(f".{file.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as stream:
+                torch.save(checkpoint, stream)
+                stream.flush()
+                os.fsync(stream.fileno())
+            part.replace(file)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def identity(
+    *, class_names: list[str], preprocessing: dict[str, Any], config: dict[str, Any] | None
+) -> dict[str, Any]:
+    """The `addnet` entry of a checkpoint: format, version, classes, preprocessing and config, all plain values."""
     return {
         "format": FORMAT,
         "version": __version__,
         "class_names": class_names,
         "preprocessing": preprocessing,
+        "config": config,
     }
 
 

@@ -39,6 +39,7 @@ class DeepfakeDetector(pl.LightningModule):
         channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
+        config: The whole resolved config of the run, for the checkpoint alone.
     """
 
     def __init__(
@@ -51,11 +52,13 @@ class DeepfakeDetector(pl.LightningModule):
         channels_last: bool = True,
         class_names: Sequence[str] = ("real", "fake"),
         preprocessing: Mapping[str, Any] | None = None,
+        config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         if not 0 <= label_smoothing < 1:
             raise UserError(f"loss.label_smoothing={label_smoothing} must lie in [0, 1)")
-        self.save_hyperparameters(logger=False)  # the whole config is logged instead
+        self.save_hyperparameters(ignore="config", logger=False)  # the whole config is logged instead
+        self.config = dict(config) if config else None
         options = dict(model)
         self.net: nn.Module = create_model(options.pop("name"), **options)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -128,6 +131,17 @@ class DeepfakeDetector(pl.LightningModule):
         )
         return {"optimizer": optimizer, **({"lr_scheduler": schedule} if schedule else {})}
 
+    def epoch_state(self) -> dict[str, Any]:
+        """What this process has counted in the epoch so far: a checkpoint in mid-epoch needs it."""
+        counted = {name: getattr(self, name).batches() for name in ("train_loss", "train_accuracy")}
+        return counted | {"unreadable": int(self._unreadable)}
+
+    def load_epoch_state(self, state: Mapping[str, Any]) -> None:
+        """Takes up what was counted before an interruption."""
+        for name in ("train_loss", "train_accuracy"):
+            getattr(self, name).load_batches(state[name])
+        self._unreadable = state["unreadable"]
+
     # ---- evaluation ----------------------------------------------------------------------------------------
 
     def validation_step(self, batch: dict[str, Any], batch_idx: int) -> None:
@@ -181,6 +195,7 @@ class DeepfakeDetector(pl.LightningModule):
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
             preprocessing=dict(self.hparams["preprocessing"] or {}),
+            config=self.config,
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:

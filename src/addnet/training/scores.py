@@ -31,6 +31,16 @@ class WeightedMean(Metric):
         self.totals.append((value.detach() * weight).sum().float())
         self.weights.append(weight.sum().float())
 
+    def batches(self) -> dict[str, list[float]]:
+        """What this process has added so far, as plain values."""
+        return {name: [float(value) for value in getattr(self, name)] for name in ("totals", "weights")}
+
+    def load_batches(self, batches: dict[str, list[float]]) -> None:
+        """Takes up what `batches` gave."""
+        for name, values in batches.items():
+            setattr(self, name, [torch.tensor(value, device=self.device) for value in values])
+        self._update_count = len(batches["totals"])  # or compute() would say that nothing was added
+
     def compute(self) -> Tensor:
         """The mean so far; nan if nothing has counted yet."""
         if not len(self.totals):

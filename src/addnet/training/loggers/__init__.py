@@ -1,6 +1,21 @@
 """Loggers, and figures and texts for whichever of them are in use."""
 
 from addnet.training.loggers.comet import CometLogger
-from addnet.training.loggers.records import close_loggers, log_confusion_matrix, log_figure, log_text
+from addnet.training.loggers.csv import CSVLogger
+from addnet.training.loggers.records import (
+    close_loggers,
+    log_confusion_matrix,
+    log_figure,
+    log_text,
+    loggers_state,
+)
 
-__all__ = ["CometLogger", "close_loggers", "log_confusion_matrix", "log_figure", "log_text"]
+__all__ = [
+    "CSVLogger",
+    "CometLogger",
+    "close_loggers",
+    "log_confusion_matrix",
+    "log_figure",
+    "log_text",
+    "loggers_state",
+]

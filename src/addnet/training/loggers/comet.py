@@ -29,6 +29,8 @@ class CometLogger(loggers.CometLogger):
         log_code: Uploads the sources.
         log_git_patch: Uploads uncommitted changes.
         log_env_host: Tells the host's name, user and address.
+        resume: What `state` gave to a checkpoint: goes on with that experiment. Offline that is a second archive
+            with the same key, which `comet upload` adds to the experiment.
     """
 
     def __init__(
@@ -43,6 +45,7 @@ class CometLogger(loggers.CometLogger):
         log_code: bool = False,
         log_git_patch: bool = False,
         log_env_host: bool = False,
+        resume: dict[str, Any] | None = None,
     ) -> None:
         self.offline = offline
         # before the first import of comet_ml, which reads them then: no reports to a third party, and on the
@@ -52,7 +55,8 @@ class CometLogger(loggers.CometLogger):
         super().__init__(
             project=project,
             workspace=workspace,
-            mode="create",  # the default would join whichever experiment is running
+            experiment_key=resume["key"] if resume else None,
+            mode="get_or_create" if resume else "create",  # the default would join whichever experiment is running
             name=name,
             offline_directory=offline_directory,
             tags=list(tags or []),
@@ -71,6 +75,10 @@ class CometLogger(loggers.CometLogger):
             self.offline = not get_config()["comet.api_key"]
         self._online = not self.offline
         super()._create_experiment()
+
+    def state(self) -> dict[str, Any]:
+        """The key of the experiment."""
+        return {"key": self.version}
 
     @rank_zero_only
     def close(self) -> None:

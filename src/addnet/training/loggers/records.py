@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
 
 from addnet.training.loggers.comet import CometLogger
+from addnet.training.loggers.csv import CSVLogger
 
 log = logging.getLogger(__name__)
 
@@ -73,6 +74,11 @@ def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequen
 def _loggers(trainer: pl.Trainer) -> list[Any]:
     """The loggers in use; each kind has an interface of its own."""
     return list(trainer.loggers)
+
+
+def loggers_state(loggers: Sequence[Logger]) -> dict[str, Any]:
+    """How far the loggers have come that a resumed run continues, by class name."""
+    return {type(logger).__name__: logger.state() for logger in loggers if isinstance(logger, (CometLogger, CSVLogger))}
 
 
 def close_loggers(loggers: Sequence[Logger], *, status: str) -> None:

@@ -1,0 +1,102 @@
+"""Which process of a run this is and where it writes, whether Lightning, torchrun or SLURM started it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from addnet.errors import UserError
+
+RUN = "ADDNET_RUN"  # names the run folder; every process of a run must see the same (configs/paths/default.yaml)
+_console: list[int] = []
+
+
+def join_run(arguments: list[str]) -> list[str]:
+    """Brings a process that torchrun or SLURM started into one run with the others.
+
+    Each of them composes its config for itself: without this, each would name a run folder after its own clock.
+
+    Args:
+        arguments: Of the command.
+
+    Returns:
+        The arguments, and for all but the main process overrides that give its output a file of its own.
+
+    Raises:
+        UserError: Several processes were started to run one sweep.
+    """
+    if _launched_outside() and {"-m", "--multirun"} & set(arguments):
+        raise UserError("a sweep starts its jobs itself: start it once, without torchrun and with --ntasks=1")
+    if RUN not in os.environ and (name := _name_of_run()):
+        os.environ[RUN] = name
+    if not (process := process_name()):
+        return arguments
+    own = [f"hydra.job.name=train_{process}", "hydra.output_subdir=null", "hydra.job_logging.root.handlers=[file]"]
+    return [*arguments, *own]
+
+
+def process_name() -> str | None:
+    """`rank<n>` of a process beside the main one; None for the main process or the only one."""
+    env = os.environ
+    if "RANK" in env:  # torchrun
+        return _named(int(env["RANK"]))
+    if _in_slurm():
+        return _named(int(env["SLURM_PROCID"]))
+    node, local = int(env.get("NODE_RANK", 0)), int(env.get("LOCAL_RANK", 0))  # Lightning's own children
+    return f"node{node}_rank{local}" if node else _named(local)
+
+
+def divert_output(file: Path) -> None:
+    """Sends what this process prints from now on, warnings and tracebacks included, to a file."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    _console.append(os.dup(2))
+    log = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+
+
+def last_words(text: str) -> None:
+    """Says on the console why a process ends whose output goes to a file; does nothing in the main process."""
+    for console in _console:
+        os.write(console, f"{process_name()}: {text}\n".encode())
+
+
+def _named(rank: int) -> str | None:
+    return f"rank{rank}" if rank else None
+
+
+def _launched_outside() -> bool:
+    """Whether someone else started several processes of this command."""
+    torchrun = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", 1)) > 1
+    return torchrun or (_in_slurm() and int(os.environ["SLURM_NTASKS"]) > 1)
+
+
+def _in_slurm() -> bool:
+    """Whether srun started this process; interactive shells are left alone, as Lightning does."""
+    interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
+    return {"SLURM_NTASKS", "SLURM_PROCID"} <= set(os.environ) and not interactive
+
+
+def _name_of_run() -> str | None:
+    """A name that every process of this run arrives at; None where there is only one process."""
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        return _agreed(datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
+    if _in_slurm():  # the job keeps its number when it is requeued, so it finds its folder again
+        return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', 0)}"
+    return None
+
+
+def _agreed(proposal: str) -> str:
+    """What the first process proposed; the store belongs to torchrun and outlives a restart of its workers."""
+    from torch.distributed import TCPStore  # heavy: only where torchrun is
+
+    if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
+        raise UserError(f"torchrun shares no store with its workers: set {RUN}=<name of the run folder> for all")
+    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    if os.environ["RANK"] == "0":
+        return str(store.compare_set("addnet/run", "", proposal).decode())
+    return str(store.get("addnet/run").decode())

@@ -1,0 +1,54 @@
+"""The metrics file of a run folder, continued when a run is."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from pathlib import Path
+from typing import Any
+
+from pytorch_lightning import loggers
+from pytorch_lightning.utilities import rank_zero_only
+
+log = logging.getLogger(__name__)
+
+
+class CSVLogger(loggers.CSVLogger):
+    """Lightning's CSV logger, which begins a resumed run with the rows up to the checkpoint.
+
+    Lightning's own deletes what it finds in the folder; and rows that were written after the checkpoint are going to be
+    written again.
+
+    Args:
+        save_dir: The run folder.
+        name: Folder of `metrics.csv` in it.
+        resume: What `state` gave to the checkpoint, and `run_dir`, the folder of the run that wrote it.
+    """
+
+    def __init__(self, save_dir: str, *, name: str = "metrics", resume: dict[str, Any] | None = None) -> None:
+        super().__init__(save_dir, name=name, version="")
+        self._rows = 0
+        if resume:
+            self._continue(Path(resume["run_dir"], resume["file"]), resume["rows"])
+
+    def state(self) -> dict[str, Any]:
+        """File, relative to the run folder, and rows in it; all of them are on the disk when this returns."""
+        self.save()
+        return {"file": f"{self.name}/metrics.csv", "rows": self._rows}
+
+    @rank_zero_only
+    def log_metrics(self, metrics: Any, step: int | None = None) -> None:
+        """Adds a row."""
+        self._rows += 1
+        super().log_metrics(metrics, step)
+
+    @rank_zero_only
+    def _continue(self, file: Path, rows: int) -> None:
+        if not file.is_file():
+            log.warning("%s is gone: metrics.csv begins at the checkpoint", file)
+            return
+        with file.open(newline="", encoding="utf-8") as stream:
+            before = [row for row, _ in zip(csv.DictReader(stream), range(rows), strict=False)]
+        self._rows = len(before)
+        self.experiment.metrics = [{k: v for k, v in row.items() if v} for row in before]  # type: ignore[misc]
+        self.save()
