@@ -6,8 +6,12 @@ import os
 import sys
 from datetime import datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 RUN = "ADDNET_RUN"  # names the run folder; every process of a run must see the same (configs/paths/default.yaml)
 _console: list[int] = []
@@ -63,6 +67,21 @@ def last_words(text: str) -> None:
     """Says on the console why a process ends whose output goes to a file; does nothing in the main process."""
     for console in _console:
         os.write(console, f"{process_name()}: {text}\n".encode())
+
+
+def slurm_environment() -> SLURMEnvironment:
+    """What srun tells Lightning; queueing the job again is left to the batch script (`scripts/slurm_train.sh`).
+
+    Lightning 2.6.6 would write its checkpoint from within the signal handler, amid a step.
+
+    Raises:
+        UserError: This process was not started by srun.
+    """
+    from pytorch_lightning.plugins.environments import SLURMEnvironment
+
+    if not _in_slurm():
+        raise UserError("trainer=slurm works under srun alone: see scripts/slurm_train.sh, or take trainer=ddp")
+    return SLURMEnvironment(auto_requeue=False)
 
 
 def _named(rank: int) -> str | None:

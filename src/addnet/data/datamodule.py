@@ -294,6 +294,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=_start_worker,
+            generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
         )
 
 

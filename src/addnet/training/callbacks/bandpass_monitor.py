@@ -52,7 +52,7 @@ class BandpassMonitor(pl.Callback):
         if layer is None:
             return
         values = {name: getattr(layer, name).item() for name in ("sigma_low", "delta", "sigma_high")}
-        pl_module.log_dict({f"bandpass/{name}": value for name, value in values.items()}, rank_zero_only=True)
+        pl_module.log_dict({f"bandpass/{name}": value for name, value in values.items()}, sync_dist=True)
         self._warn_if_cut_off(layer, values["sigma_high"])
         if trainer.is_global_zero and trainer.current_epoch % self.every_n_epochs == 0:
             log_figure(trainer, "bandpass_response", response_figure(layer, trainer.current_epoch))
