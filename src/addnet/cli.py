@@ -94,7 +94,7 @@ def suggestions(arguments: list[str]) -> str:
         if close:
             named = ", ".join(f"{name}{_where(known[name])}" for name in close)
             lines.append(f"'{key}' is no key here; did you mean {named}?")
-    elsewhere = sorted(key for key in keys & set(known) if known[key])
+    elsewhere = sorted(key for key in keys & set(known) if known[key] and known[key] not in arguments)
     lines += [f"'{key}' exists only{_where(known[key])}" for key in elsewhere]
     return "".join(f"{line}\n" for line in lines)
 

@@ -1,0 +1,87 @@
+"""Real trainings, small, in the process that a user would start; and ways to end one early."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytorch_lightning as pl
+import torch
+
+SMALL = [
+    "model.pretrained=false",
+    "data.image_size=64",
+    "data.batch_size=8",
+    "data.num_workers=0",
+    "data.val_fraction=0.3",
+    "trainer.accelerator=cpu",
+    "trainer.log_every_n_steps=1",
+]
+ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parent)}
+
+
+def start(data_dir, root, *overrides, launcher=(sys.executable, "-m"), env=()):
+    """Starts `python -m addnet.train` with little to do."""
+    paths = [f"data.data_dir={data_dir}", f"paths.output_root={root}", f"paths.index_dir={data_dir.parent}/index"]
+    return subprocess.Popen(
+        [*launcher, "addnet.train", *SMALL, *paths, *overrides],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        env=os.environ | ENVIRONMENT | dict(env),
+    )
+
+
+def run(data_dir, root, *overrides, code=0, **how):
+    """Runs it to the end; returns the run folder and what was printed."""
+    process = start(data_dir, root, *overrides, **how)
+    output, _ = process.communicate(timeout=300)
+    assert process.returncode == code, output[-4000:]
+    folders = [*Path(root).glob("train/*")] or [None]
+    assert len(folders) == 1, folders
+    return folders[0], output
+
+
+def rows(folder):
+    return list(csv.DictReader((folder / "metrics" / "metrics.csv").open()))
+
+
+def last(folder):
+    return torch.load(folder / "checkpoints" / "last.ckpt", weights_only=True)
+
+
+def differences(one, other, place=""):
+    """Places at which two checkpoints differ by as much as a bit; where files lie doesn't count."""
+    if isinstance(one, dict) and isinstance(other, dict):
+        for key in one.keys() | other.keys():
+            if "path" not in str(key) and "dir" not in str(key) and key != "best_k_models":
+                yield from differences(one.get(key), other.get(key), f"{place}.{key}")
+    elif isinstance(one, (list, tuple)) and isinstance(other, (list, tuple)) and len(one) == len(other):
+        for number, pair in enumerate(zip(one, other, strict=True)):
+            yield from differences(*pair, f"{place}[{number}]")
+    elif isinstance(one, torch.Tensor) and isinstance(other, torch.Tensor):
+        if not torch.equal(one, other):
+            yield place
+    elif one != other and not (one != one and other != other):  # nan equals nan here
+        yield f"{place}: {one!r}, {other!r}"
+
+
+class Fault(pl.Callback):
+    """Ends training at one place: `error`, `kill` (SIGKILL) or `term` (SIGTERM), on one process."""
+
+    def __init__(self, kind, epoch, batch, rank=0):
+        self.kind, self.at, self.rank = kind, (epoch, batch), rank
+
+    def on_train_batch_end(self, trainer, pl_module, outputs, batch, batch_idx):
+        if (trainer.current_epoch, batch_idx) != self.at or trainer.global_rank != self.rank:
+            return
+        if self.kind == "error":
+            raise RuntimeError("something broke")
+        os.kill(os.getpid(), {"kill": signal.SIGKILL, "term": signal.SIGTERM}[self.kind])
+
+
+def fault(kind, epoch, batch, rank=0):
+    """The override that adds one."""
+    return f"+callbacks.fault={{_target_:trainings.Fault,kind:{kind},epoch:{epoch},batch:{batch},rank:{rank}}}"
