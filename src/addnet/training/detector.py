@@ -18,7 +18,7 @@ from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import RowLoss
-from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers
+from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, step_plateau
 from addnet.training.scores import ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
@@ -114,8 +114,9 @@ class DeepfakeDetector(pl.LightningModule):
 
     def on_train_start(self) -> None:
         """Says how many pictures decide a step."""
+        line = describe_batches(self.trainer)
         if self.trainer.is_global_zero:
-            log.info("%s", describe_batches(self.trainer))
+            log.info("%s", line)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
@@ -165,14 +166,16 @@ class DeepfakeDetector(pl.LightningModule):
         collector.update(logits, labels, batch["video"], valid)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the figures of validation."""
-        self._log_figures("val", self.val_loss, self.val_scores)
+        """Logs the figures of validation; while training, a plateau schedule hears of them."""
+        figures = self._log_figures("val", self.val_loss, self.val_scores)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            step_plateau(self.trainer, figures)
 
     def on_test_epoch_end(self) -> None:
         """Logs the figures of test."""
         self._log_figures("test", self.test_loss, self.test_scores)
 
-    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> None:
+    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> dict[str, float]:
         scores = collector.compute()
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())}
@@ -183,8 +186,9 @@ class DeepfakeDetector(pl.LightningModule):
             figures |= {f"{split}/{level}/{name}": value for name, value in values.items()}
         # every rank has gathered the same scores: the mean over ranks is the figure itself
         on_bar = f"{split}/frame/auroc"
-        self.log(on_bar, figures.pop(on_bar), prog_bar=True, sync_dist=True)
-        self.log_dict(figures, sync_dist=True)
+        self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
+        self.log_dict({name: value for name, value in figures.items() if name != on_bar}, sync_dist=True)
+        return figures
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""

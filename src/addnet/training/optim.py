@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
@@ -118,7 +119,11 @@ def build_schedulers(
 
 
 def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epoch: int) -> list[dict[str, Any]]:
-    """A linear warm-up by steps, if there is one, and reductions by epochs; either multiplies the rate it finds."""
+    """A linear warm-up by steps, if there is one, and reductions; either multiplies the rate that it finds.
+
+    Lightning 2.6.6 would step the second after the checkpoint of the epoch was written, and a resumed run would
+    never know of that epoch's figure: it is left to `step_plateau`.
+    """
     schedules: list[dict[str, Any]] = []
     if warmup := round(settings["warmup_epochs"] * steps_per_epoch):
         rising = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
@@ -126,7 +131,24 @@ def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epo
     reducing = ReduceLROnPlateau(
         optimizer, mode=settings["mode"], factor=settings["factor"], patience=settings["patience"]
     )
-    return [*schedules, {"scheduler": reducing, "interval": "epoch", "monitor": settings["monitor"]}]
+    never = {"interval": "epoch", "frequency": ENDLESS}
+    return [*schedules, {"scheduler": reducing, "monitor": settings["monitor"]} | never]
+
+
+def step_plateau(trainer: pl.Trainer, figures: Mapping[str, float]) -> None:
+    """Tells a plateau schedule, if there is one, the figures of a validation.
+
+    Raises:
+        UserError: The figure that it watches is not among them.
+    """
+    for config in trainer.lr_scheduler_configs:
+        if not isinstance(config.scheduler, ReduceLROnPlateau):
+            continue
+        if config.monitor is None or config.monitor not in figures:
+            raise UserError(
+                f"scheduler.monitor={config.monitor} is no figure of validation; there are: {', '.join(figures)}"
+            )
+        config.scheduler.step(figures[config.monitor])
 
 
 def _by_steps(

@@ -31,6 +31,10 @@ class FreezeBackbone(pl.Callback):
             )
         self.epochs = epochs
 
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Lets the optimiser see every weight, also after a training that was interrupted."""
+        _backbone(pl_module).requires_grad_(True)
+
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
