@@ -163,7 +163,7 @@ def test_a_resumed_plateau_goes_on_with_both_schedules(tmp_path):
 def test_the_start_says_how_many_pictures_decide_a_step(caplog):
     with caplog.at_level(logging.INFO, "addnet"):
         tiny.fit(tiny.detector(), accumulate_grad_batches=2)
-    line = "effective batch size 8 = 4 pictures × 1 processes × 2 accumulated; 3 optimiser steps an epoch"
+    line = "effective batch size 8 = 4 pictures × 1 process × 2 accumulated; 3 optimiser steps an epoch"
     assert line in caplog.messages
 
 

@@ -23,7 +23,8 @@ def describe_batches(trainer: pl.Trainer) -> str:
     """One line: the effective batch size, what it is made of, and the optimiser steps of an epoch."""
     pictures = getattr(trainer.train_dataloader, "batch_size", None) or 1
     processes, accumulated = trainer.world_size, trainer.accumulate_grad_batches
+    each = f"{processes} {'processes' if processes > 1 else 'process'}"
     return (
-        f"effective batch size {pictures * processes * accumulated} = {pictures} pictures × {processes} processes "
-        f"× {accumulated} accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
+        f"effective batch size {pictures * processes * accumulated} = {pictures} pictures × {each} × {accumulated} "
+        f"accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
     )
