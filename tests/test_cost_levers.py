@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from torch import nn
 from torch.nn import functional
 
 import tiny
@@ -58,6 +59,14 @@ def test_recomputing_gives_the_same_bit_for_bit_and_keeps_less(name, options):
         assert torch.equal(one, other), key  # statistics of batch normalisation, counted once
     assert frugal.backbone.bn1.num_batches_tracked == 1
     assert frugal.backbone.bn1.momentum == 0.1
+
+
+def test_recomputing_gets_on_with_the_batch_normalisation_of_many_gpus():
+    net = nn.SyncBatchNorm.convert_sync_batchnorm(create_model("addnet"))  # as sync_batchnorm=true does
+    net.set_grad_checkpointing()
+    _step(net)
+    assert net.backbone.bn1.num_batches_tracked == 1
+    assert net.backbone.block12.rep[2].num_batches_tracked == 1
 
 
 def test_recomputing_can_be_switched_off_and_rests_in_evaluation():

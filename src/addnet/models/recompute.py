@@ -47,8 +47,9 @@ def _contexts(
 def _without_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
     # not by track_running_stats: the two passes would save different tensors, which torch refuses
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
-    for norm in norms:
-        norm.momentum, norm.num_batches_tracked = 0.0, None
+    for norm, (_, batches) in zip(norms, before, strict=True):
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if batches is None else batches.clone()
     try:
         yield
     finally:
