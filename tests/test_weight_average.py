@@ -141,6 +141,15 @@ def test_a_run_without_an_average_can_go_on_with_one(tmp_path):
     _same(start.average, start.weights)
 
 
+def test_a_run_that_gives_it_up_goes_on_with_the_weights_that_learnt(tmp_path):
+    plain, averaged = Recorder(), Recorder()
+    tiny.fit(tiny.detector(), callbacks=[plain])
+    saver = _saver(tmp_path)
+    tiny.fit(tiny.detector(ema_decay=DECAY), callbacks=[saver], max_epochs=1, enable_checkpointing=True)
+    tiny.fit(tiny.detector(), callbacks=[averaged], ckpt_path=tmp_path / "step=5.ckpt")
+    _same(plain.steps[-1], averaged.steps[-1])
+
+
 @pytest.mark.parametrize("decay", [0, 1.0, -0.1])
 def test_a_decay_that_is_none_is_refused(decay):
     with pytest.raises(UserError, match="ema_decay"):

@@ -15,7 +15,7 @@ from addnet.evaluation import Scores, binary_metrics, by_video
 from addnet.models import create_model
 from addnet.training.batches import describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
-from addnet.training.callbacks.weight_average import WeightAverage
+from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import RowLoss
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, step_plateau
@@ -209,7 +209,7 @@ class DeepfakeDetector(pl.LightningModule):
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another format.
+        """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.
 
         Raises:
             UserError: It was not written by this program, or by another format of it.
@@ -217,6 +217,8 @@ class DeepfakeDetector(pl.LightningModule):
         found = checkpoint.get("addnet", {}).get("format")
         if found != FORMAT:
             raise UserError(f"checkpoint format {found!r} is not {FORMAT}, the one this version reads")
+        if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
+            checkpoint["state_dict"] |= learning_weights(checkpoint)
 
 
 def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from itertools import chain
 from typing import Any, cast
 
@@ -123,6 +124,12 @@ class WeightAverage(pl.Callback):
         average = {key.removeprefix(_PREFIX): state[key].clone() for key in state if key.startswith(_PREFIX)}
         self._restored = average, saved["updates"]
         _net(pl_module).load_state_dict(saved["weights"])
+
+
+def learning_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint that learn, by their keys in `state_dict`; empty if they are what it holds there."""
+    weights: Mapping[str, Tensor] = checkpoint.get("weight_average", {}).get("weights", {})
+    return {_PREFIX + key: value for key, value in weights.items()}
 
 
 def _net(pl_module: pl.LightningModule) -> nn.Module:
