@@ -21,7 +21,7 @@ FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
 )
 GROUPS = {"model", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
-GROUPS |= {"callbacks", "logger", "experiment", "debug", "paths", "hydra"}
+GROUPS |= {"callbacks", "logger", "experiment", "ablation", "debug", "paths", "hydra"}
 
 
 def _targets(node, path=""):

@@ -11,7 +11,7 @@ from addnet.models import create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits, read_checkpoint
 from addnet.training.detector import OPTIMIZER, SCHEDULER
-from addnet.training.optim import build_optimizer, build_scheduler, parameter_groups
+from addnet.training.optim import build_optimizer, build_schedulers, parameter_groups
 
 PLAIN = {"name": "addnet", "placement": "full", "pretrained": False}
 SETTINGS = {"name": "adam", "lr": 1e-3, "weight_decay": 1e-2, "sigma_lr": 0.5}
@@ -19,7 +19,7 @@ SETTINGS = {"name": "adam", "lr": 1e-3, "weight_decay": 1e-2, "sigma_lr": 0.5}
 
 @pytest.fixture(scope="module")
 def detector():
-    return DeepfakeDetector(PLAIN, label_smoothing=0.1)
+    return DeepfakeDetector(PLAIN, loss={"label_smoothing": 0.1})
 
 
 @pytest.fixture(scope="module")
@@ -83,13 +83,13 @@ def test_frozen_sigmas_are_left_alone():
 )
 def test_schedules_rise_and_fall_and_keep_the_ratio_of_rates(bandpass, settings, start, peak, end):
     optimizer = build_optimizer(bandpass, SETTINGS)
-    scheduler = build_scheduler(optimizer, settings, total_steps=100, steps_per_epoch=20)["scheduler"]
+    (schedule,) = build_schedulers(optimizer, settings, total_steps=100, steps_per_epoch=20)
     rates = []
     for _ in range(100):
         rates.append([group["lr"] for group in optimizer.param_groups])
         optimizer.step()
         if len(rates) < 100:
-            scheduler.step()
+            schedule["scheduler"].step()
     weights = [rate / 1e-3 for rate, _ in rates]
     assert weights[0] <= start
     assert max(weights) == pytest.approx(peak, abs=0.02)
@@ -108,7 +108,7 @@ def test_wrong_optimisers_are_answered(bandpass, settings, valid):
 
 def test_an_unknown_schedule_names_the_known_ones(bandpass):
     with pytest.raises(UserError, match="none, cosine, onecycle, plateau"):
-        build_scheduler(build_optimizer(bandpass, SETTINGS), {"name": "step"}, total_steps=9, steps_per_epoch=3)
+        build_schedulers(build_optimizer(bandpass, SETTINGS), {"name": "step"}, total_steps=9, steps_per_epoch=3)
 
 
 def test_one_batch_can_be_learnt_by_heart():

@@ -165,7 +165,7 @@ def test_a_process_that_fails_ends_the_run_and_says_why(even_data, tmp_path):
     assert "rank1: RuntimeError: something broke" in output
     (log,) = Path(tmp_path).glob("train/*/train_rank1.log")
     assert "Traceback" in log.read_text()
-    assert last(log.parent)["epoch"] == 0
+    assert last(log.parent)["resume"]["epoch"] == 1
 
 
 def test_two_commands_at_once_do_not_disturb_each_other(pair, even_data, tmp_path):
@@ -187,13 +187,14 @@ def test_two_commands_at_once_do_not_disturb_each_other(pair, even_data, tmp_pat
         ({"RANK": "5", "LOCAL_RANK": "1"}, "rank5"),
         ({"LOCAL_RANK": "1", "NODE_RANK": "0"}, "rank1"),
         ({"LOCAL_RANK": "0", "NODE_RANK": "2"}, "node2_rank0"),
-        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_JOB_NAME": "a"}, "rank3"),
+        ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_JOB_ID": "7"}, "rank3"),
         ({"SLURM_NTASKS": "4", "SLURM_PROCID": "3", "SLURM_JOB_NAME": "interactive"}, None),
     ],
 )
 def test_every_launcher_tells_who_is_who(monkeypatch, variables, name):
     for key in [key for key in os.environ if key.startswith("SLURM_")] + ["RANK", "LOCAL_RANK", "NODE_RANK"]:
         monkeypatch.delenv(key, raising=False)
+    monkeypatch.setenv("ADDNET_RUN", "mine")
     for key, value in variables.items():
         monkeypatch.setenv(key, value)
     assert process_name() == name

@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 
-# everything that could make a difference: two workers, accumulation, a schedule that looks at figures
+# everything that could make a difference: workers, accumulation, a schedule that looks at figures, averaged weights
 HARD = [
     "model=bandpass",
     "model.kernel_size=7",
@@ -25,6 +25,10 @@ HARD = [
     "augment=strong",
     "scheduler=plateau",
     "scheduler.patience=0",
+    "scheduler.warmup_epochs=1",
+    "augment.mask_dropout=0.2",
+    "ema_decay=0.9",
+    "freeze_backbone_epochs=1",
     "trainer.accumulate_grad_batches=2",
     "trainer.max_epochs=3",
     "callbacks.sample_sheet=null",

@@ -102,11 +102,16 @@ def build_detector(
         model,
         optimizer=plain(cfg.optimizer),
         scheduler=plain(cfg.scheduler),
-        label_smoothing=cfg.loss.label_smoothing,
+        loss=plain(cfg.loss),
         channels_last=cfg.channels_last,
+        grad_checkpointing=cfg.grad_checkpointing,
+        compile_net=cfg.compile,
+        freeze_backbone_epochs=cfg.freeze_backbone_epochs,
+        ema_decay=cfg.ema_decay,
         preprocessing=datamodule.preprocessing(),  # type: ignore[attr-defined]
         config=plain(cfg),
     )
+    detector.row_loss.check_balance(cfg.data.get("balance", "none"))
     if checkpoint:
         check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
     return detector

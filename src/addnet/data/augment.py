@@ -77,6 +77,7 @@ class Augment:
         blur_p: Probability of a blur.
         noise: Range of the noise's standard deviation in grey levels.
         noise_p: Probability of noise.
+        mask_dropout: Probability that the attention mask is left out: replaced by ones.
     """
 
     flip: float = 0.0
@@ -92,6 +93,7 @@ class Augment:
     blur_p: float = 0.0
     noise: Range = (1.0, 5.0)
     noise_p: float = 0.0
+    mask_dropout: float = 0.0
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -100,14 +102,17 @@ class Augment:
                 if len(value) != 2 or value[0] > value[1]:
                     raise UserError(f"augment.{field.name}={value!r} must be a range [low, high]")
                 object.__setattr__(self, field.name, tuple(value))  # YAML gives lists
-            elif (field.name == "flip" or field.name.endswith("_p")) and not 0 <= value <= 1:
+            elif (field.name in ("flip", "mask_dropout") or field.name.endswith("_p")) and not 0 <= value <= 1:
                 raise UserError(f"augment.{field.name}={value!r} is a probability; it must lie in [0, 1]")
 
-    def draw(self, address: tuple[int, ...]) -> tuple[Jitter, Photometric]:
+    def draw(self, address: tuple[int, ...]) -> tuple[Jitter, Photometric, bool]:
         """What happens to the sample at an address such as (seed, epoch, sample, repeat).
 
         The same address always gives the same change, whichever worker, rank or resumed run asks. Every value
         is drawn whether it is used or not, so that changing one range leaves the other draws alone.
+
+        Returns:
+            Movement, change of the pixels, and whether the mask is left out.
         """
         random = np.random.default_rng(address)
         jitter = Jitter(
@@ -125,7 +130,7 @@ class Augment:
             noise=_maybe(random, self.noise_p, random.uniform(*self.noise)),
             noise_seed=int(random.integers(2**63)),
         )
-        return jitter, photometric
+        return jitter, photometric, bool(random.random() < self.mask_dropout)
 
 
 def _jpeg(image: Tensor, quality: int) -> Tensor:

@@ -18,6 +18,7 @@ from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
 from addnet.data.index import FaceIndex
 from addnet.data.layouts import LAYOUTS, scan_unlabelled
+from addnet.data.partners import MASKS_OF
 from addnet.data.preparation import (
     Usable,
     describe,
@@ -60,6 +61,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         crop: `picture` or `face`; see `Geometry`.
         margin: See `Geometry`.
         mask: How attention masks are drawn.
+        mask_of: `own`, or `other`: each picture gets the mask of one of another video of its split, drawn anew
+            each epoch in training. Shows whether the content of masks matters.
         augment: Random changes of training pictures.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; default: the cores, at most 8.
@@ -93,6 +96,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         crop: str = "picture",
         margin: float = 1.3,
         mask: AttentionMask | None = None,
+        mask_of: str = "own",
         augment: Augment | None = None,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -114,6 +118,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         require_choice("data.layout", layout, LAYOUTS)
         require_choice("data.balance", balance, BALANCES)
         require_choice("data.landmarks", landmarks, LANDMARKS)
+        require_choice("data.mask_of", mask_of, MASKS_OF)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
         self.data_dir = data_dir
@@ -128,6 +133,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.prepare_workers = prepare_workers
         self.geometry = Geometry(size=image_size, align=align, crop=crop, margin=margin)
         self.mask = mask or AttentionMask()
+        self.mask_of = mask_of
         self.augment = augment
         self.batch_size = batch_size
         self.num_workers = min(os.cpu_count() or 1, 8) if num_workers is None else num_workers
@@ -219,8 +225,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
             str(self.predict_dir if split == "predict" else self.data_dir),
             part.records,
             points=self.detector if self.on_the_fly else part.points,
+            shapes=part.shapes,
             geometry=self.geometry,
             mask=self.mask,
+            mask_of=self.mask_of,
             augment=self.augment if split == "train" else None,
             seed=self.seed,
         )
@@ -240,6 +248,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             "crop": geometry.crop,
             "margin": geometry.margin,
             "mask": self.mask.settings(),
+            "mask_of": self.mask_of,
             "detector": self.detector.signature(),
             "value_range": [-1.0, 1.0],
         }

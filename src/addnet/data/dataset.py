@@ -13,12 +13,13 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
+from addnet.data.partners import MASKS_OF, Partners
 from addnet.data.records import Record
 from addnet.data.samplers import Address
-from addnet.errors import UserError
-from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_picture
+from addnet.errors import UserError, require_choice
+from addnet.faces.geometry import Geometry, Jitter, Matrix, Points, map_points, warp_picture
 from addnet.faces.landmarks import LandmarkDetector
-from addnet.faces.masks import AttentionMask
+from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, read_picture
 
 
@@ -54,8 +55,13 @@ class DeepfakeDataset(Dataset[Sample]):
             loading.
         geometry: What part of a picture is seen.
         mask: How masks are drawn.
+        shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
         augment: Random changes; None for evaluation.
-        seed: First part of the address that decides them.
+        mask_of: `own`, or `other`: each picture gets the mask of a picture of another video, if there is one.
+        seed: First part of the address that decides changes and partners.
+
+    Raises:
+        UserError: `mask_of` is neither, or there is no other picture.
     """
 
     def __init__(
@@ -66,12 +72,15 @@ class DeepfakeDataset(Dataset[Sample]):
         points: Sequence[Points | None] | LandmarkDetector,
         geometry: Geometry,
         mask: AttentionMask,
+        shapes: Sequence[tuple[int, int]] | None = None,
         augment: Augment | None = None,
+        mask_of: str = "own",
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
         self.records = list(records)
         self.points = points
+        self.shapes = shapes
         self.geometry = geometry
         self.mask = mask
         self.augment = augment
@@ -79,6 +88,8 @@ class DeepfakeDataset(Dataset[Sample]):
         self.labels = [record.label for record in self.records]
         self.videos = sorted({record.video_id for record in self.records})
         self._video_number = {video: number for number, video in enumerate(self.videos)}
+        require_choice("data.mask_of", mask_of, MASKS_OF)
+        self._partners = Partners([record.video_id for record in self.records]) if mask_of == "other" else None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -98,17 +109,36 @@ class DeepfakeDataset(Dataset[Sample]):
         return self._sample(address, *self._prepare(picture, address), valid=address.valid)
 
     def _prepare(self, picture: Picture, address: Address) -> tuple[Tensor, Tensor]:
-        jitter, photometric = Jitter(), None
+        jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
-            jitter, photometric = self.augment.draw(self._random_address(address))
+            jitter, photometric, without_mask = self.augment.draw(self._random_address(address))
         points = self._points(address.record, picture)
         matrix = self.geometry.matrix(picture.shape, points, jitter)
         size = self.geometry.size
-        mask = self.mask.draw(None if points is None else map_points(points, matrix), size)
+        if without_mask:
+            mask = self.mask.draw(None, size)
+        elif self._partners is None:
+            mask = self._mask(points, matrix)
+        else:
+            shape, points = self._face(self._partners.of(address.record, self._random_address(address)))
+            mask = self._mask(points, self.geometry.matrix(shape, points, jitter))
         image = torch.from_numpy(warp_picture(picture, matrix, size)).permute(2, 0, 1)
         if photometric:
             image = photometric(image)
         return image.to(torch.float32).div_(127.5).sub_(1.0), torch.from_numpy(mask)[None]
+
+    def _mask(self, points: Points | None, matrix: Matrix) -> Mask:
+        return self.mask.draw(None if points is None else map_points(points, matrix), self.geometry.size)
+
+    def _face(self, index: int) -> tuple[tuple[int, ...], Points | None]:
+        """Shape and points of a record, its file left alone where the index knows both."""
+        if self.shapes is not None and not isinstance(self.points, LandmarkDetector):
+            return self.shapes[index], self.points[index]
+        try:
+            picture = read_picture(self.root / self.records[index].path)
+        except UserError:
+            return (1, 1), None  # broken since it was indexed: a mask of ones
+        return picture.shape, self._points(index, picture)
 
     def _random_address(self, address: Address) -> tuple[int, ...]:
         # the path, not its position: adding a picture must not change what happens to the others

@@ -32,12 +32,14 @@ class Usable:
     Attributes:
         records: Those whose files are whole.
         points: (68, 2) of each, None without a face.
+        shapes: (height, width) of each.
         steps: Pictures by detector step.
         skipped: Path and reason of the files that are left out.
     """
 
     records: list[Record]
     points: list[Points | None]
+    shapes: list[tuple[int, int]]
     steps: dict[str, int]
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
@@ -65,6 +67,7 @@ def usable(records: Sequence[Record], index: FaceIndex) -> Usable:
     """Looks the records up in an index that holds them all."""
     kept: list[Record] = []
     points: list[Points | None] = []
+    shapes: list[tuple[int, int]] = []
     skipped: list[tuple[str, str]] = []
     steps: Counter[str] = Counter()
     for record in records:
@@ -74,8 +77,9 @@ def usable(records: Sequence[Record], index: FaceIndex) -> Usable:
             continue
         kept.append(record)
         points.append(entry.face.points if entry.face else None)
+        shapes.append(entry.shape)
         steps[entry.face.step if entry.face else "on the fly"] += 1
-    return Usable(kept, points, dict(steps), skipped)
+    return Usable(kept, points, shapes, dict(steps), skipped)
 
 
 def refuse_too_many_bad(skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float) -> None:

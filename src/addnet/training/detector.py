@@ -9,20 +9,24 @@ from typing import Any
 import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, binary_metrics, by_video
 from addnet.models import create_model
+from addnet.training.batches import describe_batches, steps_per_epoch
+from addnet.training.callbacks.freeze_backbone import FreezeBackbone
+from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
 from addnet.training.checkpoints import FORMAT, identity
-from addnet.training.optim import build_optimizer, build_scheduler
+from addnet.training.losses import RowLoss
+from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, step_plateau
 from addnet.training.scores import ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
 
-IGNORED = -100  # label of rows that do not count in the loss
-OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2}  # configs/optimizer/adam.yaml
+# configs/optimizer/adam.yaml
+OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None}
 SCHEDULER = {"name": "none"}
+COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 class DeepfakeDetector(pl.LightningModule):
@@ -35,8 +39,12 @@ class DeepfakeDetector(pl.LightningModule):
         model: `name` in `addnet.models.MODELS` and the network's arguments.
         optimizer: See `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
         scheduler: See `build_scheduler`; None keeps the rate.
-        label_smoothing: Of the cross-entropy, in [0, 1).
+        loss: Arguments of `RowLoss`; None is cross-entropy over the rows.
         channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
+        grad_checkpointing: Keeps less of the forward pass and computes it again in the backward pass.
+        compile_net: Compiles the network in place when a Trainer starts; True or a mode of `torch.compile`.
+        freeze_backbone_epochs: In so many epochs at the start the backbone does not learn.
+        ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
         config: The whole resolved config of the run, for the checkpoint alone.
@@ -48,21 +56,30 @@ class DeepfakeDetector(pl.LightningModule):
         *,
         optimizer: Mapping[str, Any] | None = None,
         scheduler: Mapping[str, Any] | None = None,
-        label_smoothing: float = 0.0,
+        loss: Mapping[str, Any] | None = None,
         channels_last: bool = True,
+        grad_checkpointing: bool = False,
+        compile_net: bool | str = False,
+        freeze_backbone_epochs: int = 0,
+        ema_decay: float | None = None,
         class_names: Sequence[str] = ("real", "fake"),
         preprocessing: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"loss.label_smoothing={label_smoothing} must lie in [0, 1)")
+        _check_levers(compile_net, grad_checkpointing)
+        self.row_loss = RowLoss(**(loss or {}))
+        # made here, so that wrong values are answered at once
+        self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if freeze_backbone_epochs else []
+        self._levers += [WeightAverage(ema_decay)] if ema_decay is not None else []
         self.save_hyperparameters(ignore="config", logger=False)  # the whole config is logged instead
         self.config = dict(config) if config else None
         options = dict(model)
         self.net: nn.Module = create_model(options.pop("name"), **options)
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
+        if grad_checkpointing:
+            self.net.set_grad_checkpointing()  # type: ignore[operator]
         self.register_buffer("class_weights", None, persistent=False)
         self.train_loss = WeightedMean()
         self.train_accuracy = WeightedMean()
@@ -77,27 +94,32 @@ class DeepfakeDetector(pl.LightningModule):
         return logits
 
     def loss(self, logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-        """Cross-entropy over the rows that count, weighted by class if the data module asks for it."""
-        targets = torch.where(valid, labels, IGNORED)
-        weights: Tensor | None = self.class_weights
-        total = functional.cross_entropy(
-            logits.float(),
-            targets,
-            weight=weights,
-            ignore_index=IGNORED,
-            label_smoothing=self.hparams["label_smoothing"],
-            reduction="sum",
-        )
-        counted = valid.float() if weights is None else valid * weights[labels]
-        # the mean by hand: torch's own is 0/0 where no row counts, and its gradient would reach the weights
-        return total / counted.sum().clamp(min=torch.finfo(torch.float32).tiny)
+        """Loss over the rows that count, weighted by class if the data module asks for it."""
+        return self.row_loss(logits, labels, valid, weights=self.class_weights)
+
+    def setup(self, stage: str) -> None:
+        """Compiles the network if asked to: in place, so that the keys of a checkpoint stay as they are."""
+        mode = self.hparams["compile_net"]
+        if mode and self.net._compiled_call_impl is None:
+            self.net.compile(mode=None if mode is True else mode)
 
     # ---- training ------------------------------------------------------------------------------------------
 
+    def configure_callbacks(self) -> list[pl.Callback]:
+        """What freezing the backbone and averaging the weights need; for training alone."""
+        return self._levers if self.trainer.state.fn == "fit" else []
+
     def on_fit_start(self) -> None:
         """Takes the class weights from the data module, once its splits are known."""
+        self.row_loss.check_balance(getattr(getattr(self.trainer, "datamodule", None), "balance", "none"))
         weights = getattr(getattr(self.trainer, "datamodule", None), "class_weights", lambda: None)()
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
+
+    def on_train_start(self) -> None:
+        """Says how many pictures decide a step."""
+        line = describe_batches(self.trainer)
+        if self.trainer.is_global_zero:
+            log.info("%s", line)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
@@ -120,16 +142,15 @@ class DeepfakeDetector(pl.LightningModule):
         self._unreadable = 0
 
     def configure_optimizers(self) -> Any:
-        """Optimiser and schedule by name."""
+        """Optimiser and schedules by name."""
         optimizer = build_optimizer(self.net, self.hparams["optimizer"] or OPTIMIZER)
-        total = int(min(self.trainer.estimated_stepping_batches, 2**62))
-        schedule = build_scheduler(
+        schedules = build_schedulers(
             optimizer,
             self.hparams["scheduler"] or SCHEDULER,
-            total_steps=total,
-            steps_per_epoch=max(1, total // max(1, self.trainer.max_epochs or 1)),
+            total_steps=int(min(self.trainer.estimated_stepping_batches, ENDLESS)),
+            steps_per_epoch=steps_per_epoch(self.trainer),
         )
-        return {"optimizer": optimizer, **({"lr_scheduler": schedule} if schedule else {})}
+        return [optimizer], schedules
 
     def epoch_state(self) -> dict[str, Any]:
         """What this process has counted in the epoch so far: a checkpoint in mid-epoch needs it."""
@@ -159,14 +180,16 @@ class DeepfakeDetector(pl.LightningModule):
         collector.update(logits, labels, batch["video"], valid)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the figures of validation."""
-        self._log_figures("val", self.val_loss, self.val_scores)
+        """Logs the figures of validation; while training, a plateau schedule hears of them."""
+        figures = self._log_figures("val", self.val_loss, self.val_scores)
+        if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
+            step_plateau(self.trainer, figures)
 
     def on_test_epoch_end(self) -> None:
         """Logs the figures of test."""
         self._log_figures("test", self.test_loss, self.test_scores)
 
-    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> None:
+    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> dict[str, float]:
         scores = collector.compute()
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())}
@@ -177,8 +200,9 @@ class DeepfakeDetector(pl.LightningModule):
             figures |= {f"{split}/{level}/{name}": value for name, value in values.items()}
         # every rank has gathered the same scores: the mean over ranks is the figure itself
         on_bar = f"{split}/frame/auroc"
-        self.log(on_bar, figures.pop(on_bar), prog_bar=True, sync_dist=True)
-        self.log_dict(figures, sync_dist=True)
+        self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
+        self.log_dict({name: value for name, value in figures.items() if name != on_bar}, sync_dist=True)
+        return figures
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""
@@ -192,6 +216,7 @@ class DeepfakeDetector(pl.LightningModule):
         hparams = checkpoint.get("hyper_parameters", {})
         if "model" in hparams:
             hparams["model"] = dict(hparams["model"]) | {"pretrained": False, "weights": None}
+            hparams["compile_net"] = False  # the next machine may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
             preprocessing=dict(self.hparams["preprocessing"] or {}),
@@ -199,7 +224,7 @@ class DeepfakeDetector(pl.LightningModule):
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another format.
+        """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.
 
         Raises:
             UserError: It was not written by this program, or by another format of it.
@@ -207,3 +232,15 @@ class DeepfakeDetector(pl.LightningModule):
         found = checkpoint.get("addnet", {}).get("format")
         if found != FORMAT:
             raise UserError(f"checkpoint format {found!r} is not {FORMAT}, the one this version reads")
+        if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
+            checkpoint["state_dict"] |= learning_weights(checkpoint)
+
+
+def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:
+    if isinstance(compile_net, str):
+        require_choice("compile", compile_net, COMPILE_MODES)
+    if compile_net and grad_checkpointing:
+        raise UserError(
+            f"compile={compile_net} and grad_checkpointing=true exclude each other: the compiler chooses itself what "
+            "it computes again, and gives up on segments that were chosen for it; use one of them"
+        )

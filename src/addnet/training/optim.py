@@ -3,34 +3,66 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
+import pytorch_lightning as pl
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from addnet.errors import UserError, require_choice
 
 SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
+ENDLESS = 2**62  # steps of a training without an end
 
 
-def parameter_groups(net: nn.Module, *, weight_decay: float, sigma_lr: float) -> list[dict[str, Any]]:
+def parameter_groups(
+    net: nn.Module, *, weight_decay: float, sigma_lr: float, lr: float = 0.0, layer_decay: float | None = None
+) -> list[dict[str, Any]]:
     """The network's parameters, the bandpass sigmas apart.
 
     Two numbers that are worth pixels hardly move at a learning rate made for weights, and decay would pull them
     towards a filter that nobody chose: they get a rate of their own and no decay.
+
+    Args:
+        net: With `sigma_parameters()` if it has a bandpass layer, and with `stages()` for `layer_decay`.
+        weight_decay: Of everything but the sigmas.
+        sigma_lr: Rate of the sigmas.
+        lr: Rate of the head, where there is a `layer_decay`.
+        layer_decay: Factor on the rate from one stage to the one before it; None: one rate for all.
+
+    Returns:
+        One group `weights`, or one `weights.<stage>` for each stage, the head first; then `sigmas`.
     """
     of_sigmas: Callable[[], Iterable[nn.Parameter]] = getattr(net, "sigma_parameters", tuple)
     sigmas = list(of_sigmas())
     apart = {id(parameter) for parameter in sigmas}
-    weights = [p for p in net.parameters() if p.requires_grad and id(p) not in apart]
-    groups: list[dict[str, Any]] = [{"params": weights, "weight_decay": weight_decay, "name": "weights"}]
+    groups: list[dict[str, Any]] = []
+    for name, parameters, rate in _weights(net, lr, layer_decay):
+        weights = [p for p in parameters if p.requires_grad and id(p) not in apart]
+        if weights:
+            groups.append({"params": weights, "weight_decay": weight_decay, "name": name} | rate)
     sigmas = [parameter for parameter in sigmas if parameter.requires_grad]
     if sigmas:
         groups.append({"params": sigmas, "weight_decay": 0.0, "lr": sigma_lr, "name": "sigmas"})
     return groups
+
+
+def _weights(
+    net: nn.Module, lr: float, layer_decay: float | None
+) -> Iterator[tuple[str, Iterable[nn.Parameter], dict[str, float]]]:
+    """Name, parameters and rate of each group; no rate where there is one for all."""
+    if layer_decay is None:
+        yield "weights", net.parameters(), {}
+        return
+    if not 0 < layer_decay <= 1:
+        raise UserError(f"optimizer.layer_decay={layer_decay} must lie in (0, 1]; 0.75 is usual, null switches it off")
+    stages: Iterable[tuple[str, tuple[nn.Module, ...]]] = net.stages()  # type: ignore[operator]
+    for depth, (stage, modules) in enumerate(reversed(list(stages))):
+        parameters = [parameter for module in modules for parameter in module.parameters()]
+        yield f"weights.{stage}", parameters, {"lr": lr * layer_decay**depth}
 
 
 def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
@@ -38,15 +70,21 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
 
     Args:
         net: With `sigma_parameters()` if it has a bandpass layer.
-        settings: `name` (any in timm's registry), `lr`, `weight_decay`, `sigma_lr`; further keys go to the
-            optimiser.
+        settings: `name` (any in timm's registry), `lr`, `weight_decay`, `sigma_lr`, `layer_decay`; further
+            keys go to the optimiser.
 
     Raises:
         UserError: The name is unknown or a key does not belong to it.
     """
     options = dict(settings)
     name, lr, weight_decay = options.pop("name"), options.pop("lr"), options.pop("weight_decay", 0.0)
-    groups = parameter_groups(net, weight_decay=weight_decay, sigma_lr=options.pop("sigma_lr", lr))
+    groups = parameter_groups(
+        net,
+        weight_decay=weight_decay,
+        sigma_lr=options.pop("sigma_lr", lr),
+        lr=lr,
+        layer_decay=options.pop("layer_decay", None),
+    )
     require_choice("optimizer.name", name, map(str, list_optimizers()))
     try:
         optimizer: Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=weight_decay, **options)
@@ -55,10 +93,10 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
     return optimizer
 
 
-def build_scheduler(
+def build_schedulers(
     optimizer: Optimizer, settings: Mapping[str, Any], *, total_steps: int, steps_per_epoch: int
-) -> dict[str, Any] | None:
-    """Builds a schedule as Lightning takes it; None for a constant rate.
+) -> list[dict[str, Any]]:
+    """Builds schedules as Lightning takes them; none for a constant rate.
 
     Args:
         optimizer: Its groups keep their ratio of rates.
@@ -71,18 +109,46 @@ def build_scheduler(
     """
     name = require_choice("scheduler.name", settings["name"], SCHEDULERS)
     if name == "none":
-        return None
+        return []
     if name == "plateau":
-        plateau = ReduceLROnPlateau(
-            optimizer, mode=settings["mode"], factor=settings["factor"], patience=settings["patience"]
-        )
-        return {"scheduler": plateau, "interval": "epoch", "monitor": settings["monitor"]}
-    if total_steps < 1 or not math.isfinite(total_steps):
+        return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
+    if not 1 <= total_steps < ENDLESS:
         raise UserError(f"scheduler {name} needs to know the end: set trainer.max_epochs or trainer.max_steps")
-    return {
-        "scheduler": _by_steps(optimizer, settings, total_steps=total_steps, steps_per_epoch=steps_per_epoch),
-        "interval": "step",
-    }
+    schedule = _by_steps(optimizer, settings, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    return [{"scheduler": schedule, "interval": "step"}]
+
+
+def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epoch: int) -> list[dict[str, Any]]:
+    """A linear warm-up by steps, if there is one, and reductions; either multiplies the rate that it finds.
+
+    Lightning 2.6.6 would step the second after the checkpoint of the epoch was written, and a resumed run would
+    never know of that epoch's figure: it is left to `step_plateau`.
+    """
+    schedules: list[dict[str, Any]] = []
+    if warmup := round(settings["warmup_epochs"] * steps_per_epoch):
+        rising = LinearLR(optimizer, start_factor=1 / (warmup + 1), total_iters=warmup)
+        schedules.append({"scheduler": rising, "interval": "step"})
+    reducing = ReduceLROnPlateau(
+        optimizer, mode=settings["mode"], factor=settings["factor"], patience=settings["patience"]
+    )
+    never = {"interval": "epoch", "frequency": ENDLESS}
+    return [*schedules, {"scheduler": reducing, "monitor": settings["monitor"]} | never]
+
+
+def step_plateau(trainer: pl.Trainer, figures: Mapping[str, float]) -> None:
+    """Tells a plateau schedule, if there is one, the figures of a validation.
+
+    Raises:
+        UserError: The figure that it watches is not among them.
+    """
+    for config in trainer.lr_scheduler_configs:
+        if not isinstance(config.scheduler, ReduceLROnPlateau):
+            continue
+        if config.monitor is None or config.monitor not in figures:
+            raise UserError(
+                f"scheduler.monitor={config.monitor} is no figure of validation; there are: {', '.join(figures)}"
+            )
+        config.scheduler.step(figures[config.monitor])
 
 
 def _by_steps(

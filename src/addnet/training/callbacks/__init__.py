@@ -2,21 +2,25 @@
 
 from addnet.training.callbacks.bandpass_monitor import BandpassMonitor
 from addnet.training.callbacks.best_checkpoint import BestCheckpoint
+from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.last_checkpoint import LastCheckpoint
 from addnet.training.callbacks.non_finite import StopOnNonFiniteLoss
 from addnet.training.callbacks.reports import Curves, Reports
 from addnet.training.callbacks.resume_state import ResumeState
 from addnet.training.callbacks.sample_sheet import SampleSheet
 from addnet.training.callbacks.step_seed import StepSeed
+from addnet.training.callbacks.weight_average import WeightAverage
 
 __all__ = [
     "BandpassMonitor",
     "BestCheckpoint",
     "Curves",
+    "FreezeBackbone",
     "LastCheckpoint",
     "Reports",
     "ResumeState",
     "SampleSheet",
     "StepSeed",
     "StopOnNonFiniteLoss",
+    "WeightAverage",
 ]

@@ -68,13 +68,6 @@ class ResumeState(pl.Callback):
             )
         trainer.datamodule.start_at(epoch=resume["epoch"], batch=resume["batch"])  # type: ignore[attr-defined]
 
-    def on_train_batch_start(
-        self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
-    ) -> None:
-        """Ends the Trainer's restart, in which it leaves plateau schedules alone: their figures are there."""
-        if trainer.fit_loop.restarting:
-            trainer.fit_loop.restarting = False
-
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Takes up the rest, once the Trainer has reset what it resets."""
         resume, self._loaded = self._loaded, {}

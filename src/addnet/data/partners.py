@@ -1,0 +1,46 @@
+"""Another picture for each picture, from another video: whose mask it gets when masks are shuffled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from addnet.errors import UserError
+
+MASKS_OF = ("own", "other")
+_STREAM = 1  # apart from the draws of augmentation, which have the same address
+
+
+class Partners:
+    """Draws partners from addresses, all pictures of other videos alike.
+
+    Args:
+        videos: (N,) video of each picture.
+
+    Raises:
+        UserError: There is but one picture.
+
+    Example:
+        >>> Partners(["a", "a", "b"]).of(0, (0, 0, 17))
+        2
+    """
+
+    def __init__(self, videos: Sequence[str]) -> None:
+        if len(videos) < 2:
+            raise UserError(
+                f"data.mask_of=other needs another picture, and there are {len(videos)}; use data.mask_of=own"
+            )
+        if len(set(videos)) == 1:  # then at least another picture
+            videos = [str(number) for number in range(len(videos))]
+        _, numbers = np.unique(np.asarray(videos), return_inverse=True)
+        self._order = np.argsort(numbers, kind="stable")
+        ordered = numbers[self._order]
+        self._first = np.searchsorted(ordered, numbers, side="left")
+        self._count = np.searchsorted(ordered, numbers, side="right") - self._first
+
+    def of(self, index: int, address: tuple[int, ...]) -> int:
+        """The partner of a picture at an address such as (seed, epoch, sample, repeat)."""
+        first, count = self._first[index], self._count[index]
+        drawn = np.random.default_rng((*address, _STREAM)).integers(len(self._order) - count)
+        return int(self._order[drawn if drawn < first else drawn + count])

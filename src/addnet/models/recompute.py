@@ -1,0 +1,57 @@
+"""Gradient checkpointing that leaves batch normalisation alone (Chen et al. 2016, arXiv 1604.06174)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.checkpoint import checkpoint
+
+
+def recomputed(layers: Sequence[nn.Module], features: Tensor) -> Tensor:
+    """Runs layers one after another, keeps their input alone and runs them again in the backward pass.
+
+    The second pass uses the same random numbers and updates no running statistics: result, gradients and
+    statistics are those of an ordinary pass.
+
+    Args:
+        layers: At least one.
+        features: Input of the first.
+
+    Returns:
+        Output of the last.
+    """
+
+    def run(given: Tensor) -> Tensor:
+        for layer in layers:
+            given = layer(given)
+        return given
+
+    if not torch.is_grad_enabled():
+        return run(features)
+    result: Tensor = checkpoint(run, features, use_reentrant=False, context_fn=_contexts(layers))
+    return result
+
+
+def _contexts(
+    layers: Sequence[nn.Module],
+) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+    norms = [module for layer in layers for module in layer.modules() if isinstance(module, _BatchNorm)]
+    return lambda: (nullcontext(), _without_statistics(norms))
+
+
+@contextmanager
+def _without_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
+    # not by track_running_stats: the two passes would save different tensors, which torch refuses
+    before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
+    for norm, (_, batches) in zip(norms, before, strict=True):
+        norm.momentum = 0.0
+        norm.num_batches_tracked = None if batches is None else batches.clone()
+    try:
+        yield
+    finally:
+        for norm, (momentum, batches) in zip(norms, before, strict=True):
+            norm.momentum, norm.num_batches_tracked = momentum, batches

@@ -1,0 +1,136 @@
+"""An exponential moving average of the weights: validated, tested and stored in their place."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import chain
+from typing import Any, cast
+
+import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+from addnet.errors import UserError
+
+_PREFIX = "net."
+
+
+class WeightAverage(pl.Callback):
+    """Keeps an average of the network's weights and of its batch normalisation's statistics.
+
+    The average stands in the network's place during validation and once training is over, and under
+    `state_dict` in every checkpoint, which so loads as any other; the weights that learn are beside it under
+    `weight_average`, so that a resumed run goes on exactly.
+
+    Lightning 2.6.6 has `EMAWeightAveraging`, which this is not: it averages the whole module, mistakes one buffer
+    for the next where class weights come in after setup, and loads the learning weights back when the best
+    checkpoint is tested after a fit.
+
+    Args:
+        decay: Of the average at each optimiser step, in (0, 1); 0.999 averages about the last 1,000 steps.
+
+    Raises:
+        UserError: `decay` lies outside.
+    """
+
+    def __init__(self, decay: float) -> None:
+        if not 0 < decay < 1:
+            raise UserError(f"ema_decay={decay} must lie in (0, 1); 0.999 is usual, null switches it off")
+        self.decay = decay
+        self._average: AveragedModel | None = None
+        self._in_place = False  # whether the average stands in the network, and the weights in its copy
+        self._steps = 0
+        self._restored: tuple[dict[str, Tensor], int] | None = None
+
+    # ---- training ------------------------------------------------------------------------------------------
+
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the average, or takes it up where a checkpoint left it."""
+        mean = get_ema_multi_avg_fn(self.decay)  # type: ignore[no-untyped-call]
+        self._average = AveragedModel(_net(pl_module), multi_avg_fn=mean, use_buffers=True)
+        self._in_place = False
+        self._steps = trainer.global_step
+        if self._restored:
+            state, updates = self._restored
+            self._average.module.load_state_dict(state)
+            self._average.n_averaged.fill_(updates)
+            self._restored = None
+
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Adds the weights to the average after each optimiser step."""
+        if self._average is None or trainer.global_step == self._steps:
+            return
+        self._steps = trainer.global_step
+        net = _net(pl_module)
+        self._average.update_parameters(net)
+        for mean, value in zip(self._average.module.buffers(), net.buffers(), strict=True):
+            if not mean.is_floating_point():  # a mean of counts would be cut to whole numbers
+                mean.copy_(value)
+
+    def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Puts the average in the network's place; not before training has begun."""
+        if not self._in_place:
+            self._swap(pl_module)
+
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Puts the weights back."""
+        if trainer.state.fn == "fit" and self._in_place:
+            self._swap(pl_module)
+
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leaves the average in the network."""
+        self.on_validation_epoch_start(trainer, pl_module)
+
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Lets go of the copy."""
+        self._average, self._in_place = None, False
+
+    @torch.no_grad()
+    def _swap(self, pl_module: pl.LightningModule) -> None:
+        if self._average is None:
+            return
+        net, copy = _net(pl_module), self._average.module
+        pairs = zip(chain(net.parameters(), net.buffers()), chain(copy.parameters(), copy.buffers()), strict=True)
+        for one, other in pairs:
+            kept = one.clone()
+            one.copy_(other)
+            other.copy_(kept)
+        self._in_place = not self._in_place
+
+    # ---- checkpoints ---------------------------------------------------------------------------------------
+
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Stores the average as the network, and the weights that learn beside it."""
+        if self._average is None:
+            return
+        states = [_net(pl_module).state_dict(), self._average.module.state_dict()]
+        weights, average = reversed(states) if self._in_place else states
+        checkpoint["state_dict"] = checkpoint["state_dict"] | {_PREFIX + key: value for key, value in average.items()}
+        checkpoint["weight_average"] = {"weights": dict(weights), "updates": int(self._average.n_averaged)}
+
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes both up when training is resumed; a run without an average before starts it from its weights."""
+        saved = checkpoint.get("weight_average")
+        if trainer.state.fn != "fit" or saved is None:
+            return
+        state = checkpoint["state_dict"]
+        average = {key.removeprefix(_PREFIX): state[key].clone() for key in state if key.startswith(_PREFIX)}
+        self._restored = average, saved["updates"]
+        _net(pl_module).load_state_dict(saved["weights"])
+
+
+def learning_weights(checkpoint: Mapping[str, Any]) -> dict[str, Tensor]:
+    """The weights of a checkpoint that learn, by their keys in `state_dict`; empty if they are what it holds there."""
+    weights: Mapping[str, Tensor] = checkpoint.get("weight_average", {}).get("weights", {})
+    return {_PREFIX + key: value for key, value in weights.items()}
+
+
+def _net(pl_module: pl.LightningModule) -> nn.Module:
+    return cast("nn.Module", pl_module.net)

@@ -1,0 +1,64 @@
+"""A network and pictures so small that a whole training takes a second: for what the Trainer does with them."""
+
+import pytorch_lightning as pl
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from addnet.training import DeepfakeDetector
+from addnet.training.callbacks import StepSeed
+
+MODEL = {"name": "tiny", "pretrained": False}
+SGD = {"name": "momentum", "lr": 0.05, "weight_decay": 0.1, "momentum": 0.9}
+
+
+class TinyNet(nn.Module):
+    """The parts of an ADDNet that training knows of: backbone, dropout, head and stages."""
+
+    def __init__(self, pretrained: bool = False, weights: str | None = None, drop_rate: float = 0.3):
+        super().__init__()
+        self.backbone = nn.Sequential(
+            nn.Conv2d(3, 4, 3, stride=2), nn.BatchNorm2d(4), nn.ReLU(), nn.Conv2d(4, 6, 3, stride=2), nn.BatchNorm2d(6)
+        )
+        self.dropout, self.head = nn.Dropout(drop_rate), nn.Linear(6, 2)
+
+    def stages(self):
+        yield "first", tuple(self.backbone[:3])
+        yield "second", tuple(self.backbone[3:])
+        yield "head", (self.dropout, self.head)
+
+    def forward(self, image, mask):
+        return self.head(self.dropout(self.backbone(image * mask).relu().mean(dim=(2, 3))))
+
+
+class Pictures(Dataset):
+    """Noise; fakes are brighter."""
+
+    def __init__(self, count: int):
+        generator = torch.Generator().manual_seed(count)
+        self.labels = torch.arange(count) % 2
+        noise = torch.randn(count, 3, 16, 16, generator=generator)
+        self.images = noise + self.labels[:, None, None, None]
+
+    def __len__(self):
+        return len(self.labels)
+
+    def __getitem__(self, index):
+        row = {"image": self.images[index], "mask": torch.ones(1, 16, 16), "label": self.labels[index]}
+        return row | {"video": index, "video_id": str(index), "path": f"{index}.png", "valid": True}
+
+
+def detector(**arguments):
+    """The same start weights each time."""
+    torch.manual_seed(0)
+    return DeepfakeDetector(**({"model": MODEL, "optimizer": SGD} | arguments))
+
+
+def fit(module, *, rows=20, batch_size=4, callbacks=(), ckpt_path=None, **arguments):
+    """Trains, 5 batches an epoch; returns the trainer."""
+    defaults = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
+    defaults |= {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 1}
+    trainer = pl.Trainer(callbacks=[StepSeed(0), *callbacks], **(defaults | arguments))
+    loaders = DataLoader(Pictures(rows), batch_size=batch_size), DataLoader(Pictures(12), batch_size=batch_size)
+    trainer.fit(module, *loaders, ckpt_path=ckpt_path, weights_only=True)
+    return trainer
