@@ -17,7 +17,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.config import compose, config_dir
 from addnet.errors import UserError
-from addnet.sweeps.finish import finish
+from addnet.sweeps.finish import finish, has_jobs
 from addnet.sweeps.record import SweepError, begun
 from addnet.sweeps.results import was_interrupted
 from addnet.sweeps.resume import resumed
@@ -55,7 +55,7 @@ class Command:
         try:
             self.hydra_main()
         except SystemExit as stop:
-            if stop.code not in (None, 0) and not _started:
+            if stop.code not in (None, 0) and not _started and not has_jobs(begun()):
                 sys.stderr.write(suggestions(sys.argv[1:]))
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers

@@ -12,6 +12,11 @@ from addnet.sweeps.record import SWEEP
 from addnet.sweeps.results import read_json
 
 
+def has_jobs(sweep_dir: Path | None) -> bool:
+    """Whether a sweep was begun, and came as far as its first job."""
+    return sweep_dir is not None and bool(read_sweep(sweep_dir))
+
+
 def finish(sweep_dir: Path, code: int) -> int:
     """Writes and prints the table of a sweep that has ended in whatever way.
 

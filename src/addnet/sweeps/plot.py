@@ -70,20 +70,16 @@ def _lines(table: Table, x: str, lines: str | None) -> Figure:
     return figure
 
 
-def _line(axis: Any, points: Sequence[tuple[float, list[float]]], *, at: int, label: str | None) -> None:
-    """Means with error bars and a line through them, single seeds beneath."""
+def _line(
+    axis: Any, points: Sequence[tuple[float, list[float]]], *, at: int, label: str | None, joined: bool = True
+) -> None:
+    """Means with error bars, single figures beneath."""
     colour, style = COLOURS[at % len(COLOURS)], ("-", "--", ":")[at // len(COLOURS) % 3]
     some = [(x, figures) for x, figures in points if figures]
     means = [statistics.fmean(figures) for _, figures in some]
-    axis.errorbar(
-        [x for x, _ in some],
-        means,
-        yerr=[_spread(figures) for _, figures in some],
-        label=label,
-        color=colour,
-        linestyle=style,
-        **SOLID,
-    )
+    spreads = [_spread(figures) for _, figures in some]
+    style = style if joined else "none"
+    axis.errorbar([x for x, _ in some], means, spreads, label=label, color=colour, linestyle=style, **SOLID)
     for x, figures in some:
         if len(figures) > 1:
             axis.plot([x] * len(figures), figures, color=colour, **FAINT)
@@ -136,7 +132,9 @@ def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float
             axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
         if row.is_reference:
             name = shown(row.parameters[ABLATION])
-            axis.axvline(row.mean, color=colour, linestyle="--", linewidth=1, label=f"mean of {name}", zorder=1)
+            axis.axvline(
+                row.mean, color=colour, linestyle="--", linewidth=1, label=None if at else f"mean of {name}", zorder=1
+            )
 
 
 def _panels(table: Table) -> Figure:
@@ -150,18 +148,21 @@ def _panels(table: Table) -> Figure:
         numeric = _is_numeric(table, key)
         places = [float(name) for name in names] if numeric else [float(place) for place in range(len(names))]
         means = [[row.mean for row in table.rows if row.finite and row.parameters[key] == name] for name in names]
-        _line(axis, list(zip(places, means, strict=True)), at=0, label=None)
+        _line(axis, list(zip(places, means, strict=True)), at=0, label=None, joined=numeric)
         if numeric:
             _scale(axis, places)
         else:
-            axis.set_xticks(places, [_short(shown(name)) for name in names], rotation=30, ha="right")
-            axis.margins(x=0.15)
+            labels = [_short(shown(name)) for name in names]
+            crowded = sum(map(len, labels)) > 30
+            axis.set_xticks(places, labels, **({"rotation": 30, "ha": "right"} if crowded else {}))
+            axis.set_xlim(-0.5, len(names) - 0.5)
         axis.set_xlabel(key)
         axis.grid(axis="y", color="0.92")
         if at % columns == 0:
             axis.set_ylabel(_metric(table))
     for axis in figure.axes[len(table.parameters) :]:
         axis.remove()
+    figure.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
     return figure
 
 

@@ -41,6 +41,16 @@ class Result:
     seconds: float | None = None
     killed_by: int | None = None
 
+    def in_a_line(self) -> str:
+        """Status and reason.
+
+        Example:
+            >>> Result("failed", "no such file").in_a_line(), Result("interrupted", "interrupted").in_a_line()
+            ('failed: no such file', 'interrupted')
+        """
+        reason = " ".join(self.reason.split())
+        return reason if reason.startswith(self.status) else f"{self.status}: {reason}"
+
 
 def write_result(run_dir: Path, result: Result) -> Path:
     """Writes `result.json` whole or not at all; NaN and infinity become null."""

@@ -57,7 +57,7 @@ def markdown(table: Table) -> str:
     if wrong:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
         lines += ["", f"Without a result: {len(wrong)} of {len(table.jobs)} jobs.", ""]
-        lines += [f"- {_named(job, table, several=several)}: {job.status}; {job.reason}" for job in wrong]
+        lines += [f"- {_named(job, table, several=several)} {_ending(job)}" for job in wrong]
     return "\n".join(lines) + "\n"
 
 
@@ -106,6 +106,8 @@ def _seeds(row: Row) -> str:
 def _difference(row: Row) -> str:
     if row.is_reference:
         return "reference"
+    if not row.finite:
+        return MISSING
     if row.difference is None:
         return f"no seed in common with {row.reference}"
     mean, sd, better, seeds = row.difference
@@ -116,6 +118,10 @@ def _named(job: SweepJob, table: Table, *, several: bool) -> str:
     keys = [key for key in table.parameters if key != SWEEP]
     values = " ".join(f"{key}={shown(job.value(key))}" for key in [*keys, "seed"])
     return f"{f'{job.sweep}, ' if several else ''}job {job.number} (`{values}`)"
+
+
+def _ending(job: SweepJob) -> str:
+    return job.result.in_a_line() if job.result else f"{job.status}: {job.reason}"
 
 
 def _cell(job: SweepJob, name: str) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 
 from hydra.core.config_store import ConfigStore
 from hydra.core.hydra_config import HydraConfig
+from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.core.utils import JobReturn, JobStatus, configure_log, filter_overrides, setup_globals
 from hydra.errors import HydraException
 from hydra.plugins.launcher import Launcher
@@ -100,12 +101,12 @@ class IsolatedLauncher(Launcher):
         sweep_dir = Path(str(self.config.hydra.sweep.dir)).absolute()
         jobs = [self._compose(initial_job_idx + at, list(o), sweep_dir) for at, o in enumerate(job_overrides)]
         _order(sweep_dir, jobs)
-        log.info("%d jobs, %d at once, in %s", len(jobs), self.n_jobs, sweep_dir)
+        log.info("%d %s, %d at once, in %s", len(jobs), "jobs" if len(jobs) > 1 else "job", self.n_jobs, sweep_dir)
         devices = visible_devices() if self.n_jobs > 1 else []
-        common = set.intersection(*(set(job.overrides) for job in jobs)) if len(jobs) > 1 else set()
+        fixed = self._fixed()
 
         def start(job: Job, slot: int) -> subprocess.Popen[bytes]:
-            log.info("#%d starts: %s", job.number, " ".join(o for o in job.overrides if o not in common) or "as it is")
+            log.info("#%d starts: %s", job.number, _told(job, fixed))
             (job.folder / RESULT).unlink(missing_ok=True)
             surroundings = environment(slot, n_jobs=self.n_jobs, devices=devices, ranks=_ranks(job.config))
             console = job.folder / "console.log" if self.n_jobs > 1 else None
@@ -126,7 +127,8 @@ class IsolatedLauncher(Launcher):
             HydraConfig.instance().set_config(config)
             folder = sweep_dir / str(OmegaConf.select(config, "hydra.sweep.subdir"))
         except (HydraException, OmegaConfBaseException) as error:
-            return Job(number, overrides, sweep_dir / str(number), refusal=str(error).strip())
+            refusal = str(error).split("\nConfig search path:")[0].strip()
+            return Job(number, overrides, sweep_dir / str(number), refusal=refusal)
         finally:
             HydraConfig.instance().cfg = outside
         job = Job(number, overrides, folder, config)
@@ -144,10 +146,16 @@ class IsolatedLauncher(Launcher):
         arguments += [f"hydra.job.num={job.number}", f"hydra.job.id={job.number}"]
         return [*arguments, "hydra.mode=RUN", f"hydra.run.dir={quoted(str(job.folder))}"]
 
+    def _fixed(self) -> set[str]:
+        """Keys that the command gives one value for all jobs."""
+        parser = OverridesParser.create(config_loader=self.hydra_context.config_loader)
+        given = parser.parse_overrides([str(o) for o in self.config.hydra.overrides.task])
+        return {override.get_key_element() for override in given if not override.is_sweep_override()}
+
     def _is_to_run(self, job: Job) -> bool:
         if job.refusal:
             write_result(job.folder, Result(reason=job.refusal))
-            log.error("#%d failed: %s", job.number, _one_line(job.refusal))
+            log.error("#%d %s", job.number, Result(reason=job.refusal).in_a_line())
             return False
         if before := done_before(job.folder):
             log.info("#%d is done already: %s", job.number, _shown(before.score))
@@ -161,11 +169,12 @@ class IsolatedLauncher(Launcher):
             told["cfg"] = OmegaConf.masked_copy(job.config, [str(key) for key in job.config if key != "hydra"])
             told["hydra_cfg"] = OmegaConf.masked_copy(job.config, ["hydra"])
             told["task_name"] = job.config.hydra.job.name
-        if result.status == "success":
-            return JobReturn(**told, status=JobStatus.COMPLETED, _return_value=result.score)
         # Hydra's own sweeper looks at values only to stop before its next batch, and the exit code is not its matter
-        goes_on = self.config.hydra.sweeper._target_ == BASIC_SWEEPER
-        error = None if goes_on else SweepError(f"job {job.number} failed: {result.reason}")
+        indifferent = self.config.hydra.sweeper._target_ == BASIC_SWEEPER
+        if result.status == "success" and (indifferent or result.score is not None):
+            return JobReturn(**told, status=JobStatus.COMPLETED, _return_value=result.score)
+        reason = result.reason or "it has no score; a sweeper that searches needs train=true and a best checkpoint"
+        error = None if indifferent else SweepError(f"job {job.number}: {reason}")
         return FailedJob(**told, status=JobStatus.FAILED, _return_value=error)
 
 
@@ -193,7 +202,7 @@ def _end(job: Job, code: int, stopping: bool) -> None:
     if result.status == "success":
         log.info("#%d ended after %.0f s: %s", job.number, result.seconds or 0, _shown(result.score))
     else:
-        log.error("#%d %s: %s", job.number, result.status, _one_line(result.reason))
+        log.error("#%d %s", job.number, result.in_a_line())
 
 
 def _death(code: int) -> str:
@@ -209,9 +218,9 @@ def _ranks(config: DictConfig | None) -> int:
     return devices if isinstance(devices, int) and devices > 0 else 1
 
 
+def _told(job: Job, fixed: set[str]) -> str:
+    return " ".join(o for o in job.overrides if o.split("=")[0] not in fixed) or "as it is"
+
+
 def _shown(score: float | None) -> str:
     return "no score" if score is None else f"{score:.4f}"
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
