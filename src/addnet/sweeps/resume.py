@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,9 +56,9 @@ def quoted(text: str) -> str:
         >>> print(quoted("a=1,b=it's"))
         'a=1,b=it\'s'
     """
-    # a backslash is special to Hydra only before a quote, an interpolation only where it isn't escaped
-    escaped = text.replace("\\'", "\\\\'").replace("'", "\\'").replace("${", "\\${")
-    return f"'{escaped}'"
+    # Hydra takes backslashes as they are, except in front of a quote; interpolations are live unless escaped
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'".replace("${", "\\${")
 
 
 def resuming() -> bool:
