@@ -14,7 +14,7 @@ from omegaconf import OmegaConf
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.sweeps import Result, read_result, read_sweep, write_result
-from addnet.sweeps.processes import environment, run_all, start_process
+from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import SWEEP
 from addnet.sweeps.resume import quoted, resumed, run_recorded
 from launching import ONE_STEP, ended, launch, start, sweep_folder, wait_for
@@ -177,6 +177,37 @@ def test_no_more_jobs_run_at_once_than_asked_for():
     assert run_all([3, 0, 1], n_jobs=2, start=begin, end=end) is None
     assert sorted(told) == [(0, 0, False), (1, 1, False), (3, 3, False)]
     assert max(map(len, most)) == 2
+
+
+def test_a_signal_reaches_running_jobs_and_no_other_starts():
+    told = []
+
+    def begin(job, slot):
+        process = start_process([sys.executable, "-c", "import time; time.sleep(60)"], dict(os.environ), console=None)
+        os.kill(os.getpid(), signal.SIGTERM)
+        return process
+
+    def end(job, code, stopping):
+        told.append((job, code, stopping))
+
+    before = signal.getsignal(signal.SIGTERM)
+    assert run_all([0, 1], n_jobs=1, start=begin, end=end) == signal.SIGTERM
+    assert told == [(0, -signal.SIGTERM, True)]
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_gpus_are_found_without_torch(tmp_path, monkeypatch):
+    tool = tmp_path / "nvidia-smi"
+    gpus = [f"GPU {n}: NVIDIA H200 (UUID: GPU-{n})" for n in (0, 1)]
+    parts = ["  MIG 1g.18gb     Device  0: (UUID: MIG-7)"]
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    for lines, found in ((gpus, ["GPU-0", "GPU-1"]), (gpus + parts, ["MIG-7"])):
+        tool.write_text("#!/bin/sh\ncat <<END\n" + "\n".join(lines) + "\nEND\n")
+        tool.chmod(0o755)
+        assert visible_devices() == found
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "3, 1")
+    assert visible_devices() == ["3", "1"]
 
 
 def test_a_job_inherits_no_rank_and_gets_its_share(monkeypatch):

@@ -41,13 +41,15 @@ class Command:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
         code = 1
         try:
-            sys.argv[1:] = resumed(sys.argv[1:])
-            code = self._exit_code()
+            try:
+                sys.argv[1:] = resumed(sys.argv[1:])
+                code = self._exit_code()
+            finally:
+                if sweep := begun():
+                    code = finish(sweep, code)
         except UserError as error:
             sys.stderr.write(f"{error}\n")
-        finally:
-            if sweep := begun():
-                code = finish(sweep, code)
+            code = 1
         if code:
             sys.exit(code)
 

@@ -30,12 +30,14 @@ def finish(sweep_dir: Path, code: int) -> int:
     jobs = read_sweep(sweep_dir)
     if not jobs:  # refused before its first job
         return code
-    _summarise(sweep_dir, jobs)
+    told = read_json(sweep_dir / SWEEP) or {}
+    _summarise(sweep_dir, jobs, told.get("metric"))
     failed = sum(job.status == "failed" for job in jobs)
     unfinished = sum(job.status in ("interrupted", "unfinished") for job in jobs)
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP) or unfinished:
-        told = f"{unfinished} of {len(jobs)} jobs are not finished; go on with --resume {sweep_dir}"
-        sys.stderr.write(f"interrupted: {told}\n")
+        queued = " once none of them is queued" if str(told.get("launcher")).startswith("submitit") else ""
+        sys.stderr.write(f"interrupted: {unfinished} of {len(jobs)} jobs are not finished; ")
+        sys.stderr.write(f"go on with --resume {sweep_dir}{queued}\n")
         return code or 1
     if failed:
         sys.stderr.write(f"{failed} of {len(jobs)} jobs failed; the reasons are in {sweep_dir / 'summary.md'}\n")
@@ -43,10 +45,9 @@ def finish(sweep_dir: Path, code: int) -> int:
     return code
 
 
-def _summarise(sweep_dir: Path, jobs: list[SweepJob]) -> None:
+def _summarise(sweep_dir: Path, jobs: list[SweepJob], metric: str | None) -> None:
     from addnet.sweeps.summary import write_summary  # matplotlib: not for --help
 
-    metric = (read_json(sweep_dir / SWEEP) or {}).get("metric")
     try:
         files = write_summary(jobs, sweep_dir, metric=metric)
     except UserError as error:

@@ -52,9 +52,10 @@ class RecordSweep(Callback):
         if not (folder / SWEEP).exists():
             folder.mkdir(parents=True, exist_ok=True)
             sweeper = OmegaConf.select(config, "hydra.sweeper._target_")
+            launcher = config.hydra.runtime.choices.get("hydra/launcher")
             metric = OmegaConf.select(config, "sweep_metric")
-            told = {"arguments": sys.argv[1:], "cwd": str(Path.cwd()), "sweeper": sweeper, "metric": metric}
-            write_json(folder / SWEEP, told)
+            told = {"arguments": sys.argv[1:], "cwd": str(Path.cwd()), "launcher": launcher, "sweeper": sweeper}
+            write_json(folder / SWEEP, told | {"metric": metric})
 
 
 def begun() -> Path | None:

@@ -39,7 +39,8 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     at = given.index(FLAG)
     if at + 1 == len(given):
         raise UserError(f"{FLAG} needs the folder of a sweep, such as outputs/train-sweep/TIME")
-    folder, rest = Path(given[at + 1]).absolute(), given[:at] + given[at + 2 :]
+    folder = Path(given[at + 1]).absolute()
+    rest = [argument for argument in given[:at] + given[at + 2 :] if argument not in ("-m", "--multirun")]
     if wrong := [argument for argument in rest if not argument.startswith("hydra.")]:
         raise UserError(f"{FLAG} repeats the stored command; {' '.join(wrong)} cannot be changed, only hydra.* can")
     told = _stored(folder)

@@ -201,13 +201,15 @@ def _end(job: Job, code: int, stopping: bool) -> None:
         write_result(job.folder, result)
     if result.status == "success":
         log.info("#%d ended after %.0f s: %s", job.number, result.seconds or 0, _shown(result.score))
+        if code:
+            log.warning("#%d had its result, but then its process ended badly: %s", job.number, _death(code))
     else:
         log.error("#%d %s", job.number, result.in_a_line())
 
 
 def _death(code: int) -> str:
     if code >= 0:
-        return f"exited with {code} before it could say why; what it printed tells more"
+        return f"exited with {code} and didn't say why; what it printed tells more"
     memory = "; out of memory?" if -code == signal.SIGKILL else ""
     return f"killed by signal {-code} ({signal.Signals(-code).name}){memory}"
 
