@@ -6,15 +6,14 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
 import torch
-from trainings import ENVIRONMENT, SMALL, differences, fault, last, rows, run, start
 
 from addnet.launch import join_run, process_name
 from addnet.models import create_model
+from trainings import ENVIRONMENT, SMALL, differences, fault, last, rows, run, start, wait_for
 
 ROOT = Path(__file__).parents[1]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
@@ -125,13 +124,11 @@ def test_a_slurm_job_is_requeued_and_goes_on_as_if_nothing_had_happened(pair, sl
         paths += [f"paths.index_dir={even_data.parent}/index", "trainer.precision=32-true"]
         command = ["bash", str(ROOT / "scripts" / "slurm_train.sh"), *SMALL, *SHORT, *paths, *overrides]
         environment = os.environ | ENVIRONMENT | slurm
-        return subprocess.Popen(
-            command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        )
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
 
     folder = tmp_path / "out" / "train" / "slurm-4711.0"
     first = submit("trainer.sync_batchnorm=false")
-    _wait_for(folder / "checkpoints" / "last.ckpt", first)
+    wait_for((folder / "checkpoints" / "last.ckpt").exists, first)
     first.send_signal(signal.SIGUSR1)  # SLURM: the time is nearly up
     output, _ = first.communicate(timeout=200)
     assert first.returncode == 143, output[-3000:]
@@ -142,14 +139,6 @@ def test_a_slurm_job_is_requeued_and_goes_on_as_if_nothing_had_happened(pair, sl
     assert "going on in epoch" in output
     _equal(pair, folder)
     assert (tmp_path / "told").read_text() == "requeue 4711\n"
-
-
-def _wait_for(file, process):
-    deadline = time.monotonic() + 240
-    while not file.exists():
-        assert process.poll() is None, process.communicate()[0][-3000:]
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def test_outside_of_slurm_its_config_is_refused_in_words(even_data, tmp_path):

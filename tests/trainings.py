@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -19,29 +20,61 @@ SMALL = [
     "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 ]
+ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
+PYTHON = (sys.executable, "-m")
 ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parent)}
 
 
-def start(data_dir, root, *overrides, launcher=(sys.executable, "-m"), env=()):
-    """Starts `python -m addnet.train` with little to do."""
-    paths = [f"data.data_dir={data_dir}", f"paths.output_root={root}", f"paths.index_dir={data_dir.parent}/index"]
+def launch(*arguments, launcher=PYTHON, env=()):
+    """Starts the command with these arguments alone."""
     return subprocess.Popen(
-        [*launcher, "addnet.train", *SMALL, *paths, *overrides],
+        [*launcher, "addnet.train", *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         env=os.environ | ENVIRONMENT | dict(env),
+        # a shell that runs tests in the background has Ctrl-C ignored, also by its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
 
 
-def run(data_dir, root, *overrides, code=0, **how):
-    """Runs it to the end; returns the run folder and what was printed."""
-    process = start(data_dir, root, *overrides, **how)
-    output, _ = process.communicate(timeout=300)
+def start(data_dir, root, *arguments, **how):
+    """Starts `python -m addnet.train` with little to do."""
+    options = [argument for argument in arguments if argument.startswith("-")]
+    overrides = [argument for argument in arguments if not argument.startswith("-")]
+    paths = [f"data.data_dir={data_dir}", f"paths.output_root={root}", f"paths.index_dir={data_dir.parent}/index"]
+    return launch(*options, *SMALL, *paths, *overrides, **how)
+
+
+def ended(process, *, code=0):
+    """What a process printed, once it has ended as it should."""
+    output, _ = process.communicate(timeout=400)
     assert process.returncode == code, output[-4000:]
+    return output
+
+
+def run(data_dir, root, *arguments, code=0, **how):
+    """Runs it to the end; returns the run folder and what was printed."""
+    output = ended(start(data_dir, root, *arguments, **how), code=code)
     folders = [*Path(root).glob("train/*")] or [None]
     assert len(folders) == 1, folders
     return folders[0], output
+
+
+def wait_for(found, process, *, seconds=300):
+    """Waits until `found()` is true; returns that."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert process.poll() is None, process.communicate()[0][-4000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    return value
+
+
+def sweep_folder(root):
+    """The only sweep below a folder."""
+    (folder,) = Path(root).glob("*-sweep/*")
+    return folder
 
 
 def rows(folder):

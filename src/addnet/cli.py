@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import difflib
 import logging
+import os
+import signal
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from hydra.core.hydra_config import HydraConfig
+from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
 from addnet.config import compose, config_dir
-from addnet.errors import Interrupted, UserError
+from addnet.errors import RunStoppedError, UserError
 from addnet.launch import join_run, last_words, process_name
+from addnet.sweeps.finish import finish, has_jobs
+from addnet.sweeps.record import SweepError, begun
+from addnet.sweeps.resume import resumed
 
 log = logging.getLogger(__name__)
 
@@ -31,29 +38,47 @@ class Command:
         self.hydra_main = hydra_main
 
     def __call__(self) -> None:
-        """Runs the command with the program's arguments."""
+        """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
+        code = 1
         try:
-            sys.argv[1:] = join_run(sys.argv[1:])
-            self.hydra_main()
+            try:
+                sys.argv[1:] = join_run(resumed(sys.argv[1:]))
+                code = self._exit_code()
+            finally:
+                if sweep := begun():
+                    code = finish(sweep, code)
         except UserError as error:
-            sys.exit(str(error))
+            sys.stderr.write(f"{error}\n")
+            code = 1
+        if code:
+            sys.exit(code)
+
+    def _exit_code(self) -> int:
+        try:
+            self.hydra_main()
         except SystemExit as stop:
-            if stop.code not in (None, 0) and not _started:
+            if stop.code not in (None, 0) and not _started and not has_jobs(begun()):
                 sys.stderr.write(suggestions(sys.argv[1:]))
-            raise
+            return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
+        except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
+            return 128 + signal.SIGINT
+        return 0
 
 
 _started: list[bool] = []
 
 
 def friendly(task: Task) -> Task:
-    """Wraps a task function: a `UserError` is printed and logged without a traceback, and exits with 1."""
+    """Wraps a task function: a `UserError` is printed and logged without a traceback, and exits with 1.
+
+    Within a sweep whose launcher runs jobs itself, it is raised for Hydra instead, which goes on with the next job.
+    """
 
     def wrapped(cfg: DictConfig) -> Any:
         _started.append(True)
         try:
             return task(cfg)
-        except Interrupted as stop:
+        except RunStoppedError as stop:
             log.error("%s", stop)
             # Lightning kills the main process, which has loggers to close, if a process beside it fails
             sys.exit(0 if process_name() else stop.code)
@@ -61,10 +86,12 @@ def friendly(task: Task) -> Task:
             log.error("%s", error)
             log.debug("where it came from", exc_info=True)
             last_words(str(error))
+            if _in_sweep():
+                raise SweepError(str(error)) from error
             sys.exit(1)
         except KeyboardInterrupt:
             log.error("interrupted")
-            sys.exit(130)
+            sys.exit(128 + signal.SIGINT)
         except Exception as error:
             last_words(f"{type(error).__name__}: {error}")
             raise
@@ -72,6 +99,27 @@ def friendly(task: Task) -> Task:
     wrapped.__name__ = task.__name__
     wrapped.__module__ = task.__module__
     return wrapped
+
+
+def refuse_sweep_over_ranks(cfg: DictConfig, hydra_config: Any) -> None:
+    """Raises where Lightning would repeat the command of a whole sweep for each rank.
+
+    With the isolated launcher a job is no sweep; under SLURM the ranks are started by srun.
+
+    Raises:
+        UserError: A launcher that runs jobs itself, and several devices.
+    """
+    repeated = hydra_config.mode == RunMode.MULTIRUN and "SLURM_NTASKS" not in os.environ
+    if repeated and cfg.trainer.devices not in (1, "1", "auto"):
+        launcher = hydra_config.runtime.choices.get("hydra/launcher")
+        raise UserError(
+            f"a sweep with hydra/launcher={launcher} and trainer.devices={cfg.trainer.devices} "
+            "would start itself again on every rank; take hydra/launcher=isolated (the default) or trainer.devices=1"
+        )
+
+
+def _in_sweep() -> bool:
+    return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
 def suggestions(arguments: list[str]) -> str:

@@ -13,7 +13,7 @@ class UserError(ValueError):
     """
 
 
-class Interrupted(UserError):
+class RunStoppedError(UserError):
     """A run was asked to stop and can go on later.
 
     Args:

@@ -31,7 +31,7 @@ def join_run(arguments: list[str]) -> list[str]:
     Raises:
         UserError: Several processes were started to run one sweep.
     """
-    if _launched_outside() and {"-m", "--multirun"} & set(arguments):
+    if _launched_outside() and any(a in ("-m", "--multirun") or a.startswith("sweep=") for a in arguments):
         raise UserError("a sweep starts its jobs itself: start it once, without torchrun and with --ntasks=1")
     if RUN not in os.environ and (name := _name_of_run()):
         os.environ[RUN] = name
@@ -111,11 +111,11 @@ def _name_of_run() -> str | None:
 
 def _agreed(proposal: str) -> str:
     """What the first process proposed; the store belongs to torchrun and outlives a restart of its workers."""
-    from torch.distributed import TCPStore  # heavy: only where torchrun is
+    from torch import distributed  # heavy: only where torchrun is
 
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
         raise UserError(f"torchrun shares no store with its workers: set {RUN}=<name of the run folder> for all")
-    store = TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)
+    store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)  # type: ignore[attr-defined]
     if os.environ["RANK"] == "0":
         return str(store.compare_set("addnet/run", "", proposal).decode())
     return str(store.get("addnet/run").decode())

@@ -9,28 +9,30 @@ from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from hydra.types import RunMode
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.cli import Command, friendly
+from addnet.cli import Command, friendly, refuse_sweep_over_ranks
 from addnet.config import build, build_all, config_dir, plain
-from addnet.errors import Interrupted, UserError
+from addnet.errors import RunStoppedError
 from addnet.launch import divert_output, process_name
+from addnet.sweeps.resume import run_recorded
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
     from pytorch_lightning.loggers import Logger
 
+    from addnet.sweeps import Result
     from addnet.training import DeepfakeDetector
 
 log = logging.getLogger(__name__)
 
 
-def train(cfg: DictConfig) -> float | None:
+def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     """Trains and tests what a composed config describes.
 
     Args:
         cfg: `configs/train.yaml` composed, `paths.output_dir` being the run folder.
+        result: Takes the figures, if given.
 
     Returns:
         The figure that the best checkpoint was chosen by; None if nothing was trained.
@@ -42,7 +44,7 @@ def train(cfg: DictConfig) -> float | None:
     from rich.console import Console
 
     from addnet.training.loggers import close_loggers
-    from addnet.training.run_folder import config_tree, print_summary, write_run_folder
+    from addnet.training.run_folder import config_tree, final_figures, print_summary, write_run_folder
 
     run_dir = Path(cfg.paths.output_dir)
     # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
@@ -75,6 +77,8 @@ def train(cfg: DictConfig) -> float | None:
     if trainer.is_global_zero:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         print_summary(run_dir, figures, checkpoint=best_checkpoint(trainer))
+        if result:
+            result.figures = final_figures(trainer)
     return score
 
 
@@ -143,7 +147,8 @@ def fit_and_test(
         except SystemExit as stop:  # what Lightning makes of Ctrl-C, and of SIGTERM a class of its own
             last = last_checkpoint(trainer)
             how = f"go on with ckpt_path={last}" if last else "there is no checkpoint yet"
-            raise Interrupted(f"interrupted; {how}", code=143 if isinstance(stop, SIGTERMException) else 130) from stop
+            code = 143 if isinstance(stop, SIGTERMException) else 130
+            raise RunStoppedError(f"interrupted; {how}", code=code) from stop
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
         score = None if best is None else float(best)
     if cfg.test:
@@ -180,18 +185,13 @@ def parameter_counts(detector: DeepfakeDetector) -> dict[str, int]:
 @friendly
 def _main(cfg: DictConfig) -> float | None:
     hydra_config = HydraConfig.get()
-    if hydra_config.mode == RunMode.MULTIRUN and cfg.trainer.devices not in (1, "1", "auto"):
-        # Lightning repeats the command for each rank, and every rank would start the whole sweep again
-        raise UserError(
-            f"a sweep with trainer.devices={cfg.trainer.devices} would start itself again on every rank; "
-            "sweep with trainer.devices=1, or start the jobs one by one"
-        )
+    refuse_sweep_over_ranks(cfg, hydra_config)
     # every rank must use one folder, whatever the clock says when it starts
     run_dir = Path(hydra_config.runtime.output_dir).resolve()
     OmegaConf.update(cfg, "paths.output_dir", str(run_dir))
     if process_name():
         divert_output(run_dir / f"{hydra_config.job.name}.log")
-    return train(cfg)
+    return run_recorded(train, cfg)
 
 
 main = Command(_main)

@@ -40,9 +40,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)
 
 
-def identity(
-    *, class_names: list[str], preprocessing: dict[str, Any], config: dict[str, Any] | None
-) -> dict[str, Any]:
+def identity(*, class_names: list[str], preprocessing: dict[str, Any], config: dict[str, Any] | None) -> dict[str, Any]:
     """The `addnet` entry of a checkpoint: format, version, classes, preprocessing and config, all plain values."""
     return {
         "format": FORMAT,

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from omegaconf import DictConfig, OmegaConf
 from rich.console import Console
@@ -19,6 +19,9 @@ from rich.tree import Tree
 
 import addnet
 from addnet.evaluation.metrics import METRICS
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 PACKAGES = (
     "addnet",
@@ -68,6 +71,13 @@ def config_tree(cfg: DictConfig) -> Tree:
             tree.add(str(key)).add(Syntax(OmegaConf.to_yaml(value, resolve=True).strip() or "{}", "yaml"))
     tree.add("run").add(Syntax(OmegaConf.to_yaml(OmegaConf.create(scalars)).strip(), "yaml"))
     return tree
+
+
+def final_figures(trainer: pl.Trainer) -> dict[str, float]:
+    """The figures of the last evaluation, and that of the best checkpoint under the name it was chosen by."""
+    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    monitor, best = (getattr(trainer.checkpoint_callback, name, None) for name in ("monitor", "best_model_score"))
+    return figures if monitor is None or best is None else figures | {monitor: float(best)}
 
 
 def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) -> None:

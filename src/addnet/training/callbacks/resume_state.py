@@ -63,8 +63,8 @@ class ResumeState(pl.Callback):
         now = (trainer.world_size, trainer.datamodule.batch_size)  # type: ignore[attr-defined]
         if resume["batch"] and before != now:
             raise UserError(
-                f"the checkpoint was written within an epoch by {before[0]} processes with data.batch_size={before[1]}; "
-                f"{now[0]} with data.batch_size={now[1]} cannot go on from there. Resume with the same numbers."
+                f"the checkpoint was written within an epoch by {before[0]} processes with data.batch_size={before[1]};"
+                f" {now[0]} with data.batch_size={now[1]} cannot go on from there. Resume with the same numbers."
             )
         trainer.datamodule.start_at(epoch=resume["epoch"], batch=resume["batch"])  # type: ignore[attr-defined]
 
@@ -86,9 +86,9 @@ class ResumeState(pl.Callback):
 
 def _position(trainer: pl.Trainer) -> tuple[int, int]:
     """Epoch, and batches of it that are done; (e, 0) also when all of epoch e - 1 is done."""
-    epochs = trainer.fit_loop.epoch_progress.current
-    done = trainer.fit_loop.epoch_loop.batch_progress.current.processed
-    return epochs.processed, 0 if epochs.processed == epochs.started else done
+    epochs: Any = trainer.fit_loop.epoch_progress.current
+    batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
+    return epochs.processed, 0 if epochs.processed == epochs.started else batches.processed
 
 
 def _settle(loops: dict[str, Any], *, between_epochs: bool) -> None:
@@ -112,19 +112,19 @@ def _gathered(state: dict[str, Any], world_size: int) -> list[dict[str, Any]]:
 
 
 def _random_states() -> dict[str, Any]:
-    numpy = np.random.get_state(legacy=False)
+    numpy: Any = np.random.get_state(legacy=False)  # noqa: NPY002  whatever still draws from it goes on with it
     return {
         "python": random.getstate(),
-        "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},  # type: ignore[call-overload, operator]
+        "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},
         "torch": torch.get_rng_state(),
-        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_initialized() else None,
+        "cuda": torch.cuda.get_rng_state() if torch.cuda.is_available() else None,
     }
 
 
 def _set_random_states(states: dict[str, Any]) -> None:
     random.setstate(states["python"])
     key = np.array(states["numpy"]["state"]["key"], dtype=np.uint32)
-    np.random.set_state(states["numpy"] | {"state": states["numpy"]["state"] | {"key": key}})
+    np.random.set_state(states["numpy"] | {"state": states["numpy"]["state"] | {"key": key}})  # noqa: NPY002
     torch.set_rng_state(states["torch"])
     if states["cuda"] is not None and torch.cuda.is_available():
         torch.cuda.set_rng_state(states["cuda"])

@@ -50,5 +50,5 @@ class CSVLogger(loggers.CSVLogger):
         with file.open(newline="", encoding="utf-8") as stream:
             before = [row for row, _ in zip(csv.DictReader(stream), range(rows), strict=False)]
         self._rows = len(before)
-        self.experiment.metrics = [{k: v for k, v in row.items() if v} for row in before]  # type: ignore[misc]
+        self.experiment.metrics = [{k: v for k, v in row.items() if v} for row in before]
         self.save()

@@ -1,0 +1,8 @@
+"""Sweeps: how each job ended, one table and one plot of all of them, and going on after an interruption."""
+
+from addnet.sweeps.jobs import SweepJob, read_sweep
+from addnet.sweeps.results import Result, read_result, write_result
+from addnet.sweeps.summary import write_summary
+from addnet.sweeps.table import Table, make_table
+
+__all__ = ["Result", "SweepJob", "Table", "make_table", "read_result", "read_sweep", "write_result", "write_summary"]

@@ -1,0 +1,199 @@
+"""A sweep as one picture: what varies against the metric, mean and spread over seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+from matplotlib.figure import Figure
+from matplotlib.ticker import FixedLocator, NullLocator
+
+from addnet.sweeps.jobs import Value, shown
+from addnet.sweeps.table import ABLATION, Row, Table
+
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")  # for all eyes (Okabe, Ito)
+FAINT = {"marker": "o", "linestyle": "none", "markersize": 3, "alpha": 0.45, "zorder": 2}
+SOLID = {"marker": "o", "markersize": 6, "capsize": 3, "elinewidth": 1.2, "linewidth": 1.4, "zorder": 3}
+LONGEST_LABEL = 34
+MOST_LINES = 7
+
+
+def summary_figure(table: Table) -> Figure:
+    """The plot of a table.
+
+    A numeric parameter goes on the x axis (logarithmic over more than a decade) with a second parameter as lines;
+    names go on the y axis, with a second parameter as colours. Of more than two parameters each has a panel, in which
+    a dot is a combination of the others.
+    """
+    keys = table.parameters
+    if len(keys) > 2:
+        figure = _panels(table)
+    else:
+        numeric = sorted((key for key in keys if _is_numeric(table, key)), key=lambda key: -len(_values(table, key)))
+        if numeric:
+            figure = _lines(table, numeric[0], next((key for key in keys if key != numeric[0]), None))
+        else:
+            figure = _dots(table, keys)
+    lacking = sum(sum(row.lacking.values()) for row in table.rows)
+    if lacking:
+        text = f"{lacking} of {len(table.jobs)} jobs without a figure"
+        figure.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
+    return figure
+
+
+def _lines(table: Table, x: str, lines: str | None) -> Figure:
+    """One numeric parameter against the metric; a line for each value of another."""
+    figure = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
+    axis = figure.subplots()
+    names = _values(table, lines) if lines else [None]
+    for at, name in enumerate(names):
+        rows = [row for row in table.rows if lines is None or row.parameters[lines] == name]
+        rows.sort(key=lambda row: row.parameters[x])
+        label = None if name is None else _short(shown(name))
+        _line(axis, [(float(row.parameters[x]), row.finite) for row in rows], at=at, label=label)
+    _scale(axis, [float(value) for value in _values(table, x)])
+    axis.set(xlabel=x, ylabel=_metric(table))
+    axis.grid(axis="y", color="0.92")
+    if lines:
+        many = len(names) > MOST_LINES
+        axis.legend(
+            title=lines,
+            fontsize="small",
+            title_fontsize="small",
+            loc="center left",
+            bbox_to_anchor=(1.01, 0.5),
+            frameon=False,
+            ncols=2 if many else 1,
+        )
+    return figure
+
+
+def _line(
+    axis: Any, points: Sequence[tuple[float, list[float]]], *, at: int, label: str | None, joined: bool = True
+) -> None:
+    """Means with error bars, single figures beneath."""
+    colour, style = COLOURS[at % len(COLOURS)], ("-", "--", ":")[at // len(COLOURS) % 3]
+    some = [(x, figures) for x, figures in points if figures]
+    means = [statistics.fmean(figures) for _, figures in some]
+    spreads = [_spread(figures) for _, figures in some]
+    style = style if joined else "none"
+    axis.errorbar([x for x, _ in some], means, spreads, label=label, color=colour, linestyle=style, **SOLID)
+    for x, figures in some:
+        if len(figures) > 1:
+            axis.plot([x] * len(figures), figures, color=colour, **FAINT)
+
+
+def _dots(table: Table, keys: Sequence[str]) -> Figure:
+    """Names from top to bottom; the reference of ablations as a band behind them."""
+    first = ABLATION if ABLATION in keys else keys[0] if keys else None
+    second = next((key for key in keys if key != first), None)
+    names: list[Value] = _values(table, first) if first else ["all jobs"]
+    groups = _values(table, second) if second else [None]
+    figure = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
+    axis = figure.subplots()
+    offsets = [0.0] if len(groups) == 1 else [0.5 * (at / (len(groups) - 1) - 0.5) for at in range(len(groups))]
+    for at, group in enumerate(groups):
+        rows = [row for row in table.rows if second is None or row.parameters[second] == group]
+        label = None if group is None else _short(shown(group))
+        _column(
+            axis, rows, [names.index(row.parameters[first]) if first else 0 for row in rows], offsets[at], at, label
+        )
+    axis.set_yticks(range(len(names)), [_short(shown(name)) for name in names])
+    axis.set_ylim(len(names) - 0.5, -0.5)
+    axis.set(xlabel=_metric(table), ylabel=first or "")
+    axis.grid(axis="x", color="0.92")
+    axis.spines[["top", "right"]].set_visible(False)
+    if second or any(row.is_reference and row.finite for row in table.rows):
+        axis.legend(
+            title=second,
+            fontsize="small",
+            title_fontsize="small",
+            loc="upper left",
+            bbox_to_anchor=(1.01, 1),
+            frameon=False,
+        )
+    return figure
+
+
+def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float, at: int, label: str | None) -> None:
+    colour = COLOURS[at % len(COLOURS)]
+    for row, place in zip(rows, places, strict=True):
+        y = place + offset
+        if not row.finite:
+            axis.annotate(
+                "no figure", (0.01, y), xycoords=("axes fraction", "data"), va="center", color="0.4", fontsize="small"
+            )
+            continue
+        axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **SOLID)
+        label = None
+        if len(row.finite) > 1:
+            axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
+        if row.is_reference:
+            name = shown(row.parameters[ABLATION])
+            axis.axvline(
+                row.mean, color=colour, linestyle="--", linewidth=1, label=None if at else f"mean of {name}", zorder=1
+            )
+
+
+def _panels(table: Table) -> Figure:
+    """A panel for each parameter, averaged over the others."""
+    columns = min(3, len(table.parameters))
+    lines = math.ceil(len(table.parameters) / columns)
+    figure = Figure(figsize=(3.9 * columns, 3.4 * lines), layout="constrained")
+    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).flat
+    for at, (axis, key) in enumerate(zip(axes, table.parameters, strict=False)):
+        names = _values(table, key)
+        numeric = _is_numeric(table, key)
+        places = [float(name) for name in names] if numeric else [float(place) for place in range(len(names))]
+        means = [[row.mean for row in table.rows if row.finite and row.parameters[key] == name] for name in names]
+        _line(axis, list(zip(places, means, strict=True)), at=0, label=None, joined=numeric)
+        if numeric:
+            _scale(axis, places)
+        else:
+            labels = [_short(shown(name)) for name in names]
+            crowded = sum(map(len, labels)) > 30
+            axis.set_xticks(places, labels, **({"rotation": 30, "ha": "right"} if crowded else {}))
+            axis.set_xlim(-0.5, len(names) - 0.5)
+        axis.set_xlabel(key)
+        axis.grid(axis="y", color="0.92")
+        if at % columns == 0:
+            axis.set_ylabel(_metric(table))
+    for axis in figure.axes[len(table.parameters) :]:
+        axis.remove()
+    figure.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
+    return figure
+
+
+def _scale(axis: Any, values: Sequence[float]) -> None:
+    """Ticks at the values themselves while they are few; logarithmic over more than a decade."""
+    values = sorted(set(values))
+    if values[0] > 0 and values[-1] > 10 * values[0]:
+        axis.set_xscale("log")
+    if len(values) <= 6:
+        axis.xaxis.set_major_locator(FixedLocator(list(values)))
+        axis.xaxis.set_minor_locator(NullLocator())
+        axis.set_xticklabels([shown(value) for value in values])
+    axis.margins(x=0.08)
+
+
+def _values(table: Table, key: str) -> list[Value]:
+    values = list(dict.fromkeys(row.parameters[key] for row in table.rows))
+    return sorted(values) if all(isinstance(value, float) for value in values) else values
+
+
+def _is_numeric(table: Table, key: str) -> bool:
+    return key != ABLATION and all(isinstance(row.parameters[key], float) for row in table.rows)
+
+
+def _spread(figures: Sequence[float]) -> float:
+    return statistics.stdev(figures) if len(figures) > 1 else 0.0
+
+
+def _metric(table: Table) -> str:
+    return f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)"
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= LONGEST_LABEL else f"{text[: LONGEST_LABEL - 1]}…"

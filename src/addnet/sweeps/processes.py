@@ -1,0 +1,154 @@
+"""Jobs as processes: so many at once, each with its share of the machine, stopped together."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from pathlib import Path
+from types import FrameType
+from typing import Any, TypeVar
+
+from addnet.sweeps.resume import RESUMING
+
+# with one of these a job would believe to be a rank of someone else's run
+INHERITED = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "ADDNET_RUN", RESUMING)
+# how a signal to the sweep reaches its jobs: a lost terminal ends them as a scheduler would
+PASSED_ON = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
+
+T = TypeVar("T")
+
+
+class Signals:
+    """Collects signals to this process while jobs run, instead of ending it.
+
+    The first one reaches every job once, so that it can finish what it wants to; a second one kills them.
+    """
+
+    def __init__(self) -> None:
+        self.received: list[int] = []
+        self._passed = 0
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> Signals:
+        if threading.current_thread() is threading.main_thread():
+            for number in PASSED_ON:
+                if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in a shell's background
+                    self._before[number] = signal.signal(number, self._note)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def pass_on(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
+        """Sends the jobs what has arrived since the last call."""
+        while self._passed < len(self.received):
+            first = self._passed == 0
+            number = PASSED_ON[signal.Signals(self.received[self._passed])] if first else signal.SIGKILL
+            for process in processes:
+                signal_group(process, number)
+            self._passed += 1
+
+    def _note(self, number: int, frame: FrameType | None) -> None:
+        self.received.append(number)
+
+
+def run_all(
+    jobs: Sequence[T],
+    *,
+    n_jobs: int,
+    start: Callable[[T, int], subprocess.Popen[bytes]],
+    end: Callable[[T, int, bool], None],
+) -> int | None:
+    """Runs jobs, `n_jobs` at a time, in order.
+
+    Args:
+        jobs: What is to be done.
+        n_jobs: How many at once.
+        start: Starts one, given its slot from 0 to `n_jobs` - 1.
+        end: Told the exit code of one, negative for a signal, and whether the sweep was being stopped.
+
+    Returns:
+        Number of the signal that stopped the sweep; None if all jobs ran.
+    """
+    waiting = deque(jobs)
+    running: dict[int, tuple[T, subprocess.Popen[bytes]]] = {}
+    with Signals() as signals:
+        while running or (waiting and not signals.received):
+            while waiting and len(running) < n_jobs and not signals.received:
+                slot = min(set(range(n_jobs)) - set(running))
+                job = waiting.popleft()
+                running[slot] = job, start(job, slot)
+            signals.pass_on([process for _, process in running.values()])
+            for slot, (job, process) in list(running.items()):
+                if process.poll() is not None:
+                    del running[slot]
+                    if process.returncode:
+                        signal_group(process, signal.SIGKILL)  # ranks and workers that lost their first process
+                    end(job, process.returncode, bool(signals.received))
+            time.sleep(0.05)
+        return signals.received[0] if signals.received else None
+
+
+def start_process(
+    command: Sequence[str], environment: dict[str, str], *, console: Path | None
+) -> subprocess.Popen[bytes]:
+    """Starts a job in a process group of its own; with `console`, everything it prints goes there.
+
+    Of its own: Ctrl-C at a terminal would otherwise reach each job twice.
+    """
+    if console is None:
+        return subprocess.Popen(list(command), env=environment, start_new_session=True)
+    console.parent.mkdir(parents=True, exist_ok=True)
+    with console.open("ab") as stream:
+        return subprocess.Popen(
+            list(command), env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
+        )
+
+
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """Sends a signal to a job with all its ranks and workers."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, number)
+
+
+def environment(slot: int, *, n_jobs: int, devices: Sequence[str], ranks: int = 1) -> dict[str, str]:
+    """The environment of a job: without ranks of others, with its share of threads and GPUs.
+
+    Args:
+        slot: Which of the jobs that run at once this is.
+        n_jobs: How many run at once.
+        devices: GPUs that may be used, as CUDA_VISIBLE_DEVICES names them.
+        ranks: Processes that the job starts, which share its threads.
+    """
+    kept = {name: value for name, value in os.environ.items() if name not in INHERITED}
+    if n_jobs == 1:
+        return kept
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    kept.setdefault("OMP_NUM_THREADS", str(max(1, cores // (n_jobs * ranks))))
+    if devices:
+        share = devices[slot::n_jobs] or [devices[slot % len(devices)]]
+        kept["CUDA_VISIBLE_DEVICES"] = ",".join(share)
+    return kept
+
+
+def visible_devices() -> list[str]:
+    """GPUs that jobs may use: those of CUDA_VISIBLE_DEVICES, else all that the driver lists; without torch."""
+    named = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if named is not None:
+        return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]
+    if not (tool := shutil.which("nvidia-smi")):
+        return []
+    try:
+        listed = subprocess.run([tool, "-L"], capture_output=True, text=True, timeout=30, check=False).stdout
+    except (OSError, subprocess.TimeoutExpired):
+        return []
+    names = [line.split("UUID: ")[1].rstrip(")") for line in listed.splitlines() if "UUID: " in line]
+    return [name for name in names if name.startswith("MIG")] or names

@@ -1,0 +1,96 @@
+"""What a sweep folder knows of itself: the command that made it, and the jobs that belong to it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from hydra.errors import CompactHydraException
+from hydra.experimental.callback import Callback
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.errors import UserError
+from addnet.sweeps.results import read_json, write_json
+
+SWEEP = "sweep.json"
+JOBS = "jobs.json"
+
+_begun: list[Path] = []
+
+
+class SweepError(UserError, CompactHydraException):
+    """A `UserError` that passes through Hydra without a traceback."""
+
+
+@dataclass(frozen=True)
+class Planned:
+    """A job as it was ordered.
+
+    Attributes:
+        number: Of the job in its sweep, from 0.
+        folder: Its run folder, relative to the sweep folder.
+        overrides: What makes it differ from the defaults, in Hydra's grammar.
+    """
+
+    number: int
+    folder: str
+    overrides: tuple[str, ...]
+
+
+class RecordSweep(Callback):
+    """Hydra callback: notes the command of a sweep in its folder, whatever launcher or sweeper runs it."""
+
+    def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
+        """Writes `sweep.json`, once."""
+        folder = Path(str(config.hydra.sweep.dir)).absolute()
+        _begun.append(folder)
+        if not (folder / SWEEP).exists():
+            folder.mkdir(parents=True, exist_ok=True)
+            sweeper = OmegaConf.select(config, "hydra.sweeper._target_")
+            launcher = config.hydra.runtime.choices.get("hydra/launcher")
+            metric = OmegaConf.select(config, "sweep_metric")
+            told = {"arguments": sys.argv[1:], "cwd": str(Path.cwd()), "launcher": launcher, "sweeper": sweeper}
+            write_json(folder / SWEEP, told | {"metric": metric})
+
+
+def begun() -> Path | None:
+    """Folder of the sweep that this process started; None for single runs."""
+    return _begun[-1] if _begun else None
+
+
+def plan(sweep_dir: Path, jobs: Iterable[Planned]) -> None:
+    """Adds jobs to those that the folder knows, before they start."""
+    known = {job.number: job for job in planned(sweep_dir)} | {job.number: job for job in jobs}
+    write_json(sweep_dir / JOBS, [asdict(known[number]) for number in sorted(known)])
+
+
+def planned(sweep_dir: Path) -> list[Planned]:
+    """Jobs that were ordered by the isolated launcher; empty for other launchers."""
+    return [Planned(job["number"], job["folder"], tuple(job["overrides"])) for job in read_json(sweep_dir / JOBS) or []]
+
+
+def command_form() -> list[str]:
+    """How this program was started, to start it again: `[python, -m, addnet.train]` or `[python, script]`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None:
+        return [sys.executable, "-m", spec.name]
+    script = Path(sys.argv[0])
+    return (
+        [sys.executable, os.fspath(script.absolute())] if script.is_file() else [sys.executable, "-m", "addnet.train"]
+    )
+
+
+def config_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Splits a command line of Hydra.
+
+    Returns:
+        Options that say where configs are, and the overrides, which must stand behind all options.
+    """
+    typed, _ = get_args_parser().parse_known_args(list(arguments))
+    options = {name: getattr(typed, name.replace("-", "_")) for name in ("config-path", "config-name", "config-dir")}
+    return [f"--{name}={value}" for name, value in options.items() if value is not None], list(typed.overrides)

@@ -1,0 +1,116 @@
+"""`--resume SWEEP_DIR`: the same sweep again, in the same folder, without what is already done."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.errors import UserError
+from addnet.sweeps.record import SWEEP, config_options
+from addnet.sweeps.results import Result, read_json, read_result, recorded
+
+FLAG = "--resume"
+# an environment variable, because joblib's and submitit's jobs are processes of their own
+RESUMING = "ADDNET_RESUME"
+BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
+
+
+def resumed(arguments: Sequence[str]) -> list[str]:
+    """Replaces `--resume SWEEP_DIR` by the command that is stored there, and goes to the directory it was given in.
+
+    Args:
+        arguments: Of the command; beside `--resume` only `hydra.*` overrides may stand, such as another
+            `hydra.launcher.n_jobs`.
+
+    Returns:
+        The arguments to run; unchanged where nothing is to be resumed.
+
+    Raises:
+        UserError: The folder is no sweep that can be gone on with.
+    """
+    given = [part for argument in arguments for part in _split(argument)]
+    if FLAG not in given:
+        return list(arguments)
+    at = given.index(FLAG)
+    if at + 1 == len(given):
+        raise UserError(f"{FLAG} needs the folder of a sweep, such as outputs/train-sweep/TIME")
+    folder = Path(given[at + 1]).absolute()
+    rest = [argument for argument in given[:at] + given[at + 2 :] if argument not in ("-m", "--multirun")]
+    if wrong := [argument for argument in rest if not argument.startswith("hydra.")]:
+        raise UserError(f"{FLAG} repeats the stored command; {' '.join(wrong)} cannot be changed, only hydra.* can")
+    told = _stored(folder)
+    os.chdir(told["cwd"])
+    os.environ[RESUMING] = "1"
+    options, overrides = config_options(told["arguments"])
+    return ["--multirun", *options, *overrides, *rest, f"hydra.sweep.dir={quoted(str(folder))}"]
+
+
+def quoted(text: str) -> str:
+    r"""A string as a value in Hydra's grammar, whatever it contains.
+
+    Example:
+        >>> print(quoted("a=1,b=it's"))
+        'a=1,b=it\'s'
+    """
+    # Hydra takes backslashes as they are, except in front of a quote; interpolations are live unless escaped
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
+    return f"'{escaped}'".replace("${", "\\${")
+
+
+def resuming() -> bool:
+    """Whether this process belongs to a sweep that is resumed."""
+    return RESUMING in os.environ
+
+
+def done_before(run_dir: Path) -> Result | None:
+    """While a sweep is resumed: the result of a job that needn't be repeated."""
+    result = read_result(run_dir) if resuming() else None
+    return result if result and result.status == "success" else None
+
+
+def checkpoint_to_go_on(run_dir: Path) -> Path | None:
+    """While a sweep is resumed: where a job that was cut short goes on; None for one that failed by an error."""
+    last = run_dir / "checkpoints" / "last.ckpt"
+    if not resuming() or not last.is_file():
+        return None
+    result = read_result(run_dir)
+    cut_short = result is None or result.status == "interrupted" or result.killed_by is not None
+    return last if cut_short else None
+
+
+def run_recorded(task: Callable[[DictConfig, Result], float | None], cfg: DictConfig) -> float | None:
+    """Runs a job in `cfg.paths.output_dir` and leaves its `result.json` there.
+
+    With a launcher that starts jobs itself (joblib, submitit), this is also where a resumed sweep skips what is done.
+    """
+    run_dir = Path(cfg.paths.output_dir)
+    if before := done_before(run_dir):
+        return before.score
+    if last := checkpoint_to_go_on(run_dir):
+        OmegaConf.update(cfg, "ckpt_path", str(last))
+    with recorded(run_dir) as result:
+        result.score = task(cfg, result)
+    return result.score
+
+
+def _split(argument: str) -> list[str]:
+    return [FLAG, argument.removeprefix(f"{FLAG}=")] if argument.startswith(f"{FLAG}=") else [argument]
+
+
+def _stored(folder: Path) -> dict[str, Any]:
+    told = read_json(folder / SWEEP) if folder.is_dir() else None
+    if told is None:
+        raise UserError(f"{folder} is no folder of a sweep: it has no {SWEEP}; {FLAG} takes the folder above the jobs")
+    if told["sweeper"] != BASIC_SWEEPER:
+        raise UserError(
+            f"{folder} was searched by {told['sweeper']}, which draws other jobs each time; start it again with the "
+            "hydra.sweeper.storage and hydra.sweeper.study_name it had, to go on with what it has learned"
+        )
+    if not Path(told["cwd"]).is_dir():
+        raise UserError(f"{folder} was started in {told['cwd']}, which is gone; its relative paths lead nowhere")
+    return dict(told)
