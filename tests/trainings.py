@@ -22,7 +22,7 @@ SMALL = [
 ]
 ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
 PYTHON = (sys.executable, "-m")
-ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "2", "PYTHONPATH": str(Path(__file__).parent)}
+ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
 
 
 def launch(*arguments, launcher=PYTHON, env=()):

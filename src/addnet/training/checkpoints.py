@@ -29,7 +29,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         """Writes it; on the disk, not only in the system's cache, when this returns."""
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}.part")
+        part = file.with_name(f".{file.name}.part")  # what a kill leaves of it is written over next time
         try:
             with part.open("wb") as stream:
                 torch.save(checkpoint, stream)
