@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("COMET_LOGGING_CONSOLE", "error")
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files are tested at once; small pictures gain nothing from threads
 
 REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -49,17 +50,6 @@ def own_data_dir(_data_dir, tmp_path):
 def index_dir(tmp_path_factory):
     """Where all tests keep landmarks, so that those of `data_dir` are found once."""
     return tmp_path_factory.mktemp("index")
-
-
-@pytest.fixture(scope="module")
-def one_thread():
-    """Small pictures: threads cost more than they give, above all beside other jobs."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 @pytest.fixture(scope="session")

@@ -12,8 +12,6 @@ from addnet.data import DeepfakeDataset, Record
 from addnet.faces import AttentionMask, Geometry
 from addnet.models import SITES, create_model
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 NAMES = sorted(file.stem for file in Path(config_dir(), "ablation").glob("*.yaml"))
 EXPECTED = {
     "base": {},

@@ -9,8 +9,6 @@ from torch.nn import functional
 from addnet.errors import UserError
 from addnet.models import BandpassLayer
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 SCIPY_BORDERS = {"reflect": "mirror", "replicate": "nearest"}
 
 

@@ -15,8 +15,6 @@ from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 IMAGE, MASK = torch.randn(4, 3, 64, 64), torch.rand(4, 1, 64, 64)
 LABELS = torch.tensor([0, 1, 0, 1])
 

@@ -10,8 +10,6 @@ from addnet.config import build, compose
 from addnet.train import train
 from addnet.training import DeepfakeDetector
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 LEVERS = [
     "model=bandpass",
     "model.pretrained=false",

@@ -15,8 +15,6 @@ from addnet.models import MODELS, PLACEMENTS, SITES, ADDBlock, create_model, poo
 from addnet.models.__main__ import main
 from addnet.models.summary import summarise, without_gradient
 
-pytestmark = pytest.mark.usefixtures("one_thread")
-
 CHOICES = list(itertools.product(PLACEMENTS, ("multiply", "residual", "mix"), ("adaptive", "chain")))
 
 

@@ -104,8 +104,8 @@ def _name_of_run() -> str | None:
     """A name that every process of this run arrives at; None where there is only one process."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _agreed(datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
-    if _in_slurm():  # the job keeps its number when it is requeued, so it finds its folder again
-        return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ.get('SLURM_STEP_ID', 0)}"
+    if _in_slurm() and "SLURM_STEP_ID" in os.environ:  # a requeued job keeps its number, and finds its folder again
+        return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ['SLURM_STEP_ID']}"
     return None
 
 
