@@ -60,6 +60,7 @@ def test_what_has_no_figure_is_counted_and_never_dropped(sweep):
     text = markdown(make_table(read_sweep(sweep)))
     assert "Without a result: 2 of 4 jobs." in text
     assert "job 2 (`lr=1 seed=2`) failed: the loss became nan" in text
+    assert "- not run to the end: job 3\n" in text
 
 
 def test_an_ablation_is_compared_seed_by_seed_to_its_reference(sweep):

@@ -50,6 +50,20 @@ def test_a_sweep_leaves_a_table_a_sheet_and_a_plot(two_devices):
     assert (folder / "summary.png").stat().st_size > 5000
 
 
+def test_ablations_over_seeds_end_in_a_table_of_paired_differences(data_dir, tmp_path):
+    jobs = ["ablation=base,no_add_block", "seed=0,1", "hydra.launcher.n_jobs=2"]
+    output = ended(start(data_dir, tmp_path, "-m", *jobs, *ONE_STEP))
+    figures = {}
+    for job in read_sweep(sweep_folder(tmp_path)):
+        figures[job.overrides["ablation"], job.seed] = job.figure("test/frame/auroc")
+    first, second = (figures["no_add_block", seed] - figures["base", seed] for seed in "01")
+    mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
+    better = (first > 0) + (second > 0)
+    told = f"{mean:+.4f} ± {sd:.4f} to base ({better}/2 better)".replace("-", "−")
+    (line,) = (line for line in output.splitlines() if line.startswith("| no_add_block "))
+    assert line.endswith(f"| 2 | {told} |")
+
+
 @pytest.fixture(scope="module")
 def accidents(data_dir, tmp_path_factory):
     """Three jobs, two at once: one is refused, one ends well, one is killed; folder and what was printed."""

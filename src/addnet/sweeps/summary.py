@@ -57,7 +57,10 @@ def markdown(table: Table) -> str:
     if wrong:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
         lines += ["", f"Without a result: {len(wrong)} of {len(table.jobs)} jobs.", ""]
-        lines += [f"- {_named(job, table, several=several)} {_ending(job)}" for job in wrong]
+        ended = [(job, job.result.in_a_line()) for job in wrong if job.result]
+        lines += [f"- {_named(job, table, several=several)} {how}" for job, how in ended]
+        if left := [job.number for job in wrong if not job.result]:
+            lines.append(f"- not run to the end: {'job' if len(left) == 1 else 'jobs'} {', '.join(left)}")
     return "\n".join(lines) + "\n"
 
 
@@ -118,10 +121,6 @@ def _named(job: SweepJob, table: Table, *, several: bool) -> str:
     keys = [key for key in table.parameters if key != SWEEP]
     values = " ".join(f"{key}={shown(job.value(key))}" for key in [*keys, "seed"])
     return f"{f'{job.sweep}, ' if several else ''}job {job.number} (`{values}`)"
-
-
-def _ending(job: SweepJob) -> str:
-    return job.result.in_a_line() if job.result else f"{job.status}: {job.reason}"
 
 
 def _cell(job: SweepJob, name: str) -> str:
