@@ -10,10 +10,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from addnet.config import compose
 from addnet.errors import UserError
+from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
-from trainings import differences, fault, last, rows, run
+from trainings import SMALL, differences, fault, last, rows, run
 
 # everything that could make a difference: workers, accumulation, a schedule that looks at figures, averaged weights
 HARD = [
@@ -114,6 +116,17 @@ def test_another_architecture_names_the_keys(whole, data_dir, tmp_path):
     _, output = run(data_dir, tmp_path, *arguments, code=1)
     assert "net.add_blocks.block1.amount" in output
     assert "net.backbone.conv1.weight (32, 3, 3, 3) instead of (32, 6, 3, 3)" in output
+
+
+def test_settings_that_a_checkpoint_brings_back_cannot_be_changed_on_the_way(whole, data_dir, tmp_path, caplog):
+    small = [o for o in [*SMALL, *HARD, f"data.data_dir={data_dir}"] if not o.startswith("data.batch_size")]
+    same = [*small, "data.batch_size=4", f"ckpt_path={whole}/checkpoints/last.ckpt", f"paths.output_dir={tmp_path}"]
+    find_checkpoint(compose([*same, "data.num_workers=0"]))
+    assert not caplog.records
+    find_checkpoint(compose([*same, "augment.flip=0.25", "trainer.max_epochs=9"]))
+    assert "data.augment.flip was 0.5 and is 0.25; trainer.max_epochs was 3 and is 9" in caplog.text
+    with pytest.raises(UserError, match=r"optimizer\.lr was 0\.0001 and is 0\.1\n"):
+        find_checkpoint(compose([*same, "optimizer.lr=0.1"]))
 
 
 WRITE = """

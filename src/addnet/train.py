@@ -84,12 +84,17 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
-    from addnet.training.checkpoints import read_checkpoint
+    from addnet.training.checkpoints import check_continues, read_checkpoint
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
         cfg.ckpt_path = str(last) if last.is_file() else None
-    return read_checkpoint(cfg.ckpt_path) if cfg.ckpt_path else None
+    if not cfg.ckpt_path:
+        return None
+    checkpoint = read_checkpoint(cfg.ckpt_path)
+    if cfg.train and (before := checkpoint["addnet"].get("config")):
+        check_continues(before, plain(cfg), path=cfg.ckpt_path)
+    return checkpoint
 
 
 def build_detector(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import pickle
 from collections.abc import Mapping
@@ -15,8 +16,17 @@ from torch import Tensor
 from addnet import __version__
 from addnet.errors import UserError
 
+log = logging.getLogger(__name__)
+
 FORMAT = 1
 _SHOWN = 12
+_BROUGHT_BACK = ("optimizer.", "scheduler.")
+_DECISIVE = ("seed", "model.", "data.", "loss.", "ema_decay", "freeze_backbone_epochs", "channels_last", "trainer.")
+_INDIFFERENT = (
+    *(f"data.{key}" for key in ("data_dir", "index", "index_dir", "landmark_model", "num_workers", "prepare_workers")),
+    *(f"trainer.{key}" for key in ("default_root_dir", "log_every_n_steps", "num_sanity_val_steps", "plugins")),
+    *("model.pretrained", "model.weights"),
+)
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -95,6 +105,34 @@ def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path
             f"{path} does not fit the network that is configured:\n" + "\n".join(lines) + "\n"
             "Resume with the model settings it was trained with (config.yaml in its run folder)."
         )
+
+
+def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: str | Path) -> None:
+    """Compares the config of a run that is resumed with that of the run that wrote the checkpoint.
+
+    Raises:
+        UserError: Optimiser or schedule are set differently. Their states come from the checkpoint, rates included:
+            new settings would quietly have no effect.
+    """
+    earlier, present = _flat(before), _flat(now)
+    keys = [key for key in {**earlier, **present} if earlier.get(key) != present.get(key)]
+    changes = {key: f"{key} was {earlier.get(key)!r} and is {present.get(key)!r}" for key in keys}
+    if refused := [told for key, told in changes.items() if key.startswith(_BROUGHT_BACK)]:
+        raise UserError(
+            f"{path} brings back optimiser and schedule as they were, so that these would have no effect:\n"
+            + "".join(f"  {told}\n" for told in refused)
+            + "Resume with the settings of then, or start anew from its backbone with model.weights=PATH."
+        )
+    if others := [told for key, told in changes.items() if key.startswith(_DECISIVE) and key not in _INDIFFERENT]:
+        log.warning("not what the run before would have become: %s", "; ".join(others))
+
+
+def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """Values by dotted key."""
+    flat: dict[str, Any] = {}
+    for key, value in config.items():
+        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+    return flat
 
 
 def _shown(keys: list[str]) -> str:
