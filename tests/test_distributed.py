@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 
 from addnet.launch import join_run, process_name
 from addnet.models import create_model
-from trainings import ENVIRONMENT, SMALL, differences, fault, last, rows, run, start, wait_for
+from trainings import ENVIRONMENT, SMALL, differences, ended, fault, last, rows, run, start, wait_for
 
 ROOT = Path(__file__).parents[1]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
@@ -91,6 +92,22 @@ def test_torchrun_gives_the_same_run(pair, even_data, tmp_path):
     folder, output = run(even_data, tmp_path, *SHORT, "trainer.devices=2", launcher=TORCHRUN)
     _equal(pair, folder)
     assert "GLOBAL_RANK: 1" not in output
+
+
+def test_two_machines_give_the_same_run(pair, even_data, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    place = ["--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", "-m"]
+    machines = [
+        start(even_data, tmp_path, *SHORT, "trainer.devices=1", "trainer.num_nodes=2", launcher=launcher)
+        for launcher in [(*TORCHRUN[:3], f"--node-rank={node}", *place) for node in (0, 1)]
+    ]
+    outputs = [ended(machine) for machine in machines]
+    (folder,) = Path(tmp_path).glob("train/*")
+    _equal(pair, folder)
+    assert "best checkpoint" in outputs[0]
+    assert "best checkpoint" not in outputs[1]
 
 
 SRUN = f"""#!{sys.executable}

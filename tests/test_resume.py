@@ -147,6 +147,22 @@ def test_a_kill_amid_writing_leaves_the_previous_checkpoint_whole(tmp_path):
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
 
 
+def test_a_full_disk_is_told_in_a_sentence_and_the_previous_checkpoint_is_whole(tmp_path):
+    file = tmp_path / "last.ckpt"
+    AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(3)}, file)
+    code = """
+import resource, sys, torch
+from addnet.training.checkpoints import AtomicCheckpointIO
+resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # files cannot grow beyond
+AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6)}, sys.argv[1])
+"""
+    full = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
+    assert f"UserError: {file} could not be written" in full.stderr
+    assert "The one before it is whole" in full.stderr
+    assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
+    assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
+
+
 def test_a_failed_write_leaves_nothing_behind(tmp_path):
     with pytest.raises(AttributeError):
         AtomicCheckpointIO().save_checkpoint({"unpicklable": lambda: None}, tmp_path / "last.ckpt")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -36,7 +37,11 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes it; on the disk, not only in the system's cache, when this returns."""
+        """Writes it; on the disk, not only in the system's cache, when this returns.
+
+        Raises:
+            UserError: It could not be written, for example because the disk is full.
+        """
         file = Path(path)
         file.parent.mkdir(parents=True, exist_ok=True)
         part = file.with_name(f".{file.name}.part")  # what a kill leaves of it is written over next time
@@ -46,6 +51,12 @@ class AtomicCheckpointIO(TorchCheckpointIO):
                 stream.flush()
                 os.fsync(stream.fileno())
             part.replace(file)
+        except (OSError, RuntimeError) as error:  # torch's own where the disk is full: it lost its place in the file
+            free = shutil.disk_usage(file.parent).free / 2**20
+            raise UserError(
+                f"{file} could not be written ({_first_line(error)}); {free:,.0f} MiB are free there. "
+                f"{'The one before it is whole' if file.exists() else 'There is none before it'}; make room and resume."
+            ) from error
         finally:
             part.unlink(missing_ok=True)
 
