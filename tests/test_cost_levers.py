@@ -15,7 +15,8 @@ from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits
 
-IMAGE, MASK = torch.randn(4, 3, 64, 64), torch.rand(4, 1, 64, 64)
+SEED = torch.Generator().manual_seed(0)
+IMAGE, MASK = torch.randn(4, 3, 64, 64, generator=SEED), torch.rand(4, 1, 64, 64, generator=SEED)
 LABELS = torch.tensor([0, 1, 0, 1])
 
 
@@ -154,21 +155,20 @@ def test_channels_last_changes_the_layout_and_not_the_result():
     made = []
     for channels_last in (False, True):
         torch.manual_seed(0)
-        made.append(DeepfakeDetector({"name": "bandpass", "drop_rate": 0.0}, channels_last=channels_last))
-    layouts, losses = [], []
+        # not training: statistics of four pictures would make much of the last bits of a sum
+        made.append(DeepfakeDetector({"name": "bandpass"}, channels_last=channels_last).eval())
+    layouts = []
     for module in made:
         module.net.backbone.block2.register_forward_hook(
             lambda *given: layouts.append(given[2].is_contiguous(memory_format=torch.channels_last))
         )
-        loss = functional.cross_entropy(module(IMAGE, MASK), LABELS)
-        loss.backward()
-        losses.append(loss)
+        functional.cross_entropy(module(IMAGE, MASK), LABELS).backward()
     assert layouts == [False, True]
     assert made[1].net.backbone.conv2.weight.is_contiguous(memory_format=torch.channels_last)
     assert not made[0].net.backbone.conv2.weight.is_contiguous(memory_format=torch.channels_last)
-    torch.testing.assert_close(*losses, atol=1e-4, rtol=1e-4)
-    one, other = (module.net.bandpass.raw_delta.grad for module in made)
-    torch.testing.assert_close(one, other, atol=1e-4, rtol=1e-2)
+    for name in ("bandpass.raw_delta", "backbone.conv2.weight", "head.weight"):
+        one, other = (module.net.get_parameter(name).grad for module in made)
+        torch.testing.assert_close(one, other, rtol=0, atol=1e-3 * float(one.abs().max()))
 
 
 def test_the_levers_of_the_config_are_those_of_the_detector():

@@ -98,7 +98,7 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
 
 
 def build_detector(
-    cfg: DictConfig, datamodule: pl.LightningDataModule, checkpoint: dict[str, Any] | None
+    cfg: DictConfig, datamodule: pl.LightningDataModule, checkpoint: dict[str, Any] | None = None
 ) -> DeepfakeDetector:
     """The LightningModule of a config; checked against the checkpoint, if there is one, before anything runs."""
     from addnet.training import DeepfakeDetector
