@@ -79,6 +79,8 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
         UserError: It is missing, damaged, not of this project or of another format, or wants to run code.
     """
     file = Path(path)
+    if file.is_dir():
+        raise UserError(f"ckpt_path={file} is a folder; name a file, such as {file / 'checkpoints' / 'last.ckpt'}")
     if not file.is_file():
         raise UserError(f"ckpt_path={file}: no such file")
     try:
@@ -135,7 +137,7 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
             + "Resume with the settings of then, or start anew from its backbone with model.weights=PATH."
         )
     if others := [told for key, told in changes.items() if key.startswith(_DECISIVE) and key not in _INDIFFERENT]:
-        log.warning("not what the run before would have become: %s", "; ".join(others))
+        log.warning("settings differ from those of the run that wrote the checkpoint: %s", "; ".join(others))
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
