@@ -52,6 +52,17 @@ def process_name() -> str | None:
     return f"node{node}_rank{local}" if node else _named(local)
 
 
+def command_form() -> list[str]:
+    """How this program was started, to start it again: `[python, -m, addnet.train]` or `[python, script]`."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    if spec is not None:
+        return [sys.executable, "-m", spec.name]
+    script = Path(sys.argv[0])
+    return (
+        [sys.executable, os.fspath(script.absolute())] if script.is_file() else [sys.executable, "-m", "addnet.train"]
+    )
+
+
 def divert_output(file: Path) -> None:
     """Sends what this process prints from now on, warnings and tracebacks included, to a file."""
     sys.stdout.flush()

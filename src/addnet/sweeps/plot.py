@@ -57,16 +57,7 @@ def _lines(table: Table, x: str, lines: str | None) -> Figure:
     axis.set(xlabel=x, ylabel=_metric(table))
     axis.grid(axis="y", color="0.92")
     if lines:
-        many = len(names) > MOST_LINES
-        axis.legend(
-            title=lines,
-            fontsize="small",
-            title_fontsize="small",
-            loc="center left",
-            bbox_to_anchor=(1.01, 0.5),
-            frameon=False,
-            ncols=2 if many else 1,
-        )
+        _legend(axis, lines, loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2 if len(names) > MOST_LINES else 1)
     return figure
 
 
@@ -106,15 +97,13 @@ def _dots(table: Table, keys: Sequence[str]) -> Figure:
     axis.grid(axis="x", color="0.92")
     axis.spines[["top", "right"]].set_visible(False)
     if second or any(row.is_reference and row.finite for row in table.rows):
-        axis.legend(
-            title=second,
-            fontsize="small",
-            title_fontsize="small",
-            loc="upper left",
-            bbox_to_anchor=(1.01, 1),
-            frameon=False,
-        )
+        _legend(axis, second, loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
+
+
+def _legend(axis: Any, title: str | None, **place: Any) -> None:
+    """Beside the axis, where it hides nothing."""
+    axis.legend(title=title, fontsize="small", title_fontsize="small", frameon=False, **place)
 
 
 def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float, at: int, label: str | None) -> None:

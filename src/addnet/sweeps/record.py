@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
@@ -72,17 +71,6 @@ def plan(sweep_dir: Path, jobs: Iterable[Planned]) -> None:
 def planned(sweep_dir: Path) -> list[Planned]:
     """Jobs that were ordered by the isolated launcher; empty for other launchers."""
     return [Planned(job["number"], job["folder"], tuple(job["overrides"])) for job in read_json(sweep_dir / JOBS) or []]
-
-
-def command_form() -> list[str]:
-    """How this program was started, to start it again: `[python, -m, addnet.train]` or `[python, script]`."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    if spec is not None:
-        return [sys.executable, "-m", spec.name]
-    script = Path(sys.argv[0])
-    return (
-        [sys.executable, os.fspath(script.absolute())] if script.is_file() else [sys.executable, "-m", "addnet.train"]
-    )
 
 
 def config_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

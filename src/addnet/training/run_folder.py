@@ -19,6 +19,7 @@ from rich.tree import Tree
 
 import addnet
 from addnet.evaluation.metrics import METRICS
+from addnet.launch import command_form
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -43,7 +44,7 @@ PACKAGES = (
 def provenance(data_fingerprint: str) -> dict[str, Any]:
     """How to repeat a run: command, git commit, versions, platform and a fingerprint of the data."""
     return {
-        "command": shlex.join([sys.executable, *_module(), *sys.argv[1:]]),
+        "command": shlex.join([*command_form(), *sys.argv[1:]]),
         "git": _git(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -109,11 +110,6 @@ def _figures_table(figures: dict[str, float], split: str) -> Table:
         cells = [figures.get(f"{split}/{level}/{name}") for level in levels]
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     return table
-
-
-def _module() -> list[str]:
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return ["-m", spec.name] if spec else [sys.argv[0]]
 
 
 def _version(package: str) -> str | None:
