@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from addnet.data.index import FaceIndex
 from addnet.errors import UserError
 from addnet.faces import LandmarkDetector
+from addnet.index.faces import FaceIndex
 
 
 @pytest.fixture(scope="module")

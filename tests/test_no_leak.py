@@ -5,9 +5,9 @@ import shutil
 import pytest
 
 from addnet.data.layouts import scan_folder
-from addnet.data.records import Record
 from addnet.data.splits import carve_validation, check_overlap, limit
 from addnet.errors import UserError
+from addnet.index.records import Record
 
 
 def _records(groups, labels=(0, 1), per_group=3):

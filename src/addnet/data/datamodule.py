@@ -16,10 +16,11 @@ from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
-from addnet.data.index import FaceIndex
 from addnet.data.layouts import LAYOUTS, scan_unlabelled
 from addnet.data.partners import MASKS_OF
-from addnet.data.preparation import (
+from addnet.data.samplers import Address, EvalSampler, TrainSampler
+from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message, require_both_classes
+from addnet.data.usable import (
     Usable,
     describe,
     fingerprint,
@@ -28,11 +29,10 @@ from addnet.data.preparation import (
     usable,
     write_skipped,
 )
-from addnet.data.records import Record
-from addnet.data.samplers import Address, EvalSampler, TrainSampler
-from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message, require_both_classes
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
+from addnet.index.faces import FaceIndex
+from addnet.index.records import Record
 
 log = logging.getLogger(__name__)
 

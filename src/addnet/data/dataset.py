@@ -14,13 +14,13 @@ from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
 from addnet.data.partners import MASKS_OF, Partners
-from addnet.data.records import Record
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Matrix, Points, map_points, warp_picture
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, read_picture
+from addnet.index.records import Record
 
 
 class Sample(TypedDict):

@@ -8,8 +8,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from addnet.data.records import CLASS_NAMES, Record
 from addnet.errors import UserError
+from addnet.index.records import CLASS_NAMES, Record
 
 _SHOWN = 20
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
-from addnet.data.records import CLASS_NAMES, UNLABELLED, Record
 from addnet.errors import UserError
 from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
+from addnet.index.records import CLASS_NAMES, UNLABELLED, Record
 
 SPLITS = ("train", "test")
 _FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")

@@ -9,8 +9,8 @@ import pytorch_lightning as pl
 from matplotlib.figure import Figure
 
 from addnet.data.dataset import DeepfakeDataset, Sample
-from addnet.data.records import CLASS_NAMES
 from addnet.data.samplers import Address
+from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
 
 

@@ -13,12 +13,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from addnet.data.index import FaceIndex
-from addnet.data.records import CLASS_NAMES, Record
 from addnet.errors import UserError
 from addnet.faces.geometry import Points
 from addnet.faces.landmarks import STEPS
 from addnet.faces.scan import Finding
+from addnet.index.faces import FaceIndex
+from addnet.index.records import CLASS_NAMES, Record
 
 log = logging.getLogger(__name__)
 
