@@ -1,11 +1,14 @@
 """Landmarks are found once, found again where a file changed, and never lost."""
 
+import os
+
 import numpy as np
 import pytest
 
 from addnet.errors import UserError
 from addnet.faces import LandmarkDetector
-from addnet.index.faces import FaceIndex
+from addnet.index import FaceIndex, IndexUpdate, Record, Records
+from addnet.preparation.pictures import prepare_pictures
 
 
 @pytest.fixture(scope="module")
@@ -14,77 +17,155 @@ def detector():
 
 
 @pytest.fixture
-def paths(own_data_dir):
-    return [f"test/real/{file.name}" for file in sorted((own_data_dir / "test" / "real").iterdir())][:4]
+def records(own_data_dir):
+    files = sorted((own_data_dir / "test" / "real").iterdir())[:4]
+    return Records.of(
+        Record(f"test/real/{file.name}", 0, "test", f"faces/real/{file.stem}", file.stem, "faces") for file in files
+    )
 
 
-def test_a_second_look_finds_everything_known(tmp_path, own_data_dir, paths, detector):
-    index = FaceIndex(tmp_path / "i.parquet", own_data_dir, detector=detector)
-    assert index.update(paths) == 4
-    again = FaceIndex(tmp_path / "i.parquet", own_data_dir, detector=detector)
-    assert again.update(paths) == 0
-    for path in paths:
-        assert again[path].face.step == index[path].face.step
-        np.testing.assert_array_equal(again[path].face.points, index[path].face.points)
-        assert again[path].shape == (112, 112)
+def one_by_one(function, jobs, total):
+    return map(function, jobs)
 
 
-def test_only_changed_files_are_looked_at_again(tmp_path, own_data_dir, paths, detector):
+def prepare(file, root, records, detector, run=one_by_one):
+    with IndexUpdate(file, root) as update:
+        return prepare_pictures(update, records, detector=detector, run=run)
+
+
+@pytest.fixture
+def made(tmp_path, own_data_dir, records, detector):
+    """An index of four pictures."""
     file = tmp_path / "i.parquet"
-    FaceIndex(file, own_data_dir, detector=detector).update(paths)
-    (own_data_dir / paths[0]).write_bytes((own_data_dir / paths[1]).read_bytes())
-    index = FaceIndex(file, own_data_dir, detector=detector)
-    assert index.update(paths) == 1
-    np.testing.assert_array_equal(index[paths[0]].face.points, index[paths[1]].face.points)
+    assert prepare(file, own_data_dir, records, detector) == 4
+    return file
 
 
-def test_unusable_and_faceless_pictures_are_told_apart(tmp_path, own_data_dir, paths):
+def points(file, records):
+    index = FaceIndex(file)
+    return [index.points[row] for row in index.find(records.paths)]
+
+
+def test_a_second_look_finds_everything_known(made, own_data_dir, records, detector):
+    before = made.stat().st_mtime_ns, made.stat().st_ino
+    assert prepare(made, own_data_dir, records, detector) == 0
+    assert (made.stat().st_mtime_ns, made.stat().st_ino) == before
+    index = FaceIndex(made)
+    assert index.records() == list(records)
+    assert index.rows["width"].to_pylist() == [112] * 4
+    picture = own_data_dir / records[2].path
+    from addnet.faces import read_picture
+
+    np.testing.assert_array_equal(index.points[2], detector(read_picture(picture)).points)
+
+
+def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, detector):
+    (own_data_dir / records[0].path).write_bytes((own_data_dir / records[1].path).read_bytes())
+    assert prepare(made, own_data_dir, records, detector) == 1
+    first, second, *_ = points(made, records)
+    np.testing.assert_array_equal(first, second)
+
+
+def test_a_file_that_was_only_touched_keeps_its_points(made, own_data_dir, records):
+    class Refuses(LandmarkDetector):
+        def __call__(self, picture):
+            raise AssertionError("no face is looked for in a picture that is what it was")
+
+    before = points(made, records)
+    os.utime(own_data_dir / records[1].path)
+    assert prepare(made, own_data_dir, records, Refuses()) == 1
+    np.testing.assert_array_equal(points(made, records), before)
+    assert prepare(made, own_data_dir, records, Refuses()) == 0
+
+
+def test_added_and_deleted_pictures_change_only_their_rows(made, own_data_dir, records, detector):
+    (own_data_dir / records[3].path).unlink()
+    assert prepare(made, own_data_dir, records[:3], detector) == 0
+    assert len(FaceIndex(made)) == 3
+    (own_data_dir / records[3].path).write_bytes((own_data_dir / records[1].path).read_bytes())
+    assert prepare(made, own_data_dir, records, detector) == 1
+    assert FaceIndex(made).records() == list(records)
+
+
+def test_pictures_that_are_not_asked_for_stay_in_the_index(made, own_data_dir, records, detector):
+    assert prepare(made, own_data_dir, records[:1], detector) == 0
+    assert len(FaceIndex(made)) == 4
+
+
+def test_what_is_known_beforehand_is_brought_up_to_date(made, own_data_dir, records, detector):
+    assert prepare(made, own_data_dir, records.replaced(split="train"), detector) == 0
+    assert {record.split for record in FaceIndex(made).records()} == {"train"}
+
+
+def test_unusable_and_faceless_pictures_are_told_apart(tmp_path, own_data_dir, records):
     import cv2
 
-    (own_data_dir / paths[0]).write_bytes(b"no picture")
-    cv2.imwrite(str(own_data_dir / paths[1]), np.full((64, 64, 3), 99, dtype=np.uint8))
+    (own_data_dir / records[0].path).write_bytes(b"no picture")
+    cv2.imwrite(str(own_data_dir / records[1].path), np.full((64, 64, 3), 99, dtype=np.uint8))
     file, scenes = tmp_path / "i.parquet", LandmarkDetector(face_crops=False)
-    FaceIndex(file, own_data_dir, detector=scenes).update(paths)
-    index = FaceIndex(file, own_data_dir, detector=scenes)
-    assert index.update(paths) == 0
-    assert index[paths[0]].reason == "not a picture"
-    assert index[paths[1]].face.step == "none"
-    assert index[paths[1]].face.points is None
-    assert index[paths[2]].face.points.shape == (68, 2)
+    prepare(file, own_data_dir, records, scenes)
+    assert prepare(file, own_data_dir, records, scenes) == 0
+    index = FaceIndex(file)
+    assert index.rows["reason"].to_pylist()[:2] == ["not a picture", None]
+    assert index.rows["step"].to_pylist()[1] == "none"
+    assert index.points[0] is index.points[1] is None
+    assert index.points[2].shape == (68, 2)
 
 
-def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, paths, detector):
-    def interrupted(findings, total):
-        for number, finding in enumerate(findings):
+def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, detector):
+    def interrupted(function, jobs, total):
+        for number, job in enumerate(jobs):
             if number == 2:
                 raise KeyboardInterrupt
-            yield finding
+            yield function(job)
 
-    index = FaceIndex(tmp_path / "i.parquet", own_data_dir, detector=detector)
+    file = tmp_path / "i.parquet"
     with pytest.raises(KeyboardInterrupt):
-        index.update(paths, progress=interrupted)
-    assert FaceIndex(tmp_path / "i.parquet", own_data_dir, detector=detector).update(paths) == 2
+        prepare(file, own_data_dir, records, detector, run=interrupted)
+    assert len(FaceIndex(file)) == 2
+    assert prepare(file, own_data_dir, records, detector) == 2
 
 
-def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, paths, detector):
+def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, records, detector):
     file = tmp_path / "i.parquet"
-    assert FaceIndex(file, own_data_dir, detector=None).update(paths) == 4
-    index = FaceIndex(file, own_data_dir, detector=detector)
-    assert index.update(paths) == 4
-    assert index[paths[0]].face.points is not None
-    assert FaceIndex(file, own_data_dir, detector=None).update(paths) == 0
+    assert prepare(file, own_data_dir, records, None) == 4
+    assert points(file, records) == [None] * 4
+    assert prepare(file, own_data_dir, records, detector) == 4
+    assert points(file, records)[0].shape == (68, 2)
+    assert prepare(file, own_data_dir, records, None) == 0
 
 
-def test_points_of_another_detector_are_not_used(tmp_path, own_data_dir, paths, detector):
+def test_points_of_another_detector_are_not_used(made, own_data_dir, records):
+    assert prepare(made, own_data_dir, records, LandmarkDetector(padding=0.5)) == 4
+
+
+def test_points_that_came_with_the_data_set_are_used_as_they_are(tmp_path, own_data_dir, records):
+    given = np.random.default_rng(0).uniform(0, 112, (81, 2))
+    np.save(own_data_dir / "points.npy", given)
+    chosen = Records.of(
+        [Record("test/real/" + records[0].path.split("/")[-1], 0, "test", "v", "g", "d", landmarks="points.npy")]
+    )
     file = tmp_path / "i.parquet"
-    FaceIndex(file, own_data_dir, detector=detector).update(paths)
-    assert FaceIndex(file, own_data_dir, detector=LandmarkDetector(padding=0.5)).update(paths) == 4
+    assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 1
+    np.testing.assert_allclose(points(file, chosen)[0], given[:68], rtol=1e-6)
+    assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 0
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing", b"path,label\na.jpg,real\n"])
-def test_a_damaged_index_is_named_with_the_remedy(tmp_path, own_data_dir, detector, content):
+@pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
+def test_a_damaged_index_is_named_set_aside_and_made_again(tmp_path, own_data_dir, records, detector, caplog, content):
     file = tmp_path / "i.parquet"
     file.write_bytes(content)
-    with pytest.raises(UserError, match=r"i\.parquet is damaged or not a face index.*delete it"):
-        FaceIndex(file, own_data_dir, detector=detector)
-    assert file.read_bytes() == content
+    with pytest.raises(UserError, match=r"i\.parquet is damaged or not a face index"):
+        FaceIndex(file)
+    assert prepare(file, own_data_dir, records, detector) == 4
+    assert "i.parquet.damaged" in caplog.text
+    assert (tmp_path / "i.parquet.damaged").read_bytes() == content
+    assert len(FaceIndex(file)) == 4
+
+
+def test_a_file_that_never_was_an_index_is_left_alone(tmp_path, own_data_dir, records, detector):
+    file = tmp_path / "faces.csv"
+    file.write_text("path,label\na.jpg,real\n")
+    with pytest.raises(UserError, match="data=manifest"):
+        prepare(file, own_data_dir, records, detector)
+    assert file.read_text().startswith("path,label")

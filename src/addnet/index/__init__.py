@@ -1,5 +1,18 @@
 """Which pictures there are and what was found in each: records, and the face index in one Parquet file."""
 
+from addnet.index.faces import CHECKED, GIVEN, FaceIndex
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, UNLABELLED, Record, Records
+from addnet.index.update import IndexUpdate
 
-__all__ = ["CLASS_NAMES", "FAKE", "REAL", "UNLABELLED", "Record", "Records"]
+__all__ = [
+    "CHECKED",
+    "CLASS_NAMES",
+    "FAKE",
+    "GIVEN",
+    "REAL",
+    "UNLABELLED",
+    "FaceIndex",
+    "IndexUpdate",
+    "Record",
+    "Records",
+]

@@ -1,0 +1,152 @@
+"""The index as a Parquet file: its columns; written whole or not at all, read with its points left where they lie."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from addnet.errors import UserError
+from addnet.index.points import VALUES, Rows
+
+FORMAT = "2"
+GROUP = 16_384  # rows a row group: their points are one page (pyarrow 26 cuts pages at 20,000 rows)
+_CODED = pa.dictionary(pa.int32(), pa.string())
+_BOX = pa.list_(pa.float32(), 4)
+
+SCHEMA = pa.schema(
+    [
+        ("path", pa.large_string()),
+        ("label", pa.int8()),
+        ("split", _CODED),
+        ("video_id", _CODED),
+        ("group_id", _CODED),
+        ("dataset", _CODED),
+        ("method", _CODED),
+        ("identity", _CODED),
+        ("frame", pa.int64()),
+        ("offset", pa.int64()),
+        ("length", pa.int64()),
+        ("landmarks", pa.large_string()),
+        ("size", pa.int64()),
+        ("mtime_ns", pa.int64()),
+        ("hash", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("step", _CODED),
+        ("detector", _CODED),
+        ("box", _BOX),
+        ("source", _CODED),
+        ("source_box", _BOX),
+        ("reason", pa.string()),
+    ]
+)
+NAMES = tuple(SCHEMA.names)
+
+
+class DamagedIndexError(UserError):
+    """The file was an index once and can't be read any more."""
+
+
+def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], *, root: str) -> None:
+    """Writes an index; the file appears under its name only when it is whole.
+
+    Args:
+        file: Where to.
+        rows: The columns of `SCHEMA`.
+        points: Gives the (stop - start, 136) points of rows from start to stop; NaN where there are none.
+        root: Folder that the paths are relative to, absolute or relative to the file's folder.
+    """
+    file.parent.mkdir(parents=True, exist_ok=True)
+    schema = SCHEMA.append(pa.field("points", pa.list_(pa.float32(), VALUES)))
+    schema = schema.with_metadata({"addnet.index": FORMAT, "addnet.root": root})
+    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    try:
+        with pq.ParquetWriter(
+            partial,
+            schema,
+            compression=dict.fromkeys(_leaves(schema), "zstd") | {"points.list.element": "none"},
+            use_dictionary=[name for name in _leaves(schema) if name not in ("points.list.element", "hash")],
+            data_page_size=4 * VALUES * GROUP * 2,
+            write_statistics=False,
+        ) as writer:
+            for start in range(0, len(rows), GROUP):
+                block = rows.slice(start, GROUP).select(NAMES).cast(SCHEMA)
+                values = pa.array(points(start, start + len(block)).ravel(), pa.float32())
+                column = pa.FixedSizeListArray.from_arrays(values, VALUES)
+                writer.write_table(pa.table([*block.columns, column], schema=schema), row_group_size=GROUP)
+        with partial.open("rb") as stream:
+            os.fsync(stream.fileno())
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table, str]:
+    """Reads an index without its points (`PointStore` has them).
+
+    Returns:
+        The columns asked for, and the folder that the paths are relative to.
+
+    Raises:
+        DamagedIndexError: It was an index, and is damaged or was made by another version.
+        UserError: It is no index, or can't be opened.
+    """
+    if not file.is_file():
+        raise UserError(f"data.index={file}: no such file; `python -m addnet.prepare` makes one")
+    _refuse_other_files(file)
+    try:
+        coded = [name for name in columns if pa.types.is_dictionary(SCHEMA.field(name).type)]
+        with pq.ParquetFile(file, read_dictionary=coded) as parquet:
+            metadata = parquet.schema_arrow.metadata or {}
+            if metadata.get(b"addnet.index") != FORMAT.encode():
+                raise ValueError("written by another version or another program")
+            table = parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
+        schema = pa.schema([SCHEMA.field(name) for name in columns])
+        return table.select(list(columns)).replace_schema_metadata(None).cast(schema), metadata[b"addnet.root"].decode()
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedIndexError(f"{file} is damaged or not a face index ({reason})") from error
+
+
+def empty_rows() -> pa.Table:
+    """The columns of an index without rows."""
+    return SCHEMA.empty_table()
+
+
+def rows_of(dicts: Iterable[dict[str, Any]]) -> pa.Table:
+    """Rows given as one dictionary each, with a key for each column."""
+    rows = list(dicts)
+    arrays = []
+    for field in SCHEMA:
+        kind = pa.string() if pa.types.is_dictionary(field.type) else field.type
+        array = pa.array([row[field.name] for row in rows], kind)
+        arrays.append(array.dictionary_encode() if pa.types.is_dictionary(field.type) else array)
+    return pa.table(arrays, schema=SCHEMA)
+
+
+def no_points(start: int, stop: int) -> Rows:
+    """Points of rows that have none."""
+    return np.full((stop - start, VALUES), np.nan, dtype=np.float32)
+
+
+def _refuse_other_files(file: Path) -> None:
+    """What never was a Parquet file is somebody's and not to be replaced."""
+    with file.open("rb") as stream:
+        start = stream.read(4)
+    if start and not b"PAR1".startswith(start):
+        raise UserError(
+            f"{file} is not a face index: it does not begin as Parquet files do; name another file, "
+            "or take data=manifest for a table of paths and labels"
+        )
+
+
+def _leaves(schema: pa.Schema) -> list[str]:
+    """Columns by the names that Parquet's writer knows them by."""
+    lists = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
+    return [f"{name}.list.element" if name in lists else name for name in schema.names]

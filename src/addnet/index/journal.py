@@ -1,0 +1,97 @@
+"""What was found since the index was last written: one line a picture, on disk as soon as it is known.
+
+A process that is killed loses the picture it was at. The next one finds the lines here and goes on.
+"""
+
+from __future__ import annotations
+
+import base64
+import errno
+import json
+import logging
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from addnet.index.points import VALUES, Rows
+
+log = logging.getLogger(__name__)
+
+
+class Journal:
+    """Rows of an index, appended one by one.
+
+    A line is a checksum, a blank and JSON: a line that was torn by a kill or a full disk does not fit its checksum.
+
+    Args:
+        index: The index file; the journal lies beside it.
+    """
+
+    def __init__(self, index: Path) -> None:
+        self.file = index.with_name(f"{index.name}.journal")
+        self._stream: Any = None
+
+    def __enter__(self) -> Self:
+        self.file.parent.mkdir(parents=True, exist_ok=True)
+        torn = _is_torn(self.file)
+        self._stream = self.file.open("ab", buffering=0)
+        if torn:
+            self._stream.write(b"\n")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stream.close()
+
+    def append(self, row: dict[str, Any], points: Rows | None) -> None:
+        """Adds one row: the columns of the index as plain values, and its 136 numbers."""
+        encoded = None if points is None else base64.b64encode(np.asarray(points, "<f4").tobytes()).decode()
+        text = json.dumps([row, encoded], separators=(",", ":")).encode()
+        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        if self._stream.write(line) != len(line):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+
+    def replay(self) -> Iterator[tuple[dict[str, Any], Rows | None]]:
+        """What was appended, in order; damaged lines are left out and counted."""
+        if not self.file.is_file():
+            return
+        damaged = 0
+        with self.file.open("rb") as stream:
+            for line in stream:
+                found = _read(line)
+                if found:
+                    yield found
+                else:
+                    damaged += bool(line.strip())
+        if damaged:
+            log.warning("%s: %d damaged lines are left out; their pictures are looked at again", self.file, damaged)
+
+    def remove(self) -> None:
+        """Takes the journal away, once the index holds what was in it."""
+        self.file.unlink(missing_ok=True)
+
+
+def _is_torn(file: Path) -> bool:
+    """Whether the last line was cut off."""
+    if not file.is_file() or not file.stat().st_size:
+        return False
+    with file.open("rb") as stream:
+        stream.seek(-1, os.SEEK_END)
+        return stream.read(1) != b"\n"
+
+
+def _read(line: bytes) -> tuple[dict[str, Any], Rows | None] | None:
+    checksum, _, text = line.rstrip(b"\n").partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(text):
+        return None
+    row, encoded = json.loads(text)
+    if encoded is None:
+        return row, None
+    points = np.frombuffer(base64.b64decode(encoded), "<f4")
+    return (row, points) if len(points) == VALUES else None

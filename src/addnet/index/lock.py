@@ -1,0 +1,57 @@
+"""One writer of an index at a time; a second one waits, or says who holds it."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from addnet.errors import UserError
+
+log = logging.getLogger(__name__)
+
+
+@contextlib.contextmanager
+def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
+    """Holds the right to write an index; it falls to others when this process ends, however it ends.
+
+    Args:
+        index: The index file; two small files lie beside it meanwhile.
+        wait: Waits for another writer (Ctrl-C stops waiting) instead of raising.
+
+    Raises:
+        UserError: Another process writes it and `wait` is false; the text says which.
+    """
+    index.parent.mkdir(parents=True, exist_ok=True)
+    holder = index.with_name(f".{index.name}.writer")
+    lock = FileLock(index.with_name(f".{index.name}.lock"))
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        who = _who(holder)
+        if not wait:
+            raise UserError(f"{index} is being written by {who}; wait for it, or end it") from None
+        log.warning("%s is being written by %s; waiting for it (Ctrl-C to stop)", index, who)
+        lock.acquire()
+    try:
+        since = datetime.now().isoformat(timespec="seconds")
+        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+        yield
+    finally:
+        holder.unlink(missing_ok=True)
+        lock.release()
+
+
+def _who(holder: Path) -> str:
+    try:
+        told = json.loads(holder.read_text())
+        return f"process {told['pid']} on {told['host']} since {told['since']}"
+    except (OSError, ValueError, KeyError):
+        return "another process"

@@ -1,0 +1,162 @@
+"""The 68 points of each row, mapped from the index file: no copy at opening, one copy for all processes.
+
+A row's points are the 544 bytes that Parquet's plain encoding makes of them. `write_index` leaves each row group's in
+one uncompressed page, where they can be mapped as they lie; of files that another program wrote they are decoded once
+into a temporary file, and that is mapped.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.geometry import Points
+
+VALUES = 136
+_BYTES = 4 * VALUES
+_LEVELS = 8192  # repetition levels of a list column may come before the values of a page; more is another page
+Rows = NDArray[np.float32]
+
+
+class PointStore(Sequence["Points | None"]):
+    """Points by row number; None where a row has none (all NaN in the file).
+
+    It pickles as the file's name: a spawned process maps the file again.
+
+    Args:
+        file: The index.
+
+    Raises:
+        UserError: The file is another one than when the store was pickled.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.file = file
+        self.identity = _identity(file)
+        self._blocks = list(_blocks(file))
+        self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
+
+    def __len__(self) -> int:
+        return int(self._ends[-1]) if len(self._ends) else 0
+
+    def __getitem__(self, row: Any) -> Any:
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        block = int(np.searchsorted(self._ends, row, side="right"))
+        return as_points(self._blocks[block][row - int(self._ends[block])])
+
+    def rows(self, rows: NDArray[np.int64]) -> Rows:
+        """(len(rows), 136) of these rows, copied; NaN where a number is negative."""
+        out = np.full((len(rows), VALUES), np.nan, dtype=np.float32)
+        blocks = np.searchsorted(self._ends, rows, side="right")
+        for block in np.unique(blocks[rows >= 0]):
+            chosen = (blocks == block) & (rows >= 0)
+            start = int(self._ends[block]) - len(self._blocks[block])
+            out[chosen] = self._blocks[block][rows[chosen] - start]
+        return out
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {"file": self.file, "identity": self.identity}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        if _identity(state["file"]) != state["identity"]:
+            raise UserError(f"{state['file']} was written anew while it was in use; start again")
+        self.__init__(state["file"])  # type: ignore[misc]
+
+
+class ChosenPoints(Sequence["Points | None"]):
+    """Points of some rows, in an order of their own.
+
+    Args:
+        store: All points.
+        rows: (N,) row number of each; negative: no points.
+    """
+
+    def __init__(self, store: PointStore, rows: NDArray[np.int64]) -> None:
+        self.store = store
+        self.numbers = rows
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> Any:
+        row = int(self.numbers[index])
+        return None if row < 0 else self.store[row]
+
+
+def as_points(values: Rows) -> Points | None:
+    """(136,) → (68, 2); None if they are NaN."""
+    return None if np.isnan(values[0]) else np.array(values, dtype=np.float32).reshape(68, 2)
+
+
+def _identity(file: Path) -> tuple[int, int, int]:
+    stat = os.stat(file)  # noqa: PTH116 - three of its fields
+    return stat.st_ino, stat.st_size, stat.st_mtime_ns
+
+
+def _blocks(file: Path) -> Iterator[Rows]:
+    with pq.ParquetFile(file) as parquet:
+        metadata = parquet.metadata
+        if not metadata.num_rows:
+            return
+        column = _column_of_points(metadata)
+        whole = np.memmap(file, dtype=np.uint8, mode="r")
+        for number in range(metadata.num_row_groups):
+            rows = metadata.row_group(number).num_rows
+            start = _start_of_values(metadata.row_group(number).column(column), rows, whole)
+            if start is None:
+                yield _decoded(parquet, number, file.parent)
+            else:
+                yield np.ndarray((rows, VALUES), dtype="<f4", buffer=whole.data, offset=start)
+
+
+def _column_of_points(metadata: Any) -> int:
+    schema = metadata.schema
+    return next(i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points")
+
+
+def _start_of_values(chunk: Any, rows: int, whole: NDArray[np.uint8]) -> int | None:
+    """Where the values begin, if the chunk is a single uncompressed page of them; else None."""
+    plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
+    if not plain or chunk.num_values != rows * VALUES or set(chunk.encodings) - {"PLAIN", "RLE", "BIT_PACKED"}:
+        return None
+    start, end = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size
+    page = _page_size(whole[start : start + 32])
+    if page is None or not 0 < end - start - page < 256:  # the rest is the page's header: there is no second page
+        return None
+    return None if not 0 <= page - rows * _BYTES <= rows * VALUES // 8 + _LEVELS else end - rows * _BYTES
+
+
+def _page_size(header: NDArray[np.uint8]) -> int | None:
+    """Size of the page behind a Parquet page header: the third of its fields, in Thrift's compact form."""
+    position, value = 0, 0
+    for _ in range(3):
+        if position >= len(header) or header[position] != 0x15:  # the next field, a 32-bit number
+            return None
+        position, value, shift = position + 1, 0, 0
+        while position < len(header):
+            byte = int(header[position])
+            value |= (byte & 0x7F) << shift
+            position, shift = position + 1, shift + 7
+            if byte < 0x80:
+                break
+    return value >> 1  # zigzag; sizes are positive
+
+
+def _decoded(parquet: Any, number: int, folder: Path) -> Rows:
+    column = parquet.read_row_group(number, columns=["points"])["points"].combine_chunks()
+    values = np.full((len(column), VALUES), np.nan, dtype=np.float32)
+    valid = column.is_valid().to_numpy(zero_copy_only=False)
+    values[valid] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, VALUES)
+    with tempfile.TemporaryFile(prefix="addnet-points-", dir=os.environ.get("TMPDIR")) as stream:
+        stream.write(values.tobytes())
+        stream.flush()
+        return np.memmap(stream, dtype=np.float32, mode="r", shape=values.shape)

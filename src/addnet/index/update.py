@@ -1,0 +1,194 @@
+"""Bringing an index up to date: what is known, what is found, and the file written at the end."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import tempfile
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from addnet.index.faces import find
+from addnet.index.file import NAMES, DamagedIndexError, empty_rows, read_index, rows_of, write_index
+from addnet.index.journal import Journal
+from addnet.index.lock import sole_writer
+from addnet.index.points import VALUES, PointStore, Rows
+from addnet.index.records import FIELDS, Records
+
+log = logging.getLogger(__name__)
+
+_BLOCK = 20_000
+RECORDED = tuple(name for name in FIELDS if name != "root")
+
+
+class IndexUpdate:
+    """One writer at work on an index. What is added is on disk at once; the index itself is written at the end.
+
+    Ended by an exception, what was added so far is kept; killed, it stands in the journal for the next writer.
+
+    Args:
+        file: The index; need not exist yet. A damaged one is set aside and made again.
+        root: The data folder.
+        wait: Waits for another writer instead of raising.
+
+    Raises:
+        UserError: Another writer is at work, or the file is no index.
+    """
+
+    def __init__(self, file: str | Path, root: str | Path, *, wait: bool = True) -> None:
+        self.file = Path(file)
+        self.root = Path(root)
+        self.added = 0
+        self._wait = wait
+        self._rows: list[dict[str, Any]] = []
+        self._tables: list[pa.Table] = []
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Self:
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(sole_writer(self.file, wait=self._wait))
+            self.known, self._store = self._read()
+            self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-points-"))
+            self._tables = [self.known]
+            self._journal = Journal(self.file)
+            for row, points in self._journal.replay():
+                self._keep(row, points)
+            stack.enter_context(self._journal)
+            self.known = self._all()
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        with self._stack:
+            if self._unfinished and not isinstance(error, OSError):  # such as a full disk: the journal has it all
+                self.finish(None)
+
+    @property
+    def _unfinished(self) -> bool:
+        return bool(self._rows or len(self._tables) > 1)
+
+    def add(self, row: dict[str, Any], points: Rows | None) -> None:
+        """Keeps what was found in one picture: a value for each column of the index, and its 136 numbers."""
+        self._journal.append(row, points)
+        self._keep(row, points)
+        self.added += 1
+
+    def find(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
+        """(N,) position of each path in `known`; -1 where nothing is known."""
+        return find(self.known["path"], paths)
+
+    def row(self, position: int) -> tuple[dict[str, Any], Rows | None]:
+        """What is known at a position of `known`: the columns, and the 136 numbers."""
+        return self.known.slice(position, 1).to_pylist()[0], self._points(np.array([position]))[0]
+
+    def finish(self, records: Records | None) -> None:
+        """Writes the index, if it changes, and takes the journal away.
+
+        Args:
+            records: What is known about each picture beforehand; it replaces what the index says. Rows of other
+                pictures stay while their files do. None: all rows stay as they are.
+        """
+        rows = self._all()
+        chosen = self._chosen(rows, records)
+        table = _described(rows.take(pa.array(chosen)), records)
+        if len(self._tables) == 1 and self.file.is_file() and _same(table, self._tables[0]):
+            self._journal.remove()
+            return
+        write_index(self.file, table, lambda start, stop: self._points(chosen[start:stop]), root=self._stored_root())
+        self._journal.remove()
+        self._rows, self._tables = [], [table]
+
+    def _read(self) -> tuple[pa.Table, PointStore | None]:
+        if not self.file.exists():
+            return empty_rows(), None
+        try:
+            return read_index(self.file)[0], PointStore(self.file)
+        except DamagedIndexError as error:
+            aside = self.file.with_name(f"{self.file.name}.damaged")
+            self.file.replace(aside)
+            log.warning("%s; it is set aside as %s and made again", error, aside.name)
+            return empty_rows(), None
+
+    def _keep(self, row: dict[str, Any], points: Rows | None) -> None:
+        values = np.full(VALUES, np.nan, "<f4") if points is None else np.asarray(points, "<f4")
+        self._spool.write(values.tobytes())
+        self._rows.append(row)
+        if len(self._rows) == _BLOCK:
+            self._flush()
+
+    def _flush(self) -> None:
+        if self._rows:
+            self._tables.append(rows_of(self._rows))
+            self._rows = []
+
+    def _all(self) -> pa.Table:
+        self._flush()
+        return pa.concat_tables(self._tables).unify_dictionaries().combine_chunks()
+
+    def _points(self, positions: NDArray[np.int64]) -> Rows:
+        """Points at positions of all rows: those of the old index first, then what was added."""
+        old = len(self._store) if self._store else 0
+        points = np.full((len(positions), VALUES), np.nan, dtype=np.float32)
+        if self._store:
+            points[positions < old] = self._store.rows(positions[positions < old])
+        if (positions >= old).any():
+            self._spool.flush()
+            added = np.memmap(self._spool, "<f4", "r").reshape(-1, VALUES)
+            points[positions >= old] = added[positions[positions >= old] - old]
+        return points
+
+    def _chosen(self, rows: pa.Table, records: Records | None) -> NDArray[np.int64]:
+        """Rows that the index will have: those of the records first, in their order, then others that still exist."""
+        named = np.empty(0, dtype=np.int64) if records is None else find(rows["path"], records.paths)
+        named = named[named >= 0]
+        newest = np.unique(find(rows["path"], rows["path"].combine_chunks()))
+        others = np.setdiff1d(newest, find(rows["path"], _paths(rows, named)) if len(named) else named)
+        if records is not None and len(others):
+            paths = rows["path"].take(pa.array(others)).to_pylist()
+            others = others[[self._exists(path) for path in paths]]
+        return np.concatenate([named, others])
+
+    def _exists(self, path: str) -> bool:
+        """Whether the file, or the archive that it is a member of, is there."""
+        file = self.root / path
+        return file.exists() or any(part.is_file() for part in file.parents if part.is_relative_to(self.root))
+
+    def _stored_root(self) -> str:
+        root, folder = self.root.resolve(), self.file.resolve().parent
+        return os.path.relpath(root, folder) if root.is_relative_to(folder) else str(root)
+
+
+def _paths(rows: pa.Table, numbers: NDArray[np.int64]) -> pa.LargeStringArray:
+    return rows["path"].take(pa.array(numbers)).combine_chunks()
+
+
+def _described(rows: pa.Table, records: Records | None) -> pa.Table:
+    """Rows whose first ones say about their pictures what the records say."""
+    if records is None:
+        return rows
+    kept = find(records.table["path"], rows["path"].combine_chunks())
+    count = int((kept >= 0).sum())
+    described = records.take(kept[:count]).table
+    for name in RECORDED:
+        field = rows.schema.field(name)
+        column = pa.chunked_array([*_plain(described[name]).chunks, *_plain(rows[name].slice(count)).chunks])
+        column = column.dictionary_encode() if pa.types.is_dictionary(field.type) else column.cast(field.type)
+        rows = rows.set_column(rows.schema.get_field_index(name), field, column)
+    return rows.unify_dictionaries().combine_chunks()
+
+
+def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    return column.cast(pa.string()) if pa.types.is_dictionary(column.type) else column
+
+
+def _same(one: pa.Table, other: pa.Table) -> bool:
+    """Whether two tables say the same, however their texts are coded."""
+    return len(one) == len(other) and all(_plain(one[name]).equals(_plain(other[name])) for name in NAMES)

@@ -1,0 +1,1 @@
+"""Pictures and videos as people have them → an index that is trained from."""

@@ -1,0 +1,202 @@
+"""Picture files → rows of an index: checked, hashed, and their faces found, each only when it has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.pictures import check_picture
+from addnet.index.faces import CHECKED, GIVEN
+from addnet.index.records import Record, Records
+from addnet.index.update import RECORDED, IndexUpdate
+
+UNCHANGED = "unchanged"
+
+
+class Job(NamedTuple):
+    """One picture to be looked at.
+
+    Attributes:
+        number: Of its record.
+        record: What is known about it.
+        hash: Of its bytes when it was last looked at with this detector; empty if it never was.
+    """
+
+    number: int
+    record: Record
+    hash: str = ""
+
+
+class Finding(NamedTuple):
+    """What one picture gave.
+
+    Attributes:
+        number: Of its record.
+        size: Bytes; -1 if the file can't be opened.
+        mtime_ns: Time of the file's last change; -1 likewise.
+        hash: BLAKE2b-128 of its bytes, as hexadecimal digits.
+        shape: (height, width); (0, 0) if unusable or unchanged.
+        face: The face, or step `none`; None if unusable, unchanged or only checked.
+        reason: Why it is unusable; `unchanged` if it is byte for byte what it was; None otherwise.
+    """
+
+    number: int
+    size: int
+    mtime_ns: int
+    hash: str = ""
+    shape: tuple[int, int] = (0, 0)
+    face: Face | None = None
+    reason: str | None = None
+
+    @property
+    def outcome(self) -> str:
+        """The detector step that served, `checked`, `unchanged` or `unusable`."""
+        if self.reason:
+            return self.reason if self.reason == UNCHANGED else "unusable"
+        return self.face.step if self.face else CHECKED
+
+
+@dataclass(frozen=True)
+class Examine:
+    """Looks at one picture; made once, called in many processes.
+
+    Attributes:
+        root: The data folder.
+        detector: Finds faces; None only checks that pictures are whole.
+    """
+
+    root: Path
+    detector: LandmarkDetector | None
+
+    def __call__(self, job: Job) -> Finding:
+        """Never raises for a bad file."""
+        file = self.root / job.record.root / job.record.path
+        try:
+            stat = os.stat(file)  # noqa: PTH116 - once a picture
+            data = file.read_bytes()
+        except OSError as error:
+            return Finding(job.number, -1, -1, reason=f"cannot be read: {error.strerror or error}")
+        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
+        found = partial(Finding, job.number, stat.st_size, stat.st_mtime_ns, digest)
+        if digest == job.hash:
+            return found(reason=UNCHANGED)
+        try:
+            picture = check_picture(file)
+            face = self._given(job.record) or (self.detector(picture) if self.detector else None)
+        except UserError as error:
+            return found(reason=str(error))
+        return found(shape=(picture.shape[0], picture.shape[1]), face=face)
+
+    def _given(self, record: Record) -> Face | None:
+        """The points that came with the data set; the first 68 of sets of 81."""
+        if not record.landmarks:
+            return None
+        try:
+            points = np.load(self.root / record.root / record.landmarks, allow_pickle=False)
+        except (OSError, ValueError):
+            return None
+        if points.ndim != 2 or points.shape[0] < 68 or points.shape[1] != 2 or not np.isfinite(points).all():
+            return None
+        return Face(GIVEN, points[:68].astype(np.float32))
+
+
+def prepare_pictures(
+    update: IndexUpdate,
+    records: Records,
+    *,
+    detector: LandmarkDetector | None,
+    run: Callable[[Callable[[Job], Finding], Iterable[Job], int], Iterable[Finding]],
+) -> int:
+    """Brings an index up to date with the files of some records.
+
+    Args:
+        update: The index, opened for writing.
+        records: Its pictures.
+        detector: Finds faces; None only checks that pictures are whole.
+        run: Calls a function for each job, as given with their number, and yields what it returns in any order.
+
+    Returns:
+        How many pictures were looked at.
+    """
+    signature = detector.signature() if detector else ""
+    rows = update.find(records.paths)
+    known = _known(update, records, rows, signature)
+    stale = np.flatnonzero(~(known & _untouched(update, records, rows)))
+    hashes = update.known["hash"]
+    jobs = (Job(int(n), records[int(n)], hashes[int(rows[n])].as_py() or "" if known[n] else "") for n in stale)
+    for finding in run(Examine(update.root, detector), jobs, len(stale)):
+        if finding.reason == UNCHANGED:
+            row, points = update.row(int(rows[finding.number]))
+            update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
+        else:
+            face = finding.face
+            points = None if face is None or face.points is None else face.points.ravel()
+            update.add(row_of(records[finding.number], finding, signature), points)
+    update.finish(records)
+    return len(stale)
+
+
+def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
+    """The row of an index for a picture that was looked at.
+
+    Args:
+        record: What was known about it.
+        finding: What was found.
+        signature: Of the detector.
+    """
+    face = finding.face
+    return {name: getattr(record, name) for name in RECORDED} | {
+        "size": finding.size,
+        "mtime_ns": finding.mtime_ns,
+        "hash": finding.hash or None,
+        "height": finding.shape[0],
+        "width": finding.shape[1],
+        "step": face.step if face else CHECKED,
+        "detector": signature,
+        "box": None if face is None or face.box is None else [float(side) for side in face.box],
+        "source": "",
+        "source_box": None,
+        "reason": finding.reason,
+    }
+
+
+def _known(update: IndexUpdate, records: Records, rows: NDArray[np.int64], signature: str) -> NDArray[np.bool_]:
+    """(N,) whether the index has what this detector would find, as long as the file is what it was."""
+    # rows that are not known are null, and so is all that is made of them
+    found = update.known.select(["step", "detector", "reason", "landmarks"]).take(pa.array(rows, mask=rows < 0))
+    unusable, step = found["reason"].is_valid(), found["step"].cast(pa.string())
+    same_files = pc.equal(found["landmarks"], records.table["landmarks"])
+    complete = pc.and_(pc.not_equal(step, CHECKED), pc.equal(found["detector"].cast(pa.string()), signature))
+    fits = pc.or_(unusable, pc.or_(complete, pc.equal(step, GIVEN))) if signature else pc.is_valid(step)
+    return np.asarray(pc.fill_null(pc.and_(fits, same_files), False).to_numpy())
+
+
+def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """(N,) whether size and time of the file are what they were."""
+    sizes, times = update.known["size"].to_numpy(), update.known["mtime_ns"].to_numpy()
+    same = np.zeros(len(records), dtype=bool)
+    for number, (row, (size, mtime_ns)) in enumerate(zip(rows.tolist(), _stats(update.root, records), strict=True)):
+        same[number] = row >= 0 and (sizes[row], times[row]) == (size, mtime_ns)
+    return same
+
+
+def _stats(root: Path, records: Records) -> Iterator[tuple[int, int]]:
+    """Size and time of each file; (-2, -2) where there is none."""
+    for path, folder in zip(records.paths, records.table["root"], strict=True):
+        try:
+            stat = os.stat(root / folder.as_py() / path.as_py())  # noqa: PTH116 - once a picture
+            yield stat.st_size, stat.st_mtime_ns
+        except OSError:
+            yield -2, -2
