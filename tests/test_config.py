@@ -21,7 +21,7 @@ FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
 )
 GROUPS = {"model", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
-GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra"}
+GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare"}
 
 
 def _targets(node, path=""):
@@ -60,7 +60,7 @@ def test_data_defaults_are_those_of_the_signature(name):
     from addnet.data import DeepfakeDataModule
 
     signature = inspect.signature(DeepfakeDataModule).parameters
-    changed = {"mask", "augment", "index_dir", "seed"}
+    changed = {"mask", "augment", "index_dir", "faces_dir", "seed", "prepare", "options"}
     changed |= {"data_dir", "generate", "val_fraction"} if name == "synthetic" else set()
     for key, value in plain(compose([f"data={name}"]).data).items():
         if key not in changed | {"_target_"}:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,17 @@ from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
-from addnet.data.layouts import LAYOUTS, scan_unlabelled
 from addnet.data.partners import MASKS_OF
+from addnet.data.prepared import cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
-from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message, require_both_classes
-from addnet.data.usable import (
-    Usable,
-    describe,
-    fingerprint,
-    progress_bar,
-    refuse_too_many_bad,
-    usable,
-    write_skipped,
-)
+from addnet.data.selection import select
+from addnet.data.sources import INDEX, Source, sources_of
+from addnet.data.splits import require_both_classes
+from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
-from addnet.index.faces import FaceIndex
-from addnet.index.records import Record
+from addnet.index.records import Records
+from addnet.preparation.settings import PrepareSettings
 
 log = logging.getLogger(__name__)
 
@@ -45,17 +38,22 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     Args:
         data_dir: The data folder.
-        layout: How it is organised; a name in `addnet.data.layouts.LAYOUTS`.
+        layout: How it is organised; a name in `addnet.data.layouts.LAYOUTS`, or `index`: all is in the index.
+        options: Arguments of the layout.
+        train: Data sets to train on instead of that one; see `sources_of`.
+        test: Data sets to test on; default: those trained on.
         generate: Called with `data_dir` before it is read; makes the data set if it is not there.
         predict_dir: Pictures to predict, without labels.
-        group_pattern: See `scan_folder`.
-        video_pattern: See `scan_folder`.
+        group_pattern: See `scan_folder`; an option of `layout="folder"`.
+        video_pattern: See `scan_folder`; likewise.
         index: Parquet file of the landmarks; default: one for each data folder in `index_dir`.
         index_dir: Where indexes are kept.
+        faces_dir: Where faces that are cut out of videos are kept.
         landmarks: `index` finds them once, `on_the_fly` in the loader for each sample.
         landmark_model: Another 68-point file than the packaged one.
         face_crops: The pictures are crops of one face each.
-        prepare_workers: Processes that find landmarks; default: all cores.
+        prepare: How landmarks are found and faces cut out of videos.
+        verify: With `layout="index"`: whether files are still there and of the size that the index knows.
         image_size: Side of the square the network sees, in pixels.
         align: Levels the line between the eyes.
         crop: `picture` or `face`; see `Geometry`.
@@ -81,16 +79,21 @@ class DeepfakeDataModule(pl.LightningDataModule):
         data_dir: str | None = None,
         *,
         layout: str = "folder",
+        options: Mapping[str, Any] | None = None,
+        train: Sequence[Any] | None = None,
+        test: Sequence[Any] | None = None,
         generate: Callable[[Path], None] | None = None,
         predict_dir: str | None = None,
         group_pattern: str | None = None,
         video_pattern: str | None = None,
         index: str | None = None,
         index_dir: str = "outputs/index",
+        faces_dir: str = "outputs/faces",
         landmarks: str = "index",
         landmark_model: str | None = None,
         face_crops: bool = True,
-        prepare_workers: int | None = None,
+        prepare: PrepareSettings | None = None,
+        verify: bool = True,
         image_size: int = 299,
         align: bool = True,
         crop: str = "picture",
@@ -110,27 +113,30 @@ class DeepfakeDataModule(pl.LightningDataModule):
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not (data_dir or predict_dir):
+        if not (data_dir or predict_dir or train or layout == INDEX):
             raise UserError(
                 "data.data_dir is not set: name the folder that holds train/ and test/, "
                 "or see it work without data by experiment=demo"
             )
-        require_choice("data.layout", layout, LAYOUTS)
         require_choice("data.balance", balance, BALANCES)
         require_choice("data.landmarks", landmarks, LANDMARKS)
         require_choice("data.mask_of", mask_of, MASKS_OF)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
         self.data_dir = data_dir
-        self.layout = layout
         self.generate = generate
         self.predict_dir = predict_dir
-        self.patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
-        self.index_file = index
-        self.index_dir = Path(index_dir)
+        folders: dict[str, Any] = {"index_dir": index_dir, "faces_dir": faces_dir}
+        patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
+        given = dict(options or {}) | {name: pattern for name, pattern in patterns.items() if pattern}
+        own = [Source(layout, data_dir, index, given, **folders)] if data_dir or layout == INDEX else []
+        self.train_sources = sources_of(train, **folders) if train else own
+        self.test_sources = sources_of(test, **folders) if test else self.train_sources
+        self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
+        self.prepare = prepare or PrepareSettings()
+        self.verify = verify
         self.on_the_fly = landmarks == "on_the_fly"
         self.detector = LandmarkDetector(landmark_model, face_crops=face_crops)
-        self.prepare_workers = prepare_workers
         self.geometry = Geometry(size=image_size, align=align, crop=crop, margin=margin)
         self.mask = mask or AttentionMask()
         self.mask_of = mask_of
@@ -160,54 +166,55 @@ class DeepfakeDataModule(pl.LightningDataModule):
             return
         if self.generate and self.data_dir:
             self.generate(Path(self.data_dir))
-        if self.data_dir:
-            self._index_pictures(Path(self.data_dir), self._selected())
-        if self.predict_dir:
-            records = scan_unlabelled(self.predict_dir)
-            self._index_pictures(Path(self.predict_dir), {"predict": records})
+        sources = self._sources()
+        cut_videos(sources, detector=self.detector, settings=self.prepare)
+        wanted = [records for records in self._selected().values() if len(records)]
+        for source in sources:
+            if source.layout == INDEX or source.from_videos:
+                continue
+            index_pictures(
+                source,
+                Records.concat(records.of_root(str(source.root)) for records in wanted),
+                detector=None if self.on_the_fly else self.detector,
+                settings=self.prepare,
+                max_bad_fraction=self.max_bad_fraction,
+            )
         self._prepared = True
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the index on every process and builds the splits; does nothing the second time."""
-        if self.data_dir and "train" not in self.splits:
-            self._load(Path(self.data_dir), self._selected())
-        if self.predict_dir and "predict" not in self.splits:
-            self._load(Path(self.predict_dir), {"predict": scan_unlabelled(self.predict_dir)})
-
-    def _selected(self) -> dict[str, list[Record]]:
-        """The records of each split, before unusable files are known."""
-        records = LAYOUTS[self.layout](str(self.data_dir), **self.patterns)
-        train = [record for record in records if record.split == "train"]
-        test = [record for record in records if record.split == "test"]
-        if leaks := check_overlap(train, test):
-            if not self.allow_overlap:
-                raise UserError(overlap_message(leaks))
-            log.warning("%s", overlap_message(leaks))
-        train, val = carve_validation(train, self.val_fraction, seed=self.seed)
-        splits = {"train": train, "val": val, "test": test}
-        return {name: limit(part, self.limits[name], seed=self.seed) for name, part in splits.items()}
-
-    def _index(self, root: Path) -> FaceIndex:
-        named = self.index_file if str(root) == self.data_dir else None
-        file = named or self.index_dir / f"{root.name}-{_short_hash(root.resolve())}.parquet"
-        return FaceIndex(file, root, detector=None if self.on_the_fly else self.detector)
-
-    def _index_pictures(self, root: Path, splits: dict[str, list[Record]]) -> None:
-        index = self._index(root)
-        paths = [record.path for part in splits.values() for record in part]
-        examined = index.update(paths, workers=self.prepare_workers, progress=progress_bar)
-        log.info("%s: %d pictures looked at, %d known already", index.file, examined, len(paths) - examined)
-        skipped = [(path, reason) for path in paths if (reason := index[path].reason)]
-        refuse_too_many_bad(skipped, len(paths), max_fraction=self.max_bad_fraction)
-
-    def _load(self, root: Path, splits: dict[str, list[Record]]) -> None:
-        index = self._index(root)
-        loaded = {name: usable(part, index) for name, part in splits.items()}
-        for name, part in loaded.items():
+        """Reads the indexes on every process and builds the splits; does nothing the second time."""
+        if self.splits:
+            return
+        sources = self._sources()
+        indexes = open_indexes(sources)
+        verify = {str(source.root) for source in sources if source.layout == INDEX} if self.verify else set()
+        self.splits = {name: usable(part, indexes, verify=verify) for name, part in self._selected().items()}
+        skipped = [row for part in self.splits.values() for row in part.skipped]
+        total = len(skipped) + sum(len(part.records) for part in self.splits.values())
+        refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
+        for name, part in self.splits.items():
             if name != "predict":
                 require_both_classes(part.records, name, hint="after unusable files were left out")
-        self.splits |= loaded
-        self.fingerprint = fingerprint(self.splits, index)
+        self.fingerprint = fingerprint(self.splits)
+
+    def _sources(self) -> list[Source]:
+        return list(dict.fromkeys([*self.train_sources, *self.test_sources, *self.predict_sources]))
+
+    def _selected(self) -> dict[str, Records]:
+        """The records of each split, before unusable files are known."""
+        splits = {}
+        if self.train_sources:
+            splits = select(
+                self.train_sources,
+                self.test_sources,
+                val_fraction=self.val_fraction,
+                allow_overlap=self.allow_overlap,
+                limits=self.limits,
+                seed=self.seed,
+            )
+        if self.predict_sources:
+            splits["predict"] = Records.concat(source.records() for source in self.predict_sources)
+        return splits
 
     def summary(self, run_dir: str | Path) -> None:
         """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
@@ -222,7 +229,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """The data set of one split; only `train` is augmented."""
         part = self.splits[split]
         return DeepfakeDataset(
-            str(self.predict_dir if split == "predict" else self.data_dir),
+            "",
             part.records,
             points=self.detector if self.on_the_fly else part.points,
             shapes=part.shapes,
@@ -309,7 +316,3 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
 def _start_worker(_: int) -> None:
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork (pytorch#1355)
-
-
-def _short_hash(path: Path) -> str:
-    return hashlib.sha256(str(path).encode()).hexdigest()[:8]

@@ -9,6 +9,7 @@ from typing import Any, TypedDict
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import Dataset
 
@@ -20,7 +21,7 @@ from addnet.faces.geometry import Geometry, Jitter, Matrix, Points, map_points, 
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, read_picture
-from addnet.index.records import Record
+from addnet.index.records import Record, Records
 
 
 class Sample(TypedDict):
@@ -49,7 +50,7 @@ class DeepfakeDataset(Dataset[Sample]):
     """Pictures of faces with their attention masks.
 
     Args:
-        root: The data folder.
+        root: The data folder; may be empty where the records name their own.
         records: Its pictures.
         points: (68, 2) of each record, or None where no face was found; or a detector that finds them while
             loading.
@@ -72,24 +73,23 @@ class DeepfakeDataset(Dataset[Sample]):
         points: Sequence[Points | None] | LandmarkDetector,
         geometry: Geometry,
         mask: AttentionMask,
-        shapes: Sequence[tuple[int, int]] | None = None,
+        shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
         augment: Augment | None = None,
         mask_of: str = "own",
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
-        self.records = list(records)
+        self.records = Records.of(records)
         self.points = points
         self.shapes = shapes
         self.geometry = geometry
         self.mask = mask
         self.augment = augment
         self.seed = seed
-        self.labels = [record.label for record in self.records]
-        self.videos = sorted({record.video_id for record in self.records})
-        self._video_number = {video: number for number, video in enumerate(self.videos)}
+        self.labels = self.records.labels
+        self._videos = self.records.numbers("video_id")
         require_choice("data.mask_of", mask_of, MASKS_OF)
-        self._partners = Partners([record.video_id for record in self.records]) if mask_of == "other" else None
+        self._partners = Partners(self._videos) if mask_of == "other" else None
 
     def __len__(self) -> int:
         return len(self.records)
@@ -103,10 +103,10 @@ class DeepfakeDataset(Dataset[Sample]):
             address = Address(address)
         record = self.records[address.record]
         try:
-            picture = read_picture(self.root / record.path)
+            picture = self._read(record)
         except UserError:
-            return self._sample(address, *self._blank(), valid=False)
-        return self._sample(address, *self._prepare(picture, address), valid=address.valid)
+            return self._sample(address, record, *self._blank(), valid=False)
+        return self._sample(address, record, *self._prepare(picture, address), valid=address.valid)
 
     def _prepare(self, picture: Picture, address: Address) -> tuple[Tensor, Tensor]:
         jitter, photometric, without_mask = Jitter(), None, False
@@ -133,39 +133,42 @@ class DeepfakeDataset(Dataset[Sample]):
     def _face(self, index: int) -> tuple[tuple[int, ...], Points | None]:
         """Shape and points of a record, its file left alone where the index knows both."""
         if self.shapes is not None and not isinstance(self.points, LandmarkDetector):
-            return self.shapes[index], self.points[index]
+            height, width = self.shapes[index]
+            return (int(height), int(width)), self.points[index]
         try:
-            picture = read_picture(self.root / self.records[index].path)
+            picture = self._read(self.records[index])
         except UserError:
             return (1, 1), None  # broken since it was indexed: a mask of ones
         return picture.shape, self._points(index, picture)
 
     def _random_address(self, address: Address) -> tuple[int, ...]:
         # the path, not its position: adding a picture must not change what happens to the others
-        sample = zlib.crc32(self.records[address.record].path.encode())
+        sample = zlib.crc32(self.records.paths[address.record].as_py().encode())
         return self.seed, address.epoch, sample, address.repeat
 
     def _points(self, index: int, picture: Picture) -> Points | None:
         return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
 
+    def _read(self, record: Record) -> Picture:
+        return read_picture(self.root / record.root / record.path)
+
     def _blank(self) -> tuple[Tensor, Tensor]:
         size = self.geometry.size
         return torch.zeros(3, size, size), torch.ones(1, size, size)
 
-    def _sample(self, address: Address, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
-        record = self.records[address.record]
+    def _sample(self, address: Address, record: Record, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
         return {
             "image": image.contiguous(),
             "mask": mask,
             "label": record.label,
             "path": record.path,
             "video_id": record.video_id,
-            "video": self._video_number[record.video_id],
+            "video": int(self._videos[address.record]),
             "valid": valid,
         }
 
 
-def class_weights(labels: Sequence[int]) -> list[float]:
+def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:
     """Weights of the classes in the loss that make them count alike: N / (classes · count).
 
     Example:

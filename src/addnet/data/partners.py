@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
 
@@ -26,14 +27,14 @@ class Partners:
         2
     """
 
-    def __init__(self, videos: Sequence[str]) -> None:
+    def __init__(self, videos: Sequence[str] | NDArray[np.int64]) -> None:
         if len(videos) < 2:
             raise UserError(
                 f"data.mask_of=other needs another picture, and there are {len(videos)}; use data.mask_of=own"
             )
-        if len(set(videos)) == 1:  # then at least another picture
-            videos = [str(number) for number in range(len(videos))]
-        _, numbers = np.unique(np.asarray(videos), return_inverse=True)
+        different, numbers = np.unique(np.asarray(videos), return_inverse=True)
+        if len(different) == 1:  # then at least another picture
+            numbers = np.arange(len(videos))
         self._order = np.argsort(numbers, kind="stable")
         ordered = numbers[self._order]
         self._first = np.searchsorted(ordered, numbers, side="left")

@@ -40,7 +40,7 @@ class TrainSampler(Sampler[Address]):
 
     def __init__(
         self,
-        labels: Sequence[int],
+        labels: Sequence[int] | NDArray[np.int8],
         *,
         seed: int,
         balance: bool = False,

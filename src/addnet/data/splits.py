@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.index.records import CLASS_NAMES, Record
+from addnet.index.records import CLASS_NAMES, Record, Records
 
 _SHOWN = 20
 
 
-def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -> tuple[list[Record], list[Record]]:
+def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -> tuple[Records, Records]:
     """Splits training records into training and validation, whole groups at a time.
 
     Groups are taken in a seeded order while a class they hold is short of its share.
@@ -32,33 +31,32 @@ def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -
     """
     if not 0 < fraction < 1:
         raise UserError(f"data.val_fraction={fraction} must lie between 0 and 1; 0.1 is usual")
-    groups = _by_group(records)
-    wanted = {label: fraction * count for label, count in _classes(records).items()}
-    chosen: set[str] = set()
-    for group in _shuffled(sorted(groups), seed):
-        counts = _classes(groups[group])
-        if any(wanted[label] > 0 for label in counts):
-            chosen.add(group)
-            for label, count in counts.items():
-                wanted[label] -= count
-    train = [record for record in records if record.group_id not in chosen]
-    val = [replace(record, split="val") for record in records if record.group_id in chosen]
+    records = Records.of(records)
+    groups, counts = _groups(records)
+    wanted = fraction * counts.sum(axis=0)
+    chosen = np.zeros(len(counts), dtype=bool)
+    for group in _shuffled(len(counts), seed):
+        if (wanted[counts[group] > 0] > 0).any():
+            chosen[group] = True
+            wanted -= counts[group]
+    in_val = chosen[groups]
+    train, val = records.take(~in_val), records.take(in_val).replaced(split="val")
     for name, part in (("training", train), ("validation", val)):
-        require_both_classes(part, name, hint=f"there are {len(groups)} groups; see data.group_pattern")
+        require_both_classes(part, name, hint=f"there are {len(counts)} groups; see data.group_pattern")
     return train, val
 
 
 def require_both_classes(records: Sequence[Record], name: str, *, hint: str) -> None:
     """Raises a UserError if a set lacks a class: no figure about it would mean anything."""
-    counts = _classes(records)
-    missing = [CLASS_NAMES[label] for label in range(len(CLASS_NAMES)) if not counts.get(label)]
+    present = set(Records.of(records).labels.tolist())
+    missing = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
     if missing:
         raise UserError(f"{name} would have no {' and no '.join(missing)} pictures ({hint})")
 
 
 def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     """Groups that are in both sets, sorted: a detector would recognise them instead of detecting."""
-    return sorted({record.group_id for record in train} & {record.group_id for record in test})
+    return sorted(set(Records.of(train).names("group_id")) & set(Records.of(test).names("group_id")))
 
 
 def overlap_message(groups: Sequence[str]) -> str:
@@ -71,34 +69,33 @@ def overlap_message(groups: Sequence[str]) -> str:
     )
 
 
-def limit(records: Sequence[Record], number: int | None, *, seed: int) -> list[Record]:
+def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Records:
     """At most about `number` records, whole groups in a seeded order, classes as balanced as the groups allow."""
+    records = Records.of(records)
     if number is None or number >= len(records):
-        return list(records)
+        return records
     if number < 2:
         raise UserError(f"a limit of {number} pictures is too small; at least one of each class is needed")
-    groups = _by_group(records)
-    target = number / max(1, len(_classes(records)))
-    counts: Counter[int] = Counter()
-    chosen: set[str] = set()
-    for group in _shuffled(sorted(groups), seed):
-        if any(counts[label] < target for label in _classes(groups[group])):
-            chosen.add(group)
-            counts.update(_classes(groups[group]))
-    return [record for record in records if record.group_id in chosen]
+    groups, counts = _groups(records)
+    target = number / max(1, int((counts.sum(axis=0) > 0).sum()))
+    taken = np.zeros(counts.shape[1])
+    chosen = np.zeros(len(counts), dtype=bool)
+    for group in _shuffled(len(counts), seed):
+        if (taken[counts[group] > 0] < target).any():
+            chosen[group] = True
+            taken += counts[group]
+    return records.take(chosen[groups])
 
 
-def _by_group(records: Sequence[Record]) -> dict[str, list[Record]]:
-    groups: dict[str, list[Record]] = {}
-    for record in records:
-        groups.setdefault(record.group_id, []).append(record)
-    return groups
+def _groups(records: Records) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """(N,) number of each record's group, groups in alphabetical order, and (groups, classes) how many of each."""
+    groups = records.numbers("group_id")
+    classes, labels = np.unique(records.labels, return_inverse=True)
+    counts = np.zeros((int(groups.max(initial=-1)) + 1, len(classes)))
+    np.add.at(counts, (groups, labels), 1)
+    return groups, counts
 
 
-def _classes(records: Sequence[Record]) -> Counter[int]:
-    return Counter(record.label for record in records)
-
-
-def _shuffled(names: list[str], seed: int) -> list[str]:
-    order = np.random.default_rng((seed, 1)).permutation(len(names))
-    return [names[i] for i in order]
+def _shuffled(number: int, seed: int) -> list[int]:
+    order: list[int] = np.random.default_rng((seed, 1)).permutation(number).tolist()
+    return order

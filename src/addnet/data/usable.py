@@ -4,25 +4,35 @@ from __future__ import annotations
 
 import csv
 import hashlib
-import logging
+import os
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.geometry import Points
 from addnet.faces.landmarks import STEPS
-from addnet.faces.scan import Finding
-from addnet.index.faces import FaceIndex
-from addnet.index.records import CLASS_NAMES, Record
-
-log = logging.getLogger(__name__)
+from addnet.index.faces import CHECKED, GIVEN, FaceIndex
+from addnet.index.points import ChosenPoints
+from addnet.index.records import CLASS_NAMES, Record, Records
 
 _SHOWN = 20
+_ON_THE_FLY = "on the fly"
+_FOUND = pa.schema(
+    [
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("size", pa.int64()),
+        ("step", pa.string()),
+        ("reason", pa.string()),
+    ]
+)
 
 
 @dataclass
@@ -32,54 +42,75 @@ class Usable:
     Attributes:
         records: Those whose files are whole.
         points: (68, 2) of each, None without a face.
-        shapes: (height, width) of each.
+        shapes: (N, 2) height and width of each.
+        sizes: (N,) bytes of each file.
         steps: Pictures by detector step.
         skipped: Path and reason of the files that are left out.
     """
 
-    records: list[Record]
-    points: list[Points | None]
-    shapes: list[tuple[int, int]]
+    records: Records
+    points: Sequence[Points | None]
+    shapes: NDArray[np.int64]
+    sizes: NDArray[np.int64]
     steps: dict[str, int]
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def progress_bar(findings: Iterable[Finding], total: int) -> Iterable[Finding]:
-    """Shows how far the search for faces is, with the time left and the counts by step."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("finding faces"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}"),
+def usable(
+    records: Sequence[Record], indexes: Mapping[str, FaceIndex], *, verify: Collection[str] = frozenset()
+) -> Usable:
+    """Looks records up in the indexes of their folders.
+
+    Args:
+        records: What is wanted.
+        indexes: By the `root` of the records.
+        verify: Roots whose files are looked for; those that are gone or of another size are left out.
+    """
+    records = Records.of(records)
+    which, folders = records.numbers("root"), records.names("root")
+    rows = np.full(len(records), -1, dtype=np.int64)
+    order, parts = [np.empty(0, dtype=np.int64)], [_FOUND.empty_table()]
+    for number, folder in enumerate(folders):
+        chosen, index = np.flatnonzero(which == number), indexes[folder]
+        rows[chosen] = index.find(records.take(chosen).paths)
+        known = index.rows.select(_FOUND.names).take(pa.array(rows[chosen], mask=rows[chosen] < 0))
+        parts.append(known.cast(_FOUND))
+        order.append(chosen)
+    found = pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order))))
+    reasons = pc.if_else(pc.is_null(found["size"]), "not in the index", found["reason"])
+    if verify:
+        reasons = pc.coalesce(reasons, pa.array(_changes(records, found["size"].to_pylist(), verify), pa.string()))
+    bad = np.asarray(reasons.is_valid())
+    good = np.flatnonzero(~bad)
+    kept = found.take(pa.array(good))
+    steps = Counter(_ON_THE_FLY if step == CHECKED else step for step in kept["step"].to_pylist())
+    return Usable(
+        records.take(good),
+        ChosenPoints([indexes[folder].points for folder in folders], which[good], rows[good]),
+        np.stack([kept["height"].to_numpy(), kept["width"].to_numpy()], axis=1).astype(np.int64),
+        kept["size"].to_numpy(),
+        dict(steps),
+        list(zip(records.take(bad).paths.to_pylist(), reasons.filter(pa.array(bad)).to_pylist(), strict=True)),
     )
-    counts: Counter[str] = Counter()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("faces", total=total, counts="")
-        for finding in findings:
-            counts["unusable" if finding.reason else finding.face.step if finding.face else "checked"] += 1
-            progress.update(task, advance=1, counts=" · ".join(f"{k} {v}" for k, v in counts.items()))
-            yield finding
 
 
-def usable(records: Sequence[Record], index: FaceIndex) -> Usable:
-    """Looks the records up in an index that holds them all."""
-    kept: list[Record] = []
-    points: list[Points | None] = []
-    shapes: list[tuple[int, int]] = []
-    skipped: list[tuple[str, str]] = []
-    steps: Counter[str] = Counter()
-    for record in records:
-        entry = index[record.path]
-        if entry.reason:
-            skipped.append((record.path, entry.reason))
-            continue
-        kept.append(record)
-        points.append(entry.face.points if entry.face else None)
-        shapes.append(entry.shape)
-        steps[entry.face.step if entry.face else "on the fly"] += 1
-    return Usable(kept, points, shapes, dict(steps), skipped)
+def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[str]) -> list[str | None]:
+    """What happened to each file since it was indexed; None if nothing did, or nobody asked."""
+    folders, which = records.names("root"), records.numbers("root")
+    changes: list[str | None] = [None] * len(records)
+    for number, (path, size) in enumerate(zip(records.paths, sizes, strict=True)):
+        folder = folders[which[number]]
+        if folder in roots and size is not None:
+            changes[number] = _change(f"{folder}/{path.as_py()}", size)
+    return changes
+
+
+def _change(file: str, size: int) -> str | None:
+    try:
+        found = os.stat(file).st_size  # noqa: PTH116 - once a picture
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    return None if found == size else f"changed since it was indexed: {found} bytes instead of {size}"
 
 
 def refuse_too_many_bad(skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float) -> None:
@@ -104,13 +135,10 @@ def describe(splits: dict[str, Usable]) -> list[str]:
     """One line a split: pictures by class, videos, groups, faces by step, files left out."""
     lines = []
     for name, part in splits.items():
-        labels = Counter(record.label for record in part.records)
-        classes = ", ".join(
-            f"{labels[label]} {CLASS_NAMES[label]}" for label in range(len(CLASS_NAMES)) if labels[label]
-        )
-        videos = len({record.video_id for record in part.records})
-        groups = len({record.group_id for record in part.records})
-        order = [step for step in (*STEPS, "on the fly") if step in part.steps]
+        counts = Counter(part.records.labels.tolist())
+        classes = ", ".join(f"{counts[label]} {title}" for label, title in enumerate(CLASS_NAMES) if counts[label])
+        videos, groups = (len(part.records.names(field)) for field in ("video_id", "group_id"))
+        order = [step for step in (GIVEN, *STEPS, _ON_THE_FLY) if step in part.steps]
         faces = ", ".join(f"{step} {part.steps[step]}" for step in order)
         lines.append(
             f"{name}: {len(part.records)} pictures ({classes or 'unlabelled'}), {videos} videos, {groups} groups; "
@@ -134,11 +162,12 @@ def write_skipped(splits: dict[str, Usable], file: Path) -> Path | None:
     return file
 
 
-def fingerprint(splits: dict[str, Usable], index: FaceIndex) -> str:
-    """SHA-256 over path, size, label and split of every picture served, in order."""
+def fingerprint(splits: dict[str, Usable]) -> str:
+    """SHA-256 over path, size, label and group of every picture served, in order."""
     digest = hashlib.sha256()
     for name, part in sorted(splits.items()):
-        for record in part.records:
-            row = (name, record.path, index[record.path].size, record.label, record.group_id)
-            digest.update(repr(row).encode())
+        groups = part.records.table["group_id"].cast(pa.string())
+        columns = (part.records.paths, part.sizes.tolist(), part.records.labels.tolist(), groups)
+        for path, size, label, group in zip(*columns, strict=True):
+            digest.update(repr((name, path.as_py(), size, label, group.as_py())).encode())
     return digest.hexdigest()

@@ -73,15 +73,17 @@ class PointStore(Sequence["Points | None"]):
 
 
 class ChosenPoints(Sequence["Points | None"]):
-    """Points of some rows, in an order of their own.
+    """Points of some rows of one or several stores, in an order of their own.
 
     Args:
-        store: All points.
-        rows: (N,) row number of each; negative: no points.
+        stores: Points of whole indexes.
+        which: (N,) number of the store of each.
+        rows: (N,) row in that store; negative: no points.
     """
 
-    def __init__(self, store: PointStore, rows: NDArray[np.int64]) -> None:
-        self.store = store
+    def __init__(self, stores: Sequence[PointStore], which: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+        self.stores = list(stores)
+        self.which = which
         self.numbers = rows
 
     def __len__(self) -> int:
@@ -89,7 +91,7 @@ class ChosenPoints(Sequence["Points | None"]):
 
     def __getitem__(self, index: Any) -> Any:
         row = int(self.numbers[index])
-        return None if row < 0 else self.store[row]
+        return None if row < 0 else self.stores[int(self.which[index])][row]
 
 
 def as_points(values: Rows) -> Points | None:

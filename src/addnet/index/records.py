@@ -139,6 +139,10 @@ class Records(Sequence[Record]):
             chosen = np.flatnonzero(chosen)
         return Records(self.table.take(pa.array(chosen.astype(np.int64))))
 
+    def of_root(self, root: str) -> Records:
+        """Those whose paths are relative to this folder."""
+        return self.take(pc.equal(self.table["root"].cast(pa.string()), root).to_numpy(zero_copy_only=False))
+
     def replaced(self, **values: str) -> Records:
         """A copy in which a field has one value for all, such as `split="val"`."""
         table = self.table

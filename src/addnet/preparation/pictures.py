@@ -82,7 +82,7 @@ class Examine:
 
     def __call__(self, job: Job) -> Finding:
         """Never raises for a bad file."""
-        file = self.root / job.record.root / job.record.path
+        file = self.root / job.record.path
         try:
             stat = os.stat(file)  # noqa: PTH116 - once a picture
             data = file.read_bytes()
@@ -104,7 +104,7 @@ class Examine:
         if not record.landmarks:
             return None
         try:
-            points = np.load(self.root / record.root / record.landmarks, allow_pickle=False)
+            points = np.load(self.root / record.landmarks, allow_pickle=False)
         except (OSError, ValueError):
             return None
         if points.ndim != 2 or points.shape[0] < 68 or points.shape[1] != 2 or not np.isfinite(points).all():
@@ -123,7 +123,7 @@ def prepare_pictures(
 
     Args:
         update: The index, opened for writing.
-        records: Its pictures.
+        records: Its pictures, their paths relative to the folder of the index.
         detector: Finds faces; None only checks that pictures are whole.
         run: Calls a function for each job, as given with their number, and yields what it returns in any order.
 
@@ -194,9 +194,9 @@ def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64]) -
 
 def _stats(root: Path, records: Records) -> Iterator[tuple[int, int]]:
     """Size and time of each file; (-2, -2) where there is none."""
-    for path, folder in zip(records.paths, records.table["root"], strict=True):
+    for path in records.paths:
         try:
-            stat = os.stat(root / folder.as_py() / path.as_py())  # noqa: PTH116 - once a picture
+            stat = os.stat(root / path.as_py())  # noqa: PTH116 - once a picture
             yield stat.st_size, stat.st_mtime_ns
         except OSError:
             yield -2, -2

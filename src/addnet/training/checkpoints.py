@@ -24,7 +24,8 @@ _SHOWN = 12
 _BROUGHT_BACK = ("optimizer.", "scheduler.")
 _DECISIVE = ("seed", "model.", "data.", "loss.", "ema_decay", "freeze_backbone_epochs", "channels_last", "trainer.")
 _INDIFFERENT = (
-    *(f"data.{key}" for key in ("data_dir", "index", "index_dir", "landmark_model", "num_workers", "prepare_workers")),
+    *(f"data.{key}" for key in ("data_dir", "index", "index_dir", "faces_dir", "landmark_model")),
+    *(f"data.{key}" for key in ("num_workers", "prepare", "verify")),
     *(f"trainer.{key}" for key in ("default_root_dir", "log_every_n_steps", "num_sanity_val_steps", "plugins")),
     *("model.pretrained", "model.weights"),
 )
@@ -136,7 +137,7 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
             + "".join(f"  {told}\n" for told in refused)
             + "Resume with the settings of then, or start anew from its backbone with model.weights=PATH."
         )
-    if others := [told for key, told in changes.items() if key.startswith(_DECISIVE) and key not in _INDIFFERENT]:
+    if others := [told for key, told in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)]:
         log.warning("settings differ from those of the run that wrote the checkpoint: %s", "; ".join(others))
 
 

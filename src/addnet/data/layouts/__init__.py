@@ -1,7 +1,10 @@
 """Data sets as they lie on disk → records."""
 
-from addnet.data.layouts.folder import scan_folder, scan_unlabelled
+from collections.abc import Callable
 
-LAYOUTS = {"folder": scan_folder}
+from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
+from addnet.data.layouts.listing import Listing, Missing
 
-__all__ = ["LAYOUTS", "scan_folder", "scan_unlabelled"]
+LAYOUTS: dict[str, Callable[..., Listing]] = {"folder": list_folder, "unlabelled": list_unlabelled}
+
+__all__ = ["LAYOUTS", "Listing", "Missing", "list_folder", "list_unlabelled", "scan_folder", "scan_unlabelled"]

@@ -5,12 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError
 from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
-from addnet.index.records import CLASS_NAMES, UNLABELLED, Record
+from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
 SPLITS = ("train", "test")
 _FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")
+
+
+def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
+    """The folder layout as a listing; see `scan_folder`."""
+    return Listing(pictures=Records.of(scan_folder(root, group_pattern=group_pattern, video_pattern=video_pattern)))
+
+
+def list_unlabelled(root: Path) -> Listing:
+    """Pictures without labels as a listing; see `scan_unlabelled`."""
+    return Listing(pictures=Records.of(scan_unlabelled(root)))
 
 
 def scan_folder(
