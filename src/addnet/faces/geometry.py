@@ -89,7 +89,7 @@ class Geometry:
         """
         jitter = jitter or Jitter()
         roll = roll_degrees(points) if self.align and points is not None else 0.0
-        centre, side = self._square(shape, points, roll)
+        centre, side = self.square(shape, points, roll)
         scale = self.size / side * jitter.scale
         angle = np.deg2rad(roll - jitter.angle)
         cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
@@ -99,8 +99,16 @@ class Geometry:
         middle = (self.size - 1) / 2 + np.array(jitter.shift) * self.size
         return np.column_stack([linear, middle - linear @ centre])
 
-    def _square(self, shape: tuple[int, ...], points: Points | None, roll: float) -> tuple[NDArray[np.float64], float]:
-        """Centre and side, in picture pixels, of the square that becomes the output."""
+    def square(
+        self, shape: tuple[int, ...], points: Points | None, roll: float = 0.0
+    ) -> tuple[NDArray[np.float64], float]:
+        """Centre (x, y) and side, in picture pixels, of the square that becomes the output.
+
+        Args:
+            shape: (H, W, ...) of the picture.
+            points: (68, 2) in picture pixels, or None for the whole picture.
+            roll: By how much the square is turned, in degrees, as `roll_degrees` gives it.
+        """
         height, width = shape[:2]
         if self.crop == "picture" or points is None:
             return np.array([(width - 1) / 2, (height - 1) / 2]), float(max(width, height))

@@ -5,7 +5,7 @@ The 68-point model file was trained on iBUG 300-W, whose licence excludes commer
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -26,7 +26,7 @@ MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
 
 @dataclass(frozen=True)
 class Face:
-    """Where the largest face of a picture is.
+    """Where a face of a picture is.
 
     Attributes:
         step: Which of `STEPS` found it; `none` if none did.
@@ -62,7 +62,7 @@ def landmark_model_path() -> Path:
 
 @dataclass
 class LandmarkDetector:
-    """Finds the largest face and its 68 points.
+    """Finds the largest face of a picture, or all of them, with 68 points each.
 
     The steps, each tried only where the ones before found nothing: dlib's detector; the detector on the
     picture enlarged twice; both again with a border around the picture, because a tight crop hides the
@@ -86,36 +86,48 @@ class LandmarkDetector:
     max_side: int = 1024
 
     def __call__(self, picture: Picture) -> Face:
-        """Finds the face.
+        """Finds the largest face.
 
         Args:
             picture: (H, W, 3) uint8, RGB.
         """
+        faces = self._faces(picture, only_largest=True)
+        return faces[0] if faces else Face("none")
+
+    def all_faces(self, picture: Picture) -> list[Face]:
+        """Finds every face that the first successful step of the chain sees, the largest first.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+
+        Returns:
+            Faces with points and box, all of the same step; empty if there is none.
+        """
+        return self._faces(picture, only_largest=False)
+
+    def _faces(self, picture: Picture, *, only_largest: bool) -> list[Face]:
         ratio = min(1.0, self.max_side / max(picture.shape[:2]))
         if ratio < 1:
             size = (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio)))
             picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        face = self._chain(np.ascontiguousarray(picture))
-        if ratio < 1 and face.points is not None and face.box is not None:
-            return Face(face.step, (face.points / ratio).astype(np.float32), (face.box / ratio).astype(np.float32))
-        return face
+        faces = self._chain(np.ascontiguousarray(picture), only_largest=only_largest)
+        return [_unscaled(face, ratio) for face in faces] if ratio < 1 else faces
 
-    def _chain(self, picture: Picture) -> Face:
+    def _chain(self, picture: Picture, *, only_largest: bool) -> list[Face]:
         border = round(self.padding * max(picture.shape[:2]))
         padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
         tries = [(picture, 0, 0), (picture, 1, 0), (padded, 0, border), (padded, 1, border)]
         for step, (view, upsampling, offset) in zip(STEPS, tries, strict=False):
             boxes = self._detector(view, upsampling)
             if len(boxes):
-                box = max(boxes, key=lambda rectangle: rectangle.area())
-                return self._landmarks(step, np.asarray(view, dtype=np.uint8), box, offset)
-        return self._whole_picture(picture)
+                boxes = sorted(boxes, key=lambda rectangle: rectangle.area(), reverse=True)
+                seen = np.asarray(view, dtype=np.uint8)
+                return [self._landmarks(step, seen, box, offset) for box in boxes[: 1 if only_largest else None]]
+        return self._whole_picture(picture) if self.face_crops else []
 
-    def _whole_picture(self, picture: Picture) -> Face:
+    def _whole_picture(self, picture: Picture) -> list[Face]:
         import dlib
 
-        if not self.face_crops:
-            return Face("none")
         height, width = picture.shape[:2]
         faces = []
         for inset in _INSETS:
@@ -124,7 +136,7 @@ class LandmarkDetector:
             faces.append(self._landmarks("whole_picture", picture, box, 0))
         points = [face.points for face in faces if face.points is not None]
         found = spread(points) <= self.max_spread and plausible(points[0], picture.shape)
-        return faces[0] if found else Face("none")
+        return faces[:1] if found else []
 
     def _landmarks(self, step: str, picture: Picture, box: Any, offset: int) -> Face:
         shape = self._predictor(picture, box)
@@ -164,3 +176,11 @@ class LandmarkDetector:
         model = Path(self.model_path).name if self.model_path else MODEL_FILE
         crops = "crops" if self.face_crops else "scenes"
         return f"dlib/{model}/{crops}/padding={self.padding:g}/max_spread={self.max_spread:g}/max_side={self.max_side}"
+
+
+def _unscaled(face: Face, ratio: float) -> Face:
+    return replace(
+        face,
+        points=None if face.points is None else (face.points / ratio).astype(np.float32),
+        box=None if face.box is None else (face.box / ratio).astype(np.float32),
+    )

@@ -58,7 +58,7 @@ def check_picture(path: str | Path) -> Picture:
     try:
         with Image.open(path) as image:
             width, height = image.size
-            _check_size(width, height)
+            check_size(width, height)
             image.load()
     except UserError:
         raise
@@ -71,7 +71,12 @@ def check_picture(path: str | Path) -> Picture:
     return read_picture(path)
 
 
-def _check_size(width: int, height: int) -> None:
+def check_size(width: int, height: int) -> None:
+    """Refuses pictures that are too small for a face or too large for the memory.
+
+    Raises:
+        UserError: Smaller than 16 pixels a side or larger than 80 megapixels.
+    """
     if min(width, height) < MIN_SIDE:
         raise UserError(f"{width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed")
     if width * height > MAX_PIXELS:
@@ -80,8 +85,13 @@ def _check_size(width: int, height: int) -> None:
 
 def iter_pictures(folder: str | Path) -> Iterator[Path]:
     """Picture files below a folder by their suffix, sorted, hidden files and folders left out."""
+    yield from iter_files(folder, PICTURE_SUFFIXES)
+
+
+def iter_files(folder: str | Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
+    """Files below a folder with one of these suffixes (lower case), sorted, hidden files and folders left out."""
     for root, folders, files in os.walk(folder, followlinks=True):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in sorted(files):
-            if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
+            if name.lower().endswith(suffixes) and not name.startswith("."):
                 yield Path(root, name)

@@ -1,0 +1,165 @@
+"""One face of a frame → a square crop with its points, and the file it is kept in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError, require_choice
+from addnet.faces.geometry import Geometry, Matrix, map_points
+from addnet.faces.landmarks import Face
+from addnet.faces.pictures import MIN_SIDE, Picture
+from addnet.faces.tracks import POLICIES, Box
+from addnet.faces.videos import Frame
+
+FORMATS = ("jpg", "png")
+
+
+@dataclass(frozen=True)
+class CropSettings:
+    """Which frames of a video are looked at, whose faces are cut out of them, and how these are kept.
+
+    Attributes:
+        every: Every n-th frame is looked at; None to look at `frames` frames instead.
+        frames: How many frames are looked at, evenly spaced over the whole video; not used with `every`.
+        policy: `largest` face of each frame, faces of the `longest_track`, or `all`.
+        margin: Side of the crop over the longer side of the points' box.
+        size: Side of the kept crops in pixels; None keeps the video's own pixels, untouched by any resampling.
+        format: `jpg` or `png`.
+        quality: Of JPEG, 1 to 100.
+    """
+
+    every: int | None = None
+    frames: int | None = 32
+    policy: str = "largest"
+    margin: float = 1.3
+    size: int | None = None
+    format: str = "jpg"
+    quality: int = 95
+
+    def __post_init__(self) -> None:
+        require_choice("prepare.policy", self.policy, POLICIES)
+        require_choice("prepare.format", self.format, FORMATS)
+        if self.every is None and self.frames is None:
+            raise UserError("prepare.every and prepare.frames are both null; set one, such as prepare.frames=32")
+        if self.every is not None:
+            _require_number("prepare.every", self.every, int, 1, None, "3 looks at every third frame")
+        if self.frames is not None:
+            _require_number("prepare.frames", self.frames, int, 1, None, "32 is usual")
+        if self.size is not None:
+            _require_number("prepare.size", self.size, int, MIN_SIDE, 4096, "null keeps the video's own pixels")
+        _require_number("prepare.margin", self.margin, (int, float), 0.5, 5, "1.3 is usual")
+        _require_number("prepare.quality", self.quality, int, 1, 100, "95 is usual")
+
+    def geometry(self) -> Geometry:
+        """The square around a face; unturned, because levelling the eyes is part of training."""
+        return Geometry(align=False, crop="face", margin=self.margin)
+
+
+@dataclass(frozen=True)
+class FaceCrop:
+    """A face cut out of a frame.
+
+    Attributes:
+        frame: Number of the frame among all that can be decoded, from 0.
+        time: When the frame is shown, in seconds; None if the file doesn't say.
+        track: Number of the track, in order of appearance in the video, from 0.
+        picture: (S, S, 3) uint8, RGB.
+        face: Points and detector's box in pixels of the crop.
+        original_box: (4,) float32, the detector's box in pixels of the frame as shown.
+    """
+
+    frame: int
+    time: float | None
+    track: int
+    picture: Picture
+    face: Face
+    original_box: Box
+
+    @property
+    def step(self) -> str:
+        """Which step of the detector found the face."""
+        return self.face.step
+
+
+def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) -> FaceCrop:
+    """Cuts the square around a face out of its frame.
+
+    The square lies on whole pixels, so that at native size nothing is resampled; what lies outside of the frame is
+    mirrored in, as in `warp_picture`, which keeps the face in the middle. With `settings.size` the cut
+    square is then resized.
+
+    Raises:
+        ValueError: The face has no points or no box.
+    """
+    if face.points is None or face.box is None:
+        raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no points")
+    centre, length = settings.geometry().square(frame.picture.shape, face.points)
+    side = max(MIN_SIDE, round(length))
+    left, top = (int(value) for value in np.round(centre - (side - 1) / 2))
+    move = np.array([[1, 0, -left], [0, 1, -top]], dtype=np.float64)
+    square = cv2.warpAffine(
+        frame.picture, move, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
+    )
+    picture = np.asarray(square, dtype=np.uint8)
+    matrix = move
+    if settings.size is not None:
+        picture, matrix = _resized(picture, move, settings.size)
+    corners = map_points(face.box.reshape(2, 2), matrix).reshape(4)
+    found = Face(face.step, map_points(face.points, matrix), corners)
+    return FaceCrop(frame.number, frame.time, track, picture, found, face.box)
+
+
+def _resized(picture: Picture, matrix: Matrix, size: int) -> tuple[Picture, Matrix]:
+    factor = size / picture.shape[0]
+    way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
+    # pixel centres: x_new = factor · (x_old + ½) − ½
+    matrix = matrix * factor + np.array([[0, 0, 1], [0, 0, 1]]) * (factor - 1) / 2
+    return np.asarray(cv2.resize(picture, (size, size), interpolation=way), dtype=np.uint8), matrix
+
+
+def crop_name(crop: FaceCrop, settings: CropSettings) -> str:
+    """File name within the folder of its video; the track is named where a frame may give several crops."""
+    track = f"_{crop.track}" if settings.policy == "all" else ""
+    return f"{crop.frame:06d}{track}.{settings.format}"
+
+
+def save_crop(crop: FaceCrop, path: Path, settings: CropSettings) -> None:
+    """Writes a crop so that its file is either whole or not there.
+
+    Raises:
+        UserError: The folder doesn't exist or can't be written to, or the disk is full.
+    """
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        partial.write_bytes(_encoded(crop.picture, settings))
+        partial.replace(path)
+    except OSError as error:
+        partial.unlink(missing_ok=True)
+        raise UserError(f"cannot write {path}: {error.strerror or error}") from error
+
+
+def _encoded(picture: Picture, settings: CropSettings) -> bytes:
+    options = []
+    if settings.format == "jpg":
+        # full colour resolution: the crop doesn't lie on the grid on which the video's colours were halved
+        sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
+        options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
+    _, data = cv2.imencode(f".{settings.format}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    encoded: NDArray[np.uint8] = np.asarray(data, dtype=np.uint8)
+    return encoded.tobytes()
+
+
+def _require_number(
+    option: str, value: Any, kind: type | tuple[type, ...], least: float, most: float | None, remedy: str
+) -> None:
+    fits = isinstance(value, kind) and not isinstance(value, bool)
+    if not fits or value < least or (most is not None and value > most) or value != value:
+        whole = "whole number" if kind is int else "number"
+        bounds = f"of at least {least}" if most is None else f"from {least} to {most}"
+        raise UserError(f"{option}={value!r} must be a {whole} {bounds}; {remedy}")

@@ -1,0 +1,146 @@
+"""Opening a video file safely and decoding what can be decoded of it, damage counted (PyAV)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from addnet.errors import UserError
+from addnet.faces.pictures import check_size
+from addnet.faces.upright import square_pixels
+
+if TYPE_CHECKING:
+    from av import VideoFrame, VideoStream
+    from av.container import InputContainer
+
+# Containers only: a playlist or a concat script named clip.mp4 would have FFmpeg open other files.
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,asf,flv,ogg,gif"
+_SHORT_BY = 0.9  # a video that ends before this share of its announced time was cut off
+
+
+@dataclass
+class Damage:
+    """What a file has of frames and what it lacks, filled while it is decoded.
+
+    Attributes:
+        frames: Frames that were decoded whole.
+        corrupt: Frames that the decoder marked as corrupt; they are left out.
+        packets: Packets that could not be decoded.
+        unreadable: Reading stopped at an error before the end.
+        announced: Number of frames as the header says; 0 if it doesn't.
+        duration: Seconds as the header says; 0 if it doesn't.
+        shown: Seconds between the first and the last frame.
+    """
+
+    frames: int = 0
+    corrupt: int = 0
+    packets: int = 0
+    unreadable: bool = False
+    announced: int = 0
+    duration: float = 0.0
+    shown: float = 0.0
+
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know about the file, in sentences; none if it is whole."""
+        notes = []
+        if self.packets:
+            notes.append(f"{self.packets} damaged packets were passed over")
+        if self.corrupt:
+            notes.append(f"{self.corrupt} corrupt frames were left out")
+        if self.unreadable:
+            notes.append(f"unreadable after frame {self.frames - 1}")
+        if self.announced > self.frames:
+            notes.append(f"truncated after frame {self.frames - 1}: the header announces {self.announced} frames")
+        elif self.shown < min(_SHORT_BY * self.duration, self.duration - 1):
+            notes.append(
+                f"truncated after frame {self.frames - 1}: it lasts {self.shown:.1f} s, "
+                f"the header announces {self.duration:.1f} s"
+            )
+        return tuple(notes)
+
+
+def decoded(path: Path, damage: Damage, *, threads: int = 1) -> Iterator[tuple[VideoFrame, VideoStream]]:
+    """Decodes a file from its start, in the order in which frames are shown.
+
+    Packets that don't decode and frames that the decoder marks as corrupt are passed over, as a player does.
+
+    Raises:
+        UserError: The file can't be opened, is no video, has no video stream or not one whole frame, or is
+            smaller than 16 pixels a side or larger than 80 megapixels.
+    """
+    first: float | None = None
+    with _opened(path, threads) as (container, stream):
+        damage.announced, damage.duration = stream.frames, (container.duration or 0) / 1e6
+        for frame in _frames(container, stream, damage):
+            if frame.is_corrupt:
+                damage.corrupt += 1
+                continue
+            if (time := cast("float | None", frame.time)) is not None:
+                first = time if first is None else first
+                damage.shown = time - first
+            damage.frames += 1
+            yield frame, stream
+    if not damage.frames:
+        raise UserError(f"{path}: not one frame can be decoded; the file is damaged or cut off")
+
+
+def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
+    import av
+
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets, None)
+        except (av.FFmpegError, OSError):
+            damage.unreadable = True
+            return
+        if packet is None:
+            return
+        try:
+            frames = packet.decode()
+        except av.FFmpegError:
+            damage.packets += 1
+            continue
+        yield from frames
+
+
+@contextmanager
+def _opened(path: Path, threads: int) -> Iterator[tuple[InputContainer, VideoStream]]:
+    import av
+
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    try:
+        if path.stat().st_size == 0:
+            raise UserError(f"{path}: empty file (0 bytes)")
+        # absolute, because "a:b.mp4" would be taken for an address; titles in old encodings don't matter
+        container = av.open(str(path.absolute()), metadata_errors="replace", options=options)
+    except OSError as error:
+        raise UserError(f"{path}: cannot be opened: {error.strerror or error}") from error
+    except (av.FFmpegError, UnicodeError) as error:
+        raise UserError(f"{path}: not a video, or cut off before its header: {error}") from error
+    with container:
+        stream = _stream(path, container)
+        stream.codec_context.thread_count = threads
+        stream.codec_context.thread_type = "AUTO"
+        yield container, stream
+
+
+def _stream(path: Path, container: InputContainer) -> VideoStream:
+    import av
+
+    stream = cast("VideoStream | None", container.streams.best("video"))
+    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a song
+        kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
+        raise UserError(f"{path}: has no video, only: {', '.join(kinds) or 'an empty container'}")
+    if stream.codec_context is None:
+        raise UserError(f"{path}: there is no decoder for this kind of video")
+    width, height = stream.codec_context.width, stream.codec_context.height
+    if width and height:
+        try:
+            check_size(*square_pixels(width, height, stream.sample_aspect_ratio))
+        except UserError as error:
+            raise UserError(f"{path}: {error}") from error
+    return stream

@@ -1,0 +1,121 @@
+"""Video files → frames: every n-th, or evenly spaced over the whole video, one in memory at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from addnet.errors import UserError
+from addnet.faces.decoding import Damage, decoded
+from addnet.faces.pictures import Picture, iter_files
+from addnet.faces.upright import Upright
+
+VIDEO_SUFFIXES = (
+    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
+    *(".wmv", ".asf", ".flv", ".ogv", ".3gp", ".gif"),
+)
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A frame as a player shows it.
+
+    Attributes:
+        number: Counts the frames that could be decoded, in the order in which they are shown, from 0.
+        time: When it is shown, in seconds, as the file says; None if it doesn't.
+        picture: (H, W, 3) uint8, RGB, contiguous.
+    """
+
+    number: int
+    time: float | None
+    picture: Picture
+
+
+def spaced(total: int, count: int) -> list[int]:
+    """Numbers of `count` of `total` frames, each in the middle of its equal share of the video; at most all.
+
+    Example:
+        >>> spaced(100, 4), spaced(3, 8)
+        ([12, 37, 62, 87], [0, 1, 2])
+    """
+    if total <= count:
+        return list(range(total))
+    return [(2 * index + 1) * total // (2 * count) for index in range(count)]
+
+
+@dataclass
+class Video:
+    """A video file whose frames are read from start to end, as often as asked.
+
+    What is damaged is left out and not counted (see `decoding`); `notes` tells of it.
+
+    Attributes:
+        path: The file.
+        threads: Threads of the decoder; one, because many videos are read at once.
+        notes: What is wrong with the file, in sentences; filled once it has been read to its end.
+    """
+
+    path: Path
+    threads: int = 1
+    notes: tuple[str, ...] = field(default=(), init=False)
+
+    def count(self) -> int:
+        """Counts the frames by decoding them all, without converting any.
+
+        A container's own number is absent or wrong where a video was cut, edited or damaged, and hidden frames and
+        fields make the number of packets differ from it.
+
+        Raises:
+            UserError: As `frames`.
+        """
+        damage = Damage()
+        for _ in decoded(self.path, damage, threads=self.threads):
+            pass
+        self.notes = damage.notes()
+        return damage.frames
+
+    def frames(self, *, every: int | None = None, count: int | None = None) -> Iterator[Frame]:
+        """Reads every n-th frame, or `count` frames evenly spaced over the whole video.
+
+        `count` decodes the file once more, before, to know how long it is.
+
+        Raises:
+            UserError: The file is unusable, for the reasons that `decoding.decoded` has; or not exactly one of
+                `every` and `count` is given, as a positive number.
+        """
+        if (every is None) == (count is None) or (every or count or 0) < 1:
+            raise UserError(f"every={every}, count={count}: give one of the two, a number of at least 1")
+        if every is not None:
+            return self._read(lambda number: number % every == 0)
+        return self.frames_at(spaced(self.count(), count or 1))
+
+    def frames_at(self, numbers: Iterable[int]) -> Iterator[Frame]:
+        """Reads the frames with these numbers, in the order of the video, and nothing behind the last.
+
+        Raises:
+            UserError: As `frames`.
+        """
+        wanted = frozenset(numbers)
+        return self._read(wanted.__contains__, last=max(wanted, default=-1))
+
+    def _read(self, wanted: Callable[[int], bool], *, last: int | None = None) -> Iterator[Frame]:
+        damage, upright = Damage(), Upright()
+        if last == -1:
+            return
+        for number, (frame, stream) in enumerate(decoded(self.path, damage, threads=self.threads)):
+            if wanted(number):
+                upright.aspect = stream.sample_aspect_ratio
+                try:
+                    picture = upright(frame)
+                except UserError as error:  # the size may change within a file
+                    raise UserError(f"{self.path}, frame {number}: {error}") from error
+                yield Frame(number, frame.time, picture)
+            if number == last:
+                return
+        self.notes = damage.notes()
+
+
+def iter_videos(folder: str | Path) -> Iterator[Path]:
+    """Video files below a folder by their suffix, sorted, hidden files and folders left out."""
+    yield from iter_files(folder, VIDEO_SUFFIXES)

@@ -1,0 +1,86 @@
+"""Videos made for tests: from arrays or a GIF, whole, turned, stretched, cut off or without a picture."""
+
+import struct
+from fractions import Fraction
+from pathlib import Path
+
+import av
+import numpy as np
+
+RATE = 25
+
+
+def numbered(count, *, size=(96, 128)):
+    """Frames whose grey value tells their number: 40 + 2 · number, with a bright patch at the upper left."""
+    frames = [np.full((*size, 3), 40 + 2 * number, dtype=np.uint8) for number in range(count)]
+    for frame in frames:
+        frame[: size[0] // 4, : size[1] // 4] = 250
+    return frames
+
+
+def number_of(picture):
+    """Which of the `numbered` frames a picture is."""
+    height, width = picture.shape[:2]
+    return round((float(np.median(picture[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 2)
+
+
+def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options=None, gop=12):
+    """Encodes (H, W, 3) uint8 arrays; `pts` in units of 1/25 s, `aspect` of one pixel as a Fraction."""
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = container.add_stream(codec, rate=RATE)
+        stream.height, stream.width = frames[0].shape[:2]
+        stream.pix_fmt = "yuv420p"
+        stream.codec_context.time_base = Fraction(1, RATE)
+        stream.codec_context.gop_size = gop
+        if aspect:
+            stream.codec_context.sample_aspect_ratio = aspect
+        for index, array in enumerate(frames):
+            frame = av.VideoFrame.from_ndarray(array, format="rgb24")
+            frame.pts = pts[index] if pts else index
+            frame.time_base = Fraction(1, RATE)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+    return Path(path)
+
+
+def write_sound(path, *, codec="aac", cover=None):
+    """One second of silence; with `cover` (H, W, 3) uint8 as the cover picture of a song."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=16000, layout="mono")
+        picture = None
+        if cover is not None:
+            picture = container.add_stream("png")
+            picture.height, picture.width, picture.pix_fmt = *cover.shape[:2], "rgb24"
+            picture.disposition = av.stream.Disposition.attached_pic
+        for start in range(0, 16000, 1000):
+            frame = av.AudioFrame.from_ndarray(np.zeros((1, 1000), dtype=np.float32), format="fltp", layout="mono")
+            frame.sample_rate, frame.pts = 16000, start
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if picture is not None:
+            container.mux(picture.encode(av.VideoFrame.from_ndarray(cover, format="rgb24")))
+    return Path(path)
+
+
+def read_gif(path):
+    """All frames of a GIF as RGB arrays."""
+    with av.open(str(path)) as container:
+        return [frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)]
+
+
+def turn(path, matrix):
+    """Writes (a, b, c, d) of the display matrix into the track header of an MP4 that has one video track."""
+    data = bytearray(path.read_bytes())
+    start = data.index(b"tkhd") + 4
+    start += 52 if data[start] == 1 else 40  # version 1 has 64-bit times
+    a, b, c, d = (value << 16 for value in matrix)
+    data[start : start + 36] = struct.pack(">9i", a, b, 0, c, d, 0, 0, 0, 1 << 30)
+    path.write_bytes(data)
+    return path
+
+
+def cut_off(path, share):
+    """Keeps only the first `share` of a file."""
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * share)])
+    return path
