@@ -3,7 +3,14 @@
 from addnet.faces.geometry import Geometry, Jitter, map_points, warp_picture
 from addnet.faces.landmarks import STEPS, Face, LandmarkDetector
 from addnet.faces.masks import Attention, AttentionMask
-from addnet.faces.pictures import PICTURE_SUFFIXES, check_picture, iter_pictures, read_picture
+from addnet.faces.pictures import (
+    PICTURE_SUFFIXES,
+    check_bytes,
+    check_picture,
+    decode_picture,
+    iter_pictures,
+    read_picture,
+)
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -14,7 +21,9 @@ __all__ = [
     "Geometry",
     "Jitter",
     "LandmarkDetector",
+    "check_bytes",
     "check_picture",
+    "decode_picture",
     "iter_pictures",
     "map_points",
     "read_picture",

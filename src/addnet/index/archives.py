@@ -1,0 +1,149 @@
+"""Bytes out of tar archives, from anywhere in them, without unpacking to disk."""
+
+from __future__ import annotations
+
+import os
+import re
+import threading
+from collections import OrderedDict
+from pathlib import Path
+
+from addnet.errors import UserError
+from addnet.index.members import HEAD, TAR, Member, archive_kind, file_stamp, list_members
+from addnet.index.seek_points import PositionedFile, open_gzip
+
+__all__ = ["ArchiveReader", "Member", "list_members", "split_path"]
+
+ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+MAX_MEMBER = 1 << 30  # bytes; nothing that is read in one piece is larger
+_OPEN_TARS = 128
+_OPEN_GZIPS = 8  # each holds a megabyte as a buffer, and 3 % of its archive as seek points
+_BORDER = re.compile(r"\.(?:tar|tar\.gz|tgz)(?=/)", re.IGNORECASE)
+
+
+def split_path(path: str) -> tuple[str, str] | None:
+    """The archive and the member in the path of a picture, or None where there is no archive in it.
+
+    Where several folders end like archives, the first that is a file counts.
+
+    Example:
+        >>> split_path("fake_train/1.tar.gz/1/fake/0/12.png")
+        ('fake_train/1.tar.gz', '1/fake/0/12.png')
+    """
+    borders = [match.end() for match in _BORDER.finditer(path)]
+    if not borders:
+        return None
+    end = next((end for end in borders if len(borders) > 1 and os.path.isfile(path[:end])), borders[0])  # noqa: PTH113
+    return path[:end], path[end + 1 :]
+
+
+class _Tar:
+    """A plain archive, held open. Closed when the last thread that reads from it is done."""
+
+    limit = _OPEN_TARS
+
+    def __init__(self, archive: str, descriptor: int) -> None:
+        self._archive = archive
+        self._descriptor = descriptor
+        self.stamp = file_stamp(os.fstat(descriptor))
+
+    def read(self, offset: int, length: int) -> bytes:
+        if offset + length > self.stamp[0]:
+            raise _too_short(self._archive, offset, length)
+        return os.pread(self._descriptor, length, offset)
+
+    def __del__(self) -> None:
+        os.close(self._descriptor)
+
+
+class _Gzip:
+    """A gzipped archive with its seek points, held open."""
+
+    limit = _OPEN_GZIPS
+
+    def __init__(self, archive: str, descriptor: int, seek_points: Path | None) -> None:
+        self._archive = archive
+        self._lock = threading.Lock()
+        self.stamp = file_stamp(os.fstat(descriptor))
+        self._stream = PositionedFile(descriptor)
+        self._file = open_gzip(Path(archive), self._stream, seek_points)
+
+    def read(self, offset: int, length: int) -> bytes:
+        with self._lock:
+            try:
+                self._file.raw.seek(offset)
+                return bytes(self._file.raw.read(length))
+            except (OSError, ValueError, EOFError, MemoryError) as error:
+                raise UserError(f"{self._archive} is damaged ({error}); download or pack it again") from error
+
+
+class ArchiveReader:
+    """Reads pieces of archives. For threads and for processes; travels to others by pickle without what is open.
+
+    Args:
+        seek_points: Folder with the seek points of gzipped archives; None: they are made in each process anew.
+    """
+
+    def __init__(self, seek_points: Path | None = None) -> None:
+        self.seek_points = seek_points
+        self._start()
+
+    def __reduce__(self) -> tuple[type[ArchiveReader], tuple[Path | None]]:
+        return ArchiveReader, (self.seek_points,)
+
+    def _start(self) -> None:
+        self._process = os.getpid()
+        self._lock = threading.Lock()
+        self._open: dict[type, OrderedDict[str, _Tar | _Gzip]] = {_Tar: OrderedDict(), _Gzip: OrderedDict()}
+
+    def read(self, archive: str | Path, offset: int, length: int) -> bytes:
+        """The bytes of a member.
+
+        Args:
+            archive: The file.
+            offset: First byte in the uncompressed tar.
+            length: Bytes from there.
+
+        Raises:
+            UserError: The archive cannot be opened, is damaged, or ends before; or the piece has no sensible size.
+        """
+        if offset < 0 or not 0 <= length <= MAX_MEMBER:
+            raise UserError(f"{archive}: {length} bytes from {offset} are no member; list the archive again")
+        try:
+            data = self._handle(str(archive)).read(offset, length)
+        except OSError as error:
+            raise UserError(f"cannot open {archive}: {error.strerror or error}") from error
+        if len(data) != length:
+            raise _too_short(archive, offset, length)
+        return data
+
+    def _handle(self, archive: str) -> _Tar | _Gzip:
+        if self._process != os.getpid():  # forked: the lock may be held by a thread that does not exist here
+            self._start()
+        stamp = file_stamp(os.stat(archive))  # noqa: PTH116 - runs once a picture
+        with self._lock:
+            for handles in self._open.values():
+                handle = handles.get(archive)
+                if handle is not None and handle.stamp == stamp:
+                    handles.move_to_end(archive)
+                    return handle
+                handles.pop(archive, None)
+            handle = self._opened(archive)
+            handles = self._open[type(handle)]
+            handles[archive] = handle
+            if len(handles) > handle.limit:
+                handles.popitem(last=False)
+            return handle
+
+    def _opened(self, archive: str) -> _Tar | _Gzip:
+        descriptor = os.open(archive, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        try:
+            kind = archive_kind(Path(archive), os.pread(descriptor, HEAD, 0))
+        except BaseException:
+            os.close(descriptor)
+            raise
+        return _Tar(archive, descriptor) if kind == TAR else _Gzip(archive, descriptor, self.seek_points)
+
+
+def _too_short(archive: str | Path, offset: int, length: int) -> UserError:
+    return UserError(f"{archive} ends before byte {offset + length}; it has changed: list it again")
