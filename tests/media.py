@@ -11,17 +11,23 @@ RATE = 25
 
 
 def numbered(count, *, size=(96, 128)):
-    """Frames whose grey value tells their number: 40 + 2 · number, with a bright patch at the upper left."""
-    frames = [np.full((*size, 3), 40 + 2 * number, dtype=np.uint8) for number in range(count)]
+    """Frames whose grey value tells their number: 40 + 3 · number, with a bright patch at the upper left.
+
+    Noise at the bottom gives every frame some weight in the file, so that half of the file is half of the frames.
+    """
+    noise = np.random.default_rng(0)
+    height, width = size
+    frames = [np.full((height, width, 3), 40 + 3 * number, dtype=np.uint8) for number in range(count)]
     for frame in frames:
-        frame[: size[0] // 4, : size[1] // 4] = 250
+        frame[: height // 4, : width // 4] = 250
+        frame[-height // 4 :] = noise.integers(0, 120, (height // 4, width, 1))
     return frames
 
 
 def number_of(picture):
     """Which of the `numbered` frames a picture is."""
     height, width = picture.shape[:2]
-    return round((float(np.median(picture[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 2)
+    return round((float(np.median(picture[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 3)
 
 
 def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options=None, gop=12):

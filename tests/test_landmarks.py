@@ -33,6 +33,26 @@ def test_the_largest_face_wins(detector, portrait):
     assert detector(scene).points[:, 0].min() > 120
 
 
+def test_all_faces_come_largest_first_and_the_one_is_the_first_of_them(detector, portrait):
+    scene = np.full((220, 500, 3), 90, dtype=np.uint8)
+    for left, size in ((0, 120), (130, 200), (340, 150)):
+        scene[10 : 10 + size, left : left + size] = cv2.resize(portrait[0], (size, size))
+    faces = detector.all_faces(scene)
+    middles = [float(face.points[:, 0].mean()) for face in faces]
+    assert [130 < middles[0] < 330, 340 < middles[1] < 490, 0 < middles[2] < 120] == [True] * 3
+    assert {face.step for face in faces} == {"detector"}
+    one = detector(scene)
+    assert (one.points == faces[0].points).all()
+    assert (one.box == faces[0].box).all()
+
+
+def test_all_faces_of_large_pictures_come_back_in_their_own_pixels(portrait):
+    large = cv2.resize(np.hstack([portrait[0]] * 2), (2400, 1200), interpolation=cv2.INTER_CUBIC)
+    faces = LandmarkDetector(max_side=600).all_faces(large)
+    assert sorted(int(face.points[:, 0].mean() // 1200) for face in faces) == [0, 1]
+    assert all(face.box[2] - face.box[0] > 400 for face in faces)
+
+
 def test_large_pictures_come_back_in_their_own_pixels(portrait):
     large = cv2.resize(portrait[0], (1600, 1600), interpolation=cv2.INTER_CUBIC)
     face = LandmarkDetector(max_side=400)(large)
@@ -54,6 +74,15 @@ def test_nothing_is_found_where_nothing_is(detector):
     nothing = LandmarkDetector(face_crops=False)(np.full((150, 150, 3), 128, dtype=np.uint8))
     assert nothing.step == "none"
     assert nothing.points is None
+    assert LandmarkDetector().all_faces(np.full((150, 150, 3), 128, dtype=np.uint8)) == []
+
+
+def test_scenes_are_never_taken_for_a_face_as_a_whole(portrait):
+    picture, points = portrait
+    low, high = points[17:].min(axis=0).astype(int), points[17:].max(axis=0).astype(int)
+    inner = np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]])  # brows to mouth: no outline to detect
+    assert [face.step for face in LandmarkDetector(face_crops=True).all_faces(inner)] == ["whole_picture"]
+    assert LandmarkDetector(face_crops=False).all_faces(inner) == []
 
 
 def test_a_detector_travels_to_other_processes(detector, portrait):

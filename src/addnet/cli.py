@@ -32,10 +32,12 @@ class Command:
 
     Args:
         hydra_main: The function that `hydra.main` made, without its argument.
+        config_name: The file in `configs/` that it reads.
     """
 
-    def __init__(self, hydra_main: Callable[[], Any]) -> None:
+    def __init__(self, hydra_main: Callable[[], Any], *, config_name: str = "train") -> None:
         self.hydra_main = hydra_main
+        self.config_name = config_name
 
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
@@ -58,7 +60,7 @@ class Command:
             self.hydra_main()
         except SystemExit as stop:
             if stop.code not in (None, 0) and not _started and not has_jobs(begun()):
-                sys.stderr.write(suggestions(sys.argv[1:]))
+                sys.stderr.write(suggestions(sys.argv[1:], config_name=self.config_name))
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
             return 128 + signal.SIGINT
@@ -122,17 +124,18 @@ def _in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
 
 
-def suggestions(arguments: list[str]) -> str:
+def suggestions(arguments: list[str], *, config_name: str = "train") -> str:
     """What mistyped overrides may have meant.
 
     Args:
         arguments: Of the command, such as `["optimizer.lrr=1"]`.
+        config_name: The file in `configs/` that the command reads.
 
     Returns:
         A line for each override whose key does not exist in any file of `configs/`; empty if there is none.
     """
     keys = {argument.lstrip("+~").split("=")[0].split("@")[0] for argument in arguments if "=" in argument}
-    known = known_keys()
+    known = known_keys(config_name)
     lines = []
     for key in sorted(keys - set(known)):
         if key.startswith(("hydra.", "-")):
@@ -147,12 +150,14 @@ def suggestions(arguments: list[str]) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def known_keys() -> dict[str, str | None]:
+def known_keys(config_name: str = "train") -> dict[str, str | None]:
     """Every dotted key of the default config (None), and those that only another file of a group has (it)."""
-    base = compose()
+    base = compose(config_name=config_name)
     keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
     for file in sorted(Path(config_dir()).glob("*/*.yaml")):
         group = file.parent.name
+        if config_name != "train" and group not in base:
+            continue
         keys.setdefault(group, None)
         text = file.read_text(encoding="utf-8")
         if "@package" in text or group == "hydra":

@@ -19,12 +19,13 @@ from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select
-from addnet.data.sources import INDEX, Source, sources_of
+from addnet.data.sources import INDEX, Source, archives_dir, sources_of
 from addnet.data.splits import require_both_classes
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
 from addnet.index.records import Records
+from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
 
 log = logging.getLogger(__name__)
@@ -134,6 +135,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.test_sources = sources_of(test, **folders) if test else self.train_sources
         self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
         self.prepare = prepare or PrepareSettings()
+        self.storage = Storage(archives_dir(index_dir))
         self.verify = verify
         self.on_the_fly = landmarks == "on_the_fly"
         self.detector = LandmarkDetector(landmark_model, face_crops=face_crops)
@@ -167,7 +169,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         if self.generate and self.data_dir:
             self.generate(Path(self.data_dir))
         sources = self._sources()
-        cut_videos(sources, detector=self.detector, settings=self.prepare)
+        for source in sources:
+            if source.from_videos:
+                cut_videos(
+                    source, detector=self.detector, settings=self.prepare, max_bad_fraction=self.max_bad_fraction
+                )
         wanted = [records for records in self._selected().values() if len(records)]
         for source in sources:
             if source.layout == INDEX or source.from_videos:
@@ -176,8 +182,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
                 source,
                 Records.concat(records.of_root(str(source.root)) for records in wanted),
                 detector=None if self.on_the_fly else self.detector,
-                settings=self.prepare,
-                max_bad_fraction=self.max_bad_fraction,
+                **how,
             )
         self._prepared = True
 
@@ -236,6 +241,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             geometry=self.geometry,
             mask=self.mask,
             mask_of=self.mask_of,
+            storage=self.storage,
             augment=self.augment if split == "train" else None,
             seed=self.seed,
         )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,8 +21,9 @@ from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Matrix, Points, map_points, warp_picture
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
-from addnet.faces.pictures import Picture, read_picture
+from addnet.faces.pictures import Picture, decode_picture
 from addnet.index.records import Record, Records
+from addnet.index.storage import Storage
 
 
 class Sample(TypedDict):
@@ -59,6 +61,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
         augment: Random changes; None for evaluation.
         mask_of: `own`, or `other`: each picture gets the mask of a picture of another video, if there is one.
+        storage: Reads files and members of archives.
         seed: First part of the address that decides changes and partners.
 
     Raises:
@@ -76,6 +79,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
         augment: Augment | None = None,
         mask_of: str = "own",
+        storage: Storage | None = None,
         seed: int = 0,
     ) -> None:
         self.root = Path(root)
@@ -85,6 +89,7 @@ class DeepfakeDataset(Dataset[Sample]):
         self.geometry = geometry
         self.mask = mask
         self.augment = augment
+        self.storage = storage or Storage()
         self.seed = seed
         self.labels = self.records.labels
         self._videos = self.records.numbers("video_id")
@@ -150,7 +155,8 @@ class DeepfakeDataset(Dataset[Sample]):
         return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
 
     def _read(self, record: Record) -> Picture:
-        return read_picture(self.root / record.root / record.path)
+        path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - once a sample
+        return decode_picture(self.storage.read(path, record.offset, record.length), path)
 
     def _blank(self) -> tuple[Tensor, Tensor]:
         size = self.geometry.size

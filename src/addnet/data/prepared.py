@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pyarrow.compute as pc
 
-from addnet.data.sources import INDEX, Source
+from addnet.data.sources import Source
 from addnet.data.usable import refuse_too_many_bad
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.faces import FaceIndex
@@ -15,12 +17,45 @@ from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
 from addnet.preparation.pictures import prepare_pictures
 from addnet.preparation.settings import PrepareSettings
+from addnet.preparation.videos import prepare_videos
 
 log = logging.getLogger(__name__)
 
+_SHOWN = 20
 
-def cut_videos(sources: Sequence[Source], *, detector: LandmarkDetector, settings: PrepareSettings) -> None:
-    """Cuts the faces out of the videos of those data sets that come as videos."""
+
+def cut_videos(
+    source: Source, *, detector: LandmarkDetector, settings: PrepareSettings, max_bad_fraction: float = 1.0
+) -> list[dict[str, Any]]:
+    """Cuts the faces out of the videos of a data set that comes as videos.
+
+    Args:
+        source: The data set.
+        detector: Finds faces; that pictures are crops is not assumed.
+        settings: How the work is done, and what is cut out.
+        max_bad_fraction: Share of unusable videos above which it stops.
+
+    Returns:
+        What is known about each video, by the keys of `VideoFinding.entry`.
+
+    Raises:
+        UserError: Too many videos are unusable, or two of them have the same id.
+    """
+    videos = source.listing.videos.replaced(root=str(source.data_dir))
+    if source.listing.root is not None:
+        videos = videos.replaced(root=str(source.listing.root))
+    scenes = replace(detector, face_crops=False)
+    with IndexUpdate(source.index_file, source.cut_dir, wait=settings.wait) as update:
+        entries = prepare_videos(update, videos, settings=settings.crops(), detector=scenes, run=settings.run)
+    skipped = [(entry["path"], entry["reason"]) for entry in entries if entry["reason"]]
+    for path, reason in skipped[:_SHOWN]:
+        log.warning("left out: %s: %s", path, reason)
+    without = sum(not entry["reason"] and not entry["crops"] for entry in entries)
+    pictures = sum(entry["crops"] for entry in entries)
+    counts = (len(entries), pictures, without, len(skipped))
+    log.info("%s: %d videos gave %d pictures; %d without a face, %d unusable", source.index_file, *counts)
+    refuse_too_many_bad(skipped, len(entries), max_fraction=max_bad_fraction)
+    return entries
 
 
 def index_pictures(
@@ -47,7 +82,9 @@ def index_pictures(
         UserError: Too many files are unusable.
     """
     with IndexUpdate(source.index_file, source.root, wait=settings.wait) as update:
-        looked_at = prepare_pictures(update, records.replaced(root=""), detector=detector, run=settings.run)
+        looked_at = prepare_pictures(
+            update, records.replaced(root=""), detector=detector, run=settings.run, storage=source.storage
+        )
     log.info("%s: %d pictures looked at, %d known already", source.index_file, looked_at, len(records) - looked_at)
     index = FaceIndex(source.index_file, columns=("path", "reason"))
     rows = index.rows.take(index.find(records.paths))
@@ -60,6 +97,3 @@ def index_pictures(
 def open_indexes(sources: Sequence[Source]) -> Mapping[str, FaceIndex]:
     """The indexes of data sets, by the folder that their records name as root."""
     return {str(source.root): FaceIndex(source.index_file) for source in sources}
-
-
-__all__ = ["INDEX", "cut_videos", "index_pictures", "open_indexes"]

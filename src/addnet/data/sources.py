@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import inspect
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -13,6 +14,7 @@ from addnet.data.layouts import LAYOUTS, Listing
 from addnet.errors import UserError, require_choice
 from addnet.index.faces import FaceIndex
 from addnet.index.records import Records
+from addnet.index.storage import Storage
 
 INDEX = "index"
 KINDS = (INDEX, *LAYOUTS)
@@ -32,6 +34,7 @@ class Source:
         options: Arguments of the layout.
         index_dir: Where indexes of pictures are kept.
         faces_dir: Where faces cut out of videos are kept, with their indexes.
+        output: Folder of the faces cut out of its videos; None: one of its own in `faces_dir`.
     """
 
     layout: str
@@ -40,6 +43,7 @@ class Source:
     options: Mapping[str, Any] = field(default_factory=dict)
     index_dir: str = "outputs/index"
     faces_dir: str = "outputs/faces"
+    output: str | None = None
 
     def __post_init__(self) -> None:
         require_choice("data.layout", self.layout, KINDS)
@@ -55,10 +59,13 @@ class Source:
         Raises:
             UserError: Something is missing without which nothing is trained.
         """
-        try:
-            listing = LAYOUTS[self.layout](Path(str(self.data_dir)), **self.options)
-        except TypeError as error:
-            raise UserError(f"data.options of {self.layout}: {error}") from error
+        scan, options = LAYOUTS[self.layout], dict(self.options)
+        allowed = list(inspect.signature(scan).parameters)[1:]
+        for name in options:
+            require_choice(f"an option in data.options of {self.layout}", name, allowed)
+        if "cache_dir" in allowed:
+            options.setdefault("cache_dir", archives_dir(self.index_dir))
+        listing = scan(Path(str(self.data_dir)), **options)
         needed = [f"  {item.path}: {item.what}" for item in listing.missing if item.needed]
         if needed:
             raise UserError(
@@ -66,6 +73,11 @@ class Source:
                 f"data={self.layout} data.data_dir={self.data_dir}` shows what is there"
             )
         return listing
+
+    @property
+    def storage(self) -> Storage:
+        """Reads its pictures."""
+        return Storage(archives_dir(self.index_dir))
 
     @property
     def from_videos(self) -> bool:
@@ -84,7 +96,7 @@ class Source:
     @property
     def cut_dir(self) -> Path:
         """Folder of the faces that are cut out of its videos."""
-        return Path(self.faces_dir, self._own_name)
+        return Path(self.output) if self.output else Path(self.faces_dir, self._own_name)
 
     @property
     def root(self) -> Path:
@@ -112,6 +124,11 @@ class Source:
         folder = Path(str(self.data_dir))
         settings = f"{folder.resolve()}" + (repr(sorted(self.options.items())) if self.options else "")
         return f"{folder.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+def archives_dir(index_dir: str | Path) -> Path:
+    """Where it is kept what makes reading from archives fast."""
+    return Path(index_dir, "archives")
 
 
 def sources_of(entries: Sequence[Any], **defaults: Any) -> list[Source]:

@@ -70,7 +70,7 @@ class Video:
             UserError: As `frames`.
         """
         damage = Damage()
-        for _ in decoded(self.path, damage, threads=self.threads):
+        for _ in decoded(self.path, damage, threads=self.threads, only_count=True):
             pass
         self.notes = damage.notes()
         return damage.frames

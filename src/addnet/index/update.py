@@ -85,6 +85,14 @@ class IndexUpdate:
         """(N,) position of each path in `known`; -1 where nothing is known."""
         return find(self.known["path"], paths)
 
+    def rows(self) -> pa.Table:
+        """All rows: what was known, then what was added; the last one of a path counts."""
+        return self._all()
+
+    def find_row(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
+        """(N,) position of each path in `rows()`; -1 where it isn't."""
+        return find(self._all()["path"], paths)
+
     def row(self, position: int) -> tuple[dict[str, Any], Rows | None]:
         """What is known at a position of `known`: the columns, and the 136 numbers."""
         return self.known.slice(position, 1).to_pylist()[0], self._points(np.array([position]))[0]

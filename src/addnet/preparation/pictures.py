@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import os
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,12 +16,15 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.landmarks import Face, LandmarkDetector
-from addnet.faces.pictures import check_picture
+from addnet.faces.pictures import check_bytes
 from addnet.index.faces import CHECKED, GIVEN
 from addnet.index.records import Record, Records
+from addnet.index.storage import Storage
 from addnet.index.update import RECORDED, IndexUpdate
+from addnet.preparation.settings import Run
 
 UNCHANGED = "unchanged"
+_CHUNK = 16
 
 
 class Job(NamedTuple):
@@ -75,26 +77,29 @@ class Examine:
     Attributes:
         root: The data folder.
         detector: Finds faces; None only checks that pictures are whole.
+        storage: Reads files and members of archives.
     """
 
     root: Path
     detector: LandmarkDetector | None
+    storage: Storage
 
     def __call__(self, job: Job) -> Finding:
         """Never raises for a bad file."""
-        file = self.root / job.record.path
+        record = job.record
+        where = (self.root / record.path, record.offset, record.length)
         try:
-            stat = os.stat(file)  # noqa: PTH116 - once a picture
-            data = file.read_bytes()
-        except OSError as error:
-            return Finding(job.number, -1, -1, reason=f"cannot be read: {error.strerror or error}")
-        digest = hashlib.blake2b(data, digest_size=16).hexdigest()
-        found = partial(Finding, job.number, stat.st_size, stat.st_mtime_ns, digest)
+            size, mtime_ns = self.storage.stat(*where)
+            data = self.storage.read(*where)
+        except UserError as error:
+            return Finding(job.number, -1, -1, reason=str(error))
+        digest = content_hash(data)
+        found = partial(Finding, job.number, size, mtime_ns, digest)
         if digest == job.hash:
             return found(reason=UNCHANGED)
         try:
-            picture = check_picture(file)
-            face = self._given(job.record) or (self.detector(picture) if self.detector else None)
+            picture = check_bytes(data, record.path)
+            face = self._given(record) or (self.detector(picture) if self.detector else None)
         except UserError as error:
             return found(reason=str(error))
         return found(shape=(picture.shape[0], picture.shape[1]), face=face)
@@ -117,7 +122,8 @@ def prepare_pictures(
     records: Records,
     *,
     detector: LandmarkDetector | None,
-    run: Callable[[Callable[[Job], Finding], Iterable[Job], int], Iterable[Finding]],
+    run: Run,
+    storage: Storage | None = None,
 ) -> int:
     """Brings an index up to date with the files of some records.
 
@@ -125,18 +131,21 @@ def prepare_pictures(
         update: The index, opened for writing.
         records: Its pictures, their paths relative to the folder of the index.
         detector: Finds faces; None only checks that pictures are whole.
-        run: Calls a function for each job, as given with their number, and yields what it returns in any order.
+        run: See `Run`.
+        storage: Reads files and members of archives.
 
     Returns:
         How many pictures were looked at.
     """
     signature = detector.signature() if detector else ""
+    storage = storage or Storage()
     rows = update.find(records.paths)
     known = _known(update, records, rows, signature)
-    stale = np.flatnonzero(~(known & _untouched(update, records, rows)))
+    stale = np.flatnonzero(~(known & _untouched(update, records, rows, storage)))
     hashes = update.known["hash"]
     jobs = (Job(int(n), records[int(n)], hashes[int(rows[n])].as_py() or "" if known[n] else "") for n in stale)
-    for finding in run(Examine(update.root, detector), jobs, len(stale)):
+    examine = Examine(update.root, detector, storage)
+    for finding in run(examine, jobs, failed=lost, total=len(stale), chunk=_CHUNK):
         if finding.reason == UNCHANGED:
             row, points = update.row(int(rows[finding.number]))
             update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
@@ -146,6 +155,16 @@ def prepare_pictures(
             update.add(row_of(records[finding.number], finding, signature), points)
     update.finish(records)
     return len(stale)
+
+
+def lost(job: Job, reason: str) -> Finding:
+    """What is said of a picture over which a process died."""
+    return Finding(job.number, -1, -1, reason=reason)
+
+
+def content_hash(data: bytes) -> str:
+    """BLAKE2b-128 of a file's bytes, as hexadecimal digits."""
+    return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
 def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
@@ -183,20 +202,23 @@ def _known(update: IndexUpdate, records: Records, rows: NDArray[np.int64], signa
     return np.asarray(pc.fill_null(pc.and_(fits, same_files), False).to_numpy())
 
 
-def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64], storage: Storage) -> NDArray[np.bool_]:
     """(N,) whether size and time of the file are what they were."""
     sizes, times = update.known["size"].to_numpy(), update.known["mtime_ns"].to_numpy()
     same = np.zeros(len(records), dtype=bool)
-    for number, (row, (size, mtime_ns)) in enumerate(zip(rows.tolist(), _stats(update.root, records), strict=True)):
+    for number, (row, (size, mtime_ns)) in enumerate(
+        zip(rows.tolist(), _stats(update.root, records, storage), strict=True)
+    ):
         same[number] = row >= 0 and (sizes[row], times[row]) == (size, mtime_ns)
     return same
 
 
-def _stats(root: Path, records: Records) -> Iterator[tuple[int, int]]:
+def _stats(root: Path, records: Records, storage: Storage) -> Iterator[tuple[int, int]]:
     """Size and time of each file; (-2, -2) where there is none."""
-    for path in records.paths:
+    table = records.table
+    offsets, lengths = table["offset"].to_pylist(), table["length"].to_pylist()
+    for path, offset, length in zip(records.paths, offsets, lengths, strict=True):
         try:
-            stat = os.stat(root / path.as_py())  # noqa: PTH116 - once a picture
-            yield stat.st_size, stat.st_mtime_ns
-        except OSError:
+            yield storage.stat(f"{root}/{path.as_py()}", offset, length)
+        except UserError:
             yield -2, -2

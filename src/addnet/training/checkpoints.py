@@ -137,7 +137,9 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
             + "".join(f"  {told}\n" for told in refused)
             + "Resume with the settings of then, or start anew from its backbone with model.weights=PATH."
         )
-    if others := [told for key, told in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)]:
+    if others := [
+        told for key, told in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)
+    ]:
         log.warning("settings differ from those of the run that wrote the checkpoint: %s", "; ".join(others))
 
 

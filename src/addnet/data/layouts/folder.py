@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 
 from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError
 from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
+from addnet.faces.videos import VIDEO_SUFFIXES, iter_videos
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
 SPLITS = ("train", "test")
@@ -15,17 +17,51 @@ _FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")
 
 
 def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
-    """The folder layout as a listing; see `scan_folder`."""
-    return Listing(pictures=Records.of(scan_folder(root, group_pattern=group_pattern, video_pattern=video_pattern)))
+    """The folder layout as a listing: pictures as `scan_folder` has them, else videos in the same folders."""
+    patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
+    if root.is_dir() and next(iter_pictures(root), None) is None and next(iter_videos(root), None) is not None:
+        return Listing(videos=Records.of(scan_folder(root, videos=True, **patterns)))
+    return Listing(pictures=Records.of(scan_folder(root, **patterns)))
 
 
 def list_unlabelled(root: Path) -> Listing:
-    """Pictures without labels as a listing; see `scan_unlabelled`."""
-    return Listing(pictures=Records.of(scan_unlabelled(root)))
+    """Pictures and videos without labels.
+
+    Args:
+        root: A folder, a single file, or a text file (.txt) with a path in each line, relative to its folder.
+
+    Raises:
+        UserError: Nothing is there, or it is neither pictures nor videos.
+    """
+    if root.is_dir():
+        videos = list(iter_videos(root))
+        pictures = (
+            Records.of(scan_unlabelled(root)) if not videos or next(iter_pictures(root), None) else Records.of([])
+        )
+        return Listing(pictures=pictures, videos=Records.of(_unlabelled(root, videos)))
+    if not root.is_file():
+        raise UserError(f"{root}: no such file or folder")
+    files, folder = [root], root.parent
+    if root.suffix.lower() == ".txt":
+        lines = root.read_text(encoding="utf-8").splitlines()
+        files = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
+    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+    pictures = Records.of(_unlabelled(folder, [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]))
+    if not videos and not len(pictures):
+        raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video")
+    return Listing(pictures=pictures, videos=Records.of(_unlabelled(folder, videos)), root=folder)
+
+
+def _unlabelled(root: Path, files: Iterable[Path]) -> Iterator[Record]:
+    for file in files:
+        path = file.relative_to(root) if file.is_relative_to(root) else file
+        video = PurePosixPath(path.as_posix()).with_suffix("")
+        name = root.resolve().name
+        yield Record(path.as_posix(), UNLABELLED, "predict", f"{name}/{str(video).lstrip('/')}", str(video), name)
 
 
 def scan_folder(
-    data_dir: str | Path, *, group_pattern: str | None = None, video_pattern: str | None = None
+    data_dir: str | Path, *, group_pattern: str | None = None, video_pattern: str | None = None, videos: bool = False
 ) -> list[Record]:
     """Lists the pictures of a folder data set.
 
@@ -36,6 +72,7 @@ def scan_folder(
             stem up to the first `_`.
         video_pattern: The same for the video. Default: the parent folder, else the stem without a trailing
             frame number (`_0012`, `-12`, `_frame12`).
+        videos: Lists videos instead. Each is one, wherever it lies; its group is its stem up to the first `_`.
 
     Raises:
         UserError: A folder is missing, unknown or empty, or a pattern does not fit; the text shows the layout.
@@ -49,7 +86,7 @@ def scan_folder(
             raise UserError(f"{root} has no folder '{split}'\n{expected_layout(root)}")
         _refuse_unknown_classes(root, split)
         for label, name in enumerate(CLASS_NAMES):
-            found = _scan_class(root, split, label, _compiled(group_pattern), _compiled(video_pattern))
+            found = _scan_class(root, split, label, _compiled(group_pattern), _compiled(video_pattern), videos)
             if not found:
                 raise UserError(f"{root / split / name} holds no pictures\n{expected_layout(root)}")
             records += found
@@ -93,15 +130,25 @@ def _refuse_unknown_classes(root: Path, split: str) -> None:
 
 
 def _scan_class(
-    root: Path, split: str, label: int, group: re.Pattern[str] | None, video: re.Pattern[str] | None
+    root: Path,
+    split: str,
+    label: int,
+    group: re.Pattern[str] | None,
+    video: re.Pattern[str] | None,
+    as_videos: bool,
 ) -> list[Record]:
     folder = root / split / CLASS_NAMES[label]
     records = []
-    for path in iter_pictures(folder):
+    for path in iter_videos(folder) if as_videos else iter_pictures(folder):
         relative = PurePosixPath(path.relative_to(root).as_posix())
         inner = PurePosixPath(path.relative_to(folder).as_posix())
-        video_id = f"{root.name}/{CLASS_NAMES[label]}/{_video(relative, inner, video)}"
-        records.append(Record(str(relative), label, split, video_id, _group(relative, inner, group), root.name))
+        if as_videos:
+            video_id = f"{root.name}/{split}/{CLASS_NAMES[label]}/{inner.with_suffix('')}"
+            group_id = _group(relative, PurePosixPath(inner.name), group)
+        else:
+            video_id = f"{root.name}/{CLASS_NAMES[label]}/{_video(relative, inner, video)}"
+            group_id = _group(relative, inner, group)
+        records.append(Record(str(relative), label, split, video_id, group_id, root.name))
     return records
 
 

@@ -1,0 +1,194 @@
+"""Videos → face crops in one folder a video, and their rows in an index. A video is done as a whole, or again."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from addnet.errors import UserError
+from addnet.faces.extraction import CropSettings, FaceCrop, crop_name, extract_faces, save_crop
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.index.journal import Journal
+from addnet.index.points import Rows
+from addnet.index.records import Record, Records
+from addnet.index.update import IndexUpdate
+from addnet.preparation.pictures import Finding, content_hash, row_of
+from addnet.preparation.settings import Run
+
+log = logging.getLogger(__name__)
+
+
+class VideoJob(NamedTuple):
+    """One video to be cut.
+
+    Attributes:
+        path: The file.
+        record: What is known about it.
+        folder: Where its crops go, relative to the output folder.
+    """
+
+    path: Path
+    record: Record
+    folder: str
+
+
+class VideoFinding(NamedTuple):
+    """What one video gave.
+
+    Attributes:
+        entry: What is kept about it: path, size, time, settings, counts, notes; why it is unusable.
+        rows: Of an index, one a crop.
+        points: (136,) of each crop.
+    """
+
+    entry: dict[str, Any]
+    rows: list[dict[str, Any]]
+    points: list[Rows]
+
+    @property
+    def outcome(self) -> str:
+        """`cut`, `no face` or `unusable`: for the progress bar."""
+        return "unusable" if self.entry["reason"] else "cut" if self.rows else "no face"
+
+
+@dataclass(frozen=True)
+class CutVideo:
+    """Cuts the faces out of one video; made once, called in many processes.
+
+    Attributes:
+        out: The output folder.
+        settings: What is cut out.
+        detector: Finds faces in scenes.
+    """
+
+    out: Path
+    settings: CropSettings
+    detector: LandmarkDetector
+
+    def __call__(self, job: VideoJob) -> VideoFinding:
+        """Never raises for a bad file; what an earlier try left in the folder is removed first."""
+        folder = self.out / job.folder
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+        entry = entry_of(job, self.settings, self.detector)
+        crops = extract_faces(job.path, self.settings, self.detector)
+        rows, points = [], []
+        try:
+            for crop in crops:
+                rows.append(self._kept(crop, job))
+                points.append(np.asarray(crop.face.points, np.float32).ravel())
+        except UserError as error:
+            shutil.rmtree(folder, ignore_errors=True)
+            return VideoFinding(entry | {"reason": str(error)}, [], [])
+        if not rows:
+            folder.rmdir()
+        return VideoFinding(entry | asdict(crops.summary or ()), rows, points)  # type: ignore[call-overload]
+
+    def _kept(self, crop: FaceCrop, job: VideoJob) -> dict[str, Any]:
+        name = f"{job.folder}/{crop_name(crop, self.settings)}"
+        file = self.out / name
+        save_crop(crop, file, self.settings)
+        stat = file.stat()
+        shape = (crop.picture.shape[0], crop.picture.shape[1])
+        finding = Finding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
+        record = replace(job.record, path=name, frame=crop.frame, root="")
+        box = [float(side) for side in crop.original_box]
+        return row_of(record, finding, self.detector.signature()) | {"source": job.record.path, "source_box": box}
+
+
+def prepare_videos(
+    update: IndexUpdate, videos: Records, *, settings: CropSettings, detector: LandmarkDetector, run: Run
+) -> list[dict[str, Any]]:
+    """Cuts the faces out of those videos that are new, or changed, or lack some of their crops.
+
+    Args:
+        update: The index of the crops, opened for writing; its folder is the output folder.
+        videos: Their paths relative to their `root`.
+        settings: What is cut out.
+        detector: Finds faces in scenes.
+        run: See `Run`.
+
+    Returns:
+        What is known about each video, in their order; see `VideoFinding.entry`.
+    """
+    done = Journal(update.root / "videos")
+    known = {entry["path"]: entry for entry, _ in done.replay()}
+    jobs = list(_jobs(videos))
+    crops = _crops_there(update)
+    wanted = [entry_of(job, settings, detector) for job in jobs]
+    todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(entry, known, crops)]
+    log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
+    cut = CutVideo(update.root, settings, detector)
+
+    def lost(job: VideoJob, reason: str) -> VideoFinding:
+        return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [])
+
+    with done:
+        for finding in run(cut, todo, failed=lost, total=len(todo), chunk=1):
+            for row, points in zip(finding.rows, finding.points, strict=True):
+                update.add(row, points)
+            done.append(finding.entry, None)  # after its crops: a kill in between has the video cut again
+            known[finding.entry["path"]] = finding.entry
+    update.finish(_described(update, videos))
+    return [known[job.record.path] for job in jobs]
+
+
+def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) -> dict[str, Any]:
+    """What tells whether a video has to be cut again, before anything is known about its content."""
+    try:
+        stat = job.path.stat()
+        size, mtime_ns = stat.st_size, stat.st_mtime_ns
+    except OSError:
+        size, mtime_ns = -1, -1
+    made_by = f"{settings} {detector.signature()}"
+    return {"path": job.record.path, "size": size, "mtime_ns": mtime_ns, "made_by": made_by, "crops": 0, "reason": None}
+
+
+def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:
+    before = known.get(entry["path"])
+    same = before is not None and all(before[key] == entry[key] for key in ("size", "mtime_ns", "made_by"))
+    return same and before is not None and crops.get(entry["path"], 0) == before["crops"]
+
+
+def _jobs(videos: Records) -> Iterator[VideoJob]:
+    """Each video with a folder of its own, named by its id."""
+    taken: set[str] = set()
+    for record in videos:
+        parts = [part for part in record.video_id.replace("\\", "/").split("/") if part not in ("", ".", "..")]
+        folder = "/".join(parts)
+        if folder in taken:
+            raise UserError(f"{record.path} and another video have the same id {record.video_id!r}; rename one of them")
+        taken.add(folder)
+        yield VideoJob(Path(record.root, record.path), record, folder)
+
+
+def _crops_there(update: IndexUpdate) -> dict[str, int]:
+    """How many crops of each video the index has whose files are there."""
+    counts: dict[str, int] = {}
+    newest = np.unique(update.find(update.known["path"].combine_chunks()))
+    rows = update.known.select(["path", "source"]).take(pa.array(newest))
+    for path, source in zip(rows["path"], rows["source"].cast(pa.string()), strict=True):
+        if os.path.exists(f"{update.root}/{path.as_py()}"):  # noqa: PTH110 - once a picture
+            counts[source.as_py()] = counts.get(source.as_py(), 0) + 1
+    return counts
+
+
+def _described(update: IndexUpdate, videos: Records) -> Records:
+    """Records of all crops of these videos, which say what is known about the videos now."""
+    rows = update.rows().select(["path", "source", "frame"])
+    rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))
+    position = pc.index_in(rows["source"].cast(pa.string()), value_set=videos.paths.cast(pa.string()))
+    here = np.flatnonzero(position.is_valid().to_numpy())
+    rows, table = rows.take(pa.array(here)), videos.take(position.drop_null().to_numpy()).replaced(root="").table
+    for name in ("path", "frame"):
+        table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), rows[name])
+    return Records(table)

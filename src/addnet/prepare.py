@@ -1,0 +1,91 @@
+"""`python -m addnet.prepare`: pictures or videos → an index to train from, and a report of what is in it."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import config_dir, plain
+from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    from addnet.data.sources import Source
+
+log = logging.getLogger(__name__)
+
+
+def prepare(cfg: DictConfig) -> list[Path]:
+    """Prepares what a composed config describes.
+
+    Args:
+        cfg: `configs/prepare.yaml` composed, `paths.output_dir` being the folder of the report.
+
+    Returns:
+        The index files.
+
+    Raises:
+        UserError: Something in the config or the data has to be put right.
+    """
+    from addnet.data.prepared import cut_videos, index_pictures
+    from addnet.data.sources import INDEX
+    from addnet.faces import LandmarkDetector
+    from addnet.preparation.settings import PrepareSettings
+
+    settings = PrepareSettings(**{key: value for key, value in plain(cfg.prepare).items() if key != "_target_"})
+    detector = LandmarkDetector(cfg.data.landmark_model, face_crops=cfg.data.face_crops)
+    files = []
+    for source in sources(cfg):
+        how = {"detector": detector, "settings": settings, "max_bad_fraction": cfg.max_bad_fraction}
+        if source.layout == INDEX:
+            raise UserError("data=index is prepared already; name the data set it was made of, such as data=folder")
+        if source.from_videos:
+            cut_videos(source, **how)
+        else:
+            index_pictures(source, source.listing.pictures, **how)
+        files.append(source.index_file)
+        if cfg.report:
+            report(source, Path(cfg.paths.output_dir), seed=cfg.seed)
+        log.info("train from it: python -m addnet.train data=index data.index=%s", source.index_file)
+    return files
+
+
+def sources(cfg: DictConfig) -> list[Source]:
+    """The data sets that a config names: `input`, or those of `data`."""
+    from addnet.data.sources import Source, sources_of
+
+    data = cfg.data
+    folders = {"index_dir": data.index_dir, "faces_dir": data.faces_dir, "output": cfg.output}
+    if cfg.input:
+        return [Source("unlabelled", cfg.input, data.index, **folders)]
+    if data.train or data.test:
+        named = OmegaConf.to_container(OmegaConf.create([*(data.train or []), *(data.test or [])]))
+        return sources_of(list(dict.fromkeys(named)), **folders)  # type: ignore[arg-type]
+    patterns = {name: data[name] for name in ("group_pattern", "video_pattern") if data[name]}
+    return [Source(data.layout, data.data_dir, data.index, plain(data.options) | patterns, **folders)]
+
+
+def report(source: Source, folder: Path, *, seed: int) -> None:
+    """Writes what was found in a data set into a folder."""
+    from addnet.preparation.report import write_report
+
+    file = write_report(source.index_file, folder, seed=seed)
+    log.info("report: %s", file)
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="prepare")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    prepare(cfg)
+
+
+main = Command(_main, config_name="prepare")
+
+if __name__ == "__main__":
+    main()

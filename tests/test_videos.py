@@ -1,0 +1,238 @@
+"""Frames come as a player shows them, from the whole video, and whatever is wrong with a file is said."""
+
+import shutil
+from fractions import Fraction
+
+import av
+import numpy as np
+import pytest
+
+from addnet.errors import UserError
+from addnet.faces import decoding, iter_videos, videos
+from addnet.faces.videos import Video, spaced
+from media import cut_off, number_of, numbered, turn, write_sound, write_video
+
+FAST = {"movflags": "faststart"}  # header first: what is left of a cut file can be read
+
+
+def read(path, **sampling):
+    return list(Video(path).frames(**sampling))
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory):
+    """60 numbered frames."""
+    return write_video(tmp_path_factory.mktemp("clip") / "clip.mp4", numbered(60), options=FAST)
+
+
+@pytest.fixture
+def own_clip(clip, tmp_path):
+    """A copy that a test may damage."""
+    return shutil.copy(clip, tmp_path / "clip.mp4")
+
+
+def test_frames_are_spread_over_the_whole_video(clip):
+    frames = read(clip, count=5)
+    assert [frame.number for frame in frames] == [6, 18, 30, 42, 54]
+    assert [number_of(frame.picture) for frame in frames] == [6, 18, 30, 42, 54]
+
+
+@pytest.mark.parametrize(("total", "count"), [(1000, 32), (33, 32), (7, 3), (300, 1)])
+def test_spaced_frames_are_as_far_from_each_other_as_from_the_ends(total, count):
+    numbers = np.array(spaced(total, count))
+    steps = np.diff(numbers)
+    assert len(set(numbers)) == count
+    assert set(steps) <= {total // count, -(-total // count)}
+    assert abs(numbers[0] - (total - 1 - numbers[-1])) <= 1
+
+
+def test_a_short_video_gives_all_its_frames(tmp_path):
+    path = write_video(tmp_path / "short.mp4", numbered(3))
+    assert [frame.number for frame in read(path, count=32)] == [0, 1, 2]
+
+
+def test_every_nth_frame(clip):
+    frames = read(clip, every=25)
+    assert [number_of(frame.picture) for frame in frames] == [0, 25, 50]
+    assert [frame.time for frame in frames] == [0, 1, 2]
+    assert frames[0].picture.flags.c_contiguous
+    assert (frames[0].picture.shape, frames[0].picture.dtype) == ((96, 128, 3), np.uint8)
+
+
+def test_only_sampled_frames_are_converted(clip, monkeypatch):
+    converted = []
+
+    class Counting(videos.Upright):
+        def __call__(self, frame):
+            converted.append(frame)
+            return super().__call__(frame)
+
+    monkeypatch.setattr(videos, "Upright", Counting)
+    read(clip, count=4)
+    assert len(converted) == 4
+
+
+@pytest.mark.parametrize(
+    ("suffix", "codec"),
+    [
+        ("avi", "mpeg4"),
+        ("mkv", "libx264"),
+        ("webm", "libvpx-vp9"),
+        ("mov", "libx264"),
+        ("mpg", "mpeg2video"),
+        ("wmv", "wmv2"),
+    ],
+)
+def test_containers_that_do_not_say_how_long_they_are(tmp_path, suffix, codec):
+    path = write_video(tmp_path / f"clip.{suffix}", numbered(40), codec=codec)
+    video = Video(path)
+    frames = list(video.frames(count=4))
+    assert [frame.number for frame in frames] == [5, 15, 25, 35]
+    assert np.abs(np.array([number_of(frame.picture) for frame in frames]) - [5, 15, 25, 35]).max() <= 2
+    assert video.notes == ()
+
+
+def test_variable_frame_rate_is_sampled_by_frames_and_timed_by_the_file(tmp_path):
+    pts = [*range(10), *range(20, 220, 20)]
+    frames = read(write_video(tmp_path / "phone.mp4", numbered(20), pts=pts), count=5)
+    assert [number_of(frame.picture) for frame in frames] == [2, 6, 10, 14, 18]
+    assert [frame.time for frame in frames] == pytest.approx([pts[number] / 25 for number in (2, 6, 10, 14, 18)])
+
+
+@pytest.mark.parametrize(
+    ("matrix", "corner"),
+    [
+        ((1, 0, 0, 1), "top left"),
+        ((0, 1, -1, 0), "top right"),  # a quarter turn clockwise: a phone held upright
+        ((-1, 0, 0, -1), "bottom right"),
+        ((0, -1, 1, 0), "bottom left"),
+        ((-1, 0, 0, 1), "top right"),  # mirrored: a phone's front camera
+        ((1, 0, 0, -1), "bottom left"),
+        ((0, 1, 1, 0), "top left"),
+        ((0, -1, -1, 0), "bottom right"),
+    ],
+)
+def test_rotation_and_mirroring_are_applied(own_clip, matrix, corner):
+    picture = read(turn(own_clip, matrix), every=60)[0].picture
+    height, width = picture.shape[:2]
+    assert (height, width) == ((96, 128) if matrix[0] else (128, 96))
+    rows, columns = np.nonzero(picture[..., 0] > 200)
+    found = f"{'top' if rows.mean() < height / 2 else 'bottom'} {'left' if columns.mean() < width / 2 else 'right'}"
+    assert found == corner
+
+
+@pytest.mark.parametrize(("aspect", "shape"), [((3, 2), (96, 192)), ((2, 3), (144, 128)), ((1, 1), (96, 128))])
+def test_pixels_become_square(tmp_path, aspect, shape):
+    path = write_video(tmp_path / "dvd.mkv", numbered(2), aspect=Fraction(*aspect))
+    picture = read(path, every=1)[0].picture
+    assert picture.shape[:2] == shape
+    bright = picture[: shape[0] // 2, : shape[1] // 2, 0] > 200
+    assert bright.mean() == pytest.approx(0.25, abs=0.02)  # the patch is a quarter of each side, at any shape
+
+
+def test_pixels_become_square_before_the_picture_is_turned(tmp_path):
+    path = turn(write_video(tmp_path / "phone.mp4", numbered(2), aspect=Fraction(3, 2)), (0, 1, -1, 0))
+    assert read(path, every=1)[0].picture.shape[:2] == (192, 96)
+
+
+def test_an_absurd_aspect_is_not_believed(tmp_path):
+    path = write_video(tmp_path / "odd.mkv", numbered(2), aspect=Fraction(200, 1))
+    assert read(path, every=1)[0].picture.shape[:2] == (96, 128)
+
+
+@pytest.mark.parametrize(("suffix", "options"), [("mp4", FAST), ("mkv", {})])
+def test_what_is_left_of_a_cut_video_is_used_and_said(tmp_path, suffix, options):
+    path = cut_off(write_video(tmp_path / f"cut.{suffix}", numbered(60), options=options), 0.6)
+    video = Video(path)
+    frames = list(video.frames(count=4))
+    last = video.count() - 1
+    assert 20 < last < 45
+    assert frames[-1].number > 0.8 * last
+    assert any(note.startswith(f"truncated after frame {last}:") for note in video.notes)
+
+
+def test_damage_in_the_middle_is_passed_over_and_said(own_clip):
+    data = bytearray(own_clip.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 3000] = bytes(3000)
+    own_clip.write_bytes(data)
+    video = Video(own_clip)
+    frames = list(video.frames(every=1))
+    assert 40 < len(frames) < 60
+    assert len(frames) == video.count()  # both ways of reading see the same frames
+    assert number_of(frames[-1].picture) == 59
+    assert video.notes
+
+
+class _Broken:
+    """A file on a disk that fails after three packets."""
+
+    def demux(self, stream):
+        yield from stream
+        raise av.error.OSError(5, "Input/output error")
+
+
+def test_an_error_of_the_disk_ends_the_video():
+    class Packet:
+        def decode(self):
+            return ["frame"]
+
+    damage = decoding.Damage()
+    assert list(decoding._frames(_Broken(), [Packet()] * 3, damage)) == ["frame"] * 3
+    damage.frames = 3
+    assert damage.notes() == ("unreadable after frame 2",)
+
+
+def test_a_whole_video_has_no_notes(clip):
+    video = Video(clip)
+    assert video.count() == 60
+    assert video.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("spoil", "reason"),
+    [
+        (lambda path: path.write_bytes(b""), "empty file"),
+        (lambda path: path.write_text("no video at all"), "not a video"),
+        (lambda path: path.unlink(), "No such file"),
+        (lambda path: cut_off(path, 0.01), "not one frame|not a video"),
+        (lambda path: write_video(path, numbered(3), options={}) and cut_off(path, 0.5), "cut off before its header"),
+        (lambda path: write_sound(path), "no video, only: audio"),
+        (lambda path: write_sound(path, cover=numbered(1)[0]), "no video, only: audio"),
+        (lambda path: path.write_text(f"ffconcat version 1.0\nfile '{path.with_name('other.mp4')}'\n"), "not a video"),
+        (lambda path: path.write_text(f"#EXTM3U\n#EXTINF:1,\n{path.with_name('other.mp4')}\n"), "not a video"),
+    ],
+)
+@pytest.mark.parametrize("sampling", [{"every": 1}, {"count": 4}])
+def test_unusable_files_are_refused_with_name_and_reason(own_clip, spoil, reason, sampling):
+    shutil.copy(own_clip, own_clip.with_name("other.mp4"))
+    spoil(own_clip)
+    with pytest.raises(UserError, match=rf"clip\.mp4: .*({reason})"):
+        read(own_clip, **sampling)
+
+
+def test_absurd_sizes_are_refused_before_anything_is_decoded(clip, monkeypatch):
+    monkeypatch.setattr("addnet.faces.pictures.MAX_PIXELS", 96 * 128 - 1)
+    monkeypatch.setattr(decoding, "_frames", lambda *_: pytest.fail("decoded"))
+    with pytest.raises(UserError, match=r"clip\.mp4: 128×96 pixels; at most"):
+        read(clip, every=1)
+
+
+def test_names_that_look_like_addresses_are_files(clip, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("data:x.mp4", "take %d.mp4", "-.mp4"):
+        shutil.copy(clip, tmp_path / name)
+        assert Video(type(clip)(name)).count() == 60
+
+
+@pytest.mark.parametrize("sampling", [{}, {"every": 0}, {"count": 0}, {"every": 2, "count": 2}])
+def test_the_sampling_has_to_be_said_once(clip, sampling):
+    with pytest.raises(UserError, match="give one of the two"):
+        read(clip, **sampling)
+
+
+def test_videos_of_a_folder_by_suffix(tmp_path):
+    for name in ("b/2.MP4", "b/1.mkv", "a.gif", "a.jpg", ".hidden.mp4", ".cache/c.mp4"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    assert [str(path.relative_to(tmp_path)) for path in iter_videos(tmp_path)] == ["a.gif", "b/1.mkv", "b/2.MP4"]
