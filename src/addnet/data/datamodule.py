@@ -169,11 +169,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
         if self.generate and self.data_dir:
             self.generate(Path(self.data_dir))
         sources = self._sources()
+        how: dict[str, Any] = {"settings": self.prepare, "max_bad_fraction": self.max_bad_fraction}
         for source in sources:
             if source.from_videos:
-                cut_videos(
-                    source, detector=self.detector, settings=self.prepare, max_bad_fraction=self.max_bad_fraction
-                )
+                cut_videos(source, detector=self.detector, **how)
         wanted = [records for records in self._selected().values() if len(records)]
         for source in sources:
             if source.layout == INDEX or source.from_videos:

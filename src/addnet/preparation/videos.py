@@ -91,7 +91,8 @@ class CutVideo:
             return VideoFinding(entry | {"reason": str(error)}, [], [])
         if not rows:
             folder.rmdir()
-        return VideoFinding(entry | asdict(crops.summary or ()), rows, points)  # type: ignore[call-overload]
+        summary = asdict(crops.summary) if crops.summary else {}
+        return VideoFinding(entry | summary, rows, points)
 
     def _kept(self, crop: FaceCrop, job: VideoJob) -> dict[str, Any]:
         name = f"{job.folder}/{crop_name(crop, self.settings)}"

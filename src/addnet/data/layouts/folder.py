@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError
@@ -18,7 +19,7 @@ _FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")
 
 def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
     """The folder layout as a listing: pictures as `scan_folder` has them, else videos in the same folders."""
-    patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
+    patterns: dict[str, Any] = {"group_pattern": group_pattern, "video_pattern": video_pattern}
     if root.is_dir() and next(iter_pictures(root), None) is None and next(iter_videos(root), None) is not None:
         return Listing(videos=Records.of(scan_folder(root, videos=True, **patterns)))
     return Listing(pictures=Records.of(scan_folder(root, **patterns)))
