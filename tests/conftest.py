@@ -58,3 +58,26 @@ def real_data():
     if not REAL_DATA.is_dir():
         pytest.skip(f"no real pictures in {REAL_DATA}; set ADDNET_REAL_DATA to their folder")
     return REAL_DATA
+
+
+@pytest.fixture(scope="session")
+def _video_dir(tmp_path_factory):
+    import media
+
+    from addnet.data.synthetic import Identity, View, draw_portrait
+
+    root = tmp_path_factory.mktemp("videos") / "clips"
+    for person, (split, other) in enumerate([("train", 7), ("train", 8), ("train", 9), ("test", 10)]):
+        for label, name, who in (("real", f"p{person}", person), ("fake", f"p{person}_p{other}", other)):
+            identity = Identity.draw(np.random.default_rng(who))
+            views = [View.draw(np.random.default_rng((who, number))) for number in range(6)]
+            frames = [draw_portrait(identity, view, size=160)[0] for view in views]
+            (root / split / label).mkdir(parents=True, exist_ok=True)
+            media.write_video(root / split / label / f"{name}.mp4", frames)
+    return root
+
+
+@pytest.fixture
+def video_dir(_video_dir, tmp_path):
+    """Eight videos of six frames in the folder layout, `<split>/<class>/<person>.mp4`; a test may damage them."""
+    return Path(shutil.copytree(_video_dir, tmp_path / "clips"))

@@ -25,10 +25,10 @@ PYTHON = (sys.executable, "-m")
 ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
 
 
-def launch(*arguments, launcher=PYTHON, env=()):
+def launch(*arguments, launcher=PYTHON, env=(), module="addnet.train"):
     """Starts the command with these arguments alone."""
     return subprocess.Popen(
-        [*launcher, "addnet.train", *arguments],
+        [*launcher, module, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -102,11 +102,12 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
     _refuse_other_files(file)
     try:
         coded = [name for name in columns if pa.types.is_dictionary(SCHEMA.field(name).type)]
-        with pq.ParquetFile(file, read_dictionary=coded) as parquet:
+        with pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False) as parquet:
             metadata = parquet.schema_arrow.metadata or {}
             if metadata.get(b"addnet.index") != FORMAT.encode():
                 raise ValueError("written by another version or another program")
             table = parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
+        pa.default_memory_pool().release_unused()  # what decoding took, as much again as the table
         schema = pa.schema([SCHEMA.field(name) for name in columns])
         return table.select(list(columns)).replace_schema_metadata(None).cast(schema), metadata[b"addnet.root"].decode()
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
