@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
-from addnet.data.layouts import LAYOUTS, scan_unlabelled
+from addnet.data.layouts import LAYOUTS, list_data, scan_unlabelled
 from addnet.data.partners import MASKS_OF
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message, require_both_classes
@@ -46,6 +46,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
     Args:
         data_dir: The data folder.
         layout: How it is organised; a name in `addnet.data.layouts.LAYOUTS`.
+        options: Of the layout; those that a file of `configs/data/` lists.
         generate: Called with `data_dir` before it is read; makes the data set if it is not there.
         predict_dir: Pictures to predict, without labels.
         group_pattern: See `scan_folder`.
@@ -81,6 +82,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         data_dir: str | None = None,
         *,
         layout: str = "folder",
+        options: Mapping[str, Any] | None = None,
         generate: Callable[[Path], None] | None = None,
         predict_dir: str | None = None,
         group_pattern: str | None = None,
@@ -125,7 +127,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.layout = layout
         self.generate = generate
         self.predict_dir = predict_dir
-        self.patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
+        self.options = {**(options or {}), "group_pattern": group_pattern, "video_pattern": video_pattern}
         self.index_file = index
         self.index_dir = Path(index_dir)
         self.on_the_fly = landmarks == "on_the_fly"
@@ -176,7 +178,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def _selected(self) -> dict[str, list[Record]]:
         """The records of each split, before unusable files are known."""
-        records = LAYOUTS[self.layout](str(self.data_dir), **self.patterns)
+        records = list_data(LAYOUTS, self.layout, str(self.data_dir), options=self.options).pictures
         train = [record for record in records if record.split == "train"]
         test = [record for record in records if record.split == "test"]
         if leaks := check_overlap(train, test):

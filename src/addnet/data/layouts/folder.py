@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path, PurePosixPath
 
+from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError
 from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
-from addnet.index.records import CLASS_NAMES, UNLABELLED, Record
+from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
 SPLITS = ("train", "test")
 _FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")
@@ -43,6 +44,11 @@ def scan_folder(
                 raise UserError(f"{root / split / name} holds no pictures\n{expected_layout(root)}")
             records += found
     return records
+
+
+def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
+    """Lists a folder data set as all layouts do; see `scan_folder`."""
+    return Listing(Records.of(scan_folder(root, group_pattern=group_pattern, video_pattern=video_pattern)))
 
 
 def scan_unlabelled(folder: str | Path) -> list[Record]:
