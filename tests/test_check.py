@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -128,3 +129,12 @@ def test_what_the_package_offers_is_there_all_the_same():
     assert addnet.data.DeepfakeDataModule.__module__ == "addnet.data.datamodule"
     assert all(hasattr(addnet.data, name) for name in addnet.data.__all__)
     assert not hasattr(addnet.data, "DeepfakeModule")
+
+
+def test_every_layout_is_on_the_page_about_data_sets():
+    from addnet.data.layouts import LAYOUTS
+
+    text = (Path(__file__).parents[1] / "docs" / "datasets.md").read_text(encoding="utf-8")
+    for name in LAYOUTS:
+        assert f"| `{name}` |" in text, name
+        assert name == "folder" or f"`{name}`)" in text, name
