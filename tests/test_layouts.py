@@ -252,3 +252,16 @@ def test_crops_of_celebdf_may_lie_in_folders_beside_or_instead_of_the_videos(tmp
     plain = scan("celebdf", make_celebdf(tmp_path / "b", kind="."))
     assert videos(frames) == videos(plain)
     assert [r.frame for r in plain.pictures if "id2_0001" in r.path][:2] == [0, 12]
+
+
+def test_a_data_set_is_trained_on_as_it_lies_there(tmp_path):
+    from addnet.config import build, compose
+
+    root = make_faceforensics(tmp_path / "ff", kind="frames")
+    overrides = ["data=faceforensics", f"data.data_dir={root}", "data.options.methods=[Deepfakes]"]
+    overrides += ["data.landmarks=on_the_fly", "data.val_fraction=0.5", f"data.index_dir={tmp_path}"]
+    module = build(compose(overrides).data)
+    module.prepare_data()
+    module.setup()
+    assert {r.method for part in module.splits.values() for r in part.records} == {"youtube", "Deepfakes"}
+    assert {r.group_id for r in module.splits["test"].records} == {"FaceForensics++/953_974"}

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.table import Table
@@ -15,6 +16,9 @@ from addnet.config import plain
 from addnet.data.layouts import LAYOUTS, Listing, list_data
 from addnet.errors import UserError, require_choice
 from addnet.index.records import CLASS_NAMES, Records
+
+_LABELS = len(CLASS_NAMES) + 1
+Codes = NDArray[np.int64]
 
 
 class Row(NamedTuple):
@@ -57,15 +61,17 @@ def read_listing(cfg: DictConfig) -> Listing:
 def rows(records: Records) -> Iterator[Row]:
     """Counts by split, class and method, sorted by these."""
     splits, methods = records.names("split"), records.names("method")
-    columns = [records.numbers("split"), records.labels.astype(np.int64), records.numbers("method")]
-    kinds, kind = np.unique(np.stack(columns, axis=1), axis=0, return_inverse=True)
-    kind = kind.reshape(-1)
-    files = np.bincount(kind, minlength=len(kinds))
-    different = [_different(kind, records.numbers(name), len(kinds)) for name in ("video_id", "group_id")]
-    for position in sorted(range(len(kinds)), key=lambda i: (_order(splits[kinds[i][0]]), *kinds[i][1:])):
-        split, label, method = kinds[position]
-        counts = [int(column[position]) for column in (files, *different)]
-        yield Row(splits[split], CLASS_NAMES[label] if label >= 0 else "unlabelled", methods[method], *counts)
+    labels = records.labels.astype(np.int64) + 1  # from -1, unlabelled
+    codes = (records.numbers("split") * _LABELS + labels) * max(len(methods), 1) + records.numbers("method")
+    kinds, kind, files = np.unique(codes, return_inverse=True, return_counts=True)
+    counts = [files, *(_different(kind, records.numbers(name)) for name in ("video_id", "group_id"))]
+    found = []
+    for position, code in enumerate(kinds.tolist()):
+        rest, method = divmod(code, max(len(methods), 1))
+        split, label = divmod(rest, _LABELS)
+        name = CLASS_NAMES[label - 1] if label else "unlabelled"
+        found.append(Row(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
+    yield from sorted(found, key=lambda row: (_order(row.split), row.label != CLASS_NAMES[0], row.method))
 
 
 def problems(listing: Listing) -> list[str]:
@@ -126,9 +132,11 @@ def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:
     return table
 
 
-def _different(kind: np.ndarray, numbers: np.ndarray, kinds: int) -> np.ndarray:
-    pairs = np.unique(np.stack([kind, numbers], axis=1), axis=0)
-    return np.bincount(pairs[:, 0], minlength=kinds)
+def _different(kind: Codes, numbers: Codes) -> Codes:
+    """How many different numbers each kind has."""
+    spread = int(numbers.max(initial=0)) + 1
+    pairs = np.unique(kind.astype(np.int64) * spread + numbers)
+    return np.bincount(pairs // spread)
 
 
 def _order(split: str) -> int:

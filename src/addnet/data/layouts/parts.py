@@ -89,25 +89,23 @@ class _Scan:
         return next((place for place in (self.folder / "videos", self.folder) if videos_in(place)), None)
 
     def videos(self, folder: Path) -> Iterator[Record]:
+        below = folder.relative_to(self.root).as_posix()
         for name in videos_in(folder):
             video = name.rpartition(".")[0]
             if place := self._placed(video):
-                yield self._record(folder / name, video, place)
+                yield self._record(f"{below}/{name}", video, place)
 
     def pictures(self, folder: Path) -> Iterator[Record]:
+        below = folder.relative_to(self.root).as_posix()
         for video, names in _with_pictures(folder):
             if not (place := self._placed(video)):
                 continue
             points = points_in(self.folder / "landmarks" / video)
             for name in names:
                 stem = name.rpartition(".")[0]
-                yield self._record(
-                    folder / video / name,
-                    video,
-                    place,
-                    frame=frame_number(stem),
-                    landmarks=f"{self.part.path}/landmarks/{video}/{stem}.npy" if stem in points else "",
-                )
+                found = f"{self.part.path}/landmarks/{video}/{stem}.npy" if stem in points else ""
+                path = f"{below}/{video}/{name}"
+                yield self._record(path, video, place, frame=frame_number(stem), landmarks=found)
 
     def notes(self) -> Iterator[str]:
         for reason, names in self.left_out.items():
@@ -127,9 +125,9 @@ class _Scan:
         self.left_out.setdefault(place, []).append(video)
         return None
 
-    def _record(self, file: Path, video: str, place: Place, *, frame: int = -1, landmarks: str = "") -> Record:
+    def _record(self, path: str, video: str, place: Place, *, frame: int = -1, landmarks: str = "") -> Record:
         return Record(
-            file.relative_to(self.root).as_posix(),
+            path,
             self.part.label,
             place.split,
             f"{self.dataset}/{self.part.key or self.part.method}/{video}",
