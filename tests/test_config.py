@@ -67,6 +67,19 @@ def test_data_defaults_are_those_of_the_signature(name):
             assert value == signature[key].default, key
 
 
+def test_every_layout_has_a_file_with_its_options_and_their_defaults():
+    from addnet.data.layouts import LAYOUTS, options_of
+
+    for name, layout in LAYOUTS.items():
+        node = plain(compose([f"data={name}"]).data)
+        known = {key: list(v) if isinstance(v, tuple) else v for key, v in options_of(layout).items()}
+        if name == "folder":
+            assert set(known) == {"group_pattern", "video_pattern"}
+            known = {}  # which are arguments of the data module itself, from before there were options
+        assert node["layout"] == name
+        assert node["options"] == known, name
+
+
 @pytest.mark.parametrize("name", ["addnet", "bandpass"])
 def test_model_defaults_are_those_of_the_signature(name):
     node = plain(compose([f"model={name}"]).model)

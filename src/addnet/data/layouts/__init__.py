@@ -1,10 +1,25 @@
-"""Data sets as they lie on disk → records."""
+"""Data sets as they lie on disk → records.
 
-from collections.abc import Callable
+A layout is a function `scan_<name>(root, **options) -> Listing`. Names that end up in records are the same in all of
+them: see `names.py` for groups, `parts.py` for data sets that are a handful of folders.
+"""
 
-from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
+from addnet.data.layouts.celebdf import scan_celebdf
+from addnet.data.layouts.deepfakebench import scan_deepfakebench
+from addnet.data.layouts.df40 import scan_df40
+from addnet.data.layouts.dfd import scan_dfd
+from addnet.data.layouts.faceforensics import scan_faceforensics
+from addnet.data.layouts.folder import list_folder, scan_folder, scan_unlabelled
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.options import Layout, list_data, options_of
 
-LAYOUTS: dict[str, Callable[..., Listing]] = {"folder": list_folder, "unlabelled": list_unlabelled}
+LAYOUTS: dict[str, Layout] = {
+    "folder": list_folder,
+    "faceforensics": scan_faceforensics,
+    "dfd": scan_dfd,
+    "celebdf": scan_celebdf,
+    "deepfakebench": scan_deepfakebench,
+    "df40": scan_df40,
+}
 
-__all__ = ["LAYOUTS", "Listing", "Missing", "list_folder", "list_unlabelled", "scan_folder", "scan_unlabelled"]
+__all__ = ["LAYOUTS", "Layout", "Listing", "Missing", "list_data", "options_of", "scan_folder", "scan_unlabelled"]

@@ -1,0 +1,151 @@
+"""What is in a data folder, what is missing from it and where it was expected."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from addnet.config import plain
+from addnet.data.layouts import LAYOUTS, Listing, list_data
+from addnet.errors import UserError, require_choice
+from addnet.index.records import CLASS_NAMES, Records
+
+_LABELS = len(CLASS_NAMES) + 1
+Codes = NDArray[np.int64]
+
+
+class Row(NamedTuple):
+    """How much there is of one split, class and method.
+
+    Attributes:
+        split: `train`, `val` or `test`.
+        label: `real` or `fake`.
+        method: How it was made.
+        files: Pictures or videos.
+        videos: Different videos.
+        groups: Different groups.
+    """
+
+    split: str
+    label: str
+    method: str
+    files: int
+    videos: int
+    groups: int
+
+
+def read_listing(cfg: DictConfig) -> Listing:
+    """Lists the data folder that a config names.
+
+    Args:
+        cfg: As composed from `configs/train.yaml`.
+
+    Raises:
+        UserError: No data folder is set, or the layout can't read it.
+    """
+    data = plain(cfg.data)
+    if not data["data_dir"]:
+        raise UserError("data.data_dir is not set: name the folder that the data set was unpacked to")
+    require_choice("data.layout", data["layout"], LAYOUTS)
+    patterns = {name: data[name] for name in ("group_pattern", "video_pattern")}
+    return list_data(LAYOUTS, data["layout"], data["data_dir"], options={**(data["options"] or {}), **patterns})
+
+
+def rows(records: Records) -> Iterator[Row]:
+    """Counts by split, class and method, sorted by these."""
+    splits, methods = records.names("split"), records.names("method")
+    labels = records.labels.astype(np.int64) + 1  # from -1, unlabelled
+    codes = (records.numbers("split") * _LABELS + labels) * max(len(methods), 1) + records.numbers("method")
+    kinds, kind, files = np.unique(codes, return_inverse=True, return_counts=True)
+    counts = [files, *(_different(kind, records.numbers(name)) for name in ("video_id", "group_id"))]
+    found = []
+    for position, code in enumerate(kinds.tolist()):
+        rest, method = divmod(code, max(len(methods), 1))
+        split, label = divmod(rest, _LABELS)
+        name = CLASS_NAMES[label - 1] if label else "unlabelled"
+        found.append(Row(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
+    yield from sorted(found, key=lambda row: (_order(row.split), row.label != CLASS_NAMES[0], row.method))
+
+
+def problems(listing: Listing) -> list[str]:
+    """Why nothing can be trained or tested; empty if something can."""
+    found = [f"missing: {missing.path}, {missing.what}" for missing in listing.missing if missing.needed]
+    if not len(listing.pictures) and not len(listing.videos):
+        found.append("neither pictures nor videos that belong to a split")
+    return found
+
+
+def warnings(listing: Listing) -> Iterator[str]:
+    """What works, but not as one would think: splits with one class, groups on both sides."""
+    for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
+        for split in records.names("split"):
+            part = records.take(records.numbers("split") == records.names("split").index(split))
+            present = {int(label) for label in np.unique(part.labels)}
+            lacking = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
+            if lacking and -1 not in present:
+                yield f"{split} has no {' and no '.join(lacking)} {kind}"
+        if shared := _shared_groups(records):
+            yield f"{shared} groups are in train and in test: figures would be too good ({kind})"
+
+
+def report(listing: Listing, *, title: str, console: Console) -> int:
+    """Prints what is there, what is missing and what was noted; returns the command's exit code."""
+    for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
+        if len(records):
+            console.print(_table(list(rows(records)), title=f"{title}: {kind}", kind=kind))
+    for missing in listing.missing:
+        style = "red" if missing.needed else "yellow"
+        console.print(f"missing: {missing.path}, {missing.what}", style=style, markup=False, highlight=False)
+    for note in (*warnings(listing), *listing.notes):
+        console.print(f"note: {note}", markup=False, highlight=False)
+    if found := problems(listing):
+        console.print(f"not ready: {found[0]}", style="red", markup=False, highlight=False)
+        return 1
+    ready = "pictures are ready to be trained on" if len(listing.pictures) else "videos: take pictures from them first"
+    console.print(f"complete: {ready}" if not listing.missing else f"incomplete, but usable: {ready}", markup=False)
+    return 0
+
+
+def main(cfg: DictConfig) -> int:
+    """Checks the data folder of a config and prints what was found; returns the command's exit code."""
+    listing = read_listing(cfg)
+    console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
+    return report(listing, title=f"{cfg.data.layout} in {cfg.data.data_dir}", console=console)
+
+
+def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:
+    table = Table(title=title)
+    for name in ("split", "class", "method"):
+        table.add_column(name)
+    for name in (kind, "videos", "groups") if kind == "pictures" else (kind, "groups"):
+        table.add_column(name, justify="right")
+    for row in found:
+        counts = (row.files, row.videos, row.groups) if kind == "pictures" else (row.files, row.groups)
+        table.add_row(row.split, row.label, row.method or "-", *(f"{count:,}" for count in counts))
+    return table
+
+
+def _different(kind: Codes, numbers: Codes) -> Codes:
+    """How many different numbers each kind has."""
+    spread = int(numbers.max(initial=0)) + 1
+    pairs = np.unique(kind.astype(np.int64) * spread + numbers)
+    return np.bincount(pairs // spread)
+
+
+def _order(split: str) -> int:
+    known = ("train", "val", "test")
+    return known.index(split) if split in known else len(known)
+
+
+def _shared_groups(records: Records) -> int:
+    splits, groups = np.asarray(records.numbers("split")), records.numbers("group_id")
+    names = records.names("split")
+    train, test = (groups[splits == (names.index(name) if name in names else -1)] for name in ("train", "test"))
+    return len(np.intersect1d(train, test))

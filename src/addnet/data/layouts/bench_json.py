@@ -1,0 +1,128 @@
+"""DeepfakeBench's descriptions of data sets: one JSON file each, read into videos with the paths of their frames.
+
+    {data set: {label: {split: {[compression:] {video: {"label": label, "frames": [path, …]}}}}}}
+
+Written by `preprocessing/rearrange.py`; the level of compressions is there for FaceForensics++, FaceShifter and
+DeepFakeDetection alone. Paths are those of the machine that wrote the file, on Windows with backslashes (the loader
+of DF40, `abstract_dataset.py`, handles both). DF40 ships files of the same form.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from addnet.data.layouts.names import FACEFORENSICS
+from addnet.errors import UserError
+from addnet.index.records import FAKE, REAL
+
+SPLITS = ("train", "val", "test")
+_FORM = '{data set: {label: {"train": {video: {"label": …, "frames": […]}}}}}'
+_FACEFORENSICS = {"FF-DF": "Deepfakes", "FF-F2F": "Face2Face", "FF-FS": "FaceSwap", "FF-NT": "NeuralTextures"}
+_FACEFORENSICS |= {"FF-FH": "FaceShifter", "FF-SH": "FaceShifter", "FF-real": "youtube"}
+
+
+@dataclass(frozen=True, slots=True)
+class BenchVideo:
+    """One video of a description.
+
+    Attributes:
+        dataset: Name of the data set.
+        label: Its label, such as `FF-DF`.
+        split: `train`, `val` or `test`.
+        name: Of the video.
+        frames: Paths as written, with forward slashes.
+        landmarks: Paths of points in the same order; empty if the description has none.
+    """
+
+    dataset: str
+    label: str
+    split: str
+    name: str
+    frames: tuple[str, ...]
+    landmarks: tuple[str, ...]
+
+
+def read_description(file: Path, compression: str) -> Iterator[BenchVideo]:
+    """The videos of a description; of those in several compressions, the chosen one.
+
+    Raises:
+        UserError: The file is not JSON of the form of DeepfakeBench.
+    """
+    for dataset, labels in _mapping(_parsed(file), file).items():
+        for label, splits in _mapping(labels, file).items():
+            for split, videos in _mapping(splits, file).items():
+                if split not in SPLITS:
+                    raise UserError(f"{file}: unknown split {split!r}; expected {_FORM}")
+                for name, video in _videos(_mapping(videos, file), compression):
+                    frames, points = (_slashed(video.get(key)) for key in ("frames", "landmarks"))
+                    yield BenchVideo(dataset, str(video.get("label", label)), split, name, frames, points)
+
+
+def class_of(label: str, labels: Mapping[str, str]) -> int:
+    """The class that a label stands for.
+
+    Args:
+        label: Such as `FF-DF`, `CelebDFv2_real` or `DFDCP_FakeA`.
+        labels: `real` or `fake` for labels that are not known by their names.
+
+    Raises:
+        UserError: Neither known nor in `labels`.
+    """
+    if given := labels.get(label):
+        if given not in ("real", "fake"):
+            raise UserError(f"data.options.labels.{label}={given!r}; choose real or fake")
+        return FAKE if given == "fake" else REAL
+    lower = label.lower()
+    if lower.endswith("real"):
+        return REAL
+    if label in _FACEFORENSICS or lower.rpartition("_")[2].startswith("fake"):
+        return FAKE
+    raise UserError(f"is label {label!r} real or fake? say so by +data.options.labels.{label}=fake (or real)")
+
+
+def method_of(label: str) -> str:
+    """How a video was made, from its label.
+
+    Example:
+        >>> method_of("FF-DF"), method_of("simswap_Fake"), method_of("DFD_real")
+        ('Deepfakes', 'simswap', 'DFD_real')
+    """
+    if label in _FACEFORENSICS:
+        return _FACEFORENSICS[label]
+    return label[: -len("_fake")] if label.lower().endswith("_fake") else label
+
+
+def dataset_of(video: BenchVideo) -> str:
+    """The data set of a video: FaceForensics++ for the four descriptions that share its originals."""
+    return FACEFORENSICS if video.label in _FACEFORENSICS else video.dataset
+
+
+def _videos(node: Mapping[str, Any], compression: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for name, value in node.items():
+        if not isinstance(value, dict):
+            continue  # rearrange.py leaves one video's label and frames loose under DFDC's val
+        if "frames" in value:
+            yield name, value
+        elif name == compression:
+            yield from _videos(value, compression)
+
+
+def _mapping(node: Any, file: Path) -> Mapping[str, Any]:
+    if not isinstance(node, dict):
+        raise UserError(f"{file} is no description of DeepfakeBench: {str(node)[:60]!r} where {_FORM} was expected")
+    return node
+
+
+def _parsed(file: Path) -> Any:
+    try:
+        return json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{file} is not JSON: {error}") from error
+
+
+def _slashed(paths: Any) -> tuple[str, ...]:
+    return tuple(str(path).replace("\\", "/") for path in paths or ())

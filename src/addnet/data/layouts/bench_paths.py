@@ -1,0 +1,91 @@
+"""Paths of another machine → files that are here: frames that a description names, and the points beside them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path, PurePosixPath
+
+from addnet.data.layouts.bench_json import BenchVideo
+from addnet.data.layouts.files import pictures_in, points_in
+from addnet.data.layouts.listing import Missing
+
+
+class Folders:
+    """Folders below the data folder, found by the ends of the paths that a description names.
+
+    Args:
+        root: The data folder.
+    """
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._found: dict[str, str | None] = {}
+        self._cuts: list[int] = []
+        self._absent: Counter[str] = Counter()
+        self._content: dict[str, frozenset[str]] = {}
+        self._points: dict[str, frozenset[str]] = {}
+
+    def key(self, video: BenchVideo) -> str:
+        """A video's folder below the data folder without `frames`, and its name: the same in every description."""
+        written = video.frames[0].rpartition("/")[0] if video.frames else video.dataset
+        parts = [part for part in PurePosixPath(self._here(written) or written).parts if part != "frames"]
+        return "/".join(parts if parts and parts[-1] == video.name else [*parts, video.name])
+
+    def frames(self, video: BenchVideo) -> Iterator[tuple[str, str]]:
+        """The frames that are here, each with the file of its points (empty if there is none), below the root."""
+        points = video.landmarks or ("",) * len(video.frames)
+        for frame, named in zip(video.frames, points, strict=False):
+            written, _, name = frame.rpartition("/")
+            folder = self._here(written)
+            if folder is None or name not in self._names(folder):
+                self._absent[folder or written] += 1
+                continue
+            yield f"{folder}/{name}", self._points_of(folder, name, named)
+
+    def missing(self) -> list[Missing]:
+        """What descriptions name and is not here, as one entry."""
+        if not self._absent:
+            return []
+        first = next(iter(self._absent))
+        what = f"frames that descriptions name: {self._absent.total()} in {len(self._absent)} folders like this"
+        return [Missing(first, what)]
+
+    def _here(self, written: str) -> str | None:
+        if written not in self._found:
+            self._found[written] = self._search(written)
+        return self._found[written]
+
+    def _search(self, written: str) -> str | None:
+        parts = [part for part in PurePosixPath(written).parts if part not in ("/", "..")]
+        for cut in (*self._cuts, *range(len(parts))):
+            rest = "/".join(parts[cut:])
+            if rest and (self.root / rest).is_dir():
+                if cut not in self._cuts:
+                    self._cuts.append(cut)
+                return rest
+        return None
+
+    def _names(self, folder: str) -> frozenset[str]:
+        if folder not in self._content:
+            self._content = {folder: frozenset(pictures_in(self.root / folder))}  # the last alone: frames come in order
+        return self._content[folder]
+
+    def _points_of(self, folder: str, name: str, named: str) -> str:
+        stem = name.rpartition(".")[0]
+        place, _, file = named.rpartition("/")
+        beside = self._here(place) if named else _beside(folder)
+        if beside is None:
+            return ""
+        if beside not in self._points:
+            self._points = {beside: points_in(self.root / beside)}
+        wanted = file.removesuffix(".npy") if named else stem
+        return f"{beside}/{wanted}.npy" if wanted in self._points[beside] else ""
+
+
+def _beside(folder: str) -> str | None:
+    parts = folder.split("/")
+    if "frames" not in parts:
+        return None
+    position = len(parts) - 1 - parts[::-1].index("frames")
+    return "/".join([*parts[:position], "landmarks", *parts[position + 1 :]])

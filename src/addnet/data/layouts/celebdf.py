@@ -1,0 +1,123 @@
+"""Celeb-DF, versions 1 and 2.
+
+    Celeb-real/id0_0000.mp4             also in Celeb-real/videos/, with crops in Celeb-real/frames/id0_0000/
+    Celeb-synthesis/id0_id16_0000.mp4
+    YouTube-real/00000.mp4
+    List_of_testing_videos.txt          `1 YouTube-real/00170.mp4`, `0 Celeb-synthesis/id1_id0_0007.mp4`
+
+Tree: the README of celeb-deepfakeforensics. It doesn't say what the numbers of the list mean; in the list itself all
+`real` folders have 1 and all of `Celeb-synthesis` 0, so 1 is real. The class is taken from the folder.
+
+The list names fakes whose target video it doesn't name (`id16_id20_0000`, not `id16_0000`), so that training on all
+other videos sees scenes of the test. Such training videos are left out unless `related: keep`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from addnet.data.layouts.files import require_folder
+from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.names import CELEBDF, celeb_group, celeb_origin
+from addnet.data.layouts.parts import Part, Place, list_parts, shown
+from addnet.errors import UserError, require_choice
+from addnet.index.records import FAKE, REAL
+
+VERSIONS = ("v1", "v2")
+RELATED = ("leave_out", "keep")
+TEST_LIST = "List_of_testing_videos.txt"
+WHERE = "github.com/yuezunli/celeb-deepfakeforensics; it comes with the data"
+FOLDERS = {"Celeb-real": REAL, "YouTube-real": REAL, "Celeb-synthesis": FAKE}
+_LISTED_IN_V2 = 518
+_LIST_LABELS = {"1": REAL, "0": FAKE}
+
+
+@dataclass(frozen=True)
+class TestList:
+    """The official test list.
+
+    Attributes:
+        videos: `folder/video` of each, without suffix.
+        groups: Groups that have a video in it.
+        missing: The list, if it is not there.
+        notes: What is odd about it.
+    """
+
+    videos: frozenset[str] = frozenset()
+    groups: frozenset[str] = frozenset()
+    missing: list[Missing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def scan_celebdf(
+    root: Path, *, version: str = "v2", related: str = "leave_out", test_list: str | None = None, source: str = "auto"
+) -> Listing:
+    """Lists Celeb-DF: test is what the official list names, train is the rest.
+
+    Args:
+        root: Holds `Celeb-real/`, `YouTube-real/` and `Celeb-synthesis/`.
+        version: `v1` or `v2`; names the data set.
+        related: What becomes of training videos whose target video is in the test list too, itself or as a fake:
+            `leave_out` or `keep` (as others train; needs `data.allow_overlap=true`).
+        test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
+        source: `videos`, `pictures` or `auto` (pictures where there are any).
+
+    Raises:
+        UserError: Unknown option, no such folder, or a damaged list.
+    """
+    require_choice("data.options.version", version, VERSIONS)
+    require_choice("data.options.related", related, RELATED)
+    require_folder(root)
+    tests = read_test_list(root, test_list or TEST_LIST)
+    seen: set[str] = set()
+
+    def place(part: Part, video: str) -> Place | str:
+        if tests.missing:
+            return "because the official test list is missing"
+        seen.add(f"{part.method}/{video}")
+        return _place(f"{part.method}/{video}", tests, keep=related == "keep")
+
+    parts = [Part(folder, label, folder) for folder, label in FOLDERS.items()]
+    listing = list_parts(root, parts, place, dataset=f"{CELEBDF}-{version}", source=source)
+    notes = [*tests.notes, *listing.notes]
+    if version == "v2" and not tests.missing and len(tests.videos) != _LISTED_IN_V2:
+        notes.append(f"{TEST_LIST} names {len(tests.videos)} videos; that of version 2 names {_LISTED_IN_V2}")
+    if absent := sorted(tests.videos - seen):
+        notes.append(f"{len(absent)} videos of the test list are not there: {shown(absent)}")
+    return replace(listing, missing=[*tests.missing, *listing.missing], notes=notes)
+
+
+def read_test_list(root: Path, file: str) -> TestList:
+    """Reads the official test list.
+
+    Raises:
+        UserError: A line is not a number and the path of a video.
+    """
+    path = root / file
+    if not path.is_file():
+        return TestList(missing=[Missing(file, f"official test list ({WHERE})", needed=True)])
+    videos, odd = [], []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if not line.strip():
+            continue
+        number, _, name = line.strip().partition(" ")
+        folder, _, video = name.strip().replace("\\", "/").removesuffix(".mp4").partition("/")
+        if folder not in FOLDERS or number not in _LIST_LABELS:
+            raise UserError(f"{path}: {line!r} is no line such as '1 YouTube-real/00170.mp4'; take the list of {WHERE}")
+        videos.append(f"{folder}/{video}")
+        if _LIST_LABELS[number] != FOLDERS[folder]:
+            odd.append(line.strip())
+    notes = [f"{file}: {len(odd)} lines contradict their folder, which counts: {shown(odd)}"] if odd else []
+    groups = frozenset(celeb_group(video.partition("/")[2]) for video in videos)
+    return TestList(frozenset(videos), groups, notes=notes)
+
+
+def _place(video: str, tests: TestList, *, keep: bool) -> Place | str:
+    name = video.partition("/")[2]
+    origin = celeb_origin(name)
+    group = celeb_group(name)
+    split = "test" if video in tests.videos else "train"
+    if split == "train" and group in tests.groups and not keep:
+        return "whose target video the test list names too (data.options.related)"
+    return Place(split, group, " ".join(origin.identities) if origin else "")

@@ -1,0 +1,100 @@
+"""Data that DeepfakeBench prepared: crops in `frames/`, points in `landmarks/`, JSON that says what belongs where.
+
+    FaceForensics++/original_sequences/youtube/c23/{frames/000/000.png, landmarks/000/000.npy}
+    Celeb-DF-v2/Celeb-synthesis/{frames/id0_id16_0000/000.png, landmarks/…}
+    dataset_json/{FF-DF,Celeb-DF-v2,…}.json
+
+From DeepfakeBench's README, `preprocessing/preprocess.py` (81 points in pixels of the crop, the first 68 in the usual
+order) and `rearrange.py`. In those descriptions some videos are in several splits (Celeb-DF: train holds all of test;
+DeepFakeDetection and UADFV: all three alike; DFDCP: val is test). Here a video is in one: test before val before train.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path, PurePosixPath
+
+from addnet.data.layouts.bench_json import BenchVideo, class_of, dataset_of, method_of, read_description
+from addnet.data.layouts.bench_paths import Folders
+from addnet.data.layouts.bench_plan import Plan
+from addnet.data.layouts.files import frame_number, require_folder
+from addnet.data.layouts.listing import Listing, Missing
+from addnet.errors import require_choice
+from addnet.index.records import Record, Records
+
+_PLACES = (".", "dataset_json", "preprocessing/dataset_json")
+_WHERE = "written by DeepfakeBench's preprocessing/rearrange.py, shipped with DF40"
+
+
+def scan_deepfakebench(
+    root: Path,
+    *,
+    json: str | None = None,
+    names: Sequence[str] | None = None,
+    compression: str = "c23",
+    labels: Mapping[str, str] | None = None,
+) -> Listing:
+    """Lists what descriptions of DeepfakeBench name, with the points that it found.
+
+    Args:
+        root: Below it the paths of the descriptions continue, however they begin.
+        json: Folder of the descriptions or one of them, relative to `root` or absolute; None: `root`,
+            `dataset_json/` or `preprocessing/dataset_json/`.
+        names: Which descriptions, such as `[FF-DF, FF-F2F]`; None: all.
+        compression: Of FaceForensics++ and DeepFakeDetection.
+        labels: `real` or `fake` for labels that are not known by their names.
+
+    Raises:
+        UserError: No such folder, or a description that can't be used.
+    """
+    require_folder(root)
+    files = _descriptions(root, json, names)
+    if not files:
+        expected = (Path(json or _PLACES[1]) / "*.json").as_posix()
+        return Listing(missing=[Missing(expected, f"description ({_WHERE})", needed=True)])
+    folders = Folders(root)
+    plan = Plan(folders)
+    for file in files:
+        plan.add(read_description(file, compression))
+    plan.settle()
+    records = Records.of(
+        record
+        for file in files
+        for video in read_description(file, compression)
+        for record in _records(video, plan, folders, labels or {})
+    )
+    return Listing(records, missing=folders.missing(), notes=plan.notes())
+
+
+def _records(video: BenchVideo, plan: Plan, folders: Folders, labels: Mapping[str, str]) -> Iterator[Record]:
+    place = plan.take(video)
+    if place is None:
+        return
+    label = class_of(video.label, labels)
+    dataset = dataset_of(video)
+    for path, points in folders.frames(video):
+        yield Record(
+            path,
+            label,
+            place.split,
+            f"{dataset}/{folders.key(video)}",
+            place.group_id,
+            dataset,
+            method_of(video.label),
+            place.identity,
+            frame_number(PurePosixPath(path).stem),
+            landmarks=points,
+        )
+
+
+def _descriptions(root: Path, json: str | None, names: Sequence[str] | None) -> list[Path]:
+    places = [root / json] if json else [root / place for place in _PLACES]
+    if json and (root / json).is_file():
+        return [root / json]
+    files = next((found for place in places if (found := sorted(place.glob("*.json")))), [])
+    if names is None or not files:
+        return files
+    known = {file.stem: file for file in files}
+    for name in names:
+        require_choice("data.options.names", name, known)
+    return [known[name] for name in names]

@@ -1,0 +1,152 @@
+"""DF40: forty ways of making fakes, as the crops that its authors hand out.
+
+    DF40_train/simswap/frames/000_003/000.png          fakes made from FaceForensics++ (c23), for training
+    DF40_train/StyleGAN2/001/seed0188.png
+    DF40/simswap/{ff,cdf}/frames/000_003/000.png       fakes for testing, from FaceForensics++ and Celeb-DF
+    DF40/DiT/cdf/YouTube-real/00043/458.png
+    DF40/heygen/{fake,real}/…                          nine methods with real pictures of their own
+    FaceForensics++/…, Celeb-DF-v2/…                   the real pictures of all others
+
+DF40's README says which archive holds what, and that training is on FaceForensics++ alone and testing on both. The
+folders inside are those of the paths in its `rearrange.py` and of projects that read its JSON; the README doesn't list
+them, so any depth is accepted. Its JSON descriptions are read by `deepfakebench`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from addnet.data.layouts.celebdf import TEST_LIST, TestList, read_test_list
+from addnet.data.layouts.faceforensics import original_part
+from addnet.data.layouts.files import folders_in, frame_number, picture_folders, require_folder
+from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.names import celeb_group, celeb_origin, pair_of
+from addnet.data.layouts.pairs import Pairs, read_pairs
+from addnet.data.layouts.parts import Part, Place, list_parts, shown
+from addnet.errors import require_choice
+from addnet.index.records import FAKE, REAL, Record, Records
+
+DATASET = "DF40"
+DOMAINS = ("ff", "cdf", "own")
+FOLDERS = {"train": "DF40_train", "test": "DF40"}
+_FACEFORENSICS, _CELEBDF = "FaceForensics++", "Celeb-DF-v2"
+_SIDES = {"real": REAL, "fake": FAKE}
+
+
+def scan_df40(
+    root: Path, *, methods: Sequence[str] | None = None, domains: Sequence[str] = DOMAINS, splits: str | None = None
+) -> Listing:
+    """Lists DF40: `DF40_train/` is train, `DF40/` is test; real pictures by the official lists of their data sets.
+
+    Args:
+        root: Holds `DF40/`, `DF40_train/`, `FaceForensics++/` and `Celeb-DF-v2/`.
+        methods: Such as `[simswap, heygen]`, as folders are named; None: all that are there.
+        domains: Made from FaceForensics++ (`ff`), from Celeb-DF (`cdf`), with real pictures of their `own`.
+        splits: Folder of the lists of FaceForensics++; None: in `FaceForensics++/`.
+
+    Raises:
+        UserError: Unknown option, no such folder, or a damaged list.
+    """
+    require_folder(root)
+    for domain in domains:
+        require_choice("data.options.domains", domain, DOMAINS)
+    there = sorted({name for folder in FOLDERS.values() for name in folders_in(root / folder)})
+    for method in methods or ():
+        require_choice("data.options.methods", method, there)
+    pairs = read_pairs(root, splits, base=_FACEFORENSICS) if "ff" in domains else Pairs()
+    tests = read_test_list(root, f"{_CELEBDF}/{TEST_LIST}") if "cdf" in domains else TestList()
+    fakes = _Fakes(root, pairs, frozenset(methods or there), frozenset(domains))
+    made = Records.of(record for split in FOLDERS for record in fakes.records(split))
+    originals = _originals(root, pairs, tests, domains)
+    absent = [split for split, name in FOLDERS.items() if not folders_in(root / name)]
+    missing = [Missing(FOLDERS[split], f"fakes for {split}", needed=not there) for split in absent]
+    return Listing(
+        Records.concat([made, originals.pictures]),
+        missing=[*pairs.missing, *tests.missing, *missing, *originals.missing],
+        notes=[*pairs.notes, *tests.notes, *fakes.notes(), *originals.notes],
+    )
+
+
+@dataclass(frozen=True)
+class _Fakes:
+    """The methods' folders."""
+
+    root: Path
+    pairs: Pairs
+    methods: frozenset[str]
+    domains: frozenset[str]
+    tested: list[str] = field(default_factory=list)
+
+    def records(self, split: str) -> Iterator[Record]:
+        base = self.root / FOLDERS[split]
+        for method in folders_in(base):
+            if method not in self.methods:
+                continue
+            for folder, names in picture_folders(base / method):
+                inner = PurePosixPath(folder.relative_to(base).as_posix())
+                side, domain = _kind(inner, split)
+                if domain not in self.domains:
+                    continue
+                for name in names:
+                    if record := self._record(inner / name, split, _SIDES[side], domain):
+                        yield record
+
+    def notes(self) -> list[str]:
+        """What was left out."""
+        if not self.tested:
+            return []
+        videos = sorted(set(self.tested))
+        return [f"left out {len(videos)} videos of train whose originals are tested: {shown(videos)}"]
+
+    def _record(self, file: PurePosixPath, split: str, label: int, domain: str) -> Record | None:
+        # a folder is a video; in a folder that is no more than `fake` or `real`, each picture stands alone
+        alone = len(file.parts) == 2 or file.parent.name.lower() in _SIDES
+        kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
+        key = "/".join(kept)
+        group, identity, home = self._source(kept[-1], domain, f"{DATASET}/{key}")
+        if split == "train" and home == "test":
+            self.tested.append(key)
+            return None
+        number = -1 if alone else frame_number(file.stem)
+        path = f"{FOLDERS[split]}/{file}"
+        return Record(path, label, split, f"{DATASET}/{key}", group, DATASET, kept[0], identity, number)
+
+    def _source(self, video: str, domain: str, own: str) -> tuple[str, str, str]:
+        """Group, identities and, as far as the lists of FaceForensics++ say, split of what a fake was made from."""
+        if domain == "ff" and (ids := pair_of(video)):
+            group = self.pairs.groups.get(ids[0], own)
+            return group, " ".join(ids), self.pairs.splits.get(ids[0], "")
+        if domain == "cdf":
+            origin = celeb_origin(video)
+            return celeb_group(video), " ".join(origin.identities) if origin else "", "test"
+        return own, "", ""
+
+
+def _kind(folder: PurePosixPath, split: str) -> tuple[str, str]:
+    """Side (`real` or `fake`) and domain of a folder below `DF40/` or `DF40_train/`."""
+    parts = [part.lower() for part in folder.parts[1:]]
+    if side := next((part for part in parts if part in _SIDES), ""):
+        return side, "own"
+    return "fake", "cdf" if split == "test" and "cdf" in parts else "ff"
+
+
+def _originals(root: Path, pairs: Pairs, tests: TestList, domains: Sequence[str]) -> Listing:
+    def place(part: Part, video: str) -> Place | str:
+        if part.method != "youtube":
+            listed = f"{part.method}/{video}" in tests.videos
+            origin = celeb_origin(video)
+            identity = " ".join(origin.identities) if origin else ""
+            return Place("test", celeb_group(video), identity) if listed else "that are not in the test list"
+        found = pairs.place(video)
+        if isinstance(found, Place) and found.split == "val":
+            return "of the validation list, for which DF40 has no fakes"
+        return found
+
+    parts = []
+    if "ff" in domains:
+        parts.append(original_part("c23", base=_FACEFORENSICS))
+    if "cdf" in domains:
+        parts += [Part(f"{_CELEBDF}/{name}", REAL, name) for name in ("Celeb-real", "YouTube-real")]
+    return list_parts(root, parts, place, dataset=DATASET, source="pictures")

@@ -1,0 +1,74 @@
+"""DeepFakeDetection (Google and Jigsaw), which is handed out in the tree of FaceForensics++.
+
+    original_sequences/actors/<compression>/{videos/01__hugging_happy.mp4, images/…}
+    manipulated_sequences/DeepFakeDetection/<compression>/{videos/01_03__hugging_happy__ISF9SP4G.mp4, images/…}
+
+Folders: FaceForensics `dataset/extract_compressed_videos.py`. There is no official split (FaceForensics#63): the field
+uses all of it as a test set, and so does `split: test`. `split: actors` is this program's own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+from addnet.data.layouts.faceforensics import COMPRESSIONS
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.names import DFD, scene_group, scene_of
+from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.errors import require_choice
+from addnet.index.records import FAKE, REAL
+
+SPLITS = ("test", "actors")
+TEST_ACTORS = (21, 22, 23, 24, 25, 26, 27, 28)
+
+
+def scan_dfd(
+    root: Path,
+    *,
+    compression: str = "c23",
+    split: str = "test",
+    test_actors: Iterable[int | str] = TEST_ACTORS,
+    source: str = "auto",
+) -> Listing:
+    """Lists DeepFakeDetection.
+
+    Groups are scenes, because a fake is made of two actors' videos of one scene: no source video is on both sides.
+
+    Args:
+        root: Holds `original_sequences/` and `manipulated_sequences/`.
+        compression: `raw`, `c23` or `c40`.
+        split: `test`: all of it. `actors`: test holds the videos of `test_actors` alone and train those of the others
+            alone; fakes of one actor of each side are left out.
+        test_actors: Numbers of the actors, 1 to 28.
+        source: `videos`, `pictures` or `auto` (pictures where there are any).
+
+    Raises:
+        UserError: Unknown option or no such folder.
+    """
+    require_choice("data.options.compression", compression, COMPRESSIONS)
+    require_choice("data.options.split", split, SPLITS)
+    chosen = {f"{int(actor):02d}" for actor in test_actors} if split == "actors" else None
+    parts = [
+        Part(f"original_sequences/actors/{compression}", REAL, "actors", f"actors/{compression}"),
+        Part(f"manipulated_sequences/{DFD}/{compression}", FAKE, DFD, f"{DFD}/{compression}"),
+    ]
+    listing = list_parts(root, parts, lambda _, video: _place(video, chosen), dataset=DFD, source=source)
+    note = "it has no official split: " + ("all of it is test" if chosen is None else "train and test by actors")
+    return replace(listing, notes=[*listing.notes, note])
+
+
+def _place(video: str, test_actors: set[str] | None) -> Place | str:
+    origin = scene_of(video)
+    if origin is None:
+        return "that are not named like 01__scene or 01_02__scene__CODE"
+    identity = " ".join(origin.identities)
+    if test_actors is None:
+        return Place("test", scene_group(origin.source), identity)
+    sides = {actor in test_actors for actor in origin.identities}
+    if len(sides) > 1:
+        return "of one actor of each side"
+    split = "test" if sides.pop() else "train"
+    # other actors play the same scene on the other side, in other source videos
+    return Place(split, f"{scene_group(origin.source)}/{split}", identity)

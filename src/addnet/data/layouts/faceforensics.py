@@ -1,0 +1,71 @@
+"""FaceForensics++ as its download script writes it.
+
+    original_sequences/youtube/<compression>/{videos/000.mp4, images/000/0000.png}
+    manipulated_sequences/<method>/<compression>/{videos/000_003.mp4, images/000_003/0000.png}
+    splits/{train,val,test}.json                     from the repository
+
+Folders, methods and compressions: FaceForensics `dataset/extract_compressed_videos.py` and `dataset/README.md`;
+FaceShifter: `dataset/FaceShifter/README.md`. DeepfakeBench keeps crops in `frames/` beside `videos/` and the lists in
+the folder itself; both are found too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from addnet.data.layouts.files import folders_in, require_folder
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.names import DFD, FACEFORENSICS
+from addnet.data.layouts.pairs import read_pairs
+from addnet.data.layouts.parts import Part, list_parts
+from addnet.errors import require_choice
+from addnet.index.records import FAKE, REAL
+
+METHODS = ("Deepfakes", "Face2Face", "FaceSwap", "NeuralTextures", "FaceShifter")
+COMPRESSIONS = ("raw", "c23", "c40")
+ORIGINALS = "youtube"
+
+
+def scan_faceforensics(
+    root: Path,
+    *,
+    methods: Sequence[str] = METHODS[:4],
+    compression: str = "c23",
+    splits: str | None = None,
+    source: str = "auto",
+) -> Listing:
+    """Lists FaceForensics++ by its official split lists.
+
+    Args:
+        root: Holds `original_sequences/` and `manipulated_sequences/`.
+        methods: Which fakes; without FaceShifter, which came later and is usually a test of its own.
+        compression: `raw`, `c23` or `c40`.
+        splits: Folder of `train.json`, `val.json` and `test.json`; None: `splits/`, `dataset/splits/` or `root`.
+        source: `videos`, `pictures` or `auto` (pictures where there are any).
+
+    Raises:
+        UserError: Unknown option, no such folder, or a damaged list.
+    """
+    for method in methods:
+        require_choice("data.options.methods", method, METHODS)
+    require_choice("data.options.compression", compression, COMPRESSIONS)
+    require_folder(root)
+    pairs = read_pairs(root, splits)
+    parts = [original_part(compression)]
+    parts += [
+        Part(f"manipulated_sequences/{method}/{compression}", FAKE, method, f"{method}/{compression}")
+        for method in methods
+    ]
+    listing = list_parts(root, parts, lambda _, video: pairs.place(video), dataset=FACEFORENSICS, source=source)
+    unused = [name for name in folders_in(root / "manipulated_sequences") if name not in {*methods, DFD}]
+    notes = [f"manipulated_sequences/{name} is there, but not among data.options.methods" for name in unused]
+    return Listing(
+        listing.pictures, listing.videos, [*pairs.missing, *listing.missing], [*pairs.notes, *listing.notes, *notes]
+    )
+
+
+def original_part(compression: str, *, base: str = "") -> Part:
+    """The part with the original videos."""
+    path = f"original_sequences/{ORIGINALS}/{compression}"
+    return Part(f"{base}/{path}" if base else path, REAL, ORIGINALS, f"{ORIGINALS}/{compression}")

@@ -1,0 +1,73 @@
+"""Videos and pictures in folders: found quickly, in order, with the number of a frame read from its name."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from addnet.errors import UserError
+from addnet.faces.pictures import PICTURE_SUFFIXES
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+NO_FACES = frozenset({"landmarks", "masks", "models"})  # lie beside the pictures and are none
+
+_FRAME = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
+
+
+def require_folder(root: Path) -> None:
+    """Raises a UserError if the data folder is not there."""
+    if not root.is_dir():
+        raise UserError(f"data.data_dir={root}: no such folder")
+
+
+def frame_number(stem: str) -> int:
+    """The frame's number in its video, read from the end of a file name; -1 if there is none.
+
+    Example:
+        >>> frame_number("0012"), frame_number("000_003_frame7"), frame_number("seed0188")
+        (12, 7, -1)
+    """
+    match = _FRAME.search(stem)
+    return int(match.group(1)) if match else -1
+
+
+def folders_in(folder: Path) -> list[str]:
+    """Names of the folders in a folder, sorted; none if it is not there. Hidden ones are left out."""
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+
+
+def videos_in(folder: Path) -> list[str]:
+    """Names of the video files in a folder, sorted; none if it is not there."""
+    return sorted(_files(folder, VIDEO_SUFFIXES))
+
+
+def pictures_in(folder: Path) -> list[str]:
+    """Names of the pictures in a folder by frame number, then by name; none if it is not there."""
+    names = _files(folder, PICTURE_SUFFIXES)
+    return sorted(names, key=lambda name: (frame_number(name.rpartition(".")[0]), name))
+
+
+def points_in(folder: Path) -> frozenset[str]:
+    """Stems of the files with points (`.npy`) in a folder; none if it is not there."""
+    return frozenset(name.rpartition(".")[0] for name in _files(folder, (".npy",)))
+
+
+def picture_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below one (and itself) that holds pictures, with their names; masks and landmarks are left out."""
+    if names := pictures_in(folder):
+        yield folder, names
+    for name in folders_in(folder):
+        if name not in NO_FACES:
+            yield from picture_folders(folder / name)
+
+
+def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
+    if not folder.is_dir():
+        return []
+    with os.scandir(folder) as entries:
+        return [e.name for e in entries if e.name.lower().endswith(suffixes) and not e.name.startswith(".")]

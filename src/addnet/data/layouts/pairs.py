@@ -1,0 +1,94 @@
+"""The official split lists of FaceForensics++: `train.json`, `val.json`, `test.json`, pairs of source ids.
+
+720, 140 and 140 ids (FaceForensics `dataset/README.md`, section 3), each list `[["071", "054"], …]`; both originals
+of a pair and the fakes `071_054` and `054_071` of every method are in the same split.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from addnet.data.layouts.listing import Missing
+from addnet.data.layouts.names import pair_group, pair_of
+from addnet.data.layouts.parts import UNLISTED, Place
+from addnet.errors import UserError
+
+OFFICIAL = {"train": 720, "val": 140, "test": 140}
+WHERE = "github.com/ondyari/FaceForensics, folder dataset/splits"
+_FOLDERS = ("splits", "dataset/splits", ".")
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """Where each source id belongs.
+
+    Attributes:
+        splits: Source id → split.
+        groups: Source id → group of its pair.
+        missing: Lists that are not there.
+        notes: Lists that are not as long as the official ones.
+    """
+
+    splits: dict[str, str] = field(default_factory=dict)
+    groups: dict[str, str] = field(default_factory=dict)
+    missing: list[Missing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def place(self, video: str) -> Place | str:
+        """Where an original or a fake belongs, or why it is left out."""
+        ids = pair_of(video)
+        if not ids or any(number not in self.splits for number in ids):
+            return UNLISTED
+        if len({self.groups[number] for number in ids}) > 1:
+            return "made of two videos that are no pair in the official lists"
+        return Place(self.splits[ids[0]], self.groups[ids[0]], " ".join(ids))
+
+
+def read_pairs(root: Path, folder: str | None = None, *, base: str = "") -> Pairs:
+    """Reads the three lists.
+
+    Args:
+        root: The data folder.
+        folder: Where the lists are, relative to `root` or absolute; None: in `splits/`, `dataset/splits/` or `base`.
+        base: Folder of FaceForensics++ in `root`.
+
+    Raises:
+        UserError: A list is damaged, or names an id that another names too.
+    """
+    places = [Path(base, folder)] if folder else [Path(base, name) for name in _FOLDERS]
+    pairs = Pairs()
+    for split, number in OFFICIAL.items():
+        files = [root / place / f"{split}.json" for place in places]
+        file = next((file for file in files if file.is_file()), None)
+        if file is None:
+            expected = (places[0] / f"{split}.json").as_posix()
+            pairs.missing.append(Missing(expected, f"official split list ({WHERE})", needed=True))
+            continue
+        ids = _add(pairs, file, split)
+        if ids != number:
+            pairs.notes.append(f"{file.name} names {ids} source videos; the official list names {number}")
+    return pairs
+
+
+def _add(pairs: Pairs, file: Path, split: str) -> int:
+    count = 0
+    for first, second in _read(file):
+        for number in (first, second):
+            if number in pairs.splits:
+                other = f"{pairs.splits[number]}.json"
+                raise UserError(f"{file} names {number}, which {other} names too; take the lists of {WHERE}")
+            pairs.splits[number] = split
+            pairs.groups[number] = pair_group(first, second)
+            count += 1
+    return count
+
+
+def _read(file: Path) -> list[tuple[str, str]]:
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        return [(str(first), str(second)) for first, second in content]
+    except (OSError, ValueError, TypeError) as error:
+        expected = 'a list of pairs such as [["071", "054"], …]'
+        raise UserError(f"{file} is not {expected} ({error}); take it from {WHERE}") from error
