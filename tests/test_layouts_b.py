@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import inspect
+import os
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from addnet.config import load_group
 from addnet.data.layouts.deeperforensics import scan_deeperforensics
 from addnet.data.layouts.dfdc import scan_dfdc
 from addnet.data.layouts.dfdcp import scan_dfdcp
 from addnet.data.layouts.ffiw import scan_ffiw
+from addnet.data.layouts.manifest import scan_manifest
 from addnet.data.layouts.uadfv import scan_uadfv
 from addnet.errors import UserError
 from replicas_b import draw, make_deeperforensics, make_dfdc, make_dfdcp, make_ffiw, make_uadfv, touch, write
@@ -96,7 +100,38 @@ def test_pictures_alone_are_enough(layout):
     extract(root, before)
     for record in before.videos:
         (root / record.path).unlink()
-    assert {r.video_id for r in scan(root).pictures} == {r.video_id for r in before.videos}
+    pictures = scan(root).pictures
+    assert {r.video_id for r in pictures} == {r.video_id for r in before.videos}
+    assert all((root / r.path).is_file() for r in pictures)
+
+
+def test_source_pictures_leaves_videos_aside(layout):
+    root, scan = layout
+    listing = scan(root, source="pictures")
+    assert len(listing.pictures) == len(listing.videos) == 0
+    assert any("no pictures taken from them" in note for note in listing.notes)
+
+
+@pytest.mark.parametrize("name", [*ALL, "manifest"])
+def test_yaml_and_signature_agree(name):
+    scan = {**{key: value[1] for key, value in ALL.items()}, "manifest": scan_manifest}[name]
+    node = load_group("data", name)
+    defaults = {key: p.default for key, p in inspect.signature(scan).parameters.items() if key not in ("root", "file")}
+    if name == "manifest":
+        defaults |= {"root": None, "columns": {}, "labels": {}}
+    assert node["layout"] == name
+    assert {key: list(v) if isinstance(v, tuple) else v for key, v in defaults.items()} == node["options"]
+
+
+def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path, monkeypatch):
+    make_uadfv(tmp_path)
+
+    def refused(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(os, "scandir", refused)
+    with pytest.raises(UserError, match=r"cannot read .*Permission denied"):
+        scan_uadfv(tmp_path)
 
 
 def test_source_videos_leaves_pictures_aside(layout):
