@@ -78,13 +78,13 @@ def _located(tree: Tree, base: str, method: str, inner: str) -> str:
     return behind if tree.has_file(behind) else join(base, method, inner)
 
 
-def _places(path: str) -> Iterator[str]:
+def _places(folder: str) -> Iterator[str]:
     """Where pictures may be: the usual folders, then all of a method in one folder."""
-    yield from picture_places(path)
-    parts = path.split("/")
-    for position, part in enumerate(parts[:-1]):
+    yield from picture_places(folder)
+    parts = folder.split("/")
+    for position, part in enumerate(parts):
         if part in FOLDERS:
-            yield from (join(*parts[: position + 1], pictures, stem(path)) for pictures in PICTURE_FOLDERS)
+            yield from (join(*parts[: position + 1], pictures) for pictures in PICTURE_FOLDERS)
 
 
 def _get(entry: Any, key: str) -> Any:

@@ -20,6 +20,7 @@ from addnet.index.records import Record, Records
 
 PICTURE_FOLDERS = ("faces", "images", "frames")
 SOURCES = ("auto", "videos", "pictures")
+Places = Callable[[str], Iterable[str]]
 _LANDMARKS = "landmarks"
 _NO_VIDEOS = {*PICTURE_FOLDERS, _LANDMARKS, "videos", "masks"}
 
@@ -41,16 +42,15 @@ class Collected:
     absent: list[str]
 
 
-def collect(
-    tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Callable[[str], Iterable[str]] | None = None
-) -> Collected:
+def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None) -> Collected:
     """Looks for videos as pictures and as files.
 
     Args:
         tree: The data folder.
         clips: The videos that the data set names, with the paths that their files have or would have.
         source: `pictures` or `videos` takes only these; `auto` takes pictures if there are any, else files.
-        places: Video path → folders that may hold its pictures, best first; `picture_places` if None.
+        places: Folder of a video → folders that may hold a folder with its pictures, best first; None:
+            `picture_places`.
 
     Raises:
         UserError: `source` is unknown, or a folder can't be read.
@@ -82,27 +82,29 @@ def clip_paths(tree: Tree, folder: str) -> list[str]:
     return [found[name] for name in sorted(found)]
 
 
-def picture_places(path: str) -> Iterator[str]:
-    """Folders that may hold the pictures of a video, best first."""
-    folder = path.rpartition("/")[0]
+def picture_places(folder: str) -> Iterator[str]:
+    """Where the pictures of a folder's videos may lie, one folder a video; best first."""
     if folder == "videos" or folder.endswith("/videos"):
         folder = folder.removesuffix("videos").removesuffix("/")
-    name = stem(path)
-    yield join(folder, name)
+    yield folder
     for pictures in PICTURE_FOLDERS:
-        yield join(folder, pictures, name)
-        yield join(pictures, folder, name)
+        yield join(folder, pictures)
+        yield join(pictures, folder)
 
 
-def _pictures(
-    tree: Tree, clips: Records, places: Callable[[str], Iterable[str]], taken: NDArray[np.bool_]
-) -> Iterator[Record]:
+def _pictures(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool_]) -> Iterator[Record]:
     """Frames of the videos in turn; marks in `taken` the videos that have any."""
+    folders = {path.rpartition("/")[0] for path in clips.paths.to_pylist()}
+    known = {folder: [place for place in places(folder) if tree.folders(place)] for folder in folders}
+    if not any(known.values()):
+        return
     for position, clip in enumerate(clips):
-        for folder in filter(tree.has_folder, places(clip.path)):
-            for frame in _frames(tree, folder, clip):
-                taken[position] = True
-                yield frame
+        folder, name = clip.path.rpartition("/")[0], stem(clip.path)
+        for place in known[folder]:
+            if name in tree.folders(place):
+                for frame in _frames(tree, join(place, name), clip):
+                    taken[position] = True
+                    yield frame
             if taken[position]:
                 break
 
