@@ -1,0 +1,91 @@
+"""DFDC preview (DFDCP): 1,131 videos and 4,119 fakes of them by two methods (Dolhansky et al. 2019, arXiv 1910.08854).
+
+    dataset.json     {"method_B/1260311/1260311_C/1255229_1260311_C_001.mp4":
+                         {"label": "fake", "set": "train", "target_id": …, "swapped_id": …, "augmentations": […]}, …}
+    original_videos/643049/643049_A_001.mp4
+    method_A/…, method_B/…
+
+Access: ai.meta.com/datasets/dfdc. The authors' page could not be read; names and keys are those that public loaders
+agree upon (SelfBlendedImages `data/datasets.md` and `src/inference/datasets.py`, DeepfakeBench
+`preprocessing/rearrange.py`). Those also put a folder `videos/` behind the first one, or frames into
+`method_A/frames/<video>/`; both are found. That `target_id` is the person filmed and `swapped_id` the face put in is
+read off the names and not verified.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from addnet.data.layouts.frames import PICTURE_FOLDERS, collect, picture_places
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.lists import Findings, read_object
+from addnet.data.layouts.tree import Tree, join, stem
+from addnet.index.records import FAKE, REAL, Record
+
+DATASET = "DFDCP"
+FOLDERS = ("original_videos", "method_A", "method_B")
+_LABELS = {"real": REAL, "fake": FAKE}
+_SPLITS = ("train", "val", "test")
+_WHERE = "ai.meta.com/datasets/dfdc"
+
+
+def scan_dfdcp(root: Path, *, source: str = "auto") -> Listing:
+    """Lists the DFDC preview by its `dataset.json`.
+
+    Groups are the persons who were filmed: an original and all fakes of it stay together.
+
+    Args:
+        root: Holds `dataset.json`, or the folder `dfdc_preview_set` that does.
+        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+
+    Raises:
+        UserError: Unknown option, no such folder, or a damaged `dataset.json`.
+    """
+    tree, findings = Tree(root), Findings()
+    base = next((base for base in ("", "dfdc_preview_set") if tree.has_file(join(base, "dataset.json"))), None)
+    if base is None:
+        findings.lacks("dataset.json", f"labels and sets of the videos ({_WHERE})", needed=True)
+        return findings.listing([])
+    entries = read_object(Path(root, base, "dataset.json"))
+    absent = [folder for folder in FOLDERS if not tree.has_folder(join(base, folder))]
+    for folder in absent:
+        findings.lacks(join(base, folder), f"videos ({_WHERE})", needed=len(absent) == len(FOLDERS))
+    clips = _clips(tree, base, entries, findings)
+    return findings.listing([collect(tree, clips, source=source, places=_places)], named_by="dataset.json")
+
+
+def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings) -> Iterator[Record]:
+    unclear = []
+    for name, entry in entries.items():
+        method, _, inner = name.partition("/")
+        label = _LABELS.get(str(_get(entry, "label")).lower())
+        split = _get(entry, "set")
+        if label is None or split not in _SPLITS or not inner:
+            unclear.append(name)
+            continue
+        persons = [str(person) for key in ("target_id", "swapped_id") if (person := _get(entry, key)) is not None]
+        group = persons[0] if persons else stem(name)
+        video = f"{DATASET}/{method}/{inner.rpartition('.')[0] or inner}"
+        path = _located(tree, base, method, inner)
+        yield Record(path, label, split, video, f"{DATASET}/{group}", DATASET, method, " ".join(persons))
+    findings.note(unclear, "entries of dataset.json are left out: no label real or fake, or no set train or test")
+
+
+def _located(tree: Tree, base: str, method: str, inner: str) -> str:
+    behind = join(base, method, "videos", inner)
+    return behind if tree.has_file(behind) else join(base, method, inner)
+
+
+def _places(folder: str) -> Iterator[str]:
+    """Where pictures may be: the usual folders, then all of a method in one folder."""
+    yield from picture_places(folder)
+    parts = folder.split("/")
+    for position, part in enumerate(parts):
+        if part in FOLDERS:
+            yield from (join(*parts[: position + 1], pictures) for pictures in PICTURE_FOLDERS)
+
+
+def _get(entry: Any, key: str) -> Any:
+    return entry.get(key) if isinstance(entry, dict) else None

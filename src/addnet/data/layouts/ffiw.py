@@ -1,0 +1,67 @@
+"""FFIW10K (Face Forensics in the Wild): videos of several people, of whom some were given another face.
+
+    source/{train,val,test}/train_00000000.mp4              real
+    target/{train,val,test}/train_00000000.mp4              the same video, forged
+    target_mask/{train,val,test}/train_00000000_mask.mp4    where it was forged; not read here
+
+Access and folders: README of tfzhou/FFIW, which shows `train` and `val`; the test set comes as an archive of its own
+(`FFIW10K-v1-release-test`, see yermandy/GenD#1) with the same folders. That `source` is real and `target` forged, and
+that both bear the same name, is not in the README; public loaders agree (SelfBlendedImages
+`src/inference/datasets.py`).
+
+Labels are of whole videos: a forged one holds untouched faces too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from addnet.data.layouts.frames import clip_paths, collect
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.tree import Tree, join, stem
+from addnet.index.records import CLASS_NAMES, FAKE, REAL, Record
+
+DATASET = "FFIW10K"
+SPLITS = ("train", "val", "test")
+_FOLDERS = {"source": REAL, "target": FAKE}
+_WHERE = "form at github.com/tfzhou/FFIW"
+
+
+def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
+    """Lists FFIW10K by its folders.
+
+    Args:
+        root: Holds `source/` and `target/`, or the unpacked archives `FFIW10K-v1-release` and `…-release-test`.
+        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+
+    Raises:
+        UserError: Unknown option or no such folder.
+    """
+    tree, findings = Tree(root), Findings()
+    bases = [base for base in ("", *sorted(tree.folders())) if "target" in tree.folders(base)]
+    parts, seen = [], set[str]()
+    for name, label in _FOLDERS.items():
+        for split in SPLITS:
+            paths = [path for base in bases for path in clip_paths(tree, join(base, name, split))]
+            if not paths:
+                what = f"{CLASS_NAMES[label]} videos for {split} ({_WHERE})"
+                findings.lacks(f"{name}/{split}", what, needed=split == "train" and not bases)
+            parts.append(collect(tree, _clips(paths, name, split, seen, findings), source=source))
+    if any(FAKE in part.pictures.labels or FAKE in part.videos.labels for part in parts):
+        findings.notes.append("forged videos hold untouched faces too: labels of single faces are noisy")
+    return findings.listing(parts)
+
+
+def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: Findings) -> Iterator[Record]:
+    """The videos of one folder of each archive; the same name in a second archive is the same video."""
+    label, again = _FOLDERS[name], []
+    for path in paths:
+        video, group = f"{DATASET}/{name}/{split}/{stem(path)}", f"{DATASET}/{split}/{stem(path)}"
+        if video in seen:
+            again.append(path)
+            continue
+        seen.add(video)
+        yield Record(path, label, split, video, group, DATASET)
+    findings.note(again, "videos are left out because another archive holds them too")

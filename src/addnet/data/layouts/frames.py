@@ -1,0 +1,138 @@
+"""Videos and the folders of pictures taken from them, as data sets keep them side by side.
+
+A video `real/0001.mp4` may be there as a file, as a folder of pictures named like it, or as both. Folders are looked
+for beside the video (`real/0001/`), in a folder of frames beside it (`real/frames/0001/`, which is where DeepfakeBench
+puts them) and in a mirror of the whole tree (`frames/real/0001/`). Points that DeepfakeBench found lie in `landmarks/`
+instead of `frames/`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.data.layouts.tree import Tree, join, stem
+from addnet.errors import require_choice
+from addnet.index.records import Record, Records
+
+PICTURE_FOLDERS = ("faces", "images", "frames")
+SOURCES = ("auto", "videos", "pictures")
+Places = Callable[[str], Iterable[str]]
+_LANDMARKS = "landmarks"
+_NO_VIDEOS = {*PICTURE_FOLDERS, _LANDMARKS, "videos", "masks"}
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What of the videos that a data set names is there.
+
+    Attributes:
+        pictures: Frames of the videos that are there as pictures.
+        videos: Files of videos; none where there are pictures.
+        bare: Paths of videos that are left out because only others are there as pictures.
+        absent: Paths of those that are not there at all.
+    """
+
+    pictures: Records
+    videos: Records
+    bare: list[str]
+    absent: list[str]
+
+
+def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None) -> Collected:
+    """Looks for videos as pictures and as files.
+
+    Args:
+        tree: The data folder.
+        clips: The videos that the data set names, with the paths that their files have or would have.
+        source: `pictures` or `videos` takes only these; `auto` takes pictures if there are any, else files.
+        places: Folder of a video → folders that may hold a folder with its pictures, best first; None:
+            `picture_places`.
+
+    Raises:
+        UserError: `source` is unknown, or a folder can't be read.
+    """
+    require_choice("data.options.source", source, SOURCES)
+    named = Records.of(clips)
+    taken = np.zeros(len(named), dtype=bool)
+    pictures = Records.of(() if source == "videos" else _pictures(tree, named, places or picture_places, taken))
+    rest = named.take(~taken)
+    paths = rest.paths.to_pylist()
+    there = np.array([tree.has_file(path) for path in paths], dtype=bool)
+    files, absent = rest.take(there), rest.take(~there).paths.to_pylist()
+    if len(pictures) or source == "pictures":
+        return Collected(pictures, Records.of([]), files.paths.to_pylist(), absent)
+    return Collected(pictures, files, [], absent)
+
+
+def clip_paths(tree: Tree, folder: str) -> list[str]:
+    """Paths of the videos in a folder, sorted by name, of those that are there as pictures only, too."""
+    found: dict[str, str] = {}
+    for place in (folder, join(folder, "videos")):
+        for name in tree.videos(place):
+            found.setdefault(stem(name), join(place, name))
+    stems = set(tree.folders(folder) - _NO_VIDEOS)
+    for name in PICTURE_FOLDERS:
+        stems |= tree.folders(join(folder, name)) | tree.folders(join(name, folder))
+    for name in stems:
+        found.setdefault(name, join(folder, f"{name}.mp4"))
+    return [found[name] for name in sorted(found)]
+
+
+def picture_places(folder: str) -> Iterator[str]:
+    """Where the pictures of a folder's videos may lie, one folder a video; best first."""
+    if folder == "videos" or folder.endswith("/videos"):
+        folder = folder.removesuffix("videos").removesuffix("/")
+    yield folder
+    for pictures in PICTURE_FOLDERS:
+        yield join(folder, pictures)
+        yield join(pictures, folder)
+
+
+def _pictures(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool_]) -> Iterator[Record]:
+    """Frames of the videos in turn; marks in `taken` the videos that have any."""
+    folders = {path.rpartition("/")[0] for path in clips.paths.to_pylist()}
+    known = {folder: [place for place in places(folder) if tree.folders(place)] for folder in folders}
+    if not any(known.values()):
+        return
+    for position, clip in enumerate(clips):
+        folder, name = clip.path.rpartition("/")[0], stem(clip.path)
+        for place in known[folder]:
+            if name in tree.folders(place):
+                for frame in _frames(tree, join(place, name), clip):
+                    taken[position] = True
+                    yield frame
+            if taken[position]:
+                break
+
+
+def _frames(tree: Tree, folder: str, clip: Record) -> Iterator[Record]:
+    points_folder, points = _points(tree, folder)
+    for number, name in tree.pictures(folder):
+        landmarks = f"{points_folder}/{stem(name)}.npy" if stem(name) in points else ""
+        yield Record(
+            f"{folder}/{name}",
+            clip.label,
+            clip.split,
+            clip.video_id,
+            clip.group_id,
+            clip.dataset,
+            clip.method,
+            clip.identity,
+            number,
+            landmarks=landmarks,
+        )
+
+
+def _points(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
+    """Where DeepfakeBench keeps the points of a folder of frames, and the stems of the files there."""
+    parts = folder.split("/")
+    for position, part in enumerate(parts[:-1]):
+        if part in PICTURE_FOLDERS:
+            beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
+            if tree.has_folder(beside):
+                return beside, frozenset(stem(name) for name in tree.list_files(beside) if name.endswith(".npy"))
+    return "", frozenset()

@@ -1,0 +1,106 @@
+"""The lists and labels that data sets ship, read with an eye on damage; and what is said about them."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from addnet.data.layouts.frames import Collected
+from addnet.data.layouts.listing import Listing, Missing
+from addnet.errors import UserError
+from addnet.index.records import Records
+
+_SHOWN = 3
+
+
+@dataclass
+class Findings:
+    """What a scan has to say, gathered on the way.
+
+    Attributes:
+        missing: What was expected and is not there.
+        notes: What a user should know.
+    """
+
+    missing: list[Missing] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def lacks(self, path: str, what: str, *, needed: bool = False) -> None:
+        """Something was expected at this path, relative to the data folder."""
+        self.missing.append(Missing(path, what, needed))
+
+    def note(self, names: Collection[str], what: str) -> None:
+        """A sentence about some files, if there are any: their number, `what`, the first names."""
+        if names:
+            self.notes.append(f"{len(names):,} {what}: {few(names)}")
+
+    def listing(self, parts: Iterable[Collected], *, named_by: str = "the lists") -> Listing:
+        """The listing of everything that was collected."""
+        found = list(parts)
+        self.note([path for part in found for path in part.absent], f"videos that {named_by} name are not there")
+        self.note([path for part in found for path in part.bare], "videos are left out: no pictures taken from them")
+        pictures = Records.concat(part.pictures for part in found)
+        return Listing(pictures, Records.concat(part.videos for part in found), self.missing, self.notes)
+
+
+def few(names: Collection[str]) -> str:
+    """The first names, and how many more there are.
+
+    Example:
+        >>> few(["a", "b", "c", "d", "e"])
+        'a, b, c and 2 more'
+    """
+    shown = ", ".join(sorted(names)[:_SHOWN])
+    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+
+
+def read_object(file: Path) -> dict[str, Any]:
+    """A JSON file that holds an object.
+
+    Raises:
+        UserError: It can't be read, is damaged (the text says where) or holds something else.
+    """
+    try:
+        content = json.loads(file.read_bytes())
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    except json.JSONDecodeError as error:
+        place = f"line {error.lineno}, column {error.colno}"
+        raise UserError(f"{file} is damaged: {error.msg} at {place}; unpack or download it again") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is damaged: byte {error.start} is no text; unpack or download it again") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{file} holds a {type(content).__name__}; expected an object with one entry a video")
+    return content
+
+
+def read_names(file: Path) -> list[str]:
+    """A text file with a name in each line; empty lines are left out.
+
+    Raises:
+        UserError: It can't be read or is no text.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise UserError(f"{file} is damaged: byte {error.start} is no text; unpack or download it again") from error
+    return [line.strip() for line in lines if line.strip()]
+
+
+def read_pairs(file: Path, key: str, value: str) -> dict[str, str]:
+    """Two columns of a CSV file with a header, as a dictionary.
+
+    Raises:
+        UserError: It can't be read, or a column is not in its header.
+    """
+    rows = list(csv.DictReader(read_names(file)))
+    columns = list(rows[0]) if rows else []
+    if key not in columns or value not in columns:
+        raise UserError(f"{file} has the columns {columns}; expected {key!r} and {value!r}, and a row a video")
+    return {row[key]: row[value] or "" for row in rows}

@@ -1,0 +1,184 @@
+"""A manifest: a table with a row a picture or video, in CSV, JSON or JSON lines.
+
+    path,label,split,source_video
+    train/fake/abc_def.jpg,fake,train,abc
+
+Only path and label are needed. Video, group, data set, method, frame number and persons are taken where a column tells
+them (see `manifest_columns.SYNONYMS`); a video is otherwise told by names of folders and files. Everything is done on
+whole columns, so that a million rows take seconds. JSON is read as objects first: for many rows take CSV.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.lists import Findings, few
+from addnet.data.layouts.manifest_columns import chosen_columns, read_labels, texts
+from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_twice
+from addnet.data.layouts.manifest_rows import SUFFIXES, Rows, read_rows
+from addnet.data.layouts.manifest_splits import choose_splits
+from addnet.errors import UserError, require_choice
+from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
+
+SPLITS = ("train", "val", "test")
+_NUMBER = r"(?:^|[_\-. /]|frame)(?P<number>\d{1,9})$"
+_NUMBER_OFF = r"(?:/(?:frame|image|img)?[_-]?|[_-](?:frame)?)\d+$"
+
+
+def scan_manifest(
+    file: Path,
+    *,
+    root: str | Path | None = None,
+    columns: Mapping[str, str | None] | None = None,
+    labels: Mapping[str, str | int] | None = None,
+    split: str = "train",
+    test_fraction: float | None = None,
+    seed: int = 0,
+    dataset: str | None = None,
+    max_missing: float = 0.01,
+) -> Listing:
+    """Lists the pictures and videos of a manifest.
+
+    Args:
+        file: The manifest, or a folder with one called `manifest.csv`, `.json` or the like.
+        root: Folder that its paths are relative to; None: its own. Absolute paths are taken as they are.
+        columns: Field (`path`, `label`, `split`, `video`, `group` …) → column, where the usual names do not fit.
+        labels: Text → `real` or `fake`, where the usual words do not fit.
+        split: What everything is for if no column tells.
+        test_fraction: Share of the groups of `train` to be kept for testing if no row is; None: none.
+        seed: Decides which groups those are.
+        dataset: Name of the data set; None: a column, or the name of the folder.
+        max_missing: Share of files that may be missing; they are left out and counted.
+
+    Raises:
+        UserError: The manifest can't be read, a row makes no sense (the text names it), a path stands in it twice, or
+            too many files are missing.
+    """
+    require_choice("data.options.split", split, SPLITS)
+    manifest = _manifest(file)
+    folder = manifest.parent if root is None else Path(root).expanduser()
+    chosen: dict[str, str] = {}
+
+    def choose(header: list[str]) -> list[str]:
+        chosen.update(chosen_columns(header, columns or {}))
+        return list(chosen.values())
+
+    rows = read_rows(manifest, choose)
+    paths = normal_paths(rows, texts(rows, chosen["path"]))
+    refuse_twice(rows, paths)
+    are_videos = kinds(rows, paths)
+    findings = Findings()
+    fields = _fields(rows, chosen, paths, are_videos, labels or {}, dataset or folder.absolute().name)
+    splits = choose_splits(
+        rows, chosen.get("split"), fields["group_id"], fields["label"], split=split, fraction=test_fraction, seed=seed
+    )
+    fields |= {"split": pa.array(splits, pa.string()), "root": "" if root is None else str(folder)}
+    findings.notes += _notes(chosen, splits)
+    return _listing(_records(fields, len(paths)), np.asarray(are_videos), rows, folder, max_missing, findings)
+
+
+def _manifest(file: Path) -> Path:
+    if file.is_file():
+        return file
+    if not file.is_dir():
+        raise UserError(f"data.data_dir={file}: no such file; expected a manifest ({', '.join(SUFFIXES)})")
+    found = [place for suffix in SUFFIXES if (place := file / f"manifest{suffix}").is_file()]
+    if len(found) != 1:
+        there = ", ".join(place.name for place in found) or "none"
+        raise UserError(f"{file} holds no single manifest ({there}); name the file: data.data_dir={file}/manifest.csv")
+    return found[0]
+
+
+def _fields(
+    rows: Rows,
+    chosen: Mapping[str, str],
+    paths: pa.Array,
+    are_videos: pa.Array,
+    words: Mapping[str, str | int],
+    name: str,
+) -> dict[str, Any]:
+    """Field of a record → column, or one value for all; without splits."""
+    labels = pa.array(read_labels(rows, chosen["label"], words))
+    given = {field: texts(rows, chosen[field]) for field in chosen if field not in ("path", "label", "split")}
+    bare = pc.replace_substring_regex(paths, r"\.[^./]*$", "")
+    by_name = pc.if_else(are_videos, bare, pc.replace_substring_regex(bare, _NUMBER_OFF, ""))
+    video = _or_else(given.get("video"), by_name)
+    dataset = _or_else(given.get("dataset"), pa.scalar(name))
+    # the class of real ones, so that a video with real and with forged frames is two
+    kind = pc.if_else(pc.equal(labels, REAL), CLASS_NAMES[REAL], _or_else(given.get("method"), CLASS_NAMES[FAKE]))
+    return {
+        "path": paths,
+        "label": labels,
+        "video_id": pc.binary_join_element_wise(dataset, kind, video, "/"),
+        "group_id": pc.binary_join_element_wise(dataset, _or_else(given.get("group"), video), "/"),
+        "dataset": dataset,
+        "method": given.get("method", ""),
+        "identity": given.get("identity", ""),
+        "frame": _frames(rows, chosen.get("frame"), bare, are_videos),
+    }
+
+
+def _notes(chosen: Mapping[str, str], splits: NDArray[np.str_]) -> list[str]:
+    notes = []
+    if "video" not in chosen:
+        notes.append("no column tells the video: it is told by names of folders and files")
+    if "group" not in chosen:
+        notes.append("no column tells the source video: fakes are not kept together with their originals")
+    if "test" not in splits:
+        notes.append("no row is for testing: data.options.test_fraction=0.2 would keep groups for it")
+    return notes
+
+
+def _or_else(values: pa.Array | None, instead: Any) -> Any:
+    """Texts of a column, where they are empty those of another."""
+    return instead if values is None else pc.if_else(pc.equal(values, ""), instead, values)
+
+
+def _frames(rows: Rows, column: str | None, bare: pa.Array, are_videos: pa.Array) -> pa.Array:
+    """Frame numbers: of the column, or of the ends of names; -1 where there are none."""
+    if column is None:
+        numbers = pc.struct_field(pc.extract_regex(bare, _NUMBER), "number").cast(pa.int64())
+        return pc.if_else(are_videos, -1, pc.fill_null(numbers, -1))
+    values = texts(rows, column)
+    wrong = np.flatnonzero(np.asarray(pc.invert(pc.match_substring_regex(values, r"^(-?\d{1,9}(\.0+)?)?$"))))
+    if len(wrong):
+        row = int(wrong[0])
+        raise UserError(f"{rows.file}, {rows.name(row)}: {column}={values[row].as_py()!r} is no frame number")
+    whole = pc.replace_substring_regex(values, r"\.0+$", "")
+    return pc.fill_null(pc.if_else(pc.equal(whole, ""), None, whole).cast(pa.int64()), -1)
+
+
+def _records(fields: Mapping[str, Any], number: int) -> Records:
+    """Columns, with what no column tells as in a single record."""
+    columns = []
+    for field in Records.of([]).table.schema:
+        default: Any = -1 if field.name == "offset" else 0 if field.name == "length" else ""
+        value = fields.get(field.name, default)
+        if not isinstance(value, pa.Array | pa.ChunkedArray):
+            value = pa.repeat(value if isinstance(value, pa.Scalar) else pa.scalar(value), number)
+        coded = pa.types.is_dictionary(field.type)
+        columns.append(value.dictionary_encode() if coded else value.cast(field.type))
+    return Records(pa.table(columns, names=Records.of([]).table.column_names))
+
+
+def _listing(
+    records: Records, are_videos: NDArray[np.bool_], rows: Rows, folder: Path, allowed: float, findings: Findings
+) -> Listing:
+    absent = absent_files(folder, records.paths)
+    names = [records.paths[int(row)].as_py() for row in np.flatnonzero(absent)]
+    if len(names) > allowed * len(records):
+        raise UserError(
+            f"{len(names):,} of {len(records):,} files of {rows.file} are not in {folder}: {few(names)}; see "
+            "data.options.root and data.options.max_missing"
+        )
+    findings.note(names, "files of the manifest are not there")
+    pictures, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)
+    return Listing(pictures, videos, findings.missing, findings.notes)

@@ -1,0 +1,123 @@
+"""What a manifest's columns are called and what is written in them: names, labels and splits as people write them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.data.layouts.manifest_rows import Rows
+from addnet.errors import UserError, require_choice, suggestion
+from addnet.index.records import CLASS_NAMES, FAKE, REAL
+
+SYNONYMS = {
+    "path": ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "video_path"),
+    "label": ("label", "class", "is_fake", "fake"),
+    "split": ("split", "set", "subset", "partition"),
+    "video": ("video", "video_id", "clip", "clip_id", "sequence"),
+    "group": ("group", "group_id", "source_video", "source", "original", "target", "target_id"),
+    "dataset": ("dataset", "data_set"),
+    "method": ("method", "manipulation", "manipulation_type"),
+    "frame": ("frame", "frame_number", "frame_id", "frame_index"),
+    "identity": ("identity", "identities", "person", "person_id", "actor", "actor_id"),
+}
+NEEDED = ("path", "label")
+LABELS = {
+    **dict.fromkeys(("0", "real", "original", "pristine", "genuine", "authentic"), REAL),
+    **dict.fromkeys(("1", "fake", "manipulated", "forged", "deepfake", "synthetic"), FAKE),
+}
+SPLITS = {
+    **dict.fromkeys(("train", "training"), "train"),
+    **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
+    **dict.fromkeys(("test", "testing"), "test"),
+}
+_TRUTH = {"false": REAL, "no": REAL, "true": FAKE, "yes": FAKE}  # only where the column's name asks for fakes
+
+
+def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> dict[str, str]:
+    """Field → column of a manifest.
+
+    Args:
+        header: Names of the columns.
+        columns: Field → column where the usual names do not fit; None: the manifest does not tell it.
+
+    Raises:
+        UserError: An unknown field or column, a name that two columns have, or no column for path or label.
+    """
+    for field in columns:
+        require_choice("a field of data.options.columns", field, SYNONYMS)
+    for field, name in columns.items():
+        if name is not None and name not in header:
+            raise UserError(
+                f"data.options.columns.{field}={name!r}: no such column; there are: {', '.join(header)}."
+                f"{suggestion(name, header)}"
+            )
+    found = {field: name for field, name in columns.items() if name is not None}
+    free = {name.lower(): name for name in header if name not in found.values()}
+    for field, names in SYNONYMS.items():
+        if field not in columns and (name := next((name for name in names if name in free), None)):
+            found[field] = free[name]
+    for name in found.values():
+        if header.count(name) > 1:
+            raise UserError(f"two columns are called {name!r} among {', '.join(header)}; rename one")
+    for field in NEEDED:
+        if field not in found:
+            raise UserError(
+                f"no column for the {field} among {', '.join(header) or 'none'}; it is usually called "
+                f"{', '.join(SYNONYMS[field])}, or is named by data.options.columns={{{field}: …}}"
+            )
+    return found
+
+
+def read_labels(rows: Rows, column: str, words: Mapping[str, str | int]) -> NDArray[np.int8]:
+    """(N,) classes of a manifest's rows.
+
+    Args:
+        rows: The manifest.
+        column: Its column with labels.
+        words: Text → `real` or `fake` where the usual words do not fit, such as `{"0": fake, "1": real}`.
+
+    Raises:
+        UserError: A text that is not known as a label, with its row.
+    """
+    meanings = LABELS | (_TRUTH if "fake" in column.lower() else {})
+    for word, meaning in words.items():
+        name = require_choice(f"data.options.labels.{word}", meaning, CLASS_NAMES)
+        meanings[str(word).lower()] = CLASS_NAMES.index(name)
+    return np.asarray(_translated(rows, column, meanings, "data.options.labels"), dtype=np.int8)
+
+
+def read_splits(rows: Rows, column: str) -> NDArray[np.str_]:
+    """(N,) `train`, `val` or `test` of a manifest's rows.
+
+    Raises:
+        UserError: Another text, with its row.
+    """
+    return np.asarray(_translated(rows, column, SPLITS, "data.options.columns"), dtype=np.str_)
+
+
+def texts(rows: Rows, column: str) -> pa.Array:
+    """(N,) texts of a column, without blanks around them."""
+    values = pc.utf8_trim_whitespace(rows.table[column])
+    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+
+
+def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: str) -> NDArray[Any]:
+    words = pc.dictionary_encode(pc.utf8_lower(texts(rows, column)))
+    known = words.dictionary.to_pylist()
+    codes = np.asarray(words.indices)
+    unknown = [position for position, word in enumerate(known) if word not in meanings]
+    if unknown:
+        where = np.flatnonzero(np.isin(codes, unknown))
+        more = f" and in {len(where) - 1:,} more" if len(where) > 1 else ""
+        value = rows.table[column][int(where[0])].as_py()
+        raise UserError(
+            f"{rows.file}, {rows.name(int(where[0]))}: {column}={value!r}{more}; expected one of: "
+            f"{', '.join(meanings)} (in any case); see {remedy}"
+        )
+    translated: NDArray[Any] = np.asarray([meanings[word] for word in known])[codes]
+    return translated

@@ -1,0 +1,96 @@
+"""The paths of a manifest: written in one way, each once, and which of them are files; on whole columns."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.data.layouts.manifest_rows import Rows
+from addnet.data.layouts.tree import VIDEO_SUFFIXES
+from addnet.errors import UserError
+from addnet.faces.pictures import PICTURE_SUFFIXES
+
+_SHOWN = 3
+
+
+def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
+    """(N,) paths with forward slashes and without a leading `./`.
+
+    Raises:
+        UserError: A path is empty, or there are no rows.
+    """
+    if not len(paths):
+        raise UserError(f"{rows.file} has no rows below its header; expected one a picture or video")
+    normal = pc.replace_substring_regex(pc.replace_substring(paths, "\\", "/"), r"^(\./+)+", "")
+    empty = np.flatnonzero(np.asarray(pc.equal(normal, "")))
+    if len(empty):
+        raise UserError(f"{rows.file}, {rows.name(int(empty[0]))}: the path is empty")
+    return normal
+
+
+def refuse_twice(rows: Rows, paths: pa.Array) -> None:
+    """Raises a UserError if a path stands in two rows: it would be trained on twice, or on both sides of a split."""
+    codes = np.asarray(paths.dictionary_encode().indices)
+    counts = np.bincount(codes)
+    if counts.max() == 1:
+        return
+    twice = np.flatnonzero(counts > 1)
+    shown = []
+    for code in twice[:_SHOWN]:
+        where = np.flatnonzero(codes == code)
+        shown.append(f"{paths[int(where[0])].as_py()} ({', '.join(rows.name(int(row)) for row in where[:_SHOWN])})")
+    more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
+    raise UserError(
+        f"{rows.file} names {len(twice):,} files more than once: {'; '.join(shown)}{more}; keep one row of each"
+    )
+
+
+def kinds(rows: Rows, paths: pa.Array) -> pa.Array:
+    """(N,) whether a path is a video rather than a picture, by its suffix.
+
+    Raises:
+        UserError: It is neither.
+    """
+    are_videos = _ends_with(paths, VIDEO_SUFFIXES)
+    neither = np.flatnonzero(~np.asarray(pc.or_(are_videos, _ends_with(paths, PICTURE_SUFFIXES))))
+    if len(neither):
+        row = int(neither[0])
+        raise UserError(
+            f"{rows.file}, {rows.name(row)}: {paths[row].as_py()!r} is neither picture nor video by its suffix; "
+            f"expected one of {', '.join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))}"
+        )
+    return are_videos
+
+
+def absent_files(root: Path, paths: pa.Array) -> NDArray[np.bool_]:
+    """(N,) which paths are not there; each folder is read once: asking for single files is slow over a network."""
+    folders = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
+    names = pc.replace_substring_regex(paths, r"^.*/", "")
+    codes = np.asarray(folders.indices)
+    order = np.argsort(codes, kind="stable")
+    ends = np.cumsum(np.bincount(codes, minlength=len(folders.dictionary)))
+    absent = np.zeros(len(paths), dtype=bool)
+    for code, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
+        rows = order[start:end]
+        there = _files(root / folders.dictionary[code].as_py())
+        absent[rows] = [name not in there for name in names.take(pa.array(rows)).to_pylist()]
+    return absent
+
+
+def _files(folder: Path) -> frozenset[str]:
+    try:
+        return frozenset(os.listdir(folder))  # noqa: PTH208 - names alone, for folders of a million
+    except (FileNotFoundError, NotADirectoryError):
+        return frozenset()
+    except OSError as error:
+        raise UserError(f"cannot read {folder}: {error.strerror or error}") from error
+
+
+def _ends_with(paths: pa.Array, suffixes: tuple[str, ...]) -> pa.Array:
+    pattern = "|".join(suffix.removeprefix(".") for suffix in suffixes)
+    return pc.match_substring_regex(paths, rf"\.({pattern})$", ignore_case=True)

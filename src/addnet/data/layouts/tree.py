@@ -1,0 +1,104 @@
+"""Names in a data folder, each folder read once; and what names of files tell."""
+
+from __future__ import annotations
+
+import os
+import re
+from pathlib import Path
+
+from addnet.errors import UserError
+from addnet.faces.pictures import PICTURE_SUFFIXES
+
+VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
+_NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
+
+
+class Tree:
+    """Names below a data folder; each folder is read once, because asking for single files is slow over a network.
+
+    Args:
+        root: The data folder; all paths are relative to it, with forward slashes.
+
+    Raises:
+        UserError: The data folder is not there.
+    """
+
+    def __init__(self, root: str | Path) -> None:
+        self.root = Path(root)
+        self._names: dict[str, tuple[frozenset[str], frozenset[str]]] = {}
+        if not self.root.is_dir():
+            raise UserError(f"data.data_dir={root}: no such folder")
+
+    def files(self, folder: str = "") -> frozenset[str]:
+        """Names of the files in a folder; none if there is no such folder."""
+        return self._read(folder)[0]
+
+    def folders(self, folder: str = "") -> frozenset[str]:
+        """Names of the folders in a folder."""
+        return self._read(folder)[1]
+
+    def videos(self, folder: str = "") -> list[str]:
+        """Names of the video files in a folder, sorted."""
+        return sorted(name for name in self.files(folder) if name.lower().endswith(VIDEO_SUFFIXES))
+
+    def has_file(self, path: str) -> bool:
+        """Whether there is a file at this path."""
+        folder, _, name = path.rpartition("/")
+        return name in self.files(folder)
+
+    def has_folder(self, path: str) -> bool:
+        """Whether there is a folder at this path."""
+        folder, _, name = path.rpartition("/")
+        return name in self.folders(folder)
+
+    def pictures(self, folder: str) -> list[tuple[int, str]]:
+        """(frame number, name) of the pictures in a folder, in the order of the video. Not kept: they are many."""
+        names = self.list_files(folder)
+        return sorted((frame_number(name), name) for name in names if name.lower().endswith(PICTURE_SUFFIXES))
+
+    def list_files(self, folder: str) -> list[str]:
+        """Names in a folder that is looked at once only and not kept in memory."""
+        return [entry.name for entry in self._entries(folder)]
+
+    def _read(self, folder: str) -> tuple[frozenset[str], frozenset[str]]:
+        if folder not in self._names:
+            entries = [(entry.name, entry.is_dir()) for entry in self._entries(folder)]
+            files = frozenset(name for name, is_folder in entries if not is_folder)
+            self._names[folder] = files, frozenset(name for name, is_folder in entries if is_folder)
+        return self._names[folder]
+
+    def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        try:
+            with os.scandir(self.root / folder) as entries:
+                return [entry for entry in entries if not entry.name.startswith(".")]
+        except (FileNotFoundError, NotADirectoryError):
+            return []
+        except OSError as error:
+            raise UserError(f"cannot read {self.root / folder}: {error.strerror or error}") from error
+
+
+def frame_number(name: str) -> int:
+    """Number at the end of a picture's name; -1 if there is none.
+
+    Example:
+        >>> frame_number("0012.png"), frame_number("000_003_frame7.jpg"), frame_number("seed0188.png")
+        (12, 7, -1)
+    """
+    match = _NUMBER.search(stem(name))
+    return int(match.group(1)) if match else -1
+
+
+def stem(path: str) -> str:
+    """Name of a file without folder and suffix.
+
+    Example:
+        >>> stem("fake/0001_fake.mp4")
+        '0001_fake'
+    """
+    name = path.rpartition("/")[2]
+    return name.rpartition(".")[0] or name
+
+
+def join(*parts: str) -> str:
+    """A relative path of parts, of which some may be empty."""
+    return "/".join(part for part in parts if part)

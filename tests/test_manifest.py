@@ -1,0 +1,291 @@
+"""Tables of pictures as people write them become records; what makes no sense is named with its row."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import defaultdict
+
+import pytest
+
+from addnet.data.layouts.manifest import scan_manifest
+from addnet.errors import UserError
+from replicas_b import draw, touch, write
+
+ROWS = ["a/0.jpg,real,train,v1,g1", "a/1.jpg,real,train,v1,g1", "b/0.jpg,fake,train,v1,g1", "c/5.jpg,fake,test,v2,g2"]
+PATHS = [row.split(",")[0] for row in ROWS]
+
+
+def manifest(folder, rows=ROWS, *, header="path,label,split,video,group", name="manifest.csv", encoding="utf-8"):
+    """A manifest and the (empty) files that it names."""
+    file = folder / name
+    file.write_text("\n".join([header, *rows]) + "\n", encoding=encoding)
+    touch(folder, *PATHS)
+    return file
+
+
+def test_columns_become_fields(tmp_path):
+    records = scan_manifest(manifest(tmp_path), dataset="mine").pictures
+    assert [(r.path, r.label, r.split) for r in records] == [
+        ("a/0.jpg", 0, "train"),
+        ("a/1.jpg", 0, "train"),
+        ("b/0.jpg", 1, "train"),
+        ("c/5.jpg", 1, "test"),
+    ]
+    assert [r.video_id for r in records] == ["mine/real/v1", "mine/real/v1", "mine/fake/v1", "mine/fake/v2"]
+    assert [r.group_id for r in records] == ["mine/g1"] * 3 + ["mine/g2"]
+    assert [r.frame for r in records] == [0, 1, 0, 5]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig"])
+def test_delimiters_and_byte_order_marks_make_no_difference(tmp_path, delimiter, encoding):
+    expected = scan_manifest(manifest(tmp_path)).pictures
+    header = delimiter.join(["path", "label", "split", "video", "group"])
+    rows = [row.replace(",", delimiter) for row in ROWS]
+    assert scan_manifest(manifest(tmp_path, rows, header=header, encoding=encoding)).pictures == expected
+
+
+def test_json_in_all_its_forms_gives_the_same(tmp_path):
+    expected = scan_manifest(manifest(tmp_path)).pictures
+    keys = ("path", "label", "split", "video", "group")
+    entries = [dict(zip(keys, row.split(","), strict=True)) for row in ROWS]
+    by_path = {entry["path"]: {k: v for k, v in entry.items() if k != "path"} for entry in entries}
+    lines = "\n".join(json.dumps(entry) for entry in entries)
+    forms = {"list.json": entries, "object.json": by_path, "lines.jsonl": lines, "lines.json": lines}
+    for name, content in forms.items():
+        write(tmp_path, name, content)
+        assert scan_manifest(tmp_path / name).pictures == expected, name
+
+
+def test_json_numbers_and_plain_labels(tmp_path):
+    manifest(tmp_path)
+    write(tmp_path, "m.json", [{"file": "a/0.jpg", "label": 0, "frame": 12}, {"file": "b/0.jpg", "label": 1}])
+    assert [(r.label, r.frame) for r in scan_manifest(tmp_path / "m.json").pictures] == [(0, 12), (1, -1)]
+    write(tmp_path, "m.json", {"a/0.jpg": "REAL", "b/0.jpg": "FAKE"})
+    assert [r.label for r in scan_manifest(tmp_path / "m.json").pictures] == [0, 1]
+
+
+@pytest.mark.parametrize("words", [("0", "1"), ("Real", "FAKE"), ("original", " manipulated "), ("pristine", "forged")])
+def test_labels_as_people_write_them(tmp_path, words):
+    rows = [f"a/0.jpg,{words[0]}", f"b/0.jpg,{words[1]}"]
+    records = scan_manifest(manifest(tmp_path, rows, header="path,label")).pictures
+    assert [record.label for record in records] == [0, 1]
+
+
+def test_true_means_fake_only_where_the_column_asks_for_fakes(tmp_path):
+    rows = ["a/0.jpg,False", "b/0.jpg,True"]
+    assert list(scan_manifest(manifest(tmp_path, rows, header="path,is_fake")).pictures.labels) == [0, 1]
+    with pytest.raises(UserError, match="row 2: label='False'"):
+        scan_manifest(manifest(tmp_path, rows, header="path,label"))
+
+
+def test_other_words_are_told_by_an_option(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,1", "b/0.jpg,0"], header="path,label")
+    assert list(scan_manifest(file, labels={"1": "real", "0": "fake"}).pictures.labels) == [0, 1]
+    with pytest.raises(UserError, match=r"data\.options\.labels\.1='true'.*real, fake"):
+        scan_manifest(file, labels={"1": "true"})
+
+
+def test_an_unknown_label_is_named_with_its_row_and_what_is_accepted(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,real", "b/0.jpg,Maybe", "c/5.jpg,maybe"], header="path,label")
+    with pytest.raises(UserError, match=r"row 3: label='Maybe' and in 1 more; expected one of: 0, real, .*fake"):
+        scan_manifest(file)
+
+
+def test_an_unknown_split_is_named_with_its_row(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,real,train", "b/0.jpg,fake,holdout"], header="path,label,split")
+    with pytest.raises(UserError, match=r"row 3: split='holdout'; expected one of: train"):
+        scan_manifest(file)
+
+
+def test_a_path_in_two_rows_is_refused_naming_both(tmp_path):
+    file = manifest(tmp_path, [*ROWS, "./a\\1.jpg,fake,test,v9,g9"])
+    with pytest.raises(UserError, match=r"names 1 files more than once: a/1\.jpg \(row 3, row 6\)"):
+        scan_manifest(file)
+
+
+def test_backslashes_and_absolute_paths_are_taken(tmp_path):
+    other = tmp_path / "elsewhere" / "x.jpg"
+    touch(tmp_path, "elsewhere/x.jpg")
+    file = manifest(tmp_path, ["a\\0.jpg,real", f"{other},fake"], header="path,label")
+    assert [record.path for record in scan_manifest(file).pictures] == ["a/0.jpg", str(other)]
+
+
+def test_paths_relative_to_another_root(tmp_path):
+    (tmp_path / "lists").mkdir()
+    file = manifest(tmp_path).rename(tmp_path / "lists" / "m.csv")
+    records = scan_manifest(file, root=tmp_path).pictures
+    assert len(records) == 4
+    assert {record.root for record in records} == {str(tmp_path)}
+    with pytest.raises(UserError, match=r"4 of 4 files of .*m\.csv are not in .*data\.options\.root"):
+        scan_manifest(file)
+
+
+def test_a_few_missing_files_are_left_out_and_counted(tmp_path):
+    file = manifest(tmp_path)
+    (tmp_path / "b/0.jpg").unlink()
+    with pytest.raises(UserError, match=r"1 of 4 files .* b/0\.jpg"):
+        scan_manifest(file)
+    listing = scan_manifest(file, max_missing=0.5)
+    assert [record.path for record in listing.pictures] == ["a/0.jpg", "a/1.jpg", "c/5.jpg"]
+    assert "1 files of the manifest are not there: b/0.jpg" in listing.notes
+
+
+def test_videos_and_pictures_are_told_by_their_suffix(tmp_path):
+    touch(tmp_path, "v/0001.MP4")
+    listing = scan_manifest(manifest(tmp_path, ["a/0.jpg,real", "v/0001.MP4,fake"], header="path,label"), dataset="d")
+    assert [record.path for record in listing.pictures] == ["a/0.jpg"]
+    assert [(record.path, record.frame, record.video_id) for record in listing.videos] == [
+        ("v/0001.MP4", -1, "d/fake/v/0001")
+    ]
+    with pytest.raises(UserError, match=r"row 2: 'a/0\.npy' is neither picture nor video"):
+        scan_manifest(manifest(tmp_path, ["a/0.npy,real"], header="path,label"))
+
+
+def test_without_a_column_videos_are_told_by_names(tmp_path):
+    paths = ["v1/0001.jpg", "v1/frame_0002.jpg", "v2_0003.jpg", "v2_0004.jpg", "portrait.jpg"]
+    touch(tmp_path, *paths)
+    listing = scan_manifest(manifest(tmp_path, [f"{path},real" for path in paths], header="path,label"), dataset="d")
+    assert [r.video_id for r in listing.pictures] == ["d/real/v1"] * 2 + ["d/real/v2"] * 2 + ["d/real/portrait"]
+    assert [r.frame for r in listing.pictures] == [1, 2, 3, 4, -1]
+    assert any("no column tells the source video" in note for note in listing.notes)
+
+
+def test_the_same_video_under_two_methods_and_as_real_is_three(tmp_path):
+    rows = ["a/0.jpg,real,c23,v", "a/1.jpg,fake,Deepfakes,v", "b/0.jpg,fake,FaceSwap,v", "c/5.jpg,fake,,v"]
+    records = scan_manifest(manifest(tmp_path, rows, header="path,label,method,video"), dataset="d").pictures
+    assert [r.video_id for r in records] == ["d/real/v", "d/Deepfakes/v", "d/FaceSwap/v", "d/fake/v"]
+    assert [r.method for r in records] == ["c23", "Deepfakes", "FaceSwap", ""]
+
+
+def test_an_empty_group_is_the_video_itself(tmp_path):
+    rows = ["a/0.jpg,real,abc,", "b/0.jpg,fake,def,abc"]
+    records = scan_manifest(manifest(tmp_path, rows, header="path,label,video,original"), dataset="d").pictures
+    assert [r.group_id for r in records] == ["d/abc", "d/abc"]
+
+
+def test_columns_of_other_names_are_given_by_an_option(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,real,k1", "b/0.jpg,fake,k1"], header="where,target,kin")
+    with pytest.raises(UserError, match=r"no column for the path among where, target, kin.*data\.options\.columns"):
+        scan_manifest(file)
+    records = scan_manifest(file, columns={"path": "where", "label": "target", "group": "kin"}, dataset="d").pictures
+    assert [r.group_id for r in records] == ["d/k1", "d/k1"]
+
+
+def test_a_column_that_is_not_there_is_answered_with_the_nearest(tmp_path):
+    file = manifest(tmp_path)
+    with pytest.raises(UserError, match=r"columns\.group='groop': no such column.*Did you mean 'group'"):
+        scan_manifest(file, columns={"group": "groop"})
+    with pytest.raises(UserError, match=r"a field of data\.options\.columns='grup' is unknown"):
+        scan_manifest(file, columns={"grup": "group"})
+
+
+def test_without_a_split_column_all_is_for_one_thing(tmp_path):
+    rows = [",".join(row.split(",")[:2]) for row in ROWS]
+    file = manifest(tmp_path, rows, header="path,label")
+    listing = scan_manifest(file)
+    assert listing.pictures.names("split") == ["train"]
+    assert any("test_fraction" in note for note in listing.notes)
+    assert scan_manifest(file, split="test").pictures.names("split") == ["test"]
+
+
+def many(folder, order=None):
+    """60 groups of a real video and two fakes of it, two pictures each, without splits."""
+    rows = [
+        f"{kind}/{group}_{frame}.jpg,{'real' if kind == 'r' else 'fake'},{kind}{group},g{group}"
+        for group in range(60)
+        for kind in ("r", "f", "k")
+        for frame in range(2)
+    ]
+    if order is not None:
+        random.Random(order).shuffle(rows)
+    touch(folder, *(row.split(",")[0] for row in rows))
+    return manifest(folder, rows, header="path,label,video,group")
+
+
+def test_a_test_set_is_kept_in_whole_groups(tmp_path):
+    records = scan_manifest(many(tmp_path), test_fraction=0.25).pictures
+    splits = defaultdict(set)
+    for record in records:
+        splits[record.group_id].add(record.split)
+    assert all(len(found) == 1 for found in splits.values())
+    assert sum(found == {"test"} for found in splits.values()) == 15
+
+
+def test_the_test_set_depends_on_its_seed_alone(tmp_path):
+    def chosen(order, seed):
+        records = scan_manifest(many(tmp_path, order), test_fraction=0.25, seed=seed).pictures
+        return {record.group_id for record in records if record.split == "test"}
+
+    assert chosen(1, 0) == chosen(2, 0) == chosen(None, 0)
+    assert chosen(1, 0) != chosen(1, 1)
+
+
+def test_a_test_set_beside_a_test_set_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"test_fraction=0\.2, but .* has rows for testing"):
+        scan_manifest(manifest(tmp_path), test_fraction=0.2)
+    with pytest.raises(UserError, match=r"test_fraction=20 must lie between 0 and 1"):
+        scan_manifest(manifest(tmp_path), test_fraction=20)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "answer"),
+    [
+        ("m.csv", "", "no column for the path among none"),
+        ("m.csv", "path,label\n", "has no rows"),
+        ("m.csv", "path,label\na/0.jpg,real\nb/0.jpg\n", r"Row #3: Expected 2 columns, got 1"),
+        ("m.csv", "path,label,label\na/0.jpg,real,fake\n", "two columns are called 'label'"),
+        ("m.csv", "path,label\n,real\n", "row 2: the path is empty"),
+        ("m.csv", "path,label,frame\na/0.jpg,real,x7\n", "row 2: frame='x7' is no frame number"),
+        ("m.json", '[{"path": "a/0.jpg", "label": 0},\n{]', "damaged: .*line 2, column 2"),
+        ("m.json", '["a/0.jpg"]', "entry 1: 'a/0.jpg' is no object"),
+        ("m.json", "7", "holds a int; expected a list"),
+        ("m.jsonl", '{"path": "a/0.jpg", "label": 0}\n{"path"\n', "line 2: "),
+        ("m.parquet", "", "no manifest by its suffix"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_told(tmp_path, name, content, answer):
+    manifest(tmp_path)
+    write(tmp_path, name, content)
+    with pytest.raises(UserError, match=answer):
+        scan_manifest(tmp_path / name)
+
+
+def test_other_encodings_are_answered(tmp_path):
+    file = manifest(tmp_path, ["a/ä.jpg,real"], header="path,label", encoding="latin-1")
+    with pytest.raises(UserError, match=r"UTF-?8"):
+        scan_manifest(file)
+
+
+def test_a_folder_with_a_manifest_is_enough(tmp_path):
+    manifest(tmp_path)
+    assert len(scan_manifest(tmp_path).pictures) == 4
+    (tmp_path / "manifest.csv").rename(tmp_path / "other.csv")
+    with pytest.raises(UserError, match=r"holds no single manifest \(none\)"):
+        scan_manifest(tmp_path)
+    with pytest.raises(UserError, match="no such file"):
+        scan_manifest(tmp_path / "nowhere.csv")
+
+
+def test_real_faces_by_their_manifest(real_data):
+    listing = scan_manifest(real_data / "dfdc-faces")
+    records = listing.pictures
+    assert len(records) == 19_000
+    splits = defaultdict(set)
+    classes = defaultdict(set)
+    for record in records:
+        splits[record.group_id].add(record.split)
+        classes[record.group_id].add(record.label)
+    assert all(len(found) == 1 for found in splits.values())
+    assert all(found == {0, 1} for found in classes.values())
+    assert len(listing.videos) == 0
+
+
+def test_pictures_can_be_read(tmp_path):
+    from addnet.faces.pictures import read_picture
+
+    draw(tmp_path, "a")
+    file = manifest(tmp_path, ["a/000.jpg,real", "a/007.jpg,fake"], header="path,label")
+    for record in scan_manifest(file).pictures:
+        assert read_picture(tmp_path / record.path).shape == (16, 16, 3)
