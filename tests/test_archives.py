@@ -1,7 +1,5 @@
-"""Archives are read from anywhere without unpacking, and what is damaged or hostile is refused with its reason."""
+"""Archives are read from anywhere in them without unpacking, by processes and threads alike."""
 
-import gzip
-import io
 import logging
 import multiprocessing
 import pickle
@@ -17,38 +15,18 @@ from addnet.errors import UserError
 from addnet.index.archives import ArchiveReader, list_members, split_path
 from addnet.index.member_cache import members_file, members_of
 from addnet.index.seek_points import points_file
-
-FILES = {f"1/fake/{i // 5}/{i}.png": np.random.default_rng(i).bytes(5_000 + 997 * i) for i in range(12)}
-
-
-def _entry(name, data=b"content", **fields):
-    entry = tarfile.TarInfo(name)
-    entry.size = len(data)
-    for field, value in fields.items():
-        setattr(entry, field, value)
-    return entry, data
-
-
-def _write(file, *entries, mode="w", form=tarfile.GNU_FORMAT):
-    with tarfile.open(file, mode, format=form) as tar:
-        for entry, data in entries:
-            tar.addfile(entry, io.BytesIO(data) if data else None)
-    return file
-
-
-def _pictures(file, mode="w"):
-    return _write(file, *(_entry(f"./{name}", data) for name, data in FILES.items()), mode=mode)
+from tarballs import FILES, make_entry, write_pictures, write_tar
 
 
 @pytest.fixture(params=["w", "w:gz"], ids=["plain", "gzipped"])
 def archive(request, tmp_path):
     """Twelve files, of a kind that its name does not tell."""
-    return _pictures(tmp_path / "1.tar.gz", request.param)
+    return write_pictures(tmp_path / "1.tar.gz", request.param)
 
 
 @pytest.fixture
 def gzipped(tmp_path):
-    return _pictures(tmp_path / "2.tar.gz", "w:gz")
+    return write_pictures(tmp_path / "2.tar.gz", "w:gz")
 
 
 def _all(archive, reader):
@@ -71,179 +49,47 @@ def test_members_are_read_in_any_order(archive, tmp_path):
 
 
 def test_the_kind_is_told_by_the_content(tmp_path):
-    assert _all(_pictures(tmp_path / "gzipped.tar", "w:gz"), ArchiveReader()) == FILES
+    assert _all(write_pictures(tmp_path / "gzipped.tar", "w:gz"), ArchiveReader()) == FILES
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
 def test_long_names_and_folders_in_every_format(tmp_path, form):
     name = f"{'folder/' * 25}ü-{'n' * (60 if form == tarfile.USTAR_FORMAT else 190)}.png"[-200:].lstrip("/")
-    folder = _entry("./folder", b"", type=tarfile.DIRTYPE)
-    file = _write(tmp_path / "a.tar", folder, _entry(name), _entry("b.png"), form=form)
+    folder = make_entry("./folder", b"", type=tarfile.DIRTYPE)
+    file = write_tar(tmp_path / "a.tar", folder, make_entry(name), make_entry("b.png"), form=form)
     assert list(_all(file, ArchiveReader())) == [name, "b.png"]
 
 
 def test_an_archive_without_members_is_empty(tmp_path):
-    assert list(list_members(_write(tmp_path / "a.tar"))) == []
+    assert list(list_members(write_tar(tmp_path / "a.tar"))) == []
 
 
 def test_an_empty_member_is_empty(tmp_path):
-    assert _all(_write(tmp_path / "a.tar", _entry("a", b""), _entry("b")), ArchiveReader()) == {
+    assert _all(write_tar(tmp_path / "a.tar", make_entry("a", b""), make_entry("b")), ArchiveReader()) == {
         "a": b"",
         "b": b"content",
     }
 
 
 def test_names_are_normalised(tmp_path):
-    file = _write(tmp_path / "a.tar", _entry("./1//fake/./0/12.png"))
+    file = write_tar(tmp_path / "a.tar", make_entry("./1//fake/./0/12.png"))
     assert [member.name for member in list_members(file)] == ["1/fake/0/12.png"]
 
 
 def test_listing_does_not_keep_what_it_listed(tmp_path):
-    file = _write(tmp_path / "a.tar", *(_entry(f"{'d' * 60}/{i}", b"") for i in range(4_000)))
+    file = write_tar(tmp_path / "a.tar", *(make_entry(f"{'d' * 60}/{i}", b"") for i in range(1_000)))
     tracemalloc.start()
-    assert sum(1 for _ in list_members(file)) == 4_000
+    assert sum(1 for _ in list_members(file)) == 1_000
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert peak / 4_000 < 300  # bytes a member; tarfile's own entries take 1,400
-
-
-# ---- what is refused -------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("entry", "reason"),
-    [
-        (_entry("/etc/passwd"), "absolute"),
-        (_entry("a/../../b"), "leaves the archive"),
-        (_entry("..", b"", type=tarfile.DIRTYPE), "leaves the archive"),
-        (_entry("a\\..\\b"), "Windows"),
-        (_entry("C:/a"), "Windows"),
-        (_entry("a\nb"), "control characters"),
-        (_entry("a", b"", type=tarfile.SYMTYPE, linkname="/etc/passwd"), "symbolic link"),
-        (_entry("a", b"", type=tarfile.LNKTYPE, linkname="first"), "hard link"),
-        (_entry("a", b"", type=tarfile.CHRTYPE), "device"),
-        (_entry("a", b"", type=tarfile.BLKTYPE), "device"),
-        (_entry("a", b"", type=tarfile.FIFOTYPE), "pipe"),
-        (_entry("a", b"", type=b"V"), "no ordinary file"),
-        (_entry("./first"), "twice"),
-    ],
-)
-@pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_hostile_entries_are_refused(tmp_path, entry, reason, mode):
-    file = _write(tmp_path / "a.tar", _entry("first"), entry, _entry("last"), mode=mode)
-    with pytest.raises(UserError, match=reason) as caught:
-        list(list_members(file))
-    assert str(file) in str(caught.value)
-
-
-def test_sparse_files_are_refused(tmp_path):
-    entry, data = _entry("a", b"7\n")
-    entry.pax_headers = {"GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.realsize": "9999999999"}
-    data = b"1\n0\n1\n".ljust(512, b"\0") + b"x"
-    entry.size = len(data)
-    with pytest.raises(UserError, match="no ordinary file"):
-        list(list_members(_write(tmp_path / "a.tar", (entry, data), form=tarfile.PAX_FORMAT)))
-
-
-def _header(name, size, kind=tarfile.REGTYPE):
-    entry = tarfile.TarInfo(name)
-    entry.type = kind
-    entry.size = size
-    return entry.tobuf(tarfile.GNU_FORMAT)
-
-
-@pytest.mark.parametrize("size", [10**9, 8 * 10**18, 2**80, -512, -(2**40)])
-@pytest.mark.parametrize("kind", [tarfile.REGTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.XHDTYPE, tarfile.GNUTYPE_SPARSE])
-@pytest.mark.parametrize("write", [open, gzip.open], ids=["plain", "gzipped"])
-def test_declared_sizes_are_not_believed(tmp_path, size, kind, write):
-    with write(tmp_path / "a.tar", "wb") as stream:
-        stream.write(_header("first", 0) + _header("a", size, kind) + bytes(2048))
-    with pytest.raises(UserError, match=r"a\.tar"):
-        list(list_members(tmp_path / "a.tar"))
-
-
-def test_a_chain_of_long_names_ends(tmp_path):
-    (tmp_path / "a.tar").write_bytes(_header("a", 0, tarfile.GNUTYPE_LONGNAME) * 5_000)
-    with pytest.raises(UserError, match="damaged"):
-        list(list_members(tmp_path / "a.tar"))
-
-
-@pytest.mark.parametrize("keep", [0.0005, 0.3, 0.6, 0.85])
-def test_a_truncated_archive_tells_how_much_of_it_is_whole(archive, keep):
-    data = archive.read_bytes()
-    archive.write_bytes(data[: int(len(data) * keep)])
-    whole = []
-    with pytest.raises(UserError, match=r"damaged or cut short .* after \d+ whole members") as caught:
-        whole.extend(list_members(archive))
-    assert f"after {len(whole)} whole members" in str(caught.value)
-    assert len(whole) < len(FILES)
-
-
-def test_a_cut_between_two_members_is_noticed(tmp_path):
-    file = _pictures(tmp_path / "a.tar")
-    last = list(list_members(file))[-1]
-    file.write_bytes(file.read_bytes()[: last.offset - 512])
-    with pytest.raises(UserError, match="no mark of its end"):
-        list(list_members(file))
-
-
-def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
-    file = _pictures(tmp_path / "a.tar")
-    data = bytearray(file.read_bytes())
-    data[list(list_members(file))[6].offset - 512 + 10] ^= 1
-    file.write_bytes(data)
-    with pytest.raises(UserError, match="checksum"):
-        list(list_members(file))
-
-
-def test_a_damaged_gzip_is_noticed_by_its_checksum(gzipped):
-    data = bytearray(gzipped.read_bytes())
-    data[-8] ^= 1
-    gzipped.write_bytes(data)
-    with pytest.raises(UserError, match="damaged"):
-        list(list_members(gzipped))
-    with pytest.raises(UserError, match="damaged"):
-        ArchiveReader().read(gzipped, 512, 100)
-
-
-@pytest.mark.parametrize(
-    ("start", "reason"),
-    [
-        (b"", "empty"),
-        (b"BZh91AY", "bzip2"),
-        (b"\xfd7zXZ\0", "xz"),
-        (b"\x28\xb5\x2f\xfd", "zstd"),
-        (b"PK\x03\x04", "zip"),
-        (b"version https://git-lfs.github.com/spec/v1\n", "git lfs pull"),
-        (b"<!DOCTYPE html>", "damaged"),
-        (b"\x1f\x8b", "damaged"),
-    ],
-)
-def test_other_files_are_named_for_what_they_are(tmp_path, start, reason):
-    file = tmp_path / "a.tar.gz"
-    file.write_bytes(start + b"x" * 600 if start else b"")
-    with pytest.raises(UserError, match=reason):
-        list(list_members(file))
-
-
-def test_a_missing_archive_is_named(tmp_path):
-    with pytest.raises(UserError, match=r"cannot open .*none\.tar"):
-        list(list_members(tmp_path / "none.tar"))
-    with pytest.raises(UserError, match=r"cannot open .*none\.tar"):
-        ArchiveReader().read(tmp_path / "none.tar", 0, 1)
-
-
-@pytest.mark.parametrize(("offset", "length"), [(-1, 5), (0, -1), (0, 1 << 62), (1 << 40, 10), (1 << 62, 10)])
-def test_pieces_that_are_not_there_are_refused(archive, offset, length):
-    with pytest.raises(UserError, match=r"1\.tar\.gz"):
-        ArchiveReader().read(archive, offset, length)
+    assert peak / 1_000 < 300  # bytes a member; tarfile's own entries take 1,400
 
 
 def test_a_changed_archive_is_opened_again(archive, tmp_path):
     reader = ArchiveReader(tmp_path)
     _all(archive, reader)
     mode = "w:gz" if archive.read_bytes()[:2] == b"\x1f\x8b" else "w"
-    _write(archive, _entry("new", b"news" * 100), mode=mode)
+    write_tar(archive, make_entry("new", b"news" * 100), mode=mode)
     assert _all(archive, reader) == {"new": b"news" * 100}
 
 
@@ -274,7 +120,7 @@ def test_damaged_seek_points_are_made_again(gzipped, tmp_path, caplog, position)
 
 def test_seek_points_of_a_changed_archive_are_made_again(gzipped, tmp_path, caplog):
     _all(gzipped, ArchiveReader(tmp_path))
-    _write(gzipped, _entry("other", b"y" * 3_000), mode="w:gz")
+    write_tar(gzipped, make_entry("other", b"y" * 3_000), mode="w:gz")
     assert _all(gzipped, ArchiveReader(tmp_path)) == {"other": b"y" * 3_000}
     assert "has changed" in caplog.text
 
@@ -290,7 +136,7 @@ def test_a_list_is_kept_until_the_archive_changes(archive, tmp_path, monkeypatch
     with monkeypatch.context() as patch:
         patch.setattr("addnet.index.member_cache.list_members", lambda *_, **__: pytest.fail("listed again"))
         assert members_of(archive, cache_dir=tmp_path) == first == list(list_members(archive))
-    _write(archive, _entry("new"))
+    write_tar(archive, make_entry("new"))
     assert [member.name for member in members_of(archive, cache_dir=tmp_path)] == ["new"]
 
 
@@ -302,7 +148,7 @@ def test_a_damaged_list_is_made_again(archive, tmp_path, content):
 
 
 def test_nothing_is_kept_of_a_refused_archive(tmp_path):
-    file = _write(tmp_path / "a.tar", _entry("first"), _entry("../b"))
+    file = write_tar(tmp_path / "a.tar", make_entry("first"), make_entry("../b"))
     with pytest.raises(UserError, match="leaves"):
         members_of(file, cache_dir=tmp_path / "cache")
     assert not (tmp_path / "cache").exists()
@@ -351,7 +197,7 @@ def test_a_fork_while_a_thread_reads_does_not_hang(gzipped, tmp_path):
 def test_threads_read_the_same_bytes_while_archives_are_closed_behind_them(tmp_path, monkeypatch):
     monkeypatch.setattr("addnet.index.archives._Tar.limit", 1)
     monkeypatch.setattr("addnet.index.archives._Gzip.limit", 1)
-    archives = [_pictures(tmp_path / f"{i}.tar", mode) for i, mode in enumerate(["w", "w", "w:gz", "w:gz"])]
+    archives = [write_pictures(tmp_path / f"{i}.tar", mode) for i, mode in enumerate(["w", "w", "w:gz", "w:gz"])]
     reader, wrong = ArchiveReader(tmp_path), []
 
     def work(seed):
@@ -393,5 +239,5 @@ def test_paths_are_split_at_the_archive(path, parts):
 
 def test_a_folder_that_is_called_like_an_archive_is_passed_over(tmp_path):
     (tmp_path / "set.tar").mkdir()
-    file = _pictures(tmp_path / "set.tar" / "1.tar.gz")
+    file = write_pictures(tmp_path / "set.tar" / "1.tar.gz")
     assert split_path(f"{file}/1/a.png") == (str(file), "1/a.png")

@@ -151,6 +151,16 @@ def test_what_is_no_picture_is_passed_over(root):
     assert len(scan_wilddeepfake(root).pictures) == PICTURES
 
 
+@pytest.mark.parametrize(("name", "frame"), [("007", 7), ("frame_12", 12), ("portrait", -1), ("9" * 30, -1)])
+def test_frames_are_numbered_by_their_names(tmp_path, name, frame):
+    root = make_wilddeepfake(tmp_path / "wild", unpacked=True)
+    (root / "real_train" / "1" / "real" / "0" / "3.png").rename(
+        root / "real_train" / "1" / "real" / "0" / f"{name}.png"
+    )
+    frames = {r.path.rpartition("/")[2]: r.frame for r in scan_wilddeepfake(root).pictures}
+    assert frames[f"{name}.png"] == frame
+
+
 def test_missing_parts_are_told(root):
     shutil.rmtree(root / "real_test")
     shutil.rmtree(root / "fake_train")

@@ -32,7 +32,8 @@ SPLITS = ("train", "test")
 GROUPS = ("sequence", "archive")
 _PARENT = "deepfake_in_the_wild"
 _PART = re.compile(r"(real|fake)[ _-]?(train|test)", re.IGNORECASE)
-_FRAME = re.compile(r"\d+$")
+_LAST_NUMBER = re.compile(r"\d+$")
+_MOST_DIGITS = 18  # of a 64-bit number
 _SHOWN = 20
 _NOTES = [
     "WildDeepfake does not tell which sequences come from one source video: that train and test share some cannot be "
@@ -124,7 +125,6 @@ def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Finding
                 findings.contradictions[f"{part.name}/{folder}"] += 1
                 continue
             sequence, archive = known
-            frame = _FRAME.search(name.rpartition(".")[0])
             yield Record(
                 path=f"{part.name}/{path}",
                 label=part.label,
@@ -132,10 +132,18 @@ def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Finding
                 video_id=sequence,
                 group_id=archive if group == "archive" else sequence,
                 dataset=DATASET,
-                frame=int(frame[0]) if frame else -1,
+                frame=_frame(name),
                 offset=offset,
                 length=length,
             )
+
+
+def _frame(name: str) -> int:
+    stem = name.rpartition(".")[0]
+    if not stem.isdecimal():
+        match = _LAST_NUMBER.search(stem)
+        stem = match[0] if match else ""
+    return int(stem) if 0 < len(stem) <= _MOST_DIGITS else -1
 
 
 def _units(folder: Path) -> dict[str, list[Path]]:
@@ -166,10 +174,11 @@ def _pictures(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> 
                 log.warning("left out: %s", error)
                 findings.damaged.append(str(error))
                 continue
+            archive = place.name
             for member in members:
                 name = member.name.rpartition("/")[2]
                 if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
-                    yield f"{place.name}/{member.name}", member.offset, member.length
+                    yield f"{archive}/{member.name}", member.offset, member.length
         if ignored := [path.name for path in unit[number + 1 :]]:
             findings.notes.append(f"{place} is read; {', '.join(ignored)} beside it is not")
         return
