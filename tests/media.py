@@ -20,7 +20,7 @@ def numbered(count, *, size=(96, 128)):
     frames = [np.full((height, width, 3), 40 + 3 * number, dtype=np.uint8) for number in range(count)]
     for frame in frames:
         frame[: height // 4, : width // 4] = 250
-        frame[-height // 4 :] = noise.integers(0, 120, (height // 4, width, 1))
+        frame[-(height // 4) :] = noise.integers(0, 120, (height // 4, width, 1))
     return frames
 
 
@@ -30,14 +30,14 @@ def number_of(picture):
     return round((float(np.median(picture[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 3)
 
 
-def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options=None, gop=12):
+def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options=None, pixels="yuv420p"):
     """Encodes (H, W, 3) uint8 arrays; `pts` in units of 1/25 s, `aspect` of one pixel as a Fraction."""
     with av.open(str(path), "w", options=options or {}) as container:
         stream = container.add_stream(codec, rate=RATE)
         stream.height, stream.width = frames[0].shape[:2]
-        stream.pix_fmt = "yuv420p"
+        stream.pix_fmt = pixels
         stream.codec_context.time_base = Fraction(1, RATE)
-        stream.codec_context.gop_size = gop
+        stream.codec_context.gop_size = 12
         if aspect:
             stream.codec_context.sample_aspect_ratio = aspect
         for index, array in enumerate(frames):

@@ -49,6 +49,12 @@ def test_a_face_that_is_missed_for_a_moment_comes_back(missed, number):
     assert link([[box(50)], *[[]] * missed, [box(55)]])[-1] == [number]
 
 
+def test_a_walker_is_met_where_the_walk_leads_after_every_gap():
+    places = {0: 0, 1: 38, 4: 152, 7: 266, 8: 304}
+    frames = [[box(places[step])] if step in places else [] for step in range(9)]
+    assert [numbers for numbers in link(frames) if numbers] == [[0]] * 5
+
+
 def test_a_jump_ends_a_track():
     assert link([[box(50)], [box(55)], [box(200)]]) == [[0], [0], [1]]
 

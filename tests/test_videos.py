@@ -1,6 +1,8 @@
 """Frames come as a player shows them, from the whole video, and whatever is wrong with a file is said."""
 
 import shutil
+import subprocess
+import sys
 from fractions import Fraction
 
 import av
@@ -92,6 +94,14 @@ def test_containers_that_do_not_say_how_long_they_are(tmp_path, suffix, codec):
     assert video.notes == ()
 
 
+@pytest.mark.parametrize("pixels", ["gray", "yuv422p10le", "yuv444p", "bgra", "rgb48le", "gray16le"])
+def test_whatever_the_pixels_are_they_come_as_eight_bits(tmp_path, pixels):
+    path = write_video(tmp_path / "odd.mkv", numbered(4, size=(75, 101)), codec="ffv1", pixels=pixels)
+    frames = read(path, every=1)
+    assert [number_of(frame.picture) for frame in frames] == [0, 1, 2, 3]
+    assert (frames[0].picture.shape, frames[0].picture.dtype) == ((75, 101, 3), np.uint8)
+
+
 def test_variable_frame_rate_is_sampled_by_frames_and_timed_by_the_file(tmp_path):
     pts = [*range(10), *range(20, 220, 20)]
     frames = read(write_video(tmp_path / "phone.mp4", numbered(20), pts=pts), count=5)
@@ -161,7 +171,21 @@ def test_damage_in_the_middle_is_passed_over_and_said(own_clip):
     assert 40 < len(frames) < 60
     assert len(frames) == video.count()  # both ways of reading see the same frames
     assert number_of(frames[-1].picture) == 59
-    assert video.notes
+    assert video.notes[0].startswith("damaged packets passed over: ")
+    assert not any("truncated" in note for note in video.notes)
+
+
+def test_frames_that_the_decoder_calls_corrupt_are_left_out_and_said(tmp_path):
+    path = cut_off(write_video(tmp_path / "cut.mpg", numbered(40), codec="mpeg2video"), 0.5)
+    video = Video(path)
+    numbers = [number_of(frame.picture) for frame in video.frames(every=1)]
+    assert video.notes == ("corrupt frames left out: 1",)
+    assert np.abs(np.array(numbers) - np.arange(len(numbers))).max() <= 2
+
+
+def test_videos_are_opened_by_those_who_need_them_only():
+    code = "import sys, addnet.faces; sys.exit('av' in sys.modules or 'dlib' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 class _Broken:

@@ -47,12 +47,12 @@ class Damage:
         """What a person should know about the file, in sentences; none if it is whole."""
         notes = []
         if self.packets:
-            notes.append(f"{self.packets} damaged packets were passed over")
+            notes.append(f"damaged packets passed over: {self.packets}")
         if self.corrupt:
-            notes.append(f"{self.corrupt} corrupt frames were left out")
+            notes.append(f"corrupt frames left out: {self.corrupt}")
         if self.unreadable:
             notes.append(f"unreadable after frame {self.frames - 1}")
-        if self.announced > self.frames:
+        if self.announced > self.frames + self.corrupt + self.packets:
             notes.append(f"truncated after frame {self.frames - 1}: the header announces {self.announced} frames")
         elif (lasts := self._lasts()) < _SHORT_BY * self.duration:
             seconds = f"it lasts {lasts:.1f} s, the header announces {self.duration:.1f} s"
@@ -61,7 +61,7 @@ class Damage:
 
     def _lasts(self) -> float:
         """Seconds up to the end of the last frame, which is taken to be shown as long as the others on average."""
-        return self.shown * self.frames / (self.frames - 1) if self.frames > 1 else self.duration
+        return self.shown * self.frames / (self.frames - 1) if self.shown else self.duration
 
 
 def decoded(
@@ -69,7 +69,7 @@ def decoded(
 ) -> Iterator[tuple[VideoFrame, VideoStream]]:
     """Decodes a file from its start, in the order in which frames are shown.
 
-    Packets that don't decode and frames that the decoder marks as corrupt are passed over, as a player does.
+    Packets that don't decode and frames that the decoder marks as corrupt are passed over.
 
     Args:
         path: The file.
