@@ -63,7 +63,6 @@ def real_data():
 @pytest.fixture(scope="session")
 def _video_dir(tmp_path_factory):
     import media
-
     from addnet.data.synthetic import Identity, View, draw_portrait
 
     root = tmp_path_factory.mktemp("videos") / "clips"

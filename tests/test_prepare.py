@@ -5,7 +5,6 @@ import signal
 
 import pyarrow.compute as pc
 import pytest
-from trainings import ENVIRONMENT, ended, launch, wait_for
 
 from addnet.config import compose
 from addnet.data import DeepfakeDataModule
@@ -15,6 +14,7 @@ from addnet.index.file import NAMES
 from addnet.index.journal import Journal
 from addnet.index.lock import sole_writer
 from addnet.prepare import prepare
+from trainings import ENVIRONMENT, ended, launch, wait_for
 
 
 def cut(video_dir, out, *overrides):
@@ -98,8 +98,9 @@ def test_new_labels_reach_the_index_without_another_look(video_dir, tmp_path, ca
 
 
 def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
-    import media
     import numpy as np
+
+    import media
 
     (video_dir / "train" / "real" / "p0.mp4").write_bytes(b"no video")
     media.write_video(video_dir / "train" / "real" / "p1.mp4", [np.full((96, 96, 3), 90, np.uint8)] * 4)

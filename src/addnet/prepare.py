@@ -57,17 +57,13 @@ def prepare(cfg: DictConfig) -> list[Path]:
 
 def sources(cfg: DictConfig) -> list[Source]:
     """The data sets that a config names: `input`, or those of `data`."""
-    from addnet.data.sources import Source, sources_of
+    from addnet.data.sources import Source, configured
 
-    data = cfg.data
-    folders = {"index_dir": data.index_dir, "faces_dir": data.faces_dir, "output": cfg.output}
+    data = plain(cfg.data)
     if cfg.input:
-        return [Source("unlabelled", cfg.input, data.index, **folders)]
-    if data.train or data.test:
-        named = OmegaConf.to_container(OmegaConf.create([*(data.train or []), *(data.test or [])]))
-        return sources_of(list(dict.fromkeys(named)), **folders)  # type: ignore[arg-type]
-    patterns = {name: data[name] for name in ("group_pattern", "video_pattern") if data[name]}
-    return [Source(data.layout, data.data_dir, data.index, plain(data.options) | patterns, **folders)]
+        folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]}
+        return [Source("unlabelled", cfg.input, data["index"], **folders, output=cfg.output)]
+    return configured(data, output=cfg.output)
 
 
 def report(source: Source, folder: Path, *, seed: int) -> None:

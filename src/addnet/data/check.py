@@ -13,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from addnet.config import plain
-from addnet.data.layouts import LAYOUTS, Listing, list_data
-from addnet.errors import UserError, require_choice
+from addnet.data.layouts import Listing
+from addnet.data.sources import INDEX, configured
 from addnet.index.records import CLASS_NAMES, Records
 
 _LABELS = len(CLASS_NAMES) + 1
@@ -39,23 +39,6 @@ class Row(NamedTuple):
     files: int
     videos: int
     groups: int
-
-
-def read_listing(cfg: DictConfig) -> Listing:
-    """Lists the data folder that a config names.
-
-    Args:
-        cfg: As composed from `configs/train.yaml`.
-
-    Raises:
-        UserError: No data folder is set, or the layout can't read it.
-    """
-    data = plain(cfg.data)
-    if not data["data_dir"]:
-        raise UserError("data.data_dir is not set: name the folder that the data set was unpacked to")
-    require_choice("data.layout", data["layout"], LAYOUTS)
-    patterns = {name: data[name] for name in ("group_pattern", "video_pattern")}
-    return list_data(LAYOUTS, data["layout"], data["data_dir"], options={**(data["options"] or {}), **patterns})
 
 
 def rows(records: Records) -> Iterator[Row]:
@@ -114,10 +97,18 @@ def report(listing: Listing, *, title: str, console: Console) -> int:
 
 
 def main(cfg: DictConfig) -> int:
-    """Checks the data folder of a config and prints what was found; returns the command's exit code."""
-    listing = read_listing(cfg)
+    """Checks the data folders of a config and prints what was found; returns the command's exit code.
+
+    Raises:
+        UserError: No data folder is set, or its layout can't read it.
+    """
     console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
-    return report(listing, title=f"{cfg.data.layout} in {cfg.data.data_dir}", console=console)
+    codes = []
+    for source in configured(plain(cfg.data)):
+        title = f"{source.layout} in {source.data_dir or source.index}"
+        listing = Listing(pictures=source.records()) if source.layout == INDEX else source.found
+        codes.append(report(listing, title=title, console=console))
+    return max(codes)
 
 
 def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import hashlib
-import inspect
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from addnet.data.layouts import LAYOUTS, Listing
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
 from addnet.index.faces import FaceIndex
 from addnet.index.records import Records
 from addnet.index.storage import Storage
+
+log = logging.getLogger(__name__)
 
 INDEX = "index"
 KINDS = (INDEX, *LAYOUTS)
@@ -53,25 +58,36 @@ class Source:
             raise UserError(f"data.data_dir is not set: name the folder of {self.layout}")
 
     @cached_property
+    def found(self) -> Listing:
+        """What the layout finds in the folder, complete or not.
+
+        Raises:
+            UserError: An option that the layout doesn't have, or what the layout raises.
+        """
+        options = dict(self.options)
+        if "cache_dir" in options_of(LAYOUTS[self.layout]):
+            options["cache_dir"] = options.get("cache_dir") or archives_dir(self.index_dir)
+        listing = list_data(LAYOUTS, self.layout, str(self.data_dir), options=options)
+        return replace(listing, pictures=_below(listing.pictures), videos=_below(listing.videos))
+
+    @cached_property
     def listing(self) -> Listing:
         """What the layout finds in the folder.
 
         Raises:
-            UserError: Something is missing without which nothing is trained.
+            UserError: Something is missing without which nothing is trained, or nothing is there.
         """
-        scan, options = LAYOUTS[self.layout], dict(self.options)
-        allowed = list(inspect.signature(scan).parameters)[1:]
-        for name in options:
-            require_choice(f"an option in data.options of {self.layout}", name, allowed)
-        if "cache_dir" in allowed:
-            options.setdefault("cache_dir", archives_dir(self.index_dir))
-        listing = scan(Path(str(self.data_dir)), **options)
-        needed = [f"  {item.path}: {item.what}" for item in listing.missing if item.needed]
-        if needed:
+        listing = self.found
+        lacking = [f"  {item.path}: {item.what}" for item in listing.missing if item.needed]
+        if not len(listing.pictures) and not len(listing.videos):
+            lacking.append("  neither pictures nor videos that belong to a split")
+        if lacking:
             raise UserError(
-                f"{self.data_dir} is not complete:\n" + "\n".join(needed) + "\n`python -m addnet.data check "
+                f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`python -m addnet.data check "
                 f"data={self.layout} data.data_dir={self.data_dir}` shows what is there"
             )
+        for note in listing.notes:
+            log.info("%s: %s", self.data_dir, note)
         return listing
 
     @property
@@ -103,7 +119,13 @@ class Source:
         """Folder that the paths of its records are relative to."""
         if self.layout == INDEX:
             return Path(self.data_dir) if self.data_dir else self._opened.root
-        return self.cut_dir if self.from_videos else self.listing.root or Path(str(self.data_dir))
+        return self.cut_dir if self.from_videos else self.data_root
+
+    @property
+    def data_root(self) -> Path:
+        """Folder that the paths of the data set itself are relative to; of a manifest or list, that of the file."""
+        folder = Path(str(self.data_dir))
+        return folder.parent if folder.is_file() else folder
 
     def records(self) -> Records:
         """Its pictures; their `root` is the folder that their paths are relative to.
@@ -126,9 +148,36 @@ class Source:
         return f"{folder.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
 
+def _below(records: Records) -> Records:
+    """Records without roots of their own: paths below another root become whole paths."""
+    if records.names("root") in ([], [""]):
+        return records
+    table, roots = records.table, records.table["root"].cast(pa.large_string())
+    for name in ("path", "landmarks"):
+        text = table[name]
+        whole = pc.binary_join_element_wise(roots, text, "/")
+        own = pc.or_(pc.equal(roots, ""), pc.equal(text, ""))
+        table = table.set_column(table.schema.get_field_index(name), name, pc.if_else(own, text, whole))
+    return Records(table).replaced(root="")
+
+
 def archives_dir(index_dir: str | Path) -> Path:
     """Where it is kept what makes reading from archives fast."""
     return Path(index_dir, "archives")
+
+
+def configured(data: Mapping[str, Any], **more: Any) -> list[Source]:
+    """The data sets of a `data` node: those of `train` and `test`, or the one of `layout` and `data_dir`.
+
+    Args:
+        data: As plain values.
+        more: Other attributes of `Source`.
+    """
+    folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]} | more
+    if named := [*(data["train"] or []), *(data["test"] or [])]:
+        return sources_of([entry for number, entry in enumerate(named) if entry not in named[:number]], **folders)
+    patterns = {name: data[name] for name in ("group_pattern", "video_pattern") if data[name]}
+    return [Source(data["layout"], data["data_dir"], data["index"], {**(data["options"] or {}), **patterns}, **folders)]
 
 
 def sources_of(entries: Sequence[Any], **defaults: Any) -> list[Source]:

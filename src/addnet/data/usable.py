@@ -21,6 +21,7 @@ from addnet.faces.landmarks import STEPS
 from addnet.index.faces import CHECKED, GIVEN, FaceIndex
 from addnet.index.points import ChosenPoints
 from addnet.index.records import CLASS_NAMES, Record, Records
+from addnet.index.storage import Storage
 
 _SHOWN = 20
 _ON_THE_FLY = "on the fly"
@@ -96,20 +97,21 @@ def usable(
 
 def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[str]) -> list[str | None]:
     """What happened to each file since it was indexed; None if nothing did, or nobody asked."""
-    folders, which = records.names("root"), records.numbers("root")
+    folders, which, storage = records.names("root"), records.numbers("root"), Storage()
     changes: list[str | None] = [None] * len(records)
-    for number, (path, size) in enumerate(zip(records.paths, sizes, strict=True)):
+    where = (records.table[name].to_pylist() for name in ("offset", "length"))
+    for number, (path, size, *extent) in enumerate(zip(records.paths, sizes, *where, strict=True)):
         folder = folders[which[number]]
         if folder in roots and size is not None:
-            changes[number] = _change(f"{folder}/{path.as_py()}", size)
+            changes[number] = _change(storage, os.path.join(folder, path.as_py()), *extent, size)  # noqa: PTH118
     return changes
 
 
-def _change(file: str, size: int) -> str | None:
+def _change(storage: Storage, path: str, offset: int, length: int, size: int) -> str | None:
     try:
-        found = os.stat(file).st_size  # noqa: PTH116 - once a picture
-    except OSError as error:
-        return f"cannot be read: {error.strerror or error}"
+        found, _ = storage.stat(path, offset, length)
+    except UserError as error:
+        return str(error)
     return None if found == size else f"changed since it was indexed: {found} bytes instead of {size}"
 
 

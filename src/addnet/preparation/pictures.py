@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -219,6 +220,6 @@ def _stats(root: Path, records: Records, storage: Storage) -> Iterator[tuple[int
     offsets, lengths = table["offset"].to_pylist(), table["length"].to_pylist()
     for path, offset, length in zip(records.paths, offsets, lengths, strict=True):
         try:
-            yield storage.stat(f"{root}/{path.as_py()}", offset, length)
+            yield storage.stat(os.path.join(root, path.as_py()), offset, length)  # noqa: PTH118 - once a picture
         except UserError:
             yield -2, -2

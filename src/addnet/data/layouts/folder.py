@@ -50,7 +50,7 @@ def list_unlabelled(root: Path) -> Listing:
     pictures = Records.of(_unlabelled(folder, [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]))
     if not videos and not len(pictures):
         raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video")
-    return Listing(pictures=pictures, videos=Records.of(_unlabelled(folder, videos)), root=folder)
+    return Listing(pictures=pictures, videos=Records.of(_unlabelled(folder, videos)))
 
 
 def _unlabelled(root: Path, files: Iterable[Path]) -> Iterator[Record]:

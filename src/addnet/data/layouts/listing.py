@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from addnet.index.records import Records
 
@@ -32,11 +31,9 @@ class Listing:
         videos: Videos that faces are to be taken from first.
         missing: What was expected and is not there.
         notes: What a user should know, such as files that no list names.
-        root: Folder that the paths are relative to, where it isn't the data folder.
     """
 
     pictures: Records = field(default_factory=lambda: Records.of([]))
     videos: Records = field(default_factory=lambda: Records.of([]))
     missing: list[Missing] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
-    root: Path | None = None
