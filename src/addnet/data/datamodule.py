@@ -9,8 +9,10 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import pytorch_lightning as pl
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
@@ -244,6 +246,15 @@ class DeepfakeDataModule(pl.LightningDataModule):
             augment=self.augment if split == "train" else None,
             seed=self.seed,
         )
+
+    def test_sets(self) -> dict[str, NDArray[np.int64]]:
+        """Numbers of the videos of each data set that is tested on, by its name; empty if there is but one."""
+        records = self.splits["test"].records
+        names, which = records.names("dataset"), records.numbers("dataset")
+        if len(names) < 2:
+            return {}
+        videos = records.numbers("video_id")
+        return {name: np.unique(videos[which == number]) for number, name in enumerate(names)}
 
     def class_weights(self) -> list[float] | None:
         """Weights for the loss, if `balance` asks for them."""

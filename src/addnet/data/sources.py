@@ -144,7 +144,10 @@ class Source:
     @property
     def _own_name(self) -> str:
         folder = Path(str(self.data_dir))
-        settings = f"{folder.resolve()}" + (repr(sorted(self.options.items())) if self.options else "")
+        defaults = options_of(LAYOUTS[self.layout])
+        # options that say what the layout does anyway, as the files in configs/data do, make no other data set
+        chosen = sorted((key, value) for key, value in self.options.items() if value != defaults.get(key))
+        settings = f"{folder.resolve()}{self.layout}{chosen if chosen else ''}"
         return f"{folder.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
 

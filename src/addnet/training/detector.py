@@ -186,18 +186,19 @@ class DeepfakeDetector(pl.LightningModule):
             step_plateau(self.trainer, figures)
 
     def on_test_epoch_end(self) -> None:
-        """Logs the figures of test."""
+        """Logs the figures of test: of all pictures and, where several data sets are tested on, of each apart."""
         self._log_figures("test", self.test_loss, self.test_scores)
+        scores, datamodule = self.scores["test"], getattr(self.trainer, "datamodule", None)
+        for name, videos in getattr(datamodule, "test_sets", dict)().items():
+            rows = torch.isin(scores.videos, torch.as_tensor(videos))
+            self.log_dict(_figures(f"test/{name}", Scores(*(part[rows] for part in scores))), sync_dist=True)
 
     def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> dict[str, float]:
         scores = collector.compute()
         self.scores[split] = scores
-        figures = {f"{split}/frame/loss": float(loss.compute())}
+        figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
         loss.reset()
         collector.reset()
-        for level, rows in (("frame", scores), ("video", by_video(scores))):
-            values = binary_metrics(rows.probabilities, rows.labels)
-            figures |= {f"{split}/{level}/{name}": value for name, value in values.items()}
         # every rank has gathered the same scores: the mean over ranks is the figure itself
         on_bar = f"{split}/frame/auroc"
         self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
@@ -244,3 +245,12 @@ def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:
             f"compile={compile_net} and grad_checkpointing=true exclude each other: the compiler chooses itself what "
             "it computes again, and gives up on segments that were chosen for it; use one of them"
         )
+
+
+def _figures(prefix: str, scores: Scores) -> dict[str, float]:
+    """Every figure at both levels, by its full name."""
+    figures = {}
+    for level, rows in (("frame", scores), ("video", by_video(scores))):
+        values = binary_metrics(rows.probabilities, rows.labels)
+        figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
+    return figures

@@ -1,0 +1,118 @@
+"""Several data sets train together and are tested apart; one index is enough to train from."""
+
+import json
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from addnet.data import DeepfakeDataModule
+from addnet.errors import UserError
+from trainings import ONE_STEP, run
+
+
+def _module(index_dir, **arguments):
+    defaults = {"image_size": 64, "batch_size": 4, "num_workers": 0, "val_fraction": 0.2, "index_dir": str(index_dir)}
+    module = DeepfakeDataModule(**(defaults | arguments))
+    module.prepare_data()
+    module.setup()
+    return module
+
+
+@pytest.fixture
+def two(data_dir, tmp_path):
+    """The same pictures as two data sets, so that the same group is in both."""
+    other = tmp_path / "other"
+    shutil.copytree(data_dir, other)
+    return f"folder:{data_dir}", f"folder:{other}"
+
+
+def test_data_sets_train_together_and_are_tested_apart(two, tmp_path):
+    module = _module(tmp_path / "index", train=list(two), test=[two[1]])
+    counts = {name: len(part.records) for name, part in module.splits.items()}
+    assert counts["train"] + counts["val"] == 2 * 48
+    assert counts["test"] == 20
+    assert module.splits["train"].records.names("dataset") == ["faces", "other"]
+    assert module.test_sets() == {}
+    sample = module.dataset("train")[len(module.splits["train"].records) - 1]
+    assert sample["valid"]
+
+
+def test_groups_of_different_data_sets_are_different(two, tmp_path):
+    """One trains on what the other tests on, under the same names: no leak by name."""
+    module = _module(tmp_path / "index", train=[two[0]], test=[two[1]])
+    assert not set(module.splits["train"].records.names("group_id")) & set(
+        module.splits["test"].records.names("group_id")
+    )
+
+
+def test_every_data_set_gets_figures_of_its_own(two, tmp_path, data_dir):
+    named = [f"data.train=[{','.join(two)}]", f"data.test=[{','.join(two)}]"]
+    folder, _ = run(data_dir, tmp_path / "runs", *named, *ONE_STEP, "data.data_dir=null")
+    figures = json.loads((folder / "result.json").read_text())["figures"]
+    for name in ("faces", "other"):
+        assert figures[f"test/{name}/frame/auroc"] == pytest.approx(figures["test/frame/auroc"])
+        assert f"test/{name}/video/eer" in figures
+
+
+def test_an_official_validation_list_is_used_as_it_is(data_dir, tmp_path):
+    rows = ["path,label,split,group"]
+    for number, file in enumerate(sorted(data_dir.rglob("*.jpg"))):
+        split = ["train", "val", "test"][number % 3]
+        rows.append(f"{file.relative_to(data_dir)},{file.parent.name},{split},{split}-{number}")
+    (data_dir.parent / "list.csv").write_text("\n".join(rows))
+    options = {"root": str(data_dir)}
+    module = _module(tmp_path, layout="manifest", data_dir=str(data_dir.parent / "list.csv"), options=options)
+    for name, part in module.splits.items():
+        assert {group.split("-")[0] for group in part.records.names("group_id")} == {name}
+
+
+ALONE = """
+import sys
+for name in ("dlib", "comet_ml", "av", "distributed", "face_recognition_models"):
+    sys.modules[name] = None  # as if it were not installed
+sys.argv[0] = "addnet.train"
+from addnet.train import main
+main()
+"""
+
+
+def test_an_index_is_enough_to_train_from(data_dir, index_dir, tmp_path):
+    module = _module(index_dir, data_dir=str(data_dir))
+    index = module.train_sources[0].index_file
+    overrides = ["data=index", f"data.index={index}", "data.image_size=64", "data.batch_size=8", "data.num_workers=0"]
+    overrides += ["model.pretrained=false", "trainer.accelerator=cpu", *ONE_STEP, f"paths.output_root={tmp_path}"]
+    ended = subprocess.run([sys.executable, "-c", ALONE, *overrides], capture_output=True, text=True, timeout=300)
+    assert ended.returncode == 0, ended.stderr[-3000:]
+    again = _module(index_dir, layout="index", index=str(index))
+    assert again.splits["val"].records.paths == module.splits["val"].records.paths
+
+
+def test_an_index_notices_files_that_are_gone_or_changed(own_data_dir, tmp_path):
+    index = _module(tmp_path, data_dir=str(own_data_dir)).train_sources[0].index_file
+    gone, changed, *_ = sorted((own_data_dir / "train" / "real").iterdir())
+    gone.unlink()
+    changed.write_bytes(changed.read_bytes() + b"\0")
+    module = _module(tmp_path, layout="index", index=str(index), max_bad_fraction=0.05)
+    skipped = dict(row for part in module.splits.values() for row in part.skipped)
+    assert "cannot open" in skipped[f"train/real/{gone.name}"]
+    assert "changed since it was indexed" in skipped[f"train/real/{changed.name}"]
+    with pytest.raises(UserError, match="2 of 68"):
+        _module(tmp_path, layout="index", index=str(index))
+
+
+def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
+    index = _module(tmp_path, data_dir=str(own_data_dir)).train_sources[0].index_file
+    own_data_dir.rename(tmp_path / "moved")
+    module = _module(tmp_path, layout="index", index=str(index), data_dir=str(tmp_path / "moved"))
+    assert module.dataset("test")[0]["valid"]
+
+
+@pytest.mark.parametrize(
+    ("entry", "hint"),
+    [("nowhere", "layout:folder"), ({"layout": "foldr", "data_dir": "x"}, "folder"), ({"path": "x"}, "layout")],
+)
+def test_entries_that_name_nothing_are_explained(entry, hint):
+    with pytest.raises(UserError, match=hint):
+        DeepfakeDataModule(train=[entry])
