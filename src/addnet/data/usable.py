@@ -6,19 +6,17 @@ import csv
 import hashlib
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from addnet.errors import UserError
 from addnet.faces.geometry import Points
 from addnet.faces.landmarks import STEPS
-from addnet.faces.scan import Finding
+from addnet.faces.scan import Finding, outcome
 from addnet.index.faces import FaceIndex
 from addnet.index.records import CLASS_NAMES, Record
+from addnet.progress import show_progress
 
 log = logging.getLogger(__name__)
 
@@ -44,23 +42,9 @@ class Usable:
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
-def progress_bar(findings: Iterable[Finding], total: int) -> Iterable[Finding]:
+def progress_bar(findings: Iterable[Finding], total: int) -> Iterator[Finding]:
     """Shows how far the search for faces is, with the time left and the counts by step."""
-    console = Console(stderr=True)
-    columns = (
-        TextColumn("finding faces"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}"),
-    )
-    counts: Counter[str] = Counter()
-    with Progress(*columns, console=console) as progress:
-        task = progress.add_task("faces", total=total, counts="")
-        for finding in findings:
-            counts["unusable" if finding.reason else finding.face.step if finding.face else "checked"] += 1
-            progress.update(task, advance=1, counts=" · ".join(f"{k} {v}" for k, v in counts.items()))
-            yield finding
+    return show_progress(findings, total, outcome=outcome, title="finding faces")
 
 
 def usable(records: Sequence[Record], index: FaceIndex) -> Usable:
