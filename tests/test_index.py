@@ -24,8 +24,8 @@ def records(own_data_dir):
     )
 
 
-def one_by_one(function, jobs, total):
-    return map(function, jobs)
+def one_by_one(function, jobs, **_):
+    yield from map(function, jobs)
 
 
 def prepare(file, root, records, detector, run=one_by_one):
@@ -113,7 +113,7 @@ def test_unusable_and_faceless_pictures_are_told_apart(tmp_path, own_data_dir, r
 
 
 def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, detector):
-    def interrupted(function, jobs, total):
+    def interrupted(function, jobs, **_):
         for number, job in enumerate(jobs):
             if number == 2:
                 raise KeyboardInterrupt

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
@@ -16,6 +16,8 @@ from addnet.errors import UserError
 
 if TYPE_CHECKING:
     from addnet.data.sources import Source
+    from addnet.faces.geometry import Points
+    from addnet.faces.pictures import Picture
 
 log = logging.getLogger(__name__)
 
@@ -68,9 +70,31 @@ def sources(cfg: DictConfig) -> list[Source]:
 
 def report(source: Source, folder: Path, *, seed: int) -> None:
     """Writes what was found in a data set into a folder."""
+    import os
+
+    import pyarrow as pa
+
+    from addnet.faces.pictures import decode_picture
+    from addnet.index import FaceIndex
+    from addnet.index.file import NAMES
     from addnet.preparation.report import write_report
 
-    file = write_report(source.index_file, folder, seed=seed)
+    index = FaceIndex(source.index_file, columns=NAMES)
+    records = index.records()
+
+    def number(row: dict[str, Any]) -> int:
+        return int(index.find(pa.array([row["path"]], pa.large_string()))[0])
+
+    def read(row: dict[str, Any]) -> Picture:
+        record = records[number(row)]
+        path = os.path.join(source.root, record.path)  # noqa: PTH118 - some are whole paths
+        return decode_picture(source.storage.read(path, record.offset, record.length), path)
+
+    def points(row: dict[str, Any]) -> Points | None:
+        found: Points | None = index.points[number(row)]
+        return found
+
+    file = write_report(index.rows, folder, read_picture=read, points=points, seed=seed)
     log.info("report: %s", file)
 
 

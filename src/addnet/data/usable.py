@@ -100,10 +100,11 @@ def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[st
     folders, which, storage = records.names("root"), records.numbers("root"), Storage()
     changes: list[str | None] = [None] * len(records)
     where = (records.table[name].to_pylist() for name in ("offset", "length"))
-    for number, (path, size, *extent) in enumerate(zip(records.paths, sizes, *where, strict=True)):
+    for number, (path, size, offset, length) in enumerate(zip(records.paths, sizes, *where, strict=True)):
         folder = folders[which[number]]
         if folder in roots and size is not None:
-            changes[number] = _change(storage, os.path.join(folder, path.as_py()), *extent, size)  # noqa: PTH118
+            file = os.path.join(folder, path.as_py())  # noqa: PTH118 - once a picture
+            changes[number] = _change(storage, file, offset, length, size)
     return changes
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterable
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from addnet.config import load_group
@@ -16,8 +14,9 @@ from addnet.errors import UserError
 from addnet.faces.landmarks import STEPS, LandmarkDetector
 from addnet.faces.masks import AttentionMask
 from addnet.faces.pictures import check_picture, iter_pictures
-from addnet.faces.scan import Finding, count_steps, scan
+from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
+from addnet.progress import show_progress
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -66,9 +65,8 @@ def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     paths = list(iter_pictures(folder))
     if not paths:
         raise UserError(f"{folder} holds no pictures")
-    console = Console(stderr=True)
-    found: Iterable[Finding] = scan(paths, detector)
-    return list(track(found, f"faces in {folder.name}", total=len(paths), console=console))
+    found = scan(paths, detector)
+    return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 
 
 def _print_table(folders: dict[str, list[Finding]]) -> None:

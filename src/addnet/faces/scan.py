@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
-
-import cv2
 
 from addnet.errors import UserError
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.pictures import check_picture
+from addnet.pool import Job, cores, run_local
 
 _CHUNK = 16
 _WORTH_A_POOL = 64  # below this, starting processes takes longer than the work
@@ -48,35 +45,49 @@ def examine(path: Path, detector: LandmarkDetector | None) -> Finding:
     return Finding(path, (picture.shape[0], picture.shape[1]), face, None)
 
 
-_worker_detector: LandmarkDetector | None = None
-
-
-def _start_worker(detector: LandmarkDetector | None) -> None:
-    global _worker_detector
-    _worker_detector = detector
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle: it keeps what was found
-
-
-def _examine_in_worker(path: Path) -> Finding:
-    return examine(path, _worker_detector)
+def unusable(path: Path, reason: str) -> Finding:
+    """What a file gave that could not even be examined."""
+    return Finding(path, (0, 0), None, reason)
 
 
 def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: int | None = None) -> Iterator[Finding]:
-    """Examines files in order, on `workers` processes (default: all cores).
+    """Examines files and tells of them in their order.
 
-    Processes are spawned, not forked: OpenCV's threads do not survive a fork.
+    A file that kills its process becomes unusable; see `addnet.pool`.
+
+    Args:
+        paths: The files.
+        detector: None only checks that the pictures are whole.
+        workers: Processes; default: all cores. With 1, and for few files, this process does it.
     """
-    workers = min(workers or os.cpu_count() or 1, len(paths) // _CHUNK + 1)
-    if workers == 1 or len(paths) < _WORTH_A_POOL:
-        yield from (examine(path, detector) for path in paths)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start_worker, initargs=(detector,))
-    try:
-        yield from pool.map(_examine_in_worker, paths, chunksize=_CHUNK)
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    workers = min(workers or cores(), len(paths) // _CHUNK + 1)
+    if len(paths) < _WORTH_A_POOL or workers == 1:
+        workers = 0
+    job = Job.of(partial(_examine_numbered, detector=detector))
+    found = run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK)
+    early: dict[int, Finding] = {}
+    following = 0
+    with closing(found):
+        for number, finding in found:
+            early[number] = finding
+            while following in early:
+                yield early.pop(following)
+                following += 1
+
+
+def _examine_numbered(task: tuple[int, Path], detector: LandmarkDetector | None) -> tuple[int, Finding]:
+    number, path = task
+    return number, examine(path, detector)
+
+
+def _failed(task: tuple[int, Path], reason: str) -> tuple[int, Finding]:
+    number, path = task
+    return number, unusable(path, reason)
+
+
+def outcome(finding: Finding) -> str:
+    """The detector step that served, `unusable`, or `checked` where nobody looked for a face."""
+    return "unusable" if finding.reason else finding.face.step if finding.face else "checked"
 
 
 def count_steps(findings: Sequence[Finding]) -> dict[str, int]:
@@ -88,6 +99,6 @@ def count_steps(findings: Sequence[Finding]) -> dict[str, int]:
     """
     counts: dict[str, int] = {}
     for finding in findings:
-        step = "unusable" if finding.reason else finding.face.step if finding.face else "checked"
+        step = outcome(finding)
         counts[step] = counts.get(step, 0) + 1
     return counts

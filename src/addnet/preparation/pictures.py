@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -146,14 +147,16 @@ def prepare_pictures(
     hashes = update.known["hash"]
     jobs = (Job(int(n), records[int(n)], hashes[int(rows[n])].as_py() or "" if known[n] else "") for n in stale)
     examine = Examine(update.root, detector, storage)
-    for finding in run(examine, jobs, failed=lost, total=len(stale), chunk=_CHUNK):
-        if finding.reason == UNCHANGED:
-            row, points = update.row(int(rows[finding.number]))
-            update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
-        else:
-            face = finding.face
-            points = None if face is None or face.points is None else face.points.ravel()
-            update.add(row_of(records[finding.number], finding, signature), points)
+    how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "pictures"}
+    with closing(run(examine, jobs, **how)) as findings:
+        for finding in findings:
+            if finding.reason == UNCHANGED:
+                row, points = update.row(int(rows[finding.number]))
+                update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
+            else:
+                face = finding.face
+                points = None if face is None or face.points is None else face.points.ravel()
+                update.add(row_of(records[finding.number], finding, signature), points)
     update.finish(records)
     return len(stale)
 

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from addnet.faces.crops import CropSettings
 from addnet.preparation.engine import run
-from addnet.preparation.progress import progress_bar
+from addnet.progress import show_progress
 
 Task = TypeVar("Task")
-Result = TypeVar("Result")
+_WORTH_A_POOL = 4  # chunks; below, starting processes takes longer than the work
+
+
+class Counted(Protocol):
+    """A result that says what it is counted as, such as `detector`, `no face` or `unusable`."""
+
+    @property
+    def outcome(self) -> str:
+        """A word or two."""
+
+
+Result = TypeVar("Result", bound=Counted)
 
 
 class Run(Protocol):
-    """Calls a function for each task, wherever, and gives what it returns in any order."""
+    """Does tasks, wherever, and gives the results in any order."""
 
     def __call__(
         self,
@@ -25,8 +36,10 @@ class Run(Protocol):
         failed: Callable[[Task, str], Result],
         total: int,
         chunk: int,
-    ) -> Iterable[Result]:
-        """Does every task once.
+        title: str,
+        unit: str,
+    ) -> Generator[Result]:
+        """Does every task once; closing the generator ends the work early.
 
         Args:
             function: Task → result; can be pickled.
@@ -34,6 +47,8 @@ class Run(Protocol):
             failed: Makes the result of a task over which a process died.
             total: How many tasks there are.
             chunk: Tasks a process gets at once.
+            title: What is being done, for the progress bar.
+            unit: What is counted.
         """
 
 
@@ -84,9 +99,16 @@ class PrepareSettings:
         failed: Callable[[Task, str], Result],
         total: int,
         chunk: int,
-    ) -> Iterator[Result]:
+        title: str,
+        unit: str,
+    ) -> Generator[Result]:
         """Does every task once, here or on the cluster, and shows how far it is; see `Run`."""
-        few = total <= chunk and not self.scheduler
-        workers = 0 if few or self.workers == 1 else self.workers
-        results: Any = run(function, tasks, failed=failed, workers=workers, scheduler=self.scheduler, chunk=chunk)
-        return iter(progress_bar(results, total)) if total else results
+        alone = not self.scheduler and (self.workers == 1 or total < _WORTH_A_POOL * chunk)
+        workers = 0 if alone else self.workers
+        results = run(function, tasks, failed=failed, workers=workers, scheduler=self.scheduler, chunk=chunk)
+        if total:
+            yield from show_progress(results, total, outcome=_outcome, title=title, unit=unit)
+
+
+def _outcome(result: Counted) -> str:
+    return result.outcome

@@ -6,7 +6,9 @@ import logging
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -130,11 +132,10 @@ def prepare_videos(
     log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, detector)
 
-    def lost(job: VideoJob, reason: str) -> VideoFinding:
-        return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [])
-
-    with done:
-        for finding in run(cut, todo, failed=lost, total=len(todo), chunk=1):
+    lost = partial(_lost, settings=settings, detector=detector)
+    how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
+    with done, closing(run(cut, todo, **how)) as findings:
+        for finding in findings:
             for row, points in zip(finding.rows, finding.points, strict=True):
                 update.add(row, points)
             done.append(finding.entry, None)  # after its crops: a kill in between has the video cut again
@@ -152,6 +153,11 @@ def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) 
         size, mtime_ns = -1, -1
     made_by = f"{settings} {detector.signature()}"
     return {"path": job.record.path, "size": size, "mtime_ns": mtime_ns, "made_by": made_by, "crops": 0, "reason": None}
+
+
+def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
+    """What is said of a video over which a process died."""
+    return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [])
 
 
 def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:

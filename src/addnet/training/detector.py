@@ -249,7 +249,7 @@ def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:
 
 def _figures(prefix: str, scores: Scores) -> dict[str, float]:
     """Every figure at both levels, by its full name."""
-    figures = {}
+    figures: dict[str, float] = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):
         values = binary_metrics(rows.probabilities, rows.labels)
         figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}

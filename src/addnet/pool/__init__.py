@@ -1,0 +1,5 @@
+"""Many independent tasks on all cores, whatever happens to the processes that do them."""
+
+from addnet.pool.loop import Job, cores, drive, run_local
+
+__all__ = ["Job", "cores", "drive", "run_local"]

@@ -1,0 +1,246 @@
+"""Tasks → results over any executor: bounded, each exactly once, and on after a worker died."""
+
+from __future__ import annotations
+
+import logging
+import os
+import pickle
+import platform
+import uuid
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from dataclasses import dataclass, field
+from functools import lru_cache
+from itertools import islice
+from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
+
+import cv2
+
+from addnet import __version__
+from addnet.errors import UserError
+from addnet.pool.processes import ProcessExecutor, WorkerDiedError
+
+log = logging.getLogger(__name__)
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+Deaths: TypeAlias = tuple[type[BaseException], ...]
+
+_AHEAD = 2  # chunks a worker: one that it is at, one that waits, so that it never does
+_HOPELESS = 50  # deaths before anything at all came back
+_PATIENCE = 5.0  # seconds after which the number of workers is looked at again
+
+
+class Outcome(NamedTuple):
+    """Result of one task, pickled where it was made, or why there is none."""
+
+    result: bytes | None
+    reason: str = ""
+
+
+@dataclass(frozen=True)
+class Job(Generic[Task, Result]):
+    """What is to be done with every task, packed once and unpacked once in each process.
+
+    So the state of `function` lives as long as the process: `partial(examine, detector=LandmarkDetector())` opens the
+    detector once. `function` and `start` are packed together: what both refer to stays one object.
+
+    Attributes:
+        packed: Both of them, pickled.
+        token: Tells this job from others that use the same worker.
+        version: Of addnet; a worker with another one refuses.
+    """
+
+    packed: bytes
+    token: str = field(default_factory=lambda: uuid.uuid4().hex)
+    version: str = __version__
+
+    @classmethod
+    def of(cls, function: Callable[[Task], Result], start: Callable[[], object] | None = None) -> Job[Task, Result]:
+        """Packs what is to be done.
+
+        Args:
+            function: Task → result; what it raises makes its task a failure. It may run again if a worker died. It
+                has to be one that can be pickled: of a module, or a `partial` of one.
+            start: Called once in each process before its first task; what it raises ends everything.
+        """
+        return cls(pickle.dumps((function, start)))
+
+
+@lru_cache(maxsize=2)
+def _opened(job: Job[Task, Result]) -> Callable[[Task], Result]:
+    cv2.setNumThreads(1)  # there is a process for each core already
+    return _unpacked(job)
+
+
+def _unpacked(job: Job[Task, Result]) -> Callable[[Task], Result]:
+    function, start = pickle.loads(job.packed)
+    if start:
+        start()
+    return function  # type: ignore[no-any-return]
+
+
+def work(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
+    """Does a chunk of tasks; runs in the worker.
+
+    Raises:
+        UserError: This process has another version of addnet.
+    """
+    if job.version != __version__:
+        where = f"process {os.getpid()} on {platform.node()}"
+        raise UserError(f"{where} has addnet {__version__}, but {job.version} is needed: install the same everywhere")
+    function = _opened(job)
+    return [_outcome(function, task) for task in tasks]
+
+
+def _outcome(function: Callable[[Task], Result], task: Task) -> Outcome:
+    try:
+        return Outcome(pickle.dumps(function(task)))
+    except UserError as error:
+        return Outcome(None, str(error))
+    except Exception as error:  # one task must not end the others, whatever it raises
+        return Outcome(None, f"{type(error).__name__}: {error}")
+
+
+class _Attempt(NamedTuple):
+    """Tasks that a worker gets at once, and how often each of them was alone with a worker that died."""
+
+    tasks: tuple[Any, ...]
+    deaths: int = 0
+
+
+class _Loop(Generic[Task, Result]):
+    """The state of `drive`: what is under way, what is to be tried again."""
+
+    def __init__(self, executor: Executor, job: Job[Task, Result], tasks: Iterable[Task], chunk: int) -> None:
+        self.executor, self.job, self.chunk = executor, job, chunk
+        self.stream = iter(tasks)
+        self.pending: dict[Future[list[Outcome]], _Attempt] = {}
+        self.suspects: deque[_Attempt] = deque()
+        self.culprits: deque[_Attempt] = deque()
+        self.deaths: int | None = 0  # None once anything came back
+
+    def fill(self, capacity: int) -> None:
+        """Hands out chunks up to the capacity; what killed a worker on its own comes last, with nothing beside it."""
+        while len(self.pending) < capacity:
+            attempt = self.suspects.popleft() if self.suspects else _Attempt(tuple(islice(self.stream, self.chunk)))
+            if not attempt.tasks:
+                if self.pending or not self.culprits:
+                    return
+                attempt = self.culprits.popleft()
+            self.pending[self.executor.submit(work, self.job, attempt.tasks)] = attempt
+
+    def settle(
+        self, future: Future[list[Outcome]], dead: tuple[type[BaseException], ...]
+    ) -> list[tuple[Task, Outcome]]:
+        """What a finished chunk gave; nothing yet where its tasks are tried again."""
+        attempt = self.pending.pop(future)
+        try:
+            outcomes = future.result()
+        except dead as error:
+            return self._tried_again(attempt, error)
+        self.deaths = None
+        return list(zip(attempt.tasks, outcomes, strict=True))
+
+    def _tried_again(self, attempt: _Attempt, error: BaseException) -> list[tuple[Task, Outcome]]:
+        if self.deaths is not None:
+            self.deaths += 1
+            if self.deaths >= _HOPELESS:
+                raise UserError(
+                    f"{self.deaths} workers died and not one task was done; the last one: {error}"
+                ) from error
+        if len(attempt.tasks) > 1:
+            log.warning("a worker died over one of %d tasks (%s); each is tried again", len(attempt.tasks), error)
+            self.suspects.extend(_Attempt((task,)) for task in attempt.tasks)
+        elif attempt.deaths == 0:
+            log.warning("a worker died over %s (%s); tried once more at the end", attempt.tasks[0], error)
+            self.culprits.append(_Attempt(attempt.tasks, deaths=1))
+        else:
+            return [(attempt.tasks[0], Outcome(None, f"killed its worker twice: {error}"))]
+        return []
+
+
+def drive(
+    executor: Executor,
+    job: Job[Task, Result],
+    tasks: Iterable[Task],
+    *,
+    failed: Callable[[Task, str], Result],
+    chunk: int,
+    capacity: Callable[[], int],
+    dead: Deaths = (WorkerDiedError,),
+) -> Generator[Result, None, None]:
+    """Does tasks through an executor, in the order in which they are finished.
+
+    Of a chunk whose worker died, each task is tried again on its own; one that kills a worker on its own is tried
+    once more at the very end, with nothing else under way; then it is given up. Closing the generator cancels what
+    waits.
+
+    Args:
+        executor: Runs `work`.
+        job: What is done with a task.
+        tasks: May be a generator; it is read as far as workers need it.
+        failed: Makes the result of a task that has none, from it and the reason.
+        chunk: Tasks a worker gets at once.
+        capacity: How many chunks may be under way; asked again and again.
+        dead: Exceptions by which the executor says that a worker died.
+
+    Raises:
+        UserError: Worker after worker died and nothing was done.
+    """
+    loop = _Loop(executor, job, tasks, chunk)
+    ready: list[tuple[Task, Outcome]] = []
+    try:
+        while True:
+            loop.fill(capacity())
+            for task, outcome in ready:  # only now, so that workers have work while the caller has the results
+                yield _result(task, outcome, failed)
+            if not loop.pending:
+                return
+            done, _ = wait(loop.pending, timeout=_PATIENCE, return_when=FIRST_COMPLETED)
+            ready = [pair for future in done for pair in loop.settle(future, dead)]
+    finally:
+        for future in loop.pending:
+            future.cancel()
+
+
+def _result(task: Task, outcome: Outcome, failed: Callable[[Task, str], Result]) -> Result:
+    return failed(task, outcome.reason) if outcome.result is None else pickle.loads(outcome.result)
+
+
+def cores() -> int:
+    """Cores that this process may use; fewer than the machine has under SLURM or in a container's share."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def run_local(
+    job: Job[Task, Result],
+    tasks: Iterable[Task],
+    *,
+    failed: Callable[[Task, str], Result],
+    workers: int | None = None,
+    chunk: int = 1,
+) -> Generator[Result, None, None]:
+    """Does tasks in processes of this machine; see `drive`.
+
+    Args:
+        job: What is done with a task.
+        tasks: May be a generator.
+        failed: Makes the result of a task that has none.
+        workers: Processes; default: all cores. 0: in this process, where a crash of native code ends everything.
+        chunk: Tasks a process gets at once: more than one where a task takes less than some 100 ms.
+
+    Raises:
+        UserError: `workers` or `chunk` is out of range; or `start` of the job raised one.
+    """
+    if chunk < 1 or (workers is not None and workers < 0):
+        raise UserError(f"workers={workers}, chunk={chunk}: workers must be at least 0 and chunk at least 1")
+    if workers == 0:
+        function = _unpacked(job)
+        for task in tasks:
+            yield _result(task, _outcome(function, task), failed)
+        return
+    workers = workers or cores()
+    with ProcessExecutor(workers) as executor:
+        yield from drive(executor, job, tasks, failed=failed, chunk=chunk, capacity=lambda: _AHEAD * workers)

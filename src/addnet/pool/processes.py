@@ -1,0 +1,184 @@
+"""Calls in processes of their own: one that dies takes nothing with it but the call it was at.
+
+`concurrent.futures.ProcessPoolExecutor` ends all of its processes when one dies, cannot tell which call was to
+blame, and waits for ever if one dies while it writes its answer (Python 3.11 to 3.13: it keeps the other end of that
+pipe open). Here each process has a pipe and a thread of its own.
+"""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import pickle
+import queue
+import signal
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from multiprocessing.process import BaseProcess
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_READY = b"ready"
+
+
+class WorkerDiedError(BrokenProcessPool):
+    """The process that was at this call ended: killed, out of memory, or crashed in native code."""
+
+
+class ProcessExecutor(Executor):
+    """An executor of `workers` processes, each started when it is needed and again after it died.
+
+    Processes are spawned, not forked: OpenCV's threads do not survive a fork. They ignore Ctrl-C, which is the
+    parent's to handle, and end when the parent is gone, even if it was killed.
+
+    Args:
+        workers: How many.
+    """
+
+    def __init__(self, workers: int) -> None:
+        self._calls: queue.SimpleQueue[tuple[Future[Any], bytes] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._running: set[_Worker] = set()
+        self._closed = False
+        # daemons: a program that ends with an exception must not wait for a video that is being read
+        self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
+        for thread in self._threads:
+            thread.start()
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Queues a call.
+
+        Returns:
+            Its future; its exception is `WorkerDiedError` if the process died.
+        """
+        future: Future[T] = Future()
+        self._calls.put((future, pickle.dumps((fn, args, kwargs))))
+        return future
+
+    def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
+        """Kills the processes at once, whatever they are doing, and cancels what waits."""
+        with self._lock:
+            self._closed = True
+            for worker in self._running:
+                worker.process.kill()
+        for _ in self._threads:
+            self._calls.put(None)
+        for thread in self._threads if wait else ():
+            thread.join()
+
+    def _serve(self) -> None:
+        worker: _Worker | None = None
+        while (call := self._calls.get()) is not None:
+            future, message = call
+            if self._closed:
+                future.cancel()
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                worker = worker or self._start()
+                succeeded, answer = worker.ask(message)
+            except BaseException as error:
+                future.set_exception(error)
+                self._end(worker)
+                worker = None
+                continue
+            future.set_result(answer) if succeeded else future.set_exception(answer)
+        self._end(worker)
+
+    def _start(self) -> _Worker:
+        with self._lock:
+            if self._closed:
+                raise WorkerDiedError("the pool is closed")
+            worker = _Worker()
+            self._running.add(worker)
+        worker.wait_until_ready()
+        return worker
+
+    def _end(self, worker: _Worker | None) -> None:
+        if worker:
+            with self._lock:
+                self._running.discard(worker)
+            worker.end()
+
+
+class _Worker:
+    """One process, seen from its parent."""
+
+    def __init__(self) -> None:
+        context = multiprocessing.get_context("spawn")
+        self._pipe, theirs = context.Pipe()
+        self.process: BaseProcess = context.Process(target=_serve_calls, args=(theirs,), daemon=True)
+        self.process.start()
+        theirs.close()  # the process must hold the only other end, for its death to be noticed
+
+    def wait_until_ready(self) -> None:
+        try:
+            self._pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise RuntimeError(
+                f"a worker process ended while it was starting ({self._how_it_ended()}); "
+                "a script that uses several processes must do its work under `if __name__ == '__main__':`"
+            ) from error
+
+    def ask(self, message: bytes) -> tuple[bool, Any]:
+        """Whether the call succeeded, and its result or its exception."""
+        try:
+            self._pipe.send_bytes(message)
+            answer = self._pipe.recv_bytes()
+        except (EOFError, OSError) as error:
+            raise WorkerDiedError(f"its worker process died ({self._how_it_ended()})") from error
+        succeeded, value = pickle.loads(answer)
+        return bool(succeeded), value
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.join()
+        self._pipe.close()
+
+    def _how_it_ended(self) -> str:
+        self.process.join()
+        code = self.process.exitcode
+        if code is None or code >= 0:
+            return f"exit code {code}"
+        name = signal.Signals(-code).name
+        return f"{name}, perhaps out of memory" if name == "SIGKILL" else name
+
+
+def _serve_calls(pipe: Connection) -> None:
+    """What a worker process does all its life."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    try:
+        pipe.send_bytes(_READY)
+        while True:
+            pipe.send_bytes(_answer(pipe.recv_bytes()))
+    except (EOFError, OSError):  # the parent is gone
+        return
+
+
+def _end_with_parent() -> None:
+    """Ends a worker amid its work when its parent was killed: nobody would take the result."""
+    if parent := multiprocessing.parent_process():
+        parent.join()
+        os._exit(1)
+
+
+def _answer(message: bytes) -> bytes:
+    try:
+        function, args, kwargs = pickle.loads(message)
+        return pickle.dumps((True, function(*args, **kwargs)))
+    except BaseException as error:
+        story = traceback.format_exc()
+        error.add_note(f"in a worker process:\n{story}")
+        try:
+            answer = pickle.dumps((False, error))
+            pickle.loads(answer)  # some exceptions can be packed, but not unpacked
+        except Exception:
+            return pickle.dumps((False, RuntimeError(story)))
+        return answer

@@ -1,0 +1,118 @@
+"""A prepared table in numbers: what is counted over a million rows at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.landmarks import STEPS
+from addnet.faces.pictures import Picture
+
+CLASSES = {0: "real", 1: "fake", -1: "unlabelled"}
+_ORDER = ("given", *STEPS, "checked")
+_TYPES: dict[str, pa.DataType] = {
+    "path": pa.large_string(),
+    "label": pa.int64(),
+    "split": pa.string(),
+    "dataset": pa.string(),
+    "method": pa.string(),
+    "video_id": pa.string(),
+    "width": pa.int64(),
+    "height": pa.int64(),
+    "step": pa.string(),
+    "reason": pa.string(),
+    "size": pa.int64(),
+}
+_SAMPLE = 2000
+
+ReadPicture = Callable[[dict[str, Any]], Picture]
+
+
+def normalised(rows: pa.Table) -> pa.Table:
+    """The columns that are counted with plain types; a column that is missing becomes nulls, no label is -1."""
+    columns = {}
+    for name, kind in _TYPES.items():
+        column = rows[name] if name in rows.column_names else pa.nulls(len(rows), kind)
+        columns[name] = column.cast(kind)
+    columns["label"] = pc.fill_null(columns["label"], -1)
+    columns["step"] = pc.fill_null(columns["step"], "checked")
+    for name in ("split", "dataset", "method"):
+        columns[name] = pc.fill_null(columns[name], "")
+    return pa.table(columns)
+
+
+def count(rows: pa.Table, by: Sequence[str]) -> dict[tuple[Any, ...], int]:
+    """Rows by the values of some columns."""
+    found = rows.group_by(list(by)).aggregate([([], "count_all")])
+    keys = zip(*(found[name].to_pylist() for name in by), strict=True)
+    return dict(zip(keys, found["count_all"].to_pylist(), strict=True))
+
+
+def steps_in(rows: pa.Table) -> list[str]:
+    """The detector steps that occur, from the first try to the last."""
+    names = pc.unique(rows["step"]).to_pylist()
+    return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
+
+
+def classes_in(rows: pa.Table) -> list[int]:
+    """The labels that occur: real, fake, unlabelled."""
+    present = set(pc.unique(rows["label"]).to_pylist())
+    return [label for label in CLASSES if label in present]
+
+
+def frames_per_video(rows: pa.Table) -> NDArray[np.int64]:
+    """(V,) pictures of each video; rows that name no video are left out."""
+    named = rows.filter(pc.fill_null(pc.not_equal(rows["video_id"], ""), False))
+    found = named.group_by("video_id").aggregate([([], "count_all")])
+    return np.asarray(found["count_all"].to_numpy(), dtype=np.int64)
+
+
+def shorter_sides(rows: pa.Table) -> NDArray[np.int64]:
+    """(N,) pixels, where the size is known."""
+    sides = pc.min_element_wise(rows["width"], rows["height"]).drop_null()
+    return np.asarray(sides.to_numpy(), dtype=np.int64)
+
+
+def brightness(rows: pa.Table, read_picture: ReadPicture, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean luma of each picture, from the column `brightness` or of a sample of at most 2,000 pictures.
+
+    Args:
+        rows: Usable rows with their label.
+        read_picture: Row → (H, W, 3) uint8, RGB; what it cannot read is left out.
+        seed: Of the sample.
+
+    Returns:
+        (M,) float64 in [0, 255], and the (M,) labels.
+    """
+    if "brightness" in rows.column_names:
+        known = rows.filter(rows["brightness"].is_valid())
+        return known["brightness"].to_numpy().astype(np.float64), known["label"].to_numpy()
+    values, labels = [], []
+    for row in sample(rows, _SAMPLE, seed=seed).to_pylist():
+        if (picture := readable(row, read_picture)) is not None:
+            values.append(float(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).mean()))
+            labels.append(row["label"])
+    return np.array(values, dtype=np.float64), np.array(labels, dtype=np.int64)
+
+
+def sample(rows: pa.Table, size: int, *, seed: int) -> pa.Table:
+    """At most `size` rows, drawn by the seed, in their order."""
+    if len(rows) <= size:
+        return rows
+    chosen = np.random.default_rng(seed).choice(len(rows), size, replace=False)
+    return rows.take(pa.array(np.sort(chosen)))
+
+
+def readable(row: dict[str, Any], read_picture: ReadPicture) -> Picture | None:
+    """The picture of a row; None if it cannot be read any more, which must not spoil a report."""
+    try:
+        return read_picture(row)
+    except (UserError, OSError):
+        return None

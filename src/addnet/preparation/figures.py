@@ -1,0 +1,99 @@
+"""The figure of a preparation: faces, sizes, brightness and videos at a glance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import EngFormatter, MaxNLocator
+from numpy.typing import NDArray
+
+from addnet.preparation.census import CLASSES, classes_in, count, frames_per_video, shorter_sides, steps_in
+
+# told apart by the colour-blind too
+COLOURS = {0: "#0072b2", 1: "#e69f00", -1: "#8c8c8c"}
+
+
+def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> Figure:
+    """Four panels over the usable pictures.
+
+    Args:
+        rows: Usable rows, normalised.
+        brightness: (M,) mean luma and (M,) labels of some or all of them.
+    """
+    figure = Figure(figsize=(10, 6.6), layout="constrained")
+    panels = figure.subplots(2, 2).flat
+    _steps(panels[0], rows)
+    _histogram(panels[1], shorter_sides(rows), "shorter side", "pixels", "pictures")
+    _brightness(panels[2], *brightness)
+    _histogram(panels[3], frames_per_video(rows), "pictures per video", "pictures", "videos")
+    for axis in panels:
+        axis.spines[["top", "right"]].set_visible(False)
+    present = classes_in(rows)
+    if len(present) > 1:
+        handles = [_patch(label) for label in present]
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
+    return figure
+
+
+def _patch(label: int) -> Patch:
+    return Patch(color=COLOURS[label], label=CLASSES[label])
+
+
+def _steps(axis: Axes, rows: pa.Table) -> None:
+    """Bars by detector step, stacked by class, with the share of all pictures."""
+    names = steps_in(rows)
+    counts = count(rows, ["step", "label"])
+    left = np.zeros(len(names))
+    for label in classes_in(rows):
+        widths = np.array([counts.get((name, label), 0) for name in names])
+        axis.barh(names, widths, left=left, color=COLOURS[label], height=0.7)
+        left += widths
+    for place, total in enumerate(left):
+        axis.text(total, place, f" {total / left.sum():.1%}", va="center", fontsize="small")
+    axis.invert_yaxis()
+    axis.margins(x=0.16)
+    axis.set(title="faces by detector step", xlabel="pictures")
+    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    _say_if_empty(axis, len(rows))
+
+
+def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, counted: str) -> None:
+    """Whole numbers in bins of whole numbers; the rarest hundredth at the top is in the last bin."""
+    axis.set(title=title, xlabel=unit, ylabel=counted)
+    _say_if_empty(axis, len(values))
+    if not len(values):
+        return
+    low, high = int(values.min()), int(np.ceil(np.quantile(values, 0.99)))
+    width = max(1, int(np.ceil((high - low + 1) / 40)))
+    edges = np.arange(low, high + width + 1, width) - 0.5
+    axis.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color="#009e73", rwidth=0.9)
+    axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if len(edges) < 6:  # one bar over the whole width would look like a range
+        axis.set_xlim(edges[0] - 2, edges[-1] + 2)
+        axis.set_xticks(range(low, int(edges[-1]) + 1))
+    axis.yaxis.set_major_formatter(EngFormatter(sep=""))
+    if values.max() > edges[-1]:
+        axis.set_xlabel(f"{unit} (the last bar: up to {values.max():,})")
+
+
+def _brightness(axis: Axes, values: NDArray[Any], labels: NDArray[Any]) -> None:
+    """Share of each class, so that classes of unequal size compare."""
+    axis.set(title=f"brightness of {len(values):,} pictures", xlabel="mean luma", ylabel="share of the class")
+    _say_if_empty(axis, len(values))
+    bins = np.linspace(0, 255, 52)
+    for label, colour in COLOURS.items():
+        if (mine := values[labels == label]).size:
+            weights = np.full(mine.size, 1 / mine.size)
+            axis.hist(mine, bins=bins.tolist(), weights=weights, color=colour, histtype="stepfilled", alpha=0.35)
+            axis.hist(mine, bins=bins.tolist(), weights=weights, color=colour, histtype="step", linewidth=1.5)
+
+
+def _say_if_empty(axis: Axes, size: int) -> None:
+    if not size:
+        axis.text(0.5, 0.5, "nothing to show", transform=axis.transAxes, ha="center", va="center", color="0.5")
+        axis.set(xticks=[], yticks=[])

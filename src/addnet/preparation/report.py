@@ -1,0 +1,178 @@
+"""The report at the end of a preparation: what there is, what was found, what was left out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from addnet.preparation.census import (
+    CLASSES,
+    ReadPicture,
+    brightness,
+    classes_in,
+    count,
+    frames_per_video,
+    normalised,
+    shorter_sides,
+    steps_in,
+)
+from addnet.preparation.figures import overview
+from addnet.preparation.sheet import PointsOf, examples_sheet, points_in_row
+
+_LISTED = 20
+_MEANINGS = {
+    "given": "came with the data set",
+    "detector": "found in the picture as it is",
+    "upsampled": "found in the picture enlarged twice",
+    "padded": "found with a border around the picture",
+    "padded_upsampled": "found with a border, enlarged twice",
+    "whole_picture": "not found; the whole picture served as the box",
+    "none": "no face: the mask is all ones",
+    "checked": "nobody looked for a face yet",
+}
+
+
+def write_report(
+    rows: pa.Table, folder: Path, *, read_picture: ReadPicture, points: PointsOf = points_in_row, seed: int = 0
+) -> Path:
+    """Writes `report.md` with `overview.png` and `examples.png` beside it.
+
+    Args:
+        rows: One a picture. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
+            reason (null if usable), size in bytes; optionally brightness in [0, 255] and points (136 numbers). Any of
+            them may be missing or null.
+        folder: Made if need be.
+        read_picture: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and for the brightness where
+            there is no such column.
+        points: Row → (68, 2) in picture pixels, or None.
+        seed: Of the pictures that are drawn as samples.
+
+    Returns:
+        The Markdown file.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    table = normalised(rows)
+    for name in ("brightness", "points"):
+        if name in rows.column_names:
+            table = table.append_column(name, rows[name])
+    good = table.filter(table["reason"].is_null())
+    luma = brightness(good, read_picture, seed=seed)
+    _save(overview(good, luma), folder / "overview.png")
+    sheet = examples_sheet(good, read_picture, points=points, seed=seed)
+    if sheet:
+        _save(sheet, folder / "examples.png")
+    parts = [*_summary(table, good), *_faces(good), *_content(good), *_pictures(good, *luma), *_unusable(table)]
+    if sheet:
+        parts += ["## Examples", "Some of each step; blue frames are real, orange ones fake.", "![](examples.png)"]
+    file = folder / "report.md"
+    file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
+    return file
+
+
+def _save(figure: Figure, file: Path) -> None:
+    figure.savefig(file, dpi=110)
+
+
+def _summary(table: pa.Table, good: pa.Table) -> list[str]:
+    found = len(good) - sum(count(good, ["step"]).get((step,), 0) for step in ("none", "checked"))
+    lines = (
+        ("files", f"{len(table):,}"),
+        ("usable pictures", _of(len(good), len(table))),
+        ("with a face", _of(found, len(good))),
+        ("videos", f"{len(frames_per_video(good)):,}"),
+        ("size on disk", _bytes(pc.sum(good["size"]).as_py() or 0)),
+    )
+    return ["# What was prepared", _table(("", ""), lines), "![](overview.png)"]
+
+
+def _faces(good: pa.Table) -> list[str]:
+    labels = classes_in(good)
+    counts = count(good, ["step", "label"])
+    sums = {label: sum(counts.get((step, label), 0) for step in steps_in(good)) for label in labels}
+    rows = []
+    for step in steps_in(good):
+        mine = [counts.get((step, label), 0) for label in labels]
+        shares = [_of(number, sums[label]) for number, label in zip(mine, labels, strict=True)]
+        rows.append((f"`{step}`", _of(sum(mine), len(good)), *shares, _MEANINGS.get(step, "")))
+    text = (
+        "A step that serves one class far more often than the other tells the classes apart without looking at faces."
+    )
+    head = ("step", "pictures", *(CLASSES[label] for label in labels), "points")
+    return ["## Faces by detector step", _table(head, rows, texts=("points",)), *([text] if len(labels) > 1 else [])]
+
+
+def _content(good: pa.Table) -> list[str]:
+    labels = classes_in(good)
+    names = [CLASSES[label] for label in labels]
+    sections = []
+    for title, by in (("Splits and classes", ["split"]), ("Data sets and methods", ["dataset", "method"])):
+        counts = count(good, [*by, "label"])
+        keys = sorted({key[:-1] for key in counts})
+        rows = []
+        for key in keys:
+            mine = [counts.get((*key, label), 0) for label in labels]
+            rows.append((*(text or "–" for text in key), *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
+        shown = _table((*by, *names, "pictures"), rows[:_LISTED], texts=by)
+        sections += [f"## {title}", shown, *_more(len(rows))]
+    return sections
+
+
+def _pictures(good: pa.Table, luma: NDArray[Any], labels: NDArray[Any]) -> list[str]:
+    sizes = good["size"].drop_null().to_numpy() / 1000
+    quantities: list[tuple[str, NDArray[Any]]] = [
+        ("shorter side (pixels)", shorter_sides(good)),
+        ("file size (kB)", sizes),
+        ("pictures per video", frames_per_video(good)),
+    ]
+    quantities += [(f"brightness, {CLASSES[label]} (0–255)", luma[labels == label]) for label in classes_in(good)]
+    rows = [(name, *_spread(values)) for name, values in quantities if len(values)]
+    head = ("", "smallest", "5 %", "median", "95 %", "largest")
+    note = [] if len(luma) == len(good) else [f"Brightness is that of {len(luma):,} pictures."]
+    return ["## Pictures", _table(head, rows), *note]
+
+
+def _spread(values: NDArray[Any]) -> list[str]:
+    return [f"{value:,.0f}" for value in np.quantile(values, (0, 0.05, 0.5, 0.95, 1))]
+
+
+def _unusable(table: pa.Table) -> list[str]:
+    bad = table.filter(table["reason"].is_valid())
+    if not len(bad):
+        return []
+    shown = bad.slice(0, _LISTED).select(["path", "reason"]).to_pylist()
+    lines = _table(("file", "reason"), [(f"`{row['path']}`", row["reason"]) for row in shown], texts=("reason",))
+    return [f"## Unusable files ({len(bad):,})", lines, *_more(len(bad))]
+
+
+def _more(total: int) -> list[str]:
+    return [f"… and {total - _LISTED:,} more."] if total > _LISTED else []
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: Sequence[str] = ()) -> str:
+    """A Markdown table; columns of numbers to the right, the first one and those named `texts` to the left."""
+    rule = ["---" if i == 0 or name in texts else "---:" for i, name in enumerate(head)]
+    lines = [head, rule, *rows]
+    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{part:,} ({part / whole:.1%})" if whole else f"{part:,}"
+
+
+def _bytes(number: float) -> str:
+    for unit in ("B", "kB", "MB", "GB"):
+        if number < 1000:
+            return f"{number:.3g} {unit}"
+        number /= 1000
+    return f"{number:.3g} TB"

@@ -1,0 +1,100 @@
+"""Examples for the eye: what each detector step found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import cv2
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from addnet.faces.geometry import Points
+from addnet.faces.pictures import Picture
+from addnet.preparation.census import ReadPicture, readable, sample, steps_in
+from addnet.preparation.figures import COLOURS
+
+_SHOWN_SIDE = 224  # pixels; larger pictures are shown smaller
+
+PointsOf = Callable[[dict[str, Any]], Points | None]
+
+
+def points_in_row(row: dict[str, Any]) -> Points | None:
+    """The 68 points of a row's column `points` (136 numbers); None where it is absent, null or NaN."""
+    values = row.get("points")
+    if values is None:
+        return None
+    points = np.asarray(values, dtype=np.float32).reshape(68, 2)
+    return None if np.isnan(points).any() else points
+
+
+def examples_sheet(
+    rows: pa.Table,
+    read_picture: ReadPicture,
+    *,
+    points: PointsOf = points_in_row,
+    examples: int = 8,
+    seed: int = 0,
+) -> Figure | None:
+    """A row of pictures for each detector step, drawn by the seed, framed in the colour of their class.
+
+    Args:
+        rows: Usable rows with `step`, `label`, `path`.
+        read_picture: Row → (H, W, 3) uint8, RGB; what it cannot read leaves a gap.
+        points: Row → (68, 2) in picture pixels, or None.
+        examples: Pictures a step.
+        seed: Of the choice.
+
+    Returns:
+        None if there are no rows.
+    """
+    steps = steps_in(rows)
+    if not steps:
+        return None
+    width, height = 1.5 * examples + 0.5, 1.8 * len(steps) + 0.1
+    figure = Figure(figsize=(width, height))  # margins by hand: a layout engine takes seconds over fifty axes
+    margins = {"left": 0.5 / width, "right": 0.99, "top": 1 - 0.05 / height, "bottom": 0.3 / height}
+    grid = figure.subplots(len(steps), examples, squeeze=False, gridspec_kw=margins | {"wspace": 0.08, "hspace": 0.2})
+    for line, step in zip(grid, steps, strict=True):
+        mine = rows.filter(pc.equal(rows["step"], step))
+        line[0].set_ylabel(f"{step}\n{len(mine):,}", fontsize=9)
+        chosen = sample(mine, examples, seed=seed).to_pylist()
+        for axis, row in zip(line, [*chosen, *[None] * (examples - len(chosen))], strict=True):
+            _tile(axis, row, read_picture, points)
+    return figure
+
+
+def _tile(axis: Axes, row: dict[str, Any] | None, read_picture: ReadPicture, points: PointsOf) -> None:
+    axis.set(xticks=[], yticks=[])
+    axis.spines[:].set_visible(False)
+    picture = readable(row, read_picture) if row else None
+    if row is None or picture is None:
+        return
+    small, scale = _shrunk(picture)
+    axis.imshow(small)
+    if (found := points(row)) is not None:
+        _draw_points(axis, (found + 0.5) * scale - 0.5, small.shape)
+    axis.spines[:].set(visible=True, color=COLOURS.get(row["label"], COLOURS[-1]), linewidth=2)
+    name = str(row["path"])
+    axis.set_xlabel(name if len(name) <= 22 else f"…{name[-21:]}", fontsize=6)
+
+
+def _shrunk(picture: Picture) -> tuple[Picture, float]:
+    height, width = picture.shape[:2]
+    scale = min(1.0, _SHOWN_SIDE / max(height, width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if scale < 1:
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return picture, scale
+
+
+def _draw_points(axis: Axes, points: NDArray[Any], shape: tuple[int, ...]) -> None:
+    """Dots with a dark rim, seen on any skin; the view grows to hold those outside of the picture."""
+    axis.scatter(points[:, 0], points[:, 1], s=3.5, color="#00e5ff", edgecolors="#003040", linewidths=0.3)
+    low = np.minimum(points.min(axis=0), 0) - 0.5
+    high = np.maximum(points.max(axis=0), (shape[1] - 1, shape[0] - 1)) + 0.5
+    axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))

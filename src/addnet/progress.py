@@ -1,0 +1,139 @@
+"""How far many pieces of work are: a bar on a terminal, a line in the log now and then elsewhere."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Task as BarTask
+from rich.text import Text
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_MEMORY = 300.0  # seconds that the speed is averaged over: a video may take minutes
+_LINE_EVERY = 30.0  # seconds
+
+
+def show_progress(
+    results: Iterable[T],
+    total: int | None,
+    *,
+    outcome: Callable[[T], str],
+    title: str,
+    unit: str = "pictures",
+    done: int = 0,
+    console: Console | None = None,
+    clock: Callable[[], float] = time.monotonic,
+) -> Iterator[T]:
+    """Passes results on and shows how many there are, how fast they come, the time left, and counts by outcome.
+
+    On a terminal (or in a notebook) as a bar on stderr; elsewhere as a line in the log every 30 seconds and at the
+    end.
+
+    Args:
+        results: What is passed on.
+        total: How many there will be, `done` included; None if unknown.
+        outcome: What a result is counted as, such as the detector step that served.
+        title: What is being done.
+        unit: What is counted, for the speed.
+        done: How many were done by an earlier call.
+        console: Where the bar is drawn; default: stderr.
+        clock: Seconds, for the log.
+    """
+    console = console or Console(stderr=True)
+    if console.is_terminal or console.is_jupyter:
+        yield from _with_bar(results, total, outcome, title, unit, done, console)
+    else:
+        yield from _with_log(results, total, outcome, title, unit, done, clock)
+
+
+def _with_bar(
+    results: Iterable[T],
+    total: int | None,
+    outcome: Callable[[T], str],
+    title: str,
+    unit: str,
+    done: int,
+    console: Console,
+) -> Iterator[T]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=24),
+        MofNCompleteColumn(),
+        _Speed(unit),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[counts]}"),
+    )
+    counts: Counter[str] = Counter()
+    with Progress(*columns, console=console, speed_estimate_period=_MEMORY) as progress:
+        task = progress.add_task(title, total=total, completed=done, counts="")
+        for result in results:
+            counts[outcome(result)] += 1
+            progress.update(task, advance=1, counts=_listed(counts))
+            yield result
+
+
+def _with_log(
+    results: Iterable[T],
+    total: int | None,
+    outcome: Callable[[T], str],
+    title: str,
+    unit: str,
+    done: int,
+    clock: Callable[[], float],
+) -> Iterator[T]:
+    counts: Counter[str] = Counter()
+    began = told = clock()
+    for result in results:
+        counts[outcome(result)] += 1
+        now = clock()
+        if now - told >= _LINE_EVERY:
+            told = now
+            log.info("%s: %s", title, _line(counts, total, unit, done, now - began))
+        yield result
+    if counts:
+        log.info("%s: %s", title, _line(counts, total, unit, done, clock() - began))
+
+
+def _line(counts: Counter[str], total: int | None, unit: str, done: int, seconds: float) -> str:
+    new = counts.total()
+    speed = new / seconds if seconds > 0 else 0.0
+    share = f" of {total}" if total else ""
+    words = [f"{done + new}{share} {unit}", _per_time(speed, unit)]
+    if total and speed and total > done + new:
+        words.append(f"{_duration((total - done - new) / speed)} left")
+    return ", ".join(word for word in words if word) + f" ({_listed(counts)})"
+
+
+class _Speed(ProgressColumn):
+    """Pieces of work per second, or per minute where they are slow."""
+
+    def __init__(self, unit: str) -> None:
+        super().__init__()
+        self._unit = unit
+
+    def render(self, task: BarTask) -> Text:
+        return Text(_per_time(task.finished_speed or task.speed or 0.0, self._unit), style="progress.data.speed")
+
+
+def _per_time(speed: float, unit: str) -> str:
+    if not speed:
+        return ""
+    return f"{speed:.1f} {unit}/s" if speed >= 1 else f"{60 * speed:.1f} {unit}/min"
+
+
+def _duration(seconds: float) -> str:
+    minutes, seconds = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{seconds:02}"
+
+
+def _listed(counts: Counter[str]) -> str:
+    return " · ".join(f"{name} {count}" for name, count in counts.items())

@@ -1,0 +1,227 @@
+"""Every task once: whatever a task does to its worker, the others are done and it is told."""
+
+import gc
+import os
+import signal
+import struct
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from functools import partial
+from itertools import count, islice
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import psutil
+import pytest
+
+from addnet.errors import UserError
+from addnet.preparation.engine import run
+
+ON_WORKERS = {"workers": 2, "failed": lambda task, reason: (task, reason)}
+
+
+def square(task):
+    return task * task
+
+
+def picky(task):
+    if task == 5:
+        raise RuntimeError("five is not liked")
+    if task == 6:
+        raise UserError("nor is six")
+    return task
+
+
+def deadly(task, *, killers):
+    if task in killers:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def deadly_once(task, *, marker):
+    if task == 3 and not marker.exists():
+        marker.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def dies_while_answering(task):
+    if task == 3:
+        pipe = next(found for found in gc.get_objects() if isinstance(found, Connection) and found.writable)
+        os.write(pipe.fileno(), struct.pack("!i", 1000) + b"the first of a thousand bytes")
+        os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def pid(task):
+    time.sleep(0.01)
+    return os.getpid()
+
+
+def for_ever(marker):
+    Path(marker).touch()
+    time.sleep(1000)
+
+
+def lame(task):
+    return lambda: task
+
+
+def no_start():
+    raise UserError("no model file")
+
+
+def opened():
+    global state
+    state = state + 1 if "state" in globals() else 1
+
+
+def read_state(task):
+    return state
+
+
+def children():
+    """Worker processes; Python's own helper that watches semaphores is none."""
+    return [p for p in psutil.Process().children(recursive=True) if "resource_tracker" not in " ".join(p.cmdline())]
+
+
+@pytest.mark.parametrize("options", [{"workers": 0}, {"workers": 2}, {"workers": 3, "chunk": 7}, {"workers": 1}])
+def test_every_task_is_done_once(options):
+    found = list(run(square, range(100), failed=lambda task, reason: None, **options))
+    assert sorted(found) == [task * task for task in range(100)]
+    assert not children()
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_what_a_task_raises_is_its_own_failure(workers):
+    found = list(run(picky, range(20), failed=lambda task, reason: (task, reason), workers=workers, chunk=4))
+    assert dict(x for x in found if isinstance(x, tuple)) == {5: "RuntimeError: five is not liked", 6: "nor is six"}
+    assert sorted(x for x in found if isinstance(x, int)) == [x for x in range(20) if x not in (5, 6)]
+
+
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_a_task_that_kills_its_worker_is_reported_and_all_others_are_done(chunk):
+    found = list(run(partial(deadly, killers=(3, 17)), range(40), chunk=chunk, **ON_WORKERS))
+    failures = dict(x for x in found if isinstance(x, tuple))
+    assert set(failures) == {3, 17}
+    assert all("killed its worker twice" in reason and "SIGKILL" in reason for reason in failures.values())
+    assert sorted(x for x in found if isinstance(x, int)) == [x for x in range(40) if x not in (3, 17)]
+
+
+@pytest.mark.parametrize("chunk", [1, 8])
+def test_a_task_whose_worker_was_killed_once_succeeds(chunk, tmp_path):
+    marker = tmp_path / "killed"
+    found = list(run(partial(deadly_once, marker=marker), range(40), chunk=chunk, **ON_WORKERS))
+    assert marker.exists()
+    assert sorted(found) == list(range(40))
+
+
+def test_a_worker_that_dies_amid_its_answer_is_noticed():
+    found = list(run(dies_while_answering, range(6), **ON_WORKERS))
+    assert sorted(x for x in found if isinstance(x, int)) == [0, 1, 2, 4, 5]
+    assert [x[0] for x in found if isinstance(x, tuple)] == [3]
+
+
+def test_workers_that_always_die_end_the_run_in_a_sentence(monkeypatch):
+    monkeypatch.setattr("addnet.pool.loop._HOPELESS", 3)
+    with pytest.raises(UserError, match="not one task was done"):
+        list(run(partial(deadly, killers=range(1000)), range(1000), **ON_WORKERS))
+
+
+def test_a_result_that_cannot_travel_is_a_failure():
+    (task, reason), *others = run(lame, [1], **ON_WORKERS)
+    assert (task, others) == (1, [])
+    assert "pickle" in reason
+
+
+def test_start_runs_once_a_process_and_its_errors_end_the_run():
+    assert set(run(read_state, range(50), start=opened, chunk=3, **ON_WORKERS)) == {1}
+    with pytest.raises(UserError, match="no model file"):
+        list(run(square, range(50), start=no_start, **ON_WORKERS))
+    assert not children()
+
+
+def test_tasks_are_read_only_as_far_as_workers_need_them():
+    numbers = count()
+    results = run(square, numbers, chunk=5, **ON_WORKERS)
+    list(islice(results, 20))
+    results.close()
+    assert next(numbers) <= 20 + 2 * 5 * 2 * 2  # done, and twice what two workers hold ahead
+
+
+def test_an_error_of_the_task_list_ends_the_run_and_the_workers():
+    def broken():
+        yield from range(30)
+        raise OSError("list is gone")
+
+    with pytest.raises(OSError, match="list is gone"):
+        list(run(square, broken(), **ON_WORKERS))
+    assert not children()
+
+
+def test_all_workers_take_part():
+    assert len(set(run(pid, range(100), **ON_WORKERS)) - {os.getpid()}) == 2
+
+
+def test_closing_early_kills_workers_that_are_busy(tmp_path):
+    tasks = [str(tmp_path / str(number)) for number in range(6)]
+    results = run(sleep_after_first, tasks, **ON_WORKERS)
+    next(results)
+    assert children()
+    results.close()
+    assert not children()
+
+
+def sleep_after_first(marker):
+    if not marker.endswith("0"):
+        for_ever(marker)
+
+
+SCRIPT = """
+import sys
+from test_engine import for_ever
+from addnet.preparation.engine import run
+if __name__ == "__main__":
+    list(run(for_ever, sys.argv[1:], workers=2, failed=lambda *a: None))
+"""
+
+
+@pytest.fixture
+def busy_run(tmp_path):
+    """A run in a process of its own whose two workers never come to an end."""
+    script = tmp_path / "script.py"
+    script.write_text(SCRIPT)
+    markers = [tmp_path / name for name in "abcdef"]
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
+    command = [sys.executable, str(script), *map(str, markers)]
+    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE)
+    wait_until(lambda: sum(marker.exists() for marker in markers) == 2)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    yield process, workers
+    for each in [process, *workers]:
+        with suppress(psutil.NoSuchProcess):
+            each.kill()
+    process.wait()
+
+
+def wait_until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_ctrl_c_ends_the_run_and_its_workers_at_once(busy_run):
+    process, workers = busy_run
+    process.send_signal(signal.SIGINT)
+    assert b"KeyboardInterrupt" in process.communicate(timeout=30)[1]
+    wait_until(lambda: not any(worker.is_running() for worker in workers))
+
+
+def test_a_killed_run_leaves_no_workers_behind(busy_run):
+    process, workers = busy_run
+    process.kill()
+    process.wait()
+    wait_until(lambda: not any(worker.is_running() for worker in workers))
