@@ -87,7 +87,7 @@ def test_an_empty_listing_is_a_problem(tmp_path):
         (["chekc"], "Did you mean 'check'"),
         (["check", "data.optons.compression=c40", "data=faceforensics"], "did you mean data.options.compression"),
         (["check", "data=faceforensic"], "faceforensics"),
-        (["check", "data=faceforensics", "data.options.compresion=c40", "data.data_dir=x"], "data.options.compression"),
+        (["check", "data=faceforensics", "data.options.compresion=c40"], "compression (with data=faceforensics)"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(arguments, answer, capsys):

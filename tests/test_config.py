@@ -129,6 +129,11 @@ def test_a_mistyped_key_fails_with_a_suggestion(typed, meant):
     assert meant in suggestions([typed])
 
 
+def test_a_key_that_several_files_have_is_suggested_with_the_one_that_was_chosen():
+    assert "(with data=dfd)" in suggestions(["data=dfd", "data.options.compresion=raw"])
+    assert not suggestions(["data=faceforensics", "data.options.compression=raw"])
+
+
 def test_correct_keys_give_no_suggestion():
     assert not suggestions(["optimizer.lr=1", "model=bandpass", "hydra.run.dir=x", "--multirun"])
 

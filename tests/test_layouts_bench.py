@@ -121,6 +121,18 @@ def test_df40_pictures_that_are_alone_in_a_folder_are_videos_of_their_own(tmp_pa
     assert listing.pictures.labels.sum() == 2
 
 
+def test_df40_pictures_that_are_named_after_their_originals_belong_to_them(tmp_path):
+    make_df40(tmp_path)
+    pictures(tmp_path, "DF40/e4e/ff/inversions", "953", "974")
+    pictures(tmp_path, "DF40/e4e/cdf/YouTube-real/inversions", "00170")
+    found = {r.video_id: r.group_id for r in scan("df40", tmp_path, methods=["e4e"]).pictures if r.method == "e4e"}
+    assert found == {
+        "DF40/e4e/ff/inversions/953": "FaceForensics++/953_974",
+        "DF40/e4e/ff/inversions/974": "FaceForensics++/953_974",
+        "DF40/e4e/cdf/YouTube-real/inversions/00170": "Celeb-DF/YouTube-real/00170",
+    }
+
+
 def test_df40_groups_are_those_of_its_originals(tmp_path):
     listing = scan("df40", make_df40(tmp_path))
     group = {r.video_id: r.group_id for r in listing.pictures}

@@ -7,7 +7,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -135,7 +135,7 @@ def suggestions(arguments: list[str], *, config_name: str = "train") -> str:
         A line for each override whose key does not exist in any file of `configs/`; empty if there is none.
     """
     keys = {argument.lstrip("+~").split("=")[0].split("@")[0] for argument in arguments if "=" in argument}
-    known = known_keys(config_name)
+    known = known_keys(arguments, config_name=config_name)
     lines = []
     for key in sorted(keys - set(known)):
         if key.startswith(("hydra.", "-")):
@@ -150,11 +150,17 @@ def suggestions(arguments: list[str], *, config_name: str = "train") -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def known_keys(config_name: str = "train") -> dict[str, str | None]:
-    """Every dotted key of the default config (None), and those that only another file of a group has (it)."""
+def known_keys(chosen: Sequence[str] = (), *, config_name: str = "train") -> dict[str, str | None]:
+    """Every dotted key of the default config (None), and those that only another file of a group has (it).
+
+    Args:
+        chosen: Files of groups, such as `data=celebdf`; where several have a key, the first of these is given.
+        config_name: The file in `configs/` that has the defaults.
+    """
     base = compose(config_name=config_name)
     keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
-    for file in sorted(Path(config_dir()).glob("*/*.yaml")):
+    files = sorted(Path(config_dir()).glob("*/*.yaml"))
+    for file in sorted(files, key=lambda file: f"{file.parent.name}={file.stem}" not in chosen):
         group = file.parent.name
         if config_name != "train" and group not in base:
             continue

@@ -158,7 +158,7 @@ def _below(records: Records) -> Records:
     table, roots = records.table, records.table["root"].cast(pa.large_string())
     for name in ("path", "landmarks"):
         text = table[name]
-        whole = pc.binary_join_element_wise(roots, text, "/")
+        whole = pc.binary_join_element_wise(roots, text, pa.scalar("/", pa.large_string()))
         own = pc.or_(pc.equal(roots, ""), pc.equal(text, ""))
         table = table.set_column(table.schema.get_field_index(name), name, pc.if_else(own, text, whole))
     return Records(table).replaced(root="")

@@ -33,6 +33,7 @@ DOMAINS = ("ff", "cdf", "own")
 FOLDERS = {"train": "DF40_train", "test": "DF40"}
 _FACEFORENSICS, _CELEBDF = "FaceForensics++", "Celeb-DF-v2"
 _SIDES = {"real": REAL, "fake": FAKE}
+_NO_VIDEOS = {*_SIDES, "inversions"}  # the last: of e4e, one picture for each original
 
 
 def scan_df40(
@@ -101,8 +102,8 @@ class _Fakes:
         return [f"left out {len(videos)} videos of train whose originals are tested: {shown(videos)}"]
 
     def _record(self, file: PurePosixPath, split: str, label: int, domain: str) -> Record | None:
-        # a folder is a video; in a folder that is no more than `fake` or `real`, each picture stands alone
-        alone = len(file.parts) == 2 or file.parent.name.lower() in _SIDES
+        # a folder is a video; in a folder that is no more than a side, each picture stands alone
+        alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
         key = "/".join(kept)
         group, identity, home = self._source(kept[-1], domain, f"{DATASET}/{key}")
@@ -114,10 +115,10 @@ class _Fakes:
         return Record(path, label, split, f"{DATASET}/{key}", group, DATASET, kept[0], identity, number)
 
     def _source(self, video: str, domain: str, own: str) -> tuple[str, str, str]:
-        """Group, identities and, as far as the lists of FaceForensics++ say, split of what a fake was made from."""
+        """Group and identities of what a fake was made from, and `test` if the official lists test that."""
         if domain == "ff" and (ids := pair_of(video)):
-            group = self.pairs.groups.get(ids[0], own)
-            return group, " ".join(ids), self.pairs.splits.get(ids[0], "")
+            homes = {self.pairs.splits.get(number, "") for number in ids}
+            return self.pairs.groups.get(ids[0], own), " ".join(ids), "test" if "test" in homes else ""
         if domain == "cdf":
             origin = celeb_origin(video)
             return celeb_group(video), " ".join(origin.identities) if origin else "", "test"
