@@ -54,7 +54,7 @@ def test_training_on_videos_prepares_them_itself(video_dir, tmp_path):
     from addnet.preparation.settings import PrepareSettings
 
     how = {"faces_dir": str(tmp_path / "faces"), "index_dir": str(tmp_path), "prepare": PrepareSettings(1, frames=2)}
-    module = DeepfakeDataModule(str(video_dir), image_size=64, num_workers=0, val_fraction=0.34, **how)
+    module = DeepfakeDataModule(str(video_dir), image_size=64, num_workers=0, val_fraction=0.3, **how)
     module.prepare_data()
     module.setup()
     assert {name: len(part.records) for name, part in module.splits.items()} == {"train": 8, "val": 4, "test": 4}
@@ -191,9 +191,9 @@ def test_a_full_disk_is_told_and_loses_nothing_that_was_finished(video_dir, tmp_
     run = [sys.executable, "-c", FULL, *arguments, "prepare.frames=3", "prepare.workers=1"]
     ended_early = subprocess.run(run, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300)
     assert ended_early.returncode == 1
-    assert "cannot be written" in ended_early.stderr + ended_early.stdout
+    assert "start again" in ended_early.stderr + ended_early.stdout
     done = len(list(Journal(out / "videos").replay()))
-    assert 0 < done < 8
+    assert done < 8
     index = cut(video_dir, out)
     assert looks(caplog) == [8 - done]
     assert len(index) == 24

@@ -26,6 +26,10 @@ class RunStoppedError(UserError):
         self.code = code
 
 
+class NotWrittenError(UserError):
+    """A file can't be written, for example because the disk is full."""
+
+
 def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
     """Returns `value` if it is one of `choices`.
 

@@ -18,6 +18,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from addnet.errors import NotWrittenError
 from addnet.index.points import VALUES, Rows
 
 log = logging.getLogger(__name__)
@@ -50,12 +51,22 @@ class Journal:
         self._stream.close()
 
     def append(self, row: dict[str, Any], points: Rows | None) -> None:
-        """Adds one row: the columns of the index as plain values, and its 136 numbers."""
+        """Adds one row: the columns of the index as plain values, and its 136 numbers.
+
+        Raises:
+            NotWrittenError: The disk is full, or may not be written to. What was appended before is whole.
+        """
         encoded = None if points is None else base64.b64encode(np.asarray(points, "<f4").tobytes()).decode()
         text = json.dumps([row, encoded], separators=(",", ":")).encode()
         line = b"%08x %s\n" % (zlib.crc32(text), text)
-        if self._stream.write(line) != len(line):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self.file))
+        try:
+            if self._stream.write(line) != len(line):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            raise NotWrittenError(
+                f"{self.file} cannot be written: {error.strerror or error}; what was found before is kept: "
+                "make room and start again"
+            ) from error
 
     def replay(self) -> Iterator[tuple[dict[str, Any], Rows | None]]:
         """What was appended, in order; damaged lines are left out and counted."""

@@ -14,6 +14,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from addnet.errors import NotWrittenError
 from addnet.index.faces import find
 from addnet.index.file import NAMES, DamagedIndexError, empty_rows, read_index, rows_of, write_index
 from addnet.index.journal import Journal
@@ -39,6 +40,7 @@ class IndexUpdate:
 
     Raises:
         UserError: Another writer is at work, or the file is no index.
+        NotWrittenError: By any of its methods: the disk is full, or may not be written to.
     """
 
     def __init__(self, file: str | Path, root: str | Path, *, wait: bool = True) -> None:
@@ -68,7 +70,7 @@ class IndexUpdate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._stack:
-            if self._unfinished and not isinstance(error, OSError):  # such as a full disk: the journal has it all
+            if self._unfinished and not isinstance(error, NotWrittenError):  # then the journal has it all
                 self.finish(None)
 
     @property
@@ -78,7 +80,10 @@ class IndexUpdate:
     def add(self, row: dict[str, Any], points: Rows | None) -> None:
         """Keeps what was found in one picture: a value for each column of the index, and its 136 numbers."""
         self._journal.append(row, points)
-        self._keep(row, points)
+        try:
+            self._keep(row, points)
+        except OSError as error:
+            raise self._not_written(error) from error
         self.added += 1
 
     def find(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
@@ -110,9 +115,20 @@ class IndexUpdate:
         if len(self._tables) == 1 and self.file.is_file() and _same(table, self._tables[0]):
             self._journal.remove()
             return
-        write_index(self.file, table, lambda start, stop: self._points(chosen[start:stop]), root=self._stored_root())
+        try:
+            write_index(
+                self.file, table, lambda start, stop: self._points(chosen[start:stop]), root=self._stored_root()
+            )
+        except OSError as error:
+            raise self._not_written(error) from error
         self._journal.remove()
         self._rows, self._tables = [], [table]
+
+    def _not_written(self, error: OSError) -> NotWrittenError:
+        return NotWrittenError(
+            f"{self.file} cannot be written: {error.strerror or error}; what was found so far is kept in "
+            f"{self._journal.file.name} beside it: make room and start again"
+        )
 
     def _read(self) -> tuple[pa.Table, PointStore | None]:
         if not self.file.exists():

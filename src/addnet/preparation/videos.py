@@ -16,7 +16,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from addnet.errors import UserError
+from addnet.errors import NotWrittenError, UserError
 from addnet.faces.extraction import CropSettings, FaceCrop, crop_name, extract_faces, save_crop
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.journal import Journal
@@ -50,16 +50,18 @@ class VideoFinding(NamedTuple):
         entry: What is kept about it: path, size, time, settings, counts, notes; why it is unusable.
         rows: Of an index, one a crop.
         points: (136,) of each crop.
+        fault: What went wrong that is no fault of the video, such as a full disk: it is cut again the next time.
     """
 
     entry: dict[str, Any]
     rows: list[dict[str, Any]]
     points: list[Rows]
+    fault: str = ""
 
     @property
     def outcome(self) -> str:
         """`cut`, `no face` or `unusable`: for the progress bar."""
-        return "unusable" if self.entry["reason"] else "cut" if self.rows else "no face"
+        return "unusable" if self.entry["reason"] or self.fault else "cut" if self.rows else "no face"
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,8 @@ class CutVideo:
             for crop in crops:
                 rows.append(self._kept(crop, job))
                 points.append(np.asarray(crop.face.points, np.float32).ravel())
+        except NotWrittenError as error:
+            return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
             shutil.rmtree(folder, ignore_errors=True)
             return VideoFinding(entry | {"reason": str(error)}, [], [])
@@ -99,7 +103,10 @@ class CutVideo:
     def _kept(self, crop: FaceCrop, job: VideoJob) -> dict[str, Any]:
         name = f"{job.folder}/{crop_name(crop, self.settings)}"
         file = self.out / name
-        save_crop(crop, file, self.settings)
+        try:
+            save_crop(crop, file, self.settings)
+        except UserError as error:
+            raise NotWrittenError(str(error)) from error
         stat = file.stat()
         shape = (crop.picture.shape[0], crop.picture.shape[1])
         finding = Finding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
@@ -122,6 +129,9 @@ def prepare_videos(
 
     Returns:
         What is known about each video, in their order; see `VideoFinding.entry`.
+
+    Raises:
+        NotWrittenError: A crop or the index can't be written; what was finished is kept.
     """
     done = Journal(update.root / "videos")
     known = {entry["path"]: entry for entry, _ in done.replay()}
@@ -136,9 +146,12 @@ def prepare_videos(
     how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
     with done, closing(run(cut, todo, **how)) as findings:
         for finding in findings:
+            if finding.fault and not finding.entry["reason"]:
+                raise NotWrittenError(f"{finding.fault}; what was finished is kept: make room and start again")
             for row, points in zip(finding.rows, finding.points, strict=True):
                 update.add(row, points)
-            done.append(finding.entry, None)  # after its crops: a kill in between has the video cut again
+            if not finding.fault:  # after its crops: a kill in between has the video cut again
+                done.append(finding.entry, None)
             known[finding.entry["path"]] = finding.entry
     update.finish(_described(update, videos))
     return [known[job.record.path] for job in jobs]
@@ -157,7 +170,7 @@ def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) 
 
 def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
     """What is said of a video over which a process died."""
-    return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [])
+    return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [], fault=reason)
 
 
 def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:
@@ -190,12 +203,14 @@ def _crops_there(update: IndexUpdate) -> dict[str, int]:
 
 
 def _described(update: IndexUpdate, videos: Records) -> Records:
-    """Records of all crops of these videos, which say what is known about the videos now."""
+    """Records of all crops of these videos that are there, which say what is known about the videos now."""
     rows = update.rows().select(["path", "source", "frame"])
     rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))
     position = pc.index_in(rows["source"].cast(pa.string()), value_set=videos.paths.cast(pa.string()))
-    here = np.flatnonzero(position.is_valid().to_numpy())
-    rows, table = rows.take(pa.array(here)), videos.take(position.drop_null().to_numpy()).replaced(root="").table
+    there = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once a picture
+    here = np.flatnonzero(position.is_valid().to_numpy() & np.asarray(there, dtype=bool))
+    position = position.take(pa.array(here))
+    rows, table = rows.take(pa.array(here)), videos.take(position.to_numpy()).replaced(root="").table
     for name in ("path", "frame"):
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), rows[name])
     return Records(table)
