@@ -171,9 +171,11 @@ def test_other_processes_read_the_same_bytes(archive, tmp_path, method):
     expected = _digest(reader, archive, members)
     context = multiprocessing.get_context(method)
     queue = context.Queue()
-    children = [context.Process(target=_read_in_child, args=(reader, archive, members[i:], queue)) for i in range(2)]
-    for child in children:
-        child.start()
+    children = []
+    for i in range(2):
+        arguments = (reader, archive, members[i:], queue)
+        children.append(context.Process(target=_read_in_child, args=arguments, daemon=True))
+        children[i].start()
     during = [_digest(reader, archive, members) for _ in range(5)]
     answers = sorted((queue.get(timeout=60) for _ in children), key=len)
     for child in children:
@@ -188,7 +190,7 @@ def test_a_fork_while_a_thread_reads_does_not_hang(gzipped, tmp_path):
     context = multiprocessing.get_context("fork")
     queue = context.Queue()
     with reader._lock:  # as if another thread held it at the moment of the fork
-        child = context.Process(target=_read_in_child, args=(reader, gzipped, members, queue))
+        child = context.Process(target=_read_in_child, args=(reader, gzipped, members, queue), daemon=True)
         child.start()
         assert queue.get(timeout=60) == expected
         child.join()

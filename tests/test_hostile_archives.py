@@ -79,6 +79,13 @@ def test_a_chain_of_long_names_ends(tmp_path):
         list(list_members(tmp_path / "a.tar"))
 
 
+def test_a_header_that_would_stall_the_parser_is_refused(tmp_path):
+    digits = b"1" * 10_000
+    (tmp_path / "a.tar").write_bytes(_header("a", len(digits), tarfile.XHDTYPE) + digits.ljust(10_240, b"\0"))
+    with pytest.raises(UserError, match="digits"):
+        list(list_members(tmp_path / "a.tar"))
+
+
 @pytest.mark.parametrize("keep", [0.0005, 0.3, 0.6, 0.85])
 def test_a_truncated_archive_tells_how_much_of_it_is_whole(archive, keep):
     data = archive.read_bytes()

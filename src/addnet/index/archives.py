@@ -107,8 +107,10 @@ class ArchiveReader:
         Raises:
             UserError: The archive cannot be opened, is damaged, or ends before; or the piece has no sensible size.
         """
-        if offset < 0 or not 0 <= length <= MAX_MEMBER:
+        if offset < 0 or length < 0:
             raise UserError(f"{archive}: {length} bytes from {offset} are no member; list the archive again")
+        if length > MAX_MEMBER:
+            raise UserError(f"{archive}: member of {length >> 20} MB; at most {MAX_MEMBER >> 20} MB are read at once")
         try:
             data = self._handle(str(archive)).read(offset, length)
         except OSError as error:
