@@ -1,5 +1,6 @@
 """Many independent tasks on all cores, whatever happens to the processes that do them."""
 
-from addnet.pool.loop import Job, cores, drive, run_local
+from addnet.pool.job import Job
+from addnet.pool.loop import cores, drive, run_local
 
 __all__ = ["Job", "cores", "drive", "run_local"]

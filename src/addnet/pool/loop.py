@@ -5,20 +5,14 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-import platform
-import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
-from functools import lru_cache
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
-import cv2
-
-from addnet import __version__
 from addnet.errors import UserError
+from addnet.pool.job import Job, Outcome, outcome_of, unpacked, work
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 
 log = logging.getLogger(__name__)
@@ -30,77 +24,6 @@ Deaths: TypeAlias = tuple[type[BaseException], ...]
 _AHEAD = 2  # chunks a worker: one that it is at, one that waits, so that it never does
 _HOPELESS = 50  # deaths before anything at all came back
 _PATIENCE = 5.0  # seconds after which the number of workers is looked at again
-
-
-class Outcome(NamedTuple):
-    """Result of one task, pickled where it was made, or why there is none."""
-
-    result: bytes | None
-    reason: str = ""
-
-
-@dataclass(frozen=True)
-class Job(Generic[Task, Result]):
-    """What is to be done with every task, packed once and unpacked once in each process.
-
-    So the state of `function` lives as long as the process: `partial(examine, detector=LandmarkDetector())` opens the
-    detector once. `function` and `start` are packed together: what both refer to stays one object.
-
-    Attributes:
-        packed: Both of them, pickled.
-        token: Tells this job from others that use the same worker.
-        version: Of addnet; a worker with another one refuses.
-    """
-
-    packed: bytes
-    token: str = field(default_factory=lambda: uuid.uuid4().hex)
-    version: str = __version__
-
-    @classmethod
-    def of(cls, function: Callable[[Task], Result], start: Callable[[], object] | None = None) -> Job[Task, Result]:
-        """Packs what is to be done.
-
-        Args:
-            function: Task → result; what it raises makes its task a failure. It may run again if a worker died. It
-                has to be one that can be pickled: of a module, or a `partial` of one.
-            start: Called once in each process before its first task; what it raises ends everything.
-        """
-        return cls(pickle.dumps((function, start)))
-
-
-@lru_cache(maxsize=2)
-def _opened(job: Job[Task, Result]) -> Callable[[Task], Result]:
-    cv2.setNumThreads(1)  # there is a process for each core already
-    return _unpacked(job)
-
-
-def _unpacked(job: Job[Task, Result]) -> Callable[[Task], Result]:
-    function, start = pickle.loads(job.packed)
-    if start:
-        start()
-    return function  # type: ignore[no-any-return]
-
-
-def work(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
-    """Does a chunk of tasks; runs in the worker.
-
-    Raises:
-        UserError: This process has another version of addnet.
-    """
-    if job.version != __version__:
-        where = f"process {os.getpid()} on {platform.node()}"
-        raise UserError(f"{where} has addnet {__version__}, but {job.version} is needed: install the same everywhere")
-    function = _opened(job)
-    return [_outcome(function, task) for task in tasks]
-
-
-def _outcome(function: Callable[[Task], Result], task: Task) -> Outcome:
-    try:
-        return Outcome(pickle.dumps(function(task)))
-    except UserError as error:
-        return Outcome(None, str(error))
-    except Exception as error:  # one task must not end the others, whatever it raises
-        return Outcome(None, f"{type(error).__name__}: {error}")
 
 
 class _Attempt(NamedTuple):
@@ -237,9 +160,9 @@ def run_local(
     if chunk < 1 or (workers is not None and workers < 0):
         raise UserError(f"workers={workers}, chunk={chunk}: workers must be at least 0 and chunk at least 1")
     if workers == 0:
-        function = _unpacked(job)
+        function = unpacked(job)
         for task in tasks:
-            yield _result(task, _outcome(function, task), failed)
+            yield _result(task, outcome_of(function, task), failed)
         return
     workers = workers or cores()
     with ProcessExecutor(workers) as executor:
