@@ -34,8 +34,8 @@ def confound_figure(records: Records, signals: Signals, found: list[Confound], *
     axes = figure.subplots(len(shown), len(splits), squeeze=False)
     for line, confound in zip(axes, shown, strict=True):
         values = confound.values[signals.readable & np.isfinite(confound.values)]
-        bins = np.linspace(*np.quantile(values, [0.005, 0.995]), 41) if len(values) else np.linspace(0, 1, 3)
-        bins = bins if bins[-1] > bins[0] else bins[0] + np.linspace(-1, 1, 41)
+        low, high = np.quantile(values, [0.005, 0.995]) if len(values) else (0.0, 1.0)
+        bins = np.linspace(low, high if high > low else low + 1, 41)
         for axis, split in zip(line, splits, strict=True):
             part = rows_of(records, split)
             for label, name in enumerate(CLASS_NAMES):

@@ -57,7 +57,7 @@ def shared_names(records: Records) -> list[Issue]:
         names, tokens, owners = _tokens(records, field)
         for one, other in split_pairs(records):
             sides = [np.unique(tokens[np.isin(owners, rows_of(records, split))]) for split in (one, other)]
-            shared = np.intersect1d(*sides)
+            shared = np.intersect1d(sides[0], sides[1])
             if len(shared):
                 issues.append(_named_issue(field, [names[token] for token in shared], (one, other)))
     return issues
@@ -136,7 +136,7 @@ class _IdenticalSets:
 
     def differ(self, values: Rows) -> NDArray[np.bool_]:
         """Whether a set holds more than one value."""
-        return self.least(values) != -self.least(-values)
+        return np.asarray(self.least(values) != -self.least(-values))
 
 
 def _identical_issue(

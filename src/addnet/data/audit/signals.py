@@ -133,7 +133,7 @@ def _describe_file(row: NDArray[np.void], image: Image.Image) -> None:
 
 
 def _quality(table_sum: int) -> float:
-    """libjpeg's quality from the sum of the luminance table; other encoders' tables get the nearest."""
+    """Libjpeg's quality from the sum of the luminance table; other encoders' tables get the nearest."""
     scale = 100 * table_sum / _STANDARD_SUM
     return round(float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100)))
 
