@@ -39,10 +39,14 @@ class Face:
     box: NDArray[np.float32] | None = None
 
 
-def landmark_model_path() -> Path:
-    """The 68-point model that the `face_recognition_models` package carries.
+def packaged_model(name: str, *, option: str) -> Path:
+    """A model file that the `face_recognition_models` package carries.
 
     The package is located, not imported: its import needs `pkg_resources`, gone since setuptools 82.
+
+    Args:
+        name: Of the file.
+        option: What a user sets to name another file.
 
     Raises:
         UserError: The package is not installed or lacks the file.
@@ -52,12 +56,16 @@ def landmark_model_path() -> Path:
     except PackageNotFoundError:
         files = []
     for file in files:
-        if file.name == MODEL_FILE and Path(str(file.locate())).is_file():
+        if file.name == name and Path(str(file.locate())).is_file():
             return Path(str(file.locate()))
     raise UserError(
-        f"{MODEL_FILE} was not found: `pip install face_recognition_models` brings it, "
-        "or name a file with data.landmark_model=PATH"
+        f"{name} was not found: `pip install face_recognition_models` brings it, or name a file with {option}=PATH"
     )
+
+
+def landmark_model_path() -> Path:
+    """The packaged 68-point model; see `packaged_model`."""
+    return packaged_model(MODEL_FILE, option="data.landmark_model")
 
 
 @dataclass

@@ -1,0 +1,202 @@
+"""Do the same people act in two splits? Nearest faces across splits, against nearest faces within training.
+
+A distance below 0.6 is dlib's own rule for two pictures of one person. It is made for a single pair: a face compared
+with thousands has many chances to meet a stranger that near. Among portraits of 530 different people, 68 % have
+somebody within 0.6, 3.4 % within 0.5 and 0.4 % (one pair) within 0.45 or 0.4. Hence `STRICT`, and hence the
+distribution beside that of training faces to *other groups* of training. What comes of it is a suspicion.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.data.audit.issues import INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.overlap import rows_of, split_pairs
+from addnet.data.audit.pool import over_chunks
+from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.signals import read_pixels
+from addnet.errors import UserError
+from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.index.records import REAL, Record, Records
+
+STRICT = 0.4
+_CHUNK = 16
+_NOTHING = 9.0  # farther than any two faces
+
+Rows = NDArray[np.int64]
+Distances = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Actors:
+    """Nearest faces from one split to another, and within the first.
+
+    Attributes:
+        between: Names of the splits, such as `("train", "test")`.
+        rows: (N, 2) face of the first and of the second split: the nearest pair of each face of the second, nearest
+            first.
+        across: (N,) distances of these.
+        within: (M,) distance of each face of the first split to the nearest of another group there.
+        looked_at: Pictures chosen in each split.
+        found: In how many a face was found.
+    """
+
+    between: tuple[str, str]
+    rows: Rows
+    across: Distances
+    within: Distances
+    looked_at: tuple[int, int]
+    found: tuple[int, int]
+
+    def numbers(self) -> dict[str, Any]:
+        """What the report keeps of it."""
+        sides = {"across": self.across, "within": self.within}
+        return {
+            "between": self.between,
+            "looked_at": self.looked_at,
+            "found": self.found,
+            **{f"{name}_quantiles": _quantiles(values) for name, values in sides.items()},
+            **{
+                f"{name}_below_{limit}": below(v, limit) for name, v in sides.items() for limit in (STRICT, SAME_PERSON)
+            },
+        }
+
+
+def below(distances: Distances, limit: float) -> float:
+    """Share of faces whose nearest is closer than `limit`; NaN-free: 0 without faces."""
+    return round(float((distances < limit).mean()), 4) if len(distances) else 0.0
+
+
+def actors(
+    records: Records,
+    signals: Signals,
+    read: Read,
+    *,
+    pictures_per_group: int = 1,
+    most: int = 2000,
+    label: int = REAL,
+    seed: int = 0,
+    model: str | None = None,
+    landmark_model: str | None = None,
+    face_crops: bool = True,
+    workers: int | None = None,
+) -> list[Actors]:
+    """Compares faces of each pair of splits.
+
+    Args:
+        records: The pictures.
+        signals: Theirs; unreadable ones are left out.
+        read: Gives the bytes of one; picklable.
+        pictures_per_group: At most this many of each group.
+        most: At most this many pictures a split, chosen by `seed`.
+        label: Real pictures by default: a fake shows a mixture of two people.
+        seed: Decides the choice.
+        model: Another face recognition network than the packaged one.
+        landmark_model: Another 68-point file than the packaged one.
+        face_crops: See `LandmarkDetector`.
+        workers: Processes; default: all cores.
+    """
+    task = _Describe(read, LandmarkDetector(landmark_model, face_crops=face_crops), FaceDescriptor(model))
+    usable = signals.readable & (records.labels == label)
+    splits = sorted({split for pair in split_pairs(records) for split in pair})
+    faces = {}
+    for split in splits:
+        rows = rows_of(records, split)
+        chosen = _chosen(records, rows[usable[rows]], pictures_per_group, most, seed)
+        parts = over_chunks(task, records.take(chosen), count=len(chosen), workers=workers, chunk=_CHUNK)
+        described = np.concatenate([np.empty((0, 128), np.float32), *parts])
+        known = np.isfinite(described[:, 0])
+        faces[split] = (chosen[known], described[known], len(chosen))
+    return [_compared(records, faces, pair) for pair in split_pairs(records)]
+
+
+def _chosen(records: Records, rows: Rows, per_group: int, most: int, seed: int) -> Rows:
+    shuffled = np.random.default_rng((seed, 4)).permutation(rows)
+    groups = records.numbers("group_id")[shuffled]
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.append(True, np.diff(groups[order]) != 0)) if len(rows) else order
+    lengths = np.diff(np.append(starts, len(order)))
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order)) - np.repeat(starts, lengths)
+    return np.sort(shuffled[place < per_group][:most])
+
+
+@dataclass(frozen=True)
+class _Describe:
+    """Descriptors of a chunk: (N, 128) float32, NaN where no face was found."""
+
+    read: Read
+    detector: LandmarkDetector
+    descriptor: FaceDescriptor
+
+    def __call__(self, records: list[Record]) -> NDArray[np.float32]:
+        found = np.full((len(records), 128), np.nan, dtype=np.float32)
+        for row, record in enumerate(records):
+            try:
+                picture = read_pixels(self.read(record))
+            except (OSError, UserError):  # it was there a moment ago
+                continue
+            face = self.detector(picture)
+            if face.points is not None:
+                found[row] = self.descriptor(picture, face)
+        return found
+
+
+def _compared(
+    records: Records, faces: dict[str, tuple[Rows, NDArray[np.float32], int]], between: tuple[str, str]
+) -> Actors:
+    groups = records.numbers("group_id")
+    (rows, known, looked_at), (other_rows, others, others_looked_at) = (faces[split] for split in between)
+    across, nearest = _nearest(others, known, groups[other_rows], groups[rows])
+    within, _ = _nearest(known, known, groups[rows], groups[rows])
+    order = np.argsort(across, kind="stable")[: len(across) if len(known) else 0]
+    pairs = np.stack([rows[nearest[order]], other_rows[order]], axis=1) if len(order) else np.empty((0, 2), np.int64)
+    counts = (looked_at, others_looked_at)
+    return Actors(between, pairs, across[order], within[within < _NOTHING], counts, (len(rows), len(other_rows)))
+
+
+def _nearest(
+    faces: NDArray[np.float32], gallery: NDArray[np.float32], groups: Rows, gallery_groups: Rows
+) -> tuple[Distances, Rows]:
+    """Distance and position of the nearest face of another group, for each face."""
+    squares = (faces**2).sum(axis=1)[:, None] + (gallery**2).sum(axis=1)[None] - 2 * faces @ gallery.T
+    distances = np.sqrt(np.maximum(squares, 0))
+    distances[groups[:, None] == gallery_groups[None]] = _NOTHING
+    if not len(gallery):
+        return np.full(len(faces), _NOTHING, np.float32), np.zeros(len(faces), np.int64)
+    return distances.min(axis=1).astype(np.float32), distances.argmin(axis=1)
+
+
+def _quantiles(values: Distances) -> dict[str, float]:
+    if not len(values):
+        return {}
+    quantiles = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95)
+    return {f"{q:g}": round(float(np.quantile(values, q)), 4) for q in quantiles}
+
+
+def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
+    """A warning where faces across splits are strictly near each other, an info where only dlib's rule says so."""
+    issues = []
+    for pair in found:
+        near, strict = (int((pair.across < limit).sum()) for limit in (SAME_PERSON, STRICT))
+        if not near:
+            continue
+        one, other = pair.between
+        text = (
+            f"{strict:,} of {len(pair.across):,} faces of {other} lie within {STRICT} of a face of another group in "
+            f"{one}, {near:,} within {SAME_PERSON}: probably the same people (within {one}: "
+            f"{below(pair.within, STRICT):.1%} and {below(pair.within, SAME_PERSON):.1%} of the faces)"
+        )
+        remedy = "A suspicion, to be checked by eye. If it holds, test figures are about known people: say so."
+        rows = pair.rows[:SHOWN]
+        examples = [
+            f"{records[int(a)].path} ~ {records[int(b)].path} (distance {d:.2f})"
+            for (a, b), d in zip(rows, pair.across, strict=False)
+        ]
+        issues.append(Issue("same_actor", WARNING if strict else INFO, text, near, remedy, examples))
+    return issues

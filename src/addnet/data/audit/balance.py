@@ -1,0 +1,103 @@
+"""How many pictures there are of what: by split, data set, method and class."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.overlap import rows_of
+from addnet.data.audit.scan import Signals
+from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
+
+_FEW = 0.2
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table: what is counted, and how much there is of it."""
+
+    split: str
+    dataset: str
+    method: str
+    label: str
+    pictures: int
+    videos: int
+    groups: int
+
+
+def count(records: Records) -> list[Row]:
+    """Pictures, videos and groups by split, data set, method and class."""
+    fields = ("split", "dataset", "method")
+    names = [records.names(field) for field in fields]
+    columns = [*(records.numbers(field) for field in fields), records.labels.astype(np.int64) + 1]
+    sizes = (*(max(1, len(part)) for part in names), len(CLASS_NAMES) + 1)
+    codes = np.ravel_multi_index(tuple(columns), sizes)
+    videos, groups = records.numbers("video_id"), records.numbers("group_id")
+    order = np.argsort(codes, kind="stable")
+    kinds, starts = np.unique(codes[order], return_index=True)
+    rows = []
+    for kind, part in zip(kinds, np.split(order, starts[1:]), strict=True):
+        split, dataset, method, label = (int(n) for n in np.unravel_index(kind, sizes))
+        texts = (names[0][split], names[1][dataset], names[2][method], ("unknown", *CLASS_NAMES)[label])
+        rows.append(Row(*texts, len(part), len(np.unique(videos[part])), len(np.unique(groups[part]))))
+    return rows
+
+
+def spread(records: Records) -> dict[str, dict[str, list[int]]]:
+    """Smallest, median and largest number of frames a video and videos a group, by split."""
+    found = {}
+    for split in records.names("split"):
+        rows = rows_of(records, split)
+        videos, groups = records.numbers("video_id")[rows], records.numbers("group_id")[rows]
+        frames = np.unique(videos, return_counts=True)[1]
+        pairs = np.unique(np.stack([groups, videos]), axis=1)[0]
+        found[split] = {
+            "frames a video": _three(frames),
+            "videos a group": _three(np.unique(pairs, return_counts=True)[1]),
+        }
+    return found
+
+
+def _three(counts: Any) -> list[int]:
+    return [int(counts.min()), round(float(np.median(counts))), int(counts.max())]
+
+
+def balance_issues(records: Records) -> list[Issue]:
+    """Splits with one class (error), with few of one (info), and a missing test split (warning)."""
+    issues = []
+    labels = records.labels
+    for split in records.names("split"):
+        counts = [int((labels[rows_of(records, split)] == label).sum()) for label in (REAL, FAKE)]
+        if split == "predict":
+            continue
+        if min(counts) == 0:
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake pictures: no figure means anything there"
+            issues.append(Issue("single_class", ERROR, text, sum(counts), "Add pictures of the other class."))
+        elif min(counts) < _FEW * sum(counts):
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake pictures"
+            remedy = "Judge by AUROC or balanced accuracy, and train with data.balance=sampler or loss_weight."
+            issues.append(Issue("imbalance", INFO, text, min(counts), remedy))
+    missing = [split for split in ("train", "test") if split not in records.names("split")]
+    if missing:
+        text = f"there are no {' and no '.join(missing)} pictures: nothing could be compared across splits"
+        issues.append(Issue("missing_split", WARNING, text, len(missing), "Audit the data sets that belong together."))
+    return issues
+
+
+def readability_issues(records: Records, signals: Signals) -> list[Issue]:
+    """Pictures that cannot be read, and those that show nothing."""
+    issues = []
+    if signals.failures:
+        examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:SHOWN]]
+        text = f"{len(signals.failures):,} pictures cannot be read"
+        remedy = "Copy them again or delete them; training leaves them out. `audit.json` lists all."
+        issues.append(Issue("unreadable", WARNING, text, len(signals.failures), remedy, examples))
+    flat = np.flatnonzero(signals["flat"] & signals.readable)
+    if len(flat):
+        examples = [records[int(row)].path for row in flat[:SHOWN]]
+        text = f"{len(flat):,} pictures are all of one colour; they were not compared by perceptual hash"
+        issues.append(Issue("flat", INFO, text, len(flat), "Look at them; most show no face.", examples))
+    return issues

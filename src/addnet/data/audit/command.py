@@ -1,0 +1,120 @@
+"""`python -m addnet.data audit data=<name> data.data_dir=…`: a data set examined before training."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Sequence
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import hydra
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from addnet.config import compose, plain
+from addnet.data.audit.examine import Audit, Settings, audit
+from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
+from addnet.data.audit.report import write_report
+from addnet.data.audit.scan import LooseFiles, Read
+from addnet.data.layouts import LAYOUTS
+from addnet.errors import UserError
+from addnet.index.records import Records
+
+CLEAN, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
+_COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Runs the command with overrides such as `data.data_dir=faces`; returns its exit code (see `main`)."""
+    try:
+        cfg = compose(arguments, config_name="audit")
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(
+            f"{error}\nsettings of the audit stand in configs/audit.yaml, those of data in configs/data/\n"
+        )
+        return USAGE
+    return main(cfg, arguments)
+
+
+def main(cfg: DictConfig, arguments: Sequence[str] = ()) -> int:
+    """Audits the data set of a config.
+
+    Args:
+        cfg: With the nodes `data` and `audit`, as `configs/audit.yaml` composes them.
+        arguments: The overrides it was composed from, for the report.
+
+    Returns:
+        0 without errors, 1 with errors (or, with `audit.strict=true`, warnings), 2 if it could not be done, 130
+        after Ctrl-C.
+    """
+    console = Console(stderr=True)
+    try:
+        settings = plain(cfg.audit)
+        strict, out = settings.pop("strict"), settings.pop("out")
+        records, read, name = listed(cfg.data)
+        folder = Path(out or Path(cfg.paths.output_root, "audit", name))
+        found = _audited(records, read, _settings(cfg, settings), console)
+        report = write_report(found, folder, read, name=name)
+    except UserError as error:
+        sys.stderr.write(f"addnet.data audit: {error}\n")
+        return USAGE
+    except OSError as error:
+        sys.stderr.write(f"addnet.data audit: {error.filename}: {error.strerror or error}\n")
+        return USAGE
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted; nothing was written\n")
+        return INTERRUPTED
+    _summarise(found, report)
+    counts = count_by_severity(found.issues)
+    return FOUND if counts[ERROR] or (strict and counts[WARNING]) else CLEAN
+
+
+def listed(data: DictConfig) -> tuple[Records, Read, str]:
+    """The pictures of a `data` node, how they are read, and what the data set is called.
+
+    Raises:
+        UserError: No data folder is named, or the layout does not find in it what it needs.
+    """
+    if not data.data_dir:
+        raise UserError("data.data_dir is not set; name the folder of the data set: data.data_dir=PATH")
+    root = Path(data.data_dir)
+    if data.get("generate"):
+        hydra.utils.instantiate(data.generate)(root)
+    found = LAYOUTS[data.layout](root, group_pattern=data.group_pattern, video_pattern=data.video_pattern)
+    return Records.of(getattr(found, "pictures", found)), LooseFiles(root), root.resolve().name
+
+
+def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
+    data = cfg.data
+    shared = {"landmark_model": data.landmark_model, "face_crops": data.face_crops, "seed": cfg.seed}
+    known = {field.name for field in fields(Settings)}
+    return Settings(**{name: value for name, value in {**shared, **settings}.items() if name in known})
+
+
+def _audited(records: Records, read: Read, settings: Settings, console: Console) -> Audit:
+    columns = (TextColumn("reading pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as progress:
+        task = progress.add_task("pictures", total=len(records))
+        return audit(records, read, settings, advance=lambda done: progress.advance(task, done))
+
+
+def _summarise(found: Audit, report: Path) -> None:
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    table = Table(title=f"audit of {len(found.records):,} pictures", show_lines=True)
+    for column in ("severity", "finding", "example"):
+        table.add_column(column)
+    for issue in found.issues:
+        first = issue.examples[0] if issue.examples else ""
+        colour = _COLOURS[issue.severity]
+        table.add_row(f"[{colour}]{issue.severity}[/]", escape(issue.text), escape(first))
+    if found.issues:
+        console.print(table)
+    counts = ", ".join(f"{severity}: {number}" for severity, number in count_by_severity(found.issues).items())
+    console.print(f"{counts}; report: {escape(json.dumps(str(report))[1:-1])}", soft_wrap=True)

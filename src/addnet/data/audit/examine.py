@@ -1,0 +1,154 @@
+"""The audit itself: records and their bytes → issues and numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from addnet.data.audit.actors import Actors, actor_issues, actors
+from addnet.data.audit.balance import balance_issues, count, readability_issues, spread
+from addnet.data.audit.confounds import Confound, confound_issues, confounds
+from addnet.data.audit.issues import Issue, count_by_severity, ordered
+from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
+from addnet.data.audit.overlap import identical_files, shared_names
+from addnet.data.audit.scan import Read, Signals, measure_all
+from addnet.errors import UserError, require_choice
+from addnet.index.records import CLASS_NAMES, Records
+
+Advance = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an audit looks at and from where on it speaks; see `configs/audit.yaml`."""
+
+    distance: int = 4
+    warn_auroc: float = 0.6
+    resamples: int = 200
+    faces: bool = False
+    faces_per_group: int = 1
+    faces_most: int = 2000
+    faces_of: str = "real"
+    face_model: str | None = None
+    landmark_model: str | None = None
+    face_crops: bool = True
+    workers: int | None = None
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        require_choice("audit.faces_of", self.faces_of, CLASS_NAMES)
+        if not 0.5 <= self.warn_auroc <= 1:
+            raise UserError(f"audit.warn_auroc={self.warn_auroc} must lie between 0.5 (always warns) and 1 (never)")
+        for name in ("faces_per_group", "faces_most"):
+            if getattr(self, name) < 1:
+                raise UserError(f"audit.{name}={getattr(self, name)} must be at least 1")
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What was found.
+
+    Attributes:
+        records: The pictures.
+        signals: Theirs.
+        issues: Errors first.
+        across: Near pairs across splits.
+        within: Near pairs of different groups within splits.
+        labels: Near pairs of different groups under two labels.
+        confounds: Every signal's scores, the strongest first.
+        actors: Faces across splits; empty unless asked for.
+        settings: Of the audit.
+    """
+
+    records: Records
+    signals: Signals
+    issues: list[Issue]
+    across: list[Likeness]
+    within: list[Likeness]
+    labels: list[Likeness]
+    confounds: list[Confound]
+    actors: list[Actors] = field(default_factory=list)
+    settings: Settings = field(default_factory=Settings)
+
+    def numbers(self) -> dict[str, Any]:
+        """Every number, for JSON."""
+        return {
+            "pictures": len(self.records),
+            "unreadable": [[self.records[row].path, reason] for row, reason in self.signals.failures],
+            "issues": count_by_severity(self.issues),
+            "found": [issue.plain() for issue in self.issues],
+            "counts": [asdict(row) for row in count(self.records)],
+            "spread": spread(self.records),
+            "near": {
+                "across_splits": [found.numbers() for found in self.across],
+                "within_splits": [found.numbers() for found in self.within],
+                "two_labels": [found.numbers() for found in self.labels],
+            },
+            "confounds": {
+                confound.signal.name: {
+                    "scores": {split: score.plain() for split, score in confound.scores.items()},
+                    "categories": [[name, round(r, 4), round(f, 4)] for name, r, f in confound.shares],
+                }
+                for confound in self.confounds
+            },
+            "actors": [pair.numbers() for pair in self.actors],
+            "settings": asdict(self.settings),
+        }
+
+
+def audit(records: Records, read: Read, settings: Settings, *, advance: Advance | None = None) -> Audit:
+    """Looks for everything that makes figures about these pictures wrong.
+
+    Args:
+        records: The pictures of all splits; those to be predicted are left out.
+        read: Gives the bytes of one; picklable.
+        settings: What to look at.
+        advance: Called with the number of pictures read since the last call, for a progress bar.
+
+    Raises:
+        UserError: There are no pictures, none can be read, or the face models are missing.
+    """
+    records = records.take([row for row, name in enumerate(_splits(records)) if name != "predict"])
+    if not len(records):
+        raise UserError("there are no pictures to audit; `python -m addnet.data check` says what was expected where")
+    signals = measure_all(records, read, workers=settings.workers, advance=advance)
+    if not signals.readable.any():
+        row, reason = signals.failures[0]
+        raise UserError(f"none of {len(records)} pictures can be read; the first, {records[row].path}: {reason}")
+    near = {"distance": settings.distance}
+    across, within = (search(records, signals, read, **near) for search in (across_splits, within_splits))
+    labels = across_labels(records, signals, **near)
+    scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
+    people = _people(records, signals, read, settings) if settings.faces else []
+    issues = [
+        *balance_issues(records),
+        *readability_issues(records, signals),
+        *shared_names(records),
+        *identical_files(records, signals),
+        *likeness_issues(records, across=across, within=within, labels=labels),
+        *actor_issues(records, people),
+        *confound_issues(scored, warn_auroc=settings.warn_auroc),
+    ]
+    return Audit(records, signals, ordered(issues), across, within, labels, scored, people, settings)
+
+
+def _splits(records: Records) -> list[str]:
+    names = records.names("split")
+    return [names[number] for number in records.numbers("split")]
+
+
+def _people(records: Records, signals: Signals, read: Read, settings: Settings) -> list[Actors]:
+    return actors(
+        records,
+        signals,
+        read,
+        pictures_per_group=settings.faces_per_group,
+        most=settings.faces_most,
+        label=CLASS_NAMES.index(settings.faces_of),
+        seed=settings.seed,
+        model=settings.face_model,
+        landmark_model=settings.landmark_model,
+        face_crops=settings.face_crops,
+        workers=settings.workers,
+    )

@@ -1,0 +1,214 @@
+"""Near-identical pictures across splits: the same picture saved again, or the same scene.
+
+What distance of perceptual hashes means, measured:
+
+- The same portrait saved at JPEG quality 60 or 30, at half or double size, at 64 × 64, with other contrast, blurred or
+  with noise: 4 bits at most, for 533 of 533. 30 grey levels brighter: 531. A border of 2 % cut off: 392.
+- Two of 533 portraits of different people: 1 pair of 141,778 within 4 bits, 28 within 8.
+- Two frames of different DFDC videos, 500 × 9,000 pairs: 9 within 4 bits, all of one person in one room, some of them
+  the same moment made darker; 30 within 6 bits, of which 2 or 3 are not.
+
+Hence the default of 4. Whether such a pair is the *same* picture is then told from the pictures themselves: the
+correlation of their detail (64 × 64, without what a Gaussian of 2 pixels leaves) was at least .93 for every portrait
+saved again as above, at most .84 for the DFDC pairs, and .80 to 1.00 for consecutive frames of a video.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.near import NearPairs, near_pairs
+from addnet.data.audit.overlap import rows_of, split_pairs
+from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.signals import read_pixels
+from addnet.errors import UserError
+from addnet.index.records import FAKE, REAL, Records
+
+SAME_DETAIL = 0.9
+_SIDE, _SIGMA = 64, 2.0
+
+Rows = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """Near pairs between two sets of pictures.
+
+    Attributes:
+        between: Names of the sets, such as `("train", "test")`.
+        rows: (P, 2) records, nearest first.
+        distances: (P,) differing bits of their hashes.
+        detail: (Q,) correlation of detail of the first Q pairs; the rest was not looked at.
+        pictures: Pictures of each set with a near one in the other.
+        complete: Whether all near pairs were found.
+    """
+
+    between: tuple[str, str]
+    rows: Rows
+    distances: NDArray[np.uint8]
+    detail: NDArray[np.float64]
+    pictures: tuple[int, int]
+    complete: bool
+
+    @property
+    def same(self) -> Rows:
+        """Pairs that are one picture."""
+        return np.flatnonzero(self.detail >= SAME_DETAIL)
+
+    def numbers(self) -> dict[str, Any]:
+        """What the report keeps of it."""
+        bits = np.bincount(self.distances).tolist()
+        return {
+            "between": self.between,
+            "pictures": self.pictures,
+            "pairs": len(self.rows),
+            "pairs_by_bits": bits,
+            "looked_at": len(self.detail),
+            "same": len(self.same),
+            "complete": self.complete,
+        }
+
+
+def across_splits(
+    records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
+) -> list[Likeness]:
+    """Near pairs of pictures of different groups in two splits.
+
+    Args:
+        records: The pictures.
+        signals: Theirs.
+        read: Gives the bytes of one.
+        distance: Most differing bits.
+        look_at: So many of the nearest pairs are opened again, to tell copies from scenes.
+    """
+    usable = signals.readable & ~signals["flat"]
+    found = []
+    for one, other in split_pairs(records):
+        sides = [rows[usable[rows]] for rows in (rows_of(records, one), rows_of(records, other))]
+        pairs, rows = _between(records, signals, sides, distance)
+        detail = np.array([_detail(records, read, pair) for pair in rows[:look_at]])
+        found.append(Likeness((one, other), rows, pairs.distances, detail, pairs.pictures, pairs.complete))
+    return found
+
+
+def within_splits(
+    records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
+) -> list[Likeness]:
+    """Near pairs of pictures of different groups within a split; arguments as for `across_splits`."""
+    usable = signals.readable & ~signals["flat"]
+    found = []
+    for split in records.names("split"):
+        rows = rows_of(records, split)
+        rows = rows[usable[rows]]
+        pairs, both = _between(records, signals, [rows, rows], distance, within=True)
+        detail = np.array([_detail(records, read, pair) for pair in both[:look_at]])
+        found.append(Likeness((split, split), both, pairs.distances, detail, pairs.pictures, pairs.complete))
+    return found
+
+
+def across_labels(records: Records, signals: Signals, *, distance: int) -> list[Likeness]:
+    """Near pairs of a real and a fake of different groups within a split."""
+    usable = signals.readable & ~signals["flat"]
+    labels = records.labels
+    found = []
+    for split in records.names("split"):
+        rows = rows_of(records, split)
+        sides = [rows[usable[rows] & (labels[rows] == label)] for label in (REAL, FAKE)]
+        pairs, both = _between(records, signals, sides, distance)
+        found.append(Likeness((split, split), both, pairs.distances, np.empty(0), pairs.pictures, pairs.complete))
+    return found
+
+
+def _between(
+    records: Records, signals: Signals, sides: list[Rows], distance: int, *, within: bool = False
+) -> tuple[NearPairs, Rows]:
+    hashes, groups = signals["phash"], records.numbers("group_id")
+    left, right = sides
+    pairs = near_pairs(
+        hashes[left], hashes[right], distance, left_groups=groups[left], right_groups=groups[right], within=within
+    )
+    return pairs, np.stack([left[pairs.left], right[pairs.right]], axis=1)
+
+
+def _detail(records: Records, read: Read, pair: Rows) -> float:
+    try:
+        one, other = (detail(read_pixels(read(records[int(row)]))) for row in pair)
+    except (OSError, UserError):  # it was there a moment ago
+        return 0.0
+    return float((one * other).sum())
+
+
+def detail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a blur takes away from the shrunk grey picture, with length 1: (64, 64)."""
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
+    high = small - cv2.GaussianBlur(small, (0, 0), _SIGMA)
+    return np.asarray(high / max(1e-6, float(np.linalg.norm(high))), dtype=np.float32)
+
+
+_ACROSS = {
+    "copy": ("same_picture_two_splits", ERROR, "Delete one of each, or give both one group."),
+    "scene": (
+        "same_scene_two_splits",
+        WARNING,
+        "Look at the sheet of pairs. If they come from one recording, give both one group.",
+    ),
+}
+_WITHIN = {
+    "copy": ("same_picture_two_groups", WARNING, "Validation is carved out by group and may share them: as above."),
+    "scene": ("same_scene_two_groups", INFO, "Validation is carved out by group and may share their recordings."),
+}
+_MEANING = {
+    "copy": "agree in detail too: one picture saved twice, or a still moment of one recording",
+    "scene": "differ in detail: likely one recording, or one person at one place",
+}
+
+
+def likeness_issues(
+    records: Records, *, across: list[Likeness], within: list[Likeness], labels: list[Likeness]
+) -> list[Issue]:
+    """Copies and scenes across splits, the same between the groups of a split, and near pairs of two labels."""
+    issues = []
+    for found in (*across, *within):
+        alike = np.setdiff1d(np.arange(len(found.rows)), found.same)
+        for what, chosen in (("copy", found.same), ("scene", alike)):
+            if len(chosen):
+                issues.append(_pair_issue(records, found, what, chosen))
+    issues += [_label_issue(records, found) for found in labels if len(found.rows)]
+    return issues + [_crowd(found) for found in (*across, *within) if not found.complete]
+
+
+def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> Issue:
+    one, other = found.between
+    kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
+    where = f"within {one}" if one == other else f"across {one} and {other}"
+    pictures = len(np.unique(found.rows[chosen, 1]))
+    counted = f"{len(chosen):,} pairs of nearly the same picture, of different groups, {where}"
+    affected = "" if one == other else f" ({pictures:,} pictures of {other} are affected)"
+    examples = [_example(records, found, int(pair)) for pair in chosen[:SHOWN]]
+    return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
+
+
+def _label_issue(records: Records, found: Likeness) -> Issue:
+    text = f"{len(found.rows):,} real and fake pictures of different groups in {found.between[0]} are nearly the same"
+    remedy = "Usual where a fake was made of a recording that is in another group; then one group should hold both."
+    examples = [_example(records, found, pair) for pair in range(min(SHOWN, len(found.rows)))]
+    return Issue("near_two_labels", INFO, text, len(found.rows), remedy, examples)
+
+
+def _crowd(found: Likeness) -> Issue:
+    text = f"so many pictures of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were sought"
+    remedy = "Look for black, blurred or repeated pictures; the numbers of near pairs are lower bounds."
+    return Issue("crowd", WARNING, text, len(found.rows), remedy)
+
+
+def _example(records: Records, found: Likeness, pair: int) -> str:
+    one, other = (records[int(row)].path for row in found.rows[pair])
+    detail = f", detail {found.detail[pair]:.2f}" if pair < len(found.detail) else ""
+    return f"{one} ~ {other} ({found.distances[pair]} bits{detail})"

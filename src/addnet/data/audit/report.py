@@ -1,0 +1,178 @@
+"""An audit as a folder: `report.md`, `audit.json` and figures."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.figure import Figure
+
+from addnet.data.audit.actors import STRICT
+from addnet.data.audit.balance import count, spread
+from addnet.data.audit.confounds import Confound
+from addnet.data.audit.examine import Audit
+from addnet.data.audit.figures import confound_figure, faces_figure, hash_figure, pairs_figure
+from addnet.data.audit.issues import Issue, count_by_severity
+from addnet.data.audit.likeness import Likeness
+from addnet.data.audit.scan import Read
+from addnet.data.audit.scores import Score
+from addnet.faces.descriptors import SAME_PERSON
+
+REPORT, NUMBERS = "report.md", "audit.json"
+_PAIRS = 12  # on a sheet
+
+
+def write_report(found: Audit, folder: Path, read: Read, *, name: str) -> Path:
+    """Writes everything into a folder; figures of an earlier audit that this one lacks are deleted.
+
+    Returns:
+        The path of `report.md`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for old in folder.glob("audit_*.png"):
+        old.unlink()
+    figures, bits = _figures(found, read)
+    for stem, figure in figures.items():
+        figure.savefig(folder / f"audit_{stem}.png", dpi=90)
+    numbers = {"name": name, **found.numbers(), "nearest_by_bits": bits}
+    (folder / NUMBERS).write_text(json.dumps(numbers, indent=1, default=_json) + "\n", encoding="utf-8")
+    report = folder / REPORT
+    report.write_text("\n".join(_lines(found, name, list(figures))) + "\n", encoding="utf-8")
+    return report
+
+
+def _json(value: Any) -> Any:
+    if isinstance(value, (np.integer, np.floating)):
+        return value.item()
+    raise TypeError(f"{type(value)} cannot be written to {NUMBERS}")
+
+
+def _figures(found: Audit, read: Read) -> tuple[dict[str, Figure], dict[str, list[int]]]:
+    settings = found.settings
+    nearest, bits = hash_figure(found.records, found.signals, distance=settings.distance, seed=settings.seed)
+    figures = {
+        "confounds": confound_figure(found.records, found.signals, found.confounds),
+        "nearest": nearest,
+        "faces": faces_figure(found.actors),
+    }
+    for pairs in (*found.across, *found.within):
+        if len(pairs.rows):
+            figures[f"near_{'_'.join(pairs.between)}"] = _near_sheet(found, pairs, read)
+    for people in found.actors:
+        captions = [f"{distance:.2f}" for distance in people.across[:_PAIRS]]
+        if captions:
+            title = "the nearest faces, with their distance"
+            sheet = pairs_figure(found.records, people.rows[:_PAIRS], captions, read, title=title)
+            figures[f"faces_{'_'.join(people.between)}"] = sheet
+    return {stem: figure for stem, figure in figures.items() if figure}, bits
+
+
+def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
+    shown = pairs.rows[:_PAIRS]
+    captions = [
+        f"{bits} bits, detail {detail:.2f}" for bits, detail in zip(pairs.distances, pairs.detail, strict=False)
+    ]
+    title = f"nearly the same, of different groups: {' and '.join(pairs.between)}"
+    return pairs_figure(found.records, shown, captions[: len(shown)], read, title=title)
+
+
+def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
+    counts = count_by_severity(found.issues)
+    yield f"# Audit of {name}\n"
+    yield f"{len(found.records):,} pictures: " + ", ".join(f"{n} {_plural(s, n)}" for s, n in counts.items()) + ".\n"
+    yield from _issue_lines(found.issues)
+    yield from _count_lines(found)
+    yield from _confound_lines(found)
+    yield from _near_lines(found)
+    yield from _actor_lines(found)
+    yield "\n## Figures\n"
+    for stem in figures:
+        yield f"![{stem.replace('_', ' ')}](audit_{stem}.png)\n"
+
+
+def _plural(severity: str, number: int) -> str:
+    return severity if number == 1 or severity == "info" else f"{severity}s"
+
+
+def _issue_lines(issues: list[Issue]) -> Iterator[str]:
+    yield "## Findings\n"
+    if not issues:
+        yield "Nothing was found.\n"
+    for issue in issues:
+        yield f"- **{issue.severity}** `{issue.kind}`: {issue.text}."
+        yield f"  *{issue.remedy}*"
+        yield from (f"  - {example}" for example in issue.examples)
+
+
+def _count_lines(found: Audit) -> Iterator[str]:
+    yield "\n## What there is\n"
+    yield "| split | data set | method | class | pictures | videos | groups |"
+    yield "|---|---|---|---|---:|---:|---:|"
+    for row in count(found.records):
+        yield (
+            f"| {row.split} | {row.dataset} | {row.method or '–'} | {row.label} "
+            f"| {row.pictures:,} | {row.videos:,} | {row.groups:,} |"
+        )
+    yield ""
+    for split, parts in spread(found.records).items():
+        told = "; ".join(f"{what}: {low} to {high}, median {middle}" for what, (low, middle, high) in parts.items())
+        yield f"- {split}: {told}"
+
+
+def _confound_lines(found: Audit) -> Iterator[str]:
+    splits = list(dict.fromkeys(split for confound in found.confounds for split in confound.scores))
+    if not splits:
+        return
+    yield "\n## Does one number tell the class?\n"
+    yield "AUROC of each signal alone, whichever class has the larger values; 0.5 tells nothing, 1 tells all. In"
+    yield "brackets: 95 % of resampled groups. Categories (¹) are scored by their share of fakes in other groups.\n"
+    yield "| signal | " + " | ".join(splits) + " |"
+    yield "|---|" + "---|" * len(splits)
+    for confound in found.confounds:
+        name = confound.signal.name + (" ¹" if confound.signal.categories else "")
+        cells = (_cell(confound, split) for split in splits)
+        yield f"| {name} | " + " | ".join(cells) + " |"
+
+
+def _cell(confound: Confound, split: str) -> str:
+    score: Score | None = confound.scores.get(split)
+    if score is None or math.isnan(score.auroc):
+        return "–"
+    interval = "" if math.isnan(score.low) else f" [{score.low:.3f}, {score.high:.3f}]"
+    larger = f", larger in {score.larger_in}" if score.larger_in and score.auroc > 0.5 else ""
+    return f"{score.auroc:.3f}{interval}{larger}"
+
+
+def _near_lines(found: Audit) -> Iterator[str]:
+    yield "\n## Near-identical pictures\n"
+    yield f"Pairs of different groups whose perceptual hashes differ in at most {found.settings.distance} of 64 bits;"
+    yield "`same` of them agree in detail too. Pictures with the same hash are listed once.\n"
+    yield "| between | pairs | same | pictures | all found |"
+    yield "|---|---:|---:|---:|---|"
+    for pairs in (*found.across, *found.within):
+        yield (
+            f"| {' and '.join(pairs.between)} | {len(pairs.rows):,} | {len(pairs.same):,} "
+            f"| {pairs.pictures[0]:,} and {pairs.pictures[1]:,} | {'yes' if pairs.complete else 'no'} |"
+        )
+
+
+def _actor_lines(found: Audit) -> Iterator[str]:
+    if not found.actors:
+        return
+    yield "\n## The same people\n"
+    yield "Distance of each face to the nearest face of another group; below 0.6 dlib calls one pair one person.\n"
+    for pair in found.actors:
+        one, other = pair.between
+        yield f"Faces found: {pair.found[0]:,} of {pair.looked_at[0]:,} in {one}, {pair.found[1]:,} of "
+        yield f"{pair.looked_at[1]:,} in {other}.\n"
+        numbers = pair.numbers()
+        yield f"| from | to | 1 % | 5 % | 25 % | median | 75 % | 95 % | below {STRICT:g} | below {SAME_PERSON:g} |"
+        yield "|---|---|" + "---:|" * 8
+        for what, source in (("across", other), ("within", one)):
+            quantiles = " | ".join(f"{value:.3f}" for value in numbers[f"{what}_quantiles"].values())
+            shares = " | ".join(f"{numbers[f'{what}_below_{limit}']:.1%}" for limit in (STRICT, SAME_PERSON))
+            yield f"| {source} | {one} | {quantiles} | {shares} |"

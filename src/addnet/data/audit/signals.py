@@ -1,0 +1,147 @@
+"""One picture's bytes → the few numbers by which an audit compares pictures, in one pass."""
+
+from __future__ import annotations
+
+import hashlib
+from io import BytesIO
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.JpegImagePlugin import JpegImageFile, get_sampling
+
+from addnet.errors import UserError
+from addnet.faces.pictures import MAX_PIXELS, Picture
+
+FORMATS = ("other", "JPEG", "PNG", "BMP", "WEBP")
+SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
+NO_JPEG = -1
+SIGNALS = np.dtype(
+    [
+        ("digest", "<u8", (2,)),  # blake2b of the file
+        ("phash", "<u8"),  # see `perceptual_hash`
+        ("tables", "<u8"),  # digest of the JPEG quantisation tables; 0 without
+        ("size", "<i8"),  # bytes
+        ("width", "<i4"),  # pixels as shown; 0 marks a picture that could not be read
+        ("height", "<i4"),
+        ("brightness", "<f4"),  # mean grey level, 0 to 255
+        ("contrast", "<f4"),  # standard deviation of the grey levels
+        ("saturation", "<f4"),  # mean of HSV's S, 0 to 255
+        ("sharpness", "<f4"),  # standard deviation of the Laplacian
+        ("quality", "<f4"),  # estimated JPEG quality, 1 to 100; NaN without
+        ("subsampling", "i1"),  # position in SUBSAMPLINGS; -1 without or unknown
+        ("format", "u1"),  # position in FORMATS
+        ("flat", "?"),  # no structure: its perceptual hash says nothing
+    ]
+)
+_STANDARD_SUM = 3688  # of the luminance table in annex K of the JPEG standard, which libjpeg calls quality 50
+_FLAT = 2.0  # grey levels of standard deviation at 32 × 32 below which a picture shows nothing
+_ROWS, _COLUMNS = np.indices((8, 8))
+_MIXED = np.argsort((_ROWS + _COLUMNS).ravel() % 4, kind="stable")  # each quarter gets low and high frequencies
+
+
+def measure(data: bytes) -> NDArray[np.void]:
+    """All signals of one picture.
+
+    Args:
+        data: The whole file.
+
+    Returns:
+        () of dtype `SIGNALS`.
+
+    Raises:
+        UserError: Empty, truncated, too large or no picture.
+    """
+    row = np.zeros((), dtype=SIGNALS)
+    row["digest"] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), dtype="<u8")
+    row["size"] = len(data)
+    with _opened(data) as image:
+        _describe_file(row, image)
+        picture = _decoded(image, data)
+    row["height"], row["width"] = picture.shape[:2]
+    _describe_content(row, picture)
+    return row
+
+
+def perceptual_hash(grey: NDArray[np.uint8]) -> tuple[int, bool]:
+    """64 bits that stay nearly the same when a picture is saved again, resized, blurred or made brighter.
+
+    The picture is shrunk to 32 × 32; of its cosine transform the 8 × 8 lowest frequencies (without the mean and
+    the pure rows and columns, which tell people apart worse) are compared with their median.
+
+    Args:
+        grey: (H, W).
+
+    Returns:
+        The hash, each 16 bits of which hold low and high frequencies alike, and whether the picture is flat: then
+        the hash is noise.
+    """
+    small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
+    waves = cv2.dct(small)[1:9, 1:9].ravel()[_MIXED]
+    bits = np.packbits(waves > np.median(waves)).view("<u8")[0]
+    return int(bits), float(small.std()) < _FLAT
+
+
+def read_pixels(data: bytes) -> Picture:
+    """A picture's bytes → (H, W, 3) uint8 RGB, refused unless whole.
+
+    Raises:
+        UserError: Empty, truncated, too large or no picture.
+    """
+    with _opened(data) as image:
+        return _decoded(image, data)
+
+
+def _opened(data: bytes) -> Image.Image:
+    if not data:
+        raise UserError("empty file (0 bytes)")
+    try:
+        image = Image.open(BytesIO(data))
+    except UnidentifiedImageError as error:
+        raise UserError("not a picture") from error
+    except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
+        raise UserError(f"damaged picture: {error}") from error
+    if image.width * image.height > MAX_PIXELS:
+        raise UserError(f"{image.width}×{image.height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
+    return image
+
+
+def _decoded(image: Image.Image, data: bytes) -> Picture:
+    """Decoded once, strictly; OpenCV serves for the rarer kinds of pixels, as it does in training."""
+    try:
+        image.load()
+        ImageOps.exif_transpose(image, in_place=True)
+    except Exception as error:  # as above
+        raise UserError(f"damaged picture: {error}") from error
+    if image.mode == "RGB":
+        return np.asarray(image)
+    picture = None if image.mode == "L" else cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
+    return np.asarray(image.convert("RGB") if picture is None else picture, dtype=np.uint8)
+
+
+def _describe_file(row: NDArray[np.void], image: Image.Image) -> None:
+    row["format"] = FORMATS.index(image.format) if image.format in FORMATS else 0
+    row["quality"], row["subsampling"] = np.nan, NO_JPEG
+    if not isinstance(image, JpegImageFile) or not image.quantization:
+        return
+    tables = image.quantization
+    content = np.concatenate([[key, *tables[key]] for key in sorted(tables)]).astype("<u2").tobytes()
+    row["tables"] = int.from_bytes(hashlib.blake2b(content, digest_size=8).digest(), "little")
+    row["quality"] = _quality(sum(tables[min(tables)]))
+    row["subsampling"] = get_sampling(image)
+
+
+def _quality(table_sum: int) -> float:
+    """Libjpeg's quality from the sum of the luminance table; other encoders' tables get the nearest."""
+    scale = 100 * table_sum / _STANDARD_SUM
+    return round(float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100)))
+
+
+def _describe_content(row: NDArray[np.void], picture: Picture) -> None:
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(grey)
+    row["brightness"], row["contrast"] = mean[0, 0], deviation[0, 0]
+    row["saturation"] = cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1]
+    row["sharpness"] = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0]
+    row["phash"], row["flat"] = perceptual_hash(np.asarray(grey, dtype=np.uint8))

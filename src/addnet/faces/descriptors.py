@@ -1,0 +1,73 @@
+"""A face → 128 numbers that are near those of other pictures of the same person, by dlib.
+
+The network (`dlib_face_recognition_resnet_model_v1.dat`, Davis King, 2017; 99.38 % on Labeled Faces in the Wild) was
+put into the public domain by its author; half of the three million pictures it was trained on come from FaceScrub and
+VGG Face, which have terms of their own, the rest from the web.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.faces.landmarks import Face, packaged_model
+from addnet.faces.pictures import Picture
+
+DESCRIPTOR_FILE = "dlib_face_recognition_resnet_model_v1.dat"
+SAME_PERSON = 0.6  # dlib's own rule for one pair; among thousands of faces, strangers come this near
+
+
+@dataclass
+class FaceDescriptor:
+    """Describes faces; the distance of two descriptors tells whether they may be one person.
+
+    Attributes:
+        model_path: Another file than the packaged one.
+    """
+
+    model_path: str | None = None
+
+    def __call__(self, picture: Picture, face: Face) -> NDArray[np.float32]:
+        """Describes one face.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+            face: With its 68 points.
+
+        Returns:
+            (128,), about of length 1.
+
+        Raises:
+            UserError: The face has no points, or the model file is no such network.
+        """
+        import dlib
+
+        if face.points is None:
+            raise UserError("a face without points cannot be described; leave it out")
+        corners = np.concatenate([face.points.min(axis=0), face.points.max(axis=0)]).round().astype(int).tolist()
+        points = [dlib.point(int(x), int(y)) for x, y in face.points.round()]
+        shape = dlib.full_object_detection(dlib.rectangle(*corners), points)
+        found = self._network.compute_face_descriptor(np.ascontiguousarray(picture), shape)
+        return np.asarray(found, dtype=np.float32)
+
+    @cached_property
+    def _network(self) -> Any:
+        import dlib
+
+        path = Path(self.model_path) if self.model_path else packaged_model(DESCRIPTOR_FILE, option="audit.face_model")
+        if not path.is_file():
+            raise UserError(f"audit.face_model={path}: no such file")
+        try:
+            return dlib.face_recognition_model_v1(str(path))
+        except RuntimeError as error:
+            raise UserError(f"{path} is not a dlib face recognition network: {error}") from error
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leaves dlib's network behind: every process opens its own."""
+        return {key: value for key, value in self.__dict__.items() if key != "_network"}
