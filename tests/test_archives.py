@@ -4,9 +4,10 @@ import logging
 import multiprocessing
 import pickle
 import tarfile
-import threading
 import tracemalloc
 import zlib
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,8 @@ from addnet.index.archives import ArchiveReader, list_members, split_path
 from addnet.index.member_cache import members_file, members_of
 from addnet.index.seek_points import points_file
 from tarballs import FILES, make_entry, write_pictures, write_tar
+
+FDS = Path("/proc/self/fd")
 
 
 @pytest.fixture(params=["w", "w:gz"], ids=["plain", "gzipped"])
@@ -89,7 +92,7 @@ def test_a_changed_archive_is_opened_again(archive, tmp_path):
     reader = ArchiveReader(tmp_path)
     _all(archive, reader)
     mode = "w:gz" if archive.read_bytes()[:2] == b"\x1f\x8b" else "w"
-    write_tar(archive, make_entry("new", b"news" * 100), mode=mode)
+    write_tar(tmp_path / "new", make_entry("new", b"news" * 100), mode=mode).replace(archive)
     assert _all(archive, reader) == {"new": b"news" * 100}
 
 
@@ -200,18 +203,25 @@ def test_threads_read_the_same_bytes_while_archives_are_closed_behind_them(tmp_p
     monkeypatch.setattr("addnet.index.archives._Tar.limit", 1)
     monkeypatch.setattr("addnet.index.archives._Gzip.limit", 1)
     archives = [write_pictures(tmp_path / f"{i}.tar", mode) for i, mode in enumerate(["w", "w", "w:gz", "w:gz"])]
-    reader, wrong = ArchiveReader(tmp_path), []
+    reader = ArchiveReader(tmp_path)
 
-    def work(seed):
-        for i in np.random.default_rng(seed).integers(0, 4, 10):
-            wrong.extend([] if _all(archives[i], reader) == FILES else [i])
+    def right(seed):
+        chosen = np.random.default_rng(seed).integers(0, 4, 10)
+        return all(_all(archives[i], reader) == FILES for i in chosen)
 
-    threads = [threading.Thread(target=work, args=(seed,)) for seed in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(right, range(4)))
+
+
+@pytest.mark.skipif(not FDS.is_dir(), reason="counts open files where Linux lists them")
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_archives_do_not_stay_open(tmp_path, monkeypatch, mode):
+    monkeypatch.setattr("addnet.index.archives._Tar.limit", 1)
+    monkeypatch.setattr("addnet.index.archives._Gzip.limit", 1)
+    archives = [write_pictures(tmp_path / f"{i}.tar", mode) for i in range(6)]
+    reader, before = ArchiveReader(), len(list(FDS.iterdir()))
+    assert all(_all(archive, reader) == FILES for archive in archives)
+    assert len(list(FDS.iterdir())) <= before + 1
 
 
 def test_a_reader_travels_without_what_is_open(archive, tmp_path):
