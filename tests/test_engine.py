@@ -17,6 +17,7 @@ import psutil
 import pytest
 
 from addnet.errors import UserError
+from addnet.pool.processes import _Worker
 from addnet.preparation.engine import run
 
 ON_WORKERS = {"workers": 2, "failed": lambda task, reason: (task, reason)}
@@ -122,6 +123,30 @@ def test_a_worker_that_dies_amid_its_answer_is_noticed():
     found = list(run(dies_while_answering, range(6), **ON_WORKERS))
     assert sorted(x for x in found if isinstance(x, int)) == [0, 1, 2, 4, 5]
     assert [x[0] for x in found if isinstance(x, tuple)] == [3]
+
+
+def test_a_worker_that_is_killed_while_it_starts_is_started_again(monkeypatch):
+    begun = []
+
+    class Killed(_Worker):
+        def __init__(self):
+            super().__init__()
+            begun.append(self)
+            if len(begun) <= 2:
+                self.process.kill()
+
+    monkeypatch.setattr("addnet.pool.processes._Worker", Killed)
+    assert sorted(run(square, range(10), **ON_WORKERS)) == [task * task for task in range(10)]
+    assert len(begun) > 2
+
+
+def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text("from addnet.preparation.engine import run\nlist(run(abs, [1], workers=1, failed=print))\n")
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    told = subprocess.run([sys.executable, str(script)], env=environment, capture_output=True, text=True, timeout=120)
+    assert told.returncode == 1
+    assert "must do its work under `if __name__ == '__main__':`" in told.stderr
 
 
 def test_workers_that_always_die_end_the_run_in_a_sentence(monkeypatch):

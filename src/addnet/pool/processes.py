@@ -25,6 +25,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _READY = b"ready"
+_STARTS = 4
 
 
 class WorkerDiedError(BrokenProcessPool):
@@ -92,12 +93,20 @@ class ProcessExecutor(Executor):
         self._end(worker)
 
     def _start(self) -> _Worker:
-        with self._lock:
-            if self._closed:
-                raise WorkerDiedError("the pool is closed")
-            worker = _Worker()
-            self._running.add(worker)
-        worker.wait_until_ready()
+        """A process that is ready; one that was killed while it was starting is no task's fault."""
+        for left in reversed(range(_STARTS)):
+            with self._lock:
+                if self._closed:
+                    raise WorkerDiedError("the pool is closed")
+                worker = _Worker()
+                self._running.add(worker)
+            try:
+                worker.wait_until_ready()
+                break
+            except RuntimeError:
+                self._end(worker)
+                if not left:
+                    raise
         return worker
 
     def _end(self, worker: _Worker | None) -> None:
