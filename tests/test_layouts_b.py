@@ -178,6 +178,14 @@ def test_points_of_deepfakebench_come_with_the_frames(tmp_path):
     ]
 
 
+def test_hidden_files_of_other_systems_are_no_videos(tmp_path):
+    make_uadfv(tmp_path)
+    touch(tmp_path, "real/._0000.mp4", "fake/._0000_fake.mp4")
+    listing = scan_uadfv(tmp_path)
+    assert len(listing.videos) == 98
+    assert listing.notes == []
+
+
 # DFDC
 
 
@@ -370,6 +378,14 @@ def test_deeperforensics_without_lists_is_a_test_set_at_most(tmp_path):
     ]
     assert len(listing.videos) == 0
     assert [record.split for record in scan_deeperforensics(tmp_path, split="test").videos] == ["test"] * 10
+
+
+def test_deeperforensics_a_list_with_a_byte_order_mark_is_read(tmp_path):
+    make_deeperforensics(tmp_path)
+    write(tmp_path, "lists/splits/test.txt", "\ufeff004_W103.mp4\r\n\n")
+    listing = scan_deeperforensics(tmp_path)
+    assert sum(record.split == "test" for record in listing.videos) == 2
+    assert not any("004" in note for note in listing.notes)
 
 
 def test_deeperforensics_files_that_no_list_names_are_counted(tmp_path):

@@ -132,6 +132,12 @@ def test_a_few_missing_files_are_left_out_and_counted(tmp_path):
     assert "1 files of the manifest are not there: b/0.jpg" in listing.notes
 
 
+def test_missing_files_are_the_right_ones_in_any_order_of_rows(tmp_path):
+    file = manifest(tmp_path, [ROWS[3], ROWS[1], ROWS[2], ROWS[0]])
+    (tmp_path / "b/0.jpg").unlink()
+    assert [r.path for r in scan_manifest(file, max_missing=0.5).pictures] == ["c/5.jpg", "a/1.jpg", "a/0.jpg"]
+
+
 def test_videos_and_pictures_are_told_by_their_suffix(tmp_path):
     touch(tmp_path, "v/0001.MP4")
     listing = scan_manifest(manifest(tmp_path, ["a/0.jpg,real", "v/0001.MP4,fake"], header="path,label"), dataset="d")
@@ -171,6 +177,13 @@ def test_columns_of_other_names_are_given_by_an_option(tmp_path):
         scan_manifest(file)
     records = scan_manifest(file, columns={"path": "where", "label": "target", "group": "kin"}, dataset="d").pictures
     assert [r.group_id for r in records] == ["d/k1", "d/k1"]
+
+
+def test_an_option_comes_before_the_usual_names(tmp_path):
+    file = manifest(tmp_path)
+    assert scan_manifest(file, columns={"group": "video"}, dataset="d").pictures.names("group_id") == ["d/v1", "d/v2"]
+    listing = scan_manifest(file, columns={"split": None})
+    assert listing.pictures.names("split") == ["train"]
 
 
 def test_a_column_that_is_not_there_is_answered_with_the_nearest(tmp_path):
@@ -220,6 +233,12 @@ def test_the_test_set_depends_on_its_seed_alone(tmp_path):
 
     assert chosen(1, 0) == chosen(2, 0) == chosen(None, 0)
     assert chosen(1, 0) != chosen(1, 1)
+
+
+def test_a_test_set_is_not_taken_from_validation(tmp_path):
+    rows = ["a/0.jpg,real,train,g", "a/1.jpg,fake,train,g", "b/0.jpg,real,val,g", "c/5.jpg,fake,train,h"]
+    records = scan_manifest(manifest(tmp_path, rows, header="path,label,split,group"), test_fraction=0.9).pictures
+    assert [record.split for record in records] == ["test", "test", "val", "test"]
 
 
 def test_a_test_set_beside_a_test_set_is_refused(tmp_path):

@@ -70,19 +70,20 @@ def kinds(rows: Rows, paths: pa.Array) -> pa.Array:
 def absent_files(root: Path, paths: pa.Array) -> NDArray[np.bool_]:
     """(N,) which paths are not there; each folder is read once: asking for single files is slow over a network."""
     folders = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
-    names = pc.replace_substring_regex(paths, r"^.*/", "")
     codes = np.asarray(folders.indices)
     order = np.argsort(codes, kind="stable")
-    ends = np.cumsum(np.bincount(codes, minlength=len(folders.dictionary)))
+    names = pc.replace_substring_regex(paths, r"^.*/", "").take(pa.array(order))
+    counts = np.bincount(codes, minlength=len(folders.dictionary)).tolist()
     absent = np.zeros(len(paths), dtype=bool)
-    for code, (start, end) in enumerate(zip([0, *ends[:-1]], ends, strict=True)):
-        rows = order[start:end]
-        there = _files(root / folders.dictionary[code].as_py())
-        absent[rows] = [name not in there for name in names.take(pa.array(rows)).to_pylist()]
+    start = 0
+    for folder, count in zip(folders.dictionary.to_pylist(), counts, strict=True):
+        there = _files(os.path.join(root, folder))  # noqa: PTH118 - Path takes longer than reading the folder
+        absent[order[start : start + count]] = [name not in there for name in names.slice(start, count).to_pylist()]
+        start += count
     return absent
 
 
-def _files(folder: Path) -> frozenset[str]:
+def _files(folder: str) -> frozenset[str]:
     try:
         return frozenset(os.listdir(folder))  # noqa: PTH208 - names alone, for folders of a million
     except (FileNotFoundError, NotADirectoryError):
