@@ -175,6 +175,14 @@ class LandmarkDetector:
         except RuntimeError as error:
             raise UserError(f"{path} is not a dlib landmark model: {error}") from error
 
+    def load(self) -> None:
+        """Opens detector and model now instead of at the first picture.
+
+        Raises:
+            UserError: dlib isn't installed, or the model file is missing or none.
+        """
+        _ = self._detector, self._predictor
+
     def __getstate__(self) -> dict[str, Any]:
         """Leaves dlib's objects behind: every process opens its own."""
         return {key: value for key, value in self.__dict__.items() if key not in ("_detector", "_predictor")}

@@ -148,6 +148,7 @@ def prepare_pictures(
     jobs = (Job(int(n), records[int(n)], hashes[int(rows[n])].as_py() or "" if known[n] else "") for n in stale)
     examine = Examine(update.root, detector, storage)
     how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "pictures"}
+    how["start"] = detector.load if detector else None
     with closing(run(examine, jobs, **how)) as findings:
         for finding in findings:
             if finding.reason == UNCHANGED:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from addnet.faces.crops import CropSettings
 from addnet.preparation.engine import run
@@ -38,6 +38,7 @@ class Run(Protocol):
         chunk: int,
         title: str,
         unit: str,
+        start: Callable[[], object] | None,
     ) -> Generator[Result]:
         """Does every task once; closing the generator ends the work early.
 
@@ -49,6 +50,7 @@ class Run(Protocol):
             chunk: Tasks a process gets at once.
             title: What is being done, for the progress bar.
             unit: What is counted.
+            start: Called once in each process; what it raises ends the work.
         """
 
 
@@ -101,12 +103,14 @@ class PrepareSettings:
         chunk: int,
         title: str,
         unit: str,
+        start: Callable[[], object] | None,
     ) -> Generator[Result]:
         """Does every task once, here or on the cluster, and shows how far it is; see `Run`."""
         alone = not self.scheduler and (self.workers == 1 or total < _WORTH_A_POOL * chunk)
         workers = 0 if alone else self.workers
-        results = run(function, tasks, failed=failed, workers=workers, scheduler=self.scheduler, chunk=chunk)
+        where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
         if total:
+            results = run(function, tasks, failed=failed, **where)
             yield from show_progress(results, total, outcome=_outcome, title=title, unit=unit)
 
 

@@ -144,6 +144,7 @@ def prepare_videos(
 
     lost = partial(_lost, settings=settings, detector=detector)
     how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
+    how["start"] = detector.load
     with done, closing(run(cut, todo, **how)) as findings:
         for finding in findings:
             if finding.fault and not finding.entry["reason"]:
