@@ -146,9 +146,14 @@ class Source:
         folder = Path(str(self.data_dir))
         defaults = options_of(LAYOUTS[self.layout])
         # options that say what the layout does anyway, as the files in configs/data do, make no other data set
-        chosen = sorted((key, value) for key, value in self.options.items() if value != defaults.get(key))
+        chosen = sorted((key, value) for key, value in self.options.items() if _said(value) != _said(defaults.get(key)))
         settings = f"{folder.resolve()}{self.layout}{chosen if chosen else ''}"
         return f"{folder.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
+
+
+def _said(value: Any) -> Any:
+    """An option as YAML and as a signature would both give it."""
+    return (list(value) if isinstance(value, tuple) else value) or None
 
 
 def _below(records: Records) -> Records:
