@@ -106,7 +106,9 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
             metadata = parquet.schema_arrow.metadata or {}
             if metadata.get(b"addnet.index") != FORMAT.encode():
                 raise ValueError("written by another version or another program")
-            table = parquet.read(columns=list(columns)).unify_dictionaries().combine_chunks()
+            # one column after the other: decoding all at once takes twice the memory of the table
+            arrays = [parquet.read(columns=[name]).unify_dictionaries().combine_chunks()[name] for name in columns]
+            table = pa.table(arrays, names=list(columns))
         pa.default_memory_pool().release_unused()  # what decoding took, as much again as the table
         schema = pa.schema([SCHEMA.field(name) for name in columns])
         return table.select(list(columns)).replace_schema_metadata(None).cast(schema), metadata[b"addnet.root"].decode()
