@@ -21,6 +21,10 @@ _FILE = (
     "A network learns this instead of forgeries. Make both classes by one path: the same crop, size, encoder and "
     "quality; or save all pictures again alike and audit once more."
 )
+_BYTES = (
+    "If JPEG tables or picture size tell the class too, make both classes by one path (the same crop, size, encoder and "
+    "quality). If they do not, the bytes follow the sharpness of the pictures, and saving them again changes nothing."
+)
 _CONTENT = (
     "This may be a trace of the forgery itself (swaps are often smoother) or of how the pictures were taken. Give its "
     "AUROC as the baseline of every figure, and test on data where it does not hold."
@@ -82,8 +86,8 @@ def _shape(signals: Signals) -> NDArray[Any]:
 
 
 SIGNALS = (
-    Signal("file size", _column("size"), _FILE),
-    Signal("bytes per pixel", lambda s: s["size"] / np.maximum(1, _area(s)), _FILE),
+    Signal("file size", _column("size"), _BYTES),
+    Signal("bytes per pixel", lambda s: s["size"] / np.maximum(1, _area(s)), _BYTES),
     Signal("width", _column("width"), _FILE),
     Signal("height", _column("height"), _FILE),
     Signal("area", _area, _FILE),

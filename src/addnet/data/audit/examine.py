@@ -109,7 +109,8 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
     Raises:
         UserError: There are no pictures, none can be read, or the face models are missing.
     """
-    records = records.take([row for row, name in enumerate(_splits(records)) if name != "predict"])
+    if "predict" in records.names("split"):
+        records = records.take(records.numbers("split") != records.names("split").index("predict"))
     if not len(records):
         raise UserError("there are no pictures to audit; `python -m addnet.data check` says what was expected where")
     signals = measure_all(records, read, workers=settings.workers, advance=advance)
@@ -131,11 +132,6 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
         *confound_issues(scored, warn_auroc=settings.warn_auroc),
     ]
     return Audit(records, signals, ordered(issues), across, within, labels, scored, people, settings)
-
-
-def _splits(records: Records) -> list[str]:
-    names = records.names("split")
-    return [names[number] for number in records.numbers("split")]
 
 
 def _people(records: Records, signals: Signals, read: Read, settings: Settings) -> list[Actors]:

@@ -9,8 +9,8 @@ What distance of perceptual hashes means, measured:
   the same moment made darker; 30 within 6 bits, of which 2 or 3 are not.
 
 Hence the default of 4. Whether such a pair is the *same* picture is then told from the pictures themselves: the
-correlation of their detail (64 × 64, without what a Gaussian of 2 pixels leaves) was at least .93 for every portrait
-saved again as above, at most .84 for the DFDC pairs, and .80 to 1.00 for consecutive frames of a video.
+correlation of their detail (64 × 64, without what a Gaussian of 2 pixels leaves) was at least .93 for portraits saved
+again as above, at most .88 for the DFDC pairs across splits, and .80 to 1.00 for consecutive frames of a video.
 """
 
 from __future__ import annotations
