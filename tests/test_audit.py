@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from addnet.config import compose
-from addnet.data.audit import Settings, audit, main, run
+from addnet.data.__main__ import main
+from addnet.data.audit import Settings, audit
 from addnet.data.audit.actors import STRICT, _chosen, _nearest
-from addnet.data.audit.scan import LooseFiles, measure_all
+from addnet.data.audit.scan import Stored, measure_all
 from addnet.data.audit.signals import SIGNALS
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
@@ -31,7 +32,9 @@ def faces(_clean_dir, tmp_path):
 def _run(faces, *overrides):
     """Exit code, numbers and report of the command."""
     out = faces.parent / "report"
-    code = run([f"data.data_dir={faces}", f"audit.out={out}", "audit.workers=1", "audit.resamples=20", *overrides])
+    code = main(
+        ["audit", f"data.data_dir={faces}", f"audit.out={out}", "audit.workers=1", "audit.resamples=20", *overrides]
+    )
     return code, json.loads((out / "audit.json").read_text()), (out / "report.md").read_text()
 
 
@@ -44,7 +47,7 @@ def _records(*rows):
 
 
 def _audit(records, root):
-    return audit(records, LooseFiles(root), Settings(workers=1, resamples=0))
+    return audit(records, Stored(root=root), Settings(workers=1, resamples=0))
 
 
 def test_a_clean_set_passes(faces):
@@ -169,7 +172,7 @@ def test_pictures_are_measured_alike_on_one_and_two_processes(faces):
 
     records = Records.concat([Records.of(scan_folder(faces))] * 2)
     (faces / "train/real/g001.jpg").write_bytes(b"")
-    one, two = (measure_all(records, LooseFiles(faces), workers=workers) for workers in (1, 2))
+    one, two = (measure_all(records, Stored(root=faces), workers=workers) for workers in (1, 2))
     assert one.failures == two.failures
     assert len(one.failures) == 2
     assert one.rows.tobytes() == two.rows.tobytes()
@@ -191,14 +194,13 @@ def test_a_million_pictures_fit_into_memory():
     ],
 )
 def test_what_cannot_be_done_ends_in_a_sentence_and_code_2(faces, capsys, overrides, answer):
-    assert run([f"data.data_dir={faces}", f"audit.out={faces.parent}/out", *overrides]) == 2
+    assert main(["audit", f"data.data_dir={faces}", f"audit.out={faces.parent}/out", *overrides]) == 2
     assert answer in capsys.readouterr().err
     assert not (faces.parent / "out").exists()
 
 
-def test_the_command_takes_a_composed_config_too(faces, tmp_path):
-    overrides = [f"data.data_dir={faces}", f"paths.output_root={tmp_path}/outputs", "audit.workers=1"]
-    assert main(compose(overrides, config_name="audit"), overrides) == 0
+def test_the_report_lies_under_outputs_by_default(faces, tmp_path):
+    assert main(["audit", f"data.data_dir={faces}", f"paths.output_root={tmp_path}/outputs", "audit.workers=1"]) == 0
     assert (tmp_path / "outputs/audit/faces/report.md").is_file()
 
 
@@ -240,7 +242,7 @@ def test_the_same_people_in_two_splits_are_suspected(real_data, tmp_path):
         split = "train" if n < 12 else "test"
         rows.append((0, split, {"video_id": f"v{n}", "group_id": f"g{n}", "dataset": "d"}))
     settings = Settings(faces=True, workers=1, resamples=0)
-    found = audit(_records(*rows), LooseFiles(tmp_path), settings)
+    found = audit(_records(*rows), Stored(root=tmp_path), settings)
     issue = {issue.kind: issue for issue in found.issues}["same_actor"]
     assert issue.severity == "warning"
     assert sum(distance < STRICT for distance in found.actors[0].across) == 4

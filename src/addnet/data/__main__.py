@@ -21,7 +21,7 @@ from addnet.cli import suggestions
 from addnet.config import compose
 from addnet.errors import UserError, require_choice
 
-COMMANDS = ("check", "audit")
+COMMANDS = {"check": "train", "audit": "audit"}  # and the file in configs/ that each reads
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,24 +31,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(__doc__ or "")
         return 0
     try:
-        require_choice("command", command, COMMANDS)
-        cfg = compose([override for override in overrides if not override.startswith("--")])
+        require_choice("command", command, list(COMMANDS))
+        cfg = compose(overrides, config_name=COMMANDS[command])
     except (UserError, HydraException, OmegaConfBaseException) as error:
-        hints = suggestions(overrides) if isinstance(error, HydraException) else ""
+        name = COMMANDS.get(command, "train")
+        hints = suggestions(overrides, config_name=name) if isinstance(error, HydraException) else ""
         sys.stderr.write(f"{error}\n{hints}")
         return 2
     try:
-        return _run(command, cfg, overrides)
+        return _run(command, cfg)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1
 
 
-def _run(command: str, cfg: DictConfig, overrides: list[str]) -> int:
+def _run(command: str, cfg: DictConfig) -> int:
     if command == "audit":
         from addnet.data.audit import main as audit  # brings plots and hashes, which a check doesn't need
 
-        return int(audit(cfg, overrides))
+        return audit(cfg)
     from addnet.data.check import main as check
 
     return check(cfg)

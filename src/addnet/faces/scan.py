@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
@@ -11,7 +10,7 @@ from typing import NamedTuple
 from addnet.errors import UserError
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.pictures import check_picture
-from addnet.pool import Job, cores, run_local
+from addnet.pool import Job, cores, in_order, run_local
 
 _CHUNK = 16
 _WORTH_A_POOL = 64  # below this, starting processes takes longer than the work
@@ -64,15 +63,7 @@ def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: i
     if len(paths) < _WORTH_A_POOL or workers == 1:
         workers = 0
     job = Job.of(partial(_examine_numbered, detector=detector))
-    found = run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK)
-    early: dict[int, Finding] = {}
-    following = 0
-    with closing(found):
-        for number, finding in found:
-            early[number] = finding
-            while following in early:
-                yield early.pop(following)
-                following += 1
+    yield from in_order(run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK))
 
 
 def _examine_numbered(task: tuple[int, Path], detector: LandmarkDetector | None) -> tuple[int, Finding]:

@@ -2,5 +2,6 @@
 
 from addnet.pool.job import Job
 from addnet.pool.loop import cores, drive, run_local
+from addnet.pool.order import in_order
 
-__all__ = ["Job", "cores", "drive", "run_local"]
+__all__ = ["Job", "cores", "drive", "in_order", "run_local"]

@@ -4,26 +4,23 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import hydra
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from addnet.config import compose, plain
+from addnet.config import plain
 from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
-from addnet.data.audit.scan import LooseFiles, Read
-from addnet.data.layouts import LAYOUTS
+from addnet.data.audit.scan import Read, Stored
+from addnet.data.sources import configured
 from addnet.errors import UserError
 from addnet.index.records import Records
 
@@ -31,24 +28,11 @@ CLEAN, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
 
 
-def run(arguments: Sequence[str]) -> int:
-    """Runs the command with overrides such as `data.data_dir=faces`; returns its exit code (see `main`)."""
-    try:
-        cfg = compose(arguments, config_name="audit")
-    except (HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(
-            f"{error}\nsettings of the audit stand in configs/audit.yaml, those of data in configs/data/\n"
-        )
-        return USAGE
-    return main(cfg, arguments)
-
-
-def main(cfg: DictConfig, arguments: Sequence[str] = ()) -> int:
+def main(cfg: DictConfig) -> int:
     """Audits the data set of a config.
 
     Args:
         cfg: With the nodes `data` and `audit`, as `configs/audit.yaml` composes them.
-        arguments: The overrides it was composed from, for the report.
 
     Returns:
         0 without errors, 1 with errors (or, with `audit.strict=true`, warnings), 2 if it could not be done, 130
@@ -82,13 +66,12 @@ def listed(data: DictConfig) -> tuple[Records, Read, str]:
     Raises:
         UserError: No data folder is named, or the layout does not find in it what it needs.
     """
-    if not data.data_dir:
-        raise UserError("data.data_dir is not set; name the folder of the data set: data.data_dir=PATH")
-    root = Path(data.data_dir)
-    if data.get("generate"):
-        hydra.utils.instantiate(data.generate)(root)
-    found = LAYOUTS[data.layout](root, group_pattern=data.group_pattern, video_pattern=data.video_pattern)
-    return Records.of(getattr(found, "pictures", found)), LooseFiles(root), root.resolve().name
+    if data.data_dir and data.get("generate"):
+        hydra.utils.instantiate(data.generate)(Path(data.data_dir))
+    sources = configured(plain(data))
+    names = [Path(str(source.data_dir or source.index)).resolve().stem for source in sources]
+    records = Records.concat(source.records() for source in sources)
+    return records, Stored(sources[0].storage), "+".join(names)
 
 
 def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:

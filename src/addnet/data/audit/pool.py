@@ -1,27 +1,20 @@
-"""Records in chunks on all cores, in order, with a bounded number on their way."""
+"""Records in chunks on all cores, in order."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from functools import partial
 from itertools import islice
-from typing import Any, TypeVar
+from typing import NoReturn, TypeVar
 
-import cv2
-
+from addnet.errors import UserError
 from addnet.index.records import Record
+from addnet.pool import Job, cores, in_order, run_local
 
 T = TypeVar("T")
 Task = Callable[[list[Record]], T]
 
 CHUNK = 64
-_AHEAD = 4  # chunks waiting for each process: enough to keep it busy, too few to fill the memory
-
-_task: Task[Any] | None = None
 
 
 def over_chunks(
@@ -33,26 +26,16 @@ def over_chunks(
         task: Picklable; reaches each process once, so that what it opens (models, files) stays open there.
         records: May be a generator.
         count: How many records there are.
-        workers: Processes; default: all cores. They are spawned: OpenCV's threads do not survive a fork.
+        workers: Processes; default: all cores. With 1, and for few records, this process does it.
         chunk: Records a call.
+
+    Raises:
+        UserError: A chunk can't be done at all: it kills every process that tries.
     """
-    chunks = _chunks(records, chunk)
-    workers = min(workers or os.cpu_count() or 1, count // chunk)
-    if workers <= 1:
-        yield from map(task, chunks)
-        return
-    context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(workers, mp_context=context, initializer=_start, initargs=(task,))
-    waiting: deque[Future[T]] = deque()
-    try:
-        for part in chunks:
-            waiting.append(pool.submit(_run, part))
-            if len(waiting) >= _AHEAD * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
+    workers = min(workers or cores(), count // chunk)
+    job = Job.of(partial(_numbered, task=task))
+    chunks = enumerate(_chunks(records, chunk))
+    yield from in_order(run_local(job, chunks, failed=_failed, workers=workers if workers > 1 else 0))
 
 
 def _chunks(records: Iterable[Record], chunk: int) -> Iterator[list[Record]]:
@@ -61,13 +44,11 @@ def _chunks(records: Iterable[Record], chunk: int) -> Iterator[list[Record]]:
         yield part
 
 
-def _start(task: Task[Any]) -> None:
-    global _task
-    _task = task
-    cv2.setNumThreads(1)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to handle
+def _numbered(chunk: tuple[int, list[Record]], task: Task[T]) -> tuple[int, T]:
+    number, records = chunk
+    return number, task(records)
 
 
-def _run(records: list[Record]) -> Any:
-    assert _task is not None
-    return _task(records)
+def _failed(chunk: tuple[int, list[Record]], reason: str) -> NoReturn:
+    _, records = chunk
+    raise UserError(f"one of the {len(records)} pictures from {records[0].path} on can't be examined: {reason}")

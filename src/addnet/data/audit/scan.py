@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +15,27 @@ from addnet.data.audit.pool import over_chunks
 from addnet.data.audit.signals import SIGNALS, measure
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
+from addnet.index.storage import Storage
 
 Read = Callable[[Record], bytes]
 
 
 @dataclass(frozen=True)
-class LooseFiles:
-    """Reads pictures that are files of their own.
+class Stored:
+    """Reads pictures, files of their own and members of archives alike.
 
     Attributes:
-        root: The data folder.
+        storage: Where from.
+        root: Folder of records that name none.
     """
 
-    root: Path
+    storage: Storage = field(default_factory=Storage)
+    root: str | Path = ""
 
     def __call__(self, record: Record) -> bytes:
         """The whole file."""
-        return Path(self.root, record.root, record.path).read_bytes()
+        path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - some are whole paths
+        return self.storage.read(path, record.offset, record.length)
 
 
 @dataclass(frozen=True)
