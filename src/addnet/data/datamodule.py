@@ -133,8 +133,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
         patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
         given = dict(options or {}) | {name: pattern for name, pattern in patterns.items() if pattern}
         own = [Source(layout, data_dir, index, given, **folders)] if data_dir or layout == INDEX else []
-        self.train_sources = sources_of(train, **folders) if train else own
-        self.test_sources = sources_of(test, **folders) if test else self.train_sources
+        named = [*(train or []), *(test or [])]
+        sources = dict(zip(map(repr, named), sources_of(named, **folders), strict=True))  # one for all mentions
+        self.train_sources = [sources[repr(entry)] for entry in train] if train else own
+        self.test_sources = [sources[repr(entry)] for entry in test] if test else self.train_sources
         self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
         self.prepare = prepare or PrepareSettings()
         self.storage = Storage(archives_dir(index_dir))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -39,11 +39,12 @@ def select(
         seed: Decides what is carved out and what is left out.
 
     Raises:
-        UserError: A split is empty, or a group is in training and test.
+        UserError: A split is empty, a group is in training and test, or two data sets have a video of the same id.
     """
     whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
     if len(whole) > 1:
         whole = {source: _told_apart(records) for source, records in whole.items()}
+        _refuse_same_videos(whole.values())
     trained = Records.concat(_part(whole[source], "train") for source in train)
     tested = Records.concat(_part(whole[source], "test") for source in test)
     listed = Records.concat(_part(whole[source], "val") for source in train)
@@ -69,6 +70,19 @@ def _refuse_leaks(train: Records, test: Records, *, allow_overlap: bool) -> None
         if not allow_overlap:
             raise UserError(overlap_message(leaks))
         log.warning("%s", overlap_message(leaks))
+
+
+def _refuse_same_videos(sets: Iterable[Records]) -> None:
+    """Frames of two videos with one id would be scored as one."""
+    homes: dict[str, str] = {}
+    for records in sets:
+        for root in records.names("root"):
+            for video in records.of_root(root).names("video_id"):
+                if homes.setdefault(video, root) != root:
+                    raise UserError(
+                        f"{homes[video]} and {root} both have a video {video!r}; if they are different ones, rename a "
+                        "data folder (or set data.options.dataset of a manifest), else name the data set once"
+                    )
 
 
 def _told_apart(records: Records) -> Records:
