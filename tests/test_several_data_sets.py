@@ -65,7 +65,7 @@ def test_an_official_validation_list_is_used_as_it_is(data_dir, tmp_path):
     options = {"root": str(data_dir)}
     module = _module(tmp_path, layout="manifest", data_dir=str(data_dir.parent / "list.csv"), options=options)
     for name, part in module.splits.items():
-        assert {group.split("-")[0] for group in part.records.names("group_id")} == {name}
+        assert {group.split("-")[0] for group in part.records.names("group_id")} == {f"faces/{name}"}
 
 
 def test_videos_of_one_name_in_two_folders_are_refused(data_dir, tmp_path):
