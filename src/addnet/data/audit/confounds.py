@@ -23,7 +23,7 @@ _FILE = (
 )
 _BYTES = (
     "If JPEG tables or picture size tell the class too, make both classes by one path (the same crop, size, encoder "
-    "and quality). If they do not, the bytes follow the sharpness of the pictures, and saving them again changes nothing."
+    "and quality). If they do not, the bytes follow the sharpness of the pictures; saving them again changes nothing."
 )
 _CONTENT = (
     "This may be a trace of the forgery itself (swaps are often smoother) or of how the pictures were taken. Give its "

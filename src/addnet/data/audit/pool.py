@@ -8,11 +8,13 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from typing import Any, TypeVar
 
 import cv2
 
+from addnet.errors import UserError
 from addnet.index.records import Record
 
 T = TypeVar("T")
@@ -35,6 +37,9 @@ def over_chunks(
         count: How many records there are.
         workers: Processes; default: all cores. They are spawned: OpenCV's threads do not survive a fork.
         chunk: Records a call.
+
+    Raises:
+        UserError: A process was killed.
     """
     chunks = _chunks(records, chunk)
     workers = min(workers or os.cpu_count() or 1, count // chunk)
@@ -51,6 +56,10 @@ def over_chunks(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise UserError(
+            f"one of {workers} processes was killed, usually for lack of memory; set audit.workers={workers // 2}"
+        ) from error
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 
