@@ -185,7 +185,7 @@ class _Killed:
 
 def test_a_killed_process_is_told():
     records = _records(*[(0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})] * 8)
-    with pytest.raises(UserError, match="audit.workers=1"):
+    with pytest.raises(UserError, match=r"audit\.workers=1"):
         list(over_chunks(_Killed(), records, count=8, workers=2, chunk=2))
 
 
