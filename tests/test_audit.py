@@ -1,7 +1,9 @@
 """Every kind of leak that is planted is found and named; a clean set passes."""
 
 import json
+import os
 import shutil
+import signal
 
 import cv2
 import numpy as np
@@ -11,6 +13,7 @@ from addnet.config import compose
 from addnet.data.__main__ import main
 from addnet.data.audit import Settings, audit
 from addnet.data.audit.actors import STRICT, _chosen, _nearest
+from addnet.data.audit.pool import over_chunks
 from addnet.data.audit.scan import Stored, measure_all
 from addnet.data.audit.signals import SIGNALS
 from addnet.errors import UserError
@@ -176,6 +179,17 @@ def test_pictures_are_measured_alike_on_one_and_two_processes(faces):
     assert one.failures == two.failures
     assert len(one.failures) == 2
     assert one.rows.tobytes() == two.rows.tobytes()
+
+
+class _Killed:
+    def __call__(self, records):
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_killed_process_is_told():
+    records = _records(*[(0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})] * 8)
+    with pytest.raises(UserError, match="can't be examined: killed its worker twice"):
+        list(over_chunks(_Killed(), records, count=8, workers=2, chunk=2))
 
 
 def test_a_million_pictures_fit_into_memory():

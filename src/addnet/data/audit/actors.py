@@ -8,6 +8,7 @@ distribution beside that of training faces to *other groups* of training. What c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +86,7 @@ def actors(
     landmark_model: str | None = None,
     face_crops: bool = True,
     workers: int | None = None,
+    advance: Callable[[int, int], None] | None = None,
 ) -> list[Actors]:
     """Compares faces of each pair of splits.
 
@@ -100,18 +102,25 @@ def actors(
         landmark_model: Another 68-point file than the packaged one.
         face_crops: See `LandmarkDetector`.
         workers: Processes; default: all cores.
+        advance: Called with the number of pictures done since the last call and that of all.
     """
     task = _Describe(read, LandmarkDetector(landmark_model, face_crops=face_crops), FaceDescriptor(model))
     usable = signals.readable & (records.labels == label)
     splits = sorted({split for pair in split_pairs(records) for split in pair})
-    faces = {}
-    for split in splits:
-        rows = rows_of(records, split)
-        chosen = _chosen(records, rows[usable[rows]], pictures_per_group, most, seed)
-        parts = over_chunks(task, records.take(chosen), count=len(chosen), workers=workers, chunk=_CHUNK)
-        described = np.concatenate([np.empty((0, 128), np.float32), *parts])
+    sides = [rows_of(records, split) for split in splits]
+    sides = [_chosen(records, rows[usable[rows]], pictures_per_group, most, seed) for rows in sides]
+    chosen = np.concatenate([np.empty(0, dtype=np.int64), *sides])
+    parts = [np.empty((0, 128), dtype=np.float32)]
+    for part in over_chunks(task, records.take(chosen), count=len(chosen), workers=workers, chunk=_CHUNK):
+        parts.append(part)
+        if advance:
+            advance(len(part), len(chosen))
+    faces, start = {}, 0
+    for split, rows in zip(splits, sides, strict=True):
+        described = np.concatenate(parts)[start : start + len(rows)]
         known = np.isfinite(described[:, 0])
-        faces[split] = (chosen[known], described[known], len(chosen))
+        faces[split] = (rows[known], described[known], len(rows))
+        start += len(rows)
     return [_compared(records, faces, pair) for pair in split_pairs(records)]
 
 

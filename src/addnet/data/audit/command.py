@@ -12,7 +12,7 @@ import hydra
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from addnet.config import plain
@@ -82,10 +82,16 @@ def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
 
 
 def _audited(records: Records, read: Read, settings: Settings, console: Console) -> Audit:
-    columns = (TextColumn("reading pictures"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:
-        task = progress.add_task("pictures", total=len(records))
-        return audit(records, read, settings, advance=lambda done: progress.advance(task, done))
+
+        def advance(what: str, done: int, total: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=total)
+            progress.advance(tasks[what], done)
+
+        return audit(records, read, settings, advance=advance)
 
 
 def _summarise(found: Audit, report: Path) -> None:

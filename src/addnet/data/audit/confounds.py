@@ -107,6 +107,8 @@ SIGNALS = (
 def confounds(records: Records, signals: Signals, *, resamples: int, seed: int) -> list[Confound]:
     """Scores every signal in every split that has both classes, the strongest first.
 
+    Bytes per pixel are left out where all pictures have one size: they say what the bytes say.
+
     Args:
         records: The pictures.
         signals: Theirs; unreadable pictures are left out.
@@ -115,7 +117,9 @@ def confounds(records: Records, signals: Signals, *, resamples: int, seed: int) 
     """
     numbers = records.numbers("dataset")
     data_set = Signal("data set", lambda _: numbers, _SOURCE, categories=True)
-    found = [_confound(records, signals, signal, resamples, seed) for signal in (*SIGNALS, data_set)]
+    areas = _area(signals)[signals.readable]
+    chosen = [signal for signal in (*SIGNALS, data_set) if signal.name != "bytes per pixel" or np.ptp(areas) > 0]
+    found = [_confound(records, signals, signal, resamples, seed) for signal in chosen]
     return sorted(found, key=lambda confound: -confound.strongest)
 
 

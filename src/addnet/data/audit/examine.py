@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from addnet.data.audit.actors import Actors, actor_issues, actors
@@ -16,7 +17,7 @@ from addnet.data.audit.scan import Read, Signals, measure_all
 from addnet.errors import UserError, require_choice
 from addnet.index.records import CLASS_NAMES, Records
 
-Advance = Callable[[int], None]
+Advance = Callable[[str, int, int], None]
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,8 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
         records: The pictures of all splits; those to be predicted are left out.
         read: Gives the bytes of one; picklable.
         settings: What to look at.
-        advance: Called with the number of pictures read since the last call, for a progress bar.
+        advance: Called with what is being done, the number of pictures done since the last call and that of all, for
+            a progress bar.
 
     Raises:
         UserError: There are no pictures, none can be read, or the face models are missing.
@@ -113,7 +115,11 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
         records = records.take(records.numbers("split") != records.names("split").index("predict"))
     if not len(records):
         raise UserError("there are no pictures to audit; `python -m addnet.data check` says what was expected where")
-    signals = measure_all(records, read, workers=settings.workers, advance=advance)
+    tell = advance or (lambda what, done, total: None)
+    total = len(records)
+    signals = measure_all(
+        records, read, workers=settings.workers, advance=lambda done: tell("reading pictures", done, total)
+    )
     if not signals.readable.any():
         row, reason = signals.failures[0]
         raise UserError(f"none of {len(records)} pictures can be read; the first, {records[row].path}: {reason}")
@@ -121,7 +127,7 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
     across, within = (search(records, signals, read, **near) for search in (across_splits, within_splits))
     labels = across_labels(records, signals, **near)
     scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
-    people = _people(records, signals, read, settings) if settings.faces else []
+    people = _people(records, signals, read, settings, partial(tell, "finding faces")) if settings.faces else []
     issues = [
         *balance_issues(records),
         *readability_issues(records, signals),
@@ -134,7 +140,9 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
     return Audit(records, signals, ordered(issues), across, within, labels, scored, people, settings)
 
 
-def _people(records: Records, signals: Signals, read: Read, settings: Settings) -> list[Actors]:
+def _people(
+    records: Records, signals: Signals, read: Read, settings: Settings, advance: Callable[[int, int], None]
+) -> list[Actors]:
     return actors(
         records,
         signals,
@@ -147,4 +155,5 @@ def _people(records: Records, signals: Signals, read: Read, settings: Settings) 
         landmark_model=settings.landmark_model,
         face_crops=settings.face_crops,
         workers=settings.workers,
+        advance=advance,
     )

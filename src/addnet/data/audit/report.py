@@ -167,8 +167,8 @@ def _actor_lines(found: Audit) -> Iterator[str]:
     yield "Distance of each face to the nearest face of another group; below 0.6 dlib calls one pair one person.\n"
     for pair in found.actors:
         one, other = pair.between
-        yield f"Faces found: {pair.found[0]:,} of {pair.looked_at[0]:,} in {one}, {pair.found[1]:,} of "
-        yield f"{pair.looked_at[1]:,} in {other}.\n"
+        told = (f"{pair.found[side]:,} of {pair.looked_at[side]:,} in {pair.between[side]}" for side in (0, 1))
+        yield f"Faces found: {', '.join(told)}.\n"
         numbers = pair.numbers()
         yield f"| from | to | 1 % | 5 % | 25 % | median | 75 % | 95 % | below {STRICT:g} | below {SAME_PERSON:g} |"
         yield "|---|---|" + "---:|" * 8
