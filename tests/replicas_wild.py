@@ -18,7 +18,7 @@ def png(seed):
     return cv2.imencode(".png", picture)[1].tobytes()
 
 
-def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, sequences=2):
+def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, sequences=2, frames=FRAMES, draw=png):
     """Writes all four parts below `root`.
 
     Args:
@@ -27,6 +27,8 @@ def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, seq
         unpacked: Folders instead of archives.
         archives: Archives in each part, numbered from 1.
         sequences: Sequences in each archive, numbered from 0.
+        frames: Numbers of the pictures of each.
+        draw: Numbers of part, archive, sequence and frame → content of a picture.
     """
     for part_number, part in enumerate(PARTS):
         for archive in range(1, archives + 1):
@@ -34,8 +36,8 @@ def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, seq
             for sequence in range(sequences):
                 inner = folder / part.split("_")[0] / str(sequence)
                 inner.mkdir(parents=True)
-                for frame in FRAMES:
-                    (inner / f"{frame}.png").write_bytes(png([part_number, archive, sequence, frame]))
+                for frame in frames:
+                    (inner / f"{frame}.png").write_bytes(draw([part_number, archive, sequence, frame]))
             if not unpacked:
                 pack(folder, compressed=compressed)
     return Path(root)

@@ -10,7 +10,7 @@ from addnet.data.__main__ import main
 from addnet.data.check import problems, rows, warnings
 from addnet.data.layouts import Listing
 from addnet.index.records import Record, Records
-from replicas import make_celebdf, make_faceforensics, needed, scan
+from replicas import make_celebdf, make_dfd, make_faceforensics, needed, scan
 
 
 def check(capsys, *arguments):
@@ -25,7 +25,7 @@ def test_a_complete_data_set_is_counted_by_split_class_and_method(tmp_path, caps
     code, text = check(capsys, "data=faceforensics", f"data.data_dir={tmp_path}")
     assert code == 0
     assert "complete" in text
-    assert "take pictures from them first" in text
+    assert "videos are ready to be trained on: faces are cut out of them first" in text
     found = list(rows(scan("faceforensics", tmp_path).videos))
     assert found[0] == ("train", "real", "youtube", 4, 4, 2)
     assert [row[:3] for row in found[::5]] == [(split, "real", "youtube") for split in ("train", "val", "test")]
@@ -79,6 +79,19 @@ def test_a_leak_and_a_split_of_one_class_are_told():
 def test_an_empty_listing_is_a_problem(tmp_path):
     assert problems(Listing()) == ["neither pictures nor videos that belong to a split"]
     assert len(problems(scan("celebdf", tmp_path))) == 1 + len(needed(scan("celebdf", tmp_path)))
+
+
+def test_an_index_and_a_test_set_are_checked_too(data_dir, index_dir, tmp_path, capsys):
+    from addnet.data import DeepfakeDataModule
+
+    module = DeepfakeDataModule(str(data_dir), index_dir=str(index_dir), num_workers=0)
+    module.prepare_data()
+    code, text = check(capsys, "data=index", f"data.index={module.train_sources[0].index_file}")
+    assert (code, "complete: pictures are ready to be trained on" in text) == (0, True)
+    code, text = check(capsys, "data=dfd", f"data.data_dir={make_dfd(tmp_path)}")
+    assert (code, "videos are ready to be tested on" in text) == (0, True)
+    assert "name this one in data.test" in text
+    assert check(capsys, "data=index", "data.index=absent.parquet")[0] == 1
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import defaultdict
+from pathlib import Path
 
 import pytest
 
@@ -308,3 +309,15 @@ def test_pictures_can_be_read(tmp_path):
     file = manifest(tmp_path, ["a/000.jpg,real", "a/007.jpg,fake"], header="path,label")
     for record in scan_manifest(file).pictures:
         assert read_picture(tmp_path / record.path).shape == (16, 16, 3)
+
+
+def test_a_root_relative_to_where_one_stands_is_found(tmp_path, monkeypatch):
+    from addnet.data.sources import Source
+
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "pictures" / "a.png").touch()
+    (tmp_path / "lists" / "list.csv").write_text("path,label\na.png,real\n")
+    monkeypatch.chdir(tmp_path)
+    (record,) = Source("manifest", "lists/list.csv", options={"root": "pictures"}).records()
+    assert Path(record.root, record.path).is_file()

@@ -114,6 +114,24 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
         cut(video_dir, tmp_path / "cut", "max_bad_fraction=0.1")
 
 
+def test_nothing_usable_at_all_is_an_error(video_dir, tmp_path):
+    for file in video_dir.rglob("*.mp4"):
+        file.write_bytes(b"no video")
+    with pytest.raises(UserError, match="8 of 8 videos are unusable, which is all there are"):
+        cut(video_dir, tmp_path / "cut")
+
+
+def test_videos_that_have_gone_are_not_trained_on(video_dir, tmp_path):
+    from addnet.data.sources import Source
+
+    place = {"output": str(tmp_path / "cut"), "index_dir": str(tmp_path)}
+    cut(video_dir, tmp_path / "cut")
+    (video_dir / "train" / "real" / "p0.mp4").unlink()
+    records = Source("folder", str(video_dir), **place).records()
+    assert len(records) == 7 * 3
+    assert not any("/real/p0" in record.path for record in records)
+
+
 def test_unlabelled_files_and_lists(video_dir, tmp_path):
     single = cut(video_dir, tmp_path / "one", f"input={video_dir}/test/real/p3.mp4")
     assert {(r.label, r.split, r.video_id) for r in single.records()} == {(-1, "predict", "real/p3")}

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from addnet.config import plain
 from addnet.data.layouts import Listing
-from addnet.data.sources import INDEX, configured
+from addnet.data.sources import INDEX, configured, left_alone
 from addnet.index.records import CLASS_NAMES, Records
 
 _LABELS = len(CLASS_NAMES) + 1
@@ -67,6 +67,8 @@ def problems(listing: Listing) -> list[str]:
 
 def warnings(listing: Listing) -> Iterator[str]:
     """What works, but not as one would think: splits with one class, groups on both sides."""
+    if len(listing.pictures) and len(listing.videos):
+        yield left_alone(listing)
     for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
         for split in records.names("split"):
             part = records.take(records.numbers("split") == records.names("split").index(split))
@@ -91,9 +93,24 @@ def report(listing: Listing, *, title: str, console: Console) -> int:
     if found := problems(listing):
         console.print(f"not ready: {found[0]}", style="red", markup=False, highlight=False)
         return 1
-    ready = "pictures are ready to be trained on" if len(listing.pictures) else "videos: take pictures from them first"
-    console.print(f"complete: {ready}" if not listing.missing else f"incomplete, but usable: {ready}", markup=False)
+    start = "incomplete, but usable" if listing.missing else "complete"
+    console.print(f"{start}: {_ready(listing)}", markup=False, highlight=False)
     return 0
+
+
+def _ready(listing: Listing) -> str:
+    """What can be done with the data set as it is."""
+    served = listing.pictures if len(listing.pictures) else listing.videos
+    splits = served.names("split")
+    aim = "trained" if "train" in splits else "tested" if {"val", "test"} & set(splits) else "predicted"
+    text = f"pictures are ready to be {aim} on"
+    if served is listing.videos:
+        text = (
+            f"videos are ready to be {aim} on: faces are cut out of them first, by `python -m addnet.prepare` or then"
+        )
+    if aim == "tested":
+        text += "; nothing is for training: train on another data set and name this one in data.test"
+    return text
 
 
 def main(cfg: DictConfig) -> int:

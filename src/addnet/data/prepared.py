@@ -46,13 +46,12 @@ def cut_videos(
     with IndexUpdate(source.index_file, source.cut_dir, wait=settings.wait) as update:
         entries = prepare_videos(update, videos, settings=settings.crops(), detector=scenes, run=settings.run)
     skipped = [(entry["path"], entry["reason"]) for entry in entries if entry["reason"]]
-    for path, reason in skipped[:_SHOWN]:
-        log.warning("left out: %s: %s", path, reason)
+    _warn(skipped)
     without = sum(not entry["reason"] and not entry["crops"] for entry in entries)
     pictures = sum(entry["crops"] for entry in entries)
     counts = (len(entries), pictures, without, len(skipped))
     log.info("%s: %d videos gave %d pictures; %d without a face, %d unusable", source.index_file, *counts)
-    refuse_too_many_bad(skipped, len(entries), max_fraction=max_bad_fraction)
+    refuse_too_many_bad(skipped, len(entries), max_fraction=max_bad_fraction, kind="videos")
     return entries
 
 
@@ -88,8 +87,16 @@ def index_pictures(
     rows = index.rows.take(index.find(records.paths))
     bad = rows.filter(pc.is_valid(rows["reason"]))
     skipped = list(zip(bad["path"].to_pylist(), bad["reason"].to_pylist(), strict=True))
+    _warn(skipped)
     refuse_too_many_bad(skipped, len(records), max_fraction=max_bad_fraction)
     return looked_at
+
+
+def _warn(skipped: Sequence[tuple[str, str]]) -> None:
+    for path, reason in skipped[:_SHOWN]:
+        log.warning("left out: %s: %s", path, reason)
+    if len(skipped) > _SHOWN:
+        log.warning("left out: %d more", len(skipped) - _SHOWN)
 
 
 def open_indexes(sources: Sequence[Source]) -> Mapping[str, FaceIndex]:

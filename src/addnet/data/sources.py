@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
-from addnet.index.faces import FaceIndex
+from addnet.index.faces import SERVED, FaceIndex
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 
@@ -88,6 +88,10 @@ class Source:
             )
         for note in listing.notes:
             log.info("%s: %s", self.data_dir, note)
+        for item in listing.missing:
+            log.warning("%s: not there: %s, %s", self.data_dir, item.path, item.what)
+        if len(listing.pictures) and len(listing.videos):
+            log.warning("%s: %s", self.data_dir, left_alone(listing))
         return listing
 
     @property
@@ -133,13 +137,19 @@ class Source:
         Raises:
             UserError: Faces were not cut out of its videos yet.
         """
-        made_here = self.layout == INDEX or self.from_videos
-        found = self._opened.records() if made_here else self.listing.pictures
+        if self.layout == INDEX:
+            found = self._opened.records()
+        elif self.from_videos:  # the index keeps those of videos that have gone, or that no list names any more
+            listed = self.listing.videos.paths.cast(pa.string())
+            here = pc.is_in(self._opened.rows["source"].cast(pa.string()), value_set=listed)
+            found = self._opened.records().take(here.to_numpy())
+        else:
+            found = self.listing.pictures
         return found.replaced(root=str(self.root))
 
     @cached_property
     def _opened(self) -> FaceIndex:
-        return FaceIndex(self.index_file)
+        return FaceIndex(self.index_file, columns=(*SERVED, "source"))
 
     @property
     def _own_name(self) -> str:
@@ -160,13 +170,23 @@ def _below(records: Records) -> Records:
     """Records without roots of their own: paths below another root become whole paths."""
     if records.names("root") in ([], [""]):
         return records
-    table, roots = records.table, records.table["root"].cast(pa.large_string())
+    table, names = records.table, records.names("root")
+    absolute = [str(Path(name).expanduser().absolute()) if name else "" for name in names]
+    roots = pa.chunked_array([pa.array(absolute, pa.large_string()).take(pa.array(records.numbers("root")))])
     for name in ("path", "landmarks"):
         text = table[name]
         whole = pc.binary_join_element_wise(roots, text, pa.scalar("/", pa.large_string()))
         own = pc.or_(pc.equal(roots, ""), pc.equal(text, ""))
         table = table.set_column(table.schema.get_field_index(name), name, pc.if_else(own, text, whole))
     return Records(table).replaced(root="")
+
+
+def left_alone(listing: Listing) -> str:
+    """What becomes of the videos of a data set that has pictures too."""
+    return (
+        f"{len(listing.videos):,} videos are left alone because there are pictures; where the layout has "
+        "data.options.source, videos takes everything from videos"
+    )
 
 
 def archives_dir(index_dir: str | Path) -> Path:

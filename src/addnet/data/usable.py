@@ -116,22 +116,29 @@ def _change(storage: Storage, path: str, offset: int, length: int, size: int) ->
     return None if found == size else f"changed since it was indexed: {found} bytes instead of {size}"
 
 
-def refuse_too_many_bad(skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float) -> None:
+def refuse_too_many_bad(
+    skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float, kind: str = "pictures"
+) -> None:
     """Stops before work is lost on a damaged data set.
 
     Raises:
-        UserError: More than `max_fraction` of the files are unusable; the text lists them.
+        UserError: All of the files, or more than `max_fraction` of them, are unusable; the text lists them.
     """
-    if not total or len(skipped) <= max_fraction * total:
+    if not total or (len(skipped) < total and len(skipped) <= max_fraction * total):
         return
     lines = [f"  {path}: {reason}" for path, reason in skipped[:_SHOWN]]
     if len(skipped) > _SHOWN:
         lines.append(f"  and {len(skipped) - _SHOWN} more")
     raise UserError(
-        f"{len(skipped)} of {total} pictures are unusable, more than data.max_bad_fraction={max_fraction:g}:\n"
+        f"{len(skipped)} of {total} {kind} are unusable, {_than(len(skipped), total, max_fraction)}:\n"
         + "\n".join(lines)
-        + "\nRepair or remove them, or raise data.max_bad_fraction."
+        + "\nRepair or remove them"
+        + ("." if len(skipped) == total else ", or raise data.max_bad_fraction.")
     )
+
+
+def _than(bad: int, total: int, allowed: float) -> str:
+    return "which is all there are" if bad == total else f"more than data.max_bad_fraction={allowed:g}"
 
 
 def describe(splits: dict[str, Usable]) -> list[str]:

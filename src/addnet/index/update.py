@@ -203,7 +203,8 @@ def _described(rows: pa.Table, records: Records | None) -> pa.Table:
     described = records.take(kept[:count]).table
     for name in RECORDED:
         field = rows.schema.field(name)
-        column = pa.chunked_array([*_plain(described[name]).chunks, *_plain(rows[name].slice(count)).chunks])
+        own, said = _plain(rows[name].slice(count)), _plain(described[name])
+        column = pa.chunked_array([*said.chunks, *own.chunks], own.type)
         column = column.dictionary_encode() if pa.types.is_dictionary(field.type) else column.cast(field.type)
         rows = rows.set_column(rows.schema.get_field_index(name), field, column)
     return rows.unify_dictionaries().combine_chunks()

@@ -23,6 +23,7 @@ from addnet.index.journal import Journal
 from addnet.index.points import Rows
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
+from addnet.preparation.folders import crop_folders
 from addnet.preparation.pictures import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
 
@@ -182,13 +183,12 @@ def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dic
 
 def _jobs(videos: Records) -> Iterator[VideoJob]:
     """Each video with a folder of its own, named by its id."""
-    taken: set[str] = set()
-    for record in videos:
-        parts = [part for part in record.video_id.replace("\\", "/").split("/") if part not in ("", ".", "..")]
-        folder = "/".join(parts)
-        if folder in taken:
-            raise UserError(f"{record.path} and another video have the same id {record.video_id!r}; rename one of them")
-        taken.add(folder)
+    ids = videos.names("video_id")
+    if len(ids) < len(videos):
+        again = ids[int(np.flatnonzero(np.bincount(videos.numbers("video_id")) > 1)[0])]
+        paths = " and ".join(record.path for record in videos if record.video_id == again)
+        raise UserError(f"{paths} have the same id {again!r}; rename one of them")
+    for record, folder in zip(videos, crop_folders(record.video_id for record in videos), strict=True):
         yield VideoJob(Path(record.root, record.path), record, folder)
 
 
