@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
 from addnet.index.faces import SERVED, FaceIndex
+from addnet.index.journal import Journal
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 
@@ -149,6 +150,13 @@ class Source:
 
     @cached_property
     def _opened(self) -> FaceIndex:
+        if self.layout == INDEX and (journal := Journal(self.index_file)).file.is_file():
+            log.warning(
+                "%s is not finished, or is being written: %s lies beside it. What it has is used; "
+                "the `python -m addnet.prepare` that began it goes on with the rest",
+                self.index_file,
+                journal.file.name,
+            )
         return FaceIndex(self.index_file, columns=(*SERVED, "source"))
 
     @property

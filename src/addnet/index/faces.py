@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from addnet.index.file import NAMES, read_index
-from addnet.index.points import PointStore
+from addnet.index.file import NAMES, no_such_index, read_index
+from addnet.index.points import PointStore, identity_of
 from addnet.index.records import FIELDS, Records
 
 CHECKED = "checked"  # the file is a whole picture; nobody looked for a face yet
@@ -36,7 +36,12 @@ class FaceIndex:
 
     def __init__(self, file: str | Path, *, columns: Sequence[str] = SERVED) -> None:
         self.file = Path(file)
-        self.rows, self._root = read_index(self.file, columns=columns)
+        if not self.file.is_file():
+            raise no_such_index(self.file)
+        self._identity = (0, 0, 0)
+        while self._identity != (now := identity_of(self.file)):  # replaced while it was read
+            self._identity = now
+            self.rows, self._root = read_index(self.file, columns=columns)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -48,8 +53,12 @@ class FaceIndex:
 
     @cached_property
     def points(self) -> PointStore:
-        """The points of each row."""
-        return PointStore(self.file)
+        """The points of each row.
+
+        Raises:
+            UserError: The index was written anew since its rows were read.
+        """
+        return PointStore(self.file, identity=self._identity)
 
     def records(self) -> Records:
         """What the index knows about each picture, in the order of its rows."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,7 @@ def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], 
     file.parent.mkdir(parents=True, exist_ok=True)
     schema = SCHEMA.append(pa.field("points", pa.list_(pa.float32(), VALUES)))
     schema = schema.with_metadata({"addnet.index": FORMAT, "addnet.root": root})
-    partial = file.with_name(f".{file.name}.{os.getpid()}")
+    partial = file.with_name(f".{file.name}.{os.getpid()}")  # see `partial_files`
     try:
         with pq.ParquetWriter(
             partial,
@@ -74,6 +74,7 @@ def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], 
             use_dictionary=[name for name in _leaves(schema) if name not in ("points.list.element", "hash")],
             data_page_size=4 * VALUES * GROUP * 2,
             write_statistics=False,
+            write_page_checksum=True,
         ) as writer:
             for start in range(0, len(rows), GROUP):
                 block = rows.slice(start, GROUP).select(NAMES).cast(SCHEMA)
@@ -87,6 +88,14 @@ def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], 
         partial.unlink(missing_ok=True)
 
 
+def partial_files(file: Path) -> Iterator[Path]:
+    """What `write_index` left beside an index when its process was killed, or is just writing."""
+    start = f".{file.name}."
+    for path in file.parent.iterdir():
+        if path.name.startswith(start) and path.name.removeprefix(start).isdecimal():
+            yield path
+
+
 def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table, str]:
     """Reads an index without its points (`PointStore` has them).
 
@@ -98,11 +107,11 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
         UserError: It is no index, or can't be opened.
     """
     if not file.is_file():
-        raise UserError(f"data.index={file}: no such file; `python -m addnet.prepare` makes one")
+        raise no_such_index(file)
     _refuse_other_files(file)
     try:
         coded = [name for name in columns if pa.types.is_dictionary(SCHEMA.field(name).type)]
-        with pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False) as parquet:
+        with pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False, page_checksum_verification=True) as parquet:
             metadata = parquet.schema_arrow.metadata or {}
             if metadata.get(b"addnet.index") != FORMAT.encode():
                 raise ValueError("written by another version or another program")
@@ -115,6 +124,26 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedIndexError(f"{file} is damaged or not a face index ({reason})") from error
+
+
+def no_such_index(file: Path) -> UserError:
+    """What is said where there is no index."""
+    return UserError(f"data.index={file}: no such file; `python -m addnet.prepare` makes one")
+
+
+def check_points(file: Path) -> None:
+    """Reads the points of all rows once, for their checksums: where they are mapped, nothing checks them.
+
+    Raises:
+        DamagedIndexError: A page does not fit its checksum.
+    """
+    try:
+        with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as parquet:
+            for number in range(parquet.num_row_groups):
+                parquet.read_row_group(number, columns=["points"])
+    except (pa.ArrowException, OSError, ValueError) as error:
+        reason = str(error).splitlines()[0]
+        raise DamagedIndexError(f"{file} is damaged ({reason})") from error
 
 
 def empty_rows() -> pa.Table:

@@ -36,13 +36,15 @@ class Journal:
     def __init__(self, index: Path) -> None:
         self.file = index.with_name(f"{index.name}.journal")
         self._stream: Any = None
+        self._before = b""  # ends a line that was torn
 
     def __enter__(self) -> Self:
         self.file.parent.mkdir(parents=True, exist_ok=True)
-        torn = _is_torn(self.file)
-        self._stream = self.file.open("ab", buffering=0)
-        if torn:
-            self._stream.write(b"\n")
+        self._before = b"\n" if _is_torn(self.file) else b""
+        try:
+            self._stream = self.file.open("ab", buffering=0)
+        except OSError as error:
+            raise self._not_written(error) from error
         return self
 
     def __exit__(
@@ -58,15 +60,19 @@ class Journal:
         """
         encoded = None if points is None else base64.b64encode(np.asarray(points, "<f4").tobytes()).decode()
         text = json.dumps([row, encoded], separators=(",", ":")).encode()
-        line = b"%08x %s\n" % (zlib.crc32(text), text)
+        line = b"%s%08x %s\n" % (self._before, zlib.crc32(text), text)
         try:
             if self._stream.write(line) != len(line):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         except OSError as error:
-            raise NotWrittenError(
-                f"{self.file} cannot be written: {error.strerror or error}; what was found before is kept: "
-                "make room and start again"
-            ) from error
+            raise self._not_written(error) from error
+        self._before = b""
+
+    def _not_written(self, error: OSError) -> NotWrittenError:
+        return NotWrittenError(
+            f"{self.file} cannot be written: {error.strerror or error}; what was found before is kept: "
+            "make room and start again"
+        )
 
     def replay(self) -> Iterator[tuple[dict[str, Any], Rows | None]]:
         """What was appended, in order; damaged lines are left out and counted."""
@@ -83,9 +89,17 @@ class Journal:
         if damaged:
             log.warning("%s: %d damaged lines are left out; their pictures are looked at again", self.file, damaged)
 
-    def remove(self) -> None:
-        """Takes the journal away, once the index holds what was in it."""
-        self.file.unlink(missing_ok=True)
+    def clear(self, *, unfinished: bool = False) -> None:
+        """Empties the journal, once the index holds what was in it.
+
+        Args:
+            unfinished: Leaves it there, as a sign that preparation did not come to its end.
+        """
+        if unfinished and self.file.is_file():
+            os.truncate(self.file, 0)
+            self._before = b""
+        else:
+            self.file.unlink(missing_ok=True)
 
 
 def _is_torn(file: Path) -> bool:

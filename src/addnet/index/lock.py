@@ -42,7 +42,8 @@ def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
         lock.acquire()
     try:
         since = datetime.now().isoformat(timespec="seconds")
-        holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
+        with contextlib.suppress(OSError):  # on a full disk others are not told who; the lock is what counts
+            holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         yield
     finally:
         holder.unlink(missing_ok=True)

@@ -33,16 +33,21 @@ class PointStore(Sequence["Points | None"]):
 
     Args:
         file: The index.
+        identity: What `identity_of` gave for it before; None: whatever it is now.
 
     Raises:
-        UserError: The file is another one than when the store was pickled.
+        UserError: The file is another one than it was then, or than when the store was pickled.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, *, identity: tuple[int, int, int] | None = None) -> None:
         self.file = file
-        self.identity = _identity(file)
+        self.identity = identity or identity_of(file)
+        if identity_of(file) != self.identity:
+            raise _written_anew(file)
         self._blocks = list(_blocks(file))
         self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
+        if identity_of(file) != self.identity:
+            raise _written_anew(file)
 
     def __len__(self) -> int:
         return int(self._ends[-1]) if len(self._ends) else 0
@@ -67,9 +72,7 @@ class PointStore(Sequence["Points | None"]):
         return {"file": self.file, "identity": self.identity}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
-        if _identity(state["file"]) != state["identity"]:
-            raise UserError(f"{state['file']} was written anew while it was in use; start again")
-        self.__init__(state["file"])  # type: ignore[misc]
+        self.__init__(state["file"], identity=state["identity"])  # type: ignore[misc]
 
 
 class ChosenPoints(Sequence["Points | None"]):
@@ -99,7 +102,12 @@ def as_points(values: Rows) -> Points | None:
     return None if np.isnan(values[0]) else np.array(values, dtype=np.float32).reshape(68, 2)
 
 
-def _identity(file: Path) -> tuple[int, int, int]:
+def _written_anew(file: Path) -> UserError:
+    return UserError(f"{file} was written anew while it was in use; start again")
+
+
+def identity_of(file: Path) -> tuple[int, int, int]:
+    """What tells one index from another under the same name: inode, size, and time of the last change."""
     stat = os.stat(file)  # noqa: PTH116 - three of its fields
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 

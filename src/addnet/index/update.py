@@ -16,7 +16,16 @@ from numpy.typing import NDArray
 
 from addnet.errors import NotWrittenError
 from addnet.index.faces import find
-from addnet.index.file import NAMES, DamagedIndexError, empty_rows, read_index, rows_of, write_index
+from addnet.index.file import (
+    NAMES,
+    DamagedIndexError,
+    check_points,
+    empty_rows,
+    partial_files,
+    read_index,
+    rows_of,
+    write_index,
+)
 from addnet.index.journal import Journal
 from addnet.index.lock import sole_writer
 from addnet.index.points import VALUES, PointStore, Rows
@@ -55,6 +64,8 @@ class IndexUpdate:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(sole_writer(self.file, wait=self._wait))
+            for left in partial_files(self.file):  # by a writer that was killed; while we hold the lock there is none
+                left.unlink(missing_ok=True)
             self.known, self._store = self._read()
             self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-points-"))
             self._tables = [self.known]
@@ -103,7 +114,7 @@ class IndexUpdate:
         return self.known.slice(position, 1).to_pylist()[0], self._points(np.array([position]))[0]
 
     def finish(self, records: Records | None) -> None:
-        """Writes the index, if it changes, and takes the journal away.
+        """Writes the index, if it changes, and takes the journal away; None leaves it there empty, as a sign of it.
 
         Args:
             records: What is known about each picture beforehand; it replaces what the index says. Rows of other
@@ -113,7 +124,7 @@ class IndexUpdate:
         chosen = self._chosen(rows, records)
         table = _described(rows.take(pa.array(chosen)), records)
         if len(self._tables) == 1 and self.file.is_file() and _same(table, self._tables[0]):
-            self._journal.remove()
+            self._journal.clear(unfinished=records is None)
             return
         try:
             write_index(
@@ -121,7 +132,7 @@ class IndexUpdate:
             )
         except OSError as error:
             raise self._not_written(error) from error
-        self._journal.remove()
+        self._journal.clear(unfinished=records is None)
         self._rows, self._tables = [], [table]
 
     def _not_written(self, error: OSError) -> NotWrittenError:
@@ -134,7 +145,9 @@ class IndexUpdate:
         if not self.file.exists():
             return empty_rows(), None
         try:
-            return read_index(self.file)[0], PointStore(self.file)
+            rows, _ = read_index(self.file)
+            check_points(self.file)
+            return rows, PointStore(self.file)
         except DamagedIndexError as error:
             aside = self.file.with_name(f"{self.file.name}.damaged")
             self.file.replace(aside)
@@ -183,7 +196,7 @@ class IndexUpdate:
     def _exists(self, path: str) -> bool:
         """Whether the file, or the archive that it is a member of, is there."""
         file = self.root / path
-        return file.exists() or any(part.is_file() for part in file.parents if part.is_relative_to(self.root))
+        return file.is_file() or any(part.is_file() for part in file.parents if part.is_relative_to(self.root))
 
     def _stored_root(self) -> str:
         root, folder = self.root.resolve(), self.file.resolve().parent

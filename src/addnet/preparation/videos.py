@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import shutil
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import asdict, dataclass, replace
@@ -82,9 +82,11 @@ class CutVideo:
     def __call__(self, job: VideoJob) -> VideoFinding:
         """Never raises for a bad file; what an earlier try left in the folder is removed first."""
         folder = self.out / job.folder
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
         entry = entry_of(job, self.settings, self.detector)
+        try:
+            _empty(folder)
+        except OSError as error:
+            return VideoFinding(entry, [], [], fault=f"cannot write {folder}: {error.strerror or error}")
         crops = extract_faces(job.path, self.settings, self.detector)
         rows, points = [], []
         try:
@@ -94,10 +96,10 @@ class CutVideo:
         except NotWrittenError as error:
             return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
-            shutil.rmtree(folder, ignore_errors=True)
+            _take_away(folder)
             return VideoFinding(entry | {"reason": str(error)}, [], [])
         if not rows:
-            folder.rmdir()
+            _take_away(folder)
         summary = asdict(crops.summary) if crops.summary else {}
         return VideoFinding(entry | summary, rows, points)
 
@@ -133,12 +135,14 @@ def prepare_videos(
 
     Raises:
         NotWrittenError: A crop or the index can't be written; what was finished is kept.
+        UserError: The folder holds faces of other videos with the same ids.
     """
     done = Journal(update.root / "videos")
     known = {entry["path"]: entry for entry, _ in done.replay()}
     jobs = list(_jobs(videos))
     crops = _crops_there(update)
     wanted = [entry_of(job, settings, detector) for job in jobs]
+    _refuse_other_data(wanted, known)
     todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(entry, known, crops)]
     log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, detector)
@@ -167,7 +171,9 @@ def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) 
     except OSError:
         size, mtime_ns = -1, -1
     made_by = f"{settings} {detector.signature()}"
-    return {"path": job.record.path, "size": size, "mtime_ns": mtime_ns, "made_by": made_by, "crops": 0, "reason": None}
+    where = {"root": str(Path(job.record.root).resolve()), "folder": job.folder}
+    what = {"size": size, "mtime_ns": mtime_ns, "made_by": made_by, "crops": 0, "reason": None}
+    return {"path": job.record.path} | where | what
 
 
 def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
@@ -179,6 +185,34 @@ def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dic
     before = known.get(entry["path"])
     same = before is not None and all(before[key] == entry[key] for key in ("size", "mtime_ns", "made_by"))
     return same and before is not None and crops.get(entry["path"], 0) == before["crops"]
+
+
+def _refuse_other_data(wanted: list[dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
+    """Raises where the crops of a video would take the place of those of another one, which is still there."""
+    holders = {entry["folder"]: entry for entry in known.values() if "folder" in entry and entry["crops"]}
+    for entry in wanted:
+        before = holders.get(entry["folder"], entry)
+        mine, its = (Path(one["root"], one["path"]) for one in (entry, before))
+        if mine != its and (before["size"], before["mtime_ns"]) != (entry["size"], entry["mtime_ns"]) and its.exists():
+            raise UserError(
+                f"{mine} and {its} have the same id, {entry['folder']!r}, and the output folder has the faces of "
+                "the latter; name another folder, such as output=FOLDER"
+            )
+
+
+def _empty(folder: Path) -> None:
+    """Makes a folder without files; folders in it belong to other videos and stay."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for file in folder.iterdir():
+        if not file.is_dir():
+            file.unlink()
+
+
+def _take_away(folder: Path) -> None:
+    """Removes a folder and what was cut so far, unless crops of other videos are below it."""
+    with contextlib.suppress(OSError):
+        _empty(folder)
+        folder.rmdir()
 
 
 def _jobs(videos: Records) -> Iterator[VideoJob]:
