@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from addnet.index.file import NAMES, no_such_index, read_index
+from addnet.index.file import no_such_index, read_index
 from addnet.index.points import PointStore, identity_of
 from addnet.index.records import FIELDS, Records
 
@@ -76,6 +76,3 @@ def find(known: pa.ChunkedArray, paths: pa.LargeStringArray) -> NDArray[np.int64
     backwards = known.take(pa.array(np.arange(len(known))[::-1].copy()))
     position = pc.fill_null(pc.index_in(paths, value_set=backwards), -1).to_numpy(zero_copy_only=False)
     return np.where(position < 0, -1, len(known) - 1 - position.astype(np.int64))
-
-
-__all__ = ["CHECKED", "GIVEN", "NAMES", "SERVED", "FaceIndex", "find"]

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -160,11 +159,6 @@ def rows_of(dicts: Iterable[dict[str, Any]]) -> pa.Table:
         array = pa.array([row[field.name] for row in rows], kind)
         arrays.append(array.dictionary_encode() if pa.types.is_dictionary(field.type) else array)
     return pa.table(arrays, schema=SCHEMA)
-
-
-def no_points(start: int, stop: int) -> Rows:
-    """Points of rows that have none."""
-    return np.full((stop - start, VALUES), np.nan, dtype=np.float32)
 
 
 def _refuse_other_files(file: Path) -> None:
