@@ -2,6 +2,8 @@
 
 import contextlib
 import os
+import shutil
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -108,7 +110,6 @@ def test_a_kill_between_the_crops_of_a_video_and_its_entry_doubles_nothing(video
     rows = cut(video_dir, out).rows.sort_by("path")
     entries = Journal(out / "videos").file
     entries.write_bytes(b"".join(entries.read_bytes().splitlines(keepends=True)[:-1]))
-    (out / "test/real/.000000.jpg.partial").parent.mkdir(parents=True, exist_ok=True)
     again = cut(video_dir, out)
     assert looks(caplog) == [8, 1]
     same = [name for name in NAMES if name != "mtime_ns"]
@@ -128,13 +129,10 @@ def test_a_crop_that_a_kill_left_half_written_goes_with_the_next_try(video_dir, 
 def test_other_videos_with_the_same_ids_are_refused_the_same_folder(video_dir, tmp_path):
     index = cut(video_dir, tmp_path / "cut")
     crops = {file: file.stat().st_mtime_ns for file in (tmp_path / "cut").rglob("*.jpg")}
-    other = tmp_path / "other" / "train" / "real"
-    other.mkdir(parents=True)
-    (other / "p0.mp4").write_bytes((video_dir / "train" / "fake" / "p1_p8.mp4").read_bytes())
-    (tmp_path / "other" / "train" / "fake").mkdir()
-    (other.parent / "fake" / "q.mp4").write_bytes((other / "p0.mp4").read_bytes())
+    other = Path(shutil.copytree(video_dir, tmp_path / "other" / video_dir.name))
+    shutil.copyfile(other / "train" / "fake" / "p1_p8.mp4", other / "train" / "real" / "p0.mp4")
     with pytest.raises(UserError, match="the same id"):
-        cut(tmp_path / "other", tmp_path / "cut")
+        cut(other, tmp_path / "cut")
     assert {file: file.stat().st_mtime_ns for file in crops} == crops
     assert len(FaceIndex(index.file)) == 24
 
@@ -161,12 +159,22 @@ def test_a_video_beside_a_folder_of_its_name_leaves_its_crops_alone(video_dir, t
 
 def test_a_folder_that_cannot_be_made_is_no_fault_of_the_video(video_dir, tmp_path):
     out = tmp_path / "cut"
+    (folder,) = {record.path.split("/")[0] for record in cut(video_dir, tmp_path / "before").records()}
     out.mkdir()
-    (out / "real").write_text("a file where a folder has to be")
+    (out / folder).write_text("a file where a folder has to be")
     with pytest.raises(UserError, match="start again"):
         cut(video_dir, out)
-    (out / "real").unlink()
+    (out / folder).unlink()
     assert len(cut(video_dir, out)) == 24
+
+
+def test_a_folder_in_the_place_of_a_picture_leaves_no_row_behind(tmp_path):
+    file = made(tmp_path, "a", "b")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").touch()
+    with IndexUpdate(file, tmp_path) as update:
+        update.finish(Records.of([]))
+    assert FaceIndex(file).rows["path"].to_pylist() == ["b"]
 
 
 def test_rows_are_found_by_their_newest_line(tmp_path):
