@@ -16,6 +16,13 @@ from test_prepare import cut, start
 from trainings import ended, wait_for
 
 
+def told_of(index):
+    """Rows and points by path, without the times at which the crops were written."""
+    kept = [name for name in NAMES if name != "mtime_ns"]
+    rows = index.rows.select(kept).to_pylist()
+    return sorted((row["path"], str(row), str(index.points[number])) for number, row in enumerate(rows))
+
+
 def test_a_worker_killed_in_mid_job_loses_and_doubles_nothing(video_dir, tmp_path, request):
     address = request.getfixturevalue("cluster")
     expected = cut(video_dir, tmp_path / "alone", "prepare.frames=6")
@@ -32,7 +39,6 @@ def test_a_worker_killed_in_mid_job_loses_and_doubles_nothing(video_dir, tmp_pat
     told = ended(process)
     assert "8 videos gave 48 pictures" in told
     index = cut(video_dir, out, "prepare.frames=6")
-    same = [name for name in NAMES if name != "mtime_ns"]
-    assert index.rows.sort_by("path").select(same).equals(expected.rows.sort_by("path").select(same))
+    assert told_of(index) == told_of(expected)
     assert len(list(out.rglob("*.jpg"))) == 48
     assert not list(out.rglob("*.partial"))
