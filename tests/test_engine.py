@@ -221,7 +221,13 @@ def busy_run(tmp_path):
     markers = [tmp_path / name for name in "abcdef"]
     path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     command = [sys.executable, str(script), *map(str, markers)]
-    process = subprocess.Popen(command, env=os.environ | {"PYTHONPATH": path}, stderr=subprocess.PIPE)
+    process = subprocess.Popen(
+        command,
+        env=os.environ | {"PYTHONPATH": path},
+        stderr=subprocess.PIPE,
+        # a shell that runs tests in the background has Ctrl-C ignored, also by its children
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
     wait_until(lambda: sum(marker.exists() for marker in markers) == 2)
     workers = psutil.Process(process.pid).children(recursive=True)
     yield process, workers
