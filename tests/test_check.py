@@ -1,5 +1,6 @@
 """`python -m addnet.data check` says what is there, what is missing and where it was expected."""
 
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -74,6 +75,14 @@ def test_a_leak_and_a_split_of_one_class_are_told():
     text = " ".join(warnings(Listing(Records.of(made))))
     assert "1 groups are in train and in test" in text
     assert "test has no fake pictures" in text
+
+
+def test_a_train_split_of_one_class_is_usable_beside_others_only(data_dir, tmp_path, capsys):
+    shutil.copytree(data_dir / "train" / "real", tmp_path / "real")
+    lines = [f"real/{file.name},real,train" for file in (tmp_path / "real").iterdir()]
+    (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *lines]))
+    code, text = check(capsys, "data=manifest", f"data.data_dir={tmp_path / 'list.csv'}")
+    assert (code, "to be trained on, beside another data set that has fake ones" in text) == (0, True)
 
 
 def test_an_empty_listing_is_a_problem(tmp_path):

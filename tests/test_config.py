@@ -83,13 +83,11 @@ def test_every_layout_has_a_file_with_its_options_and_their_defaults():
 
 
 def test_prepare_defaults_are_those_of_the_signatures():
-    from addnet.faces.extraction import CropSettings
     from addnet.preparation.settings import PrepareSettings
 
     node = plain(compose(config_name="prepare").prepare)
     signature = inspect.signature(PrepareSettings).parameters
     assert {key: signature[key].default for key in signature} == {k: v for k, v in node.items() if k != "_target_"}
-    assert PrepareSettings().crops() == CropSettings()
 
 
 @pytest.mark.parametrize("name", ["addnet", "bandpass"])

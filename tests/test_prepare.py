@@ -53,7 +53,11 @@ def test_videos_become_training_data(video_dir, tmp_path):
 def test_training_on_videos_prepares_them_itself(video_dir, tmp_path):
     from addnet.preparation.settings import PrepareSettings
 
-    how = {"faces_dir": str(tmp_path / "faces"), "index_dir": str(tmp_path), "prepare": PrepareSettings(1, frames=2)}
+    how = {
+        "faces_dir": str(tmp_path / "faces"),
+        "index_dir": str(tmp_path),
+        "prepare": PrepareSettings(workers=1, frames=2),
+    }
     module = DeepfakeDataModule(str(video_dir), image_size=64, num_workers=0, val_fraction=0.3, **how)
     module.prepare_data()
     module.setup()
@@ -111,7 +115,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
     cut(video_dir, tmp_path / "cut")
     assert looks(caplog) == [8, 0]
     with pytest.raises(UserError, match=r"1 of 8 .* are unusable"):
-        cut(video_dir, tmp_path / "cut", "max_bad_fraction=0.1")
+        cut(video_dir, tmp_path / "cut", "data.max_bad_fraction=0.1")
 
 
 def test_nothing_usable_at_all_is_an_error(video_dir, tmp_path):

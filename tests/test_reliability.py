@@ -79,6 +79,14 @@ def test_a_torn_line_costs_only_itself(tmp_path):
     assert [row["path"] for row, _ in journal.replay()] == ["a", "b", "d"]
 
 
+def test_a_journal_of_another_version_costs_only_its_rows(tmp_path, caplog):
+    with Journal(tmp_path / "i.parquet") as journal:
+        journal.append({"path": "a", "a column of later": 1}, None)
+    made(tmp_path, "b")
+    assert FaceIndex(tmp_path / "i.parquet").rows["path"].to_pylist() == ["b"]
+    assert "1 lines are of another version" in caplog.text
+
+
 def test_points_of_an_index_that_was_replaced_are_never_mixed_with_rows_of_the_old_one(tmp_path):
     file = made(tmp_path, "a")
     reader, early = FaceIndex(file), FaceIndex(file)

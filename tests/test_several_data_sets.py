@@ -47,6 +47,15 @@ def test_groups_of_different_data_sets_are_different(two, tmp_path):
     )
 
 
+def test_two_data_sets_in_one_folder_are_looked_at_once(own_data_dir, tmp_path):
+    rows = [f"{file.relative_to(own_data_dir)},{file.parent.name},test" for file in sorted(own_data_dir.rglob("*.jpg"))]
+    (own_data_dir / "list.csv").write_text("\n".join(["path,label,split", *rows]))
+    train, test = f"folder:{own_data_dir}", str(own_data_dir / "list.csv")
+    module = _module(tmp_path / "index", train=[train], test=[test], allow_overlap=True)
+    assert len(module.splits["test"].records) == len(rows)
+    assert len(list((tmp_path / "index").glob("*.parquet"))) == 1
+
+
 def test_every_data_set_gets_figures_of_its_own(two, tmp_path, data_dir):
     named = [f"data.train=[{','.join(two)}]", f"data.test=[{','.join(two)}]"]
     folder, _ = run(data_dir, tmp_path / "runs", *named, *ONE_STEP, "data.data_dir=null")

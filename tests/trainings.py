@@ -11,6 +11,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
+import addnet
+
 SMALL = [
     "model.pretrained=false",
     "data.image_size=64",
@@ -22,7 +24,8 @@ SMALL = [
 ]
 ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
 PYTHON = (sys.executable, "-m")
-ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": str(Path(__file__).parent)}
+PATH = os.pathsep.join(str(Path(folder).parent) for folder in (addnet.__path__[0], __file__))  # the code tested here
+ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
 
 
 def launch(*arguments, launcher=PYTHON, env=(), module="addnet.train"):

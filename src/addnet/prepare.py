@@ -43,7 +43,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
     detector = LandmarkDetector(cfg.data.landmark_model, face_crops=cfg.data.face_crops)
     files = []
     for source in sources(cfg):
-        how = {"detector": detector, "settings": settings, "max_bad_fraction": cfg.max_bad_fraction}
+        how = {"detector": detector, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
         if source.layout == INDEX:
             raise UserError("data=index is prepared already; name the data set it was made of, such as data=folder")
         if source.from_videos:

@@ -18,6 +18,7 @@ from addnet.data.sources import INDEX, configured, left_alone
 from addnet.index.records import CLASS_NAMES, Records
 
 _LABELS = len(CLASS_NAMES) + 1
+_AIMS = {"trained": "train", "tested": "test"}
 Codes = NDArray[np.int64]
 
 
@@ -70,12 +71,8 @@ def warnings(listing: Listing) -> Iterator[str]:
     if len(listing.pictures) and len(listing.videos):
         yield left_alone(listing)
     for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
-        for split in records.names("split"):
-            part = records.take(records.numbers("split") == records.names("split").index(split))
-            present = {int(label) for label in np.unique(part.labels)}
-            lacking = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
-            if lacking and -1 not in present:
-                yield f"{split} has no {' and no '.join(lacking)} {kind}"
+        for split, lacking in _lacking(records).items():
+            yield f"{split} has no {' and no '.join(lacking)} {kind}"
         if shared := _shared_groups(records):
             yield f"{shared} groups are in train and in test: figures would be too good ({kind})"
 
@@ -98,6 +95,17 @@ def report(listing: Listing, *, title: str, console: Console) -> int:
     return 0
 
 
+def _lacking(records: Records) -> dict[str, list[str]]:
+    """The classes that labelled splits don't have."""
+    found = {}
+    for number, split in enumerate(records.names("split")):
+        present = set(np.unique(records.labels[records.numbers("split") == number]).tolist())
+        lacking = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
+        if lacking and -1 not in present:
+            found[split] = lacking
+    return found
+
+
 def _ready(listing: Listing) -> str:
     """What can be done with the data set as it is."""
     served = listing.pictures if len(listing.pictures) else listing.videos
@@ -108,6 +116,8 @@ def _ready(listing: Listing) -> str:
         text = (
             f"videos are ready to be {aim} on: faces are cut out of them first, by `python -m addnet.prepare` or then"
         )
+    if aim in _AIMS and (lacking := _lacking(served).get(_AIMS[aim])):
+        text += f", beside another data set that has {' and '.join(lacking)} ones"
     if aim == "tested":
         text += "; nothing is for training: train on another data set and name this one in data.test"
     return text

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
 from addnet.data.partners import MASKS_OF
-from addnet.data.prepared import cut_videos, index_pictures, open_indexes
+from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source, archives_dir, sources_of
@@ -178,12 +178,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
             if source.from_videos:
                 cut_videos(source, detector=self.detector, **how)
         wanted = [records for records in self._selected().values() if len(records)]
-        for source in sources:
+        for root, source in by_root(sources).items():
             if source.layout == INDEX or source.from_videos:
                 continue
             index_pictures(
                 source,
-                Records.concat(records.of_root(str(source.root)) for records in wanted),
+                Records.concat(records.of_root(root) for records in wanted),
                 detector=None if self.on_the_fly else self.detector,
                 **how,
             )

@@ -9,7 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from addnet.data.sources import Source
+from addnet.data.sources import INDEX, Source
 from addnet.data.usable import refuse_too_many_bad
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.faces import FaceIndex
@@ -99,6 +99,11 @@ def _warn(skipped: Sequence[tuple[str, str]]) -> None:
         log.warning("left out: %d more", len(skipped) - _SHOWN)
 
 
+def by_root(sources: Sequence[Source]) -> dict[str, Source]:
+    """Data sets by the folder that their records name as root; of several with one root, one that can be prepared."""
+    return {str(source.root): source for source in sorted(sources, key=lambda source: source.layout != INDEX)}
+
+
 def open_indexes(sources: Sequence[Source]) -> Mapping[str, FaceIndex]:
     """The indexes of data sets, by the folder that their records name as root."""
-    return {str(source.root): FaceIndex(source.index_file) for source in sources}
+    return {root: FaceIndex(source.index_file) for root, source in by_root(sources).items()}

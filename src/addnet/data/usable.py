@@ -121,24 +121,27 @@ def refuse_too_many_bad(
 ) -> None:
     """Stops before work is lost on a damaged data set.
 
+    Args:
+        skipped: Path and reason of each unusable file.
+        total: How many files there are.
+        max_fraction: Share of unusable files that is let pass.
+        kind: What the files are.
+
     Raises:
         UserError: All of the files, or more than `max_fraction` of them, are unusable; the text lists them.
     """
     if not total or (len(skipped) < total and len(skipped) <= max_fraction * total):
         return
+    than = "which is all there are" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
     lines = [f"  {path}: {reason}" for path, reason in skipped[:_SHOWN]]
     if len(skipped) > _SHOWN:
         lines.append(f"  and {len(skipped) - _SHOWN} more")
     raise UserError(
-        f"{len(skipped)} of {total} {kind} are unusable, {_than(len(skipped), total, max_fraction)}:\n"
+        f"{len(skipped)} of {total} {kind} are unusable, {than}:\n"
         + "\n".join(lines)
         + "\nRepair or remove them"
         + ("." if len(skipped) == total else ", or raise data.max_bad_fraction.")
     )
-
-
-def _than(bad: int, total: int, allowed: float) -> str:
-    return "which is all there are" if bad == total else f"more than data.max_bad_fraction={allowed:g}"
 
 
 def describe(splits: dict[str, Usable]) -> list[str]:

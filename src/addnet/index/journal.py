@@ -23,6 +23,8 @@ from addnet.index.points import VALUES, Rows
 
 log = logging.getLogger(__name__)
 
+Line = tuple[dict[str, Any], Rows | None]
+
 
 class Journal:
     """Rows of an index, appended one by one.
@@ -74,7 +76,7 @@ class Journal:
             "make room and start again"
         )
 
-    def replay(self) -> Iterator[tuple[dict[str, Any], Rows | None]]:
+    def replay(self) -> Iterator[Line]:
         """What was appended, in order; damaged lines are left out and counted."""
         if not self.file.is_file():
             return
@@ -111,7 +113,7 @@ def _is_torn(file: Path) -> bool:
         return stream.read(1) != b"\n"
 
 
-def _read(line: bytes) -> tuple[dict[str, Any], Rows | None] | None:
+def _read(line: bytes) -> Line | None:
     checksum, _, text = line.rstrip(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(text):
         return None

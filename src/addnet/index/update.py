@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import tempfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -26,7 +27,7 @@ from addnet.index.file import (
     rows_of,
     write_index,
 )
-from addnet.index.journal import Journal
+from addnet.index.journal import Journal, Line
 from addnet.index.lock import sole_writer
 from addnet.index.points import VALUES, PointStore, Rows
 from addnet.index.records import FIELDS, Records
@@ -70,7 +71,7 @@ class IndexUpdate:
             self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-points-"))
             self._tables = [self.known]
             self._journal = Journal(self.file)
-            for row, points in self._journal.replay():
+            for row, points in self._of_this_version(self._journal.replay()):
                 self._keep(row, points)
             stack.enter_context(self._journal)
             self.known = self._all()
@@ -153,6 +154,21 @@ class IndexUpdate:
             self.file.replace(aside)
             log.warning("%s; it is set aside as %s and made again", error, aside.name)
             return empty_rows(), None
+
+    def _of_this_version(self, lines: Iterable[Line]) -> Iterator[Line]:
+        """Those lines of a journal that have the columns of this version's index."""
+        others = 0
+        for row, points in lines:
+            if row.keys() == set(NAMES):
+                yield row, points
+            else:
+                others += 1
+        if others:
+            log.warning(
+                "%s: %d lines are of another version of addnet and are left out; their pictures are looked at again",
+                self._journal.file,
+                others,
+            )
 
     def _keep(self, row: dict[str, Any], points: Rows | None) -> None:
         values = np.full(VALUES, np.nan, "<f4") if points is None else np.asarray(points, "<f4")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Protocol, TypeVar
 
 from addnet.faces.crops import CropSettings
@@ -54,44 +54,23 @@ class Run(Protocol):
         """
 
 
-@dataclass(frozen=True)
-class PrepareSettings:
-    """What `configs/prepare/` says.
+@dataclass(frozen=True, kw_only=True)
+class PrepareSettings(CropSettings):
+    """What `configs/prepare/` says: what is cut out of videos, and how the work is done.
 
     Attributes:
         workers: Processes on this machine; None: all cores.
         scheduler: Address of a Dask scheduler, such as `tcp://host:8786`; None: this machine alone.
         wait: Waits for another process that writes the same index, instead of stopping.
-        every: See `CropSettings`, as all that follow.
-        frames: Frames of each video.
-        policy: Whose faces.
-        margin: Side of the crop over that of the face.
-        size: Side of the crop in pixels.
-        format: Of the files.
-        quality: Of JPEG.
     """
 
     workers: int | None = None
     scheduler: str | None = None
     wait: bool = True
-    every: int | None = None
-    frames: int | None = 32
-    policy: str = "largest"
-    margin: float = 1.3
-    size: int | None = None
-    format: str = "jpg"
-    quality: int = 95
-
-    def __post_init__(self) -> None:
-        self.crops()
 
     def crops(self) -> CropSettings:
-        """What is cut out of videos.
-
-        Raises:
-            UserError: A value is out of range.
-        """
-        return CropSettings(self.every, self.frames, self.policy, self.margin, self.size, self.format, self.quality)
+        """What is cut out of videos, alone."""
+        return CropSettings(**{field.name: getattr(self, field.name) for field in fields(CropSettings)})
 
     def run(
         self,
