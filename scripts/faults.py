@@ -15,6 +15,8 @@ from typing import NamedTuple, TypeAlias
 import psutil
 from preparation import ARCHIVES, PICTURES, VIDEOS, Preparation, poll
 
+from addnet.index.file import partial_files
+
 
 class Hit(NamedTuple):
     """What a fault did: in a word or two, and how many that were finished must not be done again."""
@@ -28,6 +30,7 @@ class MissedError(Exception):
 
 
 Fault: TypeAlias = Callable[[Preparation, random.Random], Hit]
+_BLOCK = 4096  # bytes: what a tmpfs gives out
 _JPEG = b"\xff\xd8\xff\xe0"
 
 
@@ -48,11 +51,15 @@ def ended_by(end: signal.Signals) -> Fault:
 
 def killed_in_write(one: Preparation, rng: random.Random) -> Hit:
     """SIGKILL while the index is being written: its hidden file is there, and stays."""
+    return _killed_in_write(one, rng.uniform(0, 0.004))
+
+
+def _killed_in_write(one: Preparation, delay: float) -> Hit:
     process = one.start()
     partial = one.out / f".{one.index.name}.{process.pid}"
     one.wait_for(8 if one.kind == VIDEOS else 40, process)
     poll(partial.exists, process)
-    time.sleep(rng.uniform(0, 0.004))
+    time.sleep(delay)
     process.kill()
     process.wait()
     if not partial.exists():
@@ -73,18 +80,39 @@ def worker_killed(one: Preparation, rng: random.Random) -> Hit:
 
 def disk_full(one: Preparation, rng: random.Random) -> Hit:
     """A real, tiny file system that fills up at a random place; then it gets larger."""
+    _mount(one, f"{rng.randrange(16, 88 if one.kind == VIDEOS else 124, 4)}k")
+    return _run_into_full_disk(one)
+
+
+def disk_full_in_write(one: Preparation, rng: random.Random) -> Hit:
+    """There is room for the journal with every picture in it, but not for the index; then the disk gets larger."""
+    _mount(one, "64m")
+    _killed_in_write(one, 0)
+    for partial in partial_files(one.index):
+        partial.unlink()
+    _resize(one, str(shutil.disk_usage(one.out).used + _BLOCK * rng.randrange(6)))
+    return _run_into_full_disk(one)
+
+
+def _mount(one: Preparation, size: str) -> None:
     one.out.mkdir(parents=True)
-    size = rng.randrange(16, 88 if one.kind == VIDEOS else 124, 4)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}k", "none", one.out], check=False).returncode:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", one.out], check=False).returncode:
         raise MissedError
     one.undo.callback(subprocess.run, ["umount", one.out], check=True)
+
+
+def _resize(one: Preparation, size: str) -> None:
+    subprocess.run(["mount", "-o", f"remount,size={size}", one.out], check=True)
+
+
+def _run_into_full_disk(one: Preparation) -> Hit:
     code, said = one.run()
     if code == 0:
         raise MissedError
     if "start again" not in said:
         raise AssertionError(f"no plain words about the full disk:\n{said[-2000:]}")
     finished = one.finished()
-    subprocess.run(["mount", "-o", "remount,size=64m", one.out], check=True)
+    _resize(one, "64m")
     words = {"journal cannot": "journal", "parquet cannot": "index", "cannot write": "crop"}
     return Hit(next(name for words_of, name in words.items() if words_of in said), finished)
 
@@ -190,6 +218,7 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "SIGKILL of one of two workers": (VIDEOS, worker_killed),
     "disk full, pictures": (PICTURES, disk_full),
     "disk full, videos": (VIDEOS, disk_full),
+    "disk full while the index is written": (PICTURES, disk_full_in_write),
     "two writers at once": (PICTURES, two_writers),
     "index damaged": (PICTURES, index_damaged),
     "index of crops damaged": (VIDEOS, index_damaged),

@@ -37,6 +37,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
     from addnet.data.prepared import cut_videos, index_pictures
     from addnet.data.sources import INDEX
     from addnet.faces import LandmarkDetector
+    from addnet.index import FaceIndex
     from addnet.preparation.settings import PrepareSettings
 
     settings = PrepareSettings(**{key: value for key, value in plain(cfg.prepare).items() if key != "_target_"})
@@ -53,7 +54,8 @@ def prepare(cfg: DictConfig) -> list[Path]:
         files.append(source.index_file)
         if cfg.report:
             report(source, Path(cfg.paths.output_dir), seed=cfg.seed)
-        log.info("train from it: python -m addnet.train data=index data.index=%s", source.index_file)
+        if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
+            log.info("train from it: python -m addnet.train data=index data.index=%s", source.index_file)
     return files
 
 

@@ -86,7 +86,8 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
     console = Console()
     split = next((split for split in ("test", "val") if f"{split}/frame/loss" in figures), None)
     if split:
-        console.print(_figures_table(figures, split))
+        tested = "best checkpoint on test" if checkpoint else "test"
+        console.print(_figures_table(figures, split, tested if split == "test" else "last epoch on validation"))
     places = {
         "run folder": run_dir,
         "best checkpoint": Path(checkpoint) if checkpoint else None,
@@ -100,8 +101,8 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
             console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)
 
 
-def _figures_table(figures: dict[str, float], split: str) -> Table:
-    table = Table(title="best checkpoint on test" if split == "test" else "last epoch on validation")
+def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:
+    table = Table(title=title)
     table.add_column("figure")
     levels = ("frame", "video")
     for level in levels:
