@@ -10,9 +10,17 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("COMET_LOGGING_CONSOLE", "error")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files are tested at once; small pictures gain nothing from threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # several files at once; small pictures gain nothing from threads
 
 REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+
+
+_LONGEST = ("test_resume", "test_distributed", "test_sweeps", "test_training", "test_layouts_train")
+
+
+def pytest_collection_modifyitems(items):
+    """Files that take minutes come first, so that no process is left with one of them at the end."""
+    items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 
 @pytest.fixture(scope="session")

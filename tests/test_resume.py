@@ -14,6 +14,7 @@ from addnet.config import compose
 from addnet.errors import UserError
 from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
+from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from trainings import SMALL, differences, fault, last, rows, run
 
@@ -56,6 +57,15 @@ def _equal(one, other):
     assert list(differences(here, there)) == []
     assert here["global_step"] > 0
     assert rows(one) == rows(other)
+
+
+def test_the_best_checkpoint_is_remembered_whole(tmp_path):
+    one, other = (BestCheckpoint(tmp_path, monitor="val/frame/auroc", mode="max") for _ in range(2))
+    one.best_model_path = str(tmp_path / "best.ckpt")
+    one.best_model_score, one.current_score = torch.tensor(0.75), torch.tensor(0.5)
+    (tmp_path / "best.ckpt").touch()
+    other.load_state_dict(one.state_dict())
+    assert other.state_dict() == one.state_dict()
 
 
 def test_the_same_seed_gives_the_same_run(whole, data_dir, tmp_path):

@@ -21,6 +21,7 @@ class BestCheckpoint(ModelCheckpoint):
         """Takes up the best checkpoint so far, unless its file is gone."""
         if Path(state_dict["best_model_path"]).is_file():
             super().load_state_dict(state_dict | {"dirpath": self.dirpath})
+            self.current_score = state_dict.get("current_score")  # Lightning writes it and doesn't read it
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
         """Whether a checkpoint with this figure is to be kept."""
