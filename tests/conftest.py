@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("COMET_LOGGING_CONSOLE", "error")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # several files at once; small pictures gain nothing from threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files at once; small pictures gain nothing from threads
 
 REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 

@@ -1,5 +1,7 @@
 """The bandpass layer is a difference of two Gaussians, silent on flat pictures; its widths can be learnt."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -166,3 +168,46 @@ def test_small_pictures_need_a_replicated_border():
 def test_memory_layout_does_not_matter():
     layer, image = BandpassLayer(), functional.interpolate(torch.rand(2, 3, 8, 9), size=(41, 35))
     torch.testing.assert_close(layer(image.contiguous(memory_format=torch.channels_last)), layer(image))
+
+
+def two_dimensional(image, layer):
+    """The band as usually written, by 2-D kernels."""
+    band = 0
+    for kernel, sign in zip(layer.kernels(), (1, -1), strict=True):
+        square = (kernel[:, None] * kernel).expand(image.shape[1], 1, -1, -1)
+        padded = functional.pad(image, (layer.kernel_size // 2,) * 4, mode=layer.border)
+        band = band + sign * functional.conv2d(padded, square, groups=image.shape[1])
+    return band
+
+
+@pytest.mark.parametrize("border", SCIPY_BORDERS)
+@pytest.mark.parametrize(("kernel_size", "shape"), [(31, (2, 3, 75, 61)), (7, (3, 1, 33, 32)), (63, (1, 4, 64, 130))])
+def test_float32_is_as_good_as_float64_forward_and_backward(border, kernel_size, shape):
+    layer = BandpassLayer(kernel_size, sigma_low=1.2, delta=1.7, border=border)
+    exact = copy.deepcopy(layer).double()
+    image, gradient = torch.rand(shape, requires_grad=True), torch.randn(shape)
+    wide = image.detach().double().requires_grad_()
+    band, wanted = layer(image), two_dimensional(wide, exact)
+    band.backward(gradient)
+    wanted.backward(gradient.double())
+    assert (band.double() - wanted).norm() <= 1e-5 * wanted.norm()
+    assert (image.grad.double() - wide.grad).norm() <= 1e-5 * wide.grad.norm()
+    for found, true in zip(layer.parameters(), exact.parameters(), strict=True):
+        torch.testing.assert_close(found.grad.double(), true.grad, rtol=1e-4, atol=1e-5 * wanted.norm().item())
+
+
+def test_a_second_derivative_is_refused_rather_than_wrong():
+    layer = BandpassLayer(5)
+    (first,) = torch.autograd.grad(layer(torch.rand(1, 1, 16, 16)).square().sum(), layer.raw_delta, create_graph=True)
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        first.backward()
+
+
+def test_it_compiles_with_its_gradient():
+    layer, image = BandpassLayer(7), torch.rand(2, 3, 40, 40)
+    layer(image).square().sum().backward()
+    wanted = [parameter.grad.clone() for parameter in layer.parameters()]
+    layer.zero_grad()
+    torch.compile(layer, fullgraph=True, backend="aot_eager")(image).square().sum().backward()
+    for parameter, gradient in zip(layer.parameters(), wanted, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient)

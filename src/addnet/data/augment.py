@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import cv2
 import numpy as np
-import torch
-from torch import Tensor
-from torchvision.transforms.v2 import functional as tv
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.geometry import Jitter
+from addnet.faces.pictures import Picture
 
 Range = tuple[float, float]
+_LEVELS = np.arange(256, dtype=np.float64)
+_LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 _T = TypeVar("_T")
 
 
@@ -40,23 +41,26 @@ class Photometric:
     noise: float | None = None
     noise_seed: int = 0
 
-    def __call__(self, image: Tensor) -> Tensor:
-        """Applies them: (3, S, S) uint8 → the same."""
+    def __call__(self, picture: Picture) -> Picture:
+        """Applies them in the order above, but the JPEG round trip last: (S, S, 3) uint8 → the same."""
         if self.brightness != 1:
-            image = tv.adjust_brightness(image, self.brightness)
+            picture = _mapped(picture, _LEVELS * self.brightness)
         if self.contrast != 1:
-            image = tv.adjust_contrast(image, self.contrast)
+            mean = float(_LUMA @ cv2.mean(picture)[:3])
+            picture = _mapped(picture, mean + (_LEVELS - mean) * self.contrast)
         if self.saturation != 1:
-            image = tv.adjust_saturation(image, self.saturation)
+            mixing = self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))
+            picture = _uint8(cv2.transform(picture, mixing))
         if self.blur is not None:
-            image = tv.gaussian_blur(image, 2 * int(np.ceil(2 * self.blur)) + 1, self.blur)
+            width = 2 * int(np.ceil(2 * self.blur)) + 1
+            picture = _uint8(cv2.GaussianBlur(picture, (width, width), self.blur))
         if self.noise is not None:
-            generator = torch.Generator().manual_seed(self.noise_seed)
-            noise = torch.randn(image.shape, generator=generator) * self.noise
-            image = (image + noise).round().clamp(0, 255).to(torch.uint8)
+            random = np.random.default_rng(self.noise_seed)
+            noise = random.standard_normal(picture.shape, dtype=np.float32) * self.noise
+            picture = _uint8(np.clip(np.rint(picture + noise), 0, 255))
         if self.jpeg is not None:
-            image = _jpeg(image, self.jpeg)
-        return image
+            picture = _jpeg(picture, self.jpeg)
+        return picture
 
 
 @dataclass(frozen=True)
@@ -133,11 +137,19 @@ class Augment:
         return jitter, photometric, bool(random.random() < self.mask_dropout)
 
 
-def _jpeg(image: Tensor, quality: int) -> Tensor:
-    """A JPEG round trip by OpenCV: torchvision's own is on its way out (deprecated since 0.29)."""
-    pixels = cv2.cvtColor(np.ascontiguousarray(image.permute(1, 2, 0).numpy()), cv2.COLOR_RGB2BGR)
-    _, encoded = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return torch.from_numpy(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)).permute(2, 0, 1)
+def _mapped(picture: Picture, levels: NDArray[np.float64]) -> Picture:
+    """Each of 256 grey levels becomes another, rounded and cut off."""
+    return _uint8(cv2.LUT(picture, _uint8(np.clip(np.rint(levels), 0, 255))))
+
+
+def _jpeg(picture: Picture, quality: int) -> Picture:
+    """A JPEG round trip."""
+    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
+
+
+def _uint8(values: Any) -> Picture:
+    return np.asarray(values, dtype=np.uint8)
 
 
 def _maybe(random: np.random.Generator, probability: float, value: _T) -> _T | None:

@@ -127,10 +127,11 @@ class DeepfakeDataset(Dataset[Sample]):
         else:
             shape, points = self._face(self._partners.of(address.record, self._random_address(address)))
             mask = self._mask(points, self.geometry.matrix(shape, points, jitter))
-        image = torch.from_numpy(warp_picture(picture, matrix, size)).permute(2, 0, 1)
+        seen = warp_picture(picture, matrix, size)
         if photometric:
-            image = photometric(image)
-        return image.to(torch.float32).div_(127.5).sub_(1.0), torch.from_numpy(mask)[None]
+            seen = photometric(seen)
+        image = torch.from_numpy(seen).permute(2, 0, 1).contiguous().to(torch.float32)
+        return image.div_(127.5).sub_(1.0), torch.from_numpy(mask)[None]
 
     def _mask(self, points: Points | None, matrix: Matrix) -> Mask:
         return self.mask.draw(None if points is None else map_points(points, matrix), self.geometry.size)
@@ -164,7 +165,7 @@ class DeepfakeDataset(Dataset[Sample]):
 
     def _sample(self, address: Address, record: Record, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
         return {
-            "image": image.contiguous(),
+            "image": image,
             "mask": mask,
             "label": record.label,
             "path": record.path,

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from addnet.errors import UserError, require_choice
+from addnet.models.blurs import difference_of_blurs
 
 MODES = ("replace", "concat", "residual")
 BORDERS = ("reflect", "replicate")
@@ -24,9 +25,8 @@ class BandpassLayer(nn.Module):
     picture, so one pixel of every channel is subtracted first. That also keeps rounding errors small under
     bright pictures.
 
-    Each separable pass is a product with a banded (side, side) matrix that holds the taps and the borders: at
-    299 × 299 on a CPU a fifth of the time of single-channel convolutions, forward and backward, and no padded
-    copy. The products are float32 inside autocast too; `torch.set_float32_matmul_precision` other than
+    Each separable pass is a product with blocks of a banded matrix (`addnet.models.blurs`). The products are float32
+    inside autocast too; `torch.set_float32_matmul_precision` other than
     "highest" lets a GPU round their inputs.
 
     Shapes:
@@ -115,7 +115,7 @@ class BandpassLayer(nn.Module):
             picture = image.to(torch.promote_types(image.dtype, torch.float32))
             picture = picture - picture[..., :1, :1].detach()
             narrow, wide = (kernel.to(picture.dtype) for kernel in self.kernels())
-            return self._blur(picture, narrow) - self._blur(picture, wide)
+            return difference_of_blurs(picture, narrow, wide, self.border)
 
     def forward(self, image: Tensor) -> Tensor:
         """Returns band, image and band, or their sum, as `mode` says."""
@@ -153,19 +153,6 @@ class BandpassLayer(nn.Module):
     def _gaussian(self, sigma: Tensor) -> Tensor:
         weights = torch.exp(-0.5 * (self._offsets(sigma) / sigma) ** 2)
         return weights / weights.sum()
-
-    def _blur(self, picture: Tensor, kernel: Tensor) -> Tensor:
-        height, width = picture.shape[-2:]
-        rows, columns = self._blur_matrix(kernel, height), self._blur_matrix(kernel, width)
-        return rows @ (picture @ columns.T)
-
-    def _blur_matrix(self, kernel: Tensor, side: int) -> Tensor:
-        """Returns the (side, side) matrix that blurs a line; taps beyond an end fold back into it."""
-        last = side - 1
-        offsets = self._offsets(kernel).long()
-        sources = torch.arange(side, device=kernel.device)[:, None] + offsets
-        folded = last - (last - sources.abs()).abs() if self.border == "reflect" else sources.clamp(0, last)
-        return kernel.new_zeros(side, side).scatter_add(1, folded, kernel.expand(side, -1))
 
     def _check_size(self, height: int, width: int) -> None:
         radius = self.kernel_size // 2

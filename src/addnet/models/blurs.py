@@ -1,0 +1,159 @@
+"""The difference of two separable blurs of a picture, and its derivatives, as products with blocks of a banded matrix.
+
+A pass along one axis is a product with a banded matrix. Cut into blocks of some columns, all blocks are one small
+matrix that the band fills; so a pass is a few products that a matrix library does at full speed, where convolutions of
+one channel are slow. Both blurs share the padded picture, and the kernels' gradient is collected without pictures of
+derivatives: from the products of each pass's input with the gradient, summed along diagonals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+from torch.nn import functional
+
+_BLOCK = {"cpu": 32}  # columns; on others 128. A band of 31 taps fills half of the matrix, and its products stay fast
+
+
+def difference_of_blurs(picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
+    """Returns `picture` blurred by one kernel along both axes, minus the same by another kernel.
+
+    Args:
+        picture: (B, C, H, W), float32 or float64.
+        narrow: (K,) kernel of the first blur, K odd; of the type of the picture.
+        wide: (K,) kernel of the second blur.
+        border: `reflect` or `replicate`.
+
+    Returns:
+        (B, C, H, W), contiguous. Differentiable once, to all three tensors.
+    """
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (picture, narrow, wide)):
+        difference: Tensor = _Difference.apply(picture, narrow, wide, border)
+        return difference
+    return _difference(picture, narrow, wide, border)[0]
+
+
+class _Difference(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
+        difference, padded, columns = _difference(picture, narrow, wide, border)
+        ctx.save_for_backward(padded, *columns, narrow, wide)
+        ctx.border = border
+        return difference
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
+        padded, *columns, narrow, wide = ctx.saved_tensors
+        kernels = (narrow, wide)
+        gradient = gradient.contiguous()
+        of_picture = None
+        if ctx.needs_input_grad[0]:
+            of_picture = _unblurred(gradient, narrow, ctx.border) - _unblurred(gradient, wide, ctx.border)
+        of_kernels = [
+            _kernel_gradient(padded, column, kernel, gradient.flatten(0, 1)) if needed else None
+            for column, kernel, needed in zip(columns, kernels, ctx.needs_input_grad[1:3], strict=True)
+        ]
+        if of_kernels[1] is not None:
+            of_kernels[1] = -of_kernels[1]
+        return of_picture, *of_kernels, None
+
+
+def _difference(picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Returns the difference, the padded picture (BC, H + K − 1, W + K − 1), and it blurred along its columns twice."""
+    height, width = picture.shape[-2:]
+    radius = len(narrow) // 2
+    padded = functional.pad(picture, (radius,) * 4, mode=border).flatten(0, 1).contiguous()
+    columns = [_along_columns(padded, kernel, height) for kernel in (narrow, wide)]
+    parts = []
+    for start, count in _blocks(width, padded.device):
+        window = slice(start, start + count + 2 * radius)
+        first, second = (column[..., window].flatten(0, 1) for column in columns)
+        parts.append(torch.addmm(first @ _band(narrow, count), second, _band(wide, count), alpha=-1))
+    return torch.cat(parts, dim=1).view(picture.shape), padded, columns
+
+
+def _along_columns(padded: Tensor, kernel: Tensor, height: int) -> Tensor:
+    """(N, H + K − 1, W) → (N, H, W)."""
+    reach = len(kernel) - 1
+    return torch.cat(
+        [
+            torch.matmul(_band(kernel, count).T, padded[:, start : start + count + reach])
+            for start, count in _blocks(height, padded.device)
+        ],
+        dim=1,
+    )
+
+
+def _along_rows(padded: Tensor, kernel: Tensor, width: int) -> Tensor:
+    """(N, H, W + K − 1) → (N, H, W)."""
+    rows, reach = padded.flatten(0, 1), len(kernel) - 1
+    parts = [
+        rows[:, start : start + count + reach] @ _band(kernel, count) for start, count in _blocks(width, padded.device)
+    ]
+    return torch.cat(parts, dim=1).view(*padded.shape[:2], width)
+
+
+def _kernel_gradient(padded: Tensor, column: Tensor, kernel: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient to a kernel, (K,): through the pass along the rows, and through that along the columns.
+
+    The passes can change places: the first part takes what the pass along the columns gave, the second what one along
+    the rows would give.
+
+    Args:
+        padded: (N, H + K − 1, W + K − 1), the picture.
+        column: (N, H, W + K − 1), it blurred along its columns.
+        kernel: (K,).
+        gradient: (N, H, W), to the blurred picture.
+    """
+    _, height, width = gradient.shape
+    taps, reach = len(kernel), len(kernel) - 1
+    row = _along_rows(padded, kernel, width)
+    total = torch.zeros_like(kernel)
+    for start, count in _blocks(width, kernel.device):
+        before, after = column[..., start : start + count + reach], gradient[..., start : start + count]
+        total = total + _diagonals(before.flatten(0, 1).T @ after.flatten(0, 1), taps)
+    for start, count in _blocks(height, kernel.device):
+        before, after = row[:, start : start + count + reach], gradient[:, start : start + count]
+        total = total + _diagonals((before @ after.mT).sum(dim=0), taps)
+    return total
+
+
+def _unblurred(gradient: Tensor, kernel: Tensor, border: str) -> Tensor:
+    """The gradient to a picture that was blurred: the same passes, transposed, borders included."""
+    rows, columns = (_whole_band(kernel, side, border) for side in gradient.shape[-2:])
+    return rows.T @ gradient @ columns
+
+
+def _band(kernel: Tensor, count: int) -> Tensor:
+    """(count + K − 1, count) matrix that correlates a row of samples with the kernel."""
+    stretch = count + len(kernel) - 1
+    return functional.pad(kernel, (0, count)).repeat(count)[: count * stretch].view(count, stretch).T
+
+
+def _diagonals(products: Tensor, taps: int) -> Tensor:
+    """Sums of what `_band` holds a tap at: (count + K − 1, count) → (K,)."""
+    count = products.shape[1]
+    return products.T.contiguous().as_strided((count, taps), (count + taps, 1)).sum(dim=0)
+
+
+def _whole_band(kernel: Tensor, side: int, border: str) -> Tensor:
+    """(side, side) matrix that blurs a line; taps beyond an end fold back into it."""
+    last, radius = side - 1, len(kernel) // 2
+    sources = torch.arange(side, device=kernel.device)[:, None] + torch.arange(
+        -radius, radius + 1, device=kernel.device
+    )
+    folded = last - (last - sources.abs()).abs() if border == "reflect" else sources.clamp(0, last)
+    return kernel.new_zeros(side, side).scatter_add(1, folded, kernel.expand(side, -1))
+
+
+def _blocks(side: int, device: torch.device) -> Iterator[tuple[int, int]]:
+    """Start and size of blocks of nearly the same size that cover a side."""
+    number = max(1, round(side / _BLOCK.get(device.type, 128)))
+    size = -(-side // number)
+    for start in range(0, side, size):
+        yield start, min(size, side - start)
