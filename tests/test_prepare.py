@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 
 import pyarrow.compute as pc
 import pytest
@@ -231,3 +233,16 @@ def test_a_damaged_index_of_crops_is_made_again(video_dir, tmp_path, caplog):
 def test_mistyped_keys_are_answered(tmp_path):
     output = ended(launch("prepare.frame=3", module="addnet.prepare"), code=1)
     assert "did you mean prepare.frames" in output
+
+
+def test_a_script_without_a_main_guard_is_told_instead_of_waiting_for_itself(data_dir, tmp_path):
+    script = tmp_path / "script.py"
+    script.write_text(
+        "from addnet.data import DeepfakeDataModule\n"
+        f"DeepfakeDataModule({str(data_dir)!r}, index_dir={str(tmp_path)!r}, num_workers=0).prepare_data()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, script], env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
+    )
+    assert done.returncode == 1
+    assert "under `if __name__ == '__main__':`" in done.stderr

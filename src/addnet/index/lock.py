@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import logging
+import multiprocessing
 import os
 import socket
 from collections.abc import Iterator
@@ -36,6 +37,8 @@ def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         who = _who(holder)
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # our parent waits for us with the lock
+            raise UserError("a script that prepares data must do so under `if __name__ == '__main__':`") from None
         if not wait:
             raise UserError(f"{index} is being written by {who}; wait for it, or end it") from None
         log.warning("%s is being written by %s; waiting for it (Ctrl-C to stop)", index, who)

@@ -105,7 +105,7 @@ class ProcessExecutor(Executor):
                 break
             except RuntimeError:
                 self._end(worker)
-                if not left:
+                if not left or (worker.process.exitcode or 0) > 0:  # an error of its own would only come again
                     raise
         return worker
 
