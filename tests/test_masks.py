@@ -1,5 +1,6 @@
 """Attention masks lie in [0, 1], weigh organs over skin over background, and are never silent."""
 
+import cv2
 import numpy as np
 import pytest
 
@@ -91,3 +92,16 @@ def test_settings_rebuild_the_same_mask():
 def test_wrong_settings_name_the_right_ones(wrong):
     with pytest.raises(UserError, match=r"face, organs|joint, separate|\[0, 0.5\]"):
         AttentionMask(**wrong)
+
+
+@pytest.mark.parametrize("size", [150, 299, 512])
+@pytest.mark.parametrize("shift", [0, -0.3, 0.25])
+def test_wide_blurs_on_a_smaller_canvas_are_those_of_the_full_one(portrait, size, shift):
+    points = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
+    canvas = np.zeros((size, size))
+    for value, part in ((1.0, points), (2.0, points[36:48]), (2.0, points[27:36]), (2.0, points[48:68])):
+        hull = cv2.convexHull(np.round(part * 16).astype(np.int32))
+        cv2.fillConvexPoly(canvas, hull, value, lineType=cv2.LINE_8, shift=4)
+    sigma = 0.033 * size
+    exact = cv2.GaussianBlur(canvas, (2 * int(6 * sigma) + 1,) * 2, sigma, borderType=cv2.BORDER_REFLECT)
+    assert np.abs(AttentionMask().draw(points, size) - exact / exact.max()).max() < 0.006

@@ -43,11 +43,8 @@ class Photometric:
 
     def __call__(self, picture: Picture) -> Picture:
         """Applies them in the order above, but the JPEG round trip last: (S, S, 3) uint8 → the same."""
-        if self.brightness != 1:
-            picture = _mapped(picture, _LEVELS * self.brightness)
-        if self.contrast != 1:
-            mean = float(_LUMA @ cv2.mean(picture)[:3])
-            picture = _mapped(picture, mean + (_LEVELS - mean) * self.contrast)
+        if self.brightness != 1 or self.contrast != 1:
+            picture = _uint8(cv2.LUT(picture, self.levels(picture)))
         if self.saturation != 1:
             mixing = self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))
             picture = _uint8(cv2.transform(picture, mixing))
@@ -61,6 +58,16 @@ class Photometric:
         if self.jpeg is not None:
             picture = _jpeg(picture, self.jpeg)
         return picture
+
+    def levels(self, picture: Picture) -> NDArray[np.uint8]:
+        """What brightness and contrast make of each grey level: (256,)."""
+        mean = float(_LUMA @ cv2.mean(picture)[:3]) if self.contrast != 1 else 0.0
+        return np.clip(np.rint((mean + (_LEVELS - mean) * self.contrast) * self.brightness), 0, 255).astype(np.uint8)
+
+    @property
+    def only_levels(self) -> bool:
+        """Whether nothing but brightness and contrast changes."""
+        return self.saturation == 1 and self.blur is None and self.noise is None and self.jpeg is None
 
 
 @dataclass(frozen=True)
@@ -135,11 +142,6 @@ class Augment:
             noise_seed=int(random.integers(2**63)),
         )
         return jitter, photometric, bool(random.random() < self.mask_dropout)
-
-
-def _mapped(picture: Picture, levels: NDArray[np.float64]) -> Picture:
-    """Each of 256 grey levels becomes another, rounded and cut off."""
-    return _uint8(cv2.LUT(picture, _uint8(np.clip(np.rint(levels), 0, 255))))
 
 
 def _jpeg(picture: Picture, quality: int) -> Picture:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypedDict
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -24,6 +25,8 @@ from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, decode_picture
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
+
+_VALUES = (np.arange(256) / 127.5 - 1).astype(np.float32)  # of the grey levels
 
 
 class Sample(TypedDict):
@@ -127,11 +130,12 @@ class DeepfakeDataset(Dataset[Sample]):
         else:
             shape, points = self._face(self._partners.of(address.record, self._random_address(address)))
             mask = self._mask(points, self.geometry.matrix(shape, points, jitter))
-        seen = warp_picture(picture, matrix, size)
-        if photometric:
+        seen, values = warp_picture(picture, matrix, size), _VALUES
+        if photometric and photometric.only_levels:
+            values = _VALUES[photometric.levels(seen)]  # one table instead of two
+        elif photometric:
             seen = photometric(seen)
-        image = torch.from_numpy(seen).permute(2, 0, 1).contiguous().to(torch.float32)
-        return image.div_(127.5).sub_(1.0), torch.from_numpy(mask)[None]
+        return _tensor(seen, values), torch.from_numpy(mask)[None]
 
     def _mask(self, points: Points | None, matrix: Matrix) -> Mask:
         return self.mask.draw(None if points is None else map_points(points, matrix), self.geometry.size)
@@ -173,6 +177,14 @@ class DeepfakeDataset(Dataset[Sample]):
             "video": int(self._videos[address.record]),
             "valid": valid,
         }
+
+
+def _tensor(picture: Picture, values: NDArray[np.float32]) -> Tensor:
+    """(S, S, 3) uint8 → (3, S, S) float32, by a table of 256 values: faster than arithmetic."""
+    channels = np.empty((3, *picture.shape[:2]), dtype=np.float32)
+    for channel, plane in zip(channels, cv2.split(picture), strict=True):
+        cv2.LUT(plane, values, dst=channel)
+    return torch.from_numpy(channels)
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:

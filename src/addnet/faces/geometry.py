@@ -153,8 +153,9 @@ def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
         # pixel centres: x_large = factor · (x_small + ½) − ½
         offset = matrix[:, :2] @ ((factor - 1) / 2) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * factor, offset])
-    warped = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(warped, dtype=np.uint8)
+    four = cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels a third faster than three
+    warped = cv2.warpAffine(four, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
 
 
 def map_points(points: Points, matrix: Matrix) -> Points:

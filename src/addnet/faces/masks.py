@@ -29,6 +29,7 @@ from addnet.faces.pictures import Picture
 PARTS = ("face", "organs")
 EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
 _SUBPIXEL_BITS = 4
+_SMALL_SIGMA = 3  # pixels: what a wide blur is still done with on a smaller canvas
 
 Mask = NDArray[np.float32]
 
@@ -115,12 +116,13 @@ class AttentionMask:
         """
         if points is None or not self.parts:
             return np.ones((size, size), dtype=np.float32)
-        if self.parts == PARTS and self.face_blur == self.organ_blur:  # blurring is linear: once is enough
-            mask = _blurred(_filled([points], size) + _filled(self._organ_hulls(points), size), self.face_blur)
+        if self.parts == PARTS and self.face_blur == self.organ_blur:
+            # blurring is linear: once is enough; and the organs lie within the hull of all points
+            mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur)
         else:
             layers = {"face": self.face, "organs": self.organs}
             mask = np.sum([layers[part](points, size) for part in self.parts], axis=0, dtype=np.float32)
-        peak = float(mask.max())
+        peak = mask.max()
         if peak <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
             return np.ones((size, size), dtype=np.float32)
         return np.asarray(np.minimum(mask / peak, 1), dtype=np.float32)
@@ -137,18 +139,40 @@ class AttentionMask:
         return [points[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
 
 
-def _filled(groups: list[Points], size: int) -> Mask:
-    """Hulls filled with 1, to a sixteenth of a pixel; parts outside of the picture are cut off."""
+def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ()) -> Mask:
+    """Hulls filled with 1, others over them with 2, to a sixteenth of a pixel; parts outside are cut off."""
     canvas = np.zeros((size, size), dtype=np.float32)
-    for points in groups:
-        hull = cv2.convexHull(np.round(points * 2**_SUBPIXEL_BITS).astype(np.int32))
-        cv2.fillConvexPoly(canvas, hull, 1.0, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+    for value, hulls in ((1.0, groups), (2.0, over)):
+        for points in hulls:
+            hull = cv2.convexHull(np.round(points * 2**_SUBPIXEL_BITS).astype(np.int32))
+            cv2.fillConvexPoly(canvas, hull, value, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     return canvas
 
 
 def _blurred(canvas: Mask, blur: float) -> Mask:
-    sigma = blur * canvas.shape[0]
-    if sigma <= 0:
-        return canvas
-    width = 2 * int(np.ceil(3 * sigma)) + 1
-    return np.asarray(cv2.GaussianBlur(canvas, (width, width), sigma), dtype=np.float32)
+    """Blurs a canvas by a Gaussian, cut at three sigmas.
+
+    A wide one is applied to a smaller picture of it: averaging and enlarging blur too, by a known variance each, and
+    the Gaussian makes up for the rest. It differs by up to 0.4 % of the largest value, most of it at edges of hulls; the
+    cut at three sigmas makes 0.15 %.
+
+    Args:
+        canvas: (S, S).
+        blur: Sigma over S.
+    """
+    size = canvas.shape[0]
+    sigma = blur * size
+    small = -(-size // max(1, int(sigma / _SMALL_SIGMA)))
+    factor = size / small
+    if small < size:
+        canvas = np.asarray(cv2.resize(canvas, (small, small), interpolation=cv2.INTER_AREA), dtype=np.float32)
+    averaging, enlarging = (factor**2 - 1) / 12, (factor**2 - 1) / 6
+    sigma = float(np.sqrt(sigma**2 - averaging - enlarging)) / factor
+    if sigma > 0:
+        width = 2 * int(np.ceil(3 * sigma)) + 1
+        # mirrored at the outer edge, which is at the same place on every canvas
+        blurred = cv2.GaussianBlur(canvas, (width, width), sigma, borderType=cv2.BORDER_REFLECT)
+        canvas = np.asarray(blurred, dtype=np.float32)
+    if small < size:
+        canvas = np.asarray(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+    return canvas
