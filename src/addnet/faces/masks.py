@@ -153,8 +153,8 @@ def _blurred(canvas: Mask, blur: float) -> Mask:
     """Blurs a canvas by a Gaussian, cut at three sigmas.
 
     A wide one is applied to a smaller picture of it: averaging and enlarging blur too, by a known variance each, and
-    the Gaussian makes up for the rest. It differs by up to 0.4 % of the largest value, most of it at edges of hulls; the
-    cut at three sigmas makes 0.15 %.
+    the Gaussian makes up for the rest. It differs by up to 0.4 % of the largest value, most of it at edges of hulls;
+    the cut at three sigmas makes 0.15 %.
 
     Args:
         canvas: (S, S).
