@@ -1,0 +1,95 @@
+"""The parts as they are usually written, to be measured beside ours; none of this is used elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+
+class DepthwiseBandpass(nn.Module):
+    """Two Gaussian blurs by 2-D depthwise kernels, and their difference; both widths learnable."""
+
+    def __init__(self, kernel_size: int = 31, sigma_low: float = 1.0, sigma_high: float = 2.0) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.sigma_low, self.sigma_high = (nn.Parameter(torch.tensor(sigma)) for sigma in (sigma_low, sigma_high))
+
+    def forward(self, image: Tensor) -> Tensor:
+        """(B, C, H, W) → the same."""
+        return self._blurred(image, self.sigma_low) - self._blurred(image, self.sigma_high)
+
+    def _blurred(self, image: Tensor, sigma: Tensor) -> Tensor:
+        size, channels = self.kernel_size, image.shape[1]
+        offsets = torch.arange(size, dtype=image.dtype, device=image.device) - size // 2
+        line = torch.exp(-0.5 * (offsets / sigma) ** 2)
+        line = line / line.sum()
+        kernel = (line[:, None] * line).expand(channels, 1, size, size)
+        padded = functional.pad(image, (size // 2,) * 4, mode="reflect")
+        return functional.conv2d(padded, kernel, groups=channels)
+
+
+def kornia_difference(image: Tensor, kernel_size: int, sigma_low: float, sigma_high: float) -> Tensor:
+    """The same band from kornia, widths fixed."""
+    from kornia.filters import gaussian_blur2d
+
+    low, high = (
+        gaussian_blur2d(image, (kernel_size, kernel_size), (sigma, sigma), "reflect")
+        for sigma in (sigma_low, sigma_high)
+    )
+    difference: Tensor = low - high
+    return difference
+
+
+class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
+    """Finds the face anew for every sample, before and after it is levelled, and draws the mask at full size."""
+
+    def __init__(self, files: Sequence[tuple[str, int]], size: int = 299) -> None:
+        self.files, self.size = list(files), size
+        self._tools: tuple[object, object] | None = None
+
+    def __len__(self) -> int:
+        return len(self.files)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
+        path, label = self.files[index]
+        picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        points = self._points(picture)
+        if points is not None:
+            eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
+            centre = tuple(float(value) for value in points[27:36].mean(axis=0))
+            turn = cv2.getRotationMatrix2D(centre, float(np.degrees(np.arctan2(eyes[1], eyes[0]))), 1)
+            picture = cv2.warpAffine(picture, turn, picture.shape[1::-1])
+            points = self._points(picture)
+        mask = self._mask(points, picture.shape[:2])
+        image = torch.from_numpy(cv2.resize(picture, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
+        return image.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
+
+    def _points(self, picture: np.ndarray) -> np.ndarray | None:
+        import dlib
+
+        from addnet.faces.landmarks import landmark_model_path
+
+        if self._tools is None:
+            self._tools = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_model_path()))
+        detector, predictor = self._tools
+        boxes = detector(picture, 1)  # type: ignore[operator]
+        if not boxes:
+            return None
+        shape = predictor(picture, max(boxes, key=lambda box: box.area()))  # type: ignore[operator]
+        return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float32)
+
+    @staticmethod
+    def _mask(points: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+        if points is None:
+            return np.ones(shape, dtype=np.float32)
+        face, organs = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
+        cv2.fillConvexPoly(face, cv2.convexHull(points.astype(np.int32)), 1)
+        for part in (slice(36, 48), slice(27, 36), slice(48, 68)):
+            cv2.fillConvexPoly(organs, cv2.convexHull(points[part].astype(np.int32)), 1)
+        mask = cv2.GaussianBlur(face, (0, 0), shape[0] / 30) + cv2.GaussianBlur(organs, (0, 0), shape[0] / 30)
+        return mask / max(float(mask.max()), 1e-6)

@@ -1,0 +1,33 @@
+"""`make bench`: measures every part beside its peers and prints, saves and draws the table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import sys
+from pathlib import Path
+
+from rich.console import Console
+from table import save, show
+
+PARTS = ("layer", "samples", "preparation", "startup")
+
+
+def main() -> int:
+    """Measures the parts that are named, all by default; always exits with 0 once measured: a miss is a finding."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("parts", nargs="*", default=PARTS, choices=PARTS, help="which rows")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    arguments = parser.parse_args()
+    console, rows = Console(), []
+    for part in arguments.parts:
+        for row in importlib.import_module(part).rows():
+            rows.append(row)
+            console.print(f"{row.number:>4}  {row.what} / {row.against}: {row.ratio.value:.3g}", highlight=False)
+    show(rows, console)
+    console.print(str(save(rows, arguments.out, name="cpu")), highlight=False)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,34 @@
+"""Row 11: how long `--help` and `--cfg job` take beside the import of Hydra."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+
+from measure import Work, race
+from table import Row
+
+COMMANDS = {"--help": "--help", "--cfg job": "--cfg=job"}
+
+
+def rows() -> Iterator[Row]:
+    """Wall time of whole processes."""
+    contenders: dict[str, Work] = {"import hydra": lambda: _run("-c", "import hydra")}
+    contenders |= {name: lambda option=option: _run("-m", "addnet.train", option) for name, option in COMMANDS.items()}  # type: ignore[misc]
+    times = race(contenders, rounds=7, seconds=0)
+    seconds = {name: time.median for name, time in times.items()}
+    for number, name in zip("ab", COMMANDS, strict=True):
+        yield Row(
+            f"11{number}",
+            f"python -m addnet.train {name}",
+            "import hydra",
+            times[name].over(times["import hydra"]),
+            ("<=", 2),
+            seconds,
+        )
+        seconds = {}
+
+
+def _run(*arguments: str) -> None:
+    subprocess.run([sys.executable, *arguments], check=True, stdout=subprocess.DEVNULL)
