@@ -34,9 +34,13 @@ def logged(task, *, folder):
 
 
 def held_after_first(task, *, folder):
+    """Whichever comes first goes through; the others wait."""
     Path(folder, f"{task}.log").touch()
-    while task and Path(folder, "hold").exists():
-        time.sleep(0.02)
+    try:
+        Path(folder, "first").touch(exist_ok=False)
+    except FileExistsError:
+        while Path(folder, "hold").exists():
+            time.sleep(0.02)
 
 
 def picky(task):

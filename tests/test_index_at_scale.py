@@ -28,7 +28,7 @@ print(json.dumps({"seconds": time.monotonic() - start, "before": before, "peak":
 """
 
 SHARE = """
-import json, multiprocessing, sys
+import gc, json, multiprocessing, sys
 import numpy as np
 from addnet.data.dataset import DeepfakeDataset
 from addnet.data.usable import usable
@@ -40,6 +40,8 @@ dataset = DeepfakeDataset(
     "", part.records, points=part.points, shapes=part.shapes, geometry=Geometry(size=64), mask=AttentionMask()
 )
 
+np.random.default_rng()  # imported now, not in the process
+gc.freeze()  # a collection there would write into each object of the modules, and hide what the index costs
 def changed():  # pages that are a copy of its own
     text = open("/proc/self/smaps_rollup").read()
     return int(text.split("Private_Dirty:")[1].split()[0]) / 1024

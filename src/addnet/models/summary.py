@@ -16,6 +16,7 @@ from addnet.errors import UserError
 from addnet.models.add_block import ADDBlock
 from addnet.models.addnet import ADDNet2D_Xception
 from addnet.models.bandpass import BandpassLayer
+from addnet.models.blurs import multiply_adds
 
 SMALLEST_IMAGE = 32
 
@@ -144,5 +145,5 @@ def _count(stage: Stage, module: nn.Module, inputs: tuple[Any, ...], output: Ten
         stage.multiply_adds += each * module.in_features
     elif isinstance(module, BandpassLayer):
         channels, height, width = inputs[0].shape[1:]
-        # two blurs, each a (height, height) and a (width, width) matrix times every channel
-        stage.multiply_adds += 2 * channels * height * width * (height + width)
+        place = output.device
+        stage.multiply_adds += channels * multiply_adds(height, width, taps=module.kernel_size, device=place)
