@@ -27,12 +27,11 @@ def folder(work: Path, count: int) -> Path:
     return root
 
 
-def module(root: Path, **options: object) -> DeepfakeDataModule:
+def module(root: Path, *overrides: str) -> DeepfakeDataModule:
     """The data module of that folder, its landmarks found."""
     from addnet.config import build, compose
 
-    overrides = [f"data.data_dir={root}", f"data.index_dir={root.parent}/index"]
-    cfg = compose(overrides + [f"{key.replace('__', '.')}={value}" for key, value in options.items()])
+    cfg = compose([f"data.data_dir={root}", f"data.index_dir={root.parent}/index", *overrides])
     made: DeepfakeDataModule = build(cfg.data)
     made.prepare_data()
     made.setup()

@@ -26,7 +26,7 @@ def rows() -> Iterator[Row]:
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as work:
         root = pictures.folder(Path(work), COUNT)
-        module = pictures.module(root, data__num_workers=WORKERS, data__batch_size=BATCH)
+        module = pictures.module(root, f"data.num_workers={WORKERS}", f"data.batch_size={BATCH}")
         dataset = module.dataset("train")
         files = [(str(root / record.path), record.label) for record in dataset.records]
         searching = SearchingLoader(files)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 from measure import Work, race
 from table import Row
@@ -15,7 +16,7 @@ COMMANDS = {"--help": "--help", "--cfg job": "--cfg=job"}
 def rows() -> Iterator[Row]:
     """Wall time of whole processes."""
     contenders: dict[str, Work] = {"import hydra": lambda: _run("-c", "import hydra")}
-    contenders |= {name: lambda option=option: _run("-m", "addnet.train", option) for name, option in COMMANDS.items()}  # type: ignore[misc]
+    contenders |= {name: partial(_run, "-m", "addnet.train", option) for name, option in COMMANDS.items()}
     times = race(contenders, rounds=7, seconds=0)
     seconds = {name: time.median for name, time in times.items()}
     for number, name in zip("ab", COMMANDS, strict=True):

@@ -77,31 +77,23 @@ def _difference(picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> t
     padded = functional.pad(picture, (radius,) * 4, mode=border).flatten(0, 1).contiguous()
     columns = [_along_columns(padded, kernel, height) for kernel in (narrow, wide)]
     parts = []
-    for start, count in _blocks(width, padded.device):
-        window = slice(start, start + count + 2 * radius)
-        first, second = (column[..., window].flatten(0, 1) for column in columns)
-        parts.append(torch.addmm(first @ _band(narrow, count), second, _band(wide, count), alpha=-1))
+    for (start, stop, plus), (*_, minus) in zip(_bands(narrow, width), _bands(wide, width), strict=True):
+        first, second = (column[..., start : stop + 2 * radius].flatten(0, 1) for column in columns)
+        parts.append(torch.addmm(first @ plus, second, minus, alpha=-1))
     return torch.cat(parts, dim=1).view(picture.shape), padded, columns
 
 
 def _along_columns(padded: Tensor, kernel: Tensor, height: int) -> Tensor:
     """(N, H + K − 1, W) → (N, H, W)."""
     reach = len(kernel) - 1
-    return torch.cat(
-        [
-            torch.matmul(_band(kernel, count).T, padded[:, start : start + count + reach])
-            for start, count in _blocks(height, padded.device)
-        ],
-        dim=1,
-    )
+    parts = [band.T @ padded[:, start : stop + reach] for start, stop, band in _bands(kernel, height)]
+    return torch.cat(parts, dim=1)
 
 
 def _along_rows(padded: Tensor, kernel: Tensor, width: int) -> Tensor:
     """(N, H, W + K − 1) → (N, H, W)."""
     rows, reach = padded.flatten(0, 1), len(kernel) - 1
-    parts = [
-        rows[:, start : start + count + reach] @ _band(kernel, count) for start, count in _blocks(width, padded.device)
-    ]
+    parts = [rows[:, start : stop + reach] @ band for start, stop, band in _bands(kernel, width)]
     return torch.cat(parts, dim=1).view(*padded.shape[:2], width)
 
 
@@ -142,6 +134,15 @@ def _band(kernel: Tensor, count: int) -> Tensor:
     return functional.pad(kernel, (0, count)).repeat(count)[: count * stretch].view(count, stretch).T
 
 
+def _bands(kernel: Tensor, side: int) -> Iterator[tuple[int, int, Tensor]]:
+    """Start, end and matrix of each block of a side; blocks of one size share theirs."""
+    known: dict[int, Tensor] = {}
+    for start, count in _blocks(side, kernel.device):
+        if count not in known:
+            known[count] = _band(kernel, count)
+        yield start, start + count, known[count]
+
+
 def _diagonals(products: Tensor, taps: int) -> Tensor:
     """Sums of what `_band` holds a tap at: (count + K − 1, count) → (K,)."""
     count = products.shape[1]
@@ -151,9 +152,8 @@ def _diagonals(products: Tensor, taps: int) -> Tensor:
 def _whole_band(kernel: Tensor, side: int, border: str) -> Tensor:
     """(side, side) matrix that blurs a line; taps beyond an end fold back into it."""
     last, radius = side - 1, len(kernel) // 2
-    sources = torch.arange(side, device=kernel.device)[:, None] + torch.arange(
-        -radius, radius + 1, device=kernel.device
-    )
+    offsets = torch.arange(-radius, radius + 1, device=kernel.device)
+    sources = torch.arange(side, device=kernel.device)[:, None] + offsets
     folded = last - (last - sources.abs()).abs() if border == "reflect" else sources.clamp(0, last)
     return kernel.new_zeros(side, side).scatter_add(1, folded, kernel.expand(side, -1))
 

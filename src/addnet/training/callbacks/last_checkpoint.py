@@ -95,7 +95,8 @@ class LastCheckpoint(Checkpoint):
     def _save(self, trainer: pl.Trainer) -> None:
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            trainer.save_checkpoint(self.path, weights_only=False)  # of saving: optimiser and loops, too
+            # here it says what is written: optimiser and loops too; reading is torch's weights_only=True everywhere
+            trainer.save_checkpoint(self.path, weights_only=False)
             self.best_model_path = str(self.path)
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
