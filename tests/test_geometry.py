@@ -79,3 +79,23 @@ def test_upside_down_points_are_not_plausible(portrait):
 def test_unknown_crops_name_the_known_ones():
     with pytest.raises(UserError, match="picture, face"):
         Geometry(crop="head")
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("away", [0, 60, 5_000])
+def test_what_lies_outside_is_mirrored_in(seed, away):
+    random = np.random.default_rng(seed)
+    height, width = random.integers(60, 400, 2)
+    picture = cv2.GaussianBlur(random.integers(0, 256, (height, width, 3), dtype=np.uint8), (5, 5), 1.5)
+    jitter = Jitter(
+        random.uniform(-40, 40), random.uniform(0.8, 1.2), tuple(random.uniform(-0.2, 0.2, 2)), bool(seed % 2)
+    )
+    matrix = Geometry(size=max(height, width)).matrix(picture.shape, None, jitter)
+    matrix[:, 2] += away
+    size = int(random.integers(40, 300))
+    out = np.zeros((size, size, 3), dtype=np.uint8)
+    warped = warp_picture(picture, matrix, size, out=out)
+    assert warped is out
+    plain = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    assert np.abs(plain.astype(int) - warped).max() <= 1  # OpenCV rounds differently with one border and another
+    assert warped.std() > 3

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Any, TypeVar
+from typing import Any
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.geometry import Jitter
 from addnet.faces.pictures import Picture
 
 Range = tuple[float, float]
-_LEVELS = np.arange(256, dtype=np.float64)
 _LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -41,33 +38,34 @@ class Photometric:
     noise: float | None = None
     noise_seed: int = 0
 
-    def __call__(self, picture: Picture) -> Picture:
-        """Applies them in the order above, but the JPEG round trip last: (S, S, 3) uint8 → the same."""
+    def __call__(self, picture: Picture, *, out: Picture | None = None) -> Picture:
+        """Applies them in the order above, but the JPEG round trip last.
+
+        Args:
+            picture: (S, S, 3) uint8.
+            out: Of the same shape, takes the result; may be the picture itself.
+        """
+        seen: Any = picture
         if self.brightness != 1 or self.contrast != 1:
-            picture = _uint8(cv2.LUT(picture, self.levels(picture)))
+            mean = float(_LUMA @ cv2.mean(seen)[:3]) if self.contrast != 1 else 0.0
+            factor, offset = self.contrast * self.brightness, mean * (1 - self.contrast) * self.brightness
+            seen = cv2.addWeighted(seen, factor, seen, 0, offset, dst=out)  # rounded and cut off to 8 bits
         if self.saturation != 1:
             mixing = self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))
-            picture = _uint8(cv2.transform(picture, mixing))
+            seen = cv2.transform(seen, mixing)
         if self.blur is not None:
             width = 2 * int(np.ceil(2 * self.blur)) + 1
-            picture = _uint8(cv2.GaussianBlur(picture, (width, width), self.blur))
+            seen = cv2.GaussianBlur(seen, (width, width), self.blur)
         if self.noise is not None:
             random = np.random.default_rng(self.noise_seed)
-            noise = random.standard_normal(picture.shape, dtype=np.float32) * self.noise
-            picture = _uint8(np.clip(np.rint(picture + noise), 0, 255))
+            noise = random.standard_normal(seen.shape, dtype=np.float32) * self.noise
+            seen = np.clip(np.rint(seen + noise), 0, 255)
         if self.jpeg is not None:
-            picture = _jpeg(picture, self.jpeg)
-        return picture
-
-    def levels(self, picture: Picture) -> NDArray[np.uint8]:
-        """What brightness and contrast make of each grey level: (256,)."""
-        mean = float(_LUMA @ cv2.mean(picture)[:3]) if self.contrast != 1 else 0.0
-        return np.clip(np.rint((mean + (_LEVELS - mean) * self.contrast) * self.brightness), 0, 255).astype(np.uint8)
-
-    @property
-    def only_levels(self) -> bool:
-        """Whether nothing but brightness and contrast changes."""
-        return self.saturation == 1 and self.blur is None and self.noise is None and self.jpeg is None
+            seen = _jpeg(_uint8(seen), self.jpeg)
+        if out is None or seen is out:
+            return _uint8(seen)
+        out[:] = seen
+        return out
 
 
 @dataclass(frozen=True)
@@ -126,22 +124,30 @@ class Augment:
             Movement, change of the pixels, and whether the mask is left out.
         """
         random = np.random.default_rng(address)
+        flip, angle, scale, right, down, brightness, contrast, saturation, *rare, without_mask = random.random(
+            15
+        ).tolist()
         jitter = Jitter(
-            flip=bool(random.random() < self.flip),
-            angle=random.uniform(-self.rotation, self.rotation),
-            scale=random.uniform(*self.scale),
-            shift=(random.uniform(-self.shift, self.shift), random.uniform(-self.shift, self.shift)),
+            flip=flip < self.flip,
+            angle=_between(-self.rotation, self.rotation, angle),
+            scale=_between(*self.scale, scale),
+            shift=(_between(-self.shift, self.shift, right), _between(-self.shift, self.shift, down)),
         )
+        jpeg, jpeg_p, blur, blur_p, noise, noise_p = rare
         photometric = Photometric(
-            brightness=random.uniform(*self.brightness),
-            contrast=random.uniform(*self.contrast),
-            saturation=random.uniform(*self.saturation),
-            jpeg=_maybe(random, self.jpeg_p, round(random.uniform(*self.jpeg))),
-            blur=_maybe(random, self.blur_p, random.uniform(*self.blur)),
-            noise=_maybe(random, self.noise_p, random.uniform(*self.noise)),
+            brightness=_between(*self.brightness, brightness),
+            contrast=_between(*self.contrast, contrast),
+            saturation=_between(*self.saturation, saturation),
+            jpeg=round(_between(*self.jpeg, jpeg)) if jpeg_p < self.jpeg_p else None,
+            blur=_between(*self.blur, blur) if blur_p < self.blur_p else None,
+            noise=_between(*self.noise, noise) if noise_p < self.noise_p else None,
             noise_seed=int(random.integers(2**63)),
         )
-        return jitter, photometric, bool(random.random() < self.mask_dropout)
+        return jitter, photometric, without_mask < self.mask_dropout
+
+
+def _between(low: float, high: float, share: float) -> float:
+    return low + (high - low) * share
 
 
 def _jpeg(picture: Picture, quality: int) -> Picture:
@@ -152,7 +158,3 @@ def _jpeg(picture: Picture, quality: int) -> Picture:
 
 def _uint8(values: Any) -> Picture:
     return np.asarray(values, dtype=np.uint8)
-
-
-def _maybe(random: np.random.Generator, probability: float, value: _T) -> _T | None:
-    return value if random.random() < probability else None

@@ -13,16 +13,18 @@ import numpy as np
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
+from pytorch_lightning.trainer.states import TrainerStatus
 from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
-from addnet.data.dataset import DeepfakeDataset, Sample, class_weights
+from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source, archives_dir, sources_of
 from addnet.data.splits import require_both_classes
+from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
@@ -282,7 +284,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""
         self._start = (epoch, batch * self.batch_size)
 
-    def train_dataloader(self) -> DataLoader[Sample]:
+    def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
         dataset = self.dataset("train")
         rank, world_size = self._ranks()
@@ -296,31 +298,39 @@ class DeepfakeDataModule(pl.LightningDataModule):
         )
         return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
 
-    def val_dataloader(self) -> DataLoader[Sample]:
+    def val_dataloader(self) -> DataLoader[Batch]:
         """Validation in order, evened out over ranks by marked rows."""
         return self._eval_loader("val")
 
-    def test_dataloader(self) -> DataLoader[Sample]:
+    def test_dataloader(self) -> DataLoader[Batch]:
         """Test in order, evened out over ranks by marked rows."""
         return self._eval_loader("test")
 
-    def predict_dataloader(self) -> DataLoader[Sample]:
+    def predict_dataloader(self) -> DataLoader[Batch]:
         """The pictures of `predict_dir`."""
         return self._eval_loader("predict")
 
-    def _eval_loader(self, split: str) -> DataLoader[Sample]:
+    def _eval_loader(self, split: str) -> DataLoader[Batch]:
         dataset = self.dataset(split)
         rank, world_size = self._ranks()
         return self._loader(dataset, EvalSampler(len(dataset), rank=rank, world_size=world_size))
+
+    def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Unpacks a batch where the network runs, unless its loader has."""
+        return unpack(batch) if "block" in batch else batch
 
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(
         self, dataset: DeepfakeDataset, sampler: Sampler[Address], *, drop_last: bool = False
-    ) -> DataLoader[Sample]:
-        return DataLoader(
-            dataset,
+    ) -> DataLoader[Batch]:
+        # for a Trainer at work, the hook above unpacks batches on its device
+        for_trainer = self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING
+        loader: type[DataLoader[Batch]] = DataLoader if for_trainer else UnpackingLoader
+        return loader(
+            PackedBatches(dataset),
+            collate_fn=as_packed,
             batch_size=self.batch_size,
             sampler=sampler,
             drop_last=drop_last,

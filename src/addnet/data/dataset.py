@@ -6,27 +6,27 @@ import os
 import zlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.nn import functional
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
 from addnet.data.partners import MASKS_OF, Partners
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Geometry, Jitter, Matrix, Points, map_points, warp_picture
+from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_picture
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, decode_picture
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
-_VALUES = (np.arange(256) / 127.5 - 1).astype(np.float32)  # of the grey levels
+_GREY = 128  # of a picture that could not be read
 
 
 class Sample(TypedDict):
@@ -47,6 +47,24 @@ class Sample(TypedDict):
     label: int
     path: str
     video_id: str
+    video: int
+    valid: bool
+
+
+class Drawn(NamedTuple):
+    """A sample before it is finished, as it leaves a loader process.
+
+    Attributes:
+        record: Of the picture.
+        picture: (S, S, 3) uint8.
+        mask: (s, s) float32, from `AttentionMask.draw_small`.
+        video: As in `Sample`.
+        valid: As in `Sample`.
+    """
+
+    record: Record
+    picture: Picture
+    mask: Mask
     video: int
     valid: bool
 
@@ -107,38 +125,57 @@ class DeepfakeDataset(Dataset[Sample]):
 
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
         """
+        record, picture, mask, video, valid = self.draw(address)
+        return {
+            "image": finish_images(torch.from_numpy(picture)).contiguous(),
+            "mask": finish_masks(torch.from_numpy(mask)[None, None], self.geometry.size)[0],
+            "label": record.label,
+            "path": record.path,
+            "video_id": record.video_id,
+            "video": video,
+            "valid": valid,
+        }
+
+    def draw(self, address: int | Address, *, out: Picture | None = None) -> Drawn:
+        """The sample at an address, unfinished.
+
+        Args:
+            address: Which picture, and what is to happen to it; a plain index is the first one of epoch 0.
+            out: (S, S, 3) uint8 that the picture is written to.
+        """
         if not isinstance(address, Address):
             address = Address(address)
         record = self.records[address.record]
+        seen = np.empty((self.geometry.size, self.geometry.size, 3), dtype=np.uint8) if out is None else out
         try:
-            picture = self._read(record)
+            mask = self._draw(record, address, seen)
+            valid = address.valid
         except UserError:
-            return self._sample(address, record, *self._blank(), valid=False)
-        return self._sample(address, record, *self._prepare(picture, address), valid=address.valid)
+            seen.fill(_GREY)
+            mask = self._mask(None)
+            valid = False
+        return Drawn(record, seen, mask, int(self._videos[address.record]), valid)
 
-    def _prepare(self, picture: Picture, address: Address) -> tuple[Tensor, Tensor]:
+    def _draw(self, record: Record, address: Address, out: Picture) -> Mask:
+        """Writes the picture as it is seen, and returns its mask."""
+        picture = self._read(record)
         jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
-            jitter, photometric, without_mask = self.augment.draw(self._random_address(address))
+            jitter, photometric, without_mask = self.augment.draw(self._random_address(address, record))
         points = self._points(address.record, picture)
         matrix = self.geometry.matrix(picture.shape, points, jitter)
-        size = self.geometry.size
+        warp_picture(picture, matrix, self.geometry.size, out=out)
+        if photometric:
+            photometric(out, out=out)
         if without_mask:
-            mask = self.mask.draw(None, size)
-        elif self._partners is None:
-            mask = self._mask(points, matrix)
-        else:
-            shape, points = self._face(self._partners.of(address.record, self._random_address(address)))
-            mask = self._mask(points, self.geometry.matrix(shape, points, jitter))
-        seen, values = warp_picture(picture, matrix, size), _VALUES
-        if photometric and photometric.only_levels:
-            values = _VALUES[photometric.levels(seen)]  # one table instead of two
-        elif photometric:
-            seen = photometric(seen)
-        return _tensor(seen, values), torch.from_numpy(mask)[None]
+            return self._mask(None)
+        if self._partners is not None:
+            shape, points = self._face(self._partners.of(address.record, self._random_address(address, record)))
+            matrix = self.geometry.matrix(shape, points, jitter)
+        return self._mask(None if points is None else map_points(points, matrix))
 
-    def _mask(self, points: Points | None, matrix: Matrix) -> Mask:
-        return self.mask.draw(None if points is None else map_points(points, matrix), self.geometry.size)
+    def _mask(self, points: Points | None) -> Mask:
+        return self.mask.draw_small(points, self.geometry.size)
 
     def _face(self, index: int) -> tuple[tuple[int, ...], Points | None]:
         """Shape and points of a record, its file left alone where the index knows both."""
@@ -151,10 +188,9 @@ class DeepfakeDataset(Dataset[Sample]):
             return (1, 1), None  # broken since it was indexed: a mask of ones
         return picture.shape, self._points(index, picture)
 
-    def _random_address(self, address: Address) -> tuple[int, ...]:
+    def _random_address(self, address: Address, record: Record) -> tuple[int, ...]:
         # the path, not its position: adding a picture must not change what happens to the others
-        sample = zlib.crc32(self.records.paths[address.record].as_py().encode())
-        return self.seed, address.epoch, sample, address.repeat
+        return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
     def _points(self, index: int, picture: Picture) -> Points | None:
         return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
@@ -163,28 +199,17 @@ class DeepfakeDataset(Dataset[Sample]):
         path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - once a sample
         return decode_picture(self.storage.read(path, record.offset, record.length), path)
 
-    def _blank(self) -> tuple[Tensor, Tensor]:
-        size = self.geometry.size
-        return torch.zeros(3, size, size), torch.ones(1, size, size)
 
-    def _sample(self, address: Address, record: Record, image: Tensor, mask: Tensor, *, valid: bool) -> Sample:
-        return {
-            "image": image,
-            "mask": mask,
-            "label": record.label,
-            "path": record.path,
-            "video_id": record.video_id,
-            "video": int(self._videos[address.record]),
-            "valid": valid,
-        }
+def finish_images(images: Tensor) -> Tensor:
+    """(…, S, S, 3) uint8 → (…, 3, S, S) float32 in [-1, 1], laid out in memory as they were: channels last."""
+    return images.movedim(-1, -3).to(torch.float32).div_(127.5).sub_(1)
 
 
-def _tensor(picture: Picture, values: NDArray[np.float32]) -> Tensor:
-    """(S, S, 3) uint8 → (3, S, S) float32, by a table of 256 values: faster than arithmetic."""
-    channels = np.empty((3, *picture.shape[:2]), dtype=np.float32)
-    for channel, plane in zip(channels, cv2.split(picture), strict=True):
-        cv2.LUT(plane, values, dst=channel)
-    return torch.from_numpy(channels)
+def finish_masks(masks: Tensor, size: int) -> Tensor:
+    """(B, 1, s, s) from `AttentionMask.draw_small` → (B, 1, S, S) in [0, 1]: the masks that `draw` gives."""
+    if masks.shape[-1] != size:
+        masks = functional.interpolate(masks, (size, size), mode="bilinear")
+    return masks / masks.amax(dim=(2, 3), keepdim=True)
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:

@@ -6,6 +6,7 @@ picture, 42–47 the eye at its right, 48–67 mouth.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -91,13 +92,13 @@ class Geometry:
         roll = roll_degrees(points) if self.align and points is not None else 0.0
         centre, side = self.square(shape, points, roll)
         scale = self.size / side * jitter.scale
-        angle = np.deg2rad(roll - jitter.angle)
-        cos, sin = np.cos(angle) * scale, np.sin(angle) * scale
-        linear = np.array([[cos, sin], [-sin, cos]])
-        if jitter.flip:
-            linear[0] *= -1
+        angle = math.radians(roll - jitter.angle)
+        cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
+        mirror = -1 if jitter.flip else 1
+        matrix = np.array([[mirror * cos, mirror * sin, 0.0], [-sin, cos, 0.0]])
         middle = (self.size - 1) / 2 + np.array(jitter.shift) * self.size
-        return np.column_stack([linear, middle - linear @ centre])
+        matrix[:, 2] = middle - matrix[:, :2] @ centre
+        return matrix
 
     def square(
         self, shape: tuple[int, ...], points: Points | None, roll: float = 0.0
@@ -127,10 +128,10 @@ def _rotation(degrees: float) -> NDArray[np.float64]:
 def roll_degrees(points: Points) -> float:
     """Angle of the line between the eyes in degrees; positive if the eye at the right is lower."""
     across = points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)
-    return float(np.rad2deg(np.arctan2(across[1], across[0])))
+    return math.degrees(math.atan2(across[1], across[0]))
 
 
-def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
+def warp_picture(picture: Picture, matrix: Matrix, size: int, *, out: Picture | None = None) -> Picture:
     """Warps a picture once; what lies outside of it is mirrored in.
 
     A picture that shrinks to less than two thirds is averaged down first: sampling it as it is would fold
@@ -140,11 +141,12 @@ def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
         picture: (H, W, 3) uint8.
         matrix: (2, 3) from `Geometry.matrix`.
         size: Side S of the output.
+        out: (S, S, 3) uint8 that takes the result.
 
     Returns:
         (S, S, 3) uint8.
     """
-    scale = float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
+    scale = math.sqrt(abs(_area(matrix)))
     if scale < 2 / 3:
         height, width = picture.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
@@ -153,15 +155,50 @@ def warp_picture(picture: Picture, matrix: Matrix, size: int) -> Picture:
         # pixel centres: x_large = factor · (x_small + ½) − ½
         offset = matrix[:, :2] @ ((factor - 1) / 2) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * factor, offset])
+    picture, matrix, border = _seen(picture, matrix, size)
     four = cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels a third faster than three
-    warped = cv2.warpAffine(four, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
-    return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB), dtype=np.uint8)
+    warped = cv2.warpAffine(four, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
+    return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=out), dtype=np.uint8)
+
+
+def _seen(picture: Picture, matrix: Matrix, size: int) -> tuple[Picture, Matrix, int]:
+    """The part of a picture that is seen, with what lies outside mirrored in, the matrix and border for that part.
+
+    OpenCV warps faster with a constant border, which then is never seen.
+    """
+    height, width = picture.shape[:2]
+    left, top, right, bottom = _extent(matrix, size)
+    above, below, before, behind = (max(0, pad) for pad in (-top, bottom - height, -left, right - width))
+    if max(above, below, before, behind) > 2 * size:  # far outside: more to fill in than to see
+        return picture, matrix, cv2.BORDER_REFLECT_101
+    bordered = cv2.copyMakeBorder(picture, above, below, before, behind, cv2.BORDER_REFLECT_101)
+    top, left = max(0, top), max(0, left)
+    part = np.asarray(bordered, dtype=np.uint8)[top : bottom + above, left : right + before]
+    moved = matrix.copy()
+    moved[:, 2] += matrix[:, :2] @ (left - before, top - above)
+    return part, moved, cv2.BORDER_CONSTANT
+
+
+def _extent(matrix: Matrix, size: int) -> tuple[int, int, int, int]:
+    """What the output shows, in whole pixels of the picture: left, top, and right, bottom behind the last one."""
+    last = size - 1
+    ends = []
+    for across, down, start in cv2.invertAffineTransform(matrix).tolist():  # plain numbers: once a sample
+        ends.append((start + last * (min(across, 0) + min(down, 0)), start + last * (max(across, 0) + max(down, 0))))
+    (left, right), (top, bottom) = ends
+    return math.floor(left) - 1, math.floor(top) - 1, math.ceil(right) + 2, math.ceil(bottom) + 2
+
+
+def _area(matrix: Matrix) -> float:
+    """What a square pixel becomes, negative if it is mirrored: the determinant."""
+    (a, b, _), (c, d, _) = matrix.tolist()
+    return float(a * d - b * c)
 
 
 def map_points(points: Points, matrix: Matrix) -> Points:
     """Maps (68, 2) points by the picture's own matrix; under a mirror image they are renumbered."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
-    if np.linalg.det(matrix[:, :2]) < 0:
+    if _area(matrix) < 0:
         mapped = mapped[MIRRORED]
     return mapped.astype(np.float32)
 

@@ -30,6 +30,7 @@ PARTS = ("face", "organs")
 EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
 _SUBPIXEL_BITS = 4
 _SMALL_SIGMA = 3  # pixels: what a wide blur is still done with on a smaller canvas
+_UNIT = 100  # grey levels for 1: hulls are filled in 8 bits
 
 Mask = NDArray[np.float32]
 
@@ -114,65 +115,101 @@ class AttentionMask:
         Returns:
             (S, S) float32 in [0, 1].
         """
+        mask = _enlarged(self.draw_small(points, size), size)
+        return np.asarray(mask / mask.max(), dtype=np.float32)
+
+    def draw_small(self, points: Points | None, size: int) -> Mask:
+        """The same mask before it is enlarged and divided by its maximum, which a device does for a whole batch.
+
+        Args:
+            points: As for `draw`.
+            size: Side S of the mask that it becomes, not of this one.
+
+        Returns:
+            (s, s) float32 of at least 0, somewhere above it; `s = side(size)`.
+        """
+        side = self.side(size)
         if points is None or not self.parts:
-            return np.ones((size, size), dtype=np.float32)
+            return np.ones((side, side), dtype=np.float32)
         if self.parts == PARTS and self.face_blur == self.organ_blur:
             # blurring is linear: once is enough; and the organs lie within the hull of all points
-            mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur)
+            mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur, side)
         else:
-            layers = {"face": self.face, "organs": self.organs}
-            mask = np.sum([layers[part](points, size) for part in self.parts], axis=0, dtype=np.float32)
-        peak = mask.max()
-        if peak <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
-            return np.ones((size, size), dtype=np.float32)
-        return np.asarray(np.minimum(mask / peak, 1), dtype=np.float32)
+            layers = {"face": ([points], self.face_blur), "organs": (self._organ_hulls(points), self.organ_blur)}
+            wanted = map(layers.__getitem__, self.parts)
+            drawn = [_blurred(_filled(hulls, size), blur, side) for hulls, blur in wanted]
+            mask = np.sum(drawn, axis=0, dtype=np.float32)
+        if mask.max() <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
+            return np.ones((side, side), dtype=np.float32)
+        return mask
+
+    def side(self, size: int) -> int:
+        """Side of the canvas that a mask of this size is blurred on: as small as its narrowest blur allows."""
+        blurs = {"face": self.face_blur, "organs": self.organ_blur}
+        return _small_side(size, min((blurs[part] for part in self.parts), default=0.5))
 
     def face(self, points: Points, size: int) -> Mask:
         """Hull of all 68 points, blurred: (S, S) float32 in [0, 1]."""
-        return _blurred(_filled([points], size), self.face_blur)
+        side = _small_side(size, self.face_blur)
+        return _enlarged(_blurred(_filled([points], size), self.face_blur, side), size)
 
     def organs(self, points: Points, size: int) -> Mask:
         """Hulls of eyes, nose and mouth, blurred: (S, S) float32 in [0, 1]."""
-        return _blurred(_filled(self._organ_hulls(points), size), self.organ_blur)
+        side = _small_side(size, self.organ_blur)
+        return _enlarged(_blurred(_filled(self._organ_hulls(points), size), self.organ_blur, side), size)
 
     def _organ_hulls(self, points: Points) -> list[Points]:
         return [points[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
 
 
-def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ()) -> Mask:
-    """Hulls filled with 1, others over them with 2, to a sixteenth of a pixel; parts outside are cut off."""
-    canvas = np.zeros((size, size), dtype=np.float32)
-    for value, hulls in ((1.0, groups), (2.0, over)):
+def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ()) -> NDArray[np.uint8]:
+    """Hulls filled with 1, others over them with 2, to a sixteenth of a pixel; parts outside are cut off.
+
+    Returns:
+        (size, size), in units of 1 / `_UNIT`.
+    """
+    canvas = np.zeros((size, size), dtype=np.uint8)
+    for value, hulls in ((1, groups), (2, over)):
         for points in hulls:
-            hull = cv2.convexHull(np.round(points * 2**_SUBPIXEL_BITS).astype(np.int32))
-            cv2.fillConvexPoly(canvas, hull, value, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
+            hull = cv2.convexHull(np.rint(points * 2**_SUBPIXEL_BITS).astype(np.int32))
+            cv2.fillConvexPoly(canvas, hull, value * _UNIT, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     return canvas
 
 
-def _blurred(canvas: Mask, blur: float) -> Mask:
-    """Blurs a canvas by a Gaussian, cut at three sigmas.
+def _blurred(canvas: NDArray[np.uint8], blur: float, side: int) -> Mask:
+    """Shrinks a canvas and blurs it, so that it is blurred by a Gaussian once it has been enlarged.
 
-    A wide one is applied to a smaller picture of it: averaging and enlarging blur too, by a known variance each, and
-    the Gaussian makes up for the rest. It differs by up to 0.4 % of the largest value, most of it at edges of hulls;
-    the cut at three sigmas makes 0.15 %.
+    Averaging and enlarging blur too, by a known variance each, and the Gaussian makes up for the rest. The result
+    differs by up to 0.4 % of the largest value from a Gaussian at full size, most of it at edges of hulls; its cut at
+    three sigmas makes 0.15 %.
 
     Args:
-        canvas: (S, S).
+        canvas: (S, S) from `_filled`.
         blur: Sigma over S.
+        side: That of the result.
     """
-    size = canvas.shape[0]
-    sigma = blur * size
-    small = -(-size // max(1, int(sigma / _SMALL_SIGMA)))
-    factor = size / small
-    if small < size:
-        canvas = np.asarray(cv2.resize(canvas, (small, small), interpolation=cv2.INTER_AREA), dtype=np.float32)
-    averaging, enlarging = (factor**2 - 1) / 12, (factor**2 - 1) / 6
-    sigma = float(np.sqrt(sigma**2 - averaging - enlarging)) / factor
-    if sigma > 0:
-        width = 2 * int(np.ceil(3 * sigma)) + 1
-        # mirrored at the outer edge, which is at the same place on every canvas
-        blurred = cv2.GaussianBlur(canvas, (width, width), sigma, borderType=cv2.BORDER_REFLECT)
-        canvas = np.asarray(blurred, dtype=np.float32)
-    if small < size:
-        canvas = np.asarray(cv2.resize(canvas, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
-    return canvas
+    size = len(canvas)
+    factor = size / side
+    around = 2 * (round(factor) // 2) + 1  # odd: an even one would move it by half a pixel
+    if side < size:  # OpenCV averages and then picks several times faster than by INTER_AREA
+        averaged = cv2.blur(canvas, (around, around), borderType=cv2.BORDER_REFLECT)
+        canvas = np.asarray(cv2.resize(averaged, (side, side), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+    values: Mask = np.divide(canvas, _UNIT, dtype=np.float32)
+    averaging, enlarging = (around**2 - 1) / 12, (factor**2 - 1) / 6
+    sigma = float(np.sqrt((blur * size) ** 2 - averaging - enlarging)) / factor
+    if sigma <= 0:
+        return values
+    width = 2 * int(np.ceil(3 * sigma)) + 1
+    # mirrored at the outer edge, which is at the same place on every canvas
+    blurred = cv2.GaussianBlur(values, (width, width), sigma, borderType=cv2.BORDER_REFLECT)
+    return np.asarray(blurred, dtype=np.float32)
+
+
+def _enlarged(mask: Mask, size: int) -> Mask:
+    if len(mask) == size:
+        return mask
+    return np.asarray(cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.float32)
+
+
+def _small_side(size: int, blur: float) -> int:
+    return -(-size // max(1, int(blur * size / _SMALL_SIGMA)))

@@ -1,0 +1,93 @@
+"""How batches travel from loader processes to the device: as one block of bytes, finished there.
+
+Sharing a tensor between processes costs about as much as making a sample, so a batch is one tensor. Pictures stay
+bytes and masks small until they are where the network runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, get_worker_info
+
+from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
+from addnet.data.samplers import Address
+
+Batch = dict[str, Any]
+
+
+class PackedBatches(Dataset[Batch]):
+    """A data set as loaders read it: whole batches, packed. `unpack` gives what `Sample` describes.
+
+    Args:
+        dataset: Draws the samples.
+    """
+
+    def __init__(self, dataset: DeepfakeDataset) -> None:
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitems__(self, addresses: Sequence[Address]) -> Batch:
+        """A batch as `block`, the bytes of all that is numbers, and what cuts them up."""
+        count, size = len(addresses), self.dataset.geometry.size
+        side = self.dataset.mask.side(size)
+        block = _empty_block(sum(_lengths(count, size, side)))
+        numbers, masks, images = (part.numpy() for part in _parts(block, count, size, side))
+        paths, video_ids = [], []
+        for place, address in enumerate(addresses):
+            drawn = self.dataset.draw(address, out=images[place])
+            masks[place, 0] = drawn.mask
+            numbers[:, place] = drawn.record.label, drawn.video, drawn.valid
+            paths.append(drawn.record.path)
+            video_ids.append(drawn.record.video_id)
+        return {"block": block, "size": size, "side": side, "path": paths, "video_id": video_ids}
+
+
+def as_packed(batch: Any) -> Any:
+    """What a loader makes of a packed batch: nothing."""
+    return batch
+
+
+def unpack(batch: Batch) -> Batch:
+    """A batch of the shapes and ranges that `Sample` describes, on the device that the packed one is on."""
+    numbers, masks, images = _parts(batch["block"], len(batch["path"]), batch["size"], batch["side"])
+    label, video, valid = numbers
+    rest = {"path": batch["path"], "video_id": batch["video_id"], "video": video}
+    image, mask = finish_images(images), finish_masks(masks, batch["size"])
+    return {"image": image, "mask": mask, "label": label, "valid": valid.bool()} | rest
+
+
+class UnpackingLoader(DataLoader[Batch]):
+    """A loader of packed batches that unpacks them itself, for use without a Trainer."""
+
+    def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
+        return map(unpack, super().__iter__())
+
+
+def _lengths(count: int, size: int, side: int) -> tuple[int, int, int]:
+    """Bytes of numbers, masks and images."""
+    return 3 * 8 * count, 4 * count * side**2, 3 * count * size**2
+
+
+def _parts(block: Tensor, count: int, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
+    """(3, B) int64 labels, videos and flags; (B, 1, s, s) float32 masks; (B, S, S, 3) uint8: views of the block."""
+    numbers, masks, images = torch.split(block, list(_lengths(count, size, side)))
+    shape = (count, size, size, 3)
+    return (
+        numbers.view(torch.int64).view(3, count),
+        masks.view(torch.float32).view(count, 1, side, side),
+        images.view(shape),
+    )
+
+
+def _empty_block(length: int) -> Tensor:
+    """Bytes; in a loader process such as it can hand over without copying, which torch's own collation does too."""
+    if get_worker_info() is None:
+        return torch.empty(length, dtype=torch.uint8)
+    storage = torch.UntypedStorage._new_shared(length, device="cpu")  # type: ignore[no-untyped-call]
+    return torch.empty(0, dtype=torch.uint8).set_(storage)
