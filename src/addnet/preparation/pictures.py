@@ -145,19 +145,26 @@ def prepare_pictures(
     known = _known(update, records, rows, signature)
     stale = np.flatnonzero(~(known & _untouched(update, records, rows, storage)))
     hashes = update.known["hash"]
-    jobs = (Job(int(n), records[int(n)], hashes[int(rows[n])].as_py() or "" if known[n] else "") for n in stale)
+    under_way: dict[int, Record] = {}
+
+    def jobs() -> Iterator[Job]:
+        for number, record in zip(stale.tolist(), records.take(stale), strict=True):
+            under_way[number] = record
+            yield Job(number, record, hashes[int(rows[number])].as_py() or "" if known[number] else "")
+
     examine = Examine(update.root, detector, storage)
     how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "pictures"}
     how["start"] = detector.load if detector else None
-    with closing(run(examine, jobs, **how)) as findings:
+    with closing(run(examine, jobs(), **how)) as findings:
         for finding in findings:
+            record = under_way.pop(finding.number)
             if finding.reason == UNCHANGED:
                 row, points = update.row(int(rows[finding.number]))
                 update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
             else:
                 face = finding.face
                 points = None if face is None or face.points is None else face.points.ravel()
-                update.add(row_of(records[finding.number], finding, signature), points)
+                update.add(row_of(record, finding, signature), points)
     update.finish(records)
     return len(stale)
 
