@@ -15,6 +15,21 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.errors import UserError, require_choice
 
 
+def where_bfloat16(there: Any, elsewhere: Any) -> Any:
+    """The first value on a CPU that computes in bfloat16 (AVX-512 BF16, AMX, or Arm's BF16), else the second.
+
+    Configs say it as `${where_bfloat16:bf16-mixed,32-true}`.
+    """
+    try:
+        text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:  # not Linux
+        return elsewhere
+    return there if {"avx512_bf16", "amx_bf16", "bf16"} & set(text.split()) else elsewhere
+
+
+OmegaConf.register_new_resolver("where_bfloat16", where_bfloat16, replace=True)
+
+
 def config_dir() -> str:
     """Directory of the YAML tree: the checkout's `configs/` if there is one, else the copy in the wheel."""
     checkout = Path(__file__).resolve().parents[2]

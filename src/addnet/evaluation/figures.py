@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
 from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Figure:
     """A confusion matrix: counts, and their share of the row as colour."""
+    from matplotlib.figure import Figure
+
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
@@ -29,6 +33,8 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, t
 
 def roc_figure(probabilities: Tensor, labels: Tensor, *, title: str) -> Figure:
     """ROC curve beside the histogram of the scores of each class."""
+    from matplotlib.figure import Figure
+
     figure = Figure(figsize=(8.4, 3.8), layout="constrained")
     roc, histogram = figure.subplots(1, 2)
     fpr, tpr, _ = binary_roc(probabilities, labels)
@@ -45,6 +51,9 @@ def roc_figure(probabilities: Tensor, labels: Tensor, *, title: str) -> Figure:
 
 def curves_figure(curves: dict[str, list[tuple[int, float]]], *, title: str) -> Figure:
     """Named curves over epochs, losses and other figures apart."""
+    from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
+
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     left, right = figure.subplots(1, 2)
     for name, points in curves.items():

@@ -8,7 +8,6 @@ from typing import Any, Protocol, TypeVar
 
 from addnet.faces.crops import CropSettings
 from addnet.preparation.engine import run
-from addnet.progress import show_progress
 
 Task = TypeVar("Task")
 _WORTH_A_POOL = 4  # chunks; below, starting processes takes longer than the work
@@ -89,6 +88,8 @@ class PrepareSettings(CropSettings):
         workers = 0 if alone else self.workers
         where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
         if total:
+            from addnet.progress import show_progress  # not where an index is all that is read
+
             results = run(function, tasks, failed=failed, **where)
             yield from show_progress(results, total, outcome=_outcome, title=title, unit=unit)
 

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
 import torch
-from matplotlib.figure import Figure
 from torch import Tensor
 
 from addnet.models import BandpassLayer
 from addnet.training.loggers import log_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
@@ -80,6 +82,8 @@ def bandpass_of(module: torch.nn.Module) -> BandpassLayer | None:
 @torch.no_grad()
 def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
     """Gain of the layer over spatial frequency, and its kernel."""
+    from matplotlib.figure import Figure
+
     frequencies, gain = layer.frequency_response(256)
     low, high = (kernel.detach().cpu().numpy() for kernel in layer.kernels())
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
@@ -97,6 +101,8 @@ def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
 @torch.no_grad()
 def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
     """Pictures above what the layer makes of them; the band is stretched to three standard deviations."""
+    from matplotlib.figure import Figure
+
     device = next(layer.parameters()).device
     bands = layer.band(images.to(device)).cpu()
     figure = Figure(figsize=(2.2 * len(images), 4.6), layout="constrained")

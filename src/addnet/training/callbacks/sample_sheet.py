@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytorch_lightning as pl
-from matplotlib.figure import Figure
 
 from addnet.data.dataset import DeepfakeDataset, Sample
 from addnet.data.samplers import Address
 from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 
 class SampleSheet(pl.Callback):
@@ -37,6 +40,8 @@ class SampleSheet(pl.Callback):
 
 def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
     """Pictures above their masks, labelled."""
+    from matplotlib.figure import Figure
+
     rows = -(-len(samples) // columns)
     figure = Figure(figsize=(1.8 * columns, 3.9 * rows), layout="constrained")
     axes = figure.subplots(2 * rows, columns, squeeze=False)

@@ -5,14 +5,16 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytorch_lightning as pl
-from matplotlib.figure import Figure
 from pytorch_lightning.loggers import Logger
 
 from addnet.training.loggers.comet import CometLogger
 from addnet.training.loggers.csv import CSVLogger
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 log = logging.getLogger(__name__)
 
