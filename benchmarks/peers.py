@@ -46,10 +46,22 @@ def kornia_difference(image: Tensor, kernel_size: int, sigma_low: float, sigma_h
 
 
 class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
-    """Finds the face anew for every sample, before and after it is levelled, and draws the mask at full size."""
+    """Finds the face anew for every sample, before and after it is levelled, and draws the mask at full size.
 
-    def __init__(self, files: Sequence[tuple[str, int]], size: int = 299) -> None:
-        self.files, self.size = list(files), size
+    Args:
+        files: Path and label of each picture.
+        size: Side that a sample is resized to.
+        found: (68, 2) of each picture, or None, taken instead of finding them twice: where there is no dlib.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[tuple[str, int]],
+        size: int = 299,
+        *,
+        found: Sequence[np.ndarray | None] | None = None,
+    ) -> None:
+        self.files, self.size, self.found = list(files), size, found
         self._tools: tuple[object, object] | None = None
 
     def __len__(self) -> int:
@@ -58,18 +70,20 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         path, label = self.files[index]
         picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        points = self._points(picture)
+        points = self._points(picture, index)
         if points is not None:
             eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
             centre = tuple(float(value) for value in points[27:36].mean(axis=0))
             turn = cv2.getRotationMatrix2D(centre, float(np.degrees(np.arctan2(eyes[1], eyes[0]))), 1)
             picture = cv2.warpAffine(picture, turn, picture.shape[1::-1])
-            points = self._points(picture)
+            points = self._points(picture, index)
         mask = self._mask(points, picture.shape[:2])
         image = torch.from_numpy(cv2.resize(picture, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
         return image.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
 
-    def _points(self, picture: np.ndarray) -> np.ndarray | None:
+    def _points(self, picture: np.ndarray, index: int) -> np.ndarray | None:
+        if self.found is not None:
+            return self.found[index]
         import dlib
 
         from addnet.faces.landmarks import landmark_model_path

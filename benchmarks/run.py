@@ -7,10 +7,9 @@ import importlib
 import sys
 from pathlib import Path
 
-from rich.console import Console
 from table import save, show
 
-PARTS = ("layer", "samples", "preparation", "startup")
+PARTS = ("layer", "samples", "training", "preparation", "startup", "growth")
 
 
 def main() -> int:
@@ -19,13 +18,13 @@ def main() -> int:
     parser.add_argument("--only", nargs="+", default=PARTS, choices=PARTS, help="these parts instead of all")
     parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
     arguments = parser.parse_args()
-    console, rows = Console(), []
+    rows = []
     for part in arguments.only:
         for row in importlib.import_module(part).rows():
             rows.append(row)
-            console.print(f"{row.number:>4}  {row.what} / {row.against}: {row.ratio.value:.3g}", highlight=False)
-    show(rows, console)
-    console.print(str(save(rows, arguments.out, name="cpu")), highlight=False)
+            print(f"{row.number:>4}  {row.what} / {row.against}: {row.ratio.value:.3g}", flush=True)
+    show(rows)
+    print(save(rows, arguments.out, name="cpu"))
     return 0
 
 

@@ -10,12 +10,14 @@ from functools import partial
 from measure import Work, race
 from table import Row
 
+SMALLEST = "import hydra; hydra.main(version_base='1.3', config_path=None)(lambda cfg: None)()"
 COMMANDS = {"--help": "--help", "--cfg job": "--cfg=job"}
 
 
 def rows() -> Iterator[Row]:
     """Wall time of whole processes."""
     contenders: dict[str, Work] = {"import hydra": lambda: _run("-c", "import hydra")}
+    contenders["--cfg job of one file of one line"] = lambda: _run("-c", SMALLEST, "--cfg=job")
     contenders |= {name: partial(_run, "-m", "addnet.train", option) for name, option in COMMANDS.items()}
     times = race(contenders, rounds=7, seconds=0)
     seconds = {name: time.median for name, time in times.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import platform
@@ -11,10 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from measure import Ratio
-from rich.console import Console
-from rich.table import Table
 
-_UNITS = (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6))
+_PREFIXES = (("G", 1e9), ("M", 1e6), ("", 1.0), ("m", 1e-3), ("µ", 1e-6))
 
 
 @dataclass(frozen=True)
@@ -27,8 +26,10 @@ class Row:
         against: What it is compared with.
         ratio: Ours over theirs, or theirs over ours, as `target` says.
         target: What is to be reached: `>=` or `<=` and a number; None: only shown.
-        times: Seconds a call, by contender.
+        times: Seconds a call, by contender; or what else is measured.
         note: What has to be known about it.
+        unit: Of the times: s or B.
+        curve: The times are points of a curve: their names begin with where they stand on it.
     """
 
     number: str
@@ -38,6 +39,8 @@ class Row:
     target: tuple[str, float] | None
     times: dict[str, float] = field(default_factory=dict)
     note: str = ""
+    unit: str = "s"
+    curve: bool = False
 
     @property
     def passes(self) -> bool | None:
@@ -62,60 +65,93 @@ def machine() -> dict[str, Any]:
     }
 
 
-def show(rows: Sequence[Row], console: Console | None = None) -> None:
-    """Prints the table."""
-    table = Table(title="measured in one run; ratios decide")
-    for name in ("#", "what", "against", "times", "ratio", "target", ""):
-        table.add_column(name)
+def show(rows: Sequence[Row]) -> None:
+    """Prints the table: a line a row, its times and its note below."""
+    print(f"\n{'#':<4} {'what':<44} {'against':<34} {'ratio':>7} {'middle half':>15} {'to reach':>9}")
     for row in rows:
-        times = "\n".join(f"{name} {_time(value)}" for name, value in row.times.items())
-        target = f"{row.target[0]} {row.target[1]:g}" if row.target else ""
-        verdict = {True: "[green]pass", False: "[red]miss", None: ""}[row.passes]
-        ratio = f"{row.ratio.value:.3g}\n({row.ratio.low:.3g}–{row.ratio.high:.3g})"
-        table.add_row(row.number, row.what, row.against, times, ratio, target, verdict)
-    (console or Console()).print(table)
+        verdict = {True: "pass", False: "MISS", None: ""}[row.passes]
+        half = f"{row.ratio.low:.3g} – {row.ratio.high:.3g}"
+        reached = f"{row.ratio.value:>7.3g} {half:>15} {target(row):>9} {verdict}"
+        print(f"{row.number:<4} {row.what:<44} {row.against:<34} {reached}")
+        for line in (", ".join(f"{name} {quantity(value, row.unit)}" for name, value in row.times.items()), row.note):
+            if line:
+                print(f"     {line}")
+
+
+def target(row: Row) -> str:
+    """What is to be reached, in words."""
+    return f"{row.target[0].replace('>=', '≥').replace('<=', '≤')} {row.target[1]:g}" if row.target else ""
 
 
 def save(rows: Sequence[Row], folder: Path, *, name: str) -> Path:
-    """Writes `<name>.json` and the chart `<name>.png`."""
+    """Writes `<name>.json`, the chart `<name>.png` and, where there are curves, `<name>-growth.png`."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / f"{name}.json"
     content = {"machine": machine(), "rows": [asdict(row) | {"passes": row.passes} for row in rows]}
     file.write_text(json.dumps(content, indent=1) + "\n")
     chart(rows, folder / f"{name}.png")
+    curves(rows, folder / f"{name}-growth.png")
     return file
 
 
 def chart(rows: Sequence[Row], file: Path) -> None:
     """Draws how far each ratio is on the right side of its target."""
+    judged = [row for row in rows if row.target]
+    if not judged or not importlib.util.find_spec("matplotlib"):
+        return
     from matplotlib.figure import Figure
 
-    judged = [row for row in rows if row.target]
-    figure = Figure(figsize=(9, 0.42 * len(judged) + 1.2), layout="constrained")
+    figure = Figure(figsize=(10, 0.42 * len(judged) + 1.2), layout="constrained")
     axes = figure.subplots()
     for position, row in enumerate(reversed(judged)):
         sign, bound = row.target or ("", 1.0)
-        gains = [
-            value / bound if sign == ">=" else bound / value
-            for value in (row.ratio.value, row.ratio.low, row.ratio.high)
-        ]
-        axes.barh(position, gains[0] - 1, left=1, color="#009e73" if row.passes else "#d55e00", height=0.6)
-        axes.plot(gains[1:], [position] * 2, color="black", linewidth=1)
-        axes.text(
-            max(gains[0], 1) * 1.03, position, f"{row.ratio.value:.3g} ({sign} {bound:g})", va="center", fontsize=8
+        ratio = row.ratio
+        gain, *ends = (
+            value / bound if sign == ">=" else bound / value for value in (ratio.value, ratio.low, ratio.high)
         )
+        axes.barh(position, gain - 1, left=1, color="#009e73" if row.passes else "#d55e00", height=0.6)
+        axes.plot(ends, [position] * 2, color="black", linewidth=1)
+        words = f"{ratio.value:.3g} ({target(row)})"
+        axes.text(max(gain, 1, *ends) * 1.04, position, words, va="center", fontsize=8)
     axes.axvline(1, color="black", linewidth=1)
     axes.set_xscale("log")
-    axes.set_yticks(range(len(judged)), [f"{row.number} {row.what}" for row in reversed(judged)], fontsize=8)
+    ticks = [tick for tick in (0.25, 0.5, 1, 2, 4, 8) if axes.get_xlim()[0] < tick < axes.get_xlim()[1]]
+    axes.set_xticks(ticks, [f"{tick:g} ×" for tick in ticks])
+    axes.set_xticks([], minor=True)
+    axes.set_yticks(range(len(judged)), [f"{row.number}  {row.what} / {row.against}" for row in reversed(judged)])
+    axes.tick_params(axis="y", labelsize=8)
     axes.set_xlabel("times better than the target")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.2)
     figure.savefig(file, dpi=130)
 
 
-def _time(seconds: float) -> str:
-    unit, size = next(((unit, size) for unit, size in _UNITS if seconds >= size), _UNITS[-1])
-    return f"{seconds / size:.3g} {unit}"
+def curves(rows: Sequence[Row], file: Path) -> None:
+    """Draws the rows that are curves, one beside the other."""
+    drawn = [row for row in rows if row.curve]
+    if not drawn or not importlib.util.find_spec("matplotlib"):
+        return
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(3.1 * len(drawn), 2.8), layout="constrained")
+    for axes, row in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+        at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
+        axes.plot([float(number) for number in at], list(row.times.values()), marker="o", color="#0072b2")
+        for number, value in zip(at, row.times.values(), strict=True):
+            axes.annotate(quantity(value, row.unit), (float(number), value), (0, 6), textcoords="offset points")
+        axes.set_xticks([float(number) for number in at], at)
+        axes.set_ylim(0, 1.3 * max(row.times.values()))
+        axes.set_xlabel(words[0])
+        axes.set_title(row.what.partition(",")[0] if row.unit == "B" else row.what.rpartition(", ")[2], fontsize=9)
+        axes.margins(x=0.15)
+        axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(file, dpi=110)
+
+
+def quantity(value: float, unit: str) -> str:
+    """A number with its unit, three digits: `2.69 ms`."""
+    prefix, size = next(((prefix, size) for prefix, size in _PREFIXES if value >= size), _PREFIXES[-1])
+    return f"{value / size:.3g} {prefix}{unit}"
 
 
 def _cpuinfo() -> list[str]:

@@ -1,0 +1,165 @@
+"""Row 14: how time and memory grow with the pictures, the batch, the loader's workers and the processes."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+
+import pictures
+import torch
+from measure import Ratio
+from runs import Run, made_up_batch
+from table import Row
+from torch import nn
+from torch.utils.data import DataLoader
+from training import quieten
+
+from addnet.models import create_model
+
+FACTORS = (1, 4, 16)
+BASE = 24  # pictures at factor 1
+SIDE = 64  # pixels: what grows is to be seen, not the network
+BATCHES, WORKERS, RANKS = (2, 8, 32), (0, 1, 2), (1, 2)
+
+
+def rows() -> Iterator[Row]:
+    """Each point of an epoch is a process of its own, whose peak memory is its own."""
+    with tempfile.TemporaryDirectory() as work:
+        data = pictures.folder(Path(work), BASE * FACTORS[-1])
+        pictures.module(data)  # finds the landmarks once
+        epochs = {factor: _epoch(data, f"data.limit_train={BASE * factor}") for factor in FACTORS}
+        yield _row(
+            "14a",
+            f"epoch of {FACTORS[-1]} × the pictures, a picture",
+            "of the smallest",
+            {f"{BASE * factor} pictures": epoch["seconds"] for factor, epoch in epochs.items()},
+            ("<=", 1.1),
+        )
+        peaks = {f"{BASE * factor} pictures": epoch["bytes"] for factor, epoch in epochs.items()}
+        yield _row("14b", f"peak memory, {FACTORS[-1]} × the pictures", "the smallest", peaks, ("<=", 1.1), unit="B")
+        yield _row(
+            "14c",
+            f"training step, batch of {BATCHES[-1]}, a picture",
+            f"batch of {BATCHES[0]}",
+            {f"{batch} pictures a batch": _step(batch) for batch in BATCHES},
+            None,
+        )
+        samples = {f"{count} workers": _loader(data, count) for count in WORKERS}
+        yield _row("14d", f"loader, {WORKERS[-1]} workers, a sample", f"{WORKERS[0]} workers", samples, None)
+        ranks = {
+            f"{count} processes": _epoch(
+                data, f"data.limit_train={4 * BASE}", "trainer=ddp_cpu", f"trainer.devices={count}", "data.batch_size=4"
+            )["seconds"]
+            for count in RANKS
+        }
+        yield _row("14e", "epoch on two processes, a picture", "on one", ranks, None)
+
+
+def _row(
+    number: str, what: str, against: str, points: dict[str, float], target: tuple[str, float] | None, unit: str = "s"
+) -> Row:
+    first, *_, last = points.values()
+    return Row(number, what, against, Ratio.of([last / first]), target, points, unit=unit, curve=True)
+
+
+def _epoch(data: Path, *overrides: str) -> dict[str, float]:
+    """Seconds a picture of the second epoch, and the peak memory of all processes together, in bytes."""
+    command = [sys.executable, __file__, str(data), *overrides]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    peak, stop = [0], threading.Event()
+
+    def watch() -> None:
+        while not stop.wait(0.2):
+            peak[0] = max(peak[0], _resident(process.pid))
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    answer, _ = process.communicate()
+    stop.set()
+    watcher.join()
+    if process.returncode:
+        raise RuntimeError(f"{' '.join(command)} ended with {process.returncode}")
+    return {"seconds": json.loads(answer.splitlines()[-1]), "bytes": float(peak[0])}
+
+
+def _resident(pid: int) -> int:
+    """Bytes of a process and its children that are its own: what is shared counts once."""
+    total = 0
+    for each in (pid, *_descendants(pid)):
+        try:
+            lines = Path(f"/proc/{each}/smaps_rollup").read_text().splitlines()
+        except OSError:  # it has ended
+            continue
+        total += sum(int(line.split()[1]) << 10 for line in lines if line.startswith("Pss:"))
+    return total
+
+
+def _descendants(pid: int) -> list[int]:
+    try:
+        children = [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+    return [each for child in children for each in (child, *_descendants(child))]
+
+
+def _step(batch: int, rounds: int = 5) -> float:
+    """Seconds a picture of a training step."""
+    net = create_model("bandpass", pretrained=False).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.Adam(net.parameters())
+    image, mask, label = made_up_batch(batch, SIDE)
+    taken = []
+    for _ in range(rounds):
+        start = time.perf_counter()
+        loss = nn.functional.cross_entropy(net(image, mask), label)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        taken.append((time.perf_counter() - start) / batch)
+    return median(taken[1:])
+
+
+def _loader(data: Path, workers: int) -> float:
+    """Seconds a sample of the second epoch."""
+    loader = pictures.module(data, f"data.num_workers={workers}", "data.batch_size=16").train_dataloader()
+    for _ in range(2):
+        start = time.perf_counter()
+        count = sum(len(batch["path"]) for batch in DataLoader.__iter__(loader))
+        seconds = (time.perf_counter() - start) / count
+    return seconds
+
+
+def _train(data: Path, overrides: list[str]) -> float:
+    """Trains two epochs through the Trainer, and measures the second."""
+    quieten()
+    settings = (
+        "trainer=cpu",
+        "model=bandpass",
+        "model.pretrained=false",
+        f"data.image_size={SIDE}",
+        "data.batch_size=8",
+    )
+    limits = ("data.num_workers=1", "trainer.limit_val_batches=0", "trainer.num_sanity_val_steps=0", "logger=none")
+    bare = ("callbacks=none", "trainer.max_epochs=2", "+trainer.enable_checkpointing=false")
+    cfg = pictures.config(data, *settings, *limits, *bare, "+trainer.enable_progress_bar=false", *overrides)
+    run = Run.of(cfg)
+    stopwatch = run.fit()
+    return stopwatch.epoch / (stopwatch.steps * cfg.data.batch_size * cfg.trainer.devices)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("overrides", nargs="*")
+    arguments = parser.parse_args()
+    taken = _train(arguments.data, arguments.overrides)
+    if os.environ.get("LOCAL_RANK", "0") == "0":
+        print(json.dumps(taken), flush=True)
