@@ -206,3 +206,22 @@ def test_a_sweep_over_several_devices_is_refused_where_jobs_are_not_isolated(tmp
     assert result.returncode != 0
     assert "would start itself again on every rank" in result.stdout + result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "precision", "compiled"), [("fpu avx2", "32-true", False), ("avx2 avx512_bf16", "bf16-mixed", True)]
+)
+def test_the_fastest_cpu_settings_are_those_that_the_cpu_can_do(monkeypatch, flags, precision, compiled):
+    read_text = Path.read_text
+
+    def read(self, *arguments, **options):
+        return f"flags : {flags}\n" if str(self) == "/proc/cpuinfo" else read_text(self, *arguments, **options)
+
+    monkeypatch.setattr(Path, "read_text", read)
+    cfg = compose(["trainer=cpu_fast"])
+    assert (cfg.trainer.precision, cfg.compile, cfg.channels_last) == (precision, compiled, True)
+    assert (cfg.trainer.accelerator, cfg.trainer.use_distributed_sampler) == (
+        "cpu",
+        False,
+    )  # all else as in trainer=cpu
+    assert compose(["trainer=cpu_fast", "compile=false"]).compile is False

@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 import pytorch_lightning as pl
 import torch
+from torch.nn import functional
 
 from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataModule
+from addnet.data.dataset import finish_images, finish_masks
 from addnet.data.samplers import Address
 from addnet.data.transfer import PackedBatches, unpack
 
@@ -36,6 +38,21 @@ def test_a_packed_batch_holds_the_samples_of_the_data_set(data_dir, index_dir, s
                 torch.testing.assert_close(found, value, rtol=0, atol=1e-6)
             else:
                 assert (found.item() if isinstance(found, torch.Tensor) else found) == value
+
+
+def test_values_of_pixels_are_those_of_float64():
+    random = np.random.default_rng()
+    pictures = random.integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
+    exact = pictures.astype(np.float64).transpose(0, 3, 1, 2) / 127.5 - 1
+    assert np.abs(finish_images(torch.from_numpy(pictures)).double().numpy() - exact).max() < 1e-6
+
+
+@pytest.mark.parametrize("side", [64, 103])
+def test_enlarging_masks_is_that_of_float64(side):
+    small = torch.rand(3, 1, side, side)
+    exact = functional.interpolate(small.double(), (299, 299), mode="bilinear")
+    exact = exact / exact.amax(dim=(2, 3), keepdim=True)
+    assert ((finish_masks(small, 299).double() - exact).norm() / exact.norm()) < 1e-5
 
 
 def test_masks_are_those_that_are_drawn_alone(data_dir, index_dir, portrait):
