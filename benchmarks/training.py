@@ -38,8 +38,8 @@ def rows() -> Iterator[Row]:
         data = pictures.folder(Path(work), 320)
         yield trainer_row(data, "trainer=cpu", size=64, batch=8, steps=20)
         yield settings_row()
-        yield epoch_row(data, "trainer=cpu_fast", limit=24, target=3)
-        yield evaluation_row(data, "trainer=cpu", limit=32, batch=8, rounds=2)
+        yield epoch_row(data, "trainer=cpu_fast", limit=24, target=3, batch=8)
+        yield evaluation_row(data, "trainer=cpu", limit=48, batch=8, rounds=2)
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
 
