@@ -23,7 +23,9 @@ def main() -> int:
         for row in importlib.import_module(part).rows():
             rows.append(row)
             print(f"{row.number:>4}  {row.what} / {row.against}: {row.ratio.value:.3g}", flush=True)
+    rows.sort(key=lambda row: int(row.number.rstrip("abcde")))
     show(rows)
+    print("13   training step on a GPU: see benchmarks/gpu.py")
     print(save(rows, arguments.out, name="cpu"))
     return 0
 

@@ -29,7 +29,7 @@ class Row:
         times: Seconds a call, by contender; or what else is measured.
         note: What has to be known about it.
         unit: Of the times: s or B.
-        curve: The times are points of a curve: their names begin with where they stand on it.
+        curve: The times are points of a curve, the note is its title; their names begin with where they stand.
     """
 
     number: str
@@ -133,19 +133,21 @@ def curves(rows: Sequence[Row], file: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.1 * len(drawn), 2.8), layout="constrained")
+    figure = Figure(figsize=(2.6 * len(drawn), 2.6), layout="constrained")
     for axes, row in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
         at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
-        axes.plot([float(number) for number in at], list(row.times.values()), marker="o", color="#0072b2")
-        for number, value in zip(at, row.times.values(), strict=True):
-            axes.annotate(quantity(value, row.unit), (float(number), value), (0, 6), textcoords="offset points")
-        axes.set_xticks([float(number) for number in at], at)
+        axes.plot(list(row.times.values()), marker="o", color="#0072b2")
+        for position, value in enumerate(row.times.values()):
+            words_at = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+            axes.annotate(quantity(value, row.unit), (position, value), **words_at)
+        axes.set_xticks(range(len(at)), at)
+        axes.set_yticks([])
         axes.set_ylim(0, 1.3 * max(row.times.values()))
         axes.set_xlabel(words[0])
-        axes.set_title(row.what.partition(",")[0] if row.unit == "B" else row.what.rpartition(", ")[2], fontsize=9)
-        axes.margins(x=0.15)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(file, dpi=110)
+        axes.set_title(row.note, fontsize=9)
+        axes.margins(x=0.2)
+        axes.spines[["top", "right", "left"]].set_visible(False)
+    figure.savefig(file, dpi=130)
 
 
 def quantity(value: float, unit: str) -> str:

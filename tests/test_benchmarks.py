@@ -1,0 +1,66 @@
+"""What `make bench` prints is what was measured, misses included."""
+
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
+import pictures
+from measure import Ratio, Times, race
+from table import Row, save, show
+
+ROWS = [
+    Row("1", "this", "that", Ratio(2.0, 1.9, 2.1), (">=", 3), {"this": 0.0021, "that": 4e-6}, "a note"),
+    Row("2", "this", "that", Ratio(2.0, 1.9, 2.1), ("<=", 3)),
+    Row(
+        "3",
+        "growth",
+        "the smallest",
+        Ratio(1.1, 1.1, 1.1),
+        None,
+        {"1 pictures": 2e9, "4 pictures": 3e9},
+        "memory",
+        "B",
+        True,
+    ),
+]
+
+
+def test_a_row_passes_on_the_right_side_of_its_target_alone():
+    assert [row.passes for row in ROWS] == [False, True, None]
+
+
+def test_the_table_shows_misses_times_and_notes(capsys):
+    show(ROWS)
+    one, _, _, two, three, *_ = capsys.readouterr().out.strip().splitlines()[1:]
+    assert one.endswith("≥ 3 MISS")
+    assert two.endswith("≤ 3 pass")
+    assert three.split()[-1] == "1.1"
+
+
+def test_everything_is_saved_and_drawn(tmp_path):
+    content = json.loads(save(ROWS, tmp_path, name="cpu").read_text())
+    assert [row["passes"] for row in content["rows"]] == [False, True, None]
+    assert content["machine"]["torch"]
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["cpu-growth.png", "cpu.json", "cpu.png"]
+
+
+def test_contenders_take_turns_and_ratios_are_those_of_rounds():
+    order = []
+    race({"a": lambda: order.append("a"), "b": lambda: order.append("b")}, rounds=2, seconds=0)
+    assert order == ["a", "a", "b", "b", *"abab"]  # once to warm up, once to count calls
+    assert Times((2.0, 9.0, 4.0)).over(Times((1.0, 3.0, 4.0))) == Ratio(2.0, 1.0, 3.0)
+
+
+def test_drawn_portraits_train_without_looking_for_faces(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "dlib", None)
+    dataset = pictures.module(pictures.drawn_index(tmp_path, 16, different=4)).dataset("train")
+    assert len(dataset) >= 12
+    assert all(sample["valid"] and sample["mask"].min() < 0.1 for sample in (dataset[0], dataset[5]))
+
+
+@pytest.mark.parametrize("script", ["gpu", "run", "training", "growth", "samples", "layer", "preparation", "startup"])
+def test_every_part_is_there(script):
+    assert __import__(script).__doc__
