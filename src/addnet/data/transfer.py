@@ -1,6 +1,6 @@
 """How batches travel from loader processes to the device: as one block of bytes, finished there.
 
-Sharing a tensor between processes costs about as much as making a sample, so a batch is one tensor. Pictures stay
+Sharing one more tensor between processes costs as much as a third of a sample, so a batch is one tensor. Pictures stay
 bytes and masks small until they are where the network runs.
 """
 
