@@ -17,9 +17,8 @@ from statistics import median
 import pictures
 import torch
 from measure import Ratio
-from runs import Run, made_up_batch
+from runs import BareLoop, Run, made_up_batch
 from table import Row
-from torch import nn
 from torch.utils.data import DataLoader
 from training import quieten
 
@@ -129,15 +128,11 @@ def _descendants(pid: int) -> list[int]:
 def _step(batch: int, rounds: int = 5) -> float:
     """Seconds a picture of a training step."""
     net = create_model("bandpass", pretrained=False).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(net.parameters())
-    image, mask, label = made_up_batch(batch, SIDE)
+    loop, made_up = BareLoop.of(net, torch.channels_last), made_up_batch(batch, SIDE)
     taken = []
     for _ in range(rounds):
         start = time.perf_counter()
-        loss = nn.functional.cross_entropy(net(image, mask), label)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
+        loop.step(*made_up)
         taken.append((time.perf_counter() - start) / batch)
     return median(taken[1:])
 

@@ -9,7 +9,7 @@ import torch
 from device import all_done, device
 from measure import race
 from peers import DepthwiseBandpass, kornia_difference
-from runs import made_up_batch
+from runs import BareLoop, made_up_batch
 from table import Row
 from torch import Tensor, nn
 
@@ -62,18 +62,12 @@ def rows(batch: int = 8) -> Iterator[Row]:
 def beside_network(layer: nn.Module, image: Tensor, gradient: Tensor) -> Row:
     """Row 3: the layer beside a training step of the network that it stands in front of."""
     net = create_model("addnet", pretrained=False).to(device(), memory_format=torch.channels_last)
-    optimizer = torch.optim.Adam(net.parameters())
-    picture, mask, labels = made_up_batch(len(image), image.shape[-1])
-
-    def step() -> None:
-        optimizer.zero_grad()
-        nn.functional.cross_entropy(net(picture, mask), labels).backward()
-        optimizer.step()
+    loop, made_up = BareLoop.of(net, torch.channels_last), made_up_batch(len(image), image.shape[-1])
 
     def band() -> None:
         layer(image).backward(gradient)
 
-    times = race(all_done({"network": step, "layer": band}), rounds=3, seconds=0)
+    times = race(all_done({"network": lambda: loop.step(*made_up), "layer": band}), rounds=3, seconds=0)
     share = times["layer"].over(times["network"])
     seconds = {name: time.median for name, time in times.items()}
     return Row(

@@ -156,6 +156,11 @@ class BareLoop:
     memory_format: torch.memory_format
     bfloat16: bool
 
+    @classmethod
+    def of(cls, net: nn.Module, memory_format: torch.memory_format, *, bfloat16: bool = False) -> BareLoop:
+        """With torch's own Adam."""
+        return cls(net, torch.optim.Adam(net.parameters()), memory_format, bfloat16)
+
     def step(self, image: Tensor, mask: Tensor, label: Tensor) -> None:
         """One training step."""
         with self.precision():

@@ -49,7 +49,8 @@ def rows() -> Iterator[Row]:
         place = np.empty((SIDE, SIDE, 3), dtype=np.uint8)  # in the batch
 
         def address() -> Address:
-            return Address(next(number) % len(files), next(number))
+            turn = next(number)
+            return Address(turn % len(files), turn)
 
         def read() -> object:
             return cv2.resize(cv2.imread(files[next(number) % len(files)][0]), (SIDE, SIDE))

@@ -10,7 +10,6 @@ import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
-from typing import Any
 
 import cv2
 import pictures
@@ -18,7 +17,7 @@ import torch
 from device import all_done, device, wait
 from measure import Ratio, race
 from peers import DepthwiseBandpass, SearchingLoader
-from runs import Run, made_up_batch
+from runs import BareLoop, Run, made_up_batch
 from table import Row
 from torch import nn
 from torch.utils.data import DataLoader
@@ -99,19 +98,12 @@ def settings_row(batch: int = 8, size: int = 299) -> Row:
     if fast.compile:
         fast_net.compile()
     bfloat16 = fast.trainer.precision == "bf16-mixed"
-
-    def step(net: nn.Module, optimizer: Any, picture: torch.Tensor, *, mixed: bool) -> None:
-        with torch.autocast("cpu", torch.bfloat16, enabled=mixed):
-            loss = nn.functional.cross_entropy(net(picture, mask), label)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-
-    optimizers = [torch.optim.Adam(net.parameters()) for net in (plain_net, fast_net)]
+    fast_loop = BareLoop.of(fast_net, torch.channels_last, bfloat16=bfloat16)
+    plain_loop = BareLoop.of(plain_net, torch.contiguous_format)
     plain_image = image.contiguous()
     contenders = {
-        "cpu_fast, a step": lambda: step(fast_net, optimizers[1], image, mixed=bfloat16),
-        "float32, contiguous, eager": lambda: step(plain_net, optimizers[0], plain_image, mixed=False),
+        "cpu_fast, a step": lambda: fast_loop.step(image, mask, label),
+        "float32, contiguous, eager": lambda: plain_loop.step(plain_image, mask, label),
     }
     times = race(contenders, rounds=3, seconds=0)
     ours, theirs = times.values()

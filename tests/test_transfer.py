@@ -12,6 +12,13 @@ from addnet.data.dataset import finish_images, finish_masks
 from addnet.data.samplers import Address
 from addnet.data.transfer import PackedBatches, unpack
 
+QUIET = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+}
+
 
 def _module(data_dir, index_dir, **arguments):
     defaults = {
@@ -87,13 +94,7 @@ def test_a_trainer_and_a_loop_of_one_s_own_see_the_same(data_dir, index_dir, tmp
     def module():
         return _module(data_dir, index_dir, num_workers=workers)
 
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    trainer = pl.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **quiet)
+    trainer = pl.Trainer(max_epochs=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET)
     keeps = Keeps()
     trainer.fit(
         keeps, **({"datamodule": module()} if by == "module" else {"train_dataloaders": module().train_dataloader()})
@@ -109,13 +110,7 @@ def test_a_trainer_and_a_loop_of_one_s_own_see_the_same(data_dir, index_dir, tmp
 
 def test_after_training_the_loaders_serve_documented_batches(data_dir, index_dir, tmp_path):
     module = _module(data_dir, index_dir)
-    quiet = {
-        "logger": False,
-        "enable_checkpointing": False,
-        "enable_progress_bar": False,
-        "enable_model_summary": False,
-    }
-    pl.Trainer(max_epochs=1, limit_train_batches=1, accelerator="cpu", default_root_dir=tmp_path, **quiet).fit(
+    pl.Trainer(max_epochs=1, limit_train_batches=1, accelerator="cpu", default_root_dir=tmp_path, **QUIET).fit(
         Keeps(), module
     )
     assert next(iter(module.val_dataloader()))["image"].shape == (4, 3, 150, 150)

@@ -124,9 +124,8 @@ class Augment:
             Movement, change of the pixels, and whether the mask is left out.
         """
         random = np.random.default_rng(address)
-        flip, angle, scale, right, down, brightness, contrast, saturation, *rare, without_mask = random.random(
-            15
-        ).tolist()
+        shares = random.random(15).tolist()
+        flip, angle, scale, right, down, brightness, contrast, saturation, *rare, without_mask = shares
         jitter = Jitter(
             flip=flip < self.flip,
             angle=_between(-self.rotation, self.rotation, angle),

@@ -171,9 +171,11 @@ def _seen(picture: Picture, matrix: Matrix, size: int) -> tuple[Picture, Matrix,
     above, below, before, behind = (max(0, pad) for pad in (-top, bottom - height, -left, right - width))
     if max(above, below, before, behind) > 2 * size:  # far outside: more to fill in than to see
         return picture, matrix, cv2.BORDER_REFLECT_101
-    bordered = cv2.copyMakeBorder(picture, above, below, before, behind, cv2.BORDER_REFLECT_101)
+    if above or below or before or behind:  # else a large picture would be copied for a small part of it
+        bordered = cv2.copyMakeBorder(picture, above, below, before, behind, cv2.BORDER_REFLECT_101)
+        picture = np.asarray(bordered, dtype=np.uint8)
     top, left = max(0, top), max(0, left)
-    part = np.asarray(bordered, dtype=np.uint8)[top : bottom + above, left : right + before]
+    part = picture[top : bottom + above, left : right + before]
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (left - before, top - above)
     return part, moved, cv2.BORDER_CONSTANT

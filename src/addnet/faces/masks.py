@@ -135,28 +135,29 @@ class AttentionMask:
             # blurring is linear: once is enough; and the organs lie within the hull of all points
             mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur, side)
         else:
-            layers = {"face": ([points], self.face_blur), "organs": (self._organ_hulls(points), self.organ_blur)}
-            wanted = map(layers.__getitem__, self.parts)
-            drawn = [_blurred(_filled(hulls, size), blur, side) for hulls, blur in wanted]
-            mask = np.sum(drawn, axis=0, dtype=np.float32)
+            mask = np.sum([self._layer(part, points, size, side) for part in self.parts], axis=0, dtype=np.float32)
         if mask.max() <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
             return np.ones((side, side), dtype=np.float32)
         return mask
 
     def side(self, size: int) -> int:
         """Side of the canvas that a mask of this size is blurred on: as small as its narrowest blur allows."""
-        blurs = {"face": self.face_blur, "organs": self.organ_blur}
-        return _small_side(size, min((blurs[part] for part in self.parts), default=0.5))
+        return _small_side(size, min((self._blur(part) for part in self.parts), default=0.5))
 
     def face(self, points: Points, size: int) -> Mask:
         """Hull of all 68 points, blurred: (S, S) float32 in [0, 1]."""
-        side = _small_side(size, self.face_blur)
-        return _enlarged(_blurred(_filled([points], size), self.face_blur, side), size)
+        return _enlarged(self._layer("face", points, size, _small_side(size, self.face_blur)), size)
 
     def organs(self, points: Points, size: int) -> Mask:
         """Hulls of eyes, nose and mouth, blurred: (S, S) float32 in [0, 1]."""
-        side = _small_side(size, self.organ_blur)
-        return _enlarged(_blurred(_filled(self._organ_hulls(points), size), self.organ_blur, side), size)
+        return _enlarged(self._layer("organs", points, size, _small_side(size, self.organ_blur)), size)
+
+    def _layer(self, part: str, points: Points, size: int, side: int) -> Mask:
+        hulls = [points] if part == "face" else self._organ_hulls(points)
+        return _blurred(_filled(hulls, size), self._blur(part), side)
+
+    def _blur(self, part: str) -> float:
+        return self.face_blur if part == "face" else self.organ_blur
 
     def _organ_hulls(self, points: Points) -> list[Points]:
         return [points[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
