@@ -64,6 +64,7 @@ def rows() -> Iterator[Row]:
         long = race(
             {"landmarks anew": lambda: searching[address().record], "ours, finished": contenders["ours, finished"]},
             rounds=5,
+            seconds=1.5,
         )
         times = {name: time.median for name, time in (long | short).items()}
         note = "as it leaves a loader process; finished: float32 values and a mask at full size, made on the device"

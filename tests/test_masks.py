@@ -3,6 +3,8 @@
 import cv2
 import numpy as np
 import pytest
+import torch
+from scipy import ndimage
 
 from addnet.config import load_group
 from addnet.errors import UserError
@@ -94,14 +96,35 @@ def test_wrong_settings_name_the_right_ones(wrong):
         AttentionMask(**wrong)
 
 
+def _hulls(points, size, unit, dtype):
+    canvas = np.zeros((size, size), dtype=dtype)
+    for value, part in ((1, points), (2, points[36:48]), (2, points[27:36]), (2, points[48:68])):
+        hull = cv2.convexHull(np.round(part * 16).astype(np.int32))
+        cv2.fillConvexPoly(canvas, hull, value * unit, lineType=cv2.LINE_8, shift=4)
+    return canvas
+
+
 @pytest.mark.parametrize("size", [150, 299, 512])
 @pytest.mark.parametrize("shift", [0, -0.3, 0.25])
 def test_wide_blurs_on_a_smaller_canvas_are_those_of_the_full_one(portrait, size, shift):
     points = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
-    canvas = np.zeros((size, size))
-    for value, part in ((1.0, points), (2.0, points[36:48]), (2.0, points[27:36]), (2.0, points[48:68])):
-        hull = cv2.convexHull(np.round(part * 16).astype(np.int32))
-        cv2.fillConvexPoly(canvas, hull, value, lineType=cv2.LINE_8, shift=4)
-    sigma = 0.033 * size
+    canvas, sigma = _hulls(points, size, 1, np.float64), 0.033 * size
     exact = cv2.GaussianBlur(canvas, (2 * int(6 * sigma) + 1,) * 2, sigma, borderType=cv2.BORDER_REFLECT)
     assert np.abs(AttentionMask().draw(points, size) - exact / exact.max()).max() < 0.006
+
+
+@pytest.mark.parametrize("size", [150, 299, 512])
+def test_single_precision_is_as_good_as_double_on_the_same_canvas(portrait, size):
+    shift = np.random.default_rng().uniform(-0.2, 0.2)
+    points = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
+    side = AttentionMask().side(size)
+    around = 2 * (round(size / side) // 2) + 1
+    canvas = cv2.blur(_hulls(points, size, 100, np.uint8), (around, around), borderType=cv2.BORDER_REFLECT)
+    small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.float64)
+    variance = (0.033 * size) ** 2 - (around**2 - 1) / 12 - ((size / side) ** 2 - 1) / 6
+    sigma = np.sqrt(variance) * side / size
+    radius = int(np.ceil(3 * sigma))
+    small = ndimage.gaussian_filter(small, sigma, radius=radius, mode="reflect")
+    exact = torch.nn.functional.interpolate(torch.tensor(small)[None, None], (size, size), mode="bilinear")[0, 0]
+    exact = (exact / exact.max()).numpy()
+    assert np.linalg.norm(AttentionMask().draw(points, size) - exact) < 1e-5 * np.linalg.norm(exact)
