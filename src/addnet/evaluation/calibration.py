@@ -1,0 +1,162 @@
+"""Where to call a picture fake, and how much to trust the probability: both are fitted on validation scores."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+
+BINS = 15
+COLDEST, HOTTEST = 0.05, 20.0
+_TINY = 1e-15  # as in metrics.binary_metrics
+_HALVINGS = 80  # of a range of 400 to one: far below the spacing of float64
+
+
+class Reliability(NamedTuple):
+    """What was said beside what was true, in bins of equal width over [0, 1].
+
+    Attributes:
+        edges: (B + 1,) float64.
+        said: (B,) mean probability of fake in each bin; nan where a bin is empty.
+        true: (B,) share of fakes in each bin; nan where a bin is empty.
+        counts: (B,) int64 rows in each bin.
+    """
+
+    edges: NDArray[np.float64]
+    said: NDArray[np.float64]
+    true: NDArray[np.float64]
+    counts: NDArray[np.int64]
+
+
+def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """The threshold with the largest balanced accuracy; above it a picture is called fake.
+
+    It lies midway between neighbouring scores (0 and 1 count as scores too). Of several that are equally good, the one
+    nearest to 0.5 is taken; with one class only there is nothing to choose by, and it is 0.5.
+
+    Args:
+        probabilities: (N,) of fake, in [0, 1].
+        labels: (N,) 0 real, 1 fake.
+
+    Raises:
+        UserError: Scores or labels are out of range, or not one a row.
+
+    Example:
+        >>> choose_threshold(np.array([0.1, 0.3, 0.4, 0.8]), np.array([0, 0, 1, 1]))
+        0.35
+    """
+    scores, fake = checked(probabilities, labels)
+    fakes, reals = int(fake.sum()), int((1 - fake).sum())
+    if not fakes or not reals:
+        return 0.5
+    values = np.unique(np.concatenate([[0.0], scores, [1.0]]))
+    middle = (values[:-1] + values[1:]) / 2
+    middle = np.where(middle < values[1:], middle, values[:-1])  # between neighbouring floats nothing lies
+    not_above = [np.searchsorted(np.sort(scores[fake == label]), middle, side="right") for label in (0, 1)]
+    # whole numbers, so that equally good thresholds are equal to the last bit
+    goodness = not_above[0] * fakes + (fakes - not_above[1]) * reals
+    best = middle[goodness == goodness.max()]
+    return float(best[np.abs(best - 0.5).argmin()])
+
+
+def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    """The temperature T with the smallest log loss of sigmoid(logit(p) / T) (Guo et al. 2017, "On calibration …").
+
+    Log loss is convex in 1 / T, so that halving the range in which its slope changes sign finds the one minimum.
+
+    Args:
+        probabilities: (N,) of fake, in [0, 1].
+        labels: (N,) 0 real, 1 fake.
+
+    Returns:
+        T in [0.05, 20]: above 1 the detector was too sure of itself. 1 with one class only, or if every score is 0.5.
+
+    Raises:
+        UserError: Scores or labels are out of range, or not one a row.
+    """
+    scores, fake = checked(probabilities, labels)
+    logits = _logit(scores)
+    if fake.min(initial=1) == fake.max(initial=0) or not len(fake) or not logits.any():
+        return 1.0
+    low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
+    for _ in range(_HALVINGS):
+        middle = (low + high) / 2
+        if np.dot(_sigmoid(np.exp(middle) * logits) - fake, logits) > 0:
+            high = middle
+        else:
+            low = middle
+    return float(np.clip(np.exp(-(low + high) / 2), COLDEST, HOTTEST))
+
+
+def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
+    """Probabilities at another temperature, sigmoid(logit(p) / T); their order stays.
+
+    Args:
+        probabilities: Any shape, in [0, 1]; kept 1e-15 away from 0 and 1, where a logit has no end.
+        temperature: T > 0; at 1 nothing changes.
+
+    Raises:
+        UserError: The temperature isn't a positive number.
+
+    Example:
+        >>> calibrated(np.array([0.5, 0.9]), 2.0).round(3)
+        array([0.5 , 0.75])
+    """
+    if not 0 < temperature < np.inf:
+        raise UserError(f"temperature={temperature!r} isn't a positive number; 1 leaves probabilities as they are")
+    return _sigmoid(_logit(np.asarray(probabilities, dtype=np.float64)) / temperature)
+
+
+def bin_of(probabilities: NDArray[np.floating], bins: int = BINS) -> NDArray[np.int64]:
+    """The bin of each probability: of equal width, closed below; 1 belongs to the last one."""
+    return np.minimum((np.asarray(probabilities, dtype=np.float64) * bins).astype(np.int64), bins - 1)
+
+
+def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, bins: int = BINS) -> Reliability:
+    """Means of the probability of fake and shares of fakes, in bins of equal width.
+
+    Args:
+        probabilities: (N,) of fake, in [0, 1].
+        labels: (N,) 0 real, 1 fake.
+        bins: Their number.
+    """
+    scores, fake = checked(probabilities, labels)
+    rows = bin_of(scores, bins)
+    counts = np.bincount(rows, minlength=bins)
+    sums = [np.bincount(rows, weights=part, minlength=bins) for part in (scores, fake)]
+    said, true = (np.where(counts, part / np.maximum(counts, 1), np.nan) for part in sums)
+    return Reliability(np.linspace(0, 1, bins + 1), said, true, counts)
+
+
+def checked(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Scores as float64 and labels as int64, one a row.
+
+    Raises:
+        UserError: They differ in length, a score isn't in [0, 1] (nan included), or a label is neither 0 nor 1.
+    """
+    scores, fake = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
+    if scores.ndim != 1 or scores.shape != fake.shape:
+        raise UserError(f"scores of shape {scores.shape} and labels of shape {fake.shape}: give one of each a row")
+    wrong = ~((scores >= 0) & (scores <= 1))
+    if wrong.any():
+        raise UserError(
+            f"{wrong.sum()} of {len(scores)} scores aren't probabilities, the first is {scores[wrong][0]}; "
+            "expected numbers from 0 to 1: is the network's output finite?"
+        )
+    if not np.isin(fake, (0, 1)).all():
+        raise UserError(f"labels {np.unique(fake).tolist()}: expected 0 for real and 1 for fake; leave the rest out")
+    return scores, fake.astype(np.int64)
+
+
+def _logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    safe = np.clip(probabilities, _TINY, 1 - _TINY)
+    return np.log(safe) - np.log1p(-safe)
+
+
+def _sigmoid(logits: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(-np.logaddexp(0.0, -logits))

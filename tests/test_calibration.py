@@ -1,0 +1,102 @@
+"""Thresholds and temperatures are the best there are, and come out the same each time."""
+
+import numpy as np
+import pytest
+
+from addnet.errors import UserError
+from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature, reliability
+
+
+def _scores(seed=0, rows=400):
+    random = np.random.default_rng(seed)
+    labels = random.integers(0, 2, rows)
+    return np.clip(random.normal(0.45 + 0.2 * labels, 0.2), 0, 1).round(2), labels
+
+
+def _balanced_accuracy(probabilities, labels, threshold):
+    called = probabilities > threshold
+    return (called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_threshold_is_better(seed):
+    probabilities, labels = _scores(seed)
+    chosen = _balanced_accuracy(probabilities, labels, choose_threshold(probabilities, labels))
+    assert chosen >= max(_balanced_accuracy(probabilities, labels, t) for t in np.linspace(-0.001, 1, 1002))
+
+
+def test_of_equally_good_thresholds_the_one_nearest_a_half_is_taken():
+    probabilities, labels = np.array([0.1, 0.2, 0.44, 0.5, 0.9]), np.array([0, 1, 0, 1, 1])
+    assert _balanced_accuracy(probabilities, labels, 0.15) < _balanced_accuracy(probabilities, labels, 0.47)
+    assert choose_threshold(probabilities, labels) == pytest.approx(0.47)
+    even = np.array([0.1, 0.2, 0.8, 0.95]), np.array([0, 1, 0, 1])  # 0.15 and 0.875 are equally good
+    assert choose_threshold(*even) == pytest.approx(0.15)
+
+
+def test_a_threshold_lies_between_scores_even_where_no_number_does():
+    low = 0.7
+    high = np.nextafter(low, 1)
+    threshold = choose_threshold(np.array([low, high]), np.array([0, 1]))
+    assert (np.array([low, high]) > threshold).tolist() == [False, True]
+
+
+def test_one_class_leaves_threshold_and_temperature_alone():
+    for labels in (np.ones(3, int), np.zeros(3, int)):
+        assert choose_threshold(np.array([0.7, 0.8, 0.9]), labels) == 0.5
+        assert fit_temperature(np.array([0.7, 0.8, 0.9]), labels) == 1.0
+    assert choose_threshold(np.zeros(0), np.zeros(0, int)) == 0.5
+    assert fit_temperature(np.zeros(0), np.zeros(0, int)) == 1.0
+
+
+@pytest.mark.parametrize("truth", [0.4, 1.0, 3.0])
+def test_the_temperature_that_spoilt_the_scores_is_found(truth):
+    random = np.random.default_rng(5)
+    logits = random.normal(0, 2, 60_000)
+    labels = (random.random(len(logits)) < 1 / (1 + np.exp(-logits))).astype(int)
+    spoilt = 1 / (1 + np.exp(-logits * truth))
+    found = fit_temperature(spoilt, labels)
+    assert found == pytest.approx(truth, rel=0.03)
+    assert fit_temperature(spoilt, labels) == found
+
+
+def test_no_temperature_has_a_smaller_log_loss():
+    probabilities, labels = _scores()
+
+    def loss(temperature):
+        said = calibrated(probabilities, temperature)
+        return -np.log(np.where(labels == 1, said, 1 - said)).mean()
+
+    found = fit_temperature(probabilities, labels)
+    assert loss(found) <= min(loss(t) for t in np.geomspace(0.05, 20, 500))
+
+
+def test_temperatures_are_bounded_where_there_is_no_best_one():
+    right = np.array([0.2, 0.9]), np.array([0, 1])
+    assert fit_temperature(*right) == pytest.approx(0.05)
+    assert fit_temperature(right[0], 1 - right[1]) == pytest.approx(20.0)
+
+
+def test_calibration_keeps_order_and_extremes_finite():
+    probabilities = np.array([0.0, 1e-9, 0.3, 0.5, 1.0])
+    np.testing.assert_allclose(calibrated(probabilities, 1.0), probabilities, atol=2e-15)
+    assert (np.diff(calibrated(probabilities, 7.0)) > 0).all()
+
+
+def test_bins_hold_means_and_empty_ones_are_nan():
+    found = reliability(np.array([0.0, 0.1, 0.95, 1.0]), np.array([0, 1, 1, 1]), bins=2)
+    assert found.counts.tolist() == [2, 2]
+    np.testing.assert_allclose(found.said, [0.05, 0.975])
+    np.testing.assert_allclose(found.true, [0.5, 1.0])
+    assert np.isnan(reliability(np.array([0.9]), np.array([1]), bins=2).said[0])
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "told"),
+    [([0.2, np.nan], [0, 1], "nan"), ([0.2, 1.5], [0, 1], "1.5"), ([0.2, 0.3], [0, -1], "-1"), ([0.2], [0, 1], "shape")],
+)
+def test_what_is_no_score_is_refused(probabilities, labels, told):
+    for function in (choose_threshold, fit_temperature):
+        with pytest.raises(UserError, match=told):
+            function(np.array(probabilities), np.array(labels))
+    with pytest.raises(UserError, match="temperature=0"):
+        calibrated(np.array([0.5]), 0)
