@@ -18,16 +18,18 @@ from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
+from addnet.data.degradations import Degradation
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
-from addnet.data.selection import select
+from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, sources_of
 from addnet.data.splits import require_both_classes
 from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
+from addnet.faces.framing import Framing
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
@@ -36,6 +38,7 @@ log = logging.getLogger(__name__)
 
 BALANCES = ("none", "sampler", "loss_weight")
 LANDMARKS = ("index", "on_the_fly")
+_MEASURED = 2000  # training pictures, for `framing`
 
 
 class DeepfakeDataModule(pl.LightningDataModule):
@@ -76,6 +79,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_train: At most about this many training pictures, whole groups.
         limit_val: The same for validation.
         limit_test: The same for test.
+        only_test: Nothing but the test pictures is prepared and served: for evaluation.
         seed: Decides splits, order and augmentation.
     """
 
@@ -115,10 +119,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_train: int | None = None,
         limit_val: int | None = None,
         limit_test: int | None = None,
+        only_test: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
-        if not (data_dir or predict_dir or train or layout == INDEX):
+        if not (data_dir or predict_dir or train or layout == INDEX or (test and only_test)):
             raise UserError(
                 "data.data_dir is not set: name the folder that holds train/ and test/, "
                 "or see it work without data by experiment=demo"
@@ -155,6 +160,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.val_fraction = val_fraction
         self.allow_overlap = allow_overlap
         self.max_bad_fraction = max_bad_fraction
+        self.only_test = only_test
         self.limits = {"train": limit_train, "val": limit_val, "test": limit_test}
         self.seed = seed
         self.splits: dict[str, Usable] = {}
@@ -208,10 +214,13 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.fingerprint = fingerprint(self.splits)
 
     def _sources(self) -> list[Source]:
-        return list(dict.fromkeys([*self.train_sources, *self.test_sources, *self.predict_sources]))
+        train = [] if self.only_test else self.train_sources
+        return list(dict.fromkeys([*train, *self.test_sources, *self.predict_sources]))
 
     def _selected(self) -> dict[str, Records]:
         """The records of each split, before unusable files are known."""
+        if self.only_test:
+            return {"test": select_test(self.test_sources, limit_to=self.limits["test"], seed=self.seed)}
         splits = {}
         if self.train_sources:
             splits = select(
@@ -235,8 +244,13 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     # ---- serving it ----------------------------------------------------------------------------------------
 
-    def dataset(self, split: str) -> DeepfakeDataset:
-        """The data set of one split; only `train` is augmented."""
+    def dataset(self, split: str, *, degradation: Degradation | None = None) -> DeepfakeDataset:
+        """The data set of one split; only `train` is augmented.
+
+        Args:
+            split: `train`, `val`, `test` or `predict`.
+            degradation: Damage that is done to each picture.
+        """
         part = self.splits[split]
         return DeepfakeDataset(
             "",
@@ -248,6 +262,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             mask_of=self.mask_of,
             storage=self.storage,
             augment=self.augment if split == "train" else None,
+            degradation=degradation,
             seed=self.seed,
         )
 
@@ -280,6 +295,19 @@ class DeepfakeDataModule(pl.LightningDataModule):
             "value_range": [-1.0, 1.0],
         }
 
+    def framing(self) -> dict[str, Any] | None:
+        """How faces lie in the training pictures, see `Framing`: kept in every checkpoint.
+
+        None before `setup`, and where no points are known.
+        """
+        part = self.splits.get("train")
+        if part is None or self.on_the_fly:
+            return None
+        some = np.unique(np.linspace(0, len(part.records) - 1, _MEASURED).round().astype(int))
+        known = [(points, part.shapes[row]) for row in some if (points := part.points[row]) is not None]
+        framing = Framing.of([points for points, _ in known], [shape for _, shape in known])
+        return framing.values() if framing else None
+
     def start_at(self, *, epoch: int, batch: int) -> None:
         """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""
         self._start = (epoch, batch * self.batch_size)
@@ -300,19 +328,30 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation in order, evened out over ranks by marked rows."""
-        return self._eval_loader("val")
+        return self.eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
         """Test in order, evened out over ranks by marked rows."""
-        return self._eval_loader("test")
+        return self.eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
         """The pictures of `predict_dir`."""
-        return self._eval_loader("predict")
+        return self.eval_loader("predict")
 
-    def _eval_loader(self, split: str) -> DataLoader[Batch]:
-        dataset = self.dataset(split)
+    def eval_loader(
+        self, split: str, *, degradation: Degradation | None = None, rows: Sequence[int] | None = None
+    ) -> DataLoader[Batch]:
+        """A split in order, unaugmented.
+
+        Args:
+            split: Such as `test`.
+            degradation: Damage that is done to each picture.
+            rows: Numbers of the records that are served; None: all, evened out over ranks by marked rows.
+        """
+        dataset = self.dataset(split, degradation=degradation)
         rank, world_size = self._ranks()
+        if rows is not None:
+            return self._loader(dataset, [Address(row) for row in rows])
         return self._loader(dataset, EvalSampler(len(dataset), rank=rank, world_size=world_size))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
@@ -323,7 +362,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
 
     def _loader(
-        self, dataset: DeepfakeDataset, sampler: Sampler[Address], *, drop_last: bool = False
+        self, dataset: DeepfakeDataset, sampler: Sampler[Address] | list[Address], *, drop_last: bool = False
     ) -> DataLoader[Batch]:
         # for a Trainer at work, the hook above unpacks batches on its device
         for_trainer = self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING

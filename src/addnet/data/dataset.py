@@ -16,6 +16,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
+from addnet.data.degradations import Degradation
 from addnet.data.partners import MASKS_OF, Partners
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
@@ -82,6 +83,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
         augment: Random changes; None for evaluation.
         mask_of: `own`, or `other`: each picture gets the mask of a picture of another video, if there is one.
+        degradation: Damage that is done to each picture as it lies on disk; its points stay those of the whole one.
         storage: Reads files and members of archives.
         seed: First part of the address that decides changes and partners.
 
@@ -100,6 +102,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
         augment: Augment | None = None,
         mask_of: str = "own",
+        degradation: Degradation | None = None,
         storage: Storage | None = None,
         seed: int = 0,
     ) -> None:
@@ -110,6 +113,7 @@ class DeepfakeDataset(Dataset[Sample]):
         self.geometry = geometry
         self.mask = mask
         self.augment = augment
+        self.degradation = degradation
         self.storage = storage or Storage()
         self.seed = seed
         self.labels = self.records.labels
@@ -163,6 +167,8 @@ class DeepfakeDataset(Dataset[Sample]):
         if self.augment:
             jitter, photometric, without_mask = self.augment.draw(self._random_address(address, record))
         points = self._points(address.record, picture)
+        if self.degradation:
+            picture = self.degradation(picture, points, seed=self._random_address(address, record)[2])
         matrix = self.geometry.matrix(picture.shape, points, jitter)
         warp_picture(picture, matrix, self.geometry.size, out=out)
         if photometric:

@@ -61,6 +61,27 @@ def select(
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
 
 
+def select_test(test: Sequence[Source], *, limit_to: int | None, seed: int) -> Records:
+    """The records of the test parts of data sets, for evaluation alone.
+
+    Args:
+        test: The data sets.
+        limit_to: At most about so many pictures.
+        seed: Decides what is left out.
+
+    Raises:
+        UserError: A data set has no pictures for test, or two have a video of the same id.
+    """
+    parts = []
+    for source in dict.fromkeys(test):
+        part = _part(source.records(), "test")
+        if not len(part):
+            raise UserError(f"{source.data_dir or source.index} has no pictures for test")
+        parts.append(_told_apart(part) if len(test) > 1 else part)
+    _refuse_same_videos(parts)
+    return limit(Records.concat(parts), limit_to, seed=seed)
+
+
 def _part(records: Records, split: str) -> Records:
     return records.take(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy())
 

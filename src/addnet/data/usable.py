@@ -46,6 +46,7 @@ class Usable:
         shapes: (N, 2) height and width of each.
         sizes: (N,) bytes of each file.
         steps: Pictures by detector step.
+        found_by: (N,) the step of each.
         skipped: Path and reason of the files that are left out.
     """
 
@@ -54,6 +55,7 @@ class Usable:
     shapes: NDArray[np.int64]
     sizes: NDArray[np.int64]
     steps: dict[str, int]
+    found_by: pa.Array
     skipped: list[tuple[str, str]] = field(default_factory=list)
 
 
@@ -84,13 +86,16 @@ def usable(
     bad = np.asarray(reasons.is_valid())
     good = np.flatnonzero(~bad)
     kept = found.take(pa.array(good))
-    steps = Counter(_ON_THE_FLY if step == CHECKED else step for step in kept["step"].to_pylist())
+    step = kept["step"].combine_chunks()
+    found_by = pc.if_else(pc.equal(step, CHECKED), _ON_THE_FLY, step).dictionary_encode()
+    steps = Counter(found_by.to_pylist())
     return Usable(
         records.take(good),
         ChosenPoints([indexes[folder].points for folder in folders], which[good], rows[good]),
         np.stack([kept["height"].to_numpy(), kept["width"].to_numpy()], axis=1).astype(np.int64),
         kept["size"].to_numpy(),
         dict(steps),
+        found_by,
         list(zip(records.take(bad).paths.to_pylist(), reasons.filter(pa.array(bad)).to_pylist(), strict=True)),
     )
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Geometry, Matrix, map_points
+from addnet.faces.geometry import Geometry, Matrix, Points, map_points
 from addnet.faces.landmarks import Face
 from addnet.faces.pictures import MIN_SIDE, Picture
 from addnet.faces.tracks import POLICIES, Box
@@ -56,9 +56,16 @@ class CropSettings:
         _require_number("prepare.margin", self.margin, (int, float), 0.5, 5, "1.3 is usual")
         _require_number("prepare.quality", self.quality, int, 1, 100, "95 is usual")
 
-    def geometry(self) -> Geometry:
-        """The square around a face; unturned, because levelling the eyes is part of training."""
-        return Geometry(align=False, crop="face", margin=self.margin)
+    def square(self, shape: tuple[int, ...], points: Points) -> tuple[NDArray[np.float64], float]:
+        """Centre (x, y) and side of the square around a face, in pixels of the picture.
+
+        It is unturned, because levelling the eyes is part of training.
+
+        Args:
+            shape: (H, W, ...) of the picture.
+            points: (68, 2) in its pixels.
+        """
+        return Geometry(align=False, crop="face", margin=self.margin).square(shape, points)
 
 
 @dataclass(frozen=True)
@@ -99,7 +106,7 @@ def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) ->
     """
     if face.points is None or face.box is None:
         raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no points")
-    centre, length = settings.geometry().square(frame.picture.shape, face.points)
+    centre, length = settings.square(frame.picture.shape, face.points)
     side = max(MIN_SIDE, round(length))
     left, top = (int(value) for value in np.round(centre - (side - 1) / 2))
     move = np.array([[1, 0, -left], [0, 1, -top]], dtype=np.float64)

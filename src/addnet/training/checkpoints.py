@@ -62,14 +62,28 @@ class AtomicCheckpointIO(TorchCheckpointIO):
             part.unlink(missing_ok=True)
 
 
-def identity(*, class_names: list[str], preprocessing: dict[str, Any], config: dict[str, Any] | None) -> dict[str, Any]:
-    """The `addnet` entry of a checkpoint: format, version, classes, preprocessing and config, all plain values."""
+def identity(
+    *,
+    class_names: list[str],
+    preprocessing: dict[str, Any],
+    config: dict[str, Any] | None,
+    decision: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """The `addnet` entry of a checkpoint, all plain values.
+
+    Args:
+        class_names: In the order of the labels.
+        preprocessing: What was done to pictures.
+        config: The resolved config of the run.
+        decision: From `addnet.evaluation.decide`; None before the first validation.
+    """
     return {
         "format": FORMAT,
         "version": __version__,
         "class_names": class_names,
         "preprocessing": preprocessing,
         "config": config,
+        "decision": decision,
     }
 
 

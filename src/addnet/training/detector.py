@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from addnet.errors import UserError, require_choice
-from addnet.evaluation import Scores, binary_metrics, by_video
+from addnet.evaluation import Scores, binary_metrics, by_video, decide
 from addnet.models import create_model
 from addnet.training.batches import describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
@@ -86,6 +86,8 @@ class DeepfakeDetector(pl.LightningModule):
         self.val_loss, self.test_loss = WeightedMean(), WeightedMean()
         self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
+        self.decision: dict[str, Any] | None = None
+        self.framing: dict[str, Any] | None = None
         self._unreadable = 0
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -114,6 +116,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.row_loss.check_balance(getattr(getattr(self.trainer, "datamodule", None), "balance", "none"))
         weights = getattr(getattr(self.trainer, "datamodule", None), "class_weights", lambda: None)()
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
+        self.framing = getattr(getattr(self.trainer, "datamodule", None), "framing", lambda: None)()
 
     def on_train_start(self) -> None:
         """Says how many pictures decide a step."""
@@ -180,8 +183,10 @@ class DeepfakeDetector(pl.LightningModule):
         collector.update(logits, labels, batch["video"], valid)
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the figures of validation; while training, a plateau schedule hears of them."""
+        """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
         figures = self._log_figures("val", self.val_loss, self.val_scores)
+        if not self.trainer.sanity_checking:
+            self.decision = decide(self.scores["val"])
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)
 
@@ -220,8 +225,9 @@ class DeepfakeDetector(pl.LightningModule):
             hparams["compile_net"] = False  # the next machine may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
-            preprocessing=dict(self.hparams["preprocessing"] or {}),
+            preprocessing=dict(self.hparams["preprocessing"] or {}) | {"framing": self.framing},
             config=self.config,
+            decision=self.decision,
         )
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -230,9 +236,11 @@ class DeepfakeDetector(pl.LightningModule):
         Raises:
             UserError: It was not written by this program, or by another format of it.
         """
-        found = checkpoint.get("addnet", {}).get("format")
-        if found != FORMAT:
-            raise UserError(f"checkpoint format {found!r} is not {FORMAT}, the one this version reads")
+        about = checkpoint.get("addnet", {})
+        if about.get("format") != FORMAT:
+            raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the one this version reads")
+        self.decision = about.get("decision")
+        self.framing = (about.get("preprocessing") or {}).get("framing")
         if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
             checkpoint["state_dict"] |= learning_weights(checkpoint)
 
