@@ -3,5 +3,6 @@
 from addnet.pool.job import Job
 from addnet.pool.loop import cores, drive, run_local
 from addnet.pool.order import in_order
+from addnet.pool.stream import streamed
 
-__all__ = ["Job", "cores", "drive", "in_order", "run_local"]
+__all__ = ["Job", "cores", "drive", "in_order", "run_local", "streamed"]

@@ -1,0 +1,138 @@
+"""A video with boxes around faces and what was said about them, as an MP4 of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+
+from addnet.errors import NotWrittenError, UserError
+from addnet.faces.pictures import Picture
+from addnet.faces.videos import Frame, Video
+from addnet.inference.answers import Answer, FaceAnswer
+
+if TYPE_CHECKING:
+    from av.video.stream import VideoStream
+
+_COLOURS = ((0, 158, 115), (213, 94, 0))  # real and fake: green and vermilion that colour-blind people tell apart
+_RATE = 25  # frames a second where the file has no times
+_MOST = 1920  # pixels of the longer side
+_TICK = Fraction(1, 1000)  # of a second
+_CODECS = ("libx264", "mpeg4")
+
+
+def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Path:
+    """Writes the video with what was said, frame by frame; between frames that were looked at the last answer stays.
+
+    Memory doesn't grow with the length of the video.
+
+    Args:
+        answer: About a video.
+        path: The MP4; written beside its place first, so that it is whole or not there.
+        class_names: In the order of the labels.
+
+    Raises:
+        UserError: The video can't be read any more.
+        NotWrittenError: The file can't be written.
+    """
+    import av
+
+    said: dict[int, list[FaceAnswer]] = {}
+    for face in answer.faces:
+        said.setdefault(face.frame or 0, []).append(face)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with av.open(str(part), "w", format="mp4") as container:
+            _write(container, _annotated(Path(answer.path), said, class_names, answer))
+        part.replace(path)
+    except (OSError, av.FFmpegError) as error:
+        raise NotWrittenError(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+    return path
+
+
+def _annotated(
+    video: Path, said: Mapping[int, list[FaceAnswer]], class_names: tuple[str, ...], answer: Answer
+) -> Iterator[Frame]:
+    faces: list[FaceAnswer] = []
+    for frame in Video(video).frames(every=1):
+        faces = said.get(frame.number, faces)
+        yield Frame(frame.number, frame.time, drawn(frame.picture, faces, class_names=class_names, answer=answer))
+
+
+def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, ...], answer: Answer) -> Picture:
+    """A picture with boxes around faces, their scores, and the verdict in its corner.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        faces: With boxes in its pixels.
+        class_names: In the order of the labels.
+        answer: About the whole.
+
+    Returns:
+        (h, w, 3) uint8, at most 1920 pixels a side, sides even.
+    """
+    height, width = picture.shape[:2]
+    factor = min(1.0, _MOST / max(height, width))
+    size = (max(2, round(width * factor) // 2 * 2), max(2, round(height * factor) // 2 * 2))
+    canvas = np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    unit = max(size) / 640
+    for face in faces:
+        colour = _COLOURS[int(face.verdict == class_names[1])]
+        if face.box is None:
+            continue
+        left, top, right, bottom = (round(side * factor) for side in face.box)
+        cv2.rectangle(canvas, (left, top), (right, bottom), colour, max(1, round(2 * unit)))
+        _label(canvas, f"{face.verdict} {face.score:.2f}", (left, top), colour, unit)
+    verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}"
+    colour = _COLOURS[int(answer.verdict == class_names[1])] if answer.score is not None else (90, 90, 90)
+    _label(canvas, f"video: {verdict}", (round(8 * unit), round(28 * unit)), colour, unit)
+    return canvas
+
+
+def _label(canvas: Picture, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
+    """White letters on a coloured plate whose lower left corner is given."""
+    scale, thickness = 0.5 * unit, max(1, round(unit))
+    (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    left, bottom = corner[0], max(corner[1], height + base)
+    cv2.rectangle(canvas, (left, bottom - height - base), (left + width, bottom), colour, cv2.FILLED)
+    at = (left, bottom - base // 2)
+    cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)
+
+
+def _write(container: Any, frames: Iterator[Frame]) -> None:
+    """Encodes frames at the times at which they are shown."""
+    import av
+
+    stream: VideoStream | None = None
+    last = -1
+    for frame in frames:
+        height, width = frame.picture.shape[:2]
+        if stream is None:
+            stream = _stream(container, width, height)
+        elif (stream.width, stream.height) != (width, height):  # the size may change within a file
+            resized = cv2.resize(frame.picture, (stream.width, stream.height))
+            frame = Frame(frame.number, frame.time, np.asarray(resized, dtype=np.uint8))
+        picture = av.VideoFrame.from_ndarray(frame.picture, format="rgb24")
+        milliseconds = round(1000 * frame.time) if frame.time is not None else frame.number * 1000 // _RATE
+        last = picture.pts = max(milliseconds, last + 1)
+        picture.time_base = _TICK
+        container.mux(stream.encode(picture))
+    if stream is None:
+        raise UserError("not one frame can be decoded")
+    container.mux(stream.encode(None))
+
+
+def _stream(container: Any, width: int, height: int) -> VideoStream:
+    import av
+
+    codec = next(name for name in _CODECS if name in av.codecs_available)
+    stream = cast("VideoStream", container.add_stream(codec, rate=_RATE))
+    stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
+    stream.codec_context.time_base = _TICK
+    return stream

@@ -1,0 +1,83 @@
+"""What a detector says about a picture or a video, as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+NO_FACE, UNUSABLE = "no face", "unusable"
+
+
+@dataclass(frozen=True)
+class FaceAnswer:
+    """One face of a picture, or of a frame.
+
+    Attributes:
+        verdict: Name of the class.
+        score: The network's probability of fake, which the threshold is for.
+        probability: The same, calibrated on validation.
+        step: How the face was found; `none` where a picture without a face was scored on demand.
+        box: (left, top, right, bottom) in pixels of the picture or frame; None without a face.
+        frame: Number of the frame, from 0; None in a picture.
+        time: When the frame is shown, in seconds; None in a picture, or where the file doesn't say.
+        track: Number of the person in a video, in order of appearance; None in a picture.
+    """
+
+    verdict: str
+    score: float
+    probability: float
+    step: str
+    box: tuple[float, float, float, float] | None = None
+    frame: int | None = None
+    time: float | None = None
+    track: int | None = None
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What is said about one file or picture.
+
+    Attributes:
+        verdict: Name of the class, `no face` or `unusable`.
+        score: The network's probability of fake: of the face with the largest, in a picture; of the person with the
+            largest mean over the frames, in a video. None without a verdict.
+        probability: The same, calibrated on validation.
+        threshold: Above which a score is called fake.
+        path: The file; empty for a picture that was handed over.
+        kind: `picture` or `video`.
+        faces: Each face.
+        reason: Why there is no score; empty if there is one.
+        frames: Frames of a video that were looked at.
+        frames_without_face: Those of them in which no face was found.
+        notes: What is wrong with a video, such as `truncated after frame 57: …`.
+    """
+
+    verdict: str
+    score: float | None
+    probability: float | None
+    threshold: float
+    path: str = ""
+    kind: str = "picture"
+    faces: tuple[FaceAnswer, ...] = ()
+    reason: str = ""
+    frames: int = 0
+    frames_without_face: int = 0
+    notes: tuple[str, ...] = ()
+
+    def as_dict(self) -> dict[str, Any]:
+        """As plain values, for JSON."""
+        return asdict(self)
+
+
+def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:
+    """Faces of a video by the person's number, in the order of frames."""
+    tracks: dict[int, list[FaceAnswer]] = {}
+    for face in faces:
+        tracks.setdefault(face.track or 0, []).append(face)
+    return tracks
+
+
+def unusable(path: str, reason: str, *, threshold: float, kind: str = "picture") -> Answer:
+    """What is said about a file that can't be read."""
+    return Answer(UNUSABLE, None, None, threshold, path, kind, reason=reason)

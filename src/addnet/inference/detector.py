@@ -1,0 +1,224 @@
+"""A trained detector in three lines: load, ask, read the answer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from addnet.data.dataset import finish_images, finish_masks
+from addnet.errors import UserError
+from addnet.evaluation import Decision
+from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.videos import VIDEO_SUFFIXES
+from addnet.inference.answers import NO_FACE, Answer, FaceAnswer, by_track
+from addnet.inference.loading import Loaded, load
+from addnet.inference.preprocessing import Seen
+from addnet.inference.videos import FacesOfVideo, FrameFaces, VideoSettings
+
+Key = TypeVar("Key")
+
+
+class Detector:
+    """Says whether faces in pictures and videos are fakes.
+
+    Args:
+        loaded: A checkpoint.
+        device: `cpu`, `cuda`, `cuda:1` …; `auto` takes a GPU if there is one.
+        batch_size: Faces that the network gets at once.
+        threshold: Instead of those of the checkpoint, for pictures and videos.
+
+    Raises:
+        UserError: The device is not there, or a number is out of range.
+
+    Example:
+        >>> from addnet.inference import Detector
+        >>> detector = Detector.from_checkpoint("best.ckpt")  # doctest: +SKIP
+        >>> detector.predict("face.jpg").verdict  # doctest: +SKIP
+        'fake'
+    """
+
+    def __init__(
+        self, loaded: Loaded, *, device: str = "auto", batch_size: int = 16, threshold: float | None = None
+    ) -> None:
+        if batch_size < 1:
+            raise UserError(f"batch_size={batch_size} must be at least 1")
+        if threshold is not None and not 0 <= threshold <= 1:
+            raise UserError(f"threshold={threshold} must lie in [0, 1]; null takes that of the checkpoint")
+        self.loaded = loaded
+        self.preprocessing = loaded.preprocessing
+        self.batch_size = batch_size
+        self.frame, self.video = (_with(threshold, decision) for decision in (loaded.frame, loaded.video))
+        self.device = _device(device)
+        self.net = loaded.net.to(self.device)
+
+    @classmethod
+    def from_checkpoint(
+        cls,
+        path: str | Path,
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        threshold: float | None = None,
+        landmark_model: str | None = None,
+    ) -> Detector:
+        """Loads a checkpoint; only tensors and plain values of it are ever read.
+
+        Args:
+            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`.
+            device: As for the class, and all below.
+            batch_size: Faces that the network gets at once.
+            threshold: Instead of those of the checkpoint.
+            landmark_model: Where its 68-point model lies, if that is not the packaged one.
+
+        Raises:
+            UserError: The checkpoint is missing, damaged or of another kind.
+        """
+        loaded = load(path, landmark_model=landmark_model)
+        return cls(loaded, device=device, batch_size=batch_size, threshold=threshold)
+
+    def predict(
+        self,
+        picture: str | Path | Picture | Any,
+        *,
+        kind: str = "auto",
+        faces: str = "largest",
+        without_face: bool = False,
+    ) -> Answer:
+        """Says whether the face in a picture or video is a fake.
+
+        Args:
+            picture: A file, or (H, W, 3) uint8 RGB, or a PIL image.
+            kind: See `Preprocessing.of_picture`; videos are scenes.
+            faces: `largest` or `all`; the most suspicious face decides.
+            without_face: Scores a picture without a face too, as in training; otherwise the verdict is `no face`.
+
+        Raises:
+            UserError: The file can't be read, or the array is no picture.
+        """
+        if isinstance(picture, (str, Path)):
+            if Path(picture).suffix.lower() in VIDEO_SUFFIXES:
+                return self.predict_video(picture)
+            path, pixels = str(picture), _read(Path(picture))
+        else:
+            path, pixels = "", _as_picture(picture)
+        seen = self.preprocessing.of_picture(pixels, kind=kind, faces=faces, without_face=without_face)
+        return self.answer(seen, self.scores(seen).tolist(), path=path)
+
+    def predict_video(self, path: str | Path, settings: VideoSettings | None = None) -> Answer:
+        """Says whether the person in a video is a fake: the mean of the scores of the frames.
+
+        Memory doesn't grow with the length of the video.
+
+        Raises:
+            UserError: The file can't be read.
+        """
+        frames = FacesOfVideo(path, self.preprocessing, settings or VideoSettings())
+        return self.answer_video(frames, path=str(path))
+
+    # ---- scores → answers ----------------------------------------------------------------------------------
+
+    def answer(self, seen: Sequence[Seen], scores: Sequence[float], *, path: str = "") -> Answer:
+        """What is said about a picture whose faces have these scores."""
+        faces = tuple(self._face(face, float(score), self.frame) for face, score in zip(seen, scores, strict=True))
+        if not faces:
+            return Answer(NO_FACE, None, None, self.frame.threshold, path, reason="no face was found")
+        worst = max(faces, key=lambda face: face.score)
+        return Answer(worst.verdict, worst.score, worst.probability, self.frame.threshold, path, faces=faces)
+
+    def answer_video(self, frames: FrameFaces, *, path: str) -> Answer:
+        """What is said about a video, whose faces are scored while they are found."""
+        faces = []
+        for crop, score in self.scored((crop, crop.seen) for crop in frames):
+            face = self._face(crop.seen, score, self.frame)
+            faces.append(replace(face, frame=crop.frame, time=crop.time, track=crop.track))
+        about: dict[str, Any] = {"path": path, "kind": "video", "faces": tuple(faces), **frames.about()}
+        if not faces:
+            reason = "no face was found in any of the frames that were looked at"
+            return Answer(NO_FACE, None, None, self.video.threshold, reason=reason, **about)
+        score = max(float(np.mean([face.score for face in track])) for track in by_track(faces).values())
+        return Answer(
+            self.verdict(score, self.video), score, self.video.calibrated(score), self.video.threshold, **about
+        )
+
+    def verdict(self, score: float, decision: Decision) -> str:
+        """Name of the class of a score."""
+        return self.loaded.class_names[int(score > decision.threshold)]
+
+    def _face(self, seen: Seen, score: float, decision: Decision) -> FaceAnswer:
+        box = None if seen.face.box is None else tuple(float(side) for side in seen.face.box)
+        return FaceAnswer(
+            self.verdict(score, decision),
+            score,
+            decision.calibrated(score),
+            seen.face.step,
+            box,  # type: ignore[arg-type]
+        )
+
+    # ---- pictures → scores ---------------------------------------------------------------------------------
+
+    def scores(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+        """(N,) probability of fake of each face."""
+        return np.asarray([score for _, score in self.scored((None, face) for face in seen)], dtype=np.float64)
+
+    def scored(self, seen: Iterable[tuple[Key, Seen]]) -> Iterator[tuple[Key, float]]:
+        """Scores faces as they come, a batch at a time.
+
+        Args:
+            seen: Faces, each with whatever tells it from others.
+        """
+        faces = iter(seen)
+        while batch := list(islice(faces, self.batch_size)):
+            image, mask = self.tensors([face for _, face in batch])
+            with torch.inference_mode():
+                logits = self.net(image, mask).float()
+            probabilities = (logits[:, 1] - logits[:, 0]).double().sigmoid().tolist()
+            yield from zip((key for key, _ in batch), probabilities, strict=True)
+
+    def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
+        """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""
+        pictures = torch.from_numpy(np.stack([face.picture for face in seen])).to(self.device)
+        masks = torch.from_numpy(np.stack([face.mask for face in seen])[:, None]).to(self.device)
+        return finish_images(pictures), finish_masks(masks, self.preprocessing.geometry.size)
+
+
+def _with(threshold: float | None, decision: Decision) -> Decision:
+    return decision if threshold is None else replace(decision, threshold=threshold, source=f"{threshold:g}, as asked")
+
+
+def _device(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise UserError(f"device={name} can't be used ({reason}); use auto, cpu or cuda") from error
+    return device
+
+
+def _read(path: Path) -> Picture:
+    try:
+        return check_picture(path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
+def _as_picture(picture: Any) -> Picture:
+    pixels = np.asarray(picture.convert("RGB") if hasattr(picture, "convert") else picture)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 16:
+        raise UserError(
+            f"an array of shape {pixels.shape} and {pixels.dtype} is no picture; give (H, W, 3) uint8, RGB, of at "
+            "least 16 pixels a side, a PIL image or a file"
+        )
+    return pixels

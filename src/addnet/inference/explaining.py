@@ -1,0 +1,125 @@
+"""Why a network says what it says: Grad-CAM at any block, the band it looks at, and what is lost without an organ."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addnet.errors import require_choice
+from addnet.faces.masks import Mask
+from addnet.faces.occlusion import ORGANS, occlude
+from addnet.inference.detector import Detector
+from addnet.inference.preprocessing import Seen
+from addnet.models import BandpassLayer
+
+BLOCKS = ("stem", *(f"block{number}" for number in range(1, 13)), "tail")
+TARGETS = ("fake", "real")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What can be said about one face and its score.
+
+    Attributes:
+        seen: The face.
+        score: The network's probability of fake.
+        mask: (S, S) float32 in [0, 1], the attention mask.
+        block: Where the map was taken.
+        heat: (S, S) float32 in [0, 1], what speaks for fake by Grad-CAM; zeros where nothing does.
+        band: (S, S, 3) float32, what the bandpass layer lets through; None without one.
+        response: Frequencies in cycles per pixel, and the gain at each; None without a bandpass layer.
+        without: By organ, how much of the log odds of fake is lost when it is covered; empty without a face.
+    """
+
+    seen: Seen
+    score: float
+    mask: Mask
+    block: str
+    heat: NDArray[np.float32]
+    band: NDArray[np.float32] | None
+    response: tuple[NDArray[np.float32], NDArray[np.float32]] | None
+    without: Mapping[str, float]
+
+
+def explain(detector: Detector, seen: Seen, *, block: str = "block12") -> Explanation:
+    """Explains the score of one face.
+
+    Args:
+        detector: The detector that is asked.
+        seen: From `Preprocessing.of_picture`.
+        block: Where Grad-CAM is taken, one of `BLOCKS`.
+    """
+    image, mask = detector.tensors([seen])
+    layer = next((part for part in detector.net.modules() if isinstance(part, BandpassLayer)), None)
+    heat = grad_cam(detector.net, image, mask, block=block)[0]
+    band = response = None
+    if layer is not None:
+        with torch.no_grad():
+            band = layer.band(image)[0].permute(1, 2, 0).cpu().numpy()
+        frequencies, gain = layer.frequency_response()
+        response = frequencies.cpu().numpy(), gain.cpu().numpy()
+    score, without = _without_organs(detector, seen)
+    return Explanation(seen, score, mask[0, 0].cpu().numpy(), block, heat.cpu().numpy(), band, response, without)
+
+
+def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str = "block12", of: str = "fake") -> Tensor:
+    """Where features speak for a class: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
+
+    Channels are weighted by the mean gradient of the difference of the logits, summed, and cut off below 0. At a place
+    with an ADD block, the features behind it are taken.
+
+    Args:
+        net: An `ADDNet2D_Xception` or one with a bandpass layer, in evaluation mode.
+        image: (B, 3, S, S) float32 in [-1, 1].
+        mask: (B, 1, S, S) in [0, 1].
+        block: One of `BLOCKS`.
+        of: The class: `fake` or `real`.
+
+    Returns:
+        (B, S, S) float32 in [0, 1]: each map over its maximum; zeros where nothing speaks for the class.
+
+    Raises:
+        UserError: There is no such block or class.
+    """
+    module = _module(net, require_choice("block", block, BLOCKS))
+    sign = 1 if require_choice("of", of, TARGETS) == "fake" else -1
+    kept: list[Tensor] = []
+
+    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
+        kept.append(output)
+        return output.clone()  # the next layer may write into what it gets
+
+    handle = module.register_forward_hook(keep)
+    try:
+        with torch.enable_grad():
+            logits = net(image.clone().requires_grad_(), mask)
+            (gradient,) = torch.autograd.grad(sign * (logits[:, 1] - logits[:, 0]).sum(), kept[0])
+    finally:
+        handle.remove()
+    heat = (gradient.mean(dim=(2, 3), keepdim=True) * kept[0].detach()).sum(dim=1, keepdim=True).relu().float()
+    heat = functional.interpolate(heat, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
+    return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
+
+
+def _module(net: nn.Module, block: str) -> nn.Module:
+    """The last module of a block: its ADD block if it has one."""
+    stages = {name: modules for name, modules in net.stages() if modules}  # type: ignore[operator]
+    name = "middle" if block == "block11" else block  # the end of the middle, where its ADD block stands
+    module: nn.Module = stages[name][-1] if name in stages else getattr(net.backbone, name)
+    return module
+
+
+def _without_organs(detector: Detector, seen: Seen) -> tuple[float, dict[str, float]]:
+    """The score of a face, and what each organ adds to its log odds."""
+    if seen.points is None:
+        return float(detector.scores([seen])[0]), {}
+    covered = [replace(seen, picture=occlude(seen.picture, seen.points, organ)) for organ in ORGANS]
+    scores = detector.scores([seen, *covered])
+    odds = np.log(np.clip(scores, 1e-12, 1)) - np.log(np.clip(1 - scores, 1e-12, 1))
+    return float(scores[0]), {organ: float(odds[0] - odds[1 + number]) for number, organ in enumerate(ORGANS)}

@@ -1,0 +1,163 @@
+"""What a user names → files, and files → answers, as they come."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import NamedTuple
+
+from addnet.errors import UserError
+from addnet.faces.pictures import PICTURE_SUFFIXES, check_picture, iter_pictures
+from addnet.faces.videos import VIDEO_SUFFIXES, iter_videos
+from addnet.inference.answers import Answer, unusable
+from addnet.inference.detector import Detector
+from addnet.inference.preprocessing import Preprocessing, Seen
+from addnet.inference.videos import FacesOfVideoApart, VideoSettings
+from addnet.pool import Job, cores, in_order, run_local
+
+_CHUNK = 4
+_WORTH_A_POOL = 8  # fewer pictures are read in this process: starting others takes longer
+_MAGIC = "*?["
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Files to be answered for.
+
+    Attributes:
+        pictures: In the order in which they were named; those of a folder sorted.
+        videos: Likewise.
+    """
+
+    pictures: tuple[Path, ...]
+    videos: tuple[Path, ...]
+
+    @classmethod
+    def of(cls, names: Sequence[str]) -> Inputs:
+        """Finds what is named.
+
+        Args:
+            names: Each a file, a folder (searched with all that is below it, by suffix) or a glob pattern.
+
+        Raises:
+            UserError: Nothing is named, or there is nothing where it should be.
+        """
+        if not names:
+            raise UserError("input is not set: name a picture, a video, a folder or a pattern such as faces/*.jpg")
+        files = dict.fromkeys(file for name in names for file in _files(name))
+        videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
+        return cls(tuple(file for file in files if file not in set(videos)), tuple(videos))
+
+    def __len__(self) -> int:
+        return len(self.pictures) + len(self.videos)
+
+
+def _files(name: str) -> list[Path]:
+    path = Path(name).expanduser()
+    if path.is_dir():
+        found = [*iter_pictures(path), *iter_videos(path)]
+        if not found:
+            kinds = ", ".join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
+            raise UserError(f"{name} holds no pictures and no videos (looked for {kinds})")
+        return found
+    if path.exists():
+        return [path]
+    if any(sign in name for sign in _MAGIC):
+        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
+        if found := [Path(file) for file in matches if Path(file).is_file()]:
+            return found
+        raise UserError(f"no file matches {name}")
+    raise UserError(f"{name}: no such file or folder")
+
+
+@dataclass(frozen=True)
+class PictureSettings:
+    """How faces in pictures are looked for; see `Preprocessing.of_picture`.
+
+    Attributes:
+        kind: `auto`, `crops` or `scenes`.
+        faces: `largest` or `all`.
+        without_face: Scores pictures without a face too.
+    """
+
+    kind: str = "auto"
+    faces: str = "largest"
+    without_face: bool = False
+
+
+class _Look(NamedTuple):
+    """What one picture gave: its faces, or why it has none."""
+
+    path: Path
+    seen: list[Seen]
+    reason: str = ""
+
+
+def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: PictureSettings) -> tuple[int, _Look]:
+    """Reads a picture and finds its faces; what it raises makes it unusable."""
+    number, path = task
+    try:
+        picture = check_picture(path)
+    except OSError as error:
+        return number, _Look(path, [], f"cannot be read: {error.strerror or error}")
+    seen = preprocessing.of_picture(
+        picture, kind=settings.kind, faces=settings.faces, without_face=settings.without_face
+    )
+    return number, _Look(path, seen)
+
+
+def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _Look]:
+    number, path = task
+    return number, _Look(path, [], reason)
+
+
+def answer_pictures(
+    detector: Detector, paths: Sequence[Path], settings: PictureSettings, *, workers: int | None = None
+) -> Iterator[tuple[Answer, list[Seen]]]:
+    """Answers for picture files in their order; faces are found on all cores while the network computes.
+
+    Args:
+        detector: The detector that is asked.
+        paths: The files. One that can't be read, or that kills its process, is answered for as `unusable`.
+        settings: How faces are looked for.
+        workers: Processes; default: all cores. 0, and for few files: this process.
+
+    Returns:
+        Each answer with the faces that it is about.
+    """
+    workers = min(cores() if workers is None else workers, len(paths))
+    function = partial(_look, preprocessing=detector.preprocessing, settings=settings)
+    job = Job.of(function, start=detector.preprocessing.load)
+    processes = workers if len(paths) >= _WORTH_A_POOL else 0
+    looks = in_order(run_local(job, enumerate(paths), failed=_lost, workers=processes, chunk=_CHUNK))
+    while some := list(islice(looks, detector.batch_size)):
+        scores = iter(detector.scores([seen for look in some for seen in look.seen]))
+        for look in some:
+            own = [next(scores) for _ in look.seen]
+            yield _answer(detector, look, own), look.seen
+
+
+def _answer(detector: Detector, look: _Look, scores: Sequence[float]) -> Answer:
+    if look.reason:
+        return unusable(str(look.path), look.reason, threshold=detector.frame.threshold)
+    return detector.answer(look.seen, scores, path=str(look.path))
+
+
+def answer_videos(detector: Detector, paths: Sequence[Path], settings: VideoSettings) -> Iterator[Answer]:
+    """Answers for video files in their order; each is read in a process of its own.
+
+    Args:
+        detector: The detector that is asked.
+        paths: The files. One that can't be read, or that kills its process, is answered for as `unusable`.
+        settings: Which frames, whose faces.
+    """
+    for path in paths:
+        try:
+            yield detector.answer_video(FacesOfVideoApart(path, detector.preprocessing, settings), path=str(path))
+        except UserError as error:
+            reason = str(error).removeprefix(f"{path}: ")
+            yield unusable(str(path), reason, threshold=detector.video.threshold, kind="video")

@@ -1,0 +1,177 @@
+"""A picture → what the network sees of it, as in the training that its checkpoint tells of. NumPy alone, no torch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from addnet.errors import UserError, require_choice
+from addnet.faces.crops import CropSettings, cut_face
+from addnet.faces.framing import FramedCrops, Framing
+from addnet.faces.geometry import Geometry, Points, map_points, warp_picture
+from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.masks import AttentionMask, Mask
+from addnet.faces.pictures import Picture
+from addnet.faces.videos import Frame
+
+KINDS = ("auto", "crops", "scenes")
+FACES = ("largest", "all")
+VALUE_RANGE = [-1.0, 1.0]
+_KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector", "value_range"}
+_CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `LandmarkDetector`
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One face as the network sees it.
+
+    Attributes:
+        picture: (S, S, 3) uint8, RGB.
+        mask: (s, s) float32, from `AttentionMask.draw_small`.
+        points: (68, 2) in pixels of `picture`; None without a face.
+        face: What was found, in pixels of the whole picture or frame; its step is `none` without a face.
+    """
+
+    picture: Picture
+    mask: Mask
+    points: Points | None
+    face: Face
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What is done with pictures before the network sees them. Can be pickled.
+
+    Attributes:
+        geometry: Which part of a picture is seen.
+        mask: How masks are drawn.
+        detector: Finds faces in pictures that are crops of one face.
+        framing: How faces lay in the pictures of training; None: as in crops that `prepare` makes.
+    """
+
+    geometry: Geometry
+    mask: AttentionMask
+    detector: LandmarkDetector
+    framing: Framing | None = None
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, landmark_model: str | None = None) -> Preprocessing:
+        """What a checkpoint says of the preprocessing.
+
+        Args:
+            values: The `preprocessing` of its `addnet` entry.
+            landmark_model: Where its landmark model lies, if that is not the packaged one.
+
+        Raises:
+            UserError: Something is missing, or can't be done here as it was done in training.
+        """
+        if lacking := sorted(_KEYS - set(values)):
+            raise UserError(f"the checkpoint doesn't say how pictures were prepared: {', '.join(lacking)} missing")
+        if unknown := sorted(set(values) - _KEYS - {"framing"}):
+            raise UserError(f"the checkpoint's preprocessing has {', '.join(unknown)}, which this version can't follow")
+        if list(values["value_range"]) != VALUE_RANGE:
+            raise UserError(f"the checkpoint's value_range={values['value_range']} is not {VALUE_RANGE}")
+        if values["mask_of"] != "own":
+            raise UserError(
+                f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which pictures have "
+                "masks of others: evaluate it by `python -m addnet.evaluate`, pictures alone have no such masks"
+            )
+        try:
+            geometry = Geometry(
+                **{name: values[name] for name in ("align", "crop", "margin")}, size=values["image_size"]
+            )
+            mask = AttentionMask(**values["mask"])
+        except (TypeError, AttributeError) as error:
+            raise UserError(f"the checkpoint's preprocessing can't be followed: {error}") from error
+        detector = LandmarkDetector(landmark_model)
+        _require_same(str(values["detector"]), detector)
+        framing = Framing.from_values(values["framing"]) if values.get("framing") else None
+        return cls(geometry, mask, detector, framing)
+
+    def of_picture(
+        self, picture: Picture, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
+    ) -> list[Seen]:
+        """The faces of a picture as the network sees them.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+            kind: `crops`: the picture is the crop of a face, as in training. `scenes`: faces are cut out of it. `auto`:
+                it is taken whole where its only face lies in it as in the pictures of training, else cut.
+            faces: The `largest`, or `all`.
+            without_face: Whether a picture without a face is seen whole, with a mask of ones, as in training.
+
+        Returns:
+            The largest first; empty where there is no face.
+        """
+        require_choice("kind", kind, KINDS)
+        require_choice("faces", faces, FACES)
+        detector = self.detector if kind == "crops" else self.scenes
+        found = detector.all_faces(picture)[: None if faces == "all" and kind != "crops" else 1]
+        if not found:
+            return [self.whole(picture, Face("none"))] if without_face else []
+        cut = kind == "scenes" or (kind == "auto" and not (len(found) == 1 and self._fits(found[0], picture)))
+        return [self.cut(picture, face) if cut else self.whole(picture, face) for face in found]
+
+    @cached_property
+    def scenes(self) -> LandmarkDetector:
+        """Finds faces in pictures that need not be crops."""
+        return replace(self.detector, face_crops=False)
+
+    def load(self) -> None:
+        """Opens what finds faces now instead of at the first picture.
+
+        Raises:
+            UserError: dlib isn't installed, or the model file is missing or none.
+        """
+        self.scenes.load()
+
+    def crops(self, **settings: Any) -> CropSettings:
+        """How faces are cut out of scenes, so that they lie in crops as in the pictures of training.
+
+        Args:
+            settings: Others of `CropSettings`.
+        """
+        if self.geometry.crop == "face":  # it cuts itself, and what it cuts may be turned
+            return CropSettings(margin=2 * self.geometry.margin, **settings)
+        return FramedCrops(framing=self.framing or Framing(), **settings)
+
+    def cut(self, picture: Picture, face: Face) -> Seen:
+        """A face that is cut out of a picture.
+
+        Raises:
+            ValueError: It has no points.
+        """
+        crop = cut_face(Frame(0, None, picture), face, 0, settings=self.crops())
+        return replace(self.whole(crop.picture, crop.face), face=face)
+
+    def whole(self, picture: Picture, face: Face) -> Seen:
+        """A picture that is taken as it is, as in training.
+
+        Args:
+            picture: (H, W, 3) uint8, RGB.
+            face: What was found in it, in its pixels.
+        """
+        size = self.geometry.size
+        matrix = self.geometry.matrix(picture.shape, face.points)
+        points = None if face.points is None else map_points(face.points, matrix)
+        seen = warp_picture(np.ascontiguousarray(picture), matrix, size)
+        return Seen(seen, self.mask.draw_small(points, size), points, face)
+
+    def _fits(self, face: Face, picture: Picture) -> bool:
+        if self.geometry.crop == "face":
+            return True
+        return face.points is not None and (self.framing or Framing()).fits(face.points, picture.shape)
+
+
+def _require_same(signature: str, detector: LandmarkDetector) -> None:
+    """Raises where faces were found otherwise than they are found here."""
+    mine = detector.signature()
+    if signature.replace(_SCENES, _CROPS) != mine.replace(_SCENES, _CROPS):
+        raise UserError(
+            f"the checkpoint's faces were found by {signature!r}, here it would be {mine!r}; name the landmark "
+            "model of then with landmark_model=PATH, or train anew"
+        )

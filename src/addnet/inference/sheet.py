@@ -1,0 +1,92 @@
+"""An explanation on one sheet: the face, its mask, what is filtered out, what speaks for fake, what organs add."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.faces.pictures import Picture
+from addnet.faces.sheet import overlay
+from addnet.inference.explaining import Explanation
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+
+def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
+    """Aligned face with points, attention mask, Grad-CAM, organs; with a bandpass layer also the band and response.
+
+    Args:
+        explanation: Of one face.
+        title: Above everything, such as the file and its verdict.
+    """
+    from matplotlib.figure import Figure
+
+    columns = 4 if explanation.band is None else 6
+    figure = Figure(figsize=(3 * columns, 3.5), layout="constrained")
+    axes = iter(figure.subplots(1, columns))
+    _pictures(axes, explanation)
+    if explanation.band is not None and explanation.response is not None:
+        _show(next(axes), stretched(explanation.band), "band the network sees")
+        axis = next(axes)
+        axis.plot(*explanation.response)
+        axis.set(title="frequency response", xlabel="cycles per pixel", ylabel="gain", ylim=(0, None))
+    _organs(next(axes), explanation)
+    figure.suptitle(title.replace("$", r"\$"))
+    return figure
+
+
+def _pictures(axes: object, explanation: Explanation) -> None:
+    face, points = next(axes), explanation.seen.points  # type: ignore[call-overload]
+    picture = explanation.seen.picture
+    _show(face, picture, f"as the network sees it; found by: {explanation.seen.face.step}")
+    if points is not None:
+        face.scatter(points[:, 0], points[:, 1], s=4, color="#00c0ff")
+        face.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
+    _show(next(axes), overlay(picture, explanation.mask), "attention mask")  # type: ignore[call-overload]
+    named = f"speaks for fake (Grad-CAM, {explanation.block})"
+    _show(next(axes), heated(picture, explanation.heat), named)  # type: ignore[call-overload]
+
+
+def _show(axis: Axes, picture: Picture | NDArray[np.float32], title: str) -> None:
+    axis.imshow(picture)
+    axis.set_title(title, fontsize="small")
+    axis.axis("off")
+
+
+def _organs(axis: Axes, explanation: Explanation) -> None:
+    axis.set_title("log odds of fake lost without", fontsize="small")
+    if not explanation.without:
+        axis.text(0.5, 0.5, "no face was found", ha="center", va="center")
+        axis.axis("off")
+        return
+    names, losses = list(explanation.without), list(explanation.without.values())
+    axis.barh(names, losses, color=["#d55e00" if loss > 0 else "#009e73" for loss in losses])
+    axis.axvline(0, color="0.3", linewidth=0.8)
+    axis.invert_yaxis()
+
+
+def heated(picture: Picture, heat: NDArray[np.float32]) -> Picture:
+    """A picture under a map of heat.
+
+    Args:
+        picture: (S, S, 3) uint8, RGB.
+        heat: (S, S) float32 in [0, 1].
+
+    Returns:
+        (S, S, 3) uint8.
+    """
+    colours = cv2.applyColorMap(np.asarray(heat * 255, dtype=np.uint8), cv2.COLORMAP_VIRIDIS)
+    colours = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
+    share = 0.6 * heat[..., None]
+    return np.asarray(picture * (1 - share) + colours * share, dtype=np.uint8)
+
+
+def stretched(band: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A band as a picture: grey is 0, black and white three standard deviations away; (S, S, 3) in [0, 1]."""
+    spread = 6 * float(band.std()) or 1.0
+    return np.asarray(np.clip(band / spread + 0.5, 0, 1), dtype=np.float32)

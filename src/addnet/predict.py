@@ -1,0 +1,174 @@
+"""`python -m addnet.predict ckpt=… input=…`: what a trained detector says about pictures and videos."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import config_dir, plain
+from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    from addnet.inference import Answer, Detector
+    from addnet.inference.files import Inputs
+    from addnet.inference.preprocessing import Seen
+
+log = logging.getLogger(__name__)
+
+SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
+_SHOWN = 40
+
+
+def predict(cfg: DictConfig) -> list[Answer]:
+    """Answers for what a composed config names, and writes the answers into the run folder.
+
+    Args:
+        cfg: `configs/predict.yaml` composed, `paths.output_dir` being the run folder.
+
+    Returns:
+        The answers: pictures, then videos.
+
+    Raises:
+        UserError: The checkpoint or an input has to be put right, or not one file could be read.
+    """
+    from rich.console import Console
+
+    from addnet.inference import Detector
+    from addnet.inference.files import Inputs
+    from addnet.inference.writing import AnswerFiles, table_of
+
+    if not cfg.ckpt:
+        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    folder = Path(cfg.paths.output_dir)
+    inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
+    options = plain(cfg.detector)
+    detector = Detector.from_checkpoint(cfg.ckpt, **options)
+    detector.preprocessing.load()
+    answers = []
+    with AnswerFiles(folder) as files:
+        for answer in _answers(cfg, detector, inputs):
+            files.add(answer)
+            answers.append(answer)
+    unreadable = [answer for answer in answers if answer.verdict == "unusable"]
+    if not cfg.quiet:
+        Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
+        if len(answers) > _SHOWN:
+            log.info("%d more are in %s", len(answers) - _SHOWN, folder / "answers.csv")
+        log.info("answers: %s", folder / "answers.csv")
+    for answer in unreadable:
+        log.warning("%s: %s", answer.path, answer.reason)
+    if unreadable and len(unreadable) == len(answers):
+        raise UserError(f"not one of {len(answers)} files could be read")
+    return answers
+
+
+def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[Answer]:
+    """Answers as they come, with a bar, and what is to be drawn about each."""
+    from addnet.inference.files import PictureSettings, answer_pictures, answer_videos
+    from addnet.inference.videos import VideoSettings
+    from addnet.progress import show_progress
+
+    folder = Path(cfg.paths.output_dir)
+    pictures = answer_pictures(detector, inputs.pictures, PictureSettings(**plain(cfg.pictures)), workers=cfg.workers)
+    how: dict[str, Any] = {"title": "pictures", "outcome": lambda pair: pair[0].verdict}
+    shown = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
+    for answer, seen in shown:
+        if cfg.explain:
+            _explain(cfg, detector, answer, seen)
+        yield answer
+    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)))
+    how = {"title": "videos", "unit": "videos", "outcome": lambda answer: answer.verdict}
+    for answer in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
+        if answer.faces:
+            _draw_video(cfg, detector, answer, folder)
+        yield answer
+
+
+def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[Seen]) -> None:
+    """A sheet for each face of a picture."""
+    from addnet.inference.explaining import explain
+    from addnet.inference.sheet import explanation_figure
+
+    for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
+        title = f"{Path(answer.path).name}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
+        figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
+        name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
+        _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
+
+
+def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path) -> None:
+    from addnet.inference.annotating import annotate
+    from addnet.inference.timeline import timeline_figure
+
+    name = _name(answer.path)
+    if cfg.timeline:
+        _save(timeline_figure(answer), folder / "videos" / f"{name}_timeline.png")
+    if cfg.annotate:
+        file = folder / "videos" / f"{name}.mp4"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        annotate(answer, file, class_names=detector.loaded.class_names)
+
+
+def _save(figure: Any, file: Path) -> None:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file, dpi=100)
+
+
+def _name(path: str) -> str:
+    """A name for what is drawn about a file: its own, and a number where two files in different folders share it."""
+    import zlib
+
+    return f"{Path(path).stem}-{zlib.crc32(str(Path(path).resolve()).encode()):08x}"
+
+
+def _title(answers: Sequence[Answer], detector: Detector) -> str:
+    from collections import Counter
+
+    counts = Counter(answer.verdict for answer in answers)
+    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    return f"{len(answers)} files: {said} (threshold {detector.frame.source})"
+
+
+def arguments_of(words: Sequence[str]) -> list[str]:
+    """Overrides of the command line: `--quiet` and files without a key are brought into Hydra's form.
+
+    Example:
+        >>> arguments_of(["ckpt=best.ckpt", "a.jpg", "b.png", "--quiet"])
+        ['ckpt=best.ckpt', "input=['a.jpg','b.png']", 'quiet=true']
+    """
+    named = [word for word in words if ("=" not in word and not word.startswith("-")) or _is_file(word)]
+    others = [word for word in words if word not in named and word != "--quiet"]
+    files = ",".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in named)
+    quiet = ["quiet=true"] if "--quiet" in words else []
+    return [*others, *([f"input=[{files}]"] if named else []), *quiet]
+
+
+def _is_file(word: str) -> bool:
+    return "=" in word and not word.startswith("-") and Path(word).exists()
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="predict")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    answers = predict(cfg)
+    if any(answer.verdict == "unusable" for answer in answers):
+        sys.exit(SOME_UNUSABLE)
+
+
+def main() -> None:
+    """Runs the command with the program's arguments."""
+    sys.argv[1:] = arguments_of(sys.argv[1:])
+    Command(_main, config_name="predict")()
+
+
+if __name__ == "__main__":
+    main()
