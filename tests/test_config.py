@@ -21,7 +21,7 @@ FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
 )
 GROUPS = {"model", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
-GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare"}
+GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare", "robustness"}
 
 
 def _targets(node, path=""):
@@ -39,7 +39,7 @@ def test_all_groups_are_there():
 
 @pytest.mark.parametrize("override", FILES)
 def test_every_file_composes_and_every_key_binds(override):
-    cfg = compose([override])
+    cfg = compose([override], config_name="evaluate" if override.startswith("robustness=") else "train")
     OmegaConf.resolve(cfg)
     for path, node in _targets(cfg):
         target = node["_target_"]
@@ -51,8 +51,31 @@ def test_every_file_composes_and_every_key_binds(override):
         keys = {str(key) for key in node if not str(key).startswith("_")}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             assert keys <= set(parameters), path
-    network = plain(cfg.model)
-    assert set(network) - {"name"} <= set(inspect.signature(MODELS[network["name"]]).parameters)
+    if "model" in cfg:
+        network = plain(cfg.model)
+        assert set(network) - {"name"} <= set(inspect.signature(MODELS[network["name"]]).parameters)
+
+
+def test_the_ladder_is_that_of_the_code():
+    from addnet.data.degradations import LADDER
+
+    node = plain(compose(["robustness=ladder"], config_name="evaluate").robustness)
+    assert {kind: tuple(levels) for kind, levels in node["kinds"].items()} == dict(LADDER)
+
+
+def test_predict_defaults_are_those_of_the_signatures():
+    from addnet.inference import Detector
+    from addnet.inference.files import PictureSettings
+    from addnet.inference.videos import VideoSettings
+
+    cfg = compose(config_name="predict")
+    for node, function in (
+        ("pictures", PictureSettings),
+        ("frames", VideoSettings),
+        ("detector", Detector.from_checkpoint),
+    ):
+        signature = inspect.signature(function).parameters
+        assert {name: p.default for name, p in signature.items() if name != "path"} == plain(cfg[node])
 
 
 @pytest.mark.parametrize("name", ["folder", "synthetic"])
