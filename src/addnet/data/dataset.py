@@ -160,6 +160,14 @@ class DeepfakeDataset(Dataset[Sample]):
             valid = False
         return Drawn(record, seen, mask, int(self._videos[address.record]), valid)
 
+    def read(self, index: int) -> Picture:
+        """The picture of a record as it lies on disk, (H, W, 3) uint8.
+
+        Raises:
+            UserError: It can't be read.
+        """
+        return self._read(self.records[index])
+
     def _draw(self, record: Record, address: Address, out: Picture) -> Mask:
         """Writes the picture as it is seen, and returns its mask."""
         picture = self._read(record)

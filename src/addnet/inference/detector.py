@@ -177,10 +177,20 @@ class Detector:
         faces = iter(seen)
         while batch := list(islice(faces, self.batch_size)):
             image, mask = self.tensors([face for _, face in batch])
-            with torch.inference_mode():
-                logits = self.net(image, mask).float()
-            probabilities = (logits[:, 1] - logits[:, 0]).double().sigmoid().tolist()
-            yield from zip((key for key, _ in batch), probabilities, strict=True)
+            yield from zip((key for key, _ in batch), self.probabilities(image, mask).tolist(), strict=True)
+
+    @torch.inference_mode()
+    def probabilities(self, image: Tensor, mask: Tensor) -> NDArray[np.float64]:
+        """(B,) probability of fake, as training and test compute it.
+
+        Args:
+            image: (B, 3, S, S) in [-1, 1], on the detector's device.
+            mask: (B, 1, S, S) in [0, 1].
+        """
+        logits = self.net(image.contiguous(memory_format=torch.channels_last), mask).float()
+        margins = (logits[:, 1] - logits[:, 0]).cpu().double()
+        found: NDArray[np.float64] = margins.sigmoid().numpy()
+        return found
 
     def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""

@@ -1,0 +1,225 @@
+"""`python -m addnet.evaluate ckpt=…`: how well checkpoints detect, measured as the field measures, with a report."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, ListConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import build, config_dir, plain
+from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from addnet.data import DeepfakeDataModule
+    from addnet.data.degradations import Degradation
+    from addnet.evaluation.scored import ScoredSet
+    from addnet.inference import Detector
+
+log = logging.getLogger(__name__)
+
+
+def evaluate(cfg: DictConfig) -> dict[str, Any]:
+    """Evaluates what a composed config names and writes the report into the run folder.
+
+    Args:
+        cfg: `configs/evaluate.yaml` composed, `paths.output_dir` being the run folder.
+
+    Returns:
+        Every number of the report.
+
+    Raises:
+        UserError: A checkpoint or the data have to be put right.
+    """
+    from addnet.evaluation.assess import assess
+    from addnet.evaluation.report import write_report
+    from addnet.training.run_folder import provenance
+
+    folder = Path(cfg.paths.output_dir)
+    detectors = load_detectors(cfg)
+    modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
+    scored = {name: score(cfg, name, detectors[name], modules[name]) for name in detectors}
+    decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}
+    numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed)
+    robustness = {name: climb(cfg, name, detectors[name], modules[name], decisions[name]) for name in detectors}
+    first = next(iter(detectors))
+    written = write_report(
+        folder,
+        numbers,
+        scored,
+        robustness=robustness if cfg.robustness.kinds else {},
+        mistakes=worst_mistakes(cfg, first, detectors[first], modules[first], scored[first], decisions[first]),
+        about=provenance(modules[first].fingerprint) | {name: str(it.loaded.path) for name, it in detectors.items()},
+    )
+    print_summary(numbers)
+    for file in written:
+        log.info("written: %s", file)
+    return numbers
+
+
+def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
+    """The checkpoints by a name of their own: of the run folder, or of the file."""
+    from addnet.inference import Detector
+
+    paths = [str(path) for path in (cfg.ckpt if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]) if path]
+    if not paths:
+        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    names = names_of(paths)
+    return {
+        name: Detector.from_checkpoint(
+            path, device=cfg.device, threshold=cfg.threshold, landmark_model=cfg.data.landmark_model
+        )
+        for name, path in zip(names, paths, strict=True)
+    }
+
+
+def names_of(paths: list[str]) -> list[str]:
+    """Short names of checkpoints that tell them apart.
+
+    Example:
+        >>> names_of(["outputs/train/a/checkpoints/best.ckpt", "outputs/train/b/checkpoints/best.ckpt"])
+        ['a/best', 'b/best']
+        >>> names_of(["best.ckpt"])
+        ['best']
+    """
+    if len(set(paths)) < len(paths):
+        raise UserError(f"ckpt={paths} names a checkpoint twice")
+    parts = [[part for part in Path(path).with_suffix("").parts if part != "checkpoints"] for path in paths]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(part[-length:]) for part in parts]
+        if len(set(names)) == len(names) and (length > 1 or len(paths) == 1):
+            return names
+    return paths
+
+
+def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
+    """The test pictures, prepared as in the training of a checkpoint."""
+    from addnet.inference.evaluated_data import data_of
+
+    module: DeepfakeDataModule = build(cfg.data, **data_of(plain(cfg.data), detector.loaded))
+    module.prepare_data()
+    module.setup("test")
+    module.summary(folder)
+    return module
+
+
+def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule) -> dict[str, ScoredSet]:
+    """Scores of all test pictures by data set."""
+    from addnet.inference.scoring import scored_sets
+
+    return scored_sets(module, *_scores(cfg, name, detector, module))
+
+
+def climb(
+    cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule, decision: Mapping[str, Any] | None
+) -> dict[str, dict[str, list[dict[str, Any]]]]:
+    """Figures on the ladder of degradations: data set → kind → steps, the undamaged pictures as kind `clean`."""
+    from addnet.data.degradations import UNITS, rungs
+    from addnet.evaluation.levels import brief_figures
+    from addnet.inference.scoring import scored_sets, some_rows
+
+    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    if not cfg.robustness.kinds:
+        return found
+    rows = some_rows(module, cfg.robustness.limit, seed=cfg.seed)
+    steps = [None, *rungs(plain(cfg.robustness.kinds))]
+    for number, step in enumerate(steps):
+        title = f"{name}, robustness {number + 1} of {len(steps)}"
+        scores = _scores(cfg, title, detector, module, degradation=step, rows=rows)
+        kind = "clean" if step is None else f"{step.kind} ({UNITS[step.kind]})"
+        for which, scored in scored_sets(module, *scores, rows=rows).items():
+            figures = brief_figures(scored, decision, resamples=min(cfg.resamples, 200), seed=cfg.seed)
+            level = {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
+            found.setdefault(which, {}).setdefault(kind, []).append(level | {"figures": figures})
+    return found
+
+
+def _scores(
+    cfg: DictConfig,
+    title: str,
+    detector: Detector,
+    module: DeepfakeDataModule,
+    *,
+    degradation: Degradation | None = None,
+    rows: list[int] | None = None,
+) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
+    """Scores of the test records, or some of them, and which of them count."""
+    import numpy as np
+
+    from addnet.inference.scoring import score_test
+    from addnet.progress import show_progress
+
+    trained: Mapping[str, Any] = (detector.loaded.about.get("config") or {}).get("trainer") or {}
+    precision = str(cfg.precision or trained.get("precision") or "32-true")
+    batches = score_test(detector, module, degradation=degradation, rows=rows, precision=precision)
+    total = -(-(len(module.splits["test"].records) if rows is None else len(rows)) // module.batch_size)
+    shown: Iterator[Any] = show_progress(batches, total, outcome=lambda _: "scored", title=title, unit="batches")
+    probabilities, valid = zip(*shown, strict=True)
+    return np.concatenate(probabilities), np.concatenate(valid)
+
+
+def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, float]] | None:
+    """Thresholds and temperatures of a checkpoint, the thresholds replaced by that of the config if it has one."""
+    decision = detector.loaded.about.get("decision")
+    if cfg.threshold is None:
+        return decision
+    levels = {"frame": detector.frame, "video": detector.video}
+    return {
+        level: {"threshold": float(cfg.threshold), "temperature": used.temperature} for level, used in levels.items()
+    }
+
+
+def worst_mistakes(
+    cfg: DictConfig,
+    name: str,
+    detector: Detector,
+    module: DeepfakeDataModule,
+    scored: Mapping[str, ScoredSet],
+    decision: Mapping[str, Any] | None,
+) -> list[dict[str, Any]]:
+    """The pictures that are farthest on the wrong side of the threshold, with their explanations."""
+    from addnet.inference.mistakes import explained, farthest_wrong
+
+    chosen = farthest_wrong(scored, threshold=detector.frame.threshold, most=cfg.mistakes)
+    return [explained(detector, module, mistake, block=cfg.block) | {"checkpoint": name} for mistake in chosen]
+
+
+def print_summary(numbers: Mapping[str, Any]) -> None:
+    """The main figures on the terminal."""
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table(title="evaluation")
+    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy"):
+        table.add_column(column, justify="left" if column in ("checkpoint", "test set", "level") else "right")
+    for checkpoint, about in numbers["checkpoints"].items():
+        for name, found in about["sets"].items():
+            for level in ("frame", "video"):
+                figures, called = (found["levels"][level][part] for part in ("figures", "called"))
+                auroc = figures["auroc"]
+                interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
+                cells = (auroc, figures["eer"], called["chosen"]["figures"]["balanced_accuracy"])
+                first, *others = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
+                table.add_row(checkpoint, name, level, first, interval, *others)
+    Console().print(table)
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="evaluate")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    evaluate(cfg)
+
+
+main = Command(_main, config_name="evaluate")
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,53 @@
+"""Which pictures a checkpoint is evaluated on, and that they are prepared as in its training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from addnet.errors import UserError
+from addnet.faces import AttentionMask
+from addnet.inference.loading import Loaded
+
+# plain values of the training's config that say where data are; nothing that is built from a checkpoint's word
+_WHERE = ("layout", "data_dir", "options", "index", "index_dir", "faces_dir", "group_pattern", "video_pattern")
+_FROM_TRAINING = (*_WHERE, "train", "test", "limit_test", "verify", "max_bad_fraction", "seed")
+_NAMED = ("data_dir", "test", "index")
+
+
+def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
+    """The arguments of the data module that evaluates a checkpoint.
+
+    Args:
+        data: The `data` node of the config; None stands for what the checkpoint says.
+        loaded: The checkpoint.
+
+    Returns:
+        Those that differ from the node.
+
+    Raises:
+        UserError: A setting is another one than that of the training; or no data are named, and the checkpoint doesn't
+            say what it was tested on.
+    """
+    given = preprocessing_of(loaded)
+    for name, value in given.items():
+        wanted = data.get(name)
+        if wanted is not None and wanted != value:
+            raise UserError(
+                f"data.{name}={wanted!r}, but {loaded.path} was trained with {value!r}: pictures are prepared as in "
+                f"training; leave data.{name} out"
+            )
+    given["mask"] = AttentionMask(**loaded.about["preprocessing"]["mask"])
+    if any(data.get(name) for name in _NAMED):
+        return given
+    trained = (loaded.about.get("config") or {}).get("data")
+    if not isinstance(trained, Mapping):
+        raise UserError("data.data_dir is not set, and the checkpoint doesn't say what it was tested on")
+    return given | {name: trained[name] for name in _FROM_TRAINING if name in trained}
+
+
+def preprocessing_of(loaded: Loaded) -> dict[str, Any]:
+    """Arguments of the data module that follow from a checkpoint's preprocessing, but for the mask."""
+    said = loaded.about["preprocessing"]
+    names = ("image_size", "align", "crop", "margin", "mask_of")
+    return {name: said[name] for name in names} | {"face_crops": "/crops/" in str(said["detector"])}

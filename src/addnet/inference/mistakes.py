@@ -1,0 +1,92 @@
+"""Where a detector is wrong by most, and why."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from addnet.data import DeepfakeDataModule
+from addnet.errors import UserError
+from addnet.evaluation.scored import ScoredSet
+from addnet.faces.landmarks import Face
+from addnet.inference.detector import Detector
+from addnet.inference.explaining import explain
+from addnet.inference.sheet import explanation_figure
+
+
+class Mistake(NamedTuple):
+    """A picture on the wrong side of the threshold.
+
+    Attributes:
+        dataset: The data set it is of.
+        path: As its record names it.
+        label: 0 real, 1 fake.
+        probability: The network's probability of fake.
+    """
+
+    dataset: str
+    path: str
+    label: int
+    probability: float
+
+
+def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: int) -> list[Mistake]:
+    """The mistakes that are farthest from the threshold, real and fake in turns as long as there are both.
+
+    Args:
+        scored: Data sets by name.
+        threshold: Above it a picture is called fake.
+        most: How many at most; one a video.
+    """
+    found: dict[int, list[tuple[float, Mistake]]] = {0: [], 1: []}
+    for name, rows in scored.items():
+        distance = np.where(rows.labels == 1, threshold - rows.probabilities, rows.probabilities - threshold)
+        wrong = np.flatnonzero((rows.probabilities > threshold) != (rows.labels == 1))
+        seen: set[int] = set()
+        for row in wrong[np.argsort(-distance[wrong], kind="stable")].tolist():
+            if (video := int(rows.videos[row])) not in seen:
+                seen.add(video)
+                mistake = Mistake(name, rows.paths[row], int(rows.labels[row]), float(rows.probabilities[row]))
+                found[mistake.label].append((float(distance[row]), mistake))
+    real, fake = (sorted(part, key=lambda pair: -pair[0]) for part in (found[0], found[1]))
+    turns = sorted([*enumerate(real), *enumerate(fake)], key=lambda pair: (pair[0], -pair[1][0]))
+    return [mistake for _, (_, mistake) in turns[:most]]
+
+
+def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, *, block: str) -> dict[str, Any]:
+    """A mistake with its explanation as a picture, for the report.
+
+    Args:
+        detector: Who made it.
+        module: The data it was made on.
+        mistake: From `farthest_wrong`.
+        block: Where Grad-CAM is taken.
+
+    Returns:
+        `path`, `set`, `label`, `probability` and `picture`, (H, W, 3) uint8.
+    """
+    part, dataset = module.splits["test"], module.dataset("test")
+    row = pc.index(part.records.paths, pa.scalar(mistake.path, pa.large_string())).as_py()
+    told = {"path": mistake.path, "set": mistake.dataset, "label": mistake.label, "probability": mistake.probability}
+    try:
+        picture = dataset.read(row)
+    except UserError:  # gone since it was scored
+        return told | {"picture": np.full((16, 16, 3), 128, dtype=np.uint8)}
+    face = Face(part.found_by[row].as_py(), part.points[row])
+    figure = explanation_figure(
+        explain(detector, detector.preprocessing.whole(picture, face), block=block), title=mistake.path
+    )
+    return told | {"picture": _pixels(figure)}
+
+
+def _pixels(figure: Any) -> Any:
+    """(H, W, 3) uint8 of a figure."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba(), dtype=np.uint8)[..., :3].copy()
