@@ -1,0 +1,130 @@
+"""An evaluation and its scores → the document that both reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from addnet.evaluation.assess import Scored
+from addnet.evaluation.levels import CHOSEN
+from addnet.evaluation.report import figures
+from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, Picture, Section
+from addnet.evaluation.report.robustness import Robustness, robustness_section
+from addnet.evaluation.report.tables import (
+    about_table,
+    cross_tables,
+    decision_table,
+    difference_tables,
+    group_tables,
+    level_table,
+)
+from addnet.evaluation.report.texts import DIFFERENCES, GROUPS, MISTAKES, method_texts, summary
+from addnet.evaluation.report.wording import count, slug
+from addnet.evaluation.scored import ScoredSet, by_video
+
+Mistakes = Sequence[Mapping[str, Any]]
+
+
+def document(
+    evaluation: Mapping[str, Any],
+    scored: Scored,
+    *,
+    robustness: Robustness,
+    mistakes: Mistakes,
+    about: Mapping[str, Any],
+) -> Document:
+    """Draws all figures and puts everything in its place; arguments as in `write_report`."""
+    sections = [Section("Results", cross_tables(evaluation))]
+    if evaluation["differences"]:
+        sections.append(_differences(evaluation["differences"]))
+    sets = list(dict.fromkeys(name for found in scored.values() for name in found))
+    parts = [_data_set(evaluation, scored, name, position) for position, name in enumerate(sets, start=1)]
+    sections.append(Section("Data sets", [], parts))
+    if any(robustness.values()):
+        sections.append(robustness_section(robustness, evaluation))
+    if mistakes:
+        sections.append(_mistakes(mistakes))
+    measured: list[Block] = [
+        *map(Paragraph, method_texts(evaluation["settings"])),
+        decision_table(evaluation["checkpoints"]),
+    ]
+    sections.append(Section("How it was measured", measured))
+    if about:
+        sections.append(Section("About this evaluation", [about_table(about)]))
+    return Document("Evaluation of deepfake detectors", summary(evaluation), sections)
+
+
+def _differences(differences: Mapping[str, Any]) -> Section:
+    left_out = [
+        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: not the same pictures.")
+        for checkpoint, found in differences.items()
+        if found["not_the_same_rows"]
+    ]
+    return Section(
+        "Differences between checkpoints", [Paragraph(DIFFERENCES), *left_out, *difference_tables(differences)]
+    )
+
+
+def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position: int) -> Section:
+    mine = {checkpoint: _levels(found[name]) for checkpoint, found in scored.items() if name in found}
+    numbers = {checkpoint: evaluation["checkpoints"][checkpoint]["sets"][name] for checkpoint in mine}
+    counts = next(iter(numbers.values()))["counts"]
+    told = Paragraph(
+        f"{count(counts['pictures'], 'picture')} ({counts['real_pictures']:,} real, {counts['fake_pictures']:,} fake) "
+        f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
+    )
+    stem = f"{position}-{slug(name)}"
+    curves = [
+        Picture.of_figure(f"roc_{stem}", figures.roc_figure(mine, title=f"{name}: ROC"), alt=f"ROC curves on {name}"),
+        Picture.of_figure(
+            f"pr_{stem}",
+            figures.precision_recall_figure(mine, title=f"{name}: precision and recall"),
+            alt=f"precision-recall curves on {name}",
+        ),
+    ]
+    blocks: list[Block] = [told, Gallery(curves)]
+    parts = [
+        _checkpoint(checkpoint, levels, numbers[checkpoint], stem=f"{stem}_{number}-{slug(checkpoint)}")
+        for number, (checkpoint, levels) in enumerate(mine.items(), start=1)
+    ]
+    return Section(name, blocks, parts)
+
+
+def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
+    return {"pictures": scored, "videos": by_video(scored)}
+
+
+def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str, Any], *, stem: str) -> Section:
+    """Tables and figures of one checkpoint on one data set."""
+    of_level = {shown: numbers["levels"][level] for shown, level in (("pictures", "frame"), ("videos", "video"))}
+    thresholds = {shown: found["called"][CHOSEN]["threshold"] for shown, found in of_level.items()}
+    temperatures = {shown: found["temperature"] for shown, found in of_level.items()}
+    matrices = {
+        f"{shown}, above {thresholds[shown]:.3f}": found["called"][CHOSEN]["confusion"]
+        for shown, found in of_level.items()
+    }
+    drawn = {
+        "scores": figures.scores_figure(levels, thresholds, title=f"{name}: scores"),
+        "reliability": figures.reliability_figure(levels, temperatures, title=f"{name}: reliability"),
+        "confusion": figures.confusion_figure(matrices, title=f"{name}: confusion"),
+    }
+    gallery = Gallery(
+        [Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what} of {name}") for what, figure in drawn.items()]
+    )
+    groups = group_tables(numbers["groups"])
+    parts = [Section("Sub-groups", [Paragraph(GROUPS), *groups])] if groups else []
+    return Section(name, [level_table(numbers["levels"]), gallery], parts)
+
+
+def _mistakes(mistakes: Mistakes) -> Section:
+    pictures = []
+    for number, mistake in enumerate(mistakes, start=1):
+        truth = ("real", "fake")[int(mistake["label"])]
+        extra = [str(mistake[key]) for key in ("checkpoint", "set") if mistake.get(key)]
+        caption = f"{truth}, {mistake['probability']:.4f} fake: {mistake['path']}" + "".join(
+            f" · {part}" for part in extra
+        )
+        alt = f"a {truth} picture with a probability of fake of {mistake['probability']:.4f}"
+        stem = f"mistake_{number:02d}"
+        pictures.append(Picture.of_array(stem, mistake["picture"], alt=alt, caption=caption))
+    return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(pictures, wide=True)])
