@@ -134,6 +134,9 @@ def test_what_means_nothing_is_nan():
     one_class = weighted_figures(np.array([0.2, 0.7]), np.array([1, 1]), np.ones((2, 2)))
     assert np.isnan([one_class[name] for name in ("auroc", "ap", "eer", "tpr_at_1_fpr", "tpr_at_5_fpr")]).all()
     assert one_class["accuracy"].tolist() == [0.5, 0.5]
+    assert np.isnan(one_class["balanced_accuracy"]).all()
+    only_real = weighted_figures(np.array([0.2, 0.7]), np.array([0, 0]), np.ones((2, 2)))
+    assert np.isnan([only_real[name] for name in ("f1", "balanced_accuracy")]).all()
     nothing = weighted_figures(np.zeros(0), np.zeros(0, int), np.ones((3, 0)))
     assert all(np.isnan(values).all() and values.shape == (3,) for values in nothing.values())
     lines = weighted_figures(np.array([0.2, 0.7]), np.array([0, 1]), np.array([[1, 1], [1, 0], [0, 0]]))

@@ -53,18 +53,17 @@ def called_figures(
         columns: (N,) the column of each row; by default its own, C = N.
 
     Returns:
-        Each of `CALLED` → (R,); nan in lines without weight. Balanced accuracy is the mean over the classes that are
-        there. F1 is 0 where there are no fakes and none is called.
+        Each of `CALLED` → (R,); nan in lines without weight. Balanced accuracy is nan in lines with one class only, F1
+        in those without fakes (`metrics.binary_metrics`, which follows a training, has numbers there).
     """
     called, fake = probabilities > threshold, labels == 1
     cells = np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1)
     tn, fp, fn, tp = _sums(cells, weights, columns).T
     reals, fakes = tn + fp, fn + tp
-    classes = (reals > 0).astype(np.float64) + (fakes > 0)
     return {
-        "balanced_accuracy": _ratio(_ratio(tn, reals, 0) + _ratio(tp, fakes, 0), classes),
+        "balanced_accuracy": (_ratio(tn, reals) + _ratio(tp, fakes)) / 2,
         "accuracy": _ratio(tn + tp, reals + fakes),
-        "f1": np.where(classes > 0, _ratio(2 * tp, 2 * tp + fp + fn, 0), np.nan),
+        "f1": np.where(fakes > 0, _ratio(2 * tp, 2 * tp + fp + fn), np.nan),
     }
 
 
@@ -108,6 +107,6 @@ def _sums(values: NDArray[Any], weights: NDArray[np.number], columns: NDArray[np
     return np.concatenate(parts)
 
 
-def _ratio(part: _Array, whole: _Array, otherwise: float = np.nan) -> _Array:
-    found: _Array = np.divide(part, whole, out=np.full(len(whole), float(otherwise)), where=whole > 0)
+def _ratio(part: _Array, whole: _Array) -> _Array:
+    found: _Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
     return found

@@ -17,7 +17,9 @@ from addnet.evaluation.report.sections import document
 __all__ = ["write_report"]
 
 PAGE, TEXT, NUMBERS, PICTURES = "report.html", "report.md", "evaluation.json", "figures"
-_OURS = re.compile(r"(roc|pr|scores|reliability|confusion|robustness)_\d.*\.png|mistake_\d+\.png")
+_OURS = re.compile(
+    r"(roc|pr|scores|reliability_pictures|reliability_videos|confusion|robustness)_\d.*\.png|mistake_\d+\.png"
+)
 
 
 def write_report(

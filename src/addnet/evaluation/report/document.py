@@ -19,7 +19,7 @@ _DPI = 130
 
 @dataclass(frozen=True)
 class Cell:
-    """One cell of a table: a value, and in small print what belongs to it (its interval, its threshold)."""
+    """One cell of a table: a value, and in lines of small print what belongs to it (its interval, its threshold)."""
 
     text: str
     small: str = ""

@@ -66,21 +66,19 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
         axis.legend(fontsize="small", frameon=False)
         _plain(axis)
     axis.set_xlabel("probability of fake")
-    figure.suptitle(legend(title), fontsize="medium")
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 
-def reliability_figure(levels: Levels, temperatures: Mapping[str, float | None], *, title: str) -> Figure:
+def reliability_figure(scored: ScoredSet, temperature: float | None, *, title: str) -> Figure:
     """Share of fakes against what was said, before and after calibration; a larger dot holds more."""
     figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-    colours = cycle(COLOURS)
-    for (level, scored), marker in zip(levels.items(), "os", strict=False):
-        versions = {level: scored.probabilities}
-        if (temperature := temperatures[level]) is not None:
-            versions[f"{level}, calibrated (T = {temperature:.2f})"] = calibrated(scored.probabilities, temperature)
-        for label, probabilities in versions.items():
-            _draw_reliability(axis, probabilities, scored.labels, colour=next(colours), marker=marker, label=label)
+    _draw_reliability(axis, scored.probabilities, scored.labels, colour=COLOURS[0], label="as it is")
+    if temperature is not None:
+        said = calibrated(scored.probabilities, temperature)
+        label = f"calibrated, T = {temperature:.2f}"
+        _draw_reliability(axis, said, scored.labels, colour=COLOURS[1], label=label)
     return _square(figure, axis, "upper left")
 
 
@@ -89,7 +87,9 @@ def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: 
     figure = Figure(figsize=(_SIZE[0], 3.0), layout="constrained")
     for axis, (name, matrix) in zip(np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True):
         draw_confusion(axis, matrix, _CLASSES, title=name)
-    figure.suptitle(legend(title), fontsize="medium")
+        axis.title.set_fontsize("small")
+        axis.label_outer()
+    figure.suptitle(title, fontsize="medium")
     return figure
 
 
@@ -113,7 +113,7 @@ def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str,
 def _panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
     figure = Figure(figsize=_SIZE, layout="constrained")
     axis = figure.subplots()
-    axis.set_title(legend(title), fontsize="medium")
+    axis.set_title(title, fontsize="medium")
     axis.set(xlabel=x, ylabel=y)
     _plain(axis)
     return figure, axis
@@ -129,8 +129,6 @@ def _square(figure: Figure, axis: Axes, place: Literal["lower right", "lower lef
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
     if axis.get_legend_handles_labels()[0]:
         axis.legend(fontsize="small", loc=place, frameon=False)
-    else:
-        axis.text(0.5, 0.5, "one class only: no curve", ha="center", color="0.4")
     return figure
 
 
@@ -153,13 +151,13 @@ def _called(scored: ScoredSet) -> tuple[NDArray[np.float64], NDArray[np.float64]
 
 
 def _draw_reliability(
-    axis: Axes, probabilities: NDArray[np.float64], labels: NDArray[np.int64], *, colour: str, marker: str, label: str
+    axis: Axes, probabilities: NDArray[np.float64], labels: NDArray[np.int64], *, colour: str, label: str
 ) -> None:
     bins = reliability(probabilities, labels)
     filled = bins.counts > 0
     sizes = 12 + 90 * bins.counts[filled] / max(bins.counts.max(), 1)
     axis.plot(bins.said[filled], bins.true[filled], color=colour, linewidth=1, alpha=0.7)
-    axis.scatter(bins.said[filled], bins.true[filled], s=sizes, color=colour, marker=marker, alpha=0.8, label=label)
+    axis.scatter(bins.said[filled], bins.true[filled], s=sizes, color=colour, alpha=0.8, label=label)
 
 
 def _or_nan(value: float | None) -> float:

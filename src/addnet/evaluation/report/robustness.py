@@ -9,7 +9,7 @@ import numpy as np
 
 from addnet.evaluation.report.document import Cell, Gallery, Paragraph, Picture, Section, Table
 from addnet.evaluation.report.figures import robustness_figure
-from addnet.evaluation.report.wording import figure_name, slug, value_cell
+from addnet.evaluation.report.wording import figure_name, legend, slug, value_cell
 
 Steps = Sequence[Mapping[str, Any]]
 Robustness = Mapping[str, Mapping[str, Mapping[str, Steps]]]
@@ -57,7 +57,7 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
             for checkpoint, by_kind in found.items()
             if kind in by_kind
         }
-        figure = robustness_figure(curves, title=f"{name}: {kind}", metric=figure_name(metric), lowest=lowest)
+        figure = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
         stem = f"robustness_{position}-{slug(name, kind)}"
         pictures.append(Picture.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
     return Section(name, [Gallery(pictures), _table(found, clean, kinds, metric)])

@@ -18,11 +18,12 @@ from addnet.evaluation.report.tables import (
     group_tables,
     level_table,
 )
-from addnet.evaluation.report.texts import DIFFERENCES, GROUPS, MISTAKES, method_texts, summary
-from addnet.evaluation.report.wording import count, slug
+from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, summary
+from addnet.evaluation.report.wording import count, legend, slug
 from addnet.evaluation.scored import ScoredSet, by_video
 
 Mistakes = Sequence[Mapping[str, Any]]
+_LEVELS = {"pictures": "frame", "videos": "video"}
 
 
 def document(
@@ -74,15 +75,9 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
         f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
     )
     stem = f"{position}-{slug(name)}"
-    curves = [
-        Picture.of_figure(f"roc_{stem}", figures.roc_figure(mine, title=f"{name}: ROC"), alt=f"ROC curves on {name}"),
-        Picture.of_figure(
-            f"pr_{stem}",
-            figures.precision_recall_figure(mine, title=f"{name}: precision and recall"),
-            alt=f"precision-recall curves on {name}",
-        ),
-    ]
-    blocks: list[Block] = [told, Gallery(curves)]
+    blocks: list[Block] = [told, _curves(mine, name, stem)]
+    if not _both_classes(mine):
+        blocks = [told, Paragraph("With one class only there is no ranking: no AUROC, AP, EER, TPR, and no curves.")]
     parts = [
         _checkpoint(checkpoint, levels, numbers[checkpoint], stem=f"{stem}_{number}-{slug(checkpoint)}")
         for number, (checkpoint, levels) in enumerate(mine.items(), start=1)
@@ -91,29 +86,49 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
 
 
 def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
-    return {"pictures": scored, "videos": by_video(scored)}
+    """What figures show: pictures, and videos unless each picture is one of its own."""
+    single = len(scored) == len(scored.video_ids)
+    return {"pictures": scored} if single else {"pictures": scored, "videos": by_video(scored)}
+
+
+def _both_classes(checkpoints: Mapping[str, Mapping[str, ScoredSet]]) -> bool:
+    return any(len(set(levels["pictures"].labels.tolist())) > 1 for levels in checkpoints.values())
+
+
+def _curves(checkpoints: Mapping[str, Mapping[str, ScoredSet]], name: str, stem: str) -> Gallery:
+    roc = figures.roc_figure(checkpoints, title=f"{legend(name)}: ROC")
+    precision = figures.precision_recall_figure(checkpoints, title=f"{legend(name)}: precision and recall")
+    return Gallery(
+        [
+            Picture.of_figure(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
+            Picture.of_figure(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
+        ]
+    )
 
 
 def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str, Any], *, stem: str) -> Section:
     """Tables and figures of one checkpoint on one data set."""
-    of_level = {shown: numbers["levels"][level] for shown, level in (("pictures", "frame"), ("videos", "video"))}
+    of_level = {shown: numbers["levels"][_LEVELS[shown]] for shown in levels}
     thresholds = {shown: found["called"][CHOSEN]["threshold"] for shown, found in of_level.items()}
-    temperatures = {shown: found["temperature"] for shown, found in of_level.items()}
     matrices = {
-        f"{shown}, above {thresholds[shown]:.3f}": found["called"][CHOSEN]["confusion"]
+        f"{shown}, threshold {thresholds[shown]:.3f}": found["called"][CHOSEN]["confusion"]
         for shown, found in of_level.items()
     }
+    short = legend(name)
     drawn = {
-        "scores": figures.scores_figure(levels, thresholds, title=f"{name}: scores"),
-        "reliability": figures.reliability_figure(levels, temperatures, title=f"{name}: reliability"),
-        "confusion": figures.confusion_figure(matrices, title=f"{name}: confusion"),
+        "scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores"),
+        "confusion": figures.confusion_figure(matrices, title=f"{short}: confusion"),
     }
-    gallery = Gallery(
-        [Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what} of {name}") for what, figure in drawn.items()]
-    )
+    for shown, scored in levels.items() if _both_classes({name: levels}) else ():
+        title = f"{short}: reliability, {shown}"
+        drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown]["temperature"], title=title)
+    pictures = [
+        Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
+        for what, figure in drawn.items()
+    ]
     groups = group_tables(numbers["groups"])
-    parts = [Section("Sub-groups", [Paragraph(GROUPS), *groups])] if groups else []
-    return Section(name, [level_table(numbers["levels"]), gallery], parts)
+    parts = [Section("Sub-groups", groups)] if groups else []
+    return Section(name, [level_table(numbers["levels"]), Gallery(pictures)], parts)
 
 
 def _mistakes(mistakes: Mistakes) -> Section:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addnet.evaluation.assess import COMPARED, CROSS
-from addnet.evaluation.levels import CHOSEN, HALF, LEVELS
+from addnet.evaluation.levels import CHOSEN, HALF, LEVELS, Decision
 from addnet.evaluation.ranking import RANKED
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
@@ -16,6 +16,7 @@ from addnet.evaluation.report.wording import (
     figure_name,
     interval,
     number,
+    small,
     value_cell,
 )
 from addnet.evaluation.weighted import CALLED, SAID
@@ -25,30 +26,45 @@ _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
 
 
 def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
-    """Checkpoints down, data sets across, one table for each figure and level; the average where there are several."""
+    """Checkpoints down and data sets across, with their average, a table a figure; a single set has figures across."""
+    checkpoints = evaluation["checkpoints"]
+    sets = list(dict.fromkeys(name for found in checkpoints.values() for name in found["sets"]))
     tables = []
     for level in levels:
-        for name in CROSS:
-            by_checkpoint = evaluation["cross_dataset"][level][name]
-            sets = list(dict.fromkeys(which for row in by_checkpoint.values() for which in row["sets"]))
-            rows = []
-            for checkpoint, found in by_checkpoint.items():
-                cells = [value_cell(found["sets"].get(which, {"value": None})) for which in sets]
-                mean = [_average_cell(found["average"], len(sets))] if len(sets) > 1 else []
-                rows.append([Cell(checkpoint), *cells, *mean])
-            head = ["checkpoint", *sets, *(["average"] if len(sets) > 1 else [])]
-            at = ", threshold from validation" if name.endswith(CHOSEN) else ""
-            tables.append(Table(head, rows, title=f"{figure_name(name)}, {LEVEL_NAMES[level]}{at}"))
+        found = evaluation["cross_dataset"][level]
+        at = {name: found["decision"][level]["threshold"] for name, found in checkpoints.items()}
+        if len(sets) > 1:
+            tables += [_cross_table(found[name], name, level, sets=sets, at=at) for name in CROSS]
+            continue
+        rows = [
+            [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in CROSS)]
+            for checkpoint in checkpoints
+        ]
+        head = ["checkpoint", *map(figure_name, CROSS)]
+        tables.append(Table(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
     return tables
 
 
-def _average_cell(found: Mapping[str, Any], sets: int) -> Cell:
-    cell = value_cell(found)
-    return cell if found["over"] in (0, sets) else Cell(cell.text, f"{cell.small} over {found['over']} sets".strip())
+def _cross_table(
+    found: Mapping[str, Any], name: str, level: str, *, sets: Sequence[str], at: Mapping[str, float]
+) -> Table:
+    rows = []
+    for checkpoint, row in found.items():
+        cells = [_cross_cell(row, name, which, at[checkpoint]) for which in sets]
+        over = row["average"]["over"]
+        mean = value_cell(row["average"])
+        told = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
+        rows.append([Cell(checkpoint), *cells, Cell(mean.text, small(mean.small, told))])
+    return Table(["checkpoint", *sets, "average"], rows, title=f"{figure_name(name)}, {LEVEL_NAMES[level]}")
+
+
+def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float) -> Cell:
+    found = row["sets"].get(which, {"value": None})
+    return value_cell(found, threshold=threshold if name.endswith(CHOSEN) else None)
 
 
 def level_table(levels: Mapping[str, Any]) -> Table:
-    """All figures of one checkpoint on one data set: figures down, levels across."""
+    """All figures of one checkpoint on one data set: figures down, levels across; no rows without a number."""
     rows = [[Cell(figure_name(name)), *_across(levels, name)] for name in RANKED]
     for at in (CHOSEN, HALF):
         if at == HALF and all(_same_threshold(level) for level in levels.values()):
@@ -58,10 +74,19 @@ def level_table(levels: Mapping[str, Any]) -> Table:
                 value_cell(level["called"][at]["figures"][name], threshold=level["called"][at]["threshold"])
                 for level in levels.values()
             ]
-            rows.append([Cell(figure_name(name), "threshold 0.5" if at == HALF else "chosen threshold"), *cells])
+            rows.append([Cell(figure_name(name), _origin(levels, at)), *cells])
     said = [name + ending for name in SAID for ending in ("", "_calibrated")]
     rows += [[Cell(figure_name(name)), *_across(levels, name)] for name in said]
+    rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
     return Table(["", *(LEVEL_NAMES[level] for level in levels)], rows)
+
+
+def _origin(levels: Mapping[str, Any], at: str) -> str:
+    """Where a row's thresholds come from."""
+    if at == HALF:
+        return "threshold 0.5"
+    stated = levels["frame"]["called"][at]["stated"]
+    return stated if stated == Decision.stated else "threshold from validation"
 
 
 def _across(levels: Mapping[str, Any], name: str) -> list[Cell]:
@@ -80,7 +105,7 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
         for kind, found in kinds.items():
             rows = [
                 [
-                    Cell(group["name"] or NOTHING),
+                    Cell(group["name"] or (NOTHING if group["fake"] else "real")),
                     *(Cell(f"{group[key]:,}") for key in counted),
                     value_cell(group["auroc"]),
                     value_cell(group["accuracy"]),
@@ -121,7 +146,7 @@ def _difference_cell(found: Mapping[str, Any]) -> Cell:
     if found["value"] is None:
         return Cell(NOTHING)
     p = "" if found["p"] is None else f"p = {found['p']:.3f}" if found["p"] >= 0.001 else "p < 0.001"
-    return Cell(f"{found['value']:+.4f}", " ".join(part for part in (interval(found), p) if part))
+    return Cell(f"{found['value']:+.4f}", small(interval(found), p))
 
 
 def decision_table(checkpoints: Mapping[str, Any]) -> Table:

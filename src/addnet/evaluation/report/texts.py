@@ -96,5 +96,7 @@ def method_texts(settings: Mapping[str, Any]) -> list[str]:
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
         "mean, weighted by their contents, of |mean probability − share of fakes|. Calibrated figures are those after "
         "division of the logit by the temperature.",
-        "An average is the plain mean over data sets, whatever their size.",
+        "An average is the plain mean over the data sets that have the figure, whatever their size; its "
+        "interval comes from independent draws of each.",
+        GROUPS,
     ]

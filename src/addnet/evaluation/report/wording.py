@@ -29,7 +29,7 @@ LEVEL_NAMES = {
     "video_confidence": "videos, by confidence",
 }
 NOTHING = "–"
-_LONGEST = 28  # of a name in a legend
+_LONGEST = 30  # letters of a name in a legend
 
 
 def number(value: float | None) -> str:
@@ -46,7 +46,12 @@ def interval(found: Mapping[str, Any]) -> str:
 def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> Cell:
     """A value, its interval, and the threshold it was taken at."""
     at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
-    return Cell(number(found["value"]), " ".join(part for part in (interval(found), at) if part))
+    return Cell(number(found["value"]), small(interval(found), at))
+
+
+def small(*lines: str) -> str:
+    """Lines of small print, without those that are empty."""
+    return "\n".join(line for line in lines if line)
 
 
 def spoken(found: Mapping[str, Any]) -> str:
@@ -70,6 +75,7 @@ def slug(*names: str) -> str:
 
 
 def legend(name: str) -> str:
-    """A name short enough for a legend, in which `$` starts no formula."""
-    short = name if len(name) <= _LONGEST else "…" + name[1 - _LONGEST :]
+    """A name short enough for a legend or a title, in which `$` starts no formula."""
+    half = _LONGEST // 2
+    short = name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
     return short.replace("$", r"\$")
