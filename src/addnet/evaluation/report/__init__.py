@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from addnet.evaluation.assess import Scored
 from addnet.evaluation.report.markdown import markdown
@@ -46,6 +49,7 @@ def write_report(
     Returns:
         The three files, in the order above.
     """
+    robustness, about = _plain(robustness), _plain(about)
     told = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
@@ -55,11 +59,11 @@ def write_report(
     for picture in told.pictures():
         (pictures / f"{picture.stem}.png").write_bytes(picture.png)
     listed = [{key: value for key, value in mistake.items() if key != "picture"} for mistake in mistakes]
-    numbers = {"about": about, **evaluation, "robustness": robustness, "mistakes": listed}
+    numbers = _plain({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
     contents = {
         PAGE: html_page(told),
         TEXT: markdown(told, pictures=PICTURES),
-        NUMBERS: json.dumps(numbers, indent=1, ensure_ascii=False, default=_plain, allow_nan=False) + "\n",
+        NUMBERS: json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
     }
     for name, text in contents.items():
         (folder / name).write_text(text, encoding="utf-8")
@@ -67,5 +71,12 @@ def write_report(
 
 
 def _plain(value: Any) -> Any:
-    """NumPy's numbers as Python's, anything else as text."""
-    return value.item() if hasattr(value, "item") else str(value)
+    """What JSON can hold: NumPy's numbers as Python's, None for what is no number, anything else as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

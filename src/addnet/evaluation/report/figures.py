@@ -23,6 +23,7 @@ _CLASSES = ("real", "fake")
 _STYLES = {"pictures": "-", "videos": "--"}
 _SIZE = (5.0, 3.9)
 _BINS = np.linspace(0, 1, 26)
+_BANDS = 2  # more checkpoints would hide each other
 
 Levels = Mapping[str, ScoredSet]  # "pictures" and "videos" → scores
 Points = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
@@ -63,7 +64,7 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
             axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
         axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
         axis.set(ylabel=level, xlim=(0, 1))
-        axis.legend(fontsize="small", frameon=False)
+        axis.legend(fontsize="small", edgecolor="none", framealpha=0.8)
         _plain(axis)
     axis.set_xlabel("probability of fake")
     figure.suptitle(title, fontsize="medium")
@@ -103,7 +104,8 @@ def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str,
             )
             axis.plot(value, color=colour, linestyle=_STYLES[level], marker="o", markersize=4)
             axis.lines[-1].set_label(f"{legend(checkpoint)}, {level}" if len(curves) > 1 else level)
-            axis.fill_between(range(len(points)), low, high, color=colour, alpha=0.12, linewidth=0)
+            if len(curves) <= _BANDS:
+                axis.fill_between(range(len(points)), low, high, color=colour, alpha=0.12, linewidth=0)
             axis.set_xticks(range(len(points)), [legend(label) for label, _ in points], fontsize="small")
     axis.set_ylim(lowest, 1.01)
     axis.legend(fontsize="small", loc="lower left", frameon=False)

@@ -30,7 +30,7 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
     sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
     text = (
         "Test pictures were made worse step by step, then scored as ever. Curves start at the pictures as they are; "
-        "bands are 95 % intervals."
+        "bands, if there, are 95 % intervals."
     )
     parts = [_of_set(robustness, evaluation, name, number) for number, name in enumerate(sets, start=1)]
     return Section("Robustness", [Paragraph(text)], parts)

@@ -135,11 +135,8 @@ def _mistakes(mistakes: Mistakes) -> Section:
     pictures = []
     for number, mistake in enumerate(mistakes, start=1):
         truth = ("real", "fake")[int(mistake["label"])]
-        extra = [str(mistake[key]) for key in ("checkpoint", "set") if mistake.get(key)]
-        caption = f"{truth}, {mistake['probability']:.4f} fake: {mistake['path']}" + "".join(
-            f" · {part}" for part in extra
-        )
-        alt = f"a {truth} picture with a probability of fake of {mistake['probability']:.4f}"
-        stem = f"mistake_{number:02d}"
-        pictures.append(Picture.of_array(stem, mistake["picture"], alt=alt, caption=caption))
+        told = f"{truth}, probability of fake {float(mistake['probability']):.4f}"
+        names = [str(mistake[key]) for key in ("path", "set", "checkpoint") if mistake.get(key)]
+        caption = f"{told}: {' · '.join(names)}"
+        pictures.append(Picture.of_array(f"mistake_{number:02d}", mistake["picture"], alt=told, caption=caption))
     return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(pictures, wide=True)])

@@ -13,9 +13,10 @@ DIFFERENCES = (
     "the other sign; where many figures are compared, some are small by chance."
 )
 GROUPS = (
-    "Accuracy is that of the rows with the name, at the checkpoint's threshold: for a method, the share of its fakes "
-    "that is found. AUROC is that of the same rows; for a method, of its fakes against all real rows of the data set. "
-    "A dash stands where there is one class only, and an interval is left out where a class has a single video."
+    "In sub-groups, accuracy is that of the rows with the name, at the checkpoint's threshold: for a method, the share "
+    "of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows "
+    "of the data set. A dash stands where there is one class only, and an interval is left out where a class has a "
+    "single video."
 )
 MISTAKES = "The pictures that were scored farthest from the truth."
 
@@ -89,7 +90,8 @@ def method_texts(settings: Mapping[str, Any]) -> list[str]:
         "from 0.5 (by confidence).",
         "Thresholds and temperatures were fitted on validation data and came with the checkpoint; test data had no "
         "part in them. Each thresholded number names its threshold. For videos they were fitted on the mean of the "
-        "pictures, so that for the other two ways the threshold is a borrowed one.",
+        "pictures, so that for the other two ways the threshold is a borrowed one. A checkpoint without a "
+        "threshold is measured at 0.5.",
         "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at "
         "1 % (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that. AP "
         "is the sum of precision times steps of recall.",
