@@ -10,7 +10,7 @@ from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temp
 def _scores(seed=0, rows=400):
     random = np.random.default_rng(seed)
     labels = random.integers(0, 2, rows)
-    return np.clip(random.normal(0.45 + 0.2 * labels, 0.2), 0, 1).round(2), labels
+    return np.clip(random.normal(0.45 + 0.2 * labels, 0.2).round(2), 0.001, 0.999), labels
 
 
 def _balanced_accuracy(probabilities, labels, threshold):
@@ -64,7 +64,7 @@ def test_no_temperature_has_a_smaller_log_loss():
 
     def loss(temperature):
         said = calibrated(probabilities, temperature)
-        return -np.log(np.where(labels == 1, said, 1 - said)).mean()
+        return -np.log(np.where(labels == 1, said, 1 - said).clip(1e-300)).mean()
 
     found = fit_temperature(probabilities, labels)
     assert loss(found) <= min(loss(t) for t in np.geomspace(0.05, 20, 500))

@@ -12,7 +12,7 @@ from addnet.errors import UserError
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
 _TINY = 1e-15  # as in metrics.binary_metrics
-_HALVINGS = 80  # of a range of 400 to one: far below the spacing of float64
+_HALVINGS = 60  # of a range of 400 to one: far below the spacing of float64
 
 
 class Reliability(NamedTuple):

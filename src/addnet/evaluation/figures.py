@@ -10,6 +10,7 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_roc
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 
@@ -17,10 +18,15 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, t
     """A confusion matrix: counts, and their share of the row as colour."""
     from matplotlib.figure import Figure
 
+    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
+    draw_confusion(figure.subplots(), matrix, names, title=title)
+    return figure
+
+
+def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> None:
+    """The same onto axes that are there."""
     counts = np.asarray(matrix)
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    figure = Figure(figsize=(4.2, 3.8), layout="constrained")
-    axis = figure.subplots()
     axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     axis.set_xticks(range(len(names)), names)
     axis.set_yticks(range(len(names)), names)
@@ -28,7 +34,6 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, t
     for (row, column), count in np.ndenumerate(counts):
         colour = "white" if shares[row, column] > 0.5 else "black"
         axis.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=colour)
-    return figure
 
 
 def roc_figure(probabilities: Tensor, labels: Tensor, *, title: str) -> Figure:

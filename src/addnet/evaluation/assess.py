@@ -1,0 +1,160 @@
+"""Scores of checkpoints on data sets → one plain dictionary with every number."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from addnet.errors import UserError
+from addnet.evaluation.bootstrap import CONFIDENCE, Resampled, average, same_rows
+from addnet.evaluation.calibration import BINS
+from addnet.evaluation.groups import group_numbers
+from addnet.evaluation.levels import CHOSEN, LEVELS, PLAIN, Decision, Drawn, level_numbers
+from addnet.evaluation.scored import ScoredSet
+from addnet.evaluation.weighted import CALLED
+
+FORMAT = 1
+CROSS = ("auroc", "ap", "eer", f"balanced_accuracy/{CHOSEN}")
+COMPARED = (*PLAIN, *(f"{name}/{CHOSEN}" for name in CALLED))
+GROUP_LEVELS = ("frame", "video")
+
+Scored = Mapping[str, Mapping[str, ScoredSet]]
+Decisions = Mapping[str, Mapping[str, Mapping[str, float]] | None]
+_Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → figure
+
+
+def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+    """Measures every checkpoint on every data set, with 95 % intervals, averages and paired differences.
+
+    Args:
+        scored: Checkpoint → data set → scores. The first checkpoint is what the others are compared with.
+        decisions: Checkpoint → its "decision" (level → threshold and temperature from validation), or None.
+        resamples: Of the bootstrap over videos.
+        seed: Of the bootstrap.
+
+    Returns:
+        Plain dictionaries, lists, numbers and None (no number), ready for `json.dumps`: "settings", "checkpoints"
+        (decision, sets, average), "cross_dataset", "differences".
+
+    Raises:
+        UserError: There is nothing to measure, or a threshold is out of range.
+    """
+    if not scored or not all(scored.values()):
+        raise UserError("nothing to measure: give at least one checkpoint with at least one data set")
+    found: dict[str, _Found] = {}
+    checkpoints: dict[str, Any] = {}
+    for checkpoint, sets in scored.items():
+        found[checkpoint], checkpoints[checkpoint] = {}, {}
+        by_level = {level: Decision.of(decisions.get(checkpoint), level) for level in LEVELS}
+        numbers = {}
+        for name, rows in sets.items():
+            numbers[name], found[checkpoint][name] = _of_set(rows, by_level, resamples=resamples, seed=seed)
+        checkpoints[checkpoint] = {
+            "decision": {level: vars(decision) for level, decision in by_level.items()},
+            "sets": numbers,
+            "average": _averages(found[checkpoint]),
+        }
+    return {
+        "format": FORMAT,
+        "settings": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE, "bins": BINS},
+        "checkpoints": checkpoints,
+        "cross_dataset": _cross_dataset(found),
+        "differences": _differences(scored, found),
+    }
+
+
+def _of_set(
+    scored: ScoredSet, by_level: Mapping[str, Decision], *, resamples: int, seed: int
+) -> tuple[dict[str, Any], dict[str, dict[str, Resampled]]]:
+    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
+    numbers: dict[str, Any] = {"counts": _counts(scored), "levels": {}, "groups": {}}
+    found = {}
+    for level, decision in by_level.items():
+        here = drawn.at(level)
+        found[level] = here.figures(decision)
+        numbers["levels"][level] = level_numbers(here.scored, found[level], decision)
+        if level in GROUP_LEVELS:
+            numbers["groups"][level] = group_numbers(here, decision)
+    return numbers, found
+
+
+def _counts(scored: ScoredSet) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for what, labels in (("pictures", scored.labels), ("videos", scored.video_labels)):
+        counts |= {what: len(labels), f"real_{what}": int((labels == 0).sum()), f"fake_{what}": int(labels.sum())}
+    return counts
+
+
+def _averages(found: _Found) -> dict[str, Any]:
+    return {
+        level: {name: _average(found, level, name) for name in first}
+        for level, first in next(iter(found.values())).items()
+    }
+
+
+def _average(found: _Found, level: str, name: str) -> dict[str, Any]:
+    """Over the data sets that have the figure: one class alone has no AUROC."""
+    parts = [levels[level][name] for levels in found.values() if np.isfinite(levels[level][name].value)]
+    if not parts:
+        return {"value": None, "low": None, "high": None, "over": 0}
+    return {**average(parts).interval(), "over": len(parts)}
+
+
+def _cross_dataset(found: Mapping[str, _Found]) -> dict[str, Any]:
+    """Level → figure → checkpoint → its value on each data set, and their average."""
+    return {
+        level: {
+            name: {
+                checkpoint: {
+                    "sets": {which: levels[level][name].interval() for which, levels in sets.items()},
+                    "average": _average(sets, level, name),
+                }
+                for checkpoint, sets in found.items()
+            }
+            for name in CROSS
+        }
+        for level in LEVELS
+    }
+
+
+def _differences(scored: Scored, found: Mapping[str, _Found]) -> dict[str, Any]:
+    """Checkpoint → its differences to the first one, on each data set and on average."""
+    reference, *others = scored
+    return {other: _to_reference(scored, found, other, reference) for other in others}
+
+
+def _to_reference(scored: Scored, found: Mapping[str, _Found], other: str, reference: str) -> dict[str, Any]:
+    apart: _Found = {}
+    left_out = []
+    for name, rows in scored[other].items():
+        if name not in scored[reference] or not same_rows(rows, scored[reference][name]):
+            left_out.append(name)
+            continue
+        mine, theirs = found[other][name], found[reference][name]
+        apart[name] = {
+            level: {figure: mine[level][figure].minus(theirs[level][figure]) for figure in COMPARED} for level in LEVELS
+        }
+    return {
+        "reference": reference,
+        "sets": {
+            name: {
+                level: {figure: value.difference() for figure, value in here.items()} for level, here in levels.items()
+            }
+            for name, levels in apart.items()
+        },
+        "average": _mean_difference(apart) if apart else {},
+        "not_the_same_rows": left_out,
+    }
+
+
+def _mean_difference(apart: _Found) -> dict[str, Any]:
+    means: dict[str, Any] = {}
+    for level in LEVELS:
+        means[level] = {}
+        for figure in COMPARED:
+            parts = [levels[level][figure] for levels in apart.values() if np.isfinite(levels[level][figure].value)]
+            told = average(parts).difference() if parts else {"value": None, "low": None, "high": None, "p": None}
+            means[level][figure] = {**told, "over": len(parts)}
+    return means

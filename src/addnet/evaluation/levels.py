@@ -1,0 +1,149 @@
+"""All figures of one data set at one level (pictures, or videos aggregated in one of three ways)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError
+from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
+from addnet.evaluation.calibration import calibrated
+from addnet.evaluation.ranking import RANKED, ranked_figures
+from addnet.evaluation.scored import ScoredSet, by_video
+from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
+
+LEVELS = {"frame": None, "video": "mean", "video_max": "max", "video_confidence": "confidence"}
+CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
+_CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
+PLAIN = (*RANKED, *SAID, *_CALIBRATED)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What a checkpoint says about its scores.
+
+    Attributes:
+        threshold: Above it a picture or video is called fake.
+        stated: The threshold in words, with where it comes from.
+        temperature: Of `calibration.calibrated`; None if the checkpoint has none.
+    """
+
+    threshold: float = 0.5
+    stated: str = "0.5, no threshold in the checkpoint"
+    temperature: float | None = None
+
+    @classmethod
+    def of(cls, decision: Mapping[str, Mapping[str, float]] | None, level: str) -> Decision:
+        """From a checkpoint's "decision"; ways of aggregation without their own entry use that of "video".
+
+        Raises:
+            UserError: The threshold isn't a number from 0 to 1.
+        """
+        found = (decision or {}).get(level) or (decision or {}).get(level.split("_")[0])
+        if not found:
+            return cls()
+        threshold, temperature = float(found.get("threshold", np.nan)), found.get("temperature")
+        if not 0 <= threshold <= 1:
+            raise UserError(f"the checkpoint's threshold for {level} is {threshold}; expected a number from 0 to 1")
+        borrowed = ", chosen for the mean" if level not in (decision or {}) else ""
+        stated = f"{threshold:.4f}, from validation{borrowed}"
+        return cls(threshold, stated, None if temperature is None else float(temperature))
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A data set with the resamples of its videos, which all levels and checkpoints share.
+
+    Attributes:
+        scored: One row a picture.
+        draws: (R, V) as `bootstrap.video_draws` gives them.
+    """
+
+    scored: ScoredSet
+    draws: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Drawn:
+        """Draws from seed, name and labels alone: the same for each checkpoint."""
+        return cls(scored, video_draws(scored.video_labels, resamples, seed=seed, name=scored.name))
+
+    def at(self, level: str) -> Drawn:
+        """The same at another of `LEVELS`, with the same draws."""
+        how = LEVELS[level]
+        return self if how is None else Drawn(by_video(self.scored, how), self.draws)
+
+    def figures(self, decision: Decision) -> dict[str, Resampled]:
+        """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none."""
+        scored = self.scored
+
+        def figures_of(weights: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
+            given = (scored.probabilities, scored.labels, weights)
+            found = ranked_figures(*given, columns=scored.videos) | said_figures(*given, columns=scored.videos)
+            for at, threshold in ((CHOSEN, decision.threshold), (HALF, 0.5)):
+                called = called_figures(*given, threshold=threshold, columns=scored.videos)
+                found |= {f"{name}/{at}": values for name, values in called.items()}
+            return found | _after_calibration(scored, weights, decision.temperature)
+
+        return resampled(figures_of, self.draws, scored.video_labels)
+
+
+def _after_calibration(
+    scored: ScoredSet, weights: NDArray[Any], temperature: float | None
+) -> dict[str, NDArray[np.float64]]:
+    if temperature is None:
+        return dict.fromkeys(_CALIBRATED, np.full(len(weights), np.nan))
+    said = calibrated(scored.probabilities, temperature)
+    figures = said_figures(said, scored.labels, weights, columns=scored.videos)
+    return {f"{name}_calibrated": values for name, values in figures.items()}
+
+
+def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
+    """Plain values of one level, as they stand in `evaluation.json`."""
+    called = {}
+    for at, threshold, stated in (
+        (CHOSEN, decision.threshold, decision.stated),
+        (HALF, 0.5, "0.5"),
+    ):
+        called[at] = {
+            "threshold": threshold,
+            "stated": stated,
+            "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
+            "confusion": confusion(scored, threshold),
+        }
+    return {
+        "figures": {name: found[name].interval() for name in PLAIN},
+        "temperature": decision.temperature,
+        "called": called,
+    }
+
+
+def confusion(scored: ScoredSet, threshold: float) -> list[list[int]]:
+    """Counts, rows the truth and columns the call, in the order real, fake."""
+    cells = 2 * scored.labels + (scored.probabilities > threshold)
+    counts: list[list[int]] = np.bincount(cells, minlength=4).reshape(2, 2).tolist()
+    return counts
+
+
+def brief_figures(
+    scored: ScoredSet,
+    decision: Mapping[str, Mapping[str, float]] | None = None,
+    *,
+    resamples: int = 200,
+    seed: int = 0,
+) -> dict[str, dict[str, float | None]]:
+    """Figures at frame and video level under flat names: for one step of a robustness ladder.
+
+    Returns:
+        `frame/auroc`, `video/balanced_accuracy` (at the checkpoint's threshold) … → value, low and high.
+    """
+    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
+    figures: dict[str, dict[str, float | None]] = {}
+    for level in ("frame", "video"):
+        found = drawn.at(level).figures(Decision.of(decision, level))
+        figures |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, *SAID)}
+        figures |= {f"{level}/{name}": found[f"{name}/{CHOSEN}"].interval() for name in CALLED}
+    return figures

@@ -1,0 +1,82 @@
+"""An evaluation as a web page, as Markdown and as JSON."""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from addnet.evaluation.assess import Scored
+from addnet.evaluation.report.markdown import markdown
+from addnet.evaluation.report.page import html_page
+from addnet.evaluation.report.robustness import Robustness
+from addnet.evaluation.report.sections import document
+
+__all__ = ["write_report"]
+
+PAGE, TEXT, NUMBERS, PICTURES = "report.html", "report.md", "evaluation.json", "figures"
+_OURS = re.compile(
+    r"(roc|pr|scores|reliability_pictures|reliability_videos|confusion|robustness)_\d.*\.png|mistake_\d+\.png"
+)
+
+
+def write_report(
+    folder: Path,
+    evaluation: Mapping[str, Any],
+    scored: Scored,
+    *,
+    robustness: Robustness,
+    mistakes: Sequence[Mapping[str, Any]],
+    about: Mapping[str, Any],
+) -> tuple[Path, ...]:
+    """Writes `report.html`, `report.md` with its `figures/`, and `evaluation.json`; replaces those of an earlier one.
+
+    Args:
+        folder: Made if need be.
+        evaluation: Of `assess`.
+        scored: The scores that it was made from: checkpoint → data set → rows.
+        robustness: Checkpoint → data set → kind of damage → steps of {"level", "label", "figures": `frame/auroc` … →
+            value, low, high}; the kind "clean", if there, holds one step without damage. Empty: no such section.
+        mistakes: Each {"path", "label", "probability", "picture": (H, W, 3) uint8 RGB}, and if wanted "checkpoint" and
+            "set"; in the order in which they are shown.
+        about: Names → values shown at the end, such as the command, the commit, versions.
+
+    Returns:
+        The three files, in the order above.
+    """
+    robustness, about = _plain(robustness), _plain(about)
+    told = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
+    pictures = folder / PICTURES
+    pictures.mkdir(parents=True, exist_ok=True)
+    for old in pictures.glob("*.png"):
+        if _OURS.fullmatch(old.name):
+            old.unlink()
+    for picture in told.pictures():
+        (pictures / f"{picture.stem}.png").write_bytes(picture.png)
+    listed = [{key: value for key, value in mistake.items() if key != "picture"} for mistake in mistakes]
+    numbers = _plain({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
+    contents = {
+        PAGE: html_page(told),
+        TEXT: markdown(told, pictures=PICTURES),
+        NUMBERS: json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+    }
+    for name, text in contents.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    return tuple(folder / name for name in contents)
+
+
+def _plain(value: Any) -> Any:
+    """What JSON can hold: NumPy's numbers as Python's, None for what is no number, anything else as text."""
+    if isinstance(value, Mapping):
+        return {str(key): _plain(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(part) for part in value]
+    value = value.item() if isinstance(value, np.generic) else value
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    return value if value is None or isinstance(value, (bool, int, str)) else str(value)

@@ -1,0 +1,114 @@
+"""What a report is made of, whether it becomes a web page or Markdown."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_DPI = 130
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One cell of a table: a value, and in lines of small print what belongs to it (its interval, its threshold)."""
+
+    text: str
+    small: str = ""
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under a head; the first `texts` columns are words, the others numbers."""
+
+    kind: ClassVar[str] = "table"
+    head: Sequence[str]
+    rows: Sequence[Sequence[Cell]]
+    texts: int = 1
+    title: str = ""
+    folded: bool = False  # shown when asked for, where that can be done
+
+
+@dataclass(frozen=True)
+class Paragraph:
+    """Plain text."""
+
+    kind: ClassVar[str] = "paragraph"
+    text: str
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG file with the stem of its name, its caption, and a line of text in its place where it can't be seen."""
+
+    stem: str
+    png: bytes
+    caption: str
+    alt: str
+
+    @classmethod
+    def of_figure(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> Picture:
+        """Drawn at once, so that the figure can be forgotten."""
+        buffer = io.BytesIO()
+        figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
+        return cls(stem, buffer.getvalue(), caption, alt)
+
+    @classmethod
+    def of_array(cls, stem: str, pixels: NDArray[np.uint8], *, alt: str, caption: str = "") -> Picture:
+        """Of (H, W, 3) uint8, RGB."""
+        buffer = io.BytesIO()
+        Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
+        return cls(stem, buffer.getvalue(), caption, alt)
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Pictures side by side, or one below the other on a narrow screen."""
+
+    kind: ClassVar[str] = "gallery"
+    pictures: Sequence[Picture]
+    wide: bool = False  # sheets that need the whole width
+
+
+Block = Table | Paragraph | Gallery
+
+
+@dataclass(frozen=True)
+class Section:
+    """A title with blocks below, and sections of the next level."""
+
+    title: str
+    blocks: Sequence[Block] = ()
+    parts: Sequence[Section] = ()
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole report.
+
+    Attributes:
+        title: Its heading.
+        summary: Sentences at the top.
+        sections: In their order.
+    """
+
+    title: str
+    summary: Sequence[str]
+    sections: Sequence[Section] = field(default_factory=list)
+
+    def pictures(self) -> list[Picture]:
+        """All of them, in their order."""
+
+        def within(section: Section) -> list[Picture]:
+            own = [picture for block in section.blocks if isinstance(block, Gallery) for picture in block.pictures]
+            return own + [picture for part in section.parts for picture in within(part)]
+
+        return [picture for section in self.sections for picture in within(section)]

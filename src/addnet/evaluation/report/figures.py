@@ -1,0 +1,166 @@
+"""Figures of the report, each of one panel or two, so that it can be read on a phone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+from typing import Any, Literal
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from addnet.evaluation.calibration import calibrated, reliability
+from addnet.evaluation.figures import draw_confusion
+from addnet.evaluation.report.wording import legend
+from addnet.evaluation.scored import ScoredSet
+
+# Okabe and Ito's palette: told apart with any colour vision
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+REAL, FAKE = COLOURS[:2]
+_CLASSES = ("real", "fake")
+_STYLES = {"pictures": "-", "videos": "--"}
+_SIZE = (5.0, 3.9)
+_BINS = np.linspace(0, 1, 26)
+_BANDS = 2  # more checkpoints would hide each other
+
+Levels = Mapping[str, ScoredSet]  # "pictures" and "videos" → scores
+Points = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
+
+
+def roc_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
+    """ROC curves: a colour a checkpoint, pictures drawn through and videos dashed."""
+    figure, axis = _panel(title, "false positive rate", "true positive rate")
+    axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+    for label, colour, style, scored in _lines(checkpoints):
+        reals, fakes = _called(scored)
+        if reals[-1] and fakes[-1]:
+            axis.plot(reals / reals[-1], fakes / fakes[-1], color=colour, linestyle=style, label=label)
+    return _square(figure, axis, "lower right")
+
+
+def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
+    """Precision against recall, as steps: what average precision sums up."""
+    figure, axis = _panel(title, "recall (fakes found)", "precision (of those called fake)")
+    for label, colour, style, scored in _lines(checkpoints):
+        reals, fakes = _called(scored)
+        if reals[-1] and fakes[-1]:
+            precision = fakes[1:] / (fakes[1:] + reals[1:])
+            recall = fakes / fakes[-1]
+            axis.step(recall, [precision[0], *precision], where="pre", color=colour, linestyle=style, label=label)
+            if style == "-":
+                axis.axhline(fakes[-1] / (fakes[-1] + reals[-1]), color="0.8", linewidth=1)
+    return _square(figure, axis, "lower left")
+
+
+def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str) -> Figure:
+    """Histograms of both classes, pictures above videos, with the threshold of each."""
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    for axis, (level, scored) in zip(np.atleast_1d(figure.subplots(len(levels), 1)), levels.items(), strict=True):
+        for label, colour in enumerate((REAL, FAKE)):
+            shown = scored.probabilities[scored.labels == label]
+            style: dict[str, Any] = {"histtype": "stepfilled", "alpha": 0.45, "edgecolor": colour, "facecolor": colour}
+            axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
+        axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
+        axis.set(ylabel=level, xlim=(0, 1))
+        axis.legend(fontsize="small", edgecolor="none", framealpha=0.8)
+        _plain(axis)
+    axis.set_xlabel("probability of fake")
+    figure.suptitle(title, fontsize="medium")
+    return figure
+
+
+def reliability_figure(scored: ScoredSet, temperature: float | None, *, title: str) -> Figure:
+    """Share of fakes against what was said, before and after calibration; a larger dot holds more."""
+    figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
+    axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
+    _draw_reliability(axis, scored.probabilities, scored.labels, colour=COLOURS[0], label="as it is")
+    if temperature is not None:
+        said = calibrated(scored.probabilities, temperature)
+        label = f"calibrated, T = {temperature:.2f}"
+        _draw_reliability(axis, said, scored.labels, colour=COLOURS[1], label=label)
+    return _square(figure, axis, "upper left")
+
+
+def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
+    """Matrices side by side, one a level."""
+    figure = Figure(figsize=(_SIZE[0], 3.0), layout="constrained")
+    for axis, (name, matrix) in zip(np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True):
+        draw_confusion(axis, matrix, _CLASSES, title=name)
+        axis.title.set_fontsize("small")
+        axis.label_outer()
+    figure.suptitle(title, fontsize="medium")
+    return figure
+
+
+def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
+    """Checkpoint → "pictures" or "videos" → steps: how a figure falls as pictures get worse."""
+    figure, axis = _panel(title, "", metric)
+    for (checkpoint, levels), colour in zip(curves.items(), cycle(COLOURS), strict=False):
+        for level, points in levels.items():
+            low, value, high = (
+                np.array([_or_nan(found.get(key)) for _, found in points]) for key in ("low", "value", "high")
+            )
+            axis.plot(value, color=colour, linestyle=_STYLES[level], marker="o", markersize=4)
+            axis.lines[-1].set_label(f"{legend(checkpoint)}, {level}" if len(curves) > 1 else level)
+            if len(curves) <= _BANDS:
+                axis.fill_between(range(len(points)), low, high, color=colour, alpha=0.12, linewidth=0)
+            axis.set_xticks(range(len(points)), [legend(label) for label, _ in points], fontsize="small")
+    axis.set_ylim(lowest, 1.01)
+    axis.legend(fontsize="small", loc="lower left", frameon=False)
+    return figure
+
+
+def _panel(title: str, x: str, y: str) -> tuple[Figure, Axes]:
+    figure = Figure(figsize=_SIZE, layout="constrained")
+    axis = figure.subplots()
+    axis.set_title(title, fontsize="medium")
+    axis.set(xlabel=x, ylabel=y)
+    _plain(axis)
+    return figure, axis
+
+
+def _plain(axis: Axes) -> None:
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.grid(color="0.93", linewidth=0.8)
+    axis.set_axisbelow(True)
+
+
+def _square(figure: Figure, axis: Axes, place: Literal["lower right", "lower left", "upper left"]) -> Figure:
+    axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
+    if axis.get_legend_handles_labels()[0]:
+        axis.legend(fontsize="small", loc=place, frameon=False)
+    return figure
+
+
+def _lines(checkpoints: Mapping[str, Levels]) -> list[tuple[str, str, str, ScoredSet]]:
+    several = len(checkpoints) > 1
+    return [
+        (f"{legend(name)}, {level}" if several else level, colour, _STYLES[level], scored)
+        for (name, levels), colour in zip(checkpoints.items(), cycle(COLOURS), strict=False)
+        for level, scored in levels.items()
+    ]
+
+
+def _called(scored: ScoredSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Reals and fakes called fake at each threshold, from above all scores to below all."""
+    order = np.argsort(-scored.probabilities, kind="stable")
+    ends = np.flatnonzero(np.diff(scored.probabilities[order], append=-np.inf))
+    fakes = np.cumsum(scored.labels[order])[ends]
+    reals = ends + 1 - fakes
+    return np.concatenate([[0.0], reals]), np.concatenate([[0.0], fakes])
+
+
+def _draw_reliability(
+    axis: Axes, probabilities: NDArray[np.float64], labels: NDArray[np.int64], *, colour: str, label: str
+) -> None:
+    bins = reliability(probabilities, labels)
+    filled = bins.counts > 0
+    sizes = 12 + 90 * bins.counts[filled] / max(bins.counts.max(), 1)
+    axis.plot(bins.said[filled], bins.true[filled], color=colour, linewidth=1, alpha=0.7)
+    axis.scatter(bins.said[filled], bins.true[filled], s=sizes, color=colour, alpha=0.8, label=label)
+
+
+def _or_nan(value: float | None) -> float:
+    return np.nan if value is None else value

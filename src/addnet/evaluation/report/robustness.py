@@ -1,0 +1,122 @@
+"""How figures fall as pictures get worse: curves and a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from addnet.evaluation.report.document import Cell, Gallery, Paragraph, Picture, Section, Table
+from addnet.evaluation.report.figures import robustness_figure
+from addnet.evaluation.report.wording import figure_name, legend, slug, value_cell
+
+Steps = Sequence[Mapping[str, Any]]
+Robustness = Mapping[str, Mapping[str, Mapping[str, Steps]]]
+_CLEAN = "clean"  # a kind of its own in what is given: pictures as they are
+_LEVELS = {"pictures": "frame", "videos": "video"}
+_METRICS = ("auroc", "accuracy")  # the first one that there is: one class alone has no AUROC
+
+
+def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) -> Section:
+    """One part a data set, with a curve for each kind of damage.
+
+    Args:
+        robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "figures" (`frame/auroc` and
+            `video/auroc` → value, low, high). A kind "clean" is what the curves start from; without it they start from
+            the evaluation's own figures.
+        evaluation: Of `assess`.
+    """
+    sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
+    text = (
+        "Test pictures were made worse step by step, then scored as ever. Curves start at the pictures as they are; "
+        "bands, if there, are 95 % intervals."
+    )
+    parts = [_of_set(robustness, evaluation, name, number) for number, name in enumerate(sets, start=1)]
+    return Section("Robustness", [Paragraph(text)], parts)
+
+
+def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, position: int) -> Section:
+    found = {checkpoint: dict(sets[name]) for checkpoint, sets in robustness.items() if name in sets}
+    clean = {
+        checkpoint: _clean(kinds.pop(_CLEAN, None), evaluation, checkpoint, name) for checkpoint, kinds in found.items()
+    }
+    kinds = list(dict.fromkeys(kind for by_kind in found.values() for kind in by_kind))
+    metric = _metric(found)
+    lowest = _lowest(found, clean, metric)
+    pictures = []
+    for kind in kinds:
+        curves = {
+            checkpoint: {
+                shown: [
+                    (step["label"], step["figures"].get(f"{level}/{metric}", {}))
+                    for step in (clean[checkpoint], *by_kind[kind])
+                ]
+                for shown, level in _LEVELS.items()
+            }
+            for checkpoint, by_kind in found.items()
+            if kind in by_kind
+        }
+        figure = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
+        stem = f"robustness_{position}-{slug(name, kind)}"
+        pictures.append(Picture.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
+    return Section(name, [Gallery(pictures), _table(found, clean, kinds, metric)])
+
+
+def _clean(given: Any, evaluation: Mapping[str, Any], checkpoint: str, name: str) -> Mapping[str, Any]:
+    if given:
+        step = given[0] if isinstance(given, Sequence) else given
+        return {"figures": step["figures"], "label": _CLEAN}
+    levels = evaluation["checkpoints"].get(checkpoint, {}).get("sets", {}).get(name, {}).get("levels", {})
+    figures: dict[str, Any] = {}
+    for level in _LEVELS.values():
+        if level in levels:
+            called = levels[level]["called"]["chosen"]["figures"]
+            figures |= {f"{level}/{key}": value for key, value in (levels[level]["figures"] | called).items()}
+    return {"figures": figures, "label": _CLEAN}
+
+
+def _figures(found: Mapping[str, Mapping[str, Steps]], metric: str) -> Iterator[Mapping[str, Any]]:
+    for by_kind in found.values():
+        for steps in by_kind.values():
+            for step in steps:
+                yield from (step["figures"].get(f"{level}/{metric}", {}) for level in _LEVELS.values())
+
+
+def _metric(found: Mapping[str, Mapping[str, Steps]]) -> str:
+    for metric in _METRICS:
+        if any(figure.get("value") is not None for figure in _figures(found, metric)):
+            return metric
+    return _METRICS[0]
+
+
+def _lowest(found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], metric: str) -> float:
+    """Where all axes of a data set begin, so that they can be compared: a tenth below the lowest point."""
+    every = {checkpoint: {**kinds, _CLEAN: [clean[checkpoint]]} for checkpoint, kinds in found.items()}
+    values = [
+        figure[key] for figure in _figures(every, metric) for key in ("value", "low") if figure.get(key) is not None
+    ]
+    return max(0.0, np.floor(10 * min(values)) / 10) if values else 0.0
+
+
+def _table(
+    found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], kinds: Sequence[str], metric: str
+) -> Table:
+    several = len(found) > 1
+    head = ["damage", "step"]
+    head += [f"{checkpoint}, {shown}" if several else shown for checkpoint in found for shown in _LEVELS]
+    rows = [[Cell("none"), Cell(_CLEAN), *_cells([clean[checkpoint] for checkpoint in found], metric)]]
+    for kind in kinds:
+        longest = max((by_kind.get(kind, ()) for by_kind in found.values()), key=len)
+        for number, step in enumerate(longest):
+            steps = [by_kind.get(kind, ())[number : number + 1] for by_kind in found.values()]
+            told = [part[0] if part else {"figures": {}} for part in steps]
+            rows.append([Cell(kind), Cell(step["label"]), *_cells(told, metric)])
+    return Table(head, rows, texts=2, title=f"{figure_name(metric)} at each step", folded=True)
+
+
+def _cells(steps: Sequence[Mapping[str, Any]], metric: str) -> list[Cell]:
+    nothing = {"value": None}
+    return [
+        value_cell(step["figures"].get(f"{level}/{metric}", nothing)) for step in steps for level in _LEVELS.values()
+    ]

@@ -1,0 +1,142 @@
+"""An evaluation and its scores → the document that both reports show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from addnet.evaluation.assess import Scored
+from addnet.evaluation.levels import CHOSEN
+from addnet.evaluation.report import figures
+from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, Picture, Section
+from addnet.evaluation.report.robustness import Robustness, robustness_section
+from addnet.evaluation.report.tables import (
+    about_table,
+    cross_tables,
+    decision_table,
+    difference_tables,
+    group_tables,
+    level_table,
+)
+from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, summary
+from addnet.evaluation.report.wording import count, legend, slug
+from addnet.evaluation.scored import ScoredSet, by_video
+
+Mistakes = Sequence[Mapping[str, Any]]
+_LEVELS = {"pictures": "frame", "videos": "video"}
+
+
+def document(
+    evaluation: Mapping[str, Any],
+    scored: Scored,
+    *,
+    robustness: Robustness,
+    mistakes: Mistakes,
+    about: Mapping[str, Any],
+) -> Document:
+    """Draws all figures and puts everything in its place; arguments as in `write_report`."""
+    sections = [Section("Results", cross_tables(evaluation))]
+    if evaluation["differences"]:
+        sections.append(_differences(evaluation["differences"]))
+    sets = list(dict.fromkeys(name for found in scored.values() for name in found))
+    parts = [_data_set(evaluation, scored, name, position) for position, name in enumerate(sets, start=1)]
+    sections.append(Section("Data sets", [], parts))
+    if any(robustness.values()):
+        sections.append(robustness_section(robustness, evaluation))
+    if mistakes:
+        sections.append(_mistakes(mistakes))
+    measured: list[Block] = [
+        *map(Paragraph, method_texts(evaluation["settings"])),
+        decision_table(evaluation["checkpoints"]),
+    ]
+    sections.append(Section("How it was measured", measured))
+    if about:
+        sections.append(Section("About this evaluation", [about_table(about)]))
+    return Document("Evaluation of deepfake detectors", summary(evaluation), sections)
+
+
+def _differences(differences: Mapping[str, Any]) -> Section:
+    left_out = [
+        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: not the same pictures.")
+        for checkpoint, found in differences.items()
+        if found["not_the_same_rows"]
+    ]
+    return Section(
+        "Differences between checkpoints", [Paragraph(DIFFERENCES), *left_out, *difference_tables(differences)]
+    )
+
+
+def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position: int) -> Section:
+    mine = {checkpoint: _levels(found[name]) for checkpoint, found in scored.items() if name in found}
+    numbers = {checkpoint: evaluation["checkpoints"][checkpoint]["sets"][name] for checkpoint in mine}
+    counts = next(iter(numbers.values()))["counts"]
+    told = Paragraph(
+        f"{count(counts['pictures'], 'picture')} ({counts['real_pictures']:,} real, {counts['fake_pictures']:,} fake) "
+        f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
+    )
+    stem = f"{position}-{slug(name)}"
+    blocks: list[Block] = [told, _curves(mine, name, stem)]
+    if not _both_classes(mine):
+        blocks = [told, Paragraph("With one class only there is no ranking: no AUROC, AP, EER, TPR, and no curves.")]
+    parts = [
+        _checkpoint(checkpoint, levels, numbers[checkpoint], stem=f"{stem}_{number}-{slug(checkpoint)}")
+        for number, (checkpoint, levels) in enumerate(mine.items(), start=1)
+    ]
+    return Section(name, blocks, parts)
+
+
+def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
+    """What figures show: pictures, and videos unless each picture is one of its own."""
+    single = len(scored) == len(scored.video_ids)
+    return {"pictures": scored} if single else {"pictures": scored, "videos": by_video(scored)}
+
+
+def _both_classes(checkpoints: Mapping[str, Mapping[str, ScoredSet]]) -> bool:
+    return any(len(set(levels["pictures"].labels.tolist())) > 1 for levels in checkpoints.values())
+
+
+def _curves(checkpoints: Mapping[str, Mapping[str, ScoredSet]], name: str, stem: str) -> Gallery:
+    roc = figures.roc_figure(checkpoints, title=f"{legend(name)}: ROC")
+    precision = figures.precision_recall_figure(checkpoints, title=f"{legend(name)}: precision and recall")
+    return Gallery(
+        [
+            Picture.of_figure(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
+            Picture.of_figure(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
+        ]
+    )
+
+
+def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str, Any], *, stem: str) -> Section:
+    """Tables and figures of one checkpoint on one data set."""
+    of_level = {shown: numbers["levels"][_LEVELS[shown]] for shown in levels}
+    thresholds = {shown: found["called"][CHOSEN]["threshold"] for shown, found in of_level.items()}
+    matrices = {
+        f"{shown}, threshold {thresholds[shown]:.3f}": found["called"][CHOSEN]["confusion"]
+        for shown, found in of_level.items()
+    }
+    short = legend(name)
+    drawn = {
+        "scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores"),
+        "confusion": figures.confusion_figure(matrices, title=f"{short}: confusion"),
+    }
+    for shown, scored in levels.items() if _both_classes({name: levels}) else ():
+        title = f"{short}: reliability, {shown}"
+        drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown]["temperature"], title=title)
+    pictures = [
+        Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
+        for what, figure in drawn.items()
+    ]
+    groups = group_tables(numbers["groups"])
+    parts = [Section("Sub-groups", groups)] if groups else []
+    return Section(name, [level_table(numbers["levels"]), Gallery(pictures)], parts)
+
+
+def _mistakes(mistakes: Mistakes) -> Section:
+    pictures = []
+    for number, mistake in enumerate(mistakes, start=1):
+        truth = ("real", "fake")[int(mistake["label"])]
+        told = f"{truth}, probability of fake {float(mistake['probability']):.4f}"
+        names = [str(mistake[key]) for key in ("path", "set", "checkpoint") if mistake.get(key)]
+        caption = f"{told}: {' · '.join(names)}"
+        pictures.append(Picture.of_array(f"mistake_{number:02d}", mistake["picture"], alt=told, caption=caption))
+    return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(pictures, wide=True)])

@@ -1,0 +1,169 @@
+"""Numbers of an evaluation as tables."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from addnet.evaluation.assess import COMPARED, CROSS
+from addnet.evaluation.levels import CHOSEN, HALF, LEVELS, Decision
+from addnet.evaluation.ranking import RANKED
+from addnet.evaluation.report.document import Cell, Table
+from addnet.evaluation.report.wording import (
+    LEVEL_NAMES,
+    NOTHING,
+    figure_name,
+    interval,
+    number,
+    small,
+    value_cell,
+)
+from addnet.evaluation.weighted import CALLED, SAID
+
+_KINDS = {"rows": "pictures", "videos": "videos", "real": "real", "fake": "fake"}
+_VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
+
+
+def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
+    """Checkpoints down and data sets across, with their average, a table a figure; a single set has figures across."""
+    checkpoints = evaluation["checkpoints"]
+    sets = list(dict.fromkeys(name for found in checkpoints.values() for name in found["sets"]))
+    tables = []
+    for level in levels:
+        found = evaluation["cross_dataset"][level]
+        at = {name: found["decision"][level]["threshold"] for name, found in checkpoints.items()}
+        if len(sets) > 1:
+            tables += [_cross_table(found[name], name, level, sets=sets, at=at) for name in CROSS]
+            continue
+        rows = [
+            [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in CROSS)]
+            for checkpoint in checkpoints
+        ]
+        head = ["checkpoint", *map(figure_name, CROSS)]
+        tables.append(Table(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
+    return tables
+
+
+def _cross_table(
+    found: Mapping[str, Any], name: str, level: str, *, sets: Sequence[str], at: Mapping[str, float]
+) -> Table:
+    rows = []
+    for checkpoint, row in found.items():
+        cells = [_cross_cell(row, name, which, at[checkpoint]) for which in sets]
+        over = row["average"]["over"]
+        mean = value_cell(row["average"])
+        told = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
+        rows.append([Cell(checkpoint), *cells, Cell(mean.text, small(mean.small, told))])
+    return Table(["checkpoint", *sets, "average"], rows, title=f"{figure_name(name)}, {LEVEL_NAMES[level]}")
+
+
+def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float) -> Cell:
+    found = row["sets"].get(which, {"value": None})
+    return value_cell(found, threshold=threshold if name.endswith(CHOSEN) else None)
+
+
+def level_table(levels: Mapping[str, Any]) -> Table:
+    """All figures of one checkpoint on one data set: figures down, levels across; no rows without a number."""
+    rows = [[Cell(figure_name(name)), *_across(levels, name)] for name in RANKED]
+    for at in (CHOSEN, HALF):
+        if at == HALF and all(_same_threshold(level) for level in levels.values()):
+            continue
+        for name in CALLED:
+            cells = [
+                value_cell(level["called"][at]["figures"][name], threshold=level["called"][at]["threshold"])
+                for level in levels.values()
+            ]
+            rows.append([Cell(figure_name(name), _origin(levels, at)), *cells])
+    said = [name + ending for name in SAID for ending in ("", "_calibrated")]
+    rows += [[Cell(figure_name(name)), *_across(levels, name)] for name in said]
+    rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
+    return Table(["", *(LEVEL_NAMES[level] for level in levels)], rows)
+
+
+def _origin(levels: Mapping[str, Any], at: str) -> str:
+    """Where a row's thresholds come from."""
+    if at == HALF:
+        return "threshold 0.5"
+    stated = levels["frame"]["called"][at]["stated"]
+    return stated if stated == Decision.stated else "threshold from validation"
+
+
+def _across(levels: Mapping[str, Any], name: str) -> list[Cell]:
+    return [value_cell(level["figures"][name]) for level in levels.values()]
+
+
+def _same_threshold(level: Mapping[str, Any]) -> bool:
+    return bool(level["called"][CHOSEN]["threshold"] == level["called"][HALF]["threshold"])
+
+
+def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[Table]:
+    """One for each kind and level."""
+    tables = []
+    for level, kinds in groups.items():
+        counted = _KINDS if level == "frame" else _VIDEO_KINDS
+        for kind, found in kinds.items():
+            rows = [
+                [
+                    Cell(group["name"] or (NOTHING if group["fake"] else "real")),
+                    *(Cell(f"{group[key]:,}") for key in counted),
+                    value_cell(group["auroc"]),
+                    value_cell(group["accuracy"]),
+                ]
+                for group in found
+            ]
+            head = [kind, *counted.values(), "AUROC", "accuracy"]
+            tables.append(Table(head, rows, title=f"By {_without_by(kind)}, {LEVEL_NAMES[level]}"))
+    return tables
+
+
+def _without_by(kind: str) -> str:
+    return "how the face was found" if kind == "found by" else kind
+
+
+def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
+    """Each checkpoint minus the first one: figures down, data sets across."""
+    tables = []
+    for checkpoint, found in differences.items():
+        sets = found["sets"]
+        for level in levels if sets else ():
+            columns = [*sets.values()] + ([found["average"]] if len(sets) > 1 else [])
+            rows = [
+                [Cell(_compared(name)), *(_difference_cell(part[level][name]) for part in columns)] for name in COMPARED
+            ]
+            rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
+            head = ["", *sets, *(["average"] if len(sets) > 1 else [])]
+            title = f"{checkpoint} minus {found['reference']}, {LEVEL_NAMES[level]}"
+            tables.append(Table(head, rows, title=title))
+    return tables
+
+
+def _compared(name: str) -> str:
+    return figure_name(name) + (", own threshold" if name.endswith(CHOSEN) else "")
+
+
+def _difference_cell(found: Mapping[str, Any]) -> Cell:
+    if found["value"] is None:
+        return Cell(NOTHING)
+    p = "" if found["p"] is None else f"p = {found['p']:.3f}" if found["p"] >= 0.001 else "p < 0.001"
+    return Cell(f"{found['value']:+.4f}", small(interval(found), p))
+
+
+def decision_table(checkpoints: Mapping[str, Any]) -> Table:
+    """Which threshold and temperature each checkpoint brought."""
+    rows = []
+    for checkpoint, found in checkpoints.items():
+        for level in LEVELS:
+            decision = found["decision"][level]
+            cells = (LEVEL_NAMES[level], decision["stated"], number(decision["temperature"]))
+            rows.append([Cell(checkpoint), *map(Cell, cells)])
+    return Table(["checkpoint", "level", "called fake above", "temperature"], rows, texts=3)
+
+
+def about_table(about: Mapping[str, Any]) -> Table:
+    """Whatever else is known, name by name."""
+
+    def told(value: Any) -> str:
+        return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
+
+    return Table(["", ""], [[Cell(str(name)), Cell(told(value))] for name, value in about.items()], texts=2)

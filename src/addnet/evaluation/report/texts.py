@@ -1,0 +1,104 @@
+"""The sentences of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from addnet.evaluation.report.wording import NAMES, count, interval, number, spoken
+
+DIFFERENCES = (
+    "Each checkpoint minus the first one, on the same rows and in the same resamples. For errors and losses (EER, log "
+    "loss, calibration error) less is better. p is twice the share of resamples in which the difference is 0 or has "
+    "the other sign; where many figures are compared, some are small by chance."
+)
+GROUPS = (
+    "In sub-groups, accuracy is that of the rows with the name, at the checkpoint's threshold: for a method, the share "
+    "of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows "
+    "of the data set. A dash stands where there is one class only, and an interval is left out where a class has a "
+    "single video."
+)
+MISTAKES = "The pictures that were scored farthest from the truth."
+
+
+def summary(evaluation: Mapping[str, Any]) -> list[str]:
+    """What was found, in a few sentences."""
+    checkpoints = evaluation["checkpoints"]
+    sentences = [_measured(checkpoints)]
+    for checkpoint, found in checkpoints.items():
+        sentences.append(f"{checkpoint}: {_found(found)}.")
+    for checkpoint, found in evaluation["differences"].items():
+        told = found["average"].get("video", {}).get("auroc", {"value": None})
+        if told["value"] is not None:
+            p = "" if told["p"] is None else f", p = {told['p']:.3f}"
+            average = " on average" if told["over"] > 1 else ""
+            sentences.append(
+                f"{checkpoint} minus {found['reference']}: AUROC of videos{average} "
+                f"{told['value']:+.4f} {interval(told)}".rstrip()
+                + f"{p}."
+            )
+    return sentences
+
+
+def _measured(checkpoints: Mapping[str, Any]) -> str:
+    sets = {name: numbers["counts"] for found in checkpoints.values() for name, numbers in found["sets"].items()}
+    pictures, videos = (sum(counts[what] for counts in sets.values()) for what in ("pictures", "videos"))
+    return (
+        f"{count(len(checkpoints), 'checkpoint')} measured on {count(len(sets), 'data set')}: "
+        f"{count(pictures, 'picture')} of {count(videos, 'video')}."
+    )
+
+
+def _found(found: Mapping[str, Any]) -> str:
+    """The AUROC of videos on average, and where it is best and worst."""
+    name, values = _telling(found)
+    average = found["average"]["video"][name]
+    if not values:
+        return "no figure, since there are no rows"
+    what = NAMES[name.split("/")[0]]
+    if len(values) == 1:
+        return f"{what} of videos {spoken(average)} on {next(iter(values))}"
+    best, worst = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
+    return (
+        f"{what} of videos {spoken(average)} on average over {count(len(values), 'data set')}; best on {best} "
+        f"({number(values[best])}), worst on {worst} ({number(values[worst])})"
+    )
+
+
+def _telling(found: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
+    """The figure to speak of, and its value on each data set: accuracy where no set has both classes."""
+    for name in ("auroc", "accuracy/chosen"):
+        values = {}
+        for which, numbers in found["sets"].items():
+            level = numbers["levels"]["video"]
+            place = level["figures"] if name == "auroc" else level["called"]["chosen"]["figures"]
+            if (value := place[name.split("/")[0]]["value"]) is not None:
+                values[which] = value
+        if values:
+            return name, values
+    return "auroc", {}
+
+
+def method_texts(settings: Mapping[str, Any]) -> list[str]:
+    """How the numbers came about."""
+    return [
+        f"In brackets: 95 % percentile intervals of {settings['resamples']:,} bootstrap resamples (seed "
+        f"{settings['seed']}). Whole videos are drawn, with replacement and within each class, since frames of a video "
+        "are alike; all levels and checkpoints share the draws. A figure without any mistake has an interval without "
+        "width, which does not mean that it is certain. A class with a single video gives no interval.",
+        "A video's probability is the mean over its pictures, their maximum, or their mean weighted by how far each is "
+        "from 0.5 (by confidence).",
+        "Thresholds and temperatures were fitted on validation data and came with the checkpoint; test data had no "
+        "part in them. Each thresholded number names its threshold. For videos they were fitted on the mean of the "
+        "pictures, so that for the other two ways the threshold is a borrowed one. A checkpoint without a "
+        "threshold is measured at 0.5.",
+        "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at "
+        "1 % (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that. AP "
+        "is the sum of precision times steps of recall.",
+        f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
+        "mean, weighted by their contents, of |mean probability − share of fakes|. Calibrated figures are those after "
+        "division of the logit by the temperature.",
+        "An average is the plain mean over the data sets that have the figure, whatever their size; its "
+        "interval comes from independent draws of each.",
+        GROUPS,
+    ]

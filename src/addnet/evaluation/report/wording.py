@@ -1,0 +1,81 @@
+"""Names and numbers as both reports show them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from addnet.evaluation.report.document import Cell
+
+NAMES = {
+    "auroc": "AUROC",
+    "ap": "AP",
+    "eer": "EER",
+    "tpr_at_1_fpr": "TPR at 1 % FPR",
+    "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "balanced_accuracy": "balanced accuracy",
+    "accuracy": "accuracy",
+    "f1": "F1 of fakes",
+    "log_loss": "log loss",
+    "ece": "calibration error",
+    "log_loss_calibrated": "log loss, calibrated",
+    "ece_calibrated": "calibration error, calibrated",
+}
+LEVEL_NAMES = {
+    "frame": "pictures",
+    "video": "videos, mean",
+    "video_max": "videos, max",
+    "video_confidence": "videos, by confidence",
+}
+NOTHING = "–"
+_LONGEST = 30  # letters of a name in a legend
+
+
+def number(value: float | None) -> str:
+    """Four decimals; a dash where there is no number."""
+    return NOTHING if value is None else f"{value:.4f}"
+
+
+def interval(found: Mapping[str, Any]) -> str:
+    """`[low, high]` with three decimals, or nothing."""
+    low, high = found.get("low"), found.get("high")
+    return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+
+
+def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> Cell:
+    """A value, its interval, and the threshold it was taken at."""
+    at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
+    return Cell(number(found["value"]), small(interval(found), at))
+
+
+def small(*lines: str) -> str:
+    """Lines of small print, without those that are empty."""
+    return "\n".join(line for line in lines if line)
+
+
+def spoken(found: Mapping[str, Any]) -> str:
+    """A value with its interval, in a sentence."""
+    return f"{number(found['value'])} {interval(found)}".strip()
+
+
+def figure_name(name: str) -> str:
+    """`balanced_accuracy/chosen` and `frame/auroc` in words."""
+    return next((NAMES[part] for part in name.split("/") if part in NAMES), name)
+
+
+def count(number: int, what: str) -> str:
+    """`1 video`, `2,000 videos`."""
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
+
+
+def slug(*names: str) -> str:
+    """A part of a file's name: lower case letters, digits and hyphens."""
+    return "_".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "x" for name in names)
+
+
+def legend(name: str) -> str:
+    """A name short enough for a legend or a title, in which `$` starts no formula."""
+    half = _LONGEST // 2
+    short = name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
+    return short.replace("$", r"\$")

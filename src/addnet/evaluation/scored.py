@@ -1,0 +1,131 @@
+"""What a detector said about a data set: one row a picture, or one a video."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.errors import UserError, require_choice
+from addnet.evaluation.calibration import checked
+
+AGGREGATIONS = ("mean", "max", "confidence")
+
+
+@dataclass(frozen=True)
+class ScoredSet:
+    """The scores of one data set, checked when made.
+
+    Args:
+        name: Of the data set, as reports show it.
+        probabilities: (N,) of fake, in [0, 1].
+        labels: (N,) 0 real, 1 fake; the same for all rows of a video.
+        videos: (N,) number of the video of each row; every number of 0 … V - 1 occurs.
+        paths: N names of pictures.
+        video_ids: V names of videos.
+        groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
+
+    Raises:
+        UserError: Lengths differ, values are out of range, a video is both real and fake, or a number is left out.
+    """
+
+    name: str
+    probabilities: NDArray[np.float64]
+    labels: NDArray[np.int64]
+    videos: NDArray[np.int64]
+    paths: Sequence[str]
+    video_ids: Sequence[str]
+    groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        scores, labels = checked(self.probabilities, self.labels)
+        videos = np.asarray(self.videos, dtype=np.int64)
+        for name, value in (("probabilities", scores), ("labels", labels), ("videos", videos)):
+            object.__setattr__(self, name, value)
+        lengths = {"videos": len(videos), "paths": len(self.paths)} | {k: len(v) for k, v in self.groups.items()}
+        for what, length in lengths.items():
+            if length != len(scores):
+                raise UserError(f"{self.name}: {length} {what} for {len(scores)} scores; give one a row")
+        if not np.array_equal(np.unique(videos), np.arange(len(self.video_ids))):
+            raise UserError(
+                f"{self.name}: videos are numbered {np.unique(videos)[:5].tolist()} …, but have "
+                f"{len(self.video_ids)} names; number them from 0 without gaps (numpy.unique, return_inverse)"
+            )
+        self._check_classes()
+
+    def _check_classes(self) -> None:
+        fakes = np.bincount(self.videos, weights=self.labels, minlength=len(self.video_ids))
+        rows = np.bincount(self.videos, minlength=len(self.video_ids))
+        both = np.flatnonzero((fakes > 0) & (fakes < rows))
+        if len(both):
+            raise UserError(
+                f"{self.name}: video {self.video_ids[both[0]]!r} has real and fake pictures; "
+                "give real and fake ones different video ids"
+            )
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    @property
+    def video_labels(self) -> NDArray[np.int64]:
+        """(V,) 0 real, 1 fake."""
+        labels = np.zeros(len(self.video_ids), dtype=np.int64)
+        labels[self.videos] = self.labels
+        return labels
+
+
+def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
+    """One row a video, row v for video v, so that `scored.videos` leads from a picture to its row.
+
+    Args:
+        scored: One row a picture.
+        how: `mean` of the probabilities; `max`, the picture most like a fake; `confidence`, the mean weighted by
+            |2 p - 1|, so that undecided pictures count little (the plain mean where all are at 0.5).
+
+    Returns:
+        With video ids as paths, and of the groups those that do not differ within a video.
+
+    Raises:
+        UserError: `how` is unknown.
+
+    Example:
+        >>> frames = ScoredSet("a", np.array([0.5, 0.9, 0.2]), np.array([1, 1, 0]), np.array([0, 0, 1]),
+        ...     ["f1", "f2", "g1"], ["f", "g"])
+        >>> [by_video(frames, how).probabilities.tolist() for how in AGGREGATIONS]
+        [[0.7, 0.2], [0.9, 0.2], [0.9, 0.2]]
+    """
+    require_choice("aggregation", how, AGGREGATIONS)
+    count = len(scored.video_ids)
+    if how == "max":
+        probabilities = np.zeros(count)
+        np.maximum.at(probabilities, scored.videos, scored.probabilities)
+    else:
+        probabilities = _weighted_mean(scored, np.ones(len(scored)))
+        if how == "confidence":
+            weights = np.abs(2 * scored.probabilities - 1)
+            decided = np.bincount(scored.videos, weights=weights, minlength=count) > 0
+            probabilities = np.where(decided, _weighted_mean(scored, weights), probabilities)
+    videos, ids = np.arange(count, dtype=np.int64), list(scored.video_ids)
+    # a mean of numbers in [0, 1] may leave it by a rounding error
+    probabilities = np.clip(probabilities, 0, 1)
+    return ScoredSet(scored.name, probabilities, scored.video_labels, videos, ids, ids, _groups(scored))
+
+
+def _weighted_mean(scored: ScoredSet, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    count = len(scored.video_ids)
+    total = np.bincount(scored.videos, weights=weights * scored.probabilities, minlength=count)
+    weight = np.bincount(scored.videos, weights=weights, minlength=count)
+    return np.divide(total, weight, out=np.zeros(count), where=weight > 0)
+
+
+def _groups(scored: ScoredSet) -> dict[str, list[str]]:
+    kept = {}
+    for kind, names in scored.groups.items():
+        by_row: list[str] = [""] * len(scored.video_ids)
+        for video, name in zip(scored.videos.tolist(), names, strict=True):
+            by_row[video] = name
+        if all(by_row[video] == name for video, name in zip(scored.videos.tolist(), names, strict=True)):
+            kept[kind] = by_row
+    return kept

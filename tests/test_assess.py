@@ -1,0 +1,133 @@
+"""One dictionary holds every number, and each is what its own module says."""
+
+import json
+
+import numpy as np
+import pytest
+import torch
+
+from addnet.errors import UserError
+from addnet.evaluation import binary_metrics
+from addnet.evaluation.assess import assess
+from addnet.evaluation.levels import LEVELS, brief_figures
+from addnet.evaluation.scored import by_video
+from drawn_scores import DECISION, METHODS, drawn_scores
+
+
+@pytest.fixture(scope="module")
+def two():
+    """Two checkpoints on two data sets and one of real pictures only."""
+    names = [("a", None), ("b", None), ("real only", 0)]
+    return {
+        checkpoint: {name: drawn_scores(name, skill=skill, seed=3 + len(name), labels=only) for name, only in names}
+        for checkpoint, skill in (("plain", 0.6), ("better", 1.6))
+    }
+
+
+@pytest.fixture(scope="module")
+def evaluation(two):
+    return assess(two, {"plain": DECISION, "better": None}, resamples=100)
+
+
+def test_plain_values_are_those_of_a_training_run(two, evaluation):
+    rows = two["plain"]["a"]
+    for level, scored in (("frame", rows), ("video", by_video(rows))):
+        found = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"][level]
+        expected = binary_metrics(torch.from_numpy(scored.probabilities), torch.from_numpy(scored.labels))
+        told = found["figures"] | found["called"]["half"]["figures"]
+        assert {name: told[name]["value"] for name in expected} == pytest.approx(expected, abs=1e-6)
+
+
+def test_intervals_hold_their_value_and_json_takes_all(evaluation):
+    levels = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]
+    assert list(levels) == list(LEVELS)
+    for level in levels.values():
+        for name in ("auroc", "ap", "log_loss", "log_loss_calibrated"):
+            assert level["figures"][name]["low"] <= level["figures"][name]["value"] <= level["figures"][name]["high"]
+    assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
+
+
+def test_thresholds_are_stated_with_what_they_give(two, evaluation):
+    called = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]["frame"]["called"]
+    rows = two["plain"]["a"]
+    assert called["chosen"]["threshold"] == 0.4
+    right = ((rows.probabilities > 0.4) == rows.labels).mean()
+    assert called["chosen"]["figures"]["accuracy"]["value"] == pytest.approx(right)
+    (tn, fp), (fn, tp) = called["chosen"]["confusion"]
+    assert (tn + tp) / len(rows) == pytest.approx(right)
+    assert fp + tp == (rows.probabilities > 0.4).sum()
+    assert fn + tp == rows.labels.sum()
+    decisions = evaluation["checkpoints"]
+    assert decisions["plain"]["decision"]["video_max"]["stated"] == "0.4500, from validation, chosen for the mean"
+    assert decisions["better"]["decision"]["frame"]["stated"] == "0.5, no threshold in the checkpoint"
+    assert decisions["better"]["sets"]["a"]["levels"]["frame"]["figures"]["ece_calibrated"]["value"] is None
+
+
+def test_averages_leave_out_sets_without_the_figure(evaluation):
+    for level in LEVELS:
+        row = evaluation["cross_dataset"][level]["auroc"]["better"]
+        values = [found["value"] for found in row["sets"].values()]
+        assert values[2] is None
+        assert row["average"]["value"] == pytest.approx(np.mean(values[:2]))
+        assert row["average"]["over"] == 2
+
+
+def test_a_method_is_held_against_all_real_rows(two, evaluation):
+    rows = two["plain"]["a"]
+    groups = {
+        group["name"]: group for group in evaluation["checkpoints"]["plain"]["sets"]["a"]["groups"]["frame"]["method"]
+    }
+    assert set(groups) == {"", *METHODS}
+    for method in METHODS:
+        mine = np.array(rows.groups["method"]) == method
+        kept = mine | (rows.labels == 0)
+        expected = binary_metrics(torch.from_numpy(rows.probabilities[kept]), torch.from_numpy(rows.labels[kept]))
+        assert groups[method]["auroc"]["value"] == pytest.approx(expected["auroc"], abs=1e-6)
+        assert groups[method]["accuracy"]["value"] == pytest.approx((rows.probabilities[mine] > 0.4).mean())
+        assert groups[method]["rows"] == mine.sum()
+    assert groups[""]["auroc"]["value"] is None
+
+
+def test_groups_are_in_the_order_of_their_numbers(evaluation):
+    by_level = evaluation["checkpoints"]["plain"]["sets"]["a"]["groups"]
+    assert [group["name"] for group in by_level["frame"]["size"]] == ["64", "128"]
+    assert list(by_level["video"]) == ["method"]  # pictures of a video have different sizes
+
+
+def test_differences_are_to_the_first_checkpoint(evaluation):
+    found = evaluation["differences"]["better"]
+    assert found["reference"] == "plain"
+    sets = {name: evaluation["checkpoints"][name]["sets"]["a"]["levels"] for name in ("plain", "better")}
+    for level in LEVELS:
+        told = found["sets"]["a"][level]["auroc"]
+        values = [sets[name][level]["figures"]["auroc"]["value"] for name in ("better", "plain")]
+        assert told["value"] == pytest.approx(values[0] - values[1])
+    assert found["average"]["frame"]["auroc"]["low"] > 0
+    assert found["average"]["frame"]["auroc"]["p"] < 0.05
+
+
+def test_other_rows_are_not_compared(two):
+    other = {"plain": {"a": two["plain"]["a"]}, "other": {"a": drawn_scores("a", videos=20)}}
+    found = assess(other, {}, resamples=5)["differences"]["other"]
+    assert found["not_the_same_rows"] == ["a"]
+    assert found["sets"] == {}
+
+
+def test_the_same_seed_gives_the_same_numbers(two, evaluation):
+    again = assess(two, {"plain": DECISION, "better": None}, resamples=100)
+    assert again == evaluation
+    assert assess(two, {"plain": DECISION}, resamples=100, seed=1) != evaluation
+
+
+def test_brief_figures_are_those_of_the_whole(two, evaluation):
+    brief = brief_figures(two["plain"]["a"], DECISION, resamples=100)
+    levels = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]
+    assert brief["frame/auroc"] == levels["frame"]["figures"]["auroc"]
+    assert brief["video/accuracy"] == levels["video"]["called"]["chosen"]["figures"]["accuracy"]
+
+
+def test_nothing_and_wrong_thresholds_are_refused(two):
+    with pytest.raises(UserError, match="nothing to measure"):
+        assess({}, {})
+    with pytest.raises(UserError, match=r"threshold for frame is 1\.5"):
+        assess(two, {"plain": {"frame": {"threshold": 1.5}}}, resamples=5)
