@@ -9,7 +9,8 @@ import torch
 from addnet.errors import UserError
 from addnet.evaluation import binary_metrics
 from addnet.evaluation.assess import assess
-from addnet.evaluation.levels import LEVELS, brief_figures
+from addnet.evaluation.decision import LEVELS
+from addnet.evaluation.levels import brief_figures
 from addnet.evaluation.scored import by_video
 from drawn_scores import DECISION, METHODS, drawn_scores
 

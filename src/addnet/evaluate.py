@@ -137,7 +137,9 @@ def climb(
         kind = "clean" if step is None else f"{step.kind} ({UNITS[step.kind]})"
         for which, scored in scored_sets(module, *scores, rows=rows).items():
             figures = brief_figures(scored, decision, resamples=min(cfg.resamples, 200), seed=cfg.seed)
-            level = {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
+            level = (
+                {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
+            )
             found.setdefault(which, {}).setdefault(kind, []).append(level | {"figures": figures})
     return found
 
@@ -166,14 +168,15 @@ def _scores(
     return np.concatenate(probabilities), np.concatenate(valid)
 
 
-def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, float]] | None:
+def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, Any]] | None:
     """Thresholds and temperatures of a checkpoint, the thresholds replaced by that of the config if it has one."""
     decision = detector.loaded.about.get("decision")
     if cfg.threshold is None:
         return decision
     levels = {"frame": detector.frame, "video": detector.video}
     return {
-        level: {"threshold": float(cfg.threshold), "temperature": used.temperature} for level, used in levels.items()
+        level: {"threshold": used.threshold, "temperature": used.temperature, "source": "as asked"}
+        for level, used in levels.items()
     }
 
 

@@ -134,7 +134,7 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
 
     counts = Counter(answer.verdict for answer in answers)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return f"{len(answers)} files: {said} (threshold {detector.frame.source})"
+    return f"{len(answers)} files: {said} (threshold {detector.frame.stated})"
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:

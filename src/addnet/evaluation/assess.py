@@ -10,8 +10,9 @@ import numpy as np
 from addnet.errors import UserError
 from addnet.evaluation.bootstrap import CONFIDENCE, Resampled, average, same_rows
 from addnet.evaluation.calibration import BINS
+from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.groups import group_numbers
-from addnet.evaluation.levels import CHOSEN, LEVELS, PLAIN, Decision, Drawn, level_numbers
+from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.weighted import CALLED
 
@@ -21,7 +22,7 @@ COMPARED = (*PLAIN, *(f"{name}/{CHOSEN}" for name in CALLED))
 GROUP_LEVELS = ("frame", "video")
 
 Scored = Mapping[str, Mapping[str, ScoredSet]]
-Decisions = Mapping[str, Mapping[str, Mapping[str, float]] | None]
+Decisions = Mapping[str, Mapping[str, Any] | None]
 _Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → figure
 
 

@@ -7,74 +7,93 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
-from addnet.evaluation.metrics import THRESHOLD, Scores, by_video
+from addnet.evaluation.metrics import THRESHOLD, Scores
+from addnet.evaluation.scored import ScoredSet, by_video
 
-LEVELS = ("frame", "video")
+# of the figures: pictures, and videos by how the scores of their pictures are put together
+LEVELS: Mapping[str, str | None] = {
+    "frame": None,
+    "video": "mean",
+    "video_max": "max",
+    "video_confidence": "confidence",
+}
 
 
 @dataclass(frozen=True)
 class Decision:
-    """Threshold and temperature of one level.
+    """What a checkpoint says about its scores at one level.
 
     Attributes:
-        threshold: Of the network's probability of fake; above it a picture is called fake.
-        temperature: By which the logit is divided to give a calibrated probability.
-        source: Where the threshold comes from, in words.
+        threshold: Of the network's probability of fake; above it a picture or video is called fake.
+        stated: The threshold in words, with where it comes from.
+        temperature: Of `calibration.calibrated`; None if the checkpoint has none.
     """
 
     threshold: float = THRESHOLD
-    temperature: float = 1.0
-    source: str = "0.5, no validation in the checkpoint"
+    stated: str = "0.5, no threshold in the checkpoint"
+    temperature: float | None = None
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any] | None, level: str) -> Decision:
-        """What a checkpoint brings.
+    def of(cls, decision: Mapping[str, Any] | None, level: str) -> Decision:
+        """From what `decide` gave; ways of aggregation without their own entry use that of "video".
 
         Args:
-            values: What `decide` gave; None: nothing.
+            decision: Of a checkpoint; None: it has none.
             level: One of `LEVELS`.
 
         Raises:
-            UserError: It is none.
+            UserError: Threshold or temperature can't be used.
         """
-        if not values:
+        if not decision:
+            return cls()
+        found = decision.get(level) or decision.get(level.split("_")[0])
+        if not found:
             return cls()
         try:
-            threshold, temperature = (float(values[level][name]) for name in ("threshold", "temperature"))
-        except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"the checkpoint's decision for {level}s is none: {values!r}") from error
-        if not (0 <= threshold <= 1 and 0 < temperature < 1000):
-            raise UserError(f"the checkpoint's threshold={threshold}, temperature={temperature} can't be used")
-        return cls(threshold, temperature, f"{threshold:.4f}, from validation")
+            threshold = float(found["threshold"])
+            temperature = None if found.get("temperature") is None else float(found["temperature"])
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise UserError(f"the checkpoint's decision for {level} is none: {found!r}") from error
+        if not 0 <= threshold <= 1:
+            raise UserError(f"the checkpoint's threshold for {level} is {threshold}; expected a number from 0 to 1")
+        if temperature is not None and not 0 < temperature < np.inf:
+            raise UserError(f"the checkpoint's temperature for {level} is {temperature}; expected a positive number")
+        borrowed = ", chosen for the mean" if level not in decision else ""
+        source = found.get("source", "from validation")
+        return cls(threshold, f"{threshold:.4f}, {source}{borrowed}", temperature)
 
     def calibrated(self, probability: float) -> float:
-        """The calibrated probability of fake."""
+        """The calibrated probability of fake; the probability itself without a temperature."""
+        if self.temperature is None:
+            return probability
         return float(calibrated(np.asarray([probability], dtype=np.float64), self.temperature)[0])
 
 
 def decide(scores: Scores) -> dict[str, dict[str, float]] | None:
-    """Threshold and temperature of pictures and of videos (mean of their frames), as plain values for a checkpoint.
+    """Threshold and temperature at each of `LEVELS`, as plain values for a checkpoint.
 
     Args:
         scores: Of validation.
 
     Returns:
-        None where one class alone is there: nothing can be decided.
+        None where nothing can be decided: one class alone, or scores that are no numbers.
     """
+    probabilities = scores.probabilities.double().cpu().numpy()
+    labels = scores.labels.cpu().numpy().astype(np.int64)
+    if not np.isfinite(probabilities).all() or len(np.unique(labels)) < 2:
+        return None
+    videos, numbers = np.unique(scores.videos.cpu().numpy(), return_inverse=True)
+    names = [str(video) for video in videos.tolist()]
+    frames = ScoredSet("validation", probabilities, labels, numbers, [""] * len(labels), names)
     decision = {}
-    for level, rows in zip(LEVELS, (scores, by_video(scores)), strict=True):
-        probabilities: NDArray[np.float64] = rows.probabilities.double().cpu().numpy()
-        labels: NDArray[np.int64] = rows.labels.cpu().numpy()
-        finite = np.isfinite(probabilities)
-        if len(np.unique(labels[finite])) < 2:
-            return None
+    for level, how in LEVELS.items():
+        rows = frames if how is None else by_video(frames, how)
         decision[level] = {
-            "threshold": choose_threshold(probabilities[finite], labels[finite]),
-            "temperature": fit_temperature(probabilities[finite], labels[finite]),
-            "pictures" if level == "frame" else "videos": len(labels),
+            "threshold": choose_threshold(rows.probabilities, rows.labels),
+            "temperature": fit_temperature(rows.probabilities, rows.labels),
+            "rows": len(rows),
         }
     return decision

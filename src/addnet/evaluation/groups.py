@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.bootstrap import Resampled, resampled
-from addnet.evaluation.levels import Decision, Drawn
+from addnet.evaluation.decision import Decision
+from addnet.evaluation.levels import Drawn
 from addnet.evaluation.ranking import ranked_figures
 from addnet.evaluation.weighted import called_figures
 

@@ -9,49 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.errors import UserError
 from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
 from addnet.evaluation.calibration import calibrated
+from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.ranking import RANKED, ranked_figures
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
 
-LEVELS = {"frame": None, "video": "mean", "video_max": "max", "video_confidence": "confidence"}
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
 PLAIN = (*RANKED, *SAID, *_CALIBRATED)
-
-
-@dataclass(frozen=True)
-class Decision:
-    """What a checkpoint says about its scores.
-
-    Attributes:
-        threshold: Above it a picture or video is called fake.
-        stated: The threshold in words, with where it comes from.
-        temperature: Of `calibration.calibrated`; None if the checkpoint has none.
-    """
-
-    threshold: float = 0.5
-    stated: str = "0.5, no threshold in the checkpoint"
-    temperature: float | None = None
-
-    @classmethod
-    def of(cls, decision: Mapping[str, Mapping[str, float]] | None, level: str) -> Decision:
-        """From a checkpoint's "decision"; ways of aggregation without their own entry use that of "video".
-
-        Raises:
-            UserError: The threshold isn't a number from 0 to 1.
-        """
-        found = (decision or {}).get(level) or (decision or {}).get(level.split("_")[0])
-        if not found:
-            return cls()
-        threshold, temperature = float(found.get("threshold", np.nan)), found.get("temperature")
-        if not 0 <= threshold <= 1:
-            raise UserError(f"the checkpoint's threshold for {level} is {threshold}; expected a number from 0 to 1")
-        borrowed = ", chosen for the mean" if level not in (decision or {}) else ""
-        stated = f"{threshold:.4f}, from validation{borrowed}"
-        return cls(threshold, stated, None if temperature is None else float(temperature))
 
 
 @dataclass(frozen=True)
@@ -130,7 +97,7 @@ def confusion(scored: ScoredSet, threshold: float) -> list[list[int]]:
 
 def brief_figures(
     scored: ScoredSet,
-    decision: Mapping[str, Mapping[str, float]] | None = None,
+    decision: Mapping[str, Any] | None = None,
     *,
     resamples: int = 200,
     seed: int = 0,

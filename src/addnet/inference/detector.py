@@ -200,7 +200,7 @@ class Detector:
 
 
 def _with(threshold: float | None, decision: Decision) -> Decision:
-    return decision if threshold is None else replace(decision, threshold=threshold, source=f"{threshold:g}, as asked")
+    return decision if threshold is None else replace(decision, threshold=threshold, stated=f"{threshold:g}, as asked")
 
 
 def _device(name: str) -> torch.device:

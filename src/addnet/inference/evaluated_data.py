@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from addnet.errors import UserError
-from addnet.faces import AttentionMask
 from addnet.inference.loading import Loaded
 
 # plain values of the training's config that say where data are; nothing that is built from a checkpoint's word
 _WHERE = ("layout", "data_dir", "options", "index", "index_dir", "faces_dir", "group_pattern", "video_pattern")
 _FROM_TRAINING = (*_WHERE, "train", "test", "limit_test", "verify", "max_bad_fraction", "seed")
+_MASK = "addnet.faces.AttentionMask"
 _NAMED = ("data_dir", "test", "index")
 
 
@@ -37,13 +37,15 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
                 f"data.{name}={wanted!r}, but {loaded.path} was trained with {value!r}: pictures are prepared as in "
                 f"training; leave data.{name} out"
             )
-    given["mask"] = AttentionMask(**loaded.about["preprocessing"]["mask"])
+    given["mask"] = {"_target_": _MASK, **loaded.preprocessing.mask.settings()}
     if any(data.get(name) for name in _NAMED):
         return given
     trained = (loaded.about.get("config") or {}).get("data")
     if not isinstance(trained, Mapping):
         raise UserError("data.data_dir is not set, and the checkpoint doesn't say what it was tested on")
-    return given | {name: trained[name] for name in _FROM_TRAINING if name in trained}
+    where = {name: trained[name] for name in _FROM_TRAINING if name in trained}
+    _refuse_code(where, loaded)
+    return given | where
 
 
 def preprocessing_of(loaded: Loaded) -> dict[str, Any]:
@@ -51,3 +53,16 @@ def preprocessing_of(loaded: Loaded) -> dict[str, Any]:
     said = loaded.about["preprocessing"]
     names = ("image_size", "align", "crop", "margin", "mask_of")
     return {name: said[name] for name in names} | {"face_crops": "/crops/" in str(said["detector"])}
+
+
+def _refuse_code(value: Any, loaded: Loaded) -> None:
+    """Raises where a checkpoint names code or variables in what ought to say where data are."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            _refuse_code(str(key), loaded)
+            _refuse_code(part, loaded)
+    elif isinstance(value, (list, tuple)):
+        for part in value:
+            _refuse_code(part, loaded)
+    elif isinstance(value, str) and ("${" in value or (value.startswith("_") and value.endswith("_"))):
+        raise UserError(f"{loaded.path}: the data of its training are given by {value!r}; name them by data.data_dir")

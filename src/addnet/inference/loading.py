@@ -58,7 +58,7 @@ def load(path: str | Path, *, landmark_model: str | None = None) -> Loaded:
     about = checkpoint["addnet"]
     try:
         preprocessing = Preprocessing.from_values(about.get("preprocessing") or {}, landmark_model=landmark_model)
-        frame, video = (Decision.from_values(about.get("decision"), level) for level in ("frame", "video"))
+        frame, video = (Decision.of(about.get("decision"), level) for level in ("frame", "video"))
         model = model_of(checkpoint)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -97,7 +98,7 @@ def size_group(side: int) -> str:
     """
     if side < _SIDES[0]:
         return f"below {_SIDES[0]} px"
-    for low, high in zip(_SIDES, _SIDES[1:], strict=False):
+    for low, high in pairwise(_SIDES):
         if side < high:
             return f"{low} to {high - 1} px"
     return f"{_SIDES[-1]} px and more"

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addnet.evaluation.assess import COMPARED, CROSS
-from addnet.evaluation.levels import CHOSEN, HALF, LEVELS, Decision
+from addnet.evaluation.decision import LEVELS, Decision
+from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.ranking import RANKED
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
