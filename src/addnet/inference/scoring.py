@@ -81,7 +81,7 @@ def _scored(
     ]
     groups = {
         "method": methods,
-        "found by": part.found_by.take(rows).to_pylist(),
+        "found by": ["no face" if step == "none" else step for step in part.found_by.take(rows).to_pylist()],
         "size": [size_group(int(side)) for side in part.shapes[rows].max(axis=1)],
     }
     kept = {kind: names for kind, names in groups.items() if len(set(names)) > 1}
