@@ -1,0 +1,157 @@
+"""`python -m addnet.predict`: every file is answered for or listed, and mistakes end in a sentence."""
+
+import csv
+import json
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+import media
+from addnet.errors import UserError
+from addnet.inference.answers import Answer
+from addnet.inference.files import Inputs
+from addnet.inference.writing import row_of, table_of
+from checkpoints import changed, checkpoint
+from trainings import ended, launch
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("checkpoint") / "best.ckpt", name="bandpass", kernel_size=7)
+
+
+@pytest.fixture
+def folder(portrait, tmp_path):
+    """Ten faces, a clip, and files that aren't what their names say."""
+    folder = tmp_path / "in"
+    folder.mkdir()
+    for number in range(10):
+        lighter = np.clip(portrait[0].astype(int) + 3 * number, 0, 255).astype(np.uint8)
+        Image.fromarray(lighter).save(folder / f"{number}.jpg", quality=95)
+    media.write_video(folder / "clip.mp4", [portrait[0]] * 4)
+    (folder / "text.jpg").write_text("no picture")
+    (folder / "empty.png").touch()
+    (folder / "cut.jpg").write_bytes((folder / "0.jpg").read_bytes()[:1500])
+    (folder / "text.mp4").write_text("no video")
+    return folder
+
+
+def predict(path, tmp_path, *arguments, code=0):
+    out = tmp_path / "out"
+    where = [f"ckpt={path}", f"hydra.run.dir={out}"]
+    output = ended(launch(*where, *map(str, arguments), module="addnet.predict"), code=code)
+    assert "Traceback" not in output
+    return out, output
+
+
+def test_the_good_are_scored_and_the_bad_are_listed(path, folder, tmp_path):
+    out, output = predict(path, tmp_path, folder, "explain=true", code=2)
+    with (out / "answers.csv").open(newline="") as file:
+        rows = {row["path"].rpartition("/")[2]: row for row in csv.DictReader(file)}
+    lines = [json.loads(line) for line in (out / "answers.jsonl").read_text().splitlines()]
+    bad = {"text.jpg", "empty.png", "cut.jpg", "text.mp4"}
+    assert len(rows) == len(lines) == 15
+    assert {name for name, row in rows.items() if row["verdict"] == "unusable"} == bad
+    assert all(rows[name]["reason"] and name in output for name in bad)
+    assert all(0 < float(rows[f"{number}.jpg"]["score"]) < 1 for number in range(10))
+    assert len(list((out / "explanations").glob("*.png"))) == 10
+    (timeline,), (annotated,) = (out / "videos").glob("*.png"), (out / "videos").glob("*.mp4")
+    assert timeline.stat().st_size > 5000
+    with av.open(str(annotated)) as container:
+        assert len(list(container.decode(video=0))) == 4
+
+
+def test_quiet_says_nothing_about_what_went_well(path, folder, tmp_path):
+    out, output = predict(path, tmp_path, "--quiet", folder / "0.jpg", folder / "1.jpg")
+    assert output == ""
+    assert len((out / "answers.jsonl").read_text().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["nowhere.jpg"], "no such file or folder"),
+        (["input='nothing/*.jpg'"], "no file matches"),
+        ([], "input is not set"),
+        (["{folder}/text.jpg"], "not one of 1 files could be read"),
+        (["{folder}/0.jpg", "detector.device=tpu"], "can't be used"),
+        (["{folder}/0.jpg", "pictures.kind=portrait"], "auto, crops, scenes"),
+        (["{folder}/0.jpg", "picture.kind=crops"], "did you mean"),
+    ],
+)
+def test_mistakes_end_in_a_sentence(path, folder, tmp_path, arguments, said):
+    _, output = predict(path, tmp_path, *(argument.format(folder=folder) for argument in arguments), code=1)
+    assert said in output
+
+
+def _hostile(path):
+    torch.save({"addnet": {"format": 1}, "state_dict": {}, "x": Answer}, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("make", "said"),
+    [
+        (lambda path, good: path, "no such file"),
+        (lambda path, good: path.parent, "is a folder"),
+        (lambda path, good: _written(path, b"text"), "damaged"),
+        (lambda path, good: _written(path, good.read_bytes()[:100_000]), "damaged"),
+        (lambda path, good: changed(good, path, format=7), "format 7"),
+        (lambda path, good: _hostile(path), "more than tensors"),
+    ],
+)
+def test_a_wrong_checkpoint_is_a_sentence(path, tmp_path, make, said):
+    from addnet.inference import Detector
+
+    with pytest.raises(UserError, match=said):
+        Detector.from_checkpoint(make(tmp_path / "x.ckpt", path))
+
+
+def _written(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def test_inputs_are_files_folders_and_patterns(folder, tmp_path):
+    found = Inputs.of([str(folder), str(folder / "0.jpg")])
+    assert (len(found.pictures), len(found.videos), len(found)) == (13, 2, 15)
+    assert [file.name for file in Inputs.of([str(folder / "[12].*")]).pictures] == ["1.jpg", "2.jpg"]
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no pictures and no videos"):
+        Inputs.of([str(tmp_path / "empty")])
+
+
+def test_a_picture_that_kills_its_process_is_listed(path, folder, monkeypatch):
+    from addnet.inference import Detector, files
+
+    monkeypatch.setattr(files, "_look", _dies_over_two)
+    detector = Detector.from_checkpoint(path)
+    pictures = sorted(folder.glob("[0-9].jpg"))
+    answers = [answer for answer, _ in files.answer_pictures(detector, pictures, files.PictureSettings(), workers=2)]
+    assert [answer.path for answer in answers] == [str(file) for file in pictures]
+    assert [answer.verdict == "unusable" for answer in answers] == [file.stem == "2" for file in pictures]
+    assert "killed its worker" in answers[2].reason
+
+
+def _dies_over_two(task, preprocessing, settings):
+    import os
+
+    from addnet.inference.files import _Look
+
+    number, file = task
+    if file.stem == "2":
+        os.abort()
+    return number, _Look(file, [])
+
+
+def test_names_that_begin_like_formulas_stay_text(tmp_path):
+    from addnet.inference.writing import AnswerFiles
+
+    with AnswerFiles(tmp_path) as files:
+        files.add(Answer("real", 0.1, 0.2, 0.5, path="=cmd()[red].jpg"))
+    assert "'=cmd()" in (tmp_path / "answers.csv").read_text()
+    assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == 9
+    assert table_of([Answer("real", 0.1, 0.2, 0.5, path="[red].jpg")], title="x").row_count == 1
