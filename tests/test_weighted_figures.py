@@ -113,12 +113,13 @@ def test_calibration_error_is_the_mean_gap_of_the_bins(rows):
 
 
 def test_a_false_positive_rate_of_exactly_one_percent_counts():
-    probabilities = np.concatenate([np.linspace(0, 0.5, 299), [0.9, 0.91, 0.92], [0.6, 0.95]])[:302]
     labels = np.concatenate([np.zeros(300, int), np.ones(2, int)])
-    probabilities[297:300], probabilities[300:] = (0.9, 0.91, 0.92), (0.89, 0.95)
-    assert weighted_figures(probabilities, labels, np.ones((1, 302)))["tpr_at_1_fpr"][0] == 1.0  # 3 of 300
-    probabilities[296] = 0.9
-    assert weighted_figures(probabilities, labels, np.ones((1, 302)))["tpr_at_1_fpr"][0] == 0.5
+    probabilities = np.full(302, 0.1)
+    probabilities[:3], probabilities[300:] = 0.9, (0.89, 0.95)
+    ones = np.ones((1, 302))
+    assert weighted_figures(probabilities, labels, ones)["tpr_at_1_fpr"][0] == 1.0  # 3 of 300
+    probabilities[3] = 0.9
+    assert weighted_figures(probabilities, labels, ones)["tpr_at_1_fpr"][0] == 0.5  # and nothing in between
 
 
 def test_many_lines_come_out_as_one_by_one(monkeypatch):

@@ -1,5 +1,7 @@
 """Scores → figures and tables."""
 
+from addnet.evaluation.assess import assess
+from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
 from addnet.evaluation.metrics import (
     Scores,
     binary_metrics,
@@ -7,5 +9,17 @@ from addnet.evaluation.metrics import (
     classification_report,
     confusion_matrix,
 )
+from addnet.evaluation.scored import ScoredSet
 
-__all__ = ["Scores", "binary_metrics", "by_video", "classification_report", "confusion_matrix"]
+__all__ = [
+    "ScoredSet",
+    "Scores",
+    "assess",
+    "binary_metrics",
+    "by_video",
+    "calibrated",
+    "choose_threshold",
+    "classification_report",
+    "confusion_matrix",
+    "fit_temperature",
+]
