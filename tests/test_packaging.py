@@ -30,6 +30,7 @@ def test_the_wheel_carries_every_file_of_configs(installed):
     there = {file.relative_to(installed / "addnet/configs") for file in installed.glob("addnet/configs/**/*.yaml")}
     assert here == there
     assert (installed / "addnet" / "py.typed").is_file()
+    assert (installed / "addnet" / "evaluation" / "report" / "page.html.j2").is_file()
 
 
 @pytest.mark.parametrize("form", ["module", "script"])

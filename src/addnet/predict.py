@@ -41,7 +41,6 @@ def predict(cfg: DictConfig) -> list[Answer]:
     """
     from rich.console import Console
 
-    from addnet.inference import Detector
     from addnet.inference.files import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
 
@@ -49,9 +48,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
     folder = Path(cfg.paths.output_dir)
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
-    options = plain(cfg.detector)
-    detector = Detector.from_checkpoint(cfg.ckpt, **options)
-    detector.preprocessing.load()
+    detector = load_detector(cfg)
     answers = []
     with AnswerFiles(folder) as files:
         for answer in _answers(cfg, detector, inputs):
@@ -68,6 +65,15 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if unreadable and len(unreadable) == len(answers):
         raise UserError(f"not one of {len(answers)} files could be read")
     return answers
+
+
+def load_detector(cfg: DictConfig) -> Detector:
+    """The detector of a config, once it is clear that there is something to ask it."""
+    from addnet.inference import Detector
+
+    detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
+    detector.preprocessing.load()
+    return detector
 
 
 def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[Answer]:

@@ -50,6 +50,7 @@ def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str
         "fake": int((mine & fake).sum()),
         "videos": len(np.unique(scored.videos[mine])),
         "auroc": _resampled(drawn, ranked, None)["auroc"].interval(),
+        "threshold": decision.threshold,
         "accuracy": _resampled(drawn, mine, decision.threshold)["accuracy"].interval(),
     }
 

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 RANKED = ("auroc", "ap", "eer", "tpr_at_1_fpr", "tpr_at_5_fpr")
 _LIMITS = {"tpr_at_1_fpr": 0.01, "tpr_at_5_fpr": 0.05}
 _AT_ONCE = 1_000_000  # numbers in one array: 8 MB, so that a few of them stay in the cache
-_ROUNDING = 1e-12  # 0.01 times 300 reals is 3 of them, whatever the last bit of a division says
 
 _Array = NDArray[np.float64]
 
@@ -76,7 +75,7 @@ def _of_counts(fakes: _Array, reals: _Array) -> dict[str, _Array]:
     fpr, tpr = reals / reals[:, -1:], fakes / fakes[:, -1:]
     figures = {"auroc": area / (fakes[:, -1] * reals[:, -1]), "ap": ap, "eer": _eer(fpr, tpr)}
     for name, limit in _LIMITS.items():
-        last = (fpr <= limit + _ROUNDING).sum(axis=1) - 1
+        last = (fpr <= limit).sum(axis=1) - 1
         figures[name] = np.take_along_axis(tpr, last[:, None], axis=1)[:, 0]
     return figures
 

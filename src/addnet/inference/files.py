@@ -8,16 +8,18 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.pictures import PICTURE_SUFFIXES, check_picture, iter_pictures
 from addnet.faces.videos import VIDEO_SUFFIXES, iter_videos
 from addnet.inference.answers import Answer, unusable
-from addnet.inference.detector import Detector
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import FacesOfVideoApart, VideoSettings
 from addnet.pool import Job, cores, in_order, run_local
+
+if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
+    from addnet.inference.detector import Detector
 
 _CHUNK = 4
 _WORTH_A_POOL = 8  # fewer pictures are read in this process: starting others takes longer

@@ -64,7 +64,7 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
             axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
         axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
         axis.set(ylabel=level, xlim=(0, 1))
-        axis.legend(fontsize="small", edgecolor="none", framealpha=0.8)
+        axis.legend(fontsize="small", loc="upper center", edgecolor="none", framealpha=0.8)
         _plain(axis)
     axis.set_xlabel("probability of fake")
     figure.suptitle(title, fontsize="medium")

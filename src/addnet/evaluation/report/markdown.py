@@ -68,4 +68,4 @@ def _cell(cell: Cell) -> str:
 def _safe(text: str) -> str:
     """On one line, without HTML, table columns, emphasis or links of its own."""
     escaped = html.escape(" ".join(text.split()), quote=False)
-    return re.sub(r"([\\`*|]|(?<=\w)_|_(?=\w)|\](?=\())", r"\\\1", escaped)
+    return re.sub(r"([\\`*|]|(?<!\w)_|_(?!\w)|\](?=\())", r"\\\1", escaped)

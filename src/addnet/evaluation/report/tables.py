@@ -109,7 +109,7 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
                     Cell(group["name"] or (NOTHING if group["fake"] else "real")),
                     *(Cell(f"{group[key]:,}") for key in counted),
                     value_cell(group["auroc"]),
-                    value_cell(group["accuracy"]),
+                    value_cell(group["accuracy"], threshold=group["threshold"]),
                 ]
                 for group in found
             ]
@@ -165,6 +165,8 @@ def about_table(about: Mapping[str, Any]) -> Table:
     """Whatever else is known, name by name."""
 
     def told(value: Any) -> str:
+        if isinstance(value, Mapping):
+            return ", ".join(f"{name} {told(part)}" for name, part in value.items())
         return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
     return Table(["", ""], [[Cell(str(name)), Cell(told(value))] for name, value in about.items()], texts=2)

@@ -56,6 +56,8 @@ def _found(found: Mapping[str, Any]) -> str:
     if not values:
         return "no figure, since there are no rows"
     what = NAMES[name.split("/")[0]]
+    if name != "auroc":
+        what = f"{what} (threshold {found['decision']['video']['stated']})"
     if len(values) == 1:
         return f"{what} of videos {spoken(average)} on {next(iter(values))}"
     best, worst = max(values, key=values.__getitem__), min(values, key=values.__getitem__)
