@@ -13,6 +13,7 @@ import torch
 
 import trainings
 from addnet.config import build, compose
+from addnet.evaluate import evaluate
 from addnet.training import DeepfakeDetector
 from trainings import SMALL, rows, wait_for
 
@@ -104,6 +105,19 @@ def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_d
     assert set(told) == set(figures)
     for name, value in figures.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
+
+
+def test_evaluation_reproduces_the_run_s_own_test(first, tmp_path):
+    folder, _ = first
+    where = [f"ckpt={folder / 'checkpoints' / 'best.ckpt'}", f"paths.output_dir={tmp_path}", "data.num_workers=0"]
+    numbers = evaluate(compose([*where, "resamples=1", "mistakes=0", "device=cpu"], config_name="evaluate"))
+    (about,) = numbers["checkpoints"].values()
+    own = json.loads((folder / "reports" / "test_metrics.json").read_text())
+    for level in ("frame", "video"):
+        found = about["sets"]["faces"]["levels"][level]
+        figures = found["figures"] | found["called"]["half"]["figures"]
+        for name in ("auroc", "ap", "eer", "accuracy", "balanced_accuracy", "f1", "log_loss"):
+            assert figures[name]["value"] == pytest.approx(own[f"test/{level}/{name}"], abs=1e-6), name
 
 
 def test_a_checkpoint_is_plain_and_knows_its_preprocessing(first):

@@ -95,7 +95,7 @@ def names_of(paths: list[str]) -> list[str]:
     parts = [[part for part in Path(path).with_suffix("").parts if part != "checkpoints"] for path in paths]
     for length in range(1, max(map(len, parts)) + 1):
         names = ["/".join(part[-length:]) for part in parts]
-        if len(set(names)) == len(names) and (length > 1 or len(paths) == 1):
+        if len(set(names)) == len(names):
             return names
     return paths
 
