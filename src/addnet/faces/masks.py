@@ -30,6 +30,7 @@ PARTS = ("face", "organs")
 EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
 _SUBPIXEL_BITS = 4
 _SMALL_SIGMA = 3  # pixels: what a wide blur is still done with on a smaller canvas
+_REACH = 32  # sides: how far outside points may lie; OpenCV fills farther ones line by line, for seconds
 _UNIT = 100  # grey levels for 1: hulls are filled in 8 bits
 
 Mask = NDArray[np.float32]
@@ -172,7 +173,8 @@ def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ())
     canvas = np.zeros((size, size), dtype=np.uint8)
     for value, hulls in ((1, groups), (2, over)):
         for points in hulls:
-            hull = cv2.convexHull(np.rint(points * 2**_SUBPIXEL_BITS).astype(np.int32))
+            near = points.clip(-_REACH * size, _REACH * size)
+            hull = cv2.convexHull(np.rint(near * 2**_SUBPIXEL_BITS).astype(np.int32))
             cv2.fillConvexPoly(canvas, hull, value * _UNIT, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     return canvas
 

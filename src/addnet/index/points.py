@@ -23,6 +23,7 @@ from addnet.faces.geometry import Points
 VALUES = 136
 _BYTES = 4 * VALUES
 _LEVELS = 8192  # repetition levels of a list column may come before the values of a page; more is another page
+_FARTHEST = 1e6  # pixels
 Rows = NDArray[np.float32]
 
 
@@ -98,8 +99,10 @@ class ChosenPoints(Sequence["Points | None"]):
 
 
 def as_points(values: Rows) -> Points | None:
-    """(136,) → (68, 2); None if they are NaN."""
-    return None if np.isnan(values[0]) else np.array(values, dtype=np.float32).reshape(68, 2)
+    """(136,) → (68, 2); None if they are NaN, or no places in a picture because the file is damaged."""
+    if not np.abs(values).max() < _FARTHEST:  # NaN isn't
+        return None
+    return np.array(values, dtype=np.float32).reshape(68, 2)
 
 
 def _written_anew(file: Path) -> UserError:
