@@ -1,0 +1,1 @@
+"""A checkpoint → answers about pictures and videos, and why."""
