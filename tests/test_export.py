@@ -1,11 +1,10 @@
 """What is exported says what PyTorch says, carries its description, and is whole or not there."""
 
-import errno
 import hashlib
+import itertools
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import zipfile
@@ -18,41 +17,16 @@ import torch
 from torch import nn
 
 import addnet
-from addnet.errors import NotWrittenError, UserError
-from addnet.inference.export import FORMATS, export_checkpoint, load_exported, network_of, onnx_file, output, pt2_file
+from addnet.errors import UserError
+from addnet.inference.export import FORMATS, export_checkpoint, load_exported, network_of, onnx_file, pt2_file
 from addnet.inference.export.description import public_config
-from addnet.inference.export.fixed import FixedNetwork
+from addnet.inference.export.fixed import FixedBandpass, fixed
 from addnet.inference.export.parity import check_parity, random_batches
-from addnet.models import PLACEMENTS, SITES, create_model
-from addnet.training.checkpoints import FORMAT, read_checkpoint
+from addnet.models import PLACEMENTS, SITES, BandpassLayer, create_model
+from addnet.training.checkpoints import read_checkpoint
+from exports import DECISION, MASK, seasoned, write_checkpoint
 
 ROOT = Path(__file__).parents[1]
-MASK = {"parts": ["face", "organs"], "eyes": "joint", "face_blur": 0.033, "organ_blur": 0.033}
-DECISION = {level: {"threshold": 0.37, "temperature": 1.7, "pictures": 48} for level in ("frame", "video")}
-DETECTOR = "dlib/shape_predictor_68_face_landmarks.dat/crops/padding=0.3/max_spread=0.18/max_side=1024"
-CONFIG = {
-    "seed": 3,
-    "data": {"layout": "folder", "data_dir": "/home/anna/faces", "index_dir": "/home/anna/index", "train": None},
-    "paths": {"output_root": "/home/anna/runs"},
-    "logger": {"comet": {"workspace": "anna"}},
-}
-
-
-def _seasoned(net):
-    """The network with batch normalisation that has seen noise, and logits that differ from picture to picture."""
-    norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
-    for norm in norms:
-        norm.momentum = 1.0
-        nn.init.uniform_(norm.weight, 0.5, 1.5)
-        nn.init.normal_(norm.bias, std=0.2)
-    with torch.no_grad():
-        net.train()(*_noise(96))
-    nn.init.normal_(net.head.weight, std=0.1)
-    return net.eval()
-
-
-def _noise(size):
-    return tuple(torch.cat(part) for part in zip(*random_batches(size, seed=9), strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +47,7 @@ def build(backbone, monkeypatch):
         torch.manual_seed(1)
         with monkeypatch.context() as patch:
             patch.setattr(timm, "create_model", lambda *_, in_chans=3, **__: _with_channels(backbone, in_chans))
-            return _seasoned(create_model(name, **options))
+            return seasoned(create_model(name, **options))
 
     return make
 
@@ -81,21 +55,6 @@ def build(backbone, monkeypatch):
 def _with_channels(backbone, channels):
     backbone.conv1 = nn.Conv2d(channels, 32, 3, stride=2, bias=False)
     return backbone
-
-
-def write_checkpoint(path, *, size=64, model=None, **entries):
-    """A checkpoint as training writes it, of random weights."""
-    model = {"name": "addnet", "pretrained": False, "weights": None} | (model or {})
-    torch.manual_seed(2)
-    net = _seasoned(create_model(model["name"], **{key: value for key, value in model.items() if key != "name"}))
-    preprocessing = {"image_size": size, "align": True, "crop": "picture", "margin": 1.3, "mask": MASK}
-    preprocessing |= {"mask_of": "own", "detector": DETECTOR, "value_range": [-1.0, 1.0]}
-    about = {"format": FORMAT, "version": "0.1.0", "class_names": ["real", "fake"], "preprocessing": preprocessing}
-    about |= {"config": CONFIG, "decision": DECISION}
-    state = {f"net.{key}": value for key, value in net.state_dict().items()}
-    whole = {"state_dict": state, "hyper_parameters": {"model": model}, "epoch": 4, "global_step": 90, "addnet": about}
-    torch.save(whole | entries, path)
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -113,29 +72,36 @@ def files(ckpt, tmp_path_factory):
 # ---- parity ------------------------------------------------------------------------------------------------
 
 
+# size and combine go round, so that each meets several sites
+SITES_AND_POOLS = zip(
+    itertools.product([*PLACEMENTS, *SITES, ["stem", "block2", "middle"]], ["adaptive", "chain"]),
+    itertools.cycle([(64, "multiply"), (75, "residual"), (83, "mix")]),
+)
+
+
 @torch.no_grad()
-@pytest.mark.parametrize("pool", ["adaptive", "chain"])
-@pytest.mark.parametrize("placement", [*PLACEMENTS, *SITES, ["stem", "block2", "middle"]], ids=str)
-def test_constant_matrices_do_what_pooling_does(build, placement, pool):
-    for combine, size in (("multiply", 64), ("residual", 75), ("mix", 83)):
-        net = build(placement=placement, combine=combine, pool=pool)
-        for image, mask in random_batches(size):
-            assert torch.allclose(FixedNetwork(net, size)(image, mask), net(image, mask), atol=2e-5)
+@pytest.mark.parametrize(("places", "others"), SITES_AND_POOLS, ids=str)
+def test_constant_matrices_do_what_pooling_does(build, places, others):
+    (placement, pool), (size, combine) = places, others
+    net = build(placement=placement, combine=combine, pool=pool)
+    image, mask = list(random_batches(size))[1]
+    assert torch.allclose(fixed(net, size)(image, mask), net(image, mask), atol=5e-5)
+    assert torch.allclose(net(image, mask), net(image, torch.ones_like(mask)), atol=5e-5) == (placement == "none")
 
 
 @torch.no_grad()
 @pytest.mark.parametrize("border", ["reflect", "replicate"])
-@pytest.mark.parametrize("mode", ["replace", "concat", "residual"])
-def test_constant_matrices_do_what_the_bandpass_does(build, mode, border):
-    for kernel_size, size in ((3, 64), (31, 75), (63, 83)):
-        net = build("bandpass", mode=mode, border=border, kernel_size=kernel_size, sigma_low=0.7, delta=2.0)
-        for image, mask in random_batches(size):
-            assert torch.allclose(FixedNetwork(net, size)(image, mask), net(image, mask), atol=5e-5)
+@pytest.mark.parametrize(
+    ("mode", "kernel_size", "size"), [("replace", 3, 64), ("concat", 31, 75), ("residual", 63, 83), ("replace", 31, 83)]
+)
+def test_constant_matrices_do_what_the_bandpass_does(mode, kernel_size, size, border):
+    layer = BandpassLayer(kernel_size, sigma_low=0.7, delta=2.0, mode=mode, border=border)
+    image, _ = list(random_batches(size))[1]
+    assert torch.allclose(FixedBandpass(layer, size)(image), layer(image), atol=2e-6)
 
 
-def test_a_flat_picture_has_no_band_there_either(build):
-    layers = FixedNetwork(build("bandpass"), 64).layers
-    assert layers[0](torch.full((1, 3, 64, 64), 0.7)).abs().max() == 0
+def test_a_flat_picture_has_no_band_there_either():
+    assert FixedBandpass(BandpassLayer(), 64)(torch.full((1, 3, 64, 64), 0.7)).abs().max() == 0
 
 
 # each placement, combine, pool, mode and border, in as few files as there are placements
@@ -160,7 +126,7 @@ def test_onnxruntime_says_what_pytorch_says(build, tmp_path, name, placement, co
     net = build(name, placement=placement, combine=combine, pool=pool, **options)
     file = tmp_path / "model.onnx"
     inputs = list(random_batches(size))[-1]
-    onnx_file.write_onnx(FixedNetwork(net, size).eval(), file, inputs=inputs, about={}, opset=18)
+    onnx_file.write_onnx(fixed(net, size), file, inputs=inputs, about={}, opset=18)
     parity = check_parity(onnx_file.runner(file), net, size=size, seed=5)
     assert parity.difference <= 1e-4
     assert parity.spread > 0.1  # else the comparison would say nothing
@@ -193,9 +159,9 @@ def test_every_format_says_what_pytorch_says(files, ckpt, name):
 
 def test_a_wrong_file_is_not_kept(ckpt, tmp_path, monkeypatch):
     def wrong(network, *arguments, **options):
-        network.layers[0].weight = nn.Parameter(network.layers[0].weight * 1.01, requires_grad=False)
+        with torch.no_grad():
+            next(network.parameters()).mul_(1.01)
         write(network, *arguments, **options)
-        network.layers[0].weight = nn.Parameter(network.layers[0].weight / 1.01, requires_grad=False)
 
     write = pt2_file.write_pt2
     monkeypatch.setattr(pt2_file, "write_pt2", wrong)
@@ -294,155 +260,6 @@ def test_the_card_is_one_that_hubs_read(files):
         "`placement=full`",
     ):
         assert said in text, said
-
-
-# ---- folders that come back --------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def folder(files, tmp_path):
-    return Path(shutil.copytree(files["safetensors"].output, tmp_path / "model"))
-
-
-def _edit(folder, **changes):
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "config.json").write_text(json.dumps(config | changes))
-
-
-def _cut(folder):
-    file = folder / "model.safetensors"
-    file.write_bytes(file.read_bytes()[:100_000])
-
-
-def _turn(folder):
-    file = folder / "model.safetensors"
-    contents = bytearray(file.read_bytes())
-    contents[-5] ^= 1
-    file.write_bytes(contents)
-
-
-@pytest.mark.parametrize(
-    ("damage", "reason"),
-    [
-        (lambda folder: (folder / "config.json").unlink(), r"no config\.json"),
-        (lambda folder: (folder / "model.safetensors").unlink(), r"no model\.safetensors"),
-        (lambda folder: (folder / "config.json").write_text("{"), "damaged"),
-        (lambda folder: (folder / "config.json").write_text("[" * 100_000), "damaged"),
-        (lambda folder: (folder / "config.json").write_bytes(b"\xff\xfe"), "damaged"),
-        (lambda folder: (folder / "config.json").write_text('{"model_type": "vit"}'), "not of this program"),
-        (lambda folder: (folder / "config.json").write_bytes(b" " * 2**21), "no description"),
-        (lambda folder: _edit(folder, format=99), "format 99"),
-        (lambda folder: _edit(folder, model={"name": "os.system"}), "choose one of"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "in_chans": 10**9}), "doesn't fit|does not fit"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "num_classes": 10**30}), "can't be built"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "drop_rate": "x"}), "can't be built"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "__class__": 1}), "no option"),
-        (lambda folder: _edit(folder, model={"name": ["addnet"]}), "unknown"),
-        (lambda folder: _edit(folder, model={"name": "bandpass"}), "does not fit"),
-        (_cut, "damaged"),
-        (_turn, "not of one export"),
-    ],
-)
-def test_damaged_and_foreign_folders_are_answered_in_words(folder, damage, reason):
-    damage(folder)
-    with pytest.raises(UserError, match=reason):
-        load_exported(folder)
-
-
-@pytest.mark.parametrize("place", ["missing", "file"])
-def test_no_folder_is_answered_in_words(tmp_path, place):
-    (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no folder"):
-        load_exported(tmp_path / place)
-
-
-# ---- whole or not there ------------------------------------------------------------------------------------
-
-
-def test_what_is_there_stays_unless_told_otherwise(ckpt, tmp_path):
-    file = tmp_path / "model.pt2"
-    file.write_text("mine")
-    with pytest.raises(UserError, match="overwrite=true"):
-        export_checkpoint(ckpt, file, format="torch_export")
-    assert file.read_text() == "mine"
-    export_checkpoint(ckpt, file, format="torch_export", overwrite=True)
-    assert zipfile.is_zipfile(file)
-
-
-def test_a_folder_with_other_things_is_never_touched(ckpt, folder):
-    (folder / "notes.txt").write_text("mine")
-    export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
-    assert (folder / "notes.txt").read_text() == "mine"  # beside an export it stays
-    (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="not touched"):
-        export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
-
-
-def test_a_full_disk_leaves_nothing(ckpt, tmp_path, monkeypatch):
-    def full(descriptor):
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(output.os, "fsync", full)
-    with pytest.raises(NotWrittenError, match="No space left on device.*MiB are free"):
-        export_checkpoint(ckpt, tmp_path / "model", format="safetensors")
-    assert not list(tmp_path.iterdir())
-
-
-def test_a_kill_leaves_nothing_under_the_name(tmp_path):
-    code = (
-        "import os, sys; from pathlib import Path\n"
-        "from addnet.inference.export.output import whole\n"
-        "with whole(Path(sys.argv[1])) as part:\n"
-        "    part.write_text('half'); os._exit(9)"
-    )
-    file = tmp_path / "model.onnx"
-    assert subprocess.run([sys.executable, "-c", code, str(file)], timeout=120, check=False).returncode == 9
-    assert not file.exists()
-    with output.whole(file) as part:
-        part.write_text("whole")
-    assert [entry.name for entry in tmp_path.iterdir()] == ["model.onnx"]
-
-
-@pytest.mark.parametrize(
-    ("options", "reason"),
-    [
-        ({"format": "onx"}, "Did you mean 'onnx'"),
-        ({"output": "model.bin"}, r"name it model\.onnx"),
-        ({"output": "model.safetensors", "format": "safetensors"}, "writes a folder"),
-        ({"opset": 9}, "opset=9"),
-        ({"ckpt": "missing.ckpt"}, "no such file"),
-        ({"ckpt": "damaged.ckpt"}, "damaged"),
-        ({"output": "damaged.ckpt/model.onnx"}, "could not be written"),
-    ],
-)
-def test_mistakes_are_answered_in_words(ckpt, tmp_path, options, reason):
-    (tmp_path / "damaged.ckpt").write_bytes(ckpt.read_bytes()[:5000])
-    given = {"output": "model.onnx", "ckpt": ckpt} | options
-    with pytest.raises(UserError, match=reason):
-        export_checkpoint(tmp_path / given.pop("ckpt"), tmp_path / given.pop("output"), **given)
-    assert [file.name for file in tmp_path.iterdir()] == ["damaged.ckpt"]
-
-
-@pytest.mark.parametrize(
-    ("entries", "reason"),
-    [
-        ({"hyper_parameters": {}}, "which network"),
-        ({"addnet": {"format": FORMAT, "class_names": ["real", "fake"], "preprocessing": {}}}, "image_size=None"),
-        ({"addnet": {"format": FORMAT, "class_names": ["x"], "preprocessing": {"image_size": 64}}}, "class_names"),
-        ({"state_dict": {"net.head.weight": torch.zeros(2, 2048)}}, "does not fit"),
-    ],
-)
-def test_checkpoints_that_lack_something_are_answered_in_words(tmp_path, entries, reason):
-    path = write_checkpoint(tmp_path / "odd.ckpt", **entries)
-    with pytest.raises(UserError, match=reason):
-        export_checkpoint(path, tmp_path / "model", format="safetensors")
-
-
-@pytest.mark.parametrize("package", ["onnx", "onnxscript", "onnxruntime"])
-def test_a_missing_package_is_named_with_its_remedy(ckpt, tmp_path, monkeypatch, package):
-    monkeypatch.setitem(sys.modules, package, None)
-    with pytest.raises(UserError, match=re.escape("pip install 'addnet[export]'")):
-        export_checkpoint(ckpt, tmp_path / "model.onnx")
 
 
 # ---- the command and the example ---------------------------------------------------------------------------

@@ -19,10 +19,11 @@ The folder has no code, and none is run from it:
 from addnet.inference.export import load_exported
 
 net, about = load_exported("{folder}")
-logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1]; (B, 1, {size}, {size}) in [0, 1], ones without a face
+logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
 ```
 
-`config.json` says under `preprocessing` how a picture becomes `image` and `mask`; `addnet.faces` does it without PyTorch.
+`config.json` says under `preprocessing` how a picture becomes `image` and `mask` (ones where no face is found);
+`addnet.faces` does it, without PyTorch.
 """
 _REST = """## Intended use
 
@@ -98,6 +99,7 @@ def _front(licence: str) -> str:
 def _table(about: Mapping[str, Any]) -> str:
     """What it is, a line each."""
     source, model, size = about["source"], about["model"], about["preprocessing"]["image_size"]
+    origin = f"`{source['file']}`, epoch {source['epoch']}, step {source['global_step']}, sha256 `{source['sha256']}`"
     options = ", ".join(f"`{name}={_plain(value)}`" for name, value in model.items() if name not in ("name", "weights"))
     rows = {
         "Task": "one face crop → probability that the face was swapped or re-enacted",
@@ -105,7 +107,7 @@ def _table(about: Mapping[str, Any]) -> str:
         "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
         "Output": f"logits of {' and '.join(about['class_names'])}",
         "Training data": trained_on(about["config"]),
-        "Source": f"`{source['file']}`, epoch {source['epoch']}, step {source['global_step']}, sha256 `{source['sha256']}`",
+        "Source": origin,
         "Written by": f"addnet {about['version']}",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items()), ""])

@@ -1,4 +1,4 @@
-"""What an exported network says about itself, as plain values: how it is fed, what its answer means, where it is from."""
+"""What an exported network says about itself, as plain values: its inputs, what its answer means, where it is from."""
 
 from __future__ import annotations
 
@@ -22,13 +22,15 @@ LICENCES = {
 STEPS = [
     "decode the picture to RGB, 8 bits a channel",
     "find 68 facial points by `detector`; where it finds none, the whole picture is taken and the mask is all ones",
-    "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing to `image_size` into one 2x3 matrix",
+    "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
     "warp the picture and map the points by that matrix (addnet.faces: Geometry, warp_picture, map_points)",
     "draw the mask from the mapped points by the settings `mask` (addnet.faces: AttentionMask)",
     "image = pixels / 127.5 - 1, channels first",
 ]
-_SECTIONS = ("seed", "model", "data", "augment", "loss", "optimizer", "scheduler", "trainer", "ema_decay", "tags")
-_SECTIONS += ("freeze_backbone_epochs",)
+_SECTIONS = (
+    *("seed", "tags", "model", "data", "augment", "loss", "optimizer", "scheduler", "trainer"),
+    *("ema_decay", "freeze_backbone_epochs"),
+)
 _LEFT_OUT = {"prepare", "index", "index_dir", "faces_dir", "plugins", "default_root_dir", "num_workers", "logger"}
 # the folders of a whole path, also within a text such as dfd:/data/DFD
 _FOLDERS = re.compile(r"(?<![^:,=\s\[\]'\"])(?:~[\w.-]*/|/|[A-Za-z]:[/\\]|\\\\)(?:[^/\\:,\[\]'\"]*[/\\])*")

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
-from torch import nn
-
 from addnet.errors import UserError, require_choice
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe
-from addnet.inference.export.fixed import FixedNetwork
+from addnet.inference.export.fixed import fixed
 from addnet.inference.export.network import network_of
 from addnet.inference.export.output import require_free, whole
 from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
@@ -105,7 +103,7 @@ def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  
 def _write_program(
     net: ADDNet2D_Xception, part: Path, *, size: int, about: Mapping[str, Any], opset: int | None
 ) -> None:
-    network = FixedNetwork(net, size).eval()
+    network = fixed(net, size)
     inputs = list(random_batches(size, channels=net.in_chans))[-1]
     if opset is None:
         pt2_file.write_pt2(network, part, inputs=inputs, about=about)
@@ -118,4 +116,4 @@ def _runner(part: Path, format: str) -> Run:  # noqa: A002
         return onnx_file.runner(part)
     if format == "torch_export":
         return pt2_file.runner(part)
-    return cast("Run", cast("nn.Module", hub_folder.load_exported(part).net))
+    return cast("Run", hub_folder.load_exported(part).net)

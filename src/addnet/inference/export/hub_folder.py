@@ -1,4 +1,4 @@
-"""A network → a folder in the layout of model hubs, and back: weights, config and a card. No code is in it or run from it."""
+"""A network → a folder in the layout of model hubs, and back: weights, config, card. No code is in it, none is run."""
 
 from __future__ import annotations
 

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from addnet.errors import UserError
-from addnet.inference.export.fixed import FixedNetwork
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -55,12 +54,12 @@ def require_opset(opset: int) -> None:
 
 
 def write_onnx(
-    network: FixedNetwork, path: Path, *, inputs: tuple[Tensor, Tensor], about: Mapping[str, Any], opset: int
+    network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], about: Mapping[str, Any], opset: int
 ) -> None:
     """Writes a network as ONNX: inputs `image` and `mask`, output `logits`, of any batch size.
 
     Args:
-        network: In evaluation mode.
+        network: From `fixed`.
         path: Of the file.
         inputs: Image and mask of at least two pictures, as an example.
         about: Stands in `metadata_props`, each value as JSON.

@@ -40,8 +40,8 @@ class Parity:
         """What is told of it."""
         return (
             f"{self.pictures} random pictures in batches of {', '.join(map(str, self.batches))}, with random masks and "
-            f"masks of ones: logits differ from PyTorch's by {self.difference:.1e} at most ({self.atol:.0e} is allowed), "
-            f"from each other by up to {self.spread:.2g}"
+            f"masks of ones: logits differ from PyTorch's by at most {self.difference:.1e} ({self.atol:.0e} allowed) "
+            f"and from each other by up to {self.spread:.2g}"
         )
 
 

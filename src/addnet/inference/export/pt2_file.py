@@ -8,9 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import Tensor
-
-from addnet.inference.export.fixed import FixedNetwork
+from torch import Tensor, nn
 
 if TYPE_CHECKING:
     from addnet.inference.export.parity import Run
@@ -18,11 +16,11 @@ if TYPE_CHECKING:
 ABOUT = "addnet.json"  # the description's name among the extra files
 
 
-def write_pt2(network: FixedNetwork, path: Path, *, inputs: tuple[Tensor, Tensor], about: Mapping[str, Any]) -> None:
+def write_pt2(network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], about: Mapping[str, Any]) -> None:
     """Writes a network as an exported program, for any batch size.
 
     Args:
-        network: In evaluation mode.
+        network: From `fixed`.
         path: Of the file, `.pt2`.
         inputs: Image and mask of at least two pictures, as an example.
         about: Stands in the file as the extra file `addnet.json`.
