@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from addnet.errors import NotWrittenError, UserError
@@ -41,7 +41,8 @@ def whole(output: Path) -> Iterator[Path]:
     except OSError as error:
         raise NotWrittenError(f"{output} could not be written ({error.strerror or error}){_free(output)}") from error
     finally:
-        _remove(part)
+        with suppress(OSError):  # where nothing could be written there is nothing to remove
+            _remove(part)
 
 
 def _move(part: Path, output: Path) -> None:
