@@ -113,6 +113,17 @@ def test_prepare_defaults_are_those_of_the_signatures():
     assert {key: signature[key].default for key in signature} == {k: v for k, v in node.items() if k != "_target_"}
 
 
+def test_export_defaults_are_those_of_the_signature():
+    from addnet.inference.export import export_checkpoint
+
+    node = plain(compose(config_name="export"))
+    signature = inspect.signature(export_checkpoint).parameters
+    defaults = {name: node["license" if name == "licence" else name] for name in signature}
+    assert defaults.pop("ckpt") is None
+    assert defaults.pop("output") is None
+    assert {key: signature[key].default for key in defaults} == defaults
+
+
 @pytest.mark.parametrize("name", ["addnet", "bandpass"])
 def test_model_defaults_are_those_of_the_signature(name):
     node = plain(compose([f"model={name}"]).model)

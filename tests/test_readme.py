@@ -39,6 +39,8 @@ def test_commands_exist_and_their_overrides_compose(document):
                 compose([] if "--resume" in overrides else single)
             if module == "addnet.prepare":
                 compose([o for o in overrides if o != "…" and "$(" not in o], config_name="prepare")
+            if module == "addnet.export":
+                compose(overrides, config_name="export")
             if module == "addnet.data":
                 command, *overrides = overrides
                 compose([o for o in overrides if o != "…"], config_name={"check": "train", "audit": "audit"}[command])

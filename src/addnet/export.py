@@ -1,0 +1,68 @@
+"""`python -m addnet.export`: a checkpoint → ONNX, a .pt2 file of torch.export, or a folder with safetensors."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import config_dir
+from addnet.errors import UserError, require_choice
+
+if TYPE_CHECKING:
+    from addnet.inference.export import Export
+
+log = logging.getLogger(__name__)
+
+
+def export(cfg: DictConfig) -> Export:
+    """Exports the checkpoint that a composed config names.
+
+    Args:
+        cfg: `configs/export.yaml` composed.
+
+    Returns:
+        What was written, and what was checked.
+
+    Raises:
+        UserError: Something in the config or the checkpoint has to be put right, or what was written is not as PyTorch.
+    """
+    from addnet.inference.export import FORMATS, export_checkpoint
+
+    if not cfg.ckpt:
+        raise UserError("ckpt is not set; name a checkpoint: ckpt=outputs/train/TIME/checkpoints/best.ckpt")
+    suffix = FORMATS[require_choice("format", cfg.format, FORMATS)]
+    output = Path(cfg.output or Path(cfg.paths.output_dir, Path(cfg.ckpt).stem + suffix))
+    done = export_checkpoint(
+        cfg.ckpt,
+        output,
+        format=cfg.format,
+        opset=cfg.opset,
+        atol=cfg.atol,
+        seed=cfg.seed,
+        overwrite=cfg.overwrite,
+        licence=cfg.license,
+    )
+    log.info("checked %s", done.parity)
+    if done.parity.spread < 100 * done.parity.atol:
+        log.warning("the logits hardly depend on the picture, so the check says little; is the network trained?")
+    log.info("%s, %.1f MB", done.output, done.size / 1e6)
+    return done
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="export")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    export(cfg)
+
+
+main = Command(_main, config_name="export")
+
+if __name__ == "__main__":
+    main()

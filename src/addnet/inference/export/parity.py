@@ -1,0 +1,112 @@
+"""Does an exported network say what PyTorch says? Checked on pictures that no one has seen before."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addnet.errors import UserError
+
+ATOL = 1e-4  # of logits: what is promised
+_BATCHES = (1, 2, 3)
+_SCALES = (4, 16)  # pixels across of noise that is enlarged: pictures have more than the finest detail
+
+Run = Callable[[Tensor, Tensor], Tensor]
+
+
+@dataclass(frozen=True)
+class Parity:
+    """What was compared.
+
+    Attributes:
+        difference: Largest difference of two logits.
+        atol: What was allowed.
+        pictures: How many pictures were compared.
+        batches: Their batch sizes.
+        spread: Largest difference of a class's logits between pictures. Near 0 the comparison says little.
+    """
+
+    difference: float
+    atol: float
+    pictures: int
+    batches: tuple[int, ...]
+    spread: float
+
+    def __str__(self) -> str:
+        """What is told of it."""
+        return (
+            f"{self.pictures} random pictures in batches of {', '.join(map(str, self.batches))}, with random masks and "
+            f"masks of ones: logits differ from PyTorch's by at most {self.difference:.1e} ({self.atol:.0e} allowed) "
+            f"and from each other by up to {self.spread:.2g}"
+        )
+
+
+def require_atol(atol: float) -> None:
+    """Raises where more is to be allowed than is promised.
+
+    Raises:
+        UserError: `atol` is no number above 0, or above `ATOL`.
+    """
+    if not 0 < atol <= ATOL:
+        raise UserError(f"atol={atol} must lie above 0, and at most at {ATOL:.0e}: what is promised of an export")
+
+
+@torch.inference_mode()
+def check_parity(
+    run: Run, net: nn.Module, *, size: int, channels: int = 3, atol: float = ATOL, seed: int = 0
+) -> Parity:
+    """Compares an exported network with the one it was made from.
+
+    Args:
+        run: Gives the exported network's logits, (B, classes), for image and mask as the network gets them.
+        net: The network, in evaluation mode.
+        size: Side S of the pictures in pixels.
+        channels: Of the pictures.
+        atol: Largest difference of logits that is allowed.
+        seed: Decides pictures and masks.
+
+    Raises:
+        UserError: They differ by more, or the answer has another shape.
+    """
+    pairs = [(run(image, mask), net(image, mask)) for image, mask in random_batches(size, channels=channels, seed=seed)]
+    for got, wanted in pairs:
+        if got.shape != wanted.shape:
+            raise UserError(f"the exported network gives {tuple(got.shape)} instead of {tuple(wanted.shape)} logits")
+    got, wanted = (torch.cat(part).double() for part in zip(*pairs, strict=True))
+    difference = float((got - wanted).abs().max())
+    spread = float((wanted.amax(dim=0) - wanted.amin(dim=0)).max())
+    if not difference <= atol:  # also where one is no number
+        raise UserError(
+            f"the exported network's logits differ from PyTorch's by up to {difference:.2e}, {atol:.0e} is allowed; "
+            "nothing was kept. Try another opset (of format=onnx), or other versions of the exporter's packages"
+        )
+    return Parity(difference, atol, len(wanted), tuple(len(each) for each, _ in pairs), spread)
+
+
+def random_batches(size: int, *, channels: int = 3, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
+    """Pictures of coarse and fine noise, with masks of random blots and with masks of ones.
+
+    Args:
+        size: Side S in pixels.
+        channels: Of the pictures.
+        seed: Decides them.
+
+    Yields:
+        (B, channels, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1].
+    """
+    generator = torch.Generator().manual_seed(seed)
+
+    def noise(count: int, planes: int, across: int) -> Tensor:
+        drawn = torch.rand(count, planes, across, across, generator=generator)
+        return functional.interpolate(drawn, (size, size), mode="bilinear") if across != size else drawn
+
+    for count in _BATCHES:
+        shares = torch.rand(count, 1, 1, 1, 3, generator=generator).softmax(dim=-1).unbind(dim=-1)
+        layers = [noise(count, channels, across) for across in (*_SCALES, size)]
+        image = sum(share * layer for share, layer in zip(shares, layers, strict=True))
+        yield 2 * torch.as_tensor(image) - 1, noise(count, 1, _SCALES[0])
+    yield 2 * noise(2, channels, _SCALES[1]) - 1, torch.ones(2, 1, size, size)
