@@ -119,7 +119,9 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
             table = pa.table(arrays, names=list(columns))
         pa.default_memory_pool().release_unused()  # what decoding took, as much again as the table
         schema = pa.schema([SCHEMA.field(name) for name in columns])
-        return table.select(list(columns)).replace_schema_metadata(None).cast(schema), metadata[b"addnet.root"].decode()
+        table = table.select(list(columns)).replace_schema_metadata(None).cast(schema)
+        table.validate(full=True)  # Parquet's checksums don't cover all of it
+        return table, metadata[b"addnet.root"].decode()
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedIndexError(f"{file} is damaged or not a face index ({reason})") from error

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
@@ -45,7 +46,13 @@ class PointStore(Sequence["Points | None"]):
         self.identity = identity or identity_of(file)
         if identity_of(file) != self.identity:
             raise _written_anew(file)
-        self._blocks = list(_blocks(file))
+        try:
+            self._blocks = list(_blocks(file))
+        except (pa.ArrowException, OSError, ValueError, TypeError) as error:
+            reason = str(error).splitlines()[0]
+            raise UserError(
+                f"{file}: its points are damaged ({reason}); `python -m addnet.prepare` repairs it"
+            ) from error
         self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
         if identity_of(file) != self.identity:
             raise _written_anew(file)
@@ -133,7 +140,10 @@ def _blocks(file: Path) -> Iterator[Rows]:
 
 def _column_of_points(metadata: Any) -> int:
     schema = metadata.schema
-    return next(i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points")
+    found = [i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points"]
+    if not found:
+        raise ValueError("it has no column of points")
+    return found[0]
 
 
 def _start_of_values(chunk: Any, rows: int, whole: NDArray[np.uint8]) -> int | None:
