@@ -2,6 +2,6 @@
 
 from addnet.inference.export.exporting import FORMATS, Export, export_checkpoint
 from addnet.inference.export.hub_folder import Exported, load_exported
-from addnet.inference.export.network import network_of
+from addnet.inference.network import network_of
 
 __all__ = ["FORMATS", "Export", "Exported", "export_checkpoint", "load_exported", "network_of"]

@@ -10,7 +10,7 @@ from typing import Any
 
 from addnet import __version__
 from addnet.errors import UserError
-from addnet.inference.export.network import model_of
+from addnet.inference.network import model_of
 
 FORMAT = 1  # of this description
 LICENCES = {

@@ -11,9 +11,9 @@ from addnet.errors import UserError, require_choice
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe
 from addnet.inference.export.fixed import fixed
-from addnet.inference.export.network import network_of
 from addnet.inference.export.output import require_free, whole
 from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
+from addnet.inference.network import network_of
 from addnet.models import ADDNet2D_Xception
 from addnet.training.checkpoints import read_checkpoint
 

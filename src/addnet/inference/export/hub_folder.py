@@ -14,7 +14,7 @@ from torch import nn
 from addnet.errors import UserError
 from addnet.inference.export.card import model_card
 from addnet.inference.export.description import FORMAT
-from addnet.inference.export.network import build_network
+from addnet.inference.network import build_network
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _LARGEST_CONFIG = 2**20  # bytes
