@@ -14,6 +14,7 @@ from addnet.errors import UserError
 from addnet.inference.answers import Answer
 from addnet.inference.files import Inputs
 from addnet.inference.writing import row_of, table_of
+from addnet.predict import error_rate
 from checkpoints import changed, checkpoint
 from trainings import ended, launch
 
@@ -113,6 +114,15 @@ def test_a_wrong_checkpoint_is_a_sentence(path, tmp_path, make, said):
 def _written(path, data):
     path.write_bytes(data)
     return path
+
+
+def test_the_error_rate_counts_verdicts_alone():
+    answers = [Answer(verdict, None, None, 0.5) for verdict in ("fake", "real", "real", "no face", "unusable")]
+    told = error_rate(answers, "real", ("real", "fake"))
+    assert "1 of 3 that are real were called fake: 33.3%" in told
+    assert "6.1% to 79.2%" in told
+    assert "2 without a verdict" in told
+    assert "none" in error_rate(answers[3:], "real", ("real", "fake"))
 
 
 def test_inputs_are_files_folders_and_patterns(folder, tmp_path):

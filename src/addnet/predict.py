@@ -14,7 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
-from addnet.errors import UserError
+from addnet.errors import UserError, require_choice
 
 if TYPE_CHECKING:
     from addnet.inference import Answer, Detector
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
+TRUTHS = ("real", "fake")
 _SHOWN = 40
 
 
@@ -46,6 +47,8 @@ def predict(cfg: DictConfig) -> list[Answer]:
 
     if not cfg.ckpt:
         raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    if cfg.truth:
+        require_choice("truth", cfg.truth, TRUTHS)
     folder = Path(cfg.paths.output_dir)
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     detector = load_detector(cfg)
@@ -60,6 +63,8 @@ def predict(cfg: DictConfig) -> list[Answer]:
         if len(answers) > _SHOWN:
             log.info("%d more are in %s", len(answers) - _SHOWN, folder / "answers.csv")
         log.info("answers: %s", folder / "answers.csv")
+    if cfg.truth and not cfg.quiet:
+        log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))
     for answer in unreadable:
         log.warning("%s: %s", answer.path, answer.reason)
     if unreadable and len(unreadable) == len(answers):
@@ -74,6 +79,23 @@ def load_detector(cfg: DictConfig) -> Detector:
     detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
     detector.preprocessing.load()
     return detector
+
+
+def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]) -> str:
+    """One line: how many files that are all real, or all fake, are taken for the other, with a 95 % interval."""
+    from addnet.evaluation.rates import wilson
+
+    (other,) = (name for name in class_names if name != truth)
+    called = [answer.verdict for answer in answers if answer.verdict in class_names]
+    if not called:
+        return f"error rate: none, since no file that is {truth} has a verdict"
+    wrong = called.count(other)
+    low, high = wilson(wrong, len(called))
+    without = len(answers) - len(called)
+    return (
+        f"error rate: {wrong} of {len(called)} that are {truth} were called {other}: {wrong / len(called):.1%}, 95 % "
+        f"interval {low:.1%} to {high:.1%} (Wilson); {without} without a verdict"
+    )
 
 
 def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[Answer]:
