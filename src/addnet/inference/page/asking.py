@@ -77,16 +77,14 @@ class Visit:
 
     def ask(self, path: Path) -> Said:
         """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong."""
-        video = path.suffix.lower() in VIDEO_SUFFIXES
         try:
             if (size := path.stat().st_size) > self.limits.max_mb << 20:
                 raise UserError(f"file of {size / 2**20:.0f} MB; at most {self.limits.max_mb} MB are taken")
-            said = self._video(path) if video else self._picture(path)
+            said = self._video(path) if _is_video(path) else self._picture(path)
+        except OSError as error:
+            return self._unusable(path, f"cannot be read: {error.strerror or error}")
         except UserError as error:
-            reason = str(error).removeprefix(f"{path}: ").replace(str(path), path.name)
-            decision = self.detector.video if video else self.detector.frame
-            kind = "video" if video else "picture"
-            return Said(unusable(path.name, reason, threshold=decision.threshold, kind=kind))
+            return self._unusable(path, str(error).removeprefix(f"{path}: ").replace(str(path), path.name))
         return replace(said, answer=replace(said.answer, path=path.name))
 
     def ask_and_forget(self, path: Path) -> Said | None:
@@ -102,10 +100,7 @@ class Visit:
                 path.parent.rmdir()
 
     def _picture(self, path: Path) -> Said:
-        try:
-            picture = check_picture(path)
-        except OSError as error:
-            raise UserError(f"cannot be read: {error.strerror or error}") from error
+        picture = check_picture(path)
         if (pixels := picture.shape[0] * picture.shape[1]) > self.limits.max_megapixels * 1e6:
             most = self.limits.max_megapixels
             raise UserError(f"picture of {pixels / 1e6:.0f} megapixels; at most {most:g} are taken")
@@ -121,6 +116,14 @@ class Visit:
             return Said(answer)
         worst = max(range(len(answer.faces)), key=lambda number: answer.faces[number].score)
         return Said(answer, None, explain(self.detector, faces.kept[worst].seen, block=self.block))
+
+    def _unusable(self, path: Path, reason: str) -> Said:
+        decision, kind = (self.detector.video, "video") if _is_video(path) else (self.detector.frame, "picture")
+        return Said(unusable(path.name, reason, threshold=decision.threshold, kind=kind))
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in VIDEO_SUFFIXES
 
 
 class _Kept:

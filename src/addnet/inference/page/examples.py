@@ -35,7 +35,7 @@ def draw_examples(folder: Path) -> list[Example]:
         folder: Made if it isn't there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    titles = ("Drawn portrait", "The same, face swapped")
+    titles = ("Drawn portrait", "Its face swapped")
     examples = []
     for title, picture in zip(titles, drawn_pair(SIZE), strict=True):
         file = folder / f"{title.lower().replace(', ', '_').replace(' ', '_')}.jpg"

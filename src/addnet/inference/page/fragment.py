@@ -14,6 +14,7 @@ from addnet.inference.page.asking import Said
 from addnet.inference.page.panels import panels_of, timeline_of
 from addnet.inference.page.words import FAILED, NOTICE, Words, words_of
 
+_WHOLE_BAR = 0.5  # log odds; where all organs add less, their bars must look short
 _SIGNS = {"fake": "▲", "real": "●", "none": "○"}
 
 
@@ -32,6 +33,7 @@ def fragment(said: Said | None, detector: Detector) -> str:
     return _render(
         words=words_of(answer, decision, fake=detector.loaded.class_names[1]),
         answer=answer,
+        notice="" if answer.score is None else NOTICE,
         panels=panels_of(said),
         timeline=timeline_of(answer),
         frame=worst if answer.kind == "video" else None,
@@ -45,7 +47,7 @@ def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
     Returns:
         Name, value, and start and length of the bar in percent of the whole width.
     """
-    most = max((abs(loss) for loss in losses.values()), default=0.0) or 1.0
+    most = max(_WHOLE_BAR, *(abs(loss) for loss in losses.values())) if losses else _WHOLE_BAR
     shares = {organ: 50 * loss / most for organ, loss in losses.items()}
     return [(organ, losses[organ], 50 + min(share, 0.0), abs(share)) for organ, share in shares.items()]
 
@@ -53,12 +55,12 @@ def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
 def welcome() -> str:
     """What stands where the verdict will be."""
     what = "Drop a picture of a face or a short video, or try one of the drawn examples."
-    return _render(words=Words("Nothing here yet", "none", "", (what,)))
+    return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE)
 
 
 def _render(words: Words, **values: Any) -> str:
-    nothing = {"answer": None, "panels": [], "timeline": None, "frame": None, "organs": []}
-    return _template().render(nothing | values, words=words, sign=_SIGNS[words.tone], notice=NOTICE)
+    nothing = {"answer": None, "panels": [], "timeline": None, "frame": None, "organs": [], "notice": ""}
+    return _template().render(nothing | values, words=words, sign=_SIGNS[words.tone])
 
 
 @cache

@@ -16,7 +16,7 @@ from addnet.inference.page.asking import Visit
 from addnet.inference.page.examples import Example
 from addnet.inference.page.fragment import fragment, welcome
 from addnet.inference.page.panels import picture_uri
-from addnet.inference.page.words import KEPT, NOTICE
+from addnet.inference.page.words import KEPT
 
 _FORGET = (60, 600)  # uploads that nobody asked about: looked for each minute, gone after ten
 _ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "network", "api_visibility": "private"}
@@ -47,7 +47,7 @@ def build(visit: Visit, examples: Sequence[Example], *, waiting: int = 8) -> Any
                 buttons = _examples(gradio, examples)
             with gradio.Column(scale=3, min_width=320):
                 said = gradio.HTML(welcome(), elem_id="said", js_on_load=None)
-        gradio.HTML(f"<p>{NOTICE}</p><p>{KEPT}</p>", elem_id="foot", js_on_load=None)
+        gradio.HTML(f"<p>{KEPT}</p>", elem_id="foot", js_on_load=None)
         answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, **_ONE_AT_A_TIME}
         file.upload(partial(_answer, visit), inputs=file, **answered)
         for button, example in zip(buttons, examples, strict=True):

@@ -63,7 +63,7 @@ def timeline_of(answer: Answer) -> Panel | None:
         return None
     scores = [face.score for face in answer.faces]
     alt = f"Scores of {len(scores)} frames, from {min(scores):.2f} to {max(scores):.2f}"
-    caption = "Each dot is a frame with a face. Frames without one leave a gap."
+    caption = "Each dot is a frame that was looked at; frames without a face have none."
     return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
 
 
@@ -99,7 +99,7 @@ def _heat(explanation: Explanation) -> Panel:
     caption = f"Grad-CAM at {explanation.block}: the yellower, the more it speaks for a fake."
     if not explanation.heat.any():
         caption = f"Grad-CAM at {explanation.block}: nothing here speaks for a fake."
-    return Panel("What speaks for a fake", picture_uri(_enlarged(shown)), "The face under a heat map", caption)
+    return Panel("Speaks for fake", picture_uri(_enlarged(shown)), "The face under a heat map", caption)
 
 
 def _band(band: NDArray[np.float32]) -> Panel:

@@ -108,7 +108,7 @@ def serve(page: Any, address: Address, *, max_bytes: int) -> None:
     Args:
         page: From `layout.build`.
         address: Where.
-        max_bytes: Of an upload.
+        max_bytes: Of an upload that the page takes; what is much larger is cut off on its way.
 
     Raises:
         UserError: The address can't be used.
@@ -122,7 +122,7 @@ def serve(page: Any, address: Address, *, max_bytes: int) -> None:
             server_name=address.host,
             server_port=address.port,
             inbrowser=address.open_browser,
-            max_file_size=max_bytes,
+            max_file_size=2 * max_bytes,  # below, the page itself says what is too large; Gradio's words vanish
             theme=gradio.themes.Default(font=_FONTS, font_mono=_MONO),
             css=style(),
             footer_links=[],

@@ -1,0 +1,47 @@
+"""Checkpoints as training writes them, with random weights."""
+
+import torch
+
+from addnet.data import DeepfakeDataModule
+from addnet.training import DeepfakeDetector
+
+DECISION = {"frame": {"threshold": 0.4, "temperature": 2.0}, "video": {"threshold": 0.3, "temperature": 1.5}}
+FRAMING = {"margin": 1.3, "offset": [0.0, -0.05], "low": 1.1, "high": 1.6}
+
+
+def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=None, **model):
+    """Writes one whose scores differ from picture to picture; `data` are arguments of its data module."""
+    torch.manual_seed(0)
+    module = DeepfakeDataModule("unused", image_size=image_size, **(data or {}))
+    options = {"name": "addnet", "pretrained": False} | model
+    detector = DeepfakeDetector(options, preprocessing=module.preprocessing(), config={"data": {"data_dir": None}})
+    detector.decision, detector.framing = decision, framing
+    _spread(detector.net)
+    written = {"state_dict": detector.state_dict(), "hyper_parameters": dict(detector.hparams)}
+    detector.on_save_checkpoint(written)
+    torch.save(written, path)
+    return path
+
+
+def _spread(net):
+    """Gives BatchNorm the statistics of noise, so that a deep random network still tells pictures apart."""
+    net.train()
+    with torch.no_grad():
+        for _ in range(12):
+            net(torch.randn(4, 3, 64, 64), torch.rand(4, 1, 64, 64))
+        net.eval()
+        logits = net(torch.randn(8, 3, 64, 64), torch.rand(8, 1, 64, 64))
+        scale = 1 / (logits[:, 1] - logits[:, 0]).std()
+        net.head.weight *= scale
+        net.head.bias *= 0
+        logits = net(torch.randn(8, 3, 64, 64), torch.rand(8, 1, 64, 64))
+        net.head.bias += torch.tensor([0.5, -0.5]) * (logits[:, 1] - logits[:, 0]).mean()
+
+
+def changed(path, target, **entries):
+    """A copy of a checkpoint with other values in its `addnet` entry; None takes one away."""
+    written = torch.load(path, weights_only=True)
+    for name, value in entries.items():
+        written["addnet"][name] = value
+    torch.save(written, target)
+    return target
