@@ -15,6 +15,7 @@ from addnet.inference import Answer, Detector, FaceAnswer
 from addnet.inference.page.asking import Limits, Visit
 from addnet.inference.page.examples import draw_examples
 from addnet.inference.page.fragment import bars, fragment, welcome
+from addnet.inference.page.layout import _answer
 from addnet.inference.page.lengths import length
 from addnet.inference.page.serving import Address, is_loopback, private_folder, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
@@ -156,6 +157,13 @@ def test_an_upload_is_gone_once_it_is_answered_for_even_if_the_program_fails(vis
     assert visit.ask_and_forget(upload) is None
     assert not folder.exists()
     assert "The program failed" in fragment(None, visit.detector)
+
+
+def test_a_file_that_is_nobodys_upload_is_neither_read_nor_deleted(visit, face):
+    with private_folder():
+        said, _ = _answer(visit, str(face))
+    assert "Nothing here yet" in said
+    assert face.is_file()
 
 
 def test_seconds_of_a_video_are_those_of_its_pictures(tmp_path):

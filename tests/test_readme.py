@@ -37,6 +37,8 @@ def test_commands_exist_and_their_overrides_compose(document):
             if module in ("addnet.train", "addnet.models"):
                 single = [_first(o) if "-m" in overrides else o for o in overrides if o != "-m"]
                 compose([] if "--resume" in overrides else single)
+            if module == "addnet.app":
+                compose(overrides, config_name="app")
             if module == "addnet.prepare":
                 compose([o for o in overrides if o != "…" and "$(" not in o], config_name="prepare")
             if module == "addnet.data":

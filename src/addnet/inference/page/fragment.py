@@ -59,7 +59,14 @@ def welcome() -> str:
 
 
 def _render(words: Words, **values: Any) -> str:
-    nothing = {"answer": None, "panels": [], "timeline": None, "frame": None, "organs": [], "notice": ""}
+    nothing: dict[str, Any] = {
+        "answer": None,
+        "panels": [],
+        "timeline": None,
+        "frame": None,
+        "organs": [],
+        "notice": "",
+    }
     return _template().render(nothing | values, words=words, sign=_SIGNS[words.tone])
 
 

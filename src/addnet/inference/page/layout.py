@@ -7,7 +7,7 @@ from functools import partial
 from importlib import resources
 from pathlib import Path
 from shutil import copyfile
-from tempfile import mkdtemp
+from tempfile import gettempdir, mkdtemp
 from typing import Any
 
 from addnet.errors import UserError
@@ -63,9 +63,14 @@ def style() -> str:
 
 def _answer(visit: Visit, path: str | None) -> tuple[str, None]:
     """HTML for the place of the verdict, and None for that of the file: another can be dropped at once."""
-    if path is None:
+    if path is None or not _is_temporary(Path(path)):
         return welcome(), None
     return fragment(visit.ask_and_forget(Path(path)), visit.detector), None
+
+
+def _is_temporary(path: Path) -> bool:
+    """Whether a file is this program's to delete. Gradio lets none through that isn't; here it would be lost."""
+    return path.resolve().is_relative_to(Path(gettempdir()).resolve())
 
 
 def _try(visit: Visit, example: Path) -> tuple[str, None]:
