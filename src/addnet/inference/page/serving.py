@@ -128,6 +128,7 @@ def serve(page: Any, address: Address, *, max_bytes: int) -> None:
             footer_links=[],
             share=False,
             prevent_thread_lock=True,
+            max_threads=1,  # torch keeps buffers for each thread that it computed in
             quiet=True,
             run_history=False,
             enable_monitoring=False,
