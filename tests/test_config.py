@@ -215,6 +215,24 @@ def test_unknown_presets_name_the_known_ones():
         load_group("mask", "hair")
 
 
+def test_app_defaults_are_those_of_the_signatures():
+    from addnet.inference import Detector
+    from addnet.inference.page.asking import Limits, Visit
+    from addnet.inference.page.layout import build
+    from addnet.inference.page.serving import Address
+
+    def defaults(function):
+        parameters = inspect.signature(function).parameters.items()
+        return {name: p.default for name, p in parameters if p.default is not p.empty}
+
+    cfg = plain(compose(config_name="app"))
+    assert defaults(Limits) == cfg["limits"]
+    assert defaults(Detector.from_checkpoint) == cfg["detector"]
+    alone = defaults(Address) | defaults(Visit) | defaults(build)
+    assert alone == {name: cfg[name] for name in alone}
+    assert cfg["host"] == "127.0.0.1"
+
+
 def test_nothing_imports_the_other_lightning():
     for file in [*ROOT.glob("src/**/*.py"), *ROOT.glob("tests/*.py"), *ROOT.glob("configs/**/*.yaml")]:
         assert not re.search(r"^\s*(from|import) lightning\b|_target_: lightning\.", file.read_text(), re.MULTILINE), (

@@ -53,3 +53,8 @@ def test_the_command_starts_from_the_wheel_anywhere(installed, tmp_path, form):
         check=True,
     )
     assert where.stdout.strip() == str(installed / "addnet" / "configs")
+
+
+def test_the_wheel_carries_template_and_style_of_the_page(installed):
+    page = installed / "addnet" / "inference" / "page"
+    assert {"fragment.html.j2", "page.css"} <= {file.name for file in page.iterdir()}

@@ -37,7 +37,7 @@ def test_commands_exist_and_their_overrides_compose(document):
             if module in ("addnet.train", "addnet.models"):
                 single = [_first(o) if "-m" in overrides else o for o in overrides if o != "-m"]
                 compose([] if "--resume" in overrides else single)
-            if module in ("addnet.evaluate", "addnet.predict"):
+            if module in ("addnet.app", "addnet.evaluate", "addnet.predict"):
                 compose([o for o in overrides if "=" in o], config_name=module.removeprefix("addnet."))
             if module == "addnet.prepare":
                 compose([o for o in overrides if o != "…" and "$(" not in o], config_name="prepare")

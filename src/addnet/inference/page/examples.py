@@ -1,0 +1,55 @@
+"""Drawn examples of the page, made at its start: no picture of a person is needed to try it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from addnet.data.synthetic import Identity, View, acting_like, develop, draw_portrait, swap_face
+from addnet.data.synthetic.generate import encode
+from addnet.faces.pictures import Picture
+
+SIZE = 256
+_PEOPLE = (1, 2)
+_RESOLUTION = 0.2  # of a face as the maker of fakes knows it, over the side of the picture
+
+
+class Example(NamedTuple):
+    """A picture to try.
+
+    Attributes:
+        title: What it is.
+        file: Where it lies.
+    """
+
+    title: str
+    file: Path
+
+
+def draw_examples(folder: Path) -> list[Example]:
+    """Draws a portrait, and the same with another face on it.
+
+    Args:
+        folder: Made if it isn't there.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    titles = ("Drawn portrait", "Its face swapped")
+    examples = []
+    for title, picture in zip(titles, drawn_pair(SIZE), strict=True):
+        file = folder / f"{title.lower().replace(', ', '_').replace(' ', '_')}.jpg"
+        file.write_bytes(encode(picture, quality=95))
+        examples.append(Example(title, file))
+    return examples
+
+
+def drawn_pair(size: int) -> tuple[Picture, Picture]:
+    """A drawn portrait and a swap of it, each (size, size, 3) uint8 RGB, as `addnet.data.synthetic` makes data."""
+    people = [Identity.draw(np.random.default_rng((0, number, 0))) for number in _PEOPLE]
+    view, other = (View.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)
+    real, points = draw_portrait(people[0], view, size=size)
+    source, source_points = draw_portrait(people[1], acting_like(view, other), size=size)
+    resolution = round(_RESOLUTION * size)
+    fake = swap_face(real, points, source=source, source_points=source_points, resolution=resolution)
+    return develop(real, view), develop(fake, view)

@@ -1,0 +1,76 @@
+"""Words and pictures → the piece of HTML that the page shows; whatever comes from a file is escaped."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from importlib import resources
+from typing import Any
+
+from jinja2 import Environment, Template
+
+from addnet.inference.detector import Detector
+from addnet.inference.page.asking import Said
+from addnet.inference.page.panels import panels_of, timeline_of
+from addnet.inference.page.words import FAILED, NOTICE, Words, words_of
+
+_WHOLE_BAR = 0.5  # log odds; where all organs add less, their bars must look short
+_SIGNS = {"fake": "▲", "real": "●", "none": "○"}
+
+
+def fragment(said: Said | None, detector: Detector) -> str:
+    """The verdict on one file as HTML.
+
+    Args:
+        said: From `Visit.ask_and_forget`.
+        detector: The detector that was asked.
+    """
+    if said is None:
+        return _render(words=Words("No answer", "none", "", (FAILED,)))
+    answer, explanation = said.answer, said.explanation
+    decision = detector.video if answer.kind == "video" else detector.frame
+    worst = max(answer.faces, key=lambda face: face.score, default=None)
+    return _render(
+        words=words_of(answer, decision, fake=detector.loaded.class_names[1]),
+        answer=answer,
+        notice="" if answer.score is None else NOTICE,
+        panels=panels_of(said),
+        timeline=timeline_of(answer),
+        frame=worst if answer.kind == "video" else None,
+        organs=bars(explanation.without) if explanation else [],
+    )
+
+
+def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
+    """What organs add to the log odds of fake, as bars around a middle line.
+
+    Returns:
+        Name, value, and start and length of the bar in percent of the whole width.
+    """
+    most = max(_WHOLE_BAR, *(abs(loss) for loss in losses.values())) if losses else _WHOLE_BAR
+    shares = {organ: 50 * loss / most for organ, loss in losses.items()}
+    return [(organ, losses[organ], 50 + min(share, 0.0), abs(share)) for organ, share in shares.items()]
+
+
+def welcome() -> str:
+    """What stands where the verdict will be."""
+    what = "Drop a picture of a face or a short video, or try one of the drawn examples."
+    return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE)
+
+
+def _render(words: Words, **values: Any) -> str:
+    nothing: dict[str, Any] = {
+        "answer": None,
+        "panels": [],
+        "timeline": None,
+        "frame": None,
+        "organs": [],
+        "notice": "",
+    }
+    return _template().render(nothing | values, words=words, sign=_SIGNS[words.tone])
+
+
+@cache
+def _template() -> Template:
+    text = (resources.files(__package__) / "fragment.html.j2").read_text(encoding="utf-8")
+    return Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True).from_string(text)

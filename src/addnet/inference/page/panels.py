@@ -1,0 +1,144 @@
+"""What was seen and why it counts → pictures that travel inside the page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.faces.pictures import Picture
+from addnet.faces.sheet import overlay
+from addnet.inference.answers import Answer
+from addnet.inference.explaining import Explanation
+from addnet.inference.page.asking import Said
+from addnet.inference.sheet import heated, stretched
+from addnet.inference.timeline import timeline_figure
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_SIDE = 320  # of a face on the page, in pixels
+_MOST = 640  # of the longer side of the whole picture
+_BOX, _POINT = (255, 176, 0), (0, 192, 255)  # amber and sky: told apart by all eyes, on light skin and dark
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture on the page.
+
+    Attributes:
+        title: Above it.
+        source: A data URI.
+        alt: For those who don't see it.
+        caption: What it means, below it.
+    """
+
+    title: str
+    source: str
+    alt: str
+    caption: str
+
+
+def panels_of(said: Said) -> list[Panel]:
+    """The picture with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
+    panels = []
+    if said.picture is not None:
+        panels.append(_whole(said.picture, said.answer))
+    if said.explanation is None:
+        return panels
+    panels += [_face(said.explanation), _mask(said.explanation), _heat(said.explanation)]
+    if said.explanation.band is not None and said.explanation.response is not None:
+        panels += [_band(said.explanation.band), _response(said.explanation.response)]
+    return panels
+
+
+def timeline_of(answer: Answer) -> Panel | None:
+    """The scores of a video over its time; None for a picture, and without a face."""
+    if answer.kind != "video" or not answer.faces:
+        return None
+    scores = [face.score for face in answer.faces]
+    alt = f"Scores of {len(scores)} frames, from {min(scores):.2f} to {max(scores):.2f}"
+    caption = "Each dot is a frame that was looked at; frames without a face have none."
+    return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
+
+
+def _whole(picture: Picture, answer: Answer) -> Panel:
+    factor = min(1.0, _MOST / max(picture.shape[:2]))
+    width, height = (max(1, round(side * factor)) for side in (picture.shape[1], picture.shape[0]))
+    canvas = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    for face in answer.faces:
+        if face.box is not None:
+            left, top, right, bottom = (round(side * factor) for side in face.box)
+            cv2.rectangle(canvas, (left, top), (right, bottom), _BOX, max(2, round(max(canvas.shape) / 200)))
+    found = "The frame marks the face that was looked at." if answer.faces else "No face was found in it."
+    return Panel("Your picture", picture_uri(canvas), f"The picture {answer.path}", found)
+
+
+def _face(explanation: Explanation) -> Panel:
+    picture, points = explanation.seen.picture, explanation.seen.points
+    canvas = _enlarged(picture)
+    for across, down in [] if points is None else points * (canvas.shape[0] / picture.shape[0]):
+        cv2.circle(canvas, (round(float(across)), round(float(down))), 2, _POINT, cv2.FILLED, cv2.LINE_AA)
+    caption = "As the network sees it, levelled and cropped, with the 68 points that were found."
+    return Panel("Face and points", picture_uri(canvas), "The aligned face under its landmarks", caption)
+
+
+def _mask(explanation: Explanation) -> Panel:
+    shown = overlay(explanation.seen.picture, explanation.mask)
+    caption = "Bright is where the network is told to look."
+    return Panel("Attention mask", picture_uri(_enlarged(shown)), "The face, dimmed outside the mask", caption)
+
+
+def _heat(explanation: Explanation) -> Panel:
+    shown = heated(explanation.seen.picture, explanation.heat)
+    caption = f"Grad-CAM at {explanation.block}: the yellower, the more it speaks for a fake."
+    if not explanation.heat.any():
+        caption = f"Grad-CAM at {explanation.block}: nothing here speaks for a fake."
+    return Panel("Speaks for fake", picture_uri(_enlarged(shown)), "The face under a heat map", caption)
+
+
+def _band(band: NDArray[np.float32]) -> Panel:
+    shown = np.asarray(np.rint(255 * stretched(band)), dtype=np.uint8)
+    caption = "What the bandpass layer lets through: grey is nothing."
+    return Panel("Filtered picture", picture_uri(_enlarged(shown)), "The face after the bandpass layer", caption)
+
+
+def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Panel:
+    from matplotlib.figure import Figure
+
+    frequencies, gain = response
+    figure = Figure(figsize=(3.2, 3.2), layout="constrained")
+    axis = figure.subplots()
+    axis.plot(frequencies, gain, color="#0072b2", linewidth=2)
+    axis.set(xlabel="cycles per pixel", ylabel="gain", xlim=(0, 0.5), ylim=(0, None))
+    axis.grid(alpha=0.3)
+    peak = float(frequencies[int(np.argmax(gain))])
+    caption = f"How much passes of fine and coarse detail; most at {peak:.2f} cycles per pixel."
+    return Panel("Frequency response", figure_uri(figure), f"A curve with its peak at {peak:.2f}", caption)
+
+
+def _enlarged(picture: Picture) -> Picture:
+    return np.asarray(cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def picture_uri(picture: Picture) -> str:
+    """An RGB picture (H, W, 3) uint8 as a data URI."""
+    from addnet.data.synthetic.generate import encode
+
+    return _uri("jpeg", encode(picture, quality=90))
+
+
+def figure_uri(figure: Figure) -> str:
+    """A figure as a data URI."""
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=100)
+    return _uri("png", buffer.getvalue())
+
+
+def _uri(kind: str, data: bytes) -> str:
+    return f"data:image/{kind};base64,{base64.b64encode(data).decode('ascii')}"

@@ -1,0 +1,100 @@
+"""An answer → the sentences of the page."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from addnet.evaluation import Decision
+from addnet.inference.answers import NO_FACE, UNUSABLE, Answer
+
+NOTICE = (
+    "A verdict is an estimate by a network that knows the manipulations it was trained on and no others: a hint for "
+    "someone who has other evidence, no proof, and never enough to decide about a person."
+)
+KEPT = "Files stay on this machine and are deleted as soon as they have been answered for."
+FAILED = "The program failed on this file. Its terminal says why; nothing is wrong with the page, try another file."
+_STEPS = {
+    "detector": "by the detector",
+    "upsampled": "by the detector, in the picture at twice its size",
+    "padded": "by the detector, in the picture with a border",
+    "padded_upsampled": "by the detector, in the picture at twice its size and with a border",
+    "whole_picture": "by taking the whole picture for a face",
+}
+
+
+@dataclass(frozen=True)
+class Words:
+    """What is said about a file.
+
+    Attributes:
+        headline: The verdict.
+        tone: `fake`, `real` or `none`, for the colour and the sign beside the headline.
+        probability: Calibrated, in words; empty without a verdict.
+        lines: Sentences below it.
+    """
+
+    headline: str
+    tone: str
+    probability: str
+    lines: tuple[str, ...]
+
+
+def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
+    """Puts an answer into words.
+
+    Args:
+        answer: About a picture or video.
+        decision: Of the detector, for pictures or videos as the answer is.
+        fake: Name of the class of fakes.
+    """
+    if answer.verdict == UNUSABLE:
+        return Words(f"This {answer.kind} can't be used", "none", "", (_sentence(answer.reason),))
+    if answer.verdict == NO_FACE or answer.score is None or answer.probability is None:
+        where = "in this picture" if answer.kind == "picture" else "in any of the frames that were looked at"
+        said = f"No face was found {where}, so there is no score. Try one with a larger face, seen from the front."
+        return Words("No face found", "none", "", (said, *_about_video(answer)))
+    source = "calibrated on validation" if decision.temperature is not None else "not calibrated by the checkpoint"
+    return Words(
+        answer.verdict.capitalize(),
+        "fake" if answer.verdict == fake else "real",
+        f"Probability of {fake}: {percent(answer.probability)}, {source}",
+        (_score(answer, decision), *_about_face(answer), *_about_video(answer)),
+    )
+
+
+def percent(share: float) -> str:
+    """A share as one reads it; never a round 0 or 100, which no network knows.
+
+    Example:
+        >>> percent(0.9312), percent(0.99999)
+        ('93.1 %', 'above 99.9 %')
+    """
+    if share > 0.999:
+        return "above 99.9 %"
+    return "below 0.1 %" if share < 0.001 else f"{100 * share:.1f} %"
+
+
+def _score(answer: Answer, decision: Decision) -> str:
+    side = "above" if answer.score is not None and answer.score > answer.threshold else "not above"
+    what = "The network's score" if answer.kind == "picture" else "The mean score over the frames with a face"
+    return f"{what} is {answer.score:.4f}, {side} the threshold: {decision.stated}."
+
+
+def _about_face(answer: Answer) -> list[str]:
+    if answer.kind != "picture" or not answer.faces:
+        return []
+    step = answer.faces[0].step
+    return [f"The largest face was looked at. It was found {_STEPS.get(step, f'by: {step}')}."]
+
+
+def _about_video(answer: Answer) -> list[str]:
+    if answer.kind != "video":
+        return []
+    without = answer.frames_without_face
+    said = f"{answer.frames} frames were looked at; {without or 'none'} of them without a face."
+    return [said, *(_sentence(note) for note in answer.notes)]
+
+
+def _sentence(text: str) -> str:
+    """With a capital letter and a full stop, as on a page."""
+    return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

@@ -1,0 +1,73 @@
+"""A real Chromium that uses the page, and the command that serves it."""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+import trainings
+
+CHROMIUM = "/usr/bin/chromium"
+FLAGS = [
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
+    *("--disable-component-update", "--disable-sync"),
+]
+PATIENCE = 180_000  # milliseconds: the machine may be busy
+
+
+def chromium():
+    """Where Chromium is; skips the test where it is not."""
+    if found := CHROMIUM if Path(CHROMIUM).is_file() else shutil.which("chromium"):
+        return found
+    pytest.skip(f"no Chromium at {CHROMIUM}: apt-get install chromium")
+
+
+@contextmanager
+def page(url, *, width=1200):
+    """A page in a browser of its own, and every address that it asked for."""
+    sync_api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    with sync_api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=FLAGS)
+        opened = browser.new_page(viewport={"width": width, "height": 900})
+        opened.set_default_timeout(PATIENCE)
+        asked = []
+        opened.on("request", lambda request: asked.append(request.url))
+        opened.goto(url)
+        opened.get_by_role("heading", name="Nothing here yet").wait_for()
+        yield opened, asked
+        browser.close()
+
+
+def drop(opened, file):
+    """Uploads a file and waits for what is said about it."""
+    opened.set_input_files("#drop input[type=file]", file)
+    opened.locator("#said .name", has_text=Path(file).name).wait_for()
+    return opened.inner_text("#said")
+
+
+def start(checkpoint, temporary, *overrides):
+    """Starts the command, whose temporary files lie in a folder; returns the process and the page's address."""
+    arguments = [f"ckpt={checkpoint}", "detector.device=cpu", *overrides]
+    process = trainings.launch(*arguments, module="addnet.app", env={"TMPDIR": str(temporary)})
+    printed = []
+    for line in process.stdout:
+        printed.append(line)
+        if found := re.search(r"the page: (\S+)", line):
+            return process, found[1]
+    process.wait()
+    raise AssertionError("".join(printed))
+
+
+def run(*arguments, cwd, before=""):
+    """Runs the command to its end, after some code; returns its exit code and what it said."""
+    argv = ["app", *map(str, arguments)]
+    code = f"import sys; sys.argv = {argv}; {before}\nfrom addnet.app import main; main()"
+    command = [sys.executable, "-c", code]
+    env = os.environ | trainings.ENVIRONMENT
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)
+    return done.returncode, done.stdout + done.stderr

@@ -1,0 +1,144 @@
+"""`python -m addnet.app` in a real browser: files go up, words come back, nothing leaves the machine or stays."""
+
+import re
+import signal
+import socket
+
+import psutil
+import pytest
+from PIL import Image
+
+import browsing
+import media
+from addnet.inference import Detector
+from addnet.inference.page.words import percent
+from checkpoints import checkpoint
+
+pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'addnet[app]'")
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    return checkpoint(tmp_path_factory.mktemp("checkpoint") / "best.ckpt", name="bandpass", kernel_size=7)
+
+
+@pytest.fixture(scope="module")
+def served(path, tmp_path_factory):
+    """A server that runs while the tests of this file do: its process, address and temporary folder."""
+    temporary = tmp_path_factory.mktemp("temporary")
+    process, url = browsing.start(path, temporary)
+    yield process, url, temporary
+    process.kill()
+    process.communicate()
+
+
+@pytest.fixture(scope="module")
+def face(portrait, tmp_path_factory):
+    file = tmp_path_factory.mktemp("face") / "face.png"
+    Image.fromarray(portrait[0]).save(file)
+    return file
+
+
+def _uploads(temporary):
+    """What is left of uploads; Gradio makes an empty file for each beside, which stays until the end."""
+    files = [file for file in temporary.glob("addnet-app-*/**/*") if file.is_file() and "examples" not in file.parts]
+    return [file for file in files if file.stat().st_size]
+
+
+def test_a_portrait_gets_its_verdict_and_every_reason(served, path, face, tmp_path):
+    expected = Detector.from_checkpoint(path, device="cpu").predict(face)
+    with browsing.page(served[1]) as (opened, asked):
+        said = browsing.drop(opened, face)
+        opened.screenshot(path=tmp_path / "page.png", full_page=True)
+        widths = opened.eval_on_selector_all("#said img", "all => all.map(image => image.naturalWidth)")
+    assert expected.verdict.capitalize() in said
+    assert percent(expected.probability) in said
+    assert f"score is {expected.score:.4f}" in said
+    assert "threshold: 0.4000, from validation" in said
+    assert len(widths) == 6
+    assert min(widths) > 150
+    assert max(Image.open(tmp_path / "page.png").size) > 900
+    assert {re.sub(r"(//[^/]*/).*", r"\1", url) for url in asked if not url.startswith("data:")} == {served[1]}
+    assert not _uploads(served[2])
+
+
+def test_what_is_no_picture_is_answered_in_words_and_the_next_can_be_dropped(served, tmp_path):
+    (tmp_path / "text.jpg").write_text("hello")
+    Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / "grey.png")
+    with browsing.page(served[1]) as (opened, _):
+        assert "Not a picture" in browsing.drop(opened, tmp_path / "text.jpg")
+        assert "No face was found in this picture" in browsing.drop(opened, tmp_path / "grey.png")
+        assert "Traceback" not in opened.content()
+
+
+def test_a_video_gets_its_timeline_on_a_narrow_screen(served, video_dir):
+    with browsing.page(served[1], width=400) as (opened, _):
+        said = browsing.drop(opened, video_dir / "test" / "fake" / "p3_p10.mp4")
+        opened.get_by_role("img", name=re.compile("Scores of 6 frames")).wait_for()
+        assert opened.evaluate("document.documentElement.scrollWidth") <= 400
+    assert "6 frames were looked at" in said
+    assert "Score over time" in said
+    assert not _uploads(served[2])
+
+
+def test_a_video_without_frames_is_answered_in_words(served, tmp_path):
+    with browsing.page(served[1]) as (opened, _):
+        assert "no video" in browsing.drop(opened, media.write_sound(tmp_path / "song.mp4"))
+
+
+def test_an_example_is_tried_by_the_keyboard_alone(served):
+    with browsing.page(served[1]) as (opened, _):
+        button = opened.get_by_role("button", name="Its face swapped")
+        for _ in range(20):
+            opened.keyboard.press("Tab")
+            if button.evaluate("button => button === document.activeElement"):
+                break
+        opened.keyboard.press("Enter")
+        opened.locator("#said .probability").wait_for()
+
+
+def test_it_listens_on_loopback_alone(served):
+    process, url, _ = served
+    listening = [
+        connection.laddr.ip
+        for one in (psutil.Process(process.pid), *psutil.Process(process.pid).children(recursive=True))
+        for connection in one.net_connections()
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert listening
+    assert set(listening) == {"127.0.0.1"}
+    others = {info[4][0] for info in socket.getaddrinfo(socket.gethostname(), None, socket.AF_INET)}
+    for other in others - {"127.0.0.1"}:
+        with socket.socket() as knock:
+            assert knock.connect_ex((other, int(url.rstrip("/").split(":")[-1]))) != 0
+
+
+@pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT])
+def test_the_server_ends_cleanly_and_leaves_no_files(path, tmp_path, way):
+    process, _ = browsing.start(path, tmp_path)
+    assert list(tmp_path.glob("addnet-app-*"))
+    process.send_signal(way)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 0, said
+    assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_mistakes_end_in_a_sentence_and_leave_nothing(tmp_path, path):
+    for arguments, sentence in (
+        ((), "ckpt is not set"),
+        ((f"ckpt={tmp_path}/none.ckpt",), "no such file"),
+        ((f"ckpt={path}", "limits.frames=0"), "limits.frames=0 must be above 0"),
+        ((f"ckpt={path}", "blok=stem"), "did you mean block"),
+    ):
+        code, said = browsing.run(*arguments, cwd=tmp_path)
+        assert code == 1, said
+        assert sentence in said
+        assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_without_gradio_the_remedy_is_named(tmp_path):
+    code, said = browsing.run("ckpt=a.ckpt", cwd=tmp_path, before="sys.modules['gradio'] = None")
+    assert code == 1
+    assert "pip install 'addnet[app]'" in said
