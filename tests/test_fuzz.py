@@ -38,6 +38,7 @@ def seeds(tmp_path_factory):
     return folder
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told by Linux's /proc")
 @pytest.mark.parametrize(
     ("kind", "count"), [("pictures", 1200), ("videos", 300), ("checkpoints", 300), ("indexes", 300)]
 )

@@ -20,6 +20,7 @@ OPEN = """
 import json, sys, time
 import numpy, pyarrow.compute, pyarrow.parquet
 from addnet.index import FaceIndex
+pyarrow.array(numpy.zeros(1))  # brings pandas, where that is installed
 peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 before, start = peak(), time.monotonic()
 index = FaceIndex(sys.argv[1])

@@ -79,17 +79,23 @@ def decide(scores: Scores) -> dict[str, dict[str, float]] | None:
         scores: Of validation.
 
     Returns:
-        None where nothing can be decided: one class alone, or scores that are no numbers.
+        None where nothing can be decided: one class alone, or scores that are no numbers. Pictures alone where a video
+        has real and fake ones.
     """
     probabilities = scores.probabilities.double().cpu().numpy()
     labels = scores.labels.cpu().numpy().astype(np.int64)
     if not np.isfinite(probabilities).all() or len(np.unique(labels)) < 2:
         return None
-    videos, numbers = np.unique(scores.videos.cpu().numpy(), return_inverse=True)
-    names = [str(video) for video in videos.tolist()]
-    frames = ScoredSet("validation", probabilities, labels, numbers, [""] * len(labels), names)
+    _, videos = np.unique(scores.videos.cpu().numpy(), return_inverse=True)
+    shares = np.bincount(videos, weights=labels) / np.bincount(videos)
+    mixed = bool(((shares > 0) & (shares < 1)).any())
+    videos = np.arange(len(labels)) if mixed else videos
+    names = [""] * (int(videos.max()) + 1)
+    frames = ScoredSet("validation", probabilities, labels, videos, [""] * len(labels), names)
     decision = {}
     for level, how in LEVELS.items():
+        if mixed and how:
+            continue
         rows = frames if how is None else by_video(frames, how)
         decision[level] = {
             "threshold": choose_threshold(rows.probabilities, rows.labels),
