@@ -10,13 +10,13 @@ from PIL import Image
 import media
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.faces.decoding import length
 from addnet.faces.landmarks import STEPS
 from addnet.inference import Answer, Detector, FaceAnswer
 from addnet.inference.page.asking import Limits, Visit
 from addnet.inference.page.examples import draw_examples
 from addnet.inference.page.fragment import bars, fragment, welcome
 from addnet.inference.page.layout import _answer
-from addnet.inference.page.lengths import length
 from addnet.inference.page.serving import Address, is_loopback, private_folder, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
@@ -216,3 +216,10 @@ def test_what_the_environment_asks_of_gradio_does_not_count(monkeypatch):
 
 def test_before_the_first_file_the_page_says_what_to_do():
     assert "Drop a picture" in welcome()
+
+
+def test_a_playlist_named_as_a_video_opens_no_other_file(tmp_path, portrait):
+    media.write_video(tmp_path / "other.mp4", [portrait[0]] * 5)
+    (tmp_path / "list.mp4").write_text("ffconcat version 1.0\nfile other.mp4\n")
+    assert length(tmp_path / "other.mp4") > 0
+    assert length(tmp_path / "list.mp4") == 0

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -98,6 +98,23 @@ def decoded(
             yield frame, stream
     if not damage.frames:
         raise UserError(f"{path}: not one frame can be decoded; the file is damaged or cut off")
+
+
+def length(path: Path) -> float:
+    """Seconds from the first to the last picture, by the times of the packets: what a header says may be wrong.
+
+    Returns:
+        0 for a file that is no video: whoever reads it then says why.
+    """
+    import av
+
+    first, last = float("inf"), float("-inf")
+    with suppress(UserError, av.FFmpegError, OSError), _opened(path) as (container, stream):
+        for packet in container.demux(stream):  # of a damaged file, what lies before the damage counts
+            if packet.pts is not None and packet.time_base is not None:
+                time = float(packet.pts * packet.time_base)
+                first, last = min(first, time), max(last, time)
+    return max(last - first, 0.0)
 
 
 def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:

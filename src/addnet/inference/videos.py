@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
 
+from addnet.errors import UserError
+from addnet.faces.decoding import length
 from addnet.faces.extraction import extract_faces
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.pool import streamed
@@ -93,13 +95,22 @@ class FacesOfVideoApart:
         path: The file.
         preprocessing: How faces are cut out and seen.
         settings: Which frames, whose faces.
+        max_seconds: A longer video is refused before a frame of it is decoded; None: of any length.
 
     Raises:
-        UserError: While iterating: a setting is out of range, or the file can't be read or kills the process.
+        UserError: While iterating: a setting is out of range, or the file can't be read, is too long or kills the
+            process.
     """
 
-    def __init__(self, path: str | Path, preprocessing: Preprocessing, settings: VideoSettings) -> None:
-        self._what = path, preprocessing, settings
+    def __init__(
+        self,
+        path: str | Path,
+        preprocessing: Preprocessing,
+        settings: VideoSettings,
+        *,
+        max_seconds: float | None = None,
+    ) -> None:
+        self._what = path, preprocessing, settings, max_seconds
         self._about: dict[str, Any] = {}
 
     def __iter__(self) -> Iterator[FrameFace]:
@@ -115,8 +126,10 @@ class FacesOfVideoApart:
 
 
 def _faces_and_about(
-    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings
+    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, max_seconds: float | None
 ) -> Iterator[FrameFace | dict[str, Any]]:
+    if max_seconds is not None and (seconds := length(Path(path))) > max_seconds:
+        raise UserError(f"video of {seconds:.0f} seconds; at most {max_seconds:g} are taken")
     faces = FacesOfVideo(path, preprocessing, settings)
     yield from faces
     yield faces.about()

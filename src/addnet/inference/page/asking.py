@@ -15,8 +15,7 @@ from addnet.faces.videos import VIDEO_SUFFIXES
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, explain
-from addnet.inference.page.lengths import ShortVideo
-from addnet.inference.videos import FrameFace, FrameFaces, VideoSettings
+from addnet.inference.videos import FacesOfVideoApart, FrameFace, FrameFaces, VideoSettings
 
 log = logging.getLogger(__name__)
 
@@ -110,7 +109,9 @@ class Visit:
 
     def _video(self, path: Path) -> Said:
         settings = VideoSettings(frames=self.limits.frames)
-        faces = _Kept(ShortVideo(path, self.detector.preprocessing, settings, max_seconds=self.limits.max_seconds))
+        faces = _Kept(
+            FacesOfVideoApart(path, self.detector.preprocessing, settings, max_seconds=self.limits.max_seconds)
+        )
         answer = self.detector.answer_video(faces, path=str(path))
         if not answer.faces:
             return Said(answer)
