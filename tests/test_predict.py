@@ -2,6 +2,7 @@
 
 import csv
 import json
+import signal
 
 import av
 import numpy as np
@@ -16,7 +17,7 @@ from addnet.inference.files import Inputs
 from addnet.inference.writing import row_of, table_of
 from addnet.predict import error_rate
 from checkpoints import changed, checkpoint
-from trainings import ended, launch
+from trainings import ended, launch, wait_for
 
 
 @pytest.fixture(scope="module")
@@ -58,11 +59,29 @@ def test_the_good_are_scored_and_the_bad_are_listed(path, folder, tmp_path):
     assert {name for name, row in rows.items() if row["verdict"] == "unusable"} == bad
     assert all(rows[name]["reason"] and name in output for name in bad)
     assert all(0 < float(rows[f"{number}.jpg"]["score"]) < 1 for number in range(10))
+    assert "pictures above a score of 0.4000" in (shown := " ".join(output.split()))
+    assert "videos above a score of 0.3000" in shown
     assert len(list((out / "explanations").glob("*.png"))) == 10
     (timeline,), (annotated,) = (out / "videos").glob("*.png"), (out / "videos").glob("*.mp4")
     assert timeline.stat().st_size > 5000
     with av.open(str(annotated)) as container:
         assert len(list(container.decode(video=0))) == 4
+
+
+def test_ctrl_c_says_where_the_answers_so_far_are(path, folder, tmp_path):
+    many = tmp_path / "many"
+    many.mkdir()
+    for number in range(400):
+        (many / f"{number:03}.jpg").hardlink_to(folder / "0.jpg")
+    answers = tmp_path / "out" / "answers.csv"
+    process = launch(f"ckpt={path}", f"hydra.run.dir={answers.parent}", str(many), module="addnet.predict")
+    wait_for(lambda: answers.is_file() and len(answers.read_text().splitlines()) > 1, process)
+    process.send_signal(signal.SIGINT)
+    output = ended(process, code=130)
+    written = len(answers.read_text().splitlines()) - 1
+    assert 0 < written < 400
+    assert f"{written} of 400 answers are in {answers}" in output
+    assert "Traceback" not in output
 
 
 def test_quiet_says_nothing_about_what_went_well(path, folder, tmp_path):

@@ -54,9 +54,13 @@ def predict(cfg: DictConfig) -> list[Answer]:
     detector = load_detector(cfg)
     answers = []
     with AnswerFiles(folder) as files:
-        for answer in _answers(cfg, detector, inputs):
-            files.add(answer)
-            answers.append(answer)
+        try:
+            for answer in _answers(cfg, detector, inputs):
+                files.add(answer)
+                answers.append(answer)
+        except KeyboardInterrupt:
+            log.warning("%d of %d answers are in %s", len(answers), len(inputs), folder / "answers.csv")
+            raise
     unreadable = [answer for answer in answers if answer.verdict == "unusable"]
     if not cfg.quiet:
         Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
@@ -162,7 +166,10 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
 
     counts = Counter(answer.verdict for answer in answers)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    return f"{len(answers)} files: {said} (threshold {detector.frame.stated})"
+    kinds = {"picture": detector.frame, "video": detector.video}
+    present = [kind for kind in kinds if any(answer.kind == kind for answer in answers)]
+    above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in present)
+    return f"{len(answers)} files: {said}\n(called fake: {above})"
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:

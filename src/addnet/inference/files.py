@@ -51,8 +51,8 @@ class Inputs:
         if not names:
             raise UserError("input is not set: name a picture, a video, a folder or a pattern such as faces/*.jpg")
         files = dict.fromkeys(file for name in names for file in _files(name))
-        videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
-        return cls(tuple(file for file in files if file not in set(videos)), tuple(videos))
+        videos = {file: None for file in files if file.suffix.lower() in VIDEO_SUFFIXES}
+        return cls(tuple(file for file in files if file not in videos), tuple(videos))
 
     def __len__(self) -> int:
         return len(self.pictures) + len(self.videos)
