@@ -16,7 +16,7 @@ from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
-from trainings import SMALL, differences, fault, last, rows, run
+from trainings import COLD, SMALL, differences, fault, last, rows, run
 
 # everything that could make a difference: workers, accumulation, a schedule that looks at figures, averaged weights
 HARD = [
@@ -41,8 +41,8 @@ HARD = [
 
 @pytest.fixture(scope="module")
 def whole(data_dir, tmp_path_factory):
-    """The run that nothing interrupted."""
-    return run(data_dir, tmp_path_factory.mktemp("whole"), *HARD)[0]
+    """The run that nothing interrupted; cold, so that it has another hash seed than those compared with it."""
+    return run(data_dir, tmp_path_factory.mktemp("whole"), *HARD, launcher=COLD)[0]
 
 
 @pytest.fixture(scope="module")

@@ -6,12 +6,14 @@ import signal
 import subprocess
 import sys
 import time
+from functools import cache
 from pathlib import Path
 
 import pytorch_lightning as pl
 import torch
 
 import addnet
+import warm
 
 SMALL = [
     "model.pretrained=false",
@@ -23,19 +25,27 @@ SMALL = [
     "trainer.log_every_n_steps=1",
 ]
 ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
-PYTHON = (sys.executable, "-m")
+COLD = (sys.executable, "-m")
 PATH = os.pathsep.join(str(Path(folder).parent) for folder in (addnet.__path__[0], __file__))  # the code tested here
 ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
 
 
-def launch(*arguments, launcher=PYTHON, env=(), module="addnet.train"):
-    """Starts the command with these arguments alone."""
+@cache
+def _server():
+    return warm.Server(os.environ | ENVIRONMENT)
+
+
+def launch(*arguments, launcher=None, env=(), module="addnet.train"):
+    """Starts the command with these arguments alone; without a launcher, with the libraries imported already."""
+    environment = os.environ | ENVIRONMENT | dict(env)
+    if launcher is None:
+        return _server().start(module, arguments, environment)
     return subprocess.Popen(
         [*launcher, module, *arguments],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
-        env=os.environ | ENVIRONMENT | dict(env),
+        env=environment,
         # a shell that runs tests in the background has Ctrl-C ignored, also by its children
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )
