@@ -140,7 +140,8 @@ def climb(
             level = (
                 {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
             )
-            found.setdefault(which, {}).setdefault(kind, []).append(level | {"figures": figures})
+            counts = {"pictures": len(scored.paths), "videos": len(scored.video_ids)}
+            found.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"figures": figures})
     return found
 
 

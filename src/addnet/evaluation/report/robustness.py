@@ -23,8 +23,8 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
 
     Args:
         robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "figures" (`frame/auroc` and
-            `video/auroc` → value, low, high). A kind "clean" is what the curves start from; without it they start from
-            the evaluation's own figures.
+            `video/auroc` → value, low, high). A kind "clean" is what the curves start from, and tells by "pictures" and
+            "videos" how many there are; without it they start from the evaluation's own figures.
         evaluation: Of `assess`.
     """
     sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
@@ -60,13 +60,19 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
         figure = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
         stem = f"robustness_{position}-{slug(name, kind)}"
         pictures.append(Picture.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
-    return Section(name, [Gallery(pictures), _table(found, clean, kinds, metric)])
+    return Section(name, [*_counts(clean), Gallery(pictures), _table(found, clean, kinds, metric)])
+
+
+def _counts(clean: Mapping[str, Mapping[str, Any]]) -> Iterator[Paragraph]:
+    """How many pictures it is about, which may be fewer than in the other sections."""
+    for step in [step for step in clean.values() if "pictures" in step][:1]:
+        yield Paragraph(f"{step['pictures']:,} pictures of {step['videos']:,} videos, the same in every step.")
 
 
 def _clean(given: Any, evaluation: Mapping[str, Any], checkpoint: str, name: str) -> Mapping[str, Any]:
     if given:
         step = given[0] if isinstance(given, Sequence) else given
-        return {"figures": step["figures"], "label": _CLEAN}
+        return {**step, "label": _CLEAN}
     levels = evaluation["checkpoints"].get(checkpoint, {}).get("sets", {}).get(name, {}).get("levels", {})
     figures: dict[str, Any] = {}
     for level in _LEVELS.values():
