@@ -51,6 +51,11 @@ def test_a_verdict_has_its_probability_and_where_the_threshold_comes_from():
     assert "at twice its size" in words.lines[1]
 
 
+def test_a_verdict_against_the_probability_is_explained():
+    words = words_of(replace(ANSWER, verdict="real", score=0.3, probability=0.6), DECISION, fake="fake")
+    assert words.lines[0].endswith("The threshold decides; it does not lie at a probability of one half.")
+
+
 def test_a_checkpoint_without_a_temperature_is_not_said_to_be_calibrated():
     words = words_of(replace(ANSWER, verdict="real"), replace(DECISION, temperature=None), fake="fake")
     assert words.tone == "real"

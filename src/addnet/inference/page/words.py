@@ -75,9 +75,12 @@ def percent(share: float) -> str:
 
 
 def _score(answer: Answer, decision: Decision) -> str:
-    side = "above" if answer.score is not None and answer.score > answer.threshold else "not above"
+    above = answer.score is not None and answer.score > answer.threshold
     what = "The network's score" if answer.kind == "picture" else "The mean score over the frames with a face"
-    return f"{what} is {answer.score:.4f}, {side} the threshold: {decision.stated}."
+    said = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
+    if answer.probability is not None and above != (answer.probability > 0.5):
+        said += " The threshold decides; it does not lie at a probability of one half."
+    return said
 
 
 def _about_face(answer: Answer) -> list[str]:
