@@ -15,6 +15,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 from contextlib import suppress
 from pathlib import Path
@@ -153,6 +154,7 @@ def _become(arguments, environment, folder, output):
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path[0], sys.argv[1:] = folder, arguments
+    tempfile.tempdir = None  # for TMPDIR to be read again
     random.seed()
     np.random.seed()  # noqa: NPY002
     torch.seed()
