@@ -79,11 +79,11 @@ def opened():
     state = state + 1 if "state" in globals() else 1
 
 
-HELPERS = ("resource_tracker", "warm.py")
-
-
 def read_state(task):
     return state
+
+
+HELPERS = ("resource_tracker", "warm.py")
 
 
 def children():

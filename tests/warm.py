@@ -164,6 +164,6 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(library)
-    (module, arguments, *place), output = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _become(arguments, *place, output)
+    (module, arguments, environment, folder), output = _serve(socket.socket(fileno=int(sys.argv[1])))
+    _become(arguments, environment, folder, output)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

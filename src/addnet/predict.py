@@ -167,8 +167,8 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
     counts = Counter(answer.verdict for answer in answers)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     kinds = {"picture": detector.frame, "video": detector.video}
-    present = [kind for kind in kinds if any(answer.kind == kind for answer in answers)]
-    above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in present)
+    present = {answer.kind for answer in answers}
+    above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
     return f"{len(answers)} files: {said}\n(called fake: {above})"
 
 

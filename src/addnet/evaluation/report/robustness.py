@@ -65,7 +65,8 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
 
 def _counts(clean: Mapping[str, Mapping[str, Any]]) -> Iterator[Paragraph]:
     """How many pictures it is about, which may be fewer than in the other sections."""
-    for step in [step for step in clean.values() if "pictures" in step][:1]:
+    step = next(iter(clean.values()))
+    if "pictures" in step:
         yield Paragraph(f"{step['pictures']:,} pictures of {step['videos']:,} videos, the same in every step.")
 
 
