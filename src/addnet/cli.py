@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import difflib
+import gc
 import logging
 import os
 import signal
@@ -19,7 +19,6 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.config import compose, config_dir
 from addnet.errors import RunStoppedError, UserError
 from addnet.launch import join_run, last_words, process_name
-from addnet.sweeps.finish import finish, has_jobs
 from addnet.sweeps.record import SweepError, begun
 from addnet.sweeps.resume import resumed
 
@@ -45,6 +44,7 @@ class Command:
         if {"--help", "-h"} & set(sys.argv[1:]) and (text := help_text(sys.argv[1:], config_name=self.config_name)):
             sys.stdout.write(text)
             return
+        gc.set_threshold(_COMPOSING)
         code = 1
         try:
             try:
@@ -52,6 +52,8 @@ class Command:
                 code = self._exit_code()
             finally:
                 if sweep := begun():
+                    from addnet.sweeps.finish import finish  # the table: not for single runs
+
                     code = finish(sweep, code)
         except UserError as error:
             sys.stderr.write(f"{error}\n")
@@ -63,7 +65,7 @@ class Command:
         try:
             self.hydra_main()
         except SystemExit as stop:
-            if stop.code not in (None, 0) and not _started and not has_jobs(begun()):
+            if stop.code not in (None, 0) and not _started and not _sweep_has_jobs():
                 sys.stderr.write(suggestions(sys.argv[1:], config_name=self.config_name))
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
@@ -72,6 +74,14 @@ class Command:
 
 
 _started: list[bool] = []
+_WORKING = gc.get_threshold()
+_COMPOSING = 100_000  # new objects between two searches for garbage: a config is made of many and leaves little
+
+
+def _sweep_has_jobs() -> bool:
+    from addnet.sweeps.finish import has_jobs
+
+    return has_jobs(begun())
 
 
 def help_text(arguments: Sequence[str], *, config_name: str = "train") -> str:
@@ -110,6 +120,7 @@ def friendly(task: Task) -> Task:
 
     def wrapped(cfg: DictConfig) -> Any:
         _started.append(True)
+        gc.set_threshold(*_WORKING)
         try:
             return task(cfg)
         except RunStoppedError as stop:
@@ -166,6 +177,8 @@ def suggestions(arguments: list[str], *, config_name: str = "train") -> str:
     Returns:
         A line for each override whose key does not exist in any file of `configs/`; empty if there is none.
     """
+    import difflib
+
     keys = {argument.lstrip("+~").split("=")[0].split("@")[0] for argument in arguments if "=" in argument}
     known = known_keys(arguments, config_name=config_name)
     lines = []

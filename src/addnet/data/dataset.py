@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple, TypedDict
 
+import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -130,8 +131,9 @@ class DeepfakeDataset(Dataset[Sample]):
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
         """
         record, picture, mask, video, valid = self.draw(address)
+        planes = torch.from_numpy(np.stack(cv2.split(picture)))  # before there are four times as many bytes to move
         return {
-            "image": finish_images(torch.from_numpy(picture)).contiguous(),
+            "image": finish_images(planes.movedim(0, -1)),
             "mask": finish_masks(torch.from_numpy(mask)[None, None], self.geometry.size)[0],
             "label": record.label,
             "path": record.path,
@@ -221,9 +223,9 @@ def finish_images(images: Tensor) -> Tensor:
 
 def finish_masks(masks: Tensor, size: int) -> Tensor:
     """(B, 1, s, s) from `AttentionMask.draw_small` → (B, 1, S, S) in [0, 1]: the masks that `draw` gives."""
-    if masks.shape[-1] != size:
-        masks = functional.interpolate(masks, (size, size), mode="bilinear")
-    return masks / masks.amax(dim=(2, 3), keepdim=True)
+    same = masks.shape[-1] == size
+    masks = masks.clone() if same else functional.interpolate(masks, (size, size), mode="bilinear")
+    return masks.div_(masks.amax(dim=(2, 3), keepdim=True))
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:

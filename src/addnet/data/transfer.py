@@ -11,8 +11,9 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, get_worker_info
+from torch.utils.data import DataLoader, Dataset
 
+from addnet.data.blocks import SharedBlocks
 from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
 from addnet.data.samplers import Address
 
@@ -28,6 +29,7 @@ class PackedBatches(Dataset[Batch]):
 
     def __init__(self, dataset: DeepfakeDataset) -> None:
         self.dataset = dataset
+        self._blocks = SharedBlocks()
 
     def __len__(self) -> int:
         return len(self.dataset)
@@ -36,7 +38,7 @@ class PackedBatches(Dataset[Batch]):
         """A batch as `block`, the bytes of all that is numbers, and what cuts them up."""
         count, size = len(addresses), self.dataset.geometry.size
         side = self.dataset.mask.side(size)
-        block = _empty_block(sum(_lengths(count, size, side)))
+        block, sent = self._blocks.lend(sum(_lengths(count, size, side)))
         numbers, masks, images = (part.numpy() for part in _parts(block, count, size, side))
         paths, video_ids = [], []
         for place, address in enumerate(addresses):
@@ -45,7 +47,7 @@ class PackedBatches(Dataset[Batch]):
             numbers[:, place] = drawn.record.label, drawn.video, drawn.valid
             paths.append(drawn.record.path)
             video_ids.append(drawn.record.video_id)
-        return {"block": block, "size": size, "side": side, "path": paths, "video_id": video_ids}
+        return {"block": sent, "size": size, "side": side, "path": paths, "video_id": video_ids}
 
 
 def as_packed(batch: Any) -> Any:
@@ -56,7 +58,7 @@ def as_packed(batch: Any) -> Any:
 def unpack(batch: Batch) -> Batch:
     """A batch of the shapes and ranges that `Sample` describes, on the device that the packed one is on."""
     numbers, masks, images = _parts(batch["block"], len(batch["path"]), batch["size"], batch["side"])
-    label, video, valid = numbers
+    label, video, valid = numbers.clone()  # a view would keep the whole block
     rest = {"path": batch["path"], "video_id": batch["video_id"], "video": video}
     image, mask = finish_images(images), finish_masks(masks, batch["size"])
     return {"image": image, "mask": mask, "label": label, "valid": valid.bool()} | rest
@@ -83,11 +85,3 @@ def _parts(block: Tensor, count: int, size: int, side: int) -> tuple[Tensor, Ten
         masks.view(torch.float32).view(count, 1, side, side),
         images.view(shape),
     )
-
-
-def _empty_block(length: int) -> Tensor:
-    """Bytes; in a loader process such as it can hand over without copying, which torch's own collation does too."""
-    if get_worker_info() is None:
-        return torch.empty(length, dtype=torch.uint8)
-    storage = torch.UntypedStorage._new_shared(length, device="cpu")  # type: ignore[no-untyped-call]
-    return torch.empty(0, dtype=torch.uint8).set_(storage)
