@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from functools import cache
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytorch_lightning as pl
@@ -115,7 +116,10 @@ def differences(one, other, place=""):
 
 
 class Fault(pl.Callback):
-    """Ends training at one place: `error`, `kill` (SIGKILL) or `term` (SIGTERM), on one process."""
+    """Ends training at one place, on one process.
+
+    `error` is an exception, `kill` a SIGKILL, and `term` a SIGTERM that loader processes get too, as of SLURM.
+    """
 
     def __init__(self, kind, epoch, batch, rank=0):
         self.kind, self.at, self.rank = kind, (epoch, batch), rank
@@ -125,7 +129,10 @@ class Fault(pl.Callback):
             return
         if self.kind == "error":
             raise RuntimeError("something broke")
-        os.kill(os.getpid(), {"kill": signal.SIGKILL, "term": signal.SIGTERM}[self.kind])
+        if self.kind == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        loader_processes = [str(child.pid) for child in active_children()]
+        subprocess.run(["kill", "-TERM", *loader_processes, str(os.getpid())], check=True)  # sent by somebody else
 
 
 def fault(kind, epoch, batch, rank=0):

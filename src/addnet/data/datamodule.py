@@ -8,7 +8,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytorch_lightning as pl
 import torch
@@ -27,6 +26,7 @@ from addnet.data.sources import INDEX, Source, archives_dir, sources_of
 from addnet.data.splits import require_both_classes
 from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
+from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
 from addnet.faces.framing import Framing
@@ -376,10 +376,6 @@ class DeepfakeDataModule(pl.LightningDataModule):
             num_workers=self.num_workers,
             persistent_workers=self.num_workers > 0,
             pin_memory=torch.cuda.is_available(),
-            worker_init_fn=_start_worker,
+            worker_init_fn=start_worker,
             generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
         )
-
-
-def _start_worker(_: int) -> None:
-    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork (pytorch#1355)
