@@ -21,7 +21,7 @@ from addnet.index.update import IndexUpdate
 from addnet.preparation.pictures import prepare_pictures
 from addnet.preparation.settings import PrepareSettings
 
-COUNT, ROUNDS = 512, 3
+COUNT, ROUNDS = 640, 3
 SKIPPED = 64  # pictures at the start that do not count: workers have their models open by then
 
 

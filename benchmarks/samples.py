@@ -63,7 +63,7 @@ def rows() -> Iterator[Row]:
         short = race(contenders)
         long = race(
             {"landmarks anew": lambda: searching[address().record], "ours, finished": contenders["ours, finished"]},
-            rounds=5,
+            rounds=9,
             seconds=1.5,
         )
         times = {name: time.median for name, time in (long | short).items()}

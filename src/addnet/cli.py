@@ -41,10 +41,10 @@ class Command:
 
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
+        gc.set_threshold(_COMPOSING)
         if {"--help", "-h"} & set(sys.argv[1:]) and (text := help_text(sys.argv[1:], config_name=self.config_name)):
             sys.stdout.write(text)
             return
-        gc.set_threshold(_COMPOSING)
         code = 1
         try:
             try:
