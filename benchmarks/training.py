@@ -35,10 +35,10 @@ def rows() -> Iterator[Row]:
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as work:
         data = pictures.folder(Path(work), 320)
-        yield trainer_row(data, "trainer=cpu", size=64, batch=8, steps=20)
+        yield trainer_row(data, "trainer=cpu", size=64, batch=8, steps=20, rounds=5)
         yield settings_row()
         yield epoch_row(data, "trainer=cpu_fast", limit=24, target=3, batch=8)
-        yield evaluation_row(data, "trainer=cpu", limit=80, batch=8, rounds=2)
+        yield evaluation_row(data, "trainer=cpu", limit=80, batch=8, rounds=3)
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
 
@@ -89,7 +89,7 @@ def trainer_row(
     )
 
 
-def settings_row(batch: int = 8, size: int = 299) -> Row:
+def settings_row(batch: int = 4, size: int = 299) -> Row:
     """Row 8: a step as `trainer=cpu_fast` makes it, and as torch makes it by default."""
     fast = pictures.config(Path(), "trainer=cpu_fast")
     image, mask, label = made_up_batch(batch, size)
