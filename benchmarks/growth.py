@@ -137,14 +137,15 @@ def _step(batch: int, rounds: int = 5) -> float:
     return median(taken[1:])
 
 
-def _loader(data: Path, workers: int) -> float:
-    """Seconds a sample of the second epoch."""
+def _loader(data: Path, workers: int, epochs: int = 5) -> float:
+    """Seconds a sample, in the middle one of some epochs after the first."""
     loader = pictures.module(data, f"data.num_workers={workers}", "data.batch_size=16").train_dataloader()
-    for _ in range(2):
+    taken = []
+    for _ in range(1 + epochs):
         start = time.perf_counter()
         count = sum(len(batch["path"]) for batch in DataLoader.__iter__(loader))
-        seconds = (time.perf_counter() - start) / count
-    return seconds
+        taken.append((time.perf_counter() - start) / count)
+    return median(taken[1:])
 
 
 def _train(data: Path, overrides: list[str]) -> float:
