@@ -13,7 +13,6 @@ def start_worker(_: int) -> None:
     """Runs in each loader process; as `worker_init_fn` of a `DataLoader`."""
     cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork (pytorch#1355)
     if hasattr(signal, "sigwaitinfo"):  # Linux
-        # at once, so that no signal slips in between
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_end_when_the_run_says_so, args=(os.getppid(),), daemon=True).start()
 
