@@ -65,8 +65,11 @@ class Command:
         try:
             self.hydra_main()
         except SystemExit as stop:
-            if stop.code not in (None, 0) and not _started and not _sweep_has_jobs():
-                sys.stderr.write(suggestions(sys.argv[1:], config_name=self.config_name))
+            if stop.code not in (None, 0) and not _started:
+                from addnet.sweeps.finish import has_jobs
+
+                if not has_jobs(begun()):
+                    sys.stderr.write(suggestions(sys.argv[1:], config_name=self.config_name))
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
             return 128 + signal.SIGINT
@@ -76,12 +79,6 @@ class Command:
 _started: list[bool] = []
 _WORKING = gc.get_threshold()
 _COMPOSING = 100_000  # new objects between two searches for garbage: a config is made of many and leaves little
-
-
-def _sweep_has_jobs() -> bool:
-    from addnet.sweeps.finish import has_jobs
-
-    return has_jobs(begun())
 
 
 def help_text(arguments: Sequence[str], *, config_name: str = "train") -> str:

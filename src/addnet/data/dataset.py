@@ -223,9 +223,9 @@ def finish_images(images: Tensor) -> Tensor:
 
 def finish_masks(masks: Tensor, size: int) -> Tensor:
     """(B, 1, s, s) from `AttentionMask.draw_small` → (B, 1, S, S) in [0, 1]: the masks that `draw` gives."""
-    same = masks.shape[-1] == size
-    masks = masks.clone() if same else functional.interpolate(masks, (size, size), mode="bilinear")
-    return masks.div_(masks.amax(dim=(2, 3), keepdim=True))
+    if masks.shape[-1] != size:
+        masks = functional.interpolate(masks, (size, size), mode="bilinear")
+    return masks / masks.amax(dim=(2, 3), keepdim=True)
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:

@@ -1,7 +1,8 @@
 """Sweeps: how each job ended, one table and one plot of all of them, and going on after an interruption."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from addnet.late import late
 
 if TYPE_CHECKING:
     from addnet.sweeps.jobs import SweepJob, read_sweep
@@ -11,20 +12,17 @@ if TYPE_CHECKING:
 
 __all__ = ["Result", "SweepJob", "Table", "make_table", "read_result", "read_sweep", "write_result", "write_summary"]
 
-_HOMES = {
-    "Result": "results",
-    "SweepJob": "jobs",
-    "Table": "table",
-    "make_table": "table",
-    "read_result": "results",
-    "read_sweep": "jobs",
-    "write_result": "results",
-    "write_summary": "summary",
-}
-
-
-def __getattr__(name: str) -> Any:
-    """Imports what is asked for: a command that runs no sweep needs no table."""
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# a command that runs no sweep needs no table
+__getattr__ = late(
+    __name__,
+    {
+        "Result": "results",
+        "SweepJob": "jobs",
+        "Table": "table",
+        "make_table": "table",
+        "read_result": "results",
+        "read_sweep": "jobs",
+        "write_result": "results",
+        "write_summary": "summary",
+    },
+)
