@@ -84,12 +84,20 @@ def read_state(task):
 
 
 HELPERS = ("resource_tracker", "warm.py")
+earlier = set()
+
+
+@pytest.fixture(autouse=True)
+def _earlier():
+    """Other tests of this process may have left something running, such as Python's fork server."""
+    earlier.clear()
+    earlier.update(psutil.Process().children(recursive=True))
 
 
 def children():
     """Worker processes; Python's own helper that watches semaphores is none, nor what starts the commands of tests."""
     own = [p for p in psutil.Process().children() if not any(word in " ".join(p.cmdline()) for word in HELPERS)]
-    return [*own, *(below for p in own for below in p.children(recursive=True))]
+    return [p for each in own for p in (each, *each.children(recursive=True)) if p not in earlier]
 
 
 @pytest.mark.parametrize("options", [{"workers": 0}, {"workers": 2}, {"workers": 3, "chunk": 7}, {"workers": 1}])
