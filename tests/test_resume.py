@@ -34,6 +34,7 @@ HARD = [
     "trainer.accumulate_grad_batches=2",
     "trainer.max_epochs=3",
     "callbacks.sample_sheet=null",
+    "callbacks.bandpass.every_n_epochs=3",
     "test=false",
     "logger=csv",
 ]
