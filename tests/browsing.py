@@ -1,10 +1,7 @@
 """A real Chromium that uses the page, and the command that serves it."""
 
-import os
 import re
 import shutil
-import subprocess
-import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -61,13 +58,3 @@ def start(checkpoint, temporary, *overrides):
             return process, found[1]
     process.wait()
     raise AssertionError("".join(printed))
-
-
-def run(*arguments, cwd, before=""):
-    """Runs the command to its end, after some code; returns its exit code and what it said."""
-    argv = ["app", *map(str, arguments)]
-    code = f"import sys; sys.argv = {argv}; {before}\nfrom addnet.app import main; main()"
-    command = [sys.executable, "-c", code]
-    env = os.environ | trainings.ENVIRONMENT
-    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env=env, timeout=120, check=False)
-    return done.returncode, done.stdout + done.stderr

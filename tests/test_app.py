@@ -1,8 +1,11 @@
 """`python -m addnet.app` in a real browser: files go up, words come back, nothing leaves the machine or stays."""
 
+import os
 import re
 import signal
 import socket
+import subprocess
+import sys
 
 import psutil
 import pytest
@@ -13,6 +16,7 @@ import media
 from addnet.inference import Detector
 from addnet.inference.page.words import percent
 from checkpoints import checkpoint
+from trainings import ENVIRONMENT, ended, launch
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'addnet[app]'")
 
@@ -116,29 +120,43 @@ def test_it_listens_on_loopback_alone(served):
 @pytest.mark.parametrize("way", [signal.SIGTERM, signal.SIGINT])
 def test_the_server_ends_cleanly_and_leaves_no_files(path, tmp_path, way):
     process, _ = browsing.start(path, tmp_path)
-    assert list(tmp_path.glob("addnet-app-*"))
-    process.send_signal(way)
-    said, _ = process.communicate(timeout=120)
+    try:
+        assert list(tmp_path.glob("addnet-app-*"))
+        process.send_signal(way)
+        said, _ = process.communicate(timeout=120)
+    finally:
+        process.kill()
     assert process.returncode == 0, said
     assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
 
-def test_mistakes_end_in_a_sentence_and_leave_nothing(tmp_path, path):
+def test_mistakes_end_in_a_sentence_and_leave_nothing(tmp_path, path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     for arguments, sentence in (
         ((), "ckpt is not set"),
         ((f"ckpt={tmp_path}/none.ckpt",), "no such file"),
         ((f"ckpt={path}", "limits.frames=0"), "limits.frames=0 must be above 0"),
         ((f"ckpt={path}", "blok=stem"), "did you mean block"),
     ):
-        code, said = browsing.run(*arguments, cwd=tmp_path)
-        assert code == 1, said
+        said = ended(launch(*arguments, module="addnet.app"), code=1)
         assert sentence in said
         assert "Traceback" not in said
     assert not list(tmp_path.iterdir())
 
 
+WITHOUT_GRADIO = """
+import sys
+sys.modules["gradio"] = None
+sys.argv = ["app", "ckpt=a.ckpt"]
+from addnet.app import main
+main()
+"""
+
+
 def test_without_gradio_the_remedy_is_named(tmp_path):
-    code, said = browsing.run("ckpt=a.ckpt", cwd=tmp_path, before="sys.modules['gradio'] = None")
-    assert code == 1
-    assert "pip install 'addnet[app]'" in said
+    command = [sys.executable, "-c", WITHOUT_GRADIO]
+    environment = os.environ | ENVIRONMENT
+    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120)
+    assert done.returncode == 1
+    assert "pip install 'addnet[app]'" in done.stdout
