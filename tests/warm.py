@@ -5,7 +5,6 @@ differs from one that is started cold in its hash seed, which is its server's: w
 in cold starts alone.
 """
 
-import gc
 import importlib
 import json
 import os
@@ -33,9 +32,6 @@ LIBRARIES = (
     "hydra",
     "rich.progress",
     "matplotlib.figure",
-    "timm.optim",
-    "pyarrow.compute",
-    "pandas",  # pyarrow imports it where it is installed
 )
 _SIZE = 8  # bytes of a number between server and client
 
@@ -168,7 +164,6 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(library)
-    gc.freeze()  # else each process looks through all that for garbage, half a second at a time
     (module, arguments, environment, folder), output = _serve(socket.socket(fileno=int(sys.argv[1])))
     _become(arguments, environment, folder, output)
     runpy.run_module(module, run_name="__main__", alter_sys=True)
