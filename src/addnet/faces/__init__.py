@@ -1,18 +1,13 @@
 """Pictures and videos → faces: landmarks, geometry and attention masks. NumPy, OpenCV, dlib and PyAV; no torch."""
 
 from addnet.faces.extraction import CropSettings, FaceCrop, VideoSummary, extract_faces, save_crop
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES, kind_of
 from addnet.faces.geometry import Geometry, Jitter, map_points, warp_picture
 from addnet.faces.landmarks import STEPS, Face, LandmarkDetector
 from addnet.faces.masks import Attention, AttentionMask
-from addnet.faces.pictures import (
-    PICTURE_SUFFIXES,
-    check_bytes,
-    check_picture,
-    decode_picture,
-    iter_pictures,
-    read_picture,
-)
-from addnet.faces.videos import VIDEO_SUFFIXES, Frame, Video, iter_videos
+from addnet.faces.pictures import check_bytes, check_picture, decode_picture, read_picture
+from addnet.faces.videos import Frame, Video
+from addnet.faces.walk import Found, iter_pictures, iter_videos, walk
 
 __all__ = [
     "PICTURE_SUFFIXES",
@@ -23,6 +18,7 @@ __all__ = [
     "CropSettings",
     "Face",
     "FaceCrop",
+    "Found",
     "Frame",
     "Geometry",
     "Jitter",
@@ -35,8 +31,10 @@ __all__ = [
     "extract_faces",
     "iter_pictures",
     "iter_videos",
+    "kind_of",
     "map_points",
     "read_picture",
     "save_crop",
+    "walk",
     "warp_picture",
 ]

@@ -13,9 +13,10 @@ from addnet.config import load_group
 from addnet.errors import UserError
 from addnet.faces.landmarks import STEPS, LandmarkDetector
 from addnet.faces.masks import AttentionMask
-from addnet.faces.pictures import check_picture, iter_pictures
+from addnet.faces.pictures import check_picture
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
+from addnet.faces.walk import iter_pictures
 from addnet.progress import show_progress
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -13,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from addnet.errors import UserError
+from addnet.faces.formats import PICTURE_SUFFIXES
 
-PICTURE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 MIN_SIDE = 16
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; larger is a scan or a decompression bomb, never a face crop
 MAX_BYTES = 400 << 20  # 80 megapixels without compression, with transparency
@@ -123,17 +122,3 @@ def check_size(width: int, height: int) -> None:
         raise UserError(f"{width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed")
     if width * height > MAX_PIXELS:
         raise UserError(f"{width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
-
-
-def iter_pictures(folder: str | Path) -> Iterator[Path]:
-    """Picture files below a folder by their suffix, sorted, hidden files and folders left out."""
-    yield from iter_files(folder, PICTURE_SUFFIXES)
-
-
-def iter_files(folder: str | Path, suffixes: tuple[str, ...]) -> Iterator[Path]:
-    """Files below a folder with one of these suffixes (lower case), sorted, hidden files and folders left out."""
-    for root, folders, files in os.walk(folder, followlinks=True):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        for name in sorted(files):
-            if name.lower().endswith(suffixes) and not name.startswith("."):
-                yield Path(root, name)

@@ -8,13 +8,8 @@ from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.decoding import Damage, decoded
-from addnet.faces.pictures import Picture, iter_files
+from addnet.faces.pictures import Picture
 from addnet.faces.upright import Upright
-
-VIDEO_SUFFIXES = (
-    *(".mp4", ".m4v", ".mov", ".avi", ".mkv", ".webm", ".mpg", ".mpeg", ".ts", ".mts", ".m2ts"),
-    *(".wmv", ".asf", ".flv", ".ogv", ".3gp", ".gif"),
-)
 
 
 @dataclass(frozen=True)
@@ -114,8 +109,3 @@ class Video:
             if number == last:
                 return
         self.notes = damage.notes()
-
-
-def iter_videos(folder: str | Path) -> Iterator[Path]:
-    """Video files below a folder by their suffix, sorted, hidden files and folders left out."""
-    yield from iter_files(folder, VIDEO_SUFFIXES)

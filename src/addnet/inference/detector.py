@@ -16,8 +16,8 @@ from torch import Tensor
 from addnet.data.dataset import finish_images, finish_masks
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.faces.formats import VIDEO_SUFFIXES
 from addnet.faces.pictures import Picture, check_picture
-from addnet.faces.videos import VIDEO_SUFFIXES
 from addnet.inference.answers import NO_FACE, Answer, FaceAnswer, by_track
 from addnet.inference.loading import Loaded, load
 from addnet.inference.preprocessing import Seen

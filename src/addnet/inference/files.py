@@ -11,8 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from addnet.errors import UserError
-from addnet.faces.pictures import PICTURE_SUFFIXES, check_picture, iter_pictures
-from addnet.faces.videos import VIDEO_SUFFIXES, iter_videos
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.pictures import check_picture
+from addnet.faces.walk import iter_pictures, iter_videos
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import FacesOfVideoApart, VideoSettings

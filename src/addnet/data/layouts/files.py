@@ -8,9 +8,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.pictures import PICTURE_SUFFIXES
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 NO_FACES = frozenset({"landmarks", "masks", "models"})  # lie beside the pictures and are none
 
 _FRAME = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)

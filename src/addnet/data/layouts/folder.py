@@ -9,8 +9,8 @@ from typing import Any
 
 from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError
-from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
-from addnet.faces.videos import VIDEO_SUFFIXES, iter_videos
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.walk import iter_pictures, iter_videos
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
 SPLITS = ("train", "test")

@@ -11,9 +11,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.layouts.manifest_rows import Rows
-from addnet.data.layouts.tree import VIDEO_SUFFIXES
 from addnet.errors import UserError
-from addnet.faces.pictures import PICTURE_SUFFIXES
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 _SHOWN = 3
 

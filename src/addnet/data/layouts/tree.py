@@ -7,9 +7,8 @@ import re
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.pictures import PICTURE_SUFFIXES
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v")
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
 

@@ -20,7 +20,8 @@ from pathlib import Path
 
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.errors import UserError, require_choice
-from addnet.faces.pictures import PICTURE_SUFFIXES, iter_pictures
+from addnet.faces.formats import PICTURE_SUFFIXES
+from addnet.faces.walk import iter_pictures
 from addnet.index.archives import ARCHIVE_SUFFIXES
 from addnet.index.member_cache import members_of
 from addnet.index.records import CLASS_NAMES, WHOLE_FILE, Record, Records

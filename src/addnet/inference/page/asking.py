@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
+from addnet.faces.formats import VIDEO_SUFFIXES
 from addnet.faces.pictures import Picture, check_picture
-from addnet.faces.videos import VIDEO_SUFFIXES
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, explain

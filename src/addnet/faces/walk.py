@@ -1,0 +1,241 @@
+"""The one walk over folders: each real folder and file once, and what is left out is told."""
+
+from __future__ import annotations
+
+import os
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from addnet.faces.formats import PICTURE, VIDEO, kind_of
+
+JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared in lower case
+    (
+        *("__macosx", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "lost+found"),
+        *("$recycle.bin", "system volume information", "__pycache__"),
+        *("thumbs.db", "ehthumbs.db", "desktop.ini"),
+    )
+)
+NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the pictures of data sets and are none
+_SHOWN = 3
+
+
+class LeftOut(NamedTuple):
+    """A file or folder that is not read.
+
+    Attributes:
+        name: Relative to the folder that was walked, with forward slashes.
+        reason: Why.
+    """
+
+    name: str
+    reason: str
+
+
+@dataclass
+class Found:
+    """What lies below a folder. Names are relative to it, with forward slashes, files of a folder before its folders.
+
+    Attributes:
+        folder: The folder.
+        pictures: Names of pictures.
+        videos: Names of videos.
+        others: Names of files that are neither, by suffix and by content.
+        left_out: Links, folders and files that were not read.
+        junk: How often what systems and tools leave behind was passed over, by name; all hidden ones as `hidden`.
+    """
+
+    folder: Path
+    pictures: list[str] = field(default_factory=list)
+    videos: list[str] = field(default_factory=list)
+    others: list[str] = field(default_factory=list)
+    left_out: list[LeftOut] = field(default_factory=list)
+    junk: Counter[str] = field(default_factory=Counter)
+
+    def notes(self) -> list[str]:
+        """What was left out, in sentences."""
+        notes = []
+        if self.others:
+            suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in self.others)
+            counts = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
+            notes.append(f"{len(self.others):,} files are neither pictures nor videos: {counts}")
+        if self.left_out:
+            shown = "; ".join(f"{printable(name)}: {reason}" for name, reason in self.left_out[:_SHOWN])
+            more = len(self.left_out) - _SHOWN
+            notes.append(f"left out: {shown}" + (f"; and {more:,} more" if more > 0 else ""))
+        if self.junk:
+            counts = ", ".join(f"{name} {count:,}" for name, count in self.junk.most_common())
+            notes.append(f"left out, as systems and tools leave them behind: {counts}")
+        return notes
+
+
+def walk(folder: str | Path, *, evidence: bool = False) -> Found:
+    """Finds all pictures and videos below a folder.
+
+    Links are followed once everything that really lies below the folder is known: what is reached a second time, by a
+    link or under a second name, is named in `left_out`, and so are links to folders that hold the folder itself.
+
+    Args:
+        folder: The folder.
+        evidence: Nothing may be missed: folders of masks are read too, and files whose names are not UTF-8, which
+            tables can't hold.
+    """
+    found = Found(Path(folder))
+    kinds = {PICTURE: found.pictures, VIDEO: found.videos, None: found.others}
+    for name in _Walk(found, evidence).files():
+        kinds[kind_of(found.folder / name)].append(name)
+    found.left_out.sort()
+    return found
+
+
+def iter_pictures(folder: str | Path) -> Iterator[Path]:
+    """Pictures below a folder, those of a folder before those of its folders; see `walk`."""
+    yield from (Path(folder, name) for name in walk(folder).pictures)
+
+
+def iter_videos(folder: str | Path) -> Iterator[Path]:
+    """Videos below a folder, those of a folder before those of its folders; see `walk`."""
+    yield from (Path(folder, name) for name in walk(folder).videos)
+
+
+def is_junk(name: str) -> bool:
+    """Whether a file or folder is left behind by systems and tools, or hidden.
+
+    Example:
+        >>> is_junk("@eaDir"), is_junk(".DS_Store"), is_junk("real")
+        (True, True, False)
+    """
+    return name.startswith(".") or name.lower() in JUNK
+
+
+def is_utf8(name: str) -> bool:
+    """Whether a file's name can be written into tables: the bytes of others stand in it as lone surrogates."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def printable(name: str | Path) -> str:
+    r"""A file's name as it can be written anywhere; bytes that are not UTF-8 are shown by their numbers.
+
+    Example:
+        >>> print(printable("gesch\udce4ft.jpg"))
+        gesch\xe4ft.jpg
+    """
+    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
+
+
+class _Walk:
+    """One walk: which folders were met under which name, which files, which links are still to be followed."""
+
+    def __init__(self, found: Found, evidence: bool) -> None:
+        self._found = found
+        self._evidence = evidence
+        self._met: dict[tuple[int, int], str] = {}
+        self._links: list[str] = []
+        self._names: list[str] = []
+        self._inodes = array("Q")
+
+    def files(self) -> list[str]:
+        """Names of the files, each once, sorted."""
+        above = {_identity(parent) for parent in self._found.folder.resolve().parents}
+        self._read_below("")
+        for link in self._links:  # grows while links lead to folders with links
+            self._follow(link, above)
+        twice = self._met_twice()
+        names = (name for name in self._names if name not in twice)
+        return sorted(names, key=_order)
+
+    def _leave(self, name: str, reason: str) -> None:
+        self._found.left_out.append(LeftOut(name, reason))
+
+    def _read_below(self, start: str) -> None:
+        """Reads a folder and all that really lie in it; their links are kept for later."""
+        waiting = [start]
+        while waiting:
+            name = waiting.pop()
+            try:
+                self._met[_identity(self._found.folder / name)] = name
+                with os.scandir(self._found.folder / name) as entries:
+                    inner = [self._entry(name, entry) for entry in sorted(entries, key=_name)]
+                waiting += [folder for folder in reversed(inner) if folder]
+            except OSError as error:
+                self._leave(name or ".", f"cannot be read: {error.strerror or error}")
+
+    def _entry(self, folder: str, entry: os.DirEntry[str]) -> str | None:
+        """Takes note of a file or link; the name of a folder that is to be read."""
+        name = f"{folder}/{entry.name}" if folder else entry.name
+        if is_junk(entry.name):
+            self._found.junk["hidden" if entry.name.startswith(".") else entry.name] += 1
+        elif not self._evidence and not is_utf8(entry.name):
+            self._leave(name, "the name is not UTF-8; rename it")
+        elif not self._evidence and entry.name.lower() in NO_FACES and entry.is_dir():
+            self._leave(name, f"a folder of {entry.name.lower()}, not of faces")
+        elif entry.is_symlink():
+            self._links.append(name)
+        elif entry.is_dir(follow_symlinks=False):
+            if (first := self._met.get(_identity(Path(entry.path)))) is None:
+                return name
+            self._leave(name, f"the same folder as {printable(first or '.')}")
+        elif entry.is_file(follow_symlinks=False):
+            self._names.append(name)
+            self._inodes.append(entry.inode())
+        else:
+            self._leave(name, "neither a file nor a folder")
+        return None
+
+    def _follow(self, link: str, above: Iterable[tuple[int, int]]) -> None:
+        path = self._found.folder / link
+        try:
+            stat = path.stat()
+        except OSError as error:
+            self._leave(link, f"a link that leads nowhere ({error.strerror or error})")
+            return
+        identity = (stat.st_dev, stat.st_ino)
+        if path.is_file():
+            self._names.append(link)
+            self._inodes.append(stat.st_ino)
+        elif not path.is_dir():
+            self._leave(link, "a link to neither a file nor a folder")
+        elif identity in self._met:
+            self._leave(link, f"a link to {printable(self._met[identity] or '.')}, which is read already")
+        elif identity in above:
+            self._leave(link, "a link to a folder that holds this one")
+        else:
+            self._read_below(link)
+
+    def _met_twice(self) -> frozenset[str]:
+        """Names of files that were met before under another name."""
+        inodes = np.frombuffer(self._inodes, dtype=np.uint64) if self._inodes else np.empty(0, np.uint64)
+        kinds, kind, counts = np.unique(inodes, return_inverse=True, return_counts=True)
+        first: dict[tuple[int, int], str] = {}
+        twice = set()
+        # numbers alone don't tell, since some file systems give the same to all: only then files are asked
+        for position in np.flatnonzero(counts[kind] > 1).tolist() if len(kinds) else []:
+            name = self._names[position]
+            identity = _identity(self._found.folder / name)
+            if first.setdefault(identity, name) != name and identity[1]:
+                self._leave(name, f"the same file as {printable(first[identity])}")
+                twice.add(name)
+        return frozenset(twice)
+
+
+def _identity(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_dev, stat.st_ino
+
+
+def _name(entry: os.DirEntry[str]) -> str:
+    return entry.name
+
+
+def _order(name: str) -> tuple[tuple[bool, str], ...]:
+    *folders, file = name.split("/")
+    return (*((True, folder) for folder in folders), (False, file))
