@@ -5,9 +5,12 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 
+from addnet.data.groups import grouped_by, told_apart, united_groups
 from addnet.data.sources import Source
 from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message
 from addnet.errors import UserError
@@ -28,7 +31,7 @@ def select(
     """The records of each split.
 
     Validation is what the data sets of `train` call so; where one has no such list, it is carved out of its training
-    pictures by group.
+    pictures by group. Groups of all of them that have source videos in common are one.
 
     Args:
         train: Data sets whose pictures for training are trained on.
@@ -39,26 +42,61 @@ def select(
         seed: Decides what is carved out and what is left out.
 
     Raises:
-        UserError: A split is empty, a group is in training and test, or two data sets have a video of the same id.
+        UserError: A split is empty, a group is in training and in test or a list for validation, or two data sets have
+            a video of the same id.
     """
     whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
     if len(whole) > 1:
-        whole = {source: _told_apart(records) for source, records in whole.items()}
+        whole = {source: told_apart(records) for source, records in whole.items()}
         _refuse_same_videos(whole.values())
-    trained = Records.concat(_part(whole[source], "train") for source in train)
+    parts = {name: [_part(whole[source], name) for source in train] for name in ("train", "val")}
+    official = [len(listed) > 0 for listed in parts["val"]]
+    kept = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if has_list)
+    rest = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if not has_list)
     tested = Records.concat(_part(whole[source], "test") for source in test)
-    listed = Records.concat(_part(whole[source], "val") for source in train)
-    _refuse_leaks(Records.concat([trained, listed]), tested, allow_overlap=allow_overlap)
-    official = set(listed.names("root"))
-    to_carve = Records.concat(
-        part for source in train if len(part := _part(whole[source], "train")) and part[0].root not in official
-    )
-    kept = Records.concat(_part(whole[source], "train") for source in train if str(source.root) in official)
-    if len(to_carve) or not len(listed):
-        carved, val = carve_validation(to_carve, val_fraction, seed=seed)
-        trained, listed = Records.concat([kept, carved]), Records.concat([listed, val])
-    splits = {"train": trained, "val": listed, "test": tested}
+    kept, rest, listed, tested = united_groups([kept, rest, Records.concat(parts["val"]), tested])
+    _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), allow_overlap=allow_overlap)
+    _refuse_leaks(kept, listed, ("train", "val"), allow_overlap=allow_overlap)
+    trained, val = _with_validation(kept, rest, listed, val_fraction, seed=seed, allow_overlap=allow_overlap)
+    splits = {"train": trained, "val": val, "test": tested}
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
+
+
+def _with_validation(
+    kept: Records, rest: Records, listed: Records, fraction: float, *, seed: int, allow_overlap: bool
+) -> tuple[Records, Records]:
+    """Training and validation of data sets with lists of their own (`kept`, `listed`) and without (`rest`).
+
+    What shares a group with a list follows it; from what is left validation is carved out.
+    """
+    in_train, in_val = (_of_groups(rest, part.names("group_id")) for part in (kept, listed))
+    kept = Records.concat([kept, rest.take(in_train)])
+    listed = Records.concat([listed, rest.take(in_val & ~in_train).replaced(split="val")])
+    rest = rest.take(~in_train & ~in_val)
+    if len(rest) or not len(listed):
+        carved, val = _carved(rest, fraction, seed=seed, allow_overlap=allow_overlap)
+        return Records.concat([kept, carved]), Records.concat([listed, val])
+    return kept, listed
+
+
+def _carved(records: Records, fraction: float, *, seed: int, allow_overlap: bool) -> tuple[Records, Records]:
+    """Validation carved out by group; by video, then by picture, where groups are too few and overlap is allowed."""
+    try:
+        return carve_validation(records, fraction, seed=seed)
+    except UserError as error:
+        if not allow_overlap:
+            raise
+        log.warning("%s; validation shares groups with training, and its figures are too good", error)
+    try:
+        return carve_validation(grouped_by(records, "video_id"), fraction, seed=seed)
+    except UserError:
+        return carve_validation(grouped_by(records, "path"), fraction, seed=seed)
+
+
+def _of_groups(records: Records, groups: Sequence[str]) -> NDArray[np.bool_]:
+    """(N,) whether a record is of one of these groups."""
+    names = records.names("group_id")
+    return np.isin(records.numbers("group_id"), [number for number, name in enumerate(names) if name in set(groups)])
 
 
 def select_test(test: Sequence[Source], *, limit_to: int | None, seed: int) -> Records:
@@ -77,7 +115,7 @@ def select_test(test: Sequence[Source], *, limit_to: int | None, seed: int) -> R
         part = _part(source.records(), "test")
         if not len(part):
             raise UserError(f"{source.data_dir or source.index} has no pictures for test")
-        parts.append(_told_apart(part) if len(test) > 1 else part)
+        parts.append(told_apart(part) if len(test) > 1 else part)
     _refuse_same_videos(parts)
     return limit(Records.concat(parts), limit_to, seed=seed)
 
@@ -86,11 +124,12 @@ def _part(records: Records, split: str) -> Records:
     return records.take(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy())
 
 
-def _refuse_leaks(train: Records, test: Records, *, allow_overlap: bool) -> None:
-    if leaks := check_overlap(train, test):
+def _refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool) -> None:
+    if leaks := check_overlap(one, other):
+        message = overlap_message(leaks, splits=splits)
         if not allow_overlap:
-            raise UserError(overlap_message(leaks))
-        log.warning("%s", overlap_message(leaks))
+            raise UserError(message)
+        log.warning("%s", message)
 
 
 def _refuse_same_videos(sets: Iterable[Records]) -> None:
@@ -104,12 +143,3 @@ def _refuse_same_videos(sets: Iterable[Records]) -> None:
                         f"{homes[video]} and {root} both have a video {video!r}; if they are different ones, rename a "
                         "data folder (or set data.options.dataset of a manifest), else name the data set once"
                     )
-
-
-def _told_apart(records: Records) -> Records:
-    """Records whose groups carry the name of their data set, unless they do already."""
-    groups, names = (records.table[field].cast(pa.string()) for field in ("group_id", "dataset"))
-    named = pc.if_else(pc.match_substring(groups, "/"), groups, pc.binary_join_element_wise(names, groups, "/"))
-    column = pa.chunked_array(named.chunks, pa.string()).combine_chunks().dictionary_encode()
-    table = records.table
-    return Records(table.set_column(table.schema.get_field_index("group_id"), "group_id", column))

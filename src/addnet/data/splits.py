@@ -11,6 +11,7 @@ from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Record, Records
 
 _SHOWN = 20
+_FIGURES = {"val": "Validation"}
 
 
 def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -> tuple[Records, Records]:
@@ -59,13 +60,14 @@ def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     return sorted(set(Records.of(train).names("group_id")) & set(Records.of(test).names("group_id")))
 
 
-def overlap_message(groups: Sequence[str]) -> str:
+def overlap_message(groups: Sequence[str], *, splits: tuple[str, str] = ("train", "test")) -> str:
     """What a leak means and what can be done about it."""
     shown = ", ".join(groups[:_SHOWN]) + (f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
+    figures = _FIGURES.get(splits[1], "Test")
     return (
-        f"{len(groups)} groups are in both train and test: {shown}\n"
-        "Test figures would be too good. Move them to one side, or tell groups apart with data.group_pattern; "
-        "data.allow_overlap=true goes on all the same."
+        f"{len(groups)} groups are in both {' and '.join(splits)}: {shown}\n"
+        f"{figures} figures would be too good. Move them to one side, or tell groups apart with "
+        "data.group_pattern; data.allow_overlap=true goes on all the same."
     )
 
 

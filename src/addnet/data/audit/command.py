@@ -20,6 +20,7 @@ from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
 from addnet.data.audit.scan import Read, Stored
+from addnet.data.groups import told_apart, united_groups
 from addnet.data.sources import configured
 from addnet.errors import UserError
 from addnet.index.records import Records
@@ -70,8 +71,10 @@ def listed(data: DictConfig) -> tuple[Records, Read, str]:
         hydra.utils.instantiate(data.generate)(Path(data.data_dir))
     sources = configured(plain(data))
     names = [Path(str(source.data_dir or source.index)).resolve().stem for source in sources]
-    records = Records.concat(source.records() for source in sources)
-    return records, Stored(sources[0].storage), "+".join(names)
+    records = [source.records() for source in sources]
+    if len(records) > 1:
+        records = [told_apart(part) for part in records]
+    return united_groups([Records.concat(records)])[0], Stored(sources[0].storage), "+".join(names)
 
 
 def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:

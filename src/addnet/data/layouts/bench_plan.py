@@ -7,10 +7,8 @@ from pathlib import PurePosixPath
 
 from addnet.data.layouts.bench_json import SPLITS, BenchVideo
 from addnet.data.layouts.bench_paths import Folders
-from addnet.data.layouts.names import celeb_group, celeb_origin, pair_group, pair_of, scene_group, scene_of
+from addnet.data.layouts.names import FACEFORENSICS, celeb_origin, group_of, pair_of, scene_of, target_of, united
 from addnet.data.layouts.parts import Place, shown
-
-_FROM_FACEFORENSICS = {"FaceForensics++", "DF40_train", "ff"}
 
 
 class Plan:
@@ -23,8 +21,7 @@ class Plan:
     def __init__(self, folders: Folders) -> None:
         self._folders = folders
         self._splits: dict[str, str] = {}
-        self._pairs: dict[str, str] = {}
-        self._from_faceforensics: set[str] = set()
+        self._groups: dict[str, str] = {}
         self._tested: set[str] = set()
         self._taken: set[str] = set()
         self._several: set[str] = set()
@@ -38,15 +35,14 @@ class Plan:
             if before != video.split:
                 self._several.add(key)
                 self._splits[key] = max(before, video.split, key=SPLITS.index)
-            ids = pair_of(video.name)
-            if ids and video.frames and not _FROM_FACEFORENSICS.isdisjoint(PurePosixPath(video.frames[0]).parts):
-                self._from_faceforensics.add(key)
-                if len(ids) > 1:
-                    self._pairs |= dict.fromkeys(ids, pair_group(*ids))
+            written = PurePosixPath(video.frames[0] if video.frames else key).parts
+            self._groups.setdefault(key, group_of(written, video.name) or key)
 
     def settle(self) -> None:
-        """Notes which groups are tested, once all videos are known."""
-        self._tested = {self._group(key) for key, split in self._splits.items() if split == "test"}
+        """Notes which groups are one and which are tested, once all videos are known."""
+        names = united(self._groups.values())
+        self._groups = {key: names[group] for key, group in self._groups.items()}
+        self._tested = {self._groups[key] for key, split in self._splits.items() if split == "test"}
 
     def take(self, video: BenchVideo) -> Place | None:
         """Where a video belongs; None if it was taken before, or is related to a tested one."""
@@ -54,7 +50,7 @@ class Plan:
         if key in self._taken:
             return None
         self._taken.add(key)
-        split, group = self._splits[key], self._group(key)
+        split, group = self._splits[key], self._groups[key]
         if split != "test" and group in self._tested:
             self._related.append(video.name)
             return None
@@ -70,19 +66,9 @@ class Plan:
             notes.append(f"left out {what}: {shown(self._related)}")
         return notes
 
-    def _group(self, key: str) -> str:
-        name = PurePosixPath(key).name
-        if key in self._from_faceforensics:
-            return self._pairs.get(name[:3], key)
-        if scene := scene_of(name):
-            return scene_group(scene.source)
-        if celeb_origin(name) or "YouTube-real" in key.split("/"):
-            return celeb_group(name)
-        return key
-
     def _identity(self, key: str) -> str:
         name = PurePosixPath(key).name
-        if key in self._from_faceforensics:
-            return " ".join(pair_of(name) or ())
+        if self._groups[key].startswith(f"{FACEFORENSICS}/"):
+            return " ".join(pair_of(name) or target_of(name) or ())
         origin = celeb_origin(name) or scene_of(name)
         return " ".join(origin.identities) if origin else ""

@@ -17,6 +17,7 @@ from pathlib import Path
 from addnet.data.layouts.frames import Collected, clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few, read_names
+from addnet.data.layouts.names import pair_group, target_of
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import UserError, require_choice
 from addnet.index.records import FAKE, REAL, Record
@@ -31,7 +32,6 @@ VARIANTS = (
 )
 SPLITS = ("train", "val", "test")
 CHOICES = ("official", "train", "test")
-_FAKE = re.compile(r"(\d{3})_([MW]\d{3})")
 _REAL = re.compile(r"\d{3}")
 _WHERE = "form at github.com/EndlessSora/DeeperForensics-1.0"
 
@@ -109,13 +109,13 @@ def _fakes(
         findings.lacks(folder, f"fake videos ({_WHERE})", needed=True)
     names = splits if splits is not None and present else dict.fromkeys(present, split)
     findings.note(set(present) - set(names), f"videos of {variant} are left out: no list names them")
-    findings.note([n for n in names if not _FAKE.fullmatch(n)], "names are left out: expected <target>_<actor>")
+    findings.note([n for n in names if not target_of(n)], "names are left out: expected <target>_<actor>")
 
     def clips() -> Iterator[Record]:
         for name, where in names.items():
-            if match := _FAKE.fullmatch(name):
+            if who := target_of(name):
                 path, video = present.get(name, f"{folder}/{name}.mp4"), f"{DATASET}/{variant}/{name}"
-                yield Record(path, FAKE, where, video, _group(match[1]), DATASET, variant, f"{match[1]} {match[2]}")
+                yield Record(path, FAKE, where, video, pair_group(who[0]), DATASET, variant, " ".join(who))
 
     return collect(tree, clips(), source=source)
 
@@ -144,13 +144,9 @@ def _reals(
         for name, path in present.items():
             if name in targets:
                 video = f"{DATASET}/youtube/{compression}/{name}"
-                yield Record(path, REAL, targets[name], video, _group(name), DATASET, "youtube", name)
+                yield Record(path, REAL, targets[name], video, pair_group(name), DATASET, "youtube", name)
 
     found = collect(tree, clips(), source=source)
     where = "" if originals is None else str(tree.root)
     pictures, videos = found.pictures.replaced(root=where), found.videos.replaced(root=where)
     return Collected(pictures, videos, found.bare, found.absent)
-
-
-def _group(target: str) -> str:
-    return f"FaceForensics++/{target}"

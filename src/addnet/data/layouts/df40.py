@@ -22,7 +22,7 @@ from addnet.data.layouts.celebdf import TEST_LIST, TestList, read_test_list
 from addnet.data.layouts.faceforensics import original_part
 from addnet.data.layouts.files import folders_in, frame_number, picture_folders, require_folder
 from addnet.data.layouts.listing import Listing, Missing
-from addnet.data.layouts.names import celeb_group, celeb_origin, pair_of
+from addnet.data.layouts.names import celeb_group, celeb_origin, pair_group, pair_of
 from addnet.data.layouts.pairs import Pairs, read_pairs
 from addnet.data.layouts.parts import Part, Place, list_parts, shown
 from addnet.errors import require_choice
@@ -118,7 +118,7 @@ class _Fakes:
         """Group and identities of what a fake was made from, and `test` if the official lists test that."""
         if domain == "ff" and (ids := pair_of(video)):
             homes = {self.pairs.splits.get(number, "") for number in ids}
-            return self.pairs.groups.get(ids[0], own), " ".join(ids), "test" if "test" in homes else ""
+            return self.pairs.groups.get(ids[0], pair_group(*ids)), " ".join(ids), "test" if "test" in homes else ""
         if domain == "cdf":
             origin = celeb_origin(video)
             return celeb_group(video), " ".join(origin.identities) if origin else "", "test"

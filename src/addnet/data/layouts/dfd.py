@@ -34,7 +34,7 @@ def scan_dfd(
 ) -> Listing:
     """Lists DeepFakeDetection.
 
-    Groups are scenes, because a fake is made of two actors' videos of one scene: no source video is on both sides.
+    A fake is made of two actors' videos of one scene, and belongs to the groups of both.
 
     Args:
         root: Holds `original_sequences/` and `manipulated_sequences/`.
@@ -65,10 +65,8 @@ def _place(video: str, test_actors: set[str] | None) -> Place | str:
         return "that are not named like 01__scene or 01_02__scene__CODE"
     identity = " ".join(origin.identities)
     if test_actors is None:
-        return Place("test", scene_group(origin.source), identity)
+        return Place("test", scene_group(origin), identity)
     sides = {actor in test_actors for actor in origin.identities}
     if len(sides) > 1:
         return "of one actor of each side"
-    split = "test" if sides.pop() else "train"
-    # other actors play the same scene on the other side, in other source videos
-    return Place(split, f"{scene_group(origin.source)}/{split}", identity)
+    return Place("test" if sides.pop() else "train", scene_group(origin), identity)

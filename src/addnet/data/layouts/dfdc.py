@@ -23,11 +23,11 @@ from typing import Any
 from addnet.data.layouts.frames import Collected, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, read_object, read_pairs
+from addnet.data.layouts.names import DFDC, dfdc_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Record
 
-DATASET = "DFDC"
 PARTS = 50
 _LABELS = {"real": REAL, "fake": FAKE, "0": REAL, "1": FAKE, "false": REAL, "true": FAKE}
 _PART = re.compile(r"dfdc_train_part_(\d+)")
@@ -91,9 +91,9 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
             unclear.append(join(folder, file))
             continue
         original = entry.get("original") if label == FAKE else None
-        video = f"{DATASET}/{CLASS_NAMES[label]}/{name}/{stem(file)}"
-        group = f"{DATASET}/{stem(original or file)}"
-        clips.append(Record(_located(tree, folder, file), label, "train", video, group, DATASET))
+        video = f"{DFDC}/{CLASS_NAMES[label]}/{name}/{stem(file)}"
+        group = dfdc_group(stem(original or file))
+        clips.append(Record(_located(tree, folder, file), label, "train", video, group, DFDC))
     findings.note(unclear, "entries of metadata.json are left out: their label is not REAL or FAKE")
     if metadata:
         findings.note(_unnamed(tree, folder, metadata), "videos are left out because metadata.json does not name them")
@@ -119,9 +119,9 @@ def _apart(tree: Tree, split: str, source: str, findings: Findings) -> Collected
 def _clips_apart(tree: Tree, folder: str, labels: Mapping[str, int | None], split: str) -> Iterator[Record]:
     for file, label in labels.items():
         if label is not None:
-            video = f"{DATASET}/{CLASS_NAMES[label]}/{_APART[split][0]}/{stem(file)}"
+            video = f"{DFDC}/{CLASS_NAMES[label]}/{_APART[split][0]}/{stem(file)}"
             path = _located(tree, folder, file)
-            yield Record(path, label, split, video, f"{DATASET}/{stem(file)}", DATASET)
+            yield Record(path, label, split, video, dfdc_group(stem(file)), DFDC)
 
 
 def _labels_apart(tree: Tree, folder: str, findings: Findings) -> dict[str, int | None] | None:

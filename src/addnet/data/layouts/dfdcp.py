@@ -21,10 +21,10 @@ from typing import Any
 from addnet.data.layouts.frames import PICTURE_FOLDERS, collect, picture_places
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, read_object
+from addnet.data.layouts.names import DFDCP, dfdcp_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.index.records import FAKE, REAL, Record
 
-DATASET = "DFDCP"
 FOLDERS = ("original_videos", "method_A", "method_B")
 _LABELS = {"real": REAL, "fake": FAKE}
 _SPLITS = ("train", "val", "test")
@@ -67,9 +67,9 @@ def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings
             continue
         persons = [str(person) for key in ("target_id", "swapped_id") if (person := _get(entry, key)) is not None]
         group = persons[0] if persons else stem(name)
-        video = f"{DATASET}/{method}/{inner.rpartition('.')[0] or inner}"
+        video = f"{DFDCP}/{method}/{inner.rpartition('.')[0] or inner}"
         path = _located(tree, base, method, inner)
-        yield Record(path, label, split, video, f"{DATASET}/{group}", DATASET, method, " ".join(persons))
+        yield Record(path, label, split, video, dfdcp_group(group), DFDCP, method, " ".join(persons))
     findings.note(unclear, "entries of dataset.json are left out: no label real or fake, or no set train or test")
 
 

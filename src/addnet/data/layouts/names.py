@@ -1,26 +1,41 @@
 """What names of videos tell in data sets that others are built from: source videos, identities, scenes.
 
-Groups are named here once, so that the same source video has the same group in every data set made from it, and a
-leak between two data sets is found.
+Groups are named here once, by the source videos that a video was made of: one, or several after one another as in
+`FaceForensics++/054_071`. Two groups that share a source are one as soon as both are used (`united`), so that a leak
+between two data sets made from the same videos is found, however many of them each names.
 
 Sources: FaceForensics++ `dataset/splits` lists pairs of ids, and a fake is named by both (FaceForensics#18).
 Celeb-DF: "aa_bb_cc.mp4, aa is the original id, bb is swapped id, cc is the video index" (its author in
 celeb-deepfakeforensics#6). DeepFakeDetection: `01__hugging_happy`, `01_03__hugging_happy__ISF9SP4G`; what the order
-of the two actors means is not documented, and nothing here depends on it.
+of the two actors means is not documented, and nothing here depends on it. DeeperForensics: `000_W101`, an actor's face
+in a video of FaceForensics++. UADFV: `0000_fake`, made of `0000` (not verified with its authors). DFDC preview:
+`1255229_1260311_C_001` lies in the folder of the person filmed, 1260311.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from typing import NamedTuple
 
 FACEFORENSICS = "FaceForensics++"
 CELEBDF = "Celeb-DF"
 DFD = "DeepFakeDetection"
+DFDC = "DFDC"
+DFDCP = "DFDCP"
+UADFV = "UADFV"
+DFD_ACTORS = 28
 
 _PAIR = re.compile(r"(\d{3})(?:_(\d{3}))?")
 _CELEB = re.compile(r"(id\d+)(?:_(id\d+))?_(\d+)")
 _SCENE = re.compile(r"(\d{2})(?:_(\d{2}))?__(.+?)(?:__([A-Z0-9]+))?")
+_TARGET = re.compile(r"(\d{3})_([MW]\d{3})")
+_NUMBERED = re.compile(r"(\d+)(_fake)?")
+_FILMED = re.compile(r"(?:\d+_)?(\d+)_[A-Z]_\d+")
+_SOURCES = re.compile(rf"((?:{re.escape(FACEFORENSICS)}|{DFD}/[^/]+)/)(\d+(?:_\d+)*)")
+_WHOLE_SCENE = re.compile(rf"{DFD}/[^/]+")
+# folders below which videos are named after those of FaceForensics++; the last two as DF40 names them
+_OF_FACEFORENSICS = frozenset({FACEFORENSICS, "DF40_train", "ff"})
 
 
 class Origin(NamedTuple):
@@ -46,9 +61,25 @@ def pair_of(name: str) -> tuple[str, ...] | None:
     return tuple(part for part in match.groups() if part) if match else None
 
 
-def pair_group(first: str, second: str) -> str:
-    """The group of both originals of a pair and of all fakes made of them, whichever comes first."""
-    return f"{FACEFORENSICS}/{'_'.join(sorted((first, second)))}"
+def pair_group(*ids: str) -> str:
+    """The group of a video made of one or two videos of FaceForensics++, whichever comes first.
+
+    Example:
+        >>> pair_group("071", "054"), pair_group("071")
+        ('FaceForensics++/054_071', 'FaceForensics++/071')
+    """
+    return f"{FACEFORENSICS}/{'_'.join(sorted(ids))}"
+
+
+def target_of(name: str) -> tuple[str, str] | None:
+    """The source id and the actor of a fake of DeeperForensics.
+
+    Example:
+        >>> target_of("000_W101"), target_of("000_003")
+        (('000', 'W101'), None)
+    """
+    match = _TARGET.fullmatch(name)
+    return (match[1], match[2]) if match else None
 
 
 def celeb_origin(name: str) -> Origin | None:
@@ -84,9 +115,102 @@ def scene_of(name: str) -> Origin | None:
     return Origin(_present(match[1], match[2]), match[3]) if match else None
 
 
-def scene_group(scene: str) -> str:
-    """The group of a scene: no source video of one scene is used in another."""
-    return f"{DFD}/{scene}"
+def scene_group(origin: Origin) -> str:
+    """The group of a DeepFakeDetection video: what its actors were filmed doing in one scene.
+
+    Example:
+        >>> scene_group(Origin(("03", "01"), "hugging_happy"))
+        'DeepFakeDetection/hugging_happy/01_03'
+    """
+    return f"{DFD}/{origin.source}/{'_'.join(sorted(origin.identities))}"
+
+
+def uadfv_group(name: str) -> str | None:
+    """The group of a UADFV video: the number of its original; None if it is not named like one.
+
+    Example:
+        >>> uadfv_group("0007_fake"), uadfv_group("clip")
+        ('UADFV/0007', None)
+    """
+    match = _NUMBERED.fullmatch(name)
+    return f"{UADFV}/{match[1]}" if match else None
+
+
+def dfdc_group(original: str) -> str:
+    """The group of an original of DFDC and of its fakes."""
+    return f"{DFDC}/{original}"
+
+
+def dfdcp_group(person: str) -> str:
+    """The group of a video of the DFDC preview: who was filmed."""
+    return f"{DFDCP}/{person}"
+
+
+def group_of(folders: Collection[str], name: str) -> str | None:
+    """The group of a video of one of these data sets, from where it lies and its name; None if it is of none.
+
+    Args:
+        folders: Names of the folders above it.
+        name: Without suffix.
+
+    Example:
+        >>> group_of(["FaceForensics++", "manipulated_sequences", "FaceSwap", "c23"], "003_000")
+        'FaceForensics++/000_003'
+        >>> group_of(["UADFV", "fake"], "0000_fake"), group_of(["mine"], "000")
+        ('UADFV/0000', None)
+    """
+    if target := target_of(name):
+        return pair_group(target[0])
+    if (ids := pair_of(name)) and not _OF_FACEFORENSICS.isdisjoint(folders):
+        return pair_group(*ids)
+    if scene := scene_of(name):
+        return scene_group(scene)
+    if celeb_origin(name) or "YouTube-real" in folders:
+        return celeb_group(name)
+    if UADFV in folders:
+        return uadfv_group(name)
+    if DFDCP in folders:
+        return dfdcp_group(match[1]) if (match := _FILMED.fullmatch(name)) else None
+    return dfdc_group(name) if DFDC in folders else None
+
+
+def sources_of(group: str) -> frozenset[str]:
+    """The source videos that a group stands for; of a group that names none, itself.
+
+    Example:
+        >>> sorted(sources_of("FaceForensics++/000_003")), sorted(sources_of("faces/a_b"))
+        (['FaceForensics++/000', 'FaceForensics++/003'], ['faces/a_b'])
+    """
+    if match := _SOURCES.fullmatch(group):
+        return frozenset(match[1] + number for number in match[2].split("_"))
+    if _WHOLE_SCENE.fullmatch(group):  # as indexes of earlier versions name it
+        return frozenset(f"{group}/{actor:02d}" for actor in range(1, DFD_ACTORS + 1))
+    return frozenset({group})
+
+
+def united(groups: Iterable[str]) -> dict[str, str]:
+    """Groups → one name for all that are linked by common sources: that of the one made of most.
+
+    Example:
+        >>> united(["FaceForensics++/000_003", "FaceForensics++/003", "a"])["FaceForensics++/003"]
+        'FaceForensics++/000_003'
+    """
+    sources = {group: sources_of(group) for group in groups}
+    leads: dict[str, str] = {}  # source → another one of the same group, up to one that leads to itself
+
+    def lead(source: str) -> str:
+        while (further := leads.setdefault(source, source)) != source:
+            leads[source] = source = leads[further]
+        return source
+
+    for parts in sources.values():
+        first, *rest = parts
+        for other in rest:
+            leads[lead(other)] = lead(first)
+    names: dict[str, str] = {}
+    for group in sorted(sources, key=lambda group: (-len(sources[group]), group)):
+        names.setdefault(lead(next(iter(sources[group]))), group)
+    return {group: names[lead(next(iter(parts)))] for group, parts in sources.items()}
 
 
 def _present(*names: str | None) -> tuple[str, ...]:

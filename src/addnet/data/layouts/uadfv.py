@@ -11,21 +11,19 @@ number. There is no official split: the field tests on all of it, and so does th
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from addnet.data.layouts.frames import clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.names import UADFV, uadfv_group
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record
 
-DATASET = "UADFV"
 SPLITS = ("test", "train")
 VIDEOS = 49
-_NAME = re.compile(r"(\d+)(_fake)?")
 _WHERE = "form in the README of github.com/yuezunli/WIFS2018_In_Ictu_Oculi"
 
 
@@ -50,12 +48,11 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
         elif len(paths) != VIDEOS:
             findings.notes.append(f"{name}/ holds {len(paths)} videos; the data set has {VIDEOS}")
         parts.append(collect(tree, _clips(paths, label, split), source=source))
-        findings.note([path for path in paths if not _NAME.fullmatch(stem(path))], "files are left out by their names")
+        findings.note([path for path in paths if not uadfv_group(stem(path))], "files are left out by their names")
     return findings.listing(parts)
 
 
 def _clips(paths: list[str], label: int, split: str) -> Iterator[Record]:
     for path in paths:
-        if match := _NAME.fullmatch(stem(path)):
-            video, group = f"{DATASET}/{CLASS_NAMES[label]}/{stem(path)}", f"{DATASET}/{match[1]}"
-            yield Record(path, label, split, video, group, DATASET)
+        if group := uadfv_group(stem(path)):
+            yield Record(path, label, split, f"{UADFV}/{CLASS_NAMES[label]}/{stem(path)}", group, UADFV)
