@@ -93,7 +93,7 @@ def test_bins_hold_means_and_empty_ones_are_nan():
 @pytest.mark.parametrize(
     ("probabilities", "labels", "told"),
     [
-        ([0.2, np.nan], [0, 1], "nan"),
+        ([0.2, np.nan], [0, 1], "finite"),
         ([0.2, 1.5], [0, 1], "1.5"),
         ([0.2, 0.3], [0, -1], "-1"),
         ([0.2], [0, 1], "shape"),

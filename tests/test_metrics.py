@@ -98,12 +98,12 @@ def test_the_report_matches_its_matrix():
 def test_collected_scores_leave_out_rows_that_do_not_count():
     collector = ScoreCollector()
     logits = torch.tensor([[0.0, 2.0], [3.0, 1.0], [9.0, 9.0]])
-    collector.update(logits, torch.tensor([1, 0, 0]), torch.tensor([0, 1, 1]), torch.tensor([True, True, False]))
-    scores = collector.compute()
+    collector.update(logits, torch.tensor([1, 0, 0]), torch.tensor([0, 1, 1]), torch.tensor([True, True, False]), "abc")
+    scores = collector.scores()
     np.testing.assert_allclose(scores.probabilities, torch.tensor([2.0, -2.0]).double().sigmoid())
     assert scores.labels.tolist() == [1, 0]
     collector.reset()
-    assert len(collector.compute().labels) == 0
+    assert len(collector.scores().labels) == 0
 
 
 def test_means_are_weighted_by_the_rows_that_count():

@@ -38,7 +38,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         The answers: pictures, then videos.
 
     Raises:
-        UserError: The checkpoint or an input has to be put right, or not one file could be read.
+        UserError: The checkpoint or an input has to be put right, or not one file could be used.
     """
     from rich.console import Console
 
@@ -72,7 +72,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     for answer in unreadable:
         log.warning("%s: %s", answer.path, answer.reason)
     if unreadable and len(unreadable) == len(answers):
-        raise UserError(f"not one of {len(answers)} files could be read")
+        raise UserError(f"not one of {len(answers)} files could be used")
     return answers
 
 

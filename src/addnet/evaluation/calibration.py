@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.finite import require_finite
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
@@ -137,16 +138,17 @@ def checked(
     """Scores as float64 and labels as int64, one a row.
 
     Raises:
-        UserError: They differ in length, a score isn't in [0, 1] (nan included), or a label is neither 0 nor 1.
+        UserError: They differ in length, a score isn't a finite number in [0, 1], or a label is neither 0 nor 1.
     """
     scores, fake = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     if scores.ndim != 1 or scores.shape != fake.shape:
         raise UserError(f"scores of shape {scores.shape} and labels of shape {fake.shape}: give one of each a row")
-    wrong = ~((scores >= 0) & (scores <= 1))
+    require_finite(scores)
+    wrong = (scores < 0) | (scores > 1)
     if wrong.any():
         raise UserError(
             f"{wrong.sum()} of {len(scores)} scores aren't probabilities, the first is {scores[wrong][0]}; "
-            "expected numbers from 0 to 1: is the network's output finite?"
+            "expected numbers from 0 to 1"
         )
     if not np.isin(fake, (0, 1)).all():
         raise UserError(f"labels {np.unique(fake).tolist()}: expected 0 for real and 1 for fake; leave the rest out")

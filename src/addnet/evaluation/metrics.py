@@ -15,6 +15,8 @@ from torchmetrics.functional.classification import (
     binary_roc,
 )
 
+from addnet.finite import require_finite
+
 THRESHOLD = 0.5
 METRICS = ("accuracy", "balanced_accuracy", "auroc", "ap", "eer", "f1", "log_loss")
 _TINY = 1e-15
@@ -32,6 +34,15 @@ class Scores(NamedTuple):
     probabilities: Tensor
     labels: Tensor
     videos: Tensor
+
+
+def probabilities_of(margins: Tensor) -> Tensor:
+    """(N,) logit of fake minus logit of real → (N,) float64 probability of fake; nan where the margin isn't finite.
+
+    An infinite margin comes from logits that overflowed: its sigmoid would look like certainty.
+    """
+    margins = margins.double()
+    return torch.where(margins.isfinite(), margins.sigmoid(), torch.nan)
 
 
 def by_video(scores: Scores) -> Scores:
@@ -61,7 +72,11 @@ def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = 
 
     Returns:
         Each of `METRICS`; nan where it means nothing: no pictures, or figures of a ranking with one class only.
+
+    Raises:
+        UserError: A probability isn't a finite number.
     """
+    require_finite(probabilities.cpu().numpy())
     if not len(labels):
         return dict.fromkeys(METRICS, float("nan"))
     probabilities = probabilities.double()
@@ -91,6 +106,7 @@ def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
         >>> equal_error_rate(torch.tensor([0.1, 0.6, 0.4, 0.9]), torch.tensor([0, 0, 1, 1]))
         tensor(0.5000, dtype=torch.float64)
     """
+    require_finite(probabilities.cpu().numpy())
     fpr, tpr, _ = binary_roc(probabilities, labels)
     gap = (fpr + tpr - 1).double()  # fpr − fnr: grows from −1 to 1
     after = int(torch.searchsorted(gap, torch.zeros(1, dtype=gap.dtype, device=gap.device)).clamp(1, len(gap) - 1))
@@ -101,6 +117,7 @@ def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def confusion_matrix(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> list[list[int]]:
     """Counts, rows the truth and columns the call, in the order real, fake."""
+    require_finite(probabilities.cpu().numpy())
     called = (probabilities > threshold).long()
     counts: list[list[int]] = binary_confusion_matrix(called, labels).tolist()
     return counts

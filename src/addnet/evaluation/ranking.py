@@ -7,6 +7,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.finite import require_finite
+
 RANKED = ("auroc", "ap", "eer", "tpr_at_1_fpr", "tpr_at_5_fpr")
 _LIMITS = {"tpr_at_1_fpr": 0.01, "tpr_at_5_fpr": 0.05}
 _AT_ONCE = 1_000_000  # numbers in one array: 8 MB, so that a few of them stay in the cache
@@ -35,7 +37,11 @@ def ranked_figures(
 
     Returns:
         Each of `RANKED` → (R,) float64; nan in lines in which a class has no weight.
+
+    Raises:
+        UserError: A probability isn't a finite number.
     """
+    require_finite(probabilities)
     found = {name: np.full(len(weights), np.nan) for name in RANKED}
     if not len(probabilities):
         return found

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
 from addnet.evaluation.calibration import checked
+from addnet.finite import require_finite
 
 AGGREGATIONS = ("mean", "max", "confidence")
 
@@ -28,7 +29,8 @@ class ScoredSet:
         groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
 
     Raises:
-        UserError: Lengths differ, values are out of range, a video is both real and fake, or a number is left out.
+        UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
+            and fake, or a number is left out.
     """
 
     name: str
@@ -40,6 +42,8 @@ class ScoredSet:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
+        if len(self.paths) == len(self.probabilities):
+            require_finite(self.probabilities, self.paths, of=self.name)
         scores, labels = checked(self.probabilities, self.labels)
         videos = np.asarray(self.videos, dtype=np.int64)
         for name, value in (("probabilities", scores), ("labels", labels), ("videos", videos)):

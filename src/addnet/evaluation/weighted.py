@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from addnet.evaluation.calibration import BINS, bin_of
 from addnet.evaluation.ranking import RANKED, ranked_figures
+from addnet.finite import require_finite
 
 CALLED = ("balanced_accuracy", "accuracy", "f1")
 SAID = ("log_loss", "ece")
@@ -55,7 +56,11 @@ def called_figures(
     Returns:
         Each of `CALLED` → (R,); nan in lines without weight. Balanced accuracy is nan in lines with one class only, F1
         in those without fakes (`metrics.binary_metrics`, which follows a training, has numbers there).
+
+    Raises:
+        UserError: A probability isn't a finite number.
     """
+    require_finite(probabilities)
     called, fake = probabilities > threshold, labels == 1
     cells = np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1)
     tn, fp, fn, tp = _sums(cells, weights, columns).T
@@ -88,7 +93,11 @@ def said_figures(
 
     Returns:
         Each of `SAID` → (R,); nan in lines without weight.
+
+    Raises:
+        UserError: A probability isn't a finite number.
     """
+    require_finite(probabilities)
     safe = np.clip(probabilities, _TINY, 1 - _TINY)
     loss = -np.where(labels == 1, np.log(safe), np.log1p(-safe))
     in_bin = bin_of(probabilities)[:, None] == np.arange(BINS)

@@ -81,3 +81,14 @@ def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:
 def unusable(path: str, reason: str, *, threshold: float, kind: str = "picture") -> Answer:
     """What is said about a file that can't be read."""
     return Answer(UNUSABLE, None, None, threshold, path, kind, reason=reason)
+
+
+def not_finite(broken: int, total: int) -> str:
+    """Why there is no verdict where the network's answer isn't a number.
+
+    Example:
+        >>> not_finite(2, 3)
+        "the network's score of 2 of 3 faces isn't a finite number: its weights are damaged or its numbers overflow"
+    """
+    which = f"{broken} of {total} faces" if total > 1 else "this face"
+    return f"the network's score of {which} isn't a finite number: its weights are damaged or its numbers overflow"

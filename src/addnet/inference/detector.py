@@ -16,9 +16,10 @@ from torch import Tensor
 from addnet.data.dataset import finish_images, finish_masks
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO_SUFFIXES
 from addnet.faces.pictures import Picture, check_picture
-from addnet.inference.answers import NO_FACE, Answer, FaceAnswer, by_track
+from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
 from addnet.inference.preprocessing import Seen
 from addnet.inference.videos import FacesOfVideo, FrameFaces, VideoSettings
@@ -126,7 +127,9 @@ class Detector:
     # ---- scores → answers ----------------------------------------------------------------------------------
 
     def answer(self, seen: Sequence[Seen], scores: Sequence[float], *, path: str = "") -> Answer:
-        """What is said about a picture whose faces have these scores."""
+        """What is said about a picture whose faces have these scores; `unusable` where one isn't a finite number."""
+        if broken := int((~np.isfinite(scores)).sum()):
+            return unusable(path, not_finite(broken, len(scores)), threshold=self.frame.threshold)
         faces = tuple(self._face(face, float(score), self.frame) for face, score in zip(seen, scores, strict=True))
         if not faces:
             return Answer(NO_FACE, None, None, self.frame.threshold, path, reason="no face was found")
@@ -135,11 +138,18 @@ class Detector:
 
     def answer_video(self, frames: FrameFaces, *, path: str) -> Answer:
         """What is said about a video, whose faces are scored while they are found."""
-        faces = []
+        faces, broken = [], 0
         for crop, score in self.scored((crop, crop.seen) for crop in frames):
+            if not np.isfinite(score):
+                broken += 1
+                continue
             face = self._face(crop.seen, score, self.frame)
             faces.append(replace(face, frame=crop.frame, time=crop.time, track=crop.track))
-        about: dict[str, Any] = {"path": path, "kind": "video", "faces": tuple(faces), **frames.about()}
+        about: dict[str, Any] = {"path": path, "kind": "video", **frames.about()}
+        if broken:
+            reason = not_finite(broken, broken + len(faces))
+            return Answer(UNUSABLE, None, None, self.video.threshold, reason=reason, **about)
+        about["faces"] = tuple(faces)
         if not faces:
             reason = "no face was found in any of the frames that were looked at"
             return Answer(NO_FACE, None, None, self.video.threshold, reason=reason, **about)
@@ -181,15 +191,14 @@ class Detector:
 
     @torch.inference_mode()
     def probabilities(self, image: Tensor, mask: Tensor) -> NDArray[np.float64]:
-        """(B,) probability of fake, as training and test compute it.
+        """(B,) probability of fake, as training and test compute it; nan where the network's answer isn't finite.
 
         Args:
             image: (B, 3, S, S) in [-1, 1], on the detector's device.
             mask: (B, 1, S, S) in [0, 1].
         """
         logits = self.net(image.contiguous(memory_format=torch.channels_last), mask).float()
-        margins = (logits[:, 1] - logits[:, 0]).cpu().double()
-        found: NDArray[np.float64] = margins.sigmoid().numpy()
+        found: NDArray[np.float64] = probabilities_of((logits[:, 1] - logits[:, 0]).cpu()).numpy()
         return found
 
     def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:

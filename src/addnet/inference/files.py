@@ -141,7 +141,8 @@ def answer_pictures(
         scores = iter(detector.scores([seen for look in some for seen in look.seen]))
         for look in some:
             own = [next(scores) for _ in look.seen]
-            yield _answer(detector, look, own), look.seen
+            answer = _answer(detector, look, own)
+            yield answer, look.seen if answer.faces else []
 
 
 def _answer(detector: Detector, look: _Look, scores: Sequence[float]) -> Answer:

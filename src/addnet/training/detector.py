@@ -180,7 +180,7 @@ class DeepfakeDetector(pl.LightningModule):
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
         loss.update(self.loss(logits, labels, valid), valid.sum())
-        collector.update(logits, labels, batch["video"], valid)
+        collector.update(logits, labels, batch["video"], valid, batch["path"])
 
     def on_validation_epoch_end(self) -> None:
         """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
@@ -199,7 +199,7 @@ class DeepfakeDetector(pl.LightningModule):
             self.log_dict(_figures(f"test/{name}", Scores(*(part[rows] for part in scores))), sync_dist=True)
 
     def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> dict[str, float]:
-        scores = collector.compute()
+        scores = collector.scores(split)
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
         loss.reset()

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
-from torch import Tensor
+from torch import Tensor, distributed
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
 from addnet.evaluation import Scores
+from addnet.evaluation.metrics import probabilities_of
+from addnet.finite import NotFiniteError
 
 
 class WeightedMean(Metric):
@@ -53,6 +57,7 @@ class ScoreCollector(Metric):
     """Keeps every score of an epoch; `compute` gathers those of all ranks and drops rows that do not count.
 
     Figures of a ranking (AUROC, AP, EER) cannot be averaged over ranks: the scores themselves are gathered.
+    Use `scores`, which refuses those that aren't finite.
     """
 
     full_state_update = False
@@ -65,14 +70,44 @@ class ScoreCollector(Metric):
         super().__init__()
         for name in ("margins", "labels", "videos", "valid"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
+        self.paths: list[str] = []  # of this process, and no state: text can't be gathered as tensors
 
-    def update(self, logits: Tensor, labels: Tensor, videos: Tensor, valid: Tensor) -> None:
-        """Adds a batch: (B, 2) logits, (B,) labels, video numbers and flags."""
+    def update(self, logits: Tensor, labels: Tensor, videos: Tensor, valid: Tensor, paths: Sequence[str]) -> None:
+        """Adds a batch: (B, 2) logits, (B,) labels, video numbers and flags, B paths."""
         logits = logits.detach().float()
         self.margins.append(logits[:, 1] - logits[:, 0])
         self.labels.append(labels)
         self.videos.append(videos)
         self.valid.append(valid)
+        self.paths += paths
+
+    def reset(self) -> None:
+        """Forgets everything."""
+        super().reset()
+        self.paths = []
+
+    def scores(self, of: str = "") -> Scores:
+        """All scores so far, of all ranks, as `compute` gathers them.
+
+        Args:
+            of: What they are of, for messages.
+
+        Raises:
+            UserError: A score isn't a finite number; the same on all ranks, with the images named.
+        """
+        own = self._not_finite()
+        # torchmetrics makes a scalar of a tensor of one element
+        found = Scores(*(part.reshape(-1) for part in self.compute()))
+        if broken := int((~found.probabilities.isfinite()).sum()):
+            raise NotFiniteError(broken, len(found.labels), _from_all_ranks(own), of=of)
+        return found
+
+    def _not_finite(self) -> list[str]:
+        """Paths of this process whose scores count and aren't finite."""
+        if not len(self.margins):
+            return []
+        margins, valid = dim_zero_cat(self.margins), dim_zero_cat(self.valid).bool()
+        return [self.paths[row] for row in torch.nonzero(valid & ~margins.isfinite()).flatten().tolist()]
 
     def compute(self) -> Scores:
         """All scores so far, on the CPU, without the rows that do not count."""
@@ -81,4 +116,13 @@ class ScoreCollector(Metric):
             return Scores(empty.double(), empty, empty)
         valid = dim_zero_cat(self.valid).bool()
         margins, labels, videos = (dim_zero_cat(part)[valid].cpu() for part in (self.margins, self.labels, self.videos))
-        return Scores(margins.double().sigmoid(), labels, videos)
+        return Scores(probabilities_of(margins), labels, videos)
+
+
+def _from_all_ranks(paths: list[str]) -> list[str]:
+    """Those of all ranks, rank by rank; each of them has to ask."""
+    if not distributed.is_available() or not distributed.is_initialized():
+        return paths
+    gathered: list[list[str] | None] = [None] * distributed.get_world_size()
+    distributed.all_gather_object(gathered, paths)
+    return [path for part in gathered for path in part or ()]

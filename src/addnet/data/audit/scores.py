@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from addnet.finite import require_finite
+
 FOLDS = 5
 _PRIOR = 2.0  # pictures of average class added to each category
 
@@ -25,11 +27,16 @@ def auroc(values: ArrayLike, labels: ArrayLike) -> float:
     Returns:
         In [0, 1]; NaN if a class is missing.
 
+    Raises:
+        UserError: A value isn't a finite number.
+
     Example:
         >>> auroc([1.0, 2.0, 2.0, 3.0], [0, 0, 1, 1])
         0.875
     """
-    return _Ranking(np.asarray(values), np.asarray(labels), None).value(None)
+    numbers = np.asarray(values)
+    require_finite(numbers)
+    return _Ranking(numbers, np.asarray(labels), None).value(None)
 
 
 @dataclass(frozen=True)

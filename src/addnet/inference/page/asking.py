@@ -105,7 +105,7 @@ class Visit:
             raise UserError(f"picture of {pixels / 1e6:.0f} megapixels; at most {most:g} are taken")
         seen = self.detector.preprocessing.of_picture(picture)
         answer = self.detector.answer(seen, self.detector.scores(seen).tolist(), path=str(path))
-        return Said(answer, picture, explain(self.detector, seen[0], block=self.block) if seen else None)
+        return Said(answer, picture, explain(self.detector, seen[0], block=self.block) if answer.faces else None)
 
     def _video(self, path: Path) -> Said:
         settings = VideoSettings(frames=self.limits.frames)

@@ -24,6 +24,8 @@ class BestCheckpoint(ModelCheckpoint):
             self.current_score = state_dict.get("current_score")  # Lightning writes it and doesn't read it
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
-        """Whether a checkpoint with this figure is to be kept."""
+        """Whether a checkpoint with this figure is to be kept; never with one that isn't a finite number."""
+        if current is not None and not bool(current.isfinite()):
+            return False
         equal = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
         return equal or super().check_monitor_top_k(trainer, current)
