@@ -62,3 +62,17 @@ def fit(module, *, rows=20, batch_size=4, callbacks=(), ckpt_path=None, **argume
     loaders = DataLoader(Pictures(rows), batch_size=batch_size), DataLoader(Pictures(12), batch_size=batch_size)
     trainer.fit(module, *loaders, ckpt_path=ckpt_path, weights_only=True)
     return trainer
+
+
+class Loaders(pl.LightningDataModule):
+    """The same pictures from a data module."""
+
+    batch_size = 4
+
+    def train_dataloader(self):
+        return DataLoader(Pictures(20), batch_size=self.batch_size)
+
+    def val_dataloader(self):
+        return DataLoader(Pictures(12), batch_size=self.batch_size)
+
+    test_dataloader = val_dataloader

@@ -13,7 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly, refuse_sweep_over_ranks
 from addnet.config import build, build_all, config_dir, plain
-from addnet.errors import RunStoppedError
+from addnet.errors import RunStoppedError, UserError
 from addnet.launch import divert_output, process_name
 from addnet.sweeps.resume import run_recorded
 
@@ -84,7 +84,7 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
-    from addnet.training.checkpoints import check_continues, read_checkpoint
+    from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
@@ -94,6 +94,9 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     checkpoint = read_checkpoint(cfg.ckpt_path)
     if cfg.train and (before := checkpoint["addnet"].get("config")):
         check_continues(before, plain(cfg), path=cfg.ckpt_path)
+    length = {name: cfg.trainer.get(name, -1) for name in ("max_epochs", "max_steps")}
+    if cfg.train and (done := nothing_left(checkpoint, **length, path=cfg.ckpt_path)):
+        log.warning("%s%s", done, "; its best checkpoint is tested" if cfg.test else "")
     return checkpoint
 
 
@@ -158,6 +161,11 @@ def fit_and_test(
         score = None if best is None else float(best)
     if cfg.test:
         chosen = best_checkpoint(trainer) or (None if cfg.train else cfg.ckpt_path)
+        if not chosen and (lost := getattr(trainer.checkpoint_callback, "lost", "")):
+            raise UserError(
+                f"nothing was tested: {lost}, and no better one was written since. Put it back, or test the last "
+                f"weights with train=false ckpt_path={last_checkpoint(trainer)}"
+            )
         trainer.test(detector, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
     return score
 

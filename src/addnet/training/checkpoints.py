@@ -16,12 +16,14 @@ from torch import Tensor
 
 from addnet import __version__
 from addnet.errors import UserError
+from addnet.training.optim import TIMED
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
 _SHOWN = 12
 _BROUGHT_BACK = ("optimizer.", "scheduler.")
+_LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 _DECISIVE = ("seed", "model.", "data.", "loss.", "ema_decay", "freeze_backbone_epochs", "channels_last", "trainer.")
 _INDIFFERENT = (
     *(f"data.{key}" for key in ("data_dir", "index", "index_dir", "faces_dir", "landmark_model")),
@@ -140,21 +142,53 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
 
     Raises:
         UserError: Optimiser or schedule are set differently. Their states come from the checkpoint, rates included:
-            new settings would quietly have no effect.
+            new settings would quietly have no effect. Or a schedule that was made for so many epochs gets others.
     """
     earlier, present = _flat(before), _flat(now)
     keys = [key for key in {**earlier, **present} if earlier.get(key) != present.get(key)]
     changes = {key: f"{key} was {earlier.get(key)!r} and is {present.get(key)!r}" for key in keys}
+    anew = f"or start anew from its backbone with model.weights={path} and without ckpt_path."
     if refused := [told for key, told in changes.items() if key.startswith(_BROUGHT_BACK)]:
         raise UserError(
             f"{path} brings back optimiser and schedule as they were, so that these would have no effect:\n"
             + "".join(f"  {told}\n" for told in refused)
-            + "Resume with the settings of then, or start anew from its backbone with model.weights=PATH."
+            + f"Resume with the settings of then, {anew}"
+        )
+    if present.get("scheduler.name") in TIMED and (longer := [changes[key] for key in _LENGTH if key in changes]):
+        raise UserError(
+            f"scheduler={present['scheduler.name']} leads the rate to its end within the training that it was made "
+            f"for, but {' and '.join(longer)}; resume with the length of then, {anew}"
         )
     if others := [
         told for key, told in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)
     ]:
         log.warning("settings differ from those of the run that wrote the checkpoint: %s", "; ".join(others))
+
+
+def nothing_left(checkpoint: Mapping[str, Any], *, max_epochs: int | None, max_steps: int, path: str | Path) -> str:
+    """Says that a checkpoint has all epochs or steps that are asked for; empty where there are some left to train.
+
+    Args:
+        checkpoint: As `read_checkpoint` gives it.
+        max_epochs: Of the Trainer; -1 and None are without end.
+        max_steps: Of the Trainer; -1 is without end.
+        path: Of the checkpoint.
+
+    Raises:
+        UserError: It has more epochs than are asked for, which the Trainer refuses.
+    """
+    epochs, steps = checkpoint.get("resume", {}).get("epoch", 0), checkpoint.get("global_step", 0)
+    wanted = -1 if max_epochs is None else max_epochs
+    if 0 <= wanted < epochs:
+        raise UserError(
+            f"{path} has done {epochs} epochs and trainer.max_epochs={wanted} asks for fewer; "
+            f"to test it as it is, use train=false ckpt_path={path}"
+        )
+    if wanted == epochs:
+        return f"nothing is left to train: {path} has done all epochs of trainer.max_epochs={wanted}"
+    if 0 <= max_steps <= steps:
+        return f"nothing is left to train: {path} has done {steps} steps, and trainer.max_steps={max_steps}"
+    return ""
 
 
 def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -18,7 +18,7 @@ from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import RowLoss
-from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, step_plateau
+from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.scores import ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
@@ -119,7 +119,12 @@ class DeepfakeDetector(pl.LightningModule):
         self.framing = getattr(getattr(self.trainer, "datamodule", None), "framing", lambda: None)()
 
     def on_train_start(self) -> None:
-        """Says how many pictures decide a step."""
+        """Says how many pictures decide a step; a schedule out of a checkpoint has to be of this training's length.
+
+        Raises:
+            UserError: It is not.
+        """
+        check_length(self.trainer)
         line = describe_batches(self.trainer)
         if self.trainer.is_global_zero:
             log.info("%s", line)

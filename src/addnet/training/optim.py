@@ -15,6 +15,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, OneCycleLR
 from addnet.errors import UserError, require_choice
 
 SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
+TIMED = ("cosine", "onecycle")  # those that are made for a number of steps
 ENDLESS = 2**62  # steps of a training without an end
 
 
@@ -165,12 +166,37 @@ def _by_steps(
             cycle_momentum=False,
         )
     warmup = min(round(settings["warmup_epochs"] * steps_per_epoch), total_steps - 1)
-    floor = settings["min_lr_factor"]
+    return LambdaLR(optimizer, _Cosine(warmup, total_steps, settings["min_lr_factor"]))
 
-    def factor(step: int) -> float:
-        if step < warmup:
-            return float((step + 1) / (warmup + 1))
-        progress = (step - warmup) / max(1, total_steps - warmup)
-        return float(floor + (1 - floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
 
-    return LambdaLR(optimizer, factor)
+class _Cosine:
+    """Factor on the rate at a step; an object, so that torch keeps its plain values in a checkpoint."""
+
+    def __init__(self, warmup: int, total_steps: int, floor: float) -> None:
+        self.warmup, self.total_steps, self.floor = warmup, total_steps, floor
+
+    def __call__(self, step: int) -> float:
+        if step < self.warmup:
+            return float((step + 1) / (self.warmup + 1))
+        progress = (step - self.warmup) / max(1, self.total_steps - self.warmup)
+        return float(self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+def check_length(trainer: pl.Trainer) -> None:
+    """Compares the steps that a schedule was made for, in the checkpoint it came from, with those of this training.
+
+    Raises:
+        UserError: They differ: the rate would jump, or the schedule end before the training.
+    """
+    now = int(min(trainer.estimated_stepping_batches, ENDLESS))
+    for config in trainer.lr_scheduler_configs:
+        schedule = config.scheduler
+        of_cosine = [part for part in getattr(schedule, "lr_lambdas", []) if isinstance(part, _Cosine)]
+        planned = (of_cosine[0] if of_cosine else schedule).__dict__.get("total_steps", now)
+        if planned != now:
+            raise UserError(
+                f"the checkpoint brings back a schedule of {planned} steps, and this training has {now}: resume with "
+                "the same number of processes, data.batch_size, trainer.accumulate_grad_batches, "
+                "trainer.limit_train_batches and training data, or start anew from its backbone with "
+                f"model.weights={trainer.ckpt_path} and without ckpt_path."
+            )

@@ -102,13 +102,12 @@ class LastCheckpoint(Checkpoint):
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
         self._stop = True  # nothing else here: a step may be half done
 
-    def state_dict(self) -> dict[str, Any]:
-        """Where the file is: a finished run that is resumed writes none."""
-        return {"best_model_path": str(self.path)}
-
-    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the path of the file that training goes on from."""
-        self.best_model_path = state_dict["best_model_path"]
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Takes up the path of the file that training goes on from: a finished run that is resumed writes none."""
+        if trainer.state.fn == "fit" and trainer.ckpt_path:
+            self.best_model_path = str(trainer.ckpt_path)
 
 
 def _any_process(trainer: pl.Trainer, flags: tuple[bool, ...]) -> tuple[bool, ...]:
