@@ -60,6 +60,18 @@ def test_class_weights_reach_the_loss(detector):
     assert not torch.allclose(weighted, detector.loss(logits, labels, valid))
 
 
+def test_class_weights_travel_in_checkpoints(detector, tmp_path):
+    detector.class_weights = torch.tensor([0.5, 2.0])
+    written = {"hyper_parameters": dict(detector.hparams)}
+    detector.on_save_checkpoint(written)
+    detector.class_weights = None
+    detector.on_load_checkpoint(written)  # for a test of the checkpoint alone
+    assert detector.class_weights.tolist() == [0.5, 2.0]
+    written["addnet"].pop("class_weights")  # an earlier checkpoint
+    detector.on_load_checkpoint(written)
+    assert detector.class_weights is None
+
+
 def test_sigmas_have_their_own_rate_and_no_decay(bandpass):
     weights, sigmas = build_optimizer(bandpass, SETTINGS).param_groups
     assert (weights["lr"], weights["weight_decay"]) == (1e-3, 1e-2)

@@ -1,5 +1,7 @@
 """Each loss is what its name says, over the rows that count and no others."""
 
+import json
+
 import pytest
 import torch
 from torch.nn import functional
@@ -7,6 +9,7 @@ from torch.nn import functional
 from addnet.config import compose, plain
 from addnet.errors import UserError
 from addnet.training.losses import RowLoss
+from addnet.training.scores import LossMean
 
 LABELS = torch.tensor([0, 1, 1, 0, 1, 0, 1])
 VALID = torch.tensor([True, True, False, True, True, True, False])
@@ -80,6 +83,39 @@ def test_rows_that_do_not_count_change_nothing_whatever_they_hold(logits, option
     found.backward()
     torch.testing.assert_close(found, expected)
     assert (logits.grad[~VALID] == 0).all()
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+@pytest.mark.parametrize("options", EVERY, ids=str)
+def test_a_reported_loss_is_the_same_for_any_batches_order_and_ranks(logits, options, weights):
+    if weights is not None and options.get("average") == "classes":
+        pytest.skip("refused: classes would be weighted twice")
+    loss = RowLoss(**options)
+    with torch.no_grad():
+        rows = loss.rows(logits, LABELS, VALID, weights=weights)
+        expected = loss(logits, LABELS, VALID, weights=weights).item()
+    shuffled = torch.tensor([4, 0, 6, 2, 5, 1, 3])
+    for order, size in [(torch.arange(7), 1), (torch.arange(7), 3), (shuffled, 2), (LABELS.argsort(), 4)]:
+        mean = LossMean(loss.average)
+        for batch in order.split(size):
+            mean.update(rows[batch], LABELS[batch], VALID[batch], weights)
+        assert mean.compute().item() == pytest.approx(expected, abs=1e-6)
+    ranks = [LossMean(loss.average) for _ in range(2)]
+    for rank, own in zip(ranks, (LABELS == 0, LABELS == 1), strict=True):
+        rank.update(rows[own], LABELS[own], VALID[own], weights)
+    ranks[0].totals, ranks[0].weights = ranks[0].totals + ranks[1].totals, ranks[0].weights + ranks[1].weights
+    assert ranks[0].compute().item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_a_reported_loss_goes_on_where_it_was_also_from_one_number_a_batch():
+    mean, again = LossMean(), LossMean()
+    mean.update(torch.tensor([0.5, 1.5, 4.0]), torch.tensor([0, 1, 1]), torch.tensor([True, True, True]))
+    again.load_batches(json.loads(json.dumps(mean.batches())))
+    assert again.compute() == mean.compute() == 2.0
+    for average in ("rows", "classes"):
+        old = LossMean(average)
+        old.load_batches({"totals": [4.0, 2.0], "weights": [2.0, 1.0]})  # as checkpoints had it
+        assert old.compute() == 2.0
 
 
 @pytest.mark.parametrize("options", EVERY, ids=str)

@@ -19,7 +19,7 @@ from addnet.training.callbacks.weight_average import WeightAverage, learning_wei
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import RowLoss
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
-from addnet.training.scores import ScoreCollector, WeightedMean
+from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
 
@@ -81,9 +81,8 @@ class DeepfakeDetector(pl.LightningModule):
         if grad_checkpointing:
             self.net.set_grad_checkpointing()  # type: ignore[operator]
         self.register_buffer("class_weights", None, persistent=False)
-        self.train_loss = WeightedMean()
+        self.train_loss, self.val_loss, self.test_loss = (LossMean(self.row_loss.average) for _ in range(3))
         self.train_accuracy = WeightedMean()
-        self.val_loss, self.test_loss = WeightedMean(), WeightedMean()
         self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
         self.decision: dict[str, Any] | None = None
@@ -133,8 +132,9 @@ class DeepfakeDetector(pl.LightningModule):
         """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
-        loss = self.loss(logits, labels, valid)
-        self.train_loss.update(loss, valid.sum())
+        rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
+        loss = self.row_loss.mean(rows, labels, valid, weights=self.class_weights)
+        self.train_loss.update(rows, labels, valid, self.class_weights)
         self.train_accuracy.update(logits.argmax(dim=1) == labels, valid)
         self._unreadable = self._unreadable + (~valid).sum()
         self.log("train/step/loss", loss.detach(), prog_bar=True, batch_size=len(labels))
@@ -181,10 +181,11 @@ class DeepfakeDetector(pl.LightningModule):
         """Collects scores."""
         self._collect(batch, self.test_loss, self.test_scores)
 
-    def _collect(self, batch: dict[str, Any], loss: WeightedMean, collector: ScoreCollector) -> None:
+    def _collect(self, batch: dict[str, Any], loss: LossMean, collector: ScoreCollector) -> None:
         labels, valid = batch["label"], batch["valid"]
         logits = self(batch["image"], batch["mask"])
-        loss.update(self.loss(logits, labels, valid), valid.sum())
+        rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
+        loss.update(rows, labels, valid, self.class_weights)
         collector.update(logits, labels, batch["video"], valid, batch["path"])
 
     def on_validation_epoch_end(self) -> None:
@@ -203,7 +204,7 @@ class DeepfakeDetector(pl.LightningModule):
             rows = torch.isin(scores.videos, torch.as_tensor(videos))
             self.log_dict(_figures(f"test/{name}", Scores(*(part[rows] for part in scores))), sync_dist=True)
 
-    def _log_figures(self, split: str, loss: WeightedMean, collector: ScoreCollector) -> dict[str, float]:
+    def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
         scores = collector.scores(split)
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
@@ -234,6 +235,8 @@ class DeepfakeDetector(pl.LightningModule):
             config=self.config,
             decision=self.decision,
         )
+        # so that a test of the checkpoint alone has the loss of a test after training
+        checkpoint["addnet"]["class_weights"] = None if self.class_weights is None else self.class_weights.tolist()
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.
@@ -245,6 +248,8 @@ class DeepfakeDetector(pl.LightningModule):
         if about.get("format") != FORMAT:
             raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the one this version reads")
         self.decision = about.get("decision")
+        weights = about.get("class_weights")
+        self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = (about.get("preprocessing") or {}).get("framing")
         if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
             checkpoint["state_dict"] |= learning_weights(checkpoint)

@@ -69,26 +69,30 @@ class RowLoss:
             )
 
     def __call__(self, logits: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> Tensor:
-        """The loss of a batch.
+        """The loss of a batch: the mean of its `rows`. What is reported of many batches is `scores.LossMean`.
 
         Args:
-            logits: (B, K), any float dtype; computed in float32.
-            labels: (B,) int64 in [0, K); anything where `valid` is False.
+            logits: (B, 2), any float dtype; computed in float32.
+            labels: (B,) int64, 0 or 1; anything where `valid` is False.
             valid: (B,) bool; rows that are False count nowhere.
-            weights: (K,) weight of each class, or None. Not with `average="classes"`.
+            weights: (2,) weight of each class, or None. Not with `average="classes"`.
 
         Returns:
             A scalar, float32.
         """
-        rows = self._rows(logits.float(), torch.where(valid, labels, IGNORED), weights)
-        if self.average == "classes":
-            return _mean_over_classes(rows, labels, valid, classes=logits.shape[1])
-        counted = valid.float() if weights is None else valid * weights[labels]
-        # the mean by hand: torch's own is 0/0 where no row counts, and its gradient would reach the weights
-        return rows.sum() / counted.sum().clamp(min=_TINY)
+        return self.mean(self.rows(logits, labels, valid, weights=weights), labels, valid, weights=weights)
 
-    def _rows(self, logits: Tensor, targets: Tensor, weights: Tensor | None) -> Tensor:
-        """(B,) losses, 0 where the target is `IGNORED`."""
+    def mean(self, rows: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> Tensor:
+        """The loss of a batch from the losses of its `rows`; arguments as there."""
+        totals, counted = by_class(rows, labels, valid, weights=weights)
+        # the mean by hand: torch's own is 0/0 where no row counts, and its gradient would reach the weights
+        if self.average == "rows":
+            return totals.sum() / counted.sum().clamp(min=_TINY)
+        return (totals / counted.clamp(min=1)).sum() / (counted > 0).sum().clamp(min=1)
+
+    def rows(self, logits: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> Tensor:
+        """(B,) float32 losses times the weight of their class, 0 where a row doesn't count; arguments as above."""
+        logits, targets = logits.float(), torch.where(valid, labels, IGNORED)
         if self.name == "cross_entropy":
             return functional.cross_entropy(
                 logits,
@@ -104,8 +108,18 @@ class RowLoss:
         return rows if weights is None else rows * weights[targets.clamp(min=0)]
 
 
-def _mean_over_classes(rows: Tensor, labels: Tensor, valid: Tensor, *, classes: int) -> Tensor:
-    members = functional.one_hot(labels.clamp(0, classes - 1), classes) * valid[:, None]
-    counts = members.sum(dim=0)
-    means = (rows[:, None] * members).sum(dim=0) / counts.clamp(min=1)
-    return means.sum() / (counts > 0).sum().clamp(min=1)
+def by_class(rows: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    """The sums that means are made of, so that those of several batches can be added up.
+
+    Args:
+        rows: (B,) losses of `RowLoss.rows`.
+        labels: (B,) 0 or 1; anything where `valid` is False.
+        valid: (B,) bool.
+        weights: (2,) weight of each class, or None: 1.
+
+    Returns:
+        (2,) the sum of the losses of each class, and (2,) the sum of the weights of its rows.
+    """
+    members = (labels[:, None] == torch.arange(2, device=labels.device)) & valid[:, None]
+    counted = members.sum(dim=0).to(rows.dtype)
+    return (rows[:, None] * members).sum(dim=0), counted if weights is None else counted * weights

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, distributed
@@ -12,6 +13,7 @@ from torchmetrics.utilities import dim_zero_cat
 from addnet.evaluation import Scores
 from addnet.evaluation.metrics import probabilities_of
 from addnet.finite import NotFiniteError
+from addnet.training.losses import by_class
 
 
 class WeightedMean(Metric):
@@ -35,11 +37,11 @@ class WeightedMean(Metric):
         self.totals.append((value.detach() * weight).sum().float())
         self.weights.append(weight.sum().float())
 
-    def batches(self) -> dict[str, list[float]]:
+    def batches(self) -> dict[str, list[Any]]:
         """What this process has added so far, as plain values."""
         return {name: [float(value) for value in getattr(self, name)] for name in ("totals", "weights")}
 
-    def load_batches(self, batches: dict[str, list[float]]) -> None:
+    def load_batches(self, batches: Mapping[str, list[Any]]) -> None:
         """Takes up what `batches` gave."""
         for name, values in batches.items():
             setattr(self, name, [torch.tensor(value, device=self.device) for value in values])
@@ -51,6 +53,47 @@ class WeightedMean(Metric):
             return torch.tensor(torch.nan)
         totals, weights = (dim_zero_cat(part).cpu().double().sum() for part in (self.totals, self.weights))
         return totals / weights
+
+
+class LossMean(WeightedMean):
+    """The loss over all rows of all batches and ranks, as if they were one batch.
+
+    A mean of the losses of batches would depend on their size and order: in a batch of one class the weights of classes
+    cancel, and a mean over classes is over one. Here sums are kept by class, and divided once.
+
+    Args:
+        average: As of `RowLoss`: `rows` gives sum(w l) / sum(w), `classes` the mean over the classes that there are.
+    """
+
+    def __init__(self, average: str = "rows") -> None:
+        super().__init__()
+        self.average = average
+
+    def update(self, rows: Tensor, labels: Tensor, valid: Tensor, weights: Tensor | None = None) -> None:  # type: ignore[override]
+        """Adds a batch: losses of `RowLoss.rows` and what they were made with."""
+        totals, counted = by_class(rows.detach(), labels, valid, weights=weights)
+        self.totals.append(totals[None])
+        self.weights.append(counted[None])
+
+    def batches(self) -> dict[str, list[Any]]:
+        """What this process has added so far, as plain values: a list for each batch, by class."""
+        return {name: [value[0].tolist() for value in getattr(self, name)] for name in ("totals", "weights")}
+
+    def load_batches(self, batches: Mapping[str, list[Any]]) -> None:
+        """Takes up what `batches` gave; of earlier checkpoints one number a batch, halved between classes."""
+        for name, values in batches.items():
+            parts = [value if isinstance(value, list) else [value / 2, value / 2] for value in values]
+            setattr(self, name, [torch.tensor([part], device=self.device) for part in parts])
+        self._update_count = len(batches["totals"])
+
+    def compute(self) -> Tensor:
+        """The loss so far; nan if nothing has counted yet."""
+        if not len(self.totals):
+            return torch.tensor(torch.nan)
+        totals, weights = (dim_zero_cat(part).cpu().double().sum(dim=0) for part in (self.totals, self.weights))
+        if self.average == "rows":
+            return totals.sum() / weights.sum()
+        return (totals / weights)[weights > 0].mean()
 
 
 class ScoreCollector(Metric):
