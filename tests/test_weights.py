@@ -65,7 +65,10 @@ def test_timm_files_load_without_their_classifier(load, source, name):
 
 @pytest.mark.parametrize(
     ("prefix", "nested"),
-    [("module.", False), ("model.", True), ("net.", True), ("module.net._orig_mod.", False)],
+    [
+        *(("module.", False), ("model.", True), ("net.", True), ("module.net._orig_mod.", False)),
+        *(("encoder.", False), ("backbone.model.", False), ("module.backbone.", True), ("a.strange.place.", False)),
+    ],
 )
 def test_wrappers_prefixes_are_taken_off(load, source, prefix, nested):
     state = {prefix + key: value for key, value in source.state_dict().items()}
@@ -106,25 +109,65 @@ def test_a_wider_stem_answers_equal_inputs_as_before(source, tmp_path):
     assert torch.equal(again.backbone.conv1.weight, net.backbone.conv1.weight)
 
 
+@pytest.mark.parametrize("entry", ["model", "net", "model_state_dict", "state_dict", "my_own_name"])
+def test_training_scripts_entries_are_opened(load, source, entry):
+    file = {entry: source.state_dict(), "optimizer": {"state": {}, "param_groups": []}, "epoch": 3}
+    assert_loaded(load(file), source)
+    assert_loaded(load({"outer": file, "step": 3} if entry == "state_dict" else file | {"loss": torch.ones(1)}), source)
+
+
+def test_what_is_not_part_of_the_backbone_is_left_out_and_named(load, source, caplog):
+    caplog.set_level("INFO")
+    others = {"adjust_channel.0.weight": torch.ones(2), "adjust_channel.1.bias": torch.ones(2), "last_linear.1.bias": 0}
+    state = {f"backbone.{key}": value for key, value in (source.state_dict() | others).items()}
+    assert_loaded(load(state | {"classifier.weight": torch.ones(2), "epoch": 3}), source)
+    assert "left out, as it is not part of it: backbone.fc (2), backbone.adjust_channel (2), " in caplog.text
+    assert "backbone.last_linear (1), classifier (1), epoch" in caplog.text
+
+
+def test_half_precision_files_load(load, source):
+    state = load({key: value.half() for key, value in source.state_dict().items()})
+    assert state["conv1.weight"].dtype == torch.float32
+    torch.testing.assert_close(state["conv1.weight"], source.state_dict()["conv1.weight"].half().float())
+
+
 # ---- files that do not -------------------------------------------------------------------------------------
 
 
-def test_every_key_that_does_not_fit_is_named_and_nothing_is_changed(load, source, target):
+def test_keys_that_do_not_fit_are_named_and_nothing_is_changed(load, source, target):
     state = dict(source.state_dict())
     del state["block3.skip.weight"], state["bn4.bias"]
-    state |= {"extra.weight": torch.ones(1), "conv2.weight": torch.ones(64, 32, 5, 5), "bn1.weight": "text"}
+    state |= {"conv2.weight": torch.ones(64, 32, 5, 5), "bn1.weight": "text", "bn2.weight": torch.ones(64).char()}
     with pytest.raises(UserError) as caught:
         load(state)
     text = str(caught.value)
-    assert "missing: bn1.weight, block3.skip.weight, bn4.bias;" in text
-    assert "unexpected: extra.weight;" in text
-    assert "conv2.weight (64, 32, 5, 5) instead of (64, 32, 3, 3)" in text
+    assert "3 of 274 entries missing: bn1.weight, block3.skip.weight, bn4.bias;" in text
+    assert "2 of 274 entries of another shape: conv2.weight (64, 32, 5, 5) float32 instead of (64, 32, 3, 3)" in text
+    assert "bn2.weight (64,) int8 instead of (64,) float32" in text
     assert not any(value.any() for value in target.state_dict().values())
 
 
+def test_an_answer_names_ten_keys_of_a_kind_and_counts_the_rest(load, source):
+    with pytest.raises(
+        UserError, match=r"234 of 274 entries missing: conv1\.weight, .* and 224 more; the file"
+    ) as caught:
+        load({f"stage.{number}.weight": torch.ones(2) for number in range(300)})
+    assert "the file holds 300: stage.0.weight, " in str(caught.value)
+    assert len(str(caught.value)) < 1000
+
+
 def test_another_network_s_file_is_refused(load):
-    with pytest.raises(UserError, match=r"conv1\.weight.*unexpected: layer\.weight"):
+    with pytest.raises(UserError, match=r"conv1\.weight.*the file holds 1: layer\.weight"):
         load({"layer.weight": torch.ones(2)})
+
+
+def test_two_networks_in_a_file_are_not_chosen_between(load, source):
+    state = source.state_dict()
+    twice = {f"{name}.{key}": value for name in ("student", "teacher") for key, value in state.items()}
+    with pytest.raises(UserError, match=r"holds this network 2 times \(student\., teacher\.\)"):
+        load(twice)
+    with pytest.raises(UserError, match=r"several sets of weights \(generator, discriminator\)"):
+        load({"generator": state, "discriminator": state})
 
 
 @pytest.mark.parametrize("state", [[torch.ones(2)], {"epoch": 3}, {}, {"state_dict": {}}, torch.ones(3)])
@@ -140,13 +183,20 @@ def test_a_missing_file_is_named(target, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"hello", bytes(range(256)) * 9, None])
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"\n<html>", b"hello", bytes(range(256)) * 9, None])
 def test_damaged_files_are_named_as_such(target, tmp_path, name, content):
     path = tmp_path / name
     state = {"a": torch.ones(999)}
     (save_file if name.endswith("safetensors") else torch.save)(state, path)
     path.write_bytes(path.read_bytes()[:1500] if content is None else content)
     with pytest.raises(UserError, match=rf"{name} is damaged"):
+        load_backbone_weights(target, path)
+
+
+def test_a_pointer_of_git_lfs_is_told_as_such(target, tmp_path):
+    path = tmp_path / "weights.safetensors"
+    path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
+    with pytest.raises(UserError, match=r"pointer of Git LFS.*git lfs pull"):
         load_backbone_weights(target, path)
 
 

@@ -48,6 +48,18 @@ def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
     raise UserError(f"{option}={value!r} is unknown; choose one of: {', '.join(names)}.{near}")
 
 
+def shortened(names: Iterable[str], *, limit: int = 10) -> str:
+    """Names in a line: the first ones, and how many more there are.
+
+    Example:
+        >>> shortened(["a", "b", "c", "d"], limit=2)
+        'a, b and 2 more'
+    """
+    listed = list(names)
+    more = f" and {len(listed) - limit:,} more" if len(listed) > limit else ""
+    return ", ".join(listed[:limit]) + more
+
+
 def suggestion(value: object, choices: Iterable[str]) -> str:
     """Returns ` Did you mean 'x'?` for the nearest choice, or an empty string."""
     near = difflib.get_close_matches(str(value), list(choices), n=1)

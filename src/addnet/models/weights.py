@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,26 +10,24 @@ from typing import Any
 import safetensors.torch
 import timm
 import torch
-from timm.models import adapt_input_conv
 from torch import Tensor, nn
 
 from addnet.errors import UserError
+from addnet.models.state_dicts import by_part, fitted, unwrapped
 
 log = logging.getLogger(__name__)
 
 BACKBONE = "legacy_xception"
-_WRAPPERS = re.compile(r"^(?:(?:module|net|model|_orig_mod)\.)+")  # DataParallel, Lightning, torch.compile
-_OTHER_PARTS = ("fc.", "last_linear.", "head.", "add_blocks.", "bandpass.")
 _WAYS_OUT = "give a local file with model.weights=PATH, or start randomly with model.pretrained=false"
 
 
 def load_backbone_weights(backbone: nn.Module, weights: str | Path | None = None, *, pretrained: bool = False) -> None:
     """Fills an Xception with start weights; does nothing if neither kind is asked for.
 
-    Every key of the backbone must be met: a network is never left partly random. Classifiers in the file are
-    not used, nor are the other parts of this package's own networks (head, blend amounts, sigmas), so that
-    weights can move between the variants. A stem of another number of input channels gets the file's
-    3-channel stem repeated and scaled, so that its response to equal channels stays the same.
+    Every key of the backbone must be met: a network is never left partly random. What else the file holds is left
+    out and named in the log: classifiers, layers that others have added, the other parts of this package's own
+    networks (head, blend amounts, sigmas), so that weights can move between the variants. How the backbone is found
+    in the file: see `addnet.models.state_dicts`.
 
     Args:
         backbone: timm's `legacy_xception` without classifier. Left as it was if an error is raised.
@@ -52,8 +49,8 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     """Reads a state dict; only tensors and plain values are ever loaded.
 
     Args:
-        path: `.safetensors`, or what `torch.save` wrote: a state dict or a dict that holds one as
-            `state_dict`.
+        path: `.safetensors`, or what `torch.save` wrote: a state dict, or a dict that holds one as `state_dict`,
+            `model`, `net` or the like.
 
     Raises:
         UserError: The file is missing, damaged, wants to run code or holds something else.
@@ -61,12 +58,26 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
     file = Path(path).expanduser()
     if not file.is_file():
         raise UserError(f"model.weights={path}: there is no such file; give the path of a weight file.")
-    state = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
-    if isinstance(state, Mapping) and isinstance(state.get("state_dict"), Mapping):
-        state = state["state_dict"]
-    if not isinstance(state, Mapping) or not any(isinstance(value, Tensor) for value in state.values()):
+    _refuse_pointer(file)
+    content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
+    try:
+        state = unwrapped(content)
+    except UserError as error:
+        raise UserError(f"model.weights={path} was not loaded: {error}.") from None
+    if not state:
         raise UserError(f"model.weights={path} holds no weights; expected a (nested) state dict.")
-    return dict(state)
+    return state
+
+
+def _refuse_pointer(file: Path) -> None:
+    with file.open("rb") as stream:
+        start = stream.read(40)
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(
+            f"model.weights={file} is only a pointer of Git LFS; fetch the file itself with `git lfs pull`."
+        )
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise UserError(f"model.weights={file} is damaged: it is a web page; fetch the file itself.")
 
 
 def _read_safetensors(file: Path) -> Any:
@@ -103,51 +114,10 @@ def _imagenet_weights() -> dict[str, Tensor]:
 
 
 def _load(backbone: nn.Module, state: Mapping[str, Tensor], source: str) -> None:
-    expected = backbone.state_dict()
-    given = _fit(_backbone_keys(state), expected)
-    _check(given, expected, source)
-    backbone.load_state_dict(given)
-    log.info("backbone starts from %s", source)
-
-
-def _backbone_keys(state: Mapping[str, Any]) -> dict[str, Any]:
-    """Returns the state with the backbone's own names, without wrappers' prefixes and other parts."""
-    names = {_WRAPPERS.sub("", key): value for key, value in state.items()}
-    names = {name.removeprefix("backbone."): value for name, value in names.items()}
-    return {name: value for name, value in names.items() if not name.startswith(_OTHER_PARTS)}
-
-
-def _fit(given: Mapping[str, Any], expected: Mapping[str, Tensor]) -> dict[str, Any]:
-    """Brings known variants of the format to the backbone's shapes; everything else is left for the check."""
-    fitted = dict(given)
-    for name, wanted in expected.items():
-        value = fitted.get(name)
-        if name.endswith("num_batches_tracked") and value is None:  # files older than torch 0.4.1
-            fitted[name] = torch.zeros_like(wanted)
-        elif isinstance(value, Tensor) and name.endswith("pointwise.weight") and value.ndim == 2:
-            fitted[name] = value[:, :, None, None]  # xception-b5690688.pth, which the field's benchmarks use
-        elif isinstance(value, Tensor) and name == "conv1.weight" and value.shape[1:2] == (3,):
-            fitted[name] = adapt_input_conv(wanted.shape[1], value)
-    return fitted
-
-
-def _check(given: Mapping[str, Any], expected: Mapping[str, Tensor], source: str) -> None:
-    """Compares names and shapes.
-
-    Raises:
-        UserError: They differ; every difference is named.
-    """
-    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
-    shapes = [
-        f"{name} {tuple(tensors[name].shape)} instead of {tuple(wanted.shape)}"
-        for name, wanted in expected.items()
-        if name in tensors and tensors[name].shape != wanted.shape
-    ]
-    differences = {
-        "missing": [name for name in expected if name not in tensors],
-        "unexpected": [name for name in given if name not in expected],
-        "of another shape": shapes,
-    }
-    found = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in differences.items() if names)
-    if found:
-        raise UserError(f"{source} does not fit Xception: {found}; {_WAYS_OUT}.")
+    try:
+        found = fitted(state, backbone.state_dict(), stem="conv1.weight")
+    except UserError as error:
+        raise UserError(f"{source} does not fit Xception: {error}; {_WAYS_OUT}.") from None
+    backbone.load_state_dict(found.state)
+    rest = f"; left out, as it is not part of it: {by_part(found.left_out)}" if found.left_out else ""
+    log.info("backbone starts from %s%s", source, rest)

@@ -15,13 +15,12 @@ from pytorch_lightning.plugins.io import TorchCheckpointIO
 from torch import Tensor
 
 from addnet import __version__
-from addnet.errors import UserError
+from addnet.errors import UserError, shortened
 from addnet.training.optim import TIMED
 
 log = logging.getLogger(__name__)
 
 FORMAT = 1
-_SHOWN = 12
 _BROUGHT_BACK = ("optimizer.", "scheduler.")
 _LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 _DECISIVE = ("seed", "model.", "data.", "loss.", "ema_decay", "freeze_backbone_epochs", "channels_last", "trainer.")
@@ -118,7 +117,7 @@ def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path
     """Compares a network's state with a checkpoint's.
 
     Raises:
-        UserError: They differ in keys or shapes; every difference is named, up to a dozen of a kind.
+        UserError: They differ in keys or shapes; ten of each kind are named.
     """
     differences = {
         "missing in the checkpoint": [key for key in state if key not in other],
@@ -129,7 +128,7 @@ def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path
             if key in other and state[key].shape != other[key].shape
         ],
     }
-    lines = [f"  {kind}: {_shown(keys)}" for kind, keys in differences.items() if keys]
+    lines = [f"  {kind}: {shortened(keys)}" for kind, keys in differences.items() if keys]
     if lines:
         raise UserError(
             f"{path} does not fit the network that is configured:\n" + "\n".join(lines) + "\n"
@@ -197,10 +196,6 @@ def _flat(config: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in config.items():
         flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
-
-
-def _shown(keys: list[str]) -> str:
-    return ", ".join(keys[:_SHOWN]) + (f" and {len(keys) - _SHOWN} more" if len(keys) > _SHOWN else "")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,0 +1,176 @@
+"""State dicts as the field ships them → one that fits a module: wrappers, prefixes, shapes of the same numbers."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from timm.models import adapt_input_conv
+from torch import Tensor
+
+from addnet.errors import UserError, shortened
+
+# entries under which training scripts keep the state dict, those that are meant for use first
+_ENTRIES = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "backbone", "encoder")
+_DEEPEST = 3
+
+
+class Fitted(NamedTuple):
+    """What of a state dict belongs to a module.
+
+    Attributes:
+        state: Every entry of the module.
+        left_out: Names of what isn't part of it, as the file has them.
+    """
+
+    state: dict[str, Tensor]
+    left_out: list[str]
+
+
+def unwrapped(content: Any) -> dict[str, Any]:
+    """Finds the state dict in what a file holds: the file itself, or one of its entries such as `state_dict`.
+
+    Args:
+        content: What was read, such as `{"model": {...}, "epoch": 3}`.
+
+    Returns:
+        Names to values; empty if there are no tensors.
+
+    Raises:
+        UserError: Several entries hold weights, and none is called as usual.
+    """
+    for _ in range(_DEEPEST):
+        if not isinstance(content, Mapping):
+            return {}
+        inside = [str(name) for name, value in content.items() if _holds_tensors(value)]
+        named = [name for name in _ENTRIES if name in inside]
+        loose = sum(isinstance(value, Tensor) for value in content.values())
+        if loose and not named and loose >= max((len(content[name]) for name in inside), default=0):
+            return {str(name): value for name, value in content.items()}
+        if not named and len(inside) > 1:
+            raise UserError(
+                f"it holds several sets of weights ({shortened(inside)}); save the one that is meant alone, "
+                f"e.g. with torch.save(torch.load(PATH)[{inside[0]!r}], PATH)"
+            )
+        content = content[(named or inside)[0]] if named or inside else {}
+    return {}
+
+
+def fitted(given: Mapping[str, Any], expected: Mapping[str, Tensor], *, stem: str = "") -> Fitted:
+    """Picks a module's entries out of a state dict, whatever they are part of there.
+
+    The module may stand anywhere in the file's network (`model.`, `module.backbone.`, `encoder.` …), beside a
+    classifier or other layers. Where numbers are the same and only dimensions of size 1 differ (a 1 × 1 convolution
+    written as a matrix), the shape is adapted; a stem for other numbers of input channels is repeated and scaled, so
+    that its response to equal channels stays the same.
+
+    Args:
+        given: Names to tensors; other values are left out.
+        expected: State dict of the module.
+        stem: Name of the weights of its first convolution, if it has one.
+
+    Raises:
+        UserError: An entry of the module is missing or of another shape, or there are several such modules.
+    """
+    tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
+    prefix = _prefix(tensors, expected)
+    state = {name: _shaped(name, tensors.get(prefix + name), wanted, stem) for name, wanted in expected.items()}
+    _check(state, expected, prefix, list(given))
+    ours = {prefix + name for name in expected}
+    return Fitted(
+        {name: value for name, value in state.items() if value is not None}, [n for n in given if n not in ours]
+    )
+
+
+def by_part(names: Iterable[str]) -> str:
+    """Names of entries as a person would list them: by the layer they belong to, with counts.
+
+    Example:
+        >>> by_part(["fc.weight", "fc.bias", "adjust_channel.0.weight", "epoch"])
+        'fc (2), adjust_channel (1), epoch'
+    """
+    names = list(names)
+    counts = Counter(name.rpartition(".")[0] and _layer(name) for name in names)
+    whole = [name for name in names if "." not in name]
+    return shortened([f"{layer} ({count})" for layer, count in counts.items() if layer] + whole)
+
+
+def _layer(name: str) -> str:
+    """The layer of an entry, without the numbers of its parts: `net.head.1.bias` → `net.head`."""
+    parts = name.split(".")[:-1]
+    while len(parts) > 1 and parts[-1].isdigit():
+        parts.pop()
+    return ".".join(parts)
+
+
+def _holds_tensors(value: Any) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    return any(isinstance(v, Tensor) or (n in _ENTRIES and _holds_tensors(v)) for n, v in value.items())
+
+
+def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
+    """What stands before the module's names in the file.
+
+    Raises:
+        UserError: There is more than one such part, each with as many of the names.
+    """
+    found: Counter[str] = Counter()
+    for name in given:
+        parts = name.split(".")
+        for depth in range(len(parts)):
+            if ".".join(parts[depth:]) in expected:
+                found["".join(f"{part}." for part in parts[:depth])] += 1
+    if not found:
+        return ""
+    most = max(found.values())
+    best = [prefix for prefix, count in found.items() if count == most]
+    if len(best) > 1 and most > len(expected) // 2:
+        raise UserError(
+            f"it holds this network {len(best)} times ({shortened(best)}); save the one that is meant alone, with its "
+            "prefix taken off"
+        )
+    return best[0]
+
+
+def _shaped(name: str, value: Tensor | None, wanted: Tensor, stem: str) -> Tensor | None:
+    """The value in the shape that is wanted, if it is the same numbers; else as it is."""
+    if value is None:  # files older than torch 0.4.1 have no such counter
+        return torch.zeros_like(wanted) if name.endswith("num_batches_tracked") else None
+    if name == stem and value.ndim == 4 and value.shape[1] == 3 and wanted.shape[1] != 3:
+        return adapt_input_conv(wanted.shape[1], value)
+    same = [size for size in value.shape if size > 1] == [size for size in wanted.shape if size > 1]
+    return value.reshape(wanted.shape) if same else value
+
+
+def _check(state: Mapping[str, Tensor | None], expected: Mapping[str, Tensor], prefix: str, given: list[str]) -> None:
+    """Compares names, shapes and kinds of numbers.
+
+    Raises:
+        UserError: They differ; ten of each difference are named, and all are counted.
+    """
+    missing = [name for name in expected if state[name] is None]
+    other = [
+        f"{prefix}{name} {_described(value)} instead of {_described(expected[name])}"
+        for name, value in state.items()
+        if value is not None and not _fits(value, expected[name])
+    ]
+    kinds = {"missing": missing, "of another shape": other}
+    found = [
+        f"{len(names)} of {len(expected)} entries {kind}: {shortened(names)}" for kind, names in kinds.items() if names
+    ]
+    if not found:
+        return
+    held = f"; the file holds {len(given)}: {shortened(given)}" if missing else ""
+    raise UserError("; ".join(found) + held)
+
+
+def _fits(value: Tensor, wanted: Tensor) -> bool:
+    """Whether it can be copied: halves and counters are cast; 8-bit integers are no weights without their scales."""
+    return value.shape == wanted.shape and (value.is_floating_point() or not wanted.is_floating_point())
+
+
+def _described(tensor: Tensor) -> str:
+    return f"{tuple(tensor.shape)} {str(tensor.dtype).removeprefix('torch.')}"
