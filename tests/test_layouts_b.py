@@ -118,7 +118,7 @@ def test_yaml_and_signature_agree(name):
     node = load_group("data", name)
     defaults = {key: p.default for key, p in inspect.signature(scan).parameters.items() if key not in ("root", "file")}
     if name == "manifest":
-        defaults |= {"root": None, "columns": {}, "labels": {}}
+        defaults |= {"root": None}
     assert node["layout"] == name
     assert {key: list(v) if isinstance(v, tuple) else v for key, v in defaults.items()} == node["options"]
 

@@ -84,7 +84,7 @@ def test_frames_that_are_named_but_absent_are_told(tmp_path):
 def test_labels_are_classes_or_are_asked_for(tmp_path):
     pictures(tmp_path, "mine/frames/a", "0")
     write_description(tmp_path, "mine", {"mine": {"odd": {"test": bench_entry("odd", "mine", "a", frames=["0"])}}})
-    with pytest.raises(UserError, match=r"data.options.labels.odd=fake"):
+    with pytest.raises(UserError, match=r"'data\.options\.labels=\{odd: fake\}'"):
         scan("deepfakebench", tmp_path)
     assert [r.label for r in scan("deepfakebench", tmp_path, labels={"odd": "fake"}).pictures] == [FAKE]
 

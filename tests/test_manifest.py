@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import random
+import re
+import shlex
 from collections import defaultdict
 from pathlib import Path
 
 import pytest
 
+from addnet.config import compose, plain
 from addnet.data.layouts.manifest import scan_manifest
 from addnet.errors import UserError
 from replicas_b import draw, touch, write
@@ -321,3 +324,41 @@ def test_a_root_relative_to_where_one_stands_is_found(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (record,) = Source("manifest", "lists/list.csv", options={"root": "pictures"}).records()
     assert Path(record.root, record.path).is_file()
+
+
+# ---- remedies, as they are printed ------------------------------------------------------------------------------
+
+
+def _obeyed(error):
+    """What the option that an error names in quotes makes of `data=manifest`."""
+    (override,) = [word for word in shlex.split(re.search(r"'data\..*'", str(error.value))[0]) if "=" in word]
+    return plain(compose(["data=manifest", override])["data"]["options"])
+
+
+def test_a_column_is_named_as_the_error_says(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,real", "b/0.jpg,fake"], header="my file,label")
+    with pytest.raises(UserError, match="no column for the path") as error:
+        scan_manifest(file)
+    assert len(scan_manifest(file, **_obeyed(error)).pictures) == 2
+
+
+@pytest.mark.parametrize("word", ["bonafide", "né à Paris", 'it"s', "a:b", "未编辑"])
+def test_a_label_is_explained_as_the_error_says(tmp_path, word):
+    quoted = word.replace('"', '""')
+    file = manifest(tmp_path, [f'a/0.jpg,"{quoted}"', "b/0.jpg,fake"], header="path,label")
+    with pytest.raises(UserError, match="say what it means") as error:
+        scan_manifest(file)
+    assert list(scan_manifest(file, **_obeyed(error)).pictures.labels) == [0, 1]
+
+
+def test_a_split_column_is_left_out_as_the_error_says(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,real,one", "b/0.jpg,fake,two"], header="path,label,split")
+    with pytest.raises(UserError, match="correct it, or") as error:
+        scan_manifest(file)
+    assert scan_manifest(file, **_obeyed(error)).pictures.names("split") == ["train"]
+
+
+def test_classes_may_name_their_words(tmp_path):
+    file = manifest(tmp_path, ["a/0.jpg,echt", "b/0.jpg,swap A", "c/5.jpg,swap B"], header="path,label")
+    labels = {"real": "echt", "fake": ["Swap A", "swap B"]}
+    assert list(scan_manifest(file, labels=labels).pictures.labels) == [0, 1, 1]

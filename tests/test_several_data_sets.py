@@ -8,6 +8,7 @@ import sys
 import pytest
 
 from addnet.data import DeepfakeDataModule
+from addnet.data.sources import chosen_sources, configured
 from addnet.errors import UserError
 from trainings import ONE_STEP, run
 
@@ -131,3 +132,61 @@ def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
 def test_entries_that_name_nothing_are_explained(entry, hint):
     with pytest.raises(UserError, match=hint):
         DeepfakeDataModule(train=[entry])
+
+
+# ---- options beside several data sets ---------------------------------------------------------------------------
+
+
+def _options(**arguments):
+    """What each named data set is told."""
+    train, test = chosen_sources(None, **({"layout": "folder"} | arguments))
+    return [source.options for source in (*train, *test)]
+
+
+def test_options_reach_the_data_sets_whose_layout_they_are():
+    named = {"train": ["faceforensics:/ff"], "test": ["celebdf:/cdf", "dfd:/ff"]}
+    options = {"methods": ["Deepfakes"], "compression": "c40", "source": "auto"}  # the last is what it does anyway
+    told = [{"methods": ["Deepfakes"], "compression": "c40"}, {}, {}]
+    assert _options(layout="faceforensics", options=options, **named) == told
+    assert _options(options={"compression": "c40"}, **named) == [{"compression": "c40"}, {}, {"compression": "c40"}]
+
+
+def test_an_entry_s_own_options_come_first():
+    entry = {"layout": "celebdf", "data_dir": "/cdf", "options": {"version": "v1"}}
+    options = {"version": "v2", "related": "keep"}
+    assert _options(train=[entry], layout="celebdf", options=options)[0] == {"version": "v1", "related": "keep"}
+
+
+def test_patterns_reach_folders():
+    assert _options(train=["folder:/a", "celebdf:/b"], group_pattern=r"id(\d+)")[:2] == [
+        {"group_pattern": r"id(\d+)"},
+        {},
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"layout": "celebdf", "options": {"version": "v1"}}, r"data\.options\.version=v1 .*\(faceforensics\)"),
+        ({"options": {"version": "v1"}}, r"data\.options\.version=v1 .* none of the data sets"),
+        ({"group_pattern": "a"}, r"data\.group_pattern=a .* none of the data sets"),
+    ],
+)
+def test_what_no_data_set_would_heed_is_refused(arguments, message):
+    with pytest.raises(UserError, match=message):
+        _options(train=["faceforensics:/ff"], **arguments)
+
+
+def test_a_folder_beside_named_data_sets_is_not_dropped():
+    with pytest.raises(UserError, match=r"data\.data_dir=/own is used for nothing.*add it to data\.train"):
+        chosen_sources("/own", layout="folder", train=["celebdf:/cdf"])
+    train, test = chosen_sources("/own", layout="folder", test=["celebdf:/cdf"])
+    assert [source.data_dir for source in (*train, *test)] == ["/own", "/cdf"]
+    data = {"data_dir": "/own", "layout": "folder", "options": {}, "train": None, "test": ["celebdf:/cdf"]}
+    data |= dict.fromkeys(("index", "group_pattern", "video_pattern")) | {"index_dir": "i", "faces_dir": "f"}
+    assert [source.data_dir for source in configured(data)] == ["/own", "/cdf"]  # what check, audit and prepare take
+
+
+def test_an_evaluation_takes_what_a_training_tested_on():
+    train, test = chosen_sources("/own", layout="index", test=["celebdf:/cdf"], only_test=True)
+    assert [source.data_dir for source in (*train, *test)] == ["/cdf"]

@@ -22,7 +22,7 @@ from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
-from addnet.data.sources import INDEX, Source, archives_dir, sources_of
+from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
 from addnet.data.splits import require_both_classes
 from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
@@ -137,13 +137,18 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.generate = generate
         self.predict_dir = predict_dir
         folders: dict[str, Any] = {"index_dir": index_dir, "faces_dir": faces_dir}
-        patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
-        given = dict(options or {}) | {name: pattern for name, pattern in patterns.items() if pattern}
-        own = [Source(layout, data_dir, index, given, **folders)] if data_dir or layout == INDEX else []
-        named = [*(train or []), *(test or [])]
-        sources = dict(zip(map(repr, named), sources_of(named, **folders), strict=True))  # one for all mentions
-        self.train_sources = [sources[repr(entry)] for entry in train] if train else own
-        self.test_sources = [sources[repr(entry)] for entry in test] if test else self.train_sources
+        self.train_sources, self.test_sources = chosen_sources(
+            data_dir,
+            layout=layout,
+            options=options,
+            train=train,
+            test=test,
+            index=index,
+            group_pattern=group_pattern,
+            video_pattern=video_pattern,
+            only_test=only_test,
+            **folders,
+        )
         self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
         self.prepare = prepare or PrepareSettings()
         self.storage = Storage(archives_dir(index_dir))

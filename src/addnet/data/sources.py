@@ -162,7 +162,7 @@ class Source:
     @property
     def _own_name(self) -> str:
         folder = Path(str(self.data_dir))
-        defaults = options_of(LAYOUTS[self.layout])
+        defaults = _defaults(self.layout)
         # options that say what the layout does anyway, as the files in configs/data do, make no other data set
         chosen = sorted((key, value) for key, value in self.options.items() if _said(value) != _said(defaults.get(key)))
         settings = f"{folder.resolve()}{self.layout}{chosen if chosen else ''}"
@@ -203,17 +203,105 @@ def archives_dir(index_dir: str | Path) -> Path:
 
 
 def configured(data: Mapping[str, Any], **more: Any) -> list[Source]:
-    """The data sets of a `data` node: those of `train` and `test`, or the one of `layout` and `data_dir`.
+    """The data sets of a `data` node, each once.
 
     Args:
         data: As plain values.
         more: Other attributes of `Source`.
     """
     folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]} | more
-    if named := [*(data["train"] or []), *(data["test"] or [])]:
-        return sources_of([entry for number, entry in enumerate(named) if entry not in named[:number]], **folders)
-    patterns = {name: data[name] for name in ("group_pattern", "video_pattern") if data[name]}
-    return [Source(data["layout"], data["data_dir"], data["index"], {**(data["options"] or {}), **patterns}, **folders)]
+    keys = ("layout", "options", "train", "test", "index", "group_pattern", "video_pattern")
+    train, test = chosen_sources(data["data_dir"], **{key: data[key] for key in keys}, **folders)
+    return list(dict.fromkeys([*train, *test])) or [Source(data["layout"], data["data_dir"], data["index"], **folders)]
+
+
+def chosen_sources(
+    data_dir: str | None,
+    *,
+    layout: str,
+    options: Mapping[str, Any] | None = None,
+    train: Sequence[Any] | None = None,
+    test: Sequence[Any] | None = None,
+    index: str | None = None,
+    group_pattern: str | None = None,
+    video_pattern: str | None = None,
+    only_test: bool = False,
+    **folders: Any,
+) -> tuple[list[Source], list[Source]]:
+    """The data sets that are trained on and those that are tested on; one that is named twice is one.
+
+    Options and patterns go to the data set in `data_dir`, and to those that are named: to those of `layout`, or, where
+    that has no such option, to all that have it. What an entry says itself comes first.
+
+    Args:
+        data_dir: The folder to train on, unless `train` names others.
+        layout: Its layout.
+        options: Of the layout.
+        train: Data sets to train on; see `sources_of`.
+        test: Data sets to test on; default: those trained on.
+        index: Its index.
+        group_pattern: An option of the folder layout.
+        video_pattern: Likewise.
+        only_test: What is trained on isn't used where `test` names what is tested on.
+        folders: Other attributes of `Source`.
+
+    Raises:
+        UserError: An entry can't be understood, or something is said that no data set would heed.
+    """
+    patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
+    given = dict(options or {}) | {name: pattern for name, pattern in patterns.items() if pattern}
+    unused = bool(train or (only_test and test))
+    own = [] if unused or not (data_dir or layout == INDEX) else [Source(layout, data_dir, index, given, **folders)]
+    if train and not only_test and (name := _first_named(data_dir=data_dir, index=index)):
+        raise UserError(
+            f"data.{name} is used for nothing, because data.train names what is trained on; add it to data.train or "
+            "data.test, or leave it out"
+        )
+    named = [*(train or []), *(test or [])]
+    different = {repr(entry): entry for entry in named}
+    sources = dict(zip(different, sources_of(list(different.values()), **folders), strict=True))
+    if named:
+        heeded = _with_options(list(sources.values()), given, layout, needed=not own)
+        sources = dict(zip(sources, heeded, strict=True))
+    trained = [sources[repr(entry)] for entry in train] if train else own
+    return trained, [sources[repr(entry)] for entry in test] if test else trained
+
+
+def _first_named(**values: Any) -> str:
+    return next((f"{name}={value}" for name, value in values.items() if value), "")
+
+
+def _with_options(sources: list[Source], given: Mapping[str, Any], layout: str, *, needed: bool) -> list[Source]:
+    """Data sets with those of the options given for all that they have; see `chosen_sources`."""
+    defaults = _defaults(layout)
+    said = {key: value for key, value in given.items() if _said(value) != _said(defaults.get(key))}
+    shared: list[dict[str, Any]] = [{} for _ in sources]
+    for key, value in said.items():
+        having = [number for number, source in enumerate(sources) if key in _defaults(source.layout)]
+        if key in defaults:
+            having = [number for number in having if sources[number].layout == layout]
+        for number in having:
+            shared[number][key] = value
+        if needed and not having:
+            raise UserError(_unheeded(key, value, sources, layout if key in defaults else None))
+    return [
+        replace(source, options={**more, **source.options}) if more else source
+        for source, more in zip(sources, shared, strict=True)
+    ]
+
+
+def _unheeded(key: str, value: Any, sources: Sequence[Source], layout: str | None) -> str:
+    option = f"data.{key}" if key in ("group_pattern", "video_pattern") else f"data.options.{key}"
+    layouts = ", ".join(dict.fromkeys(source.layout for source in sources))
+    whose = f"is an option of data={layout}, and" if layout else "is used for nothing:"
+    return (
+        f"{option}={value} {whose} none of the data sets in data.train and data.test ({layouts}) has it; leave it out"
+    )
+
+
+def _defaults(layout: str) -> dict[str, Any]:
+    """The options of a layout with their defaults; an index has none."""
+    return {} if layout == INDEX else options_of(LAYOUTS[layout])
 
 
 def sources_of(entries: Sequence[Any], **defaults: Any) -> list[Source]:

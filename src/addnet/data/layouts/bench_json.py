@@ -81,7 +81,7 @@ def class_of(label: str, labels: Mapping[str, str]) -> int:
         return REAL
     if label in _FACEFORENSICS or lower.rpartition("_")[2].startswith("fake"):
         return FAKE
-    raise UserError(f"is label {label!r} real or fake? say so by +data.options.labels.{label}=fake (or real)")
+    raise UserError(f"is label {label!r} real or fake? say so by 'data.options.labels={{{label}: fake}}' (or real)")
 
 
 def method_of(label: str) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.layouts.manifest_rows import Rows
+from addnet.data.layouts.options import typed
 from addnet.errors import UserError, require_choice, suggestion
 from addnet.index.records import CLASS_NAMES, FAKE, REAL
 
@@ -68,7 +69,7 @@ def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> 
         if field not in found:
             raise UserError(
                 f"no column for the {field} among {', '.join(header) or 'none'}; it is usually called "
-                f"{', '.join(SYNONYMS[field])}, or is named by data.options.columns={{{field}: …}}"
+                f"{', '.join(SYNONYMS[field])}{_named_otherwise(field, header, found)}"
             )
     return found
 
@@ -79,16 +80,22 @@ def read_labels(rows: Rows, column: str, words: Mapping[str, str | int]) -> NDAr
     Args:
         rows: The manifest.
         column: Its column with labels.
-        words: Text → `real` or `fake` where the usual words do not fit, such as `{"0": fake, "1": real}`.
+        words: Text → `real` or `fake` where the usual words do not fit, such as `{"0": fake, "1": real}`; or the other
+            way round, `real` or `fake` → text or texts, which quotes allow to be any.
 
     Raises:
         UserError: A text that is not known as a label, with its row.
     """
     meanings = LABELS | (_TRUTH if "fake" in column.lower() else {})
-    for word, meaning in words.items():
+    for word, meaning in _one_by_one(words):
         name = require_choice(f"data.options.labels.{word}", meaning, CLASS_NAMES)
-        meanings[str(word).lower()] = CLASS_NAMES.index(name)
-    return np.asarray(_translated(rows, column, meanings, "data.options.labels"), dtype=np.int8)
+        meanings[str(word).strip().lower()] = CLASS_NAMES.index(name)
+    return np.asarray(
+        _translated(
+            rows, column, meanings, lambda word: f"say what it means by {typed('labels', 'real', word)} (or fake)"
+        ),
+        dtype=np.int8,
+    )
 
 
 def read_splits(rows: Rows, column: str) -> NDArray[np.str_]:
@@ -97,7 +104,8 @@ def read_splits(rows: Rows, column: str) -> NDArray[np.str_]:
     Raises:
         UserError: Another text, with its row.
     """
-    return np.asarray(_translated(rows, column, SPLITS, "data.options.columns"), dtype=np.str_)
+    remedy = "correct it, or take no split from this column by 'data.options.columns={split: null}'"
+    return np.asarray(_translated(rows, column, SPLITS, lambda word: remedy), dtype=np.str_)
 
 
 def texts(rows: Rows, column: str) -> pa.Array:
@@ -106,7 +114,22 @@ def texts(rows: Rows, column: str) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
-def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: str) -> NDArray[Any]:
+def _one_by_one(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Text and class, where classes may also name their texts."""
+    for key, value in words.items():
+        if key in CLASS_NAMES and value not in CLASS_NAMES:
+            yield from ((text, key) for text in (value if isinstance(value, (list, tuple)) else [value]))
+        else:
+            yield key, value
+
+
+def _named_otherwise(field: str, header: Sequence[str], found: Mapping[str, str]) -> str:
+    """The option that says which column it is, with one that is there and free."""
+    free = [name for name in header if name not in found.values()]
+    return f", or is named by {typed('columns', field, free[0])}" if free else ""
+
+
+def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: Callable[[str], str]) -> NDArray[Any]:
     words = pc.dictionary_encode(pc.utf8_lower(texts(rows, column)))
     known = words.dictionary.to_pylist()
     codes = np.asarray(words.indices)
@@ -117,7 +140,7 @@ def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: st
         value = rows.table[column][int(where[0])].as_py()
         raise UserError(
             f"{rows.file}, {rows.name(int(where[0]))}: {column}={value!r}{more}; expected one of: "
-            f"{', '.join(meanings)} (in any case); see {remedy}"
+            f"{', '.join(meanings)} (in any case); {remedy(str(value))}"
         )
     translated: NDArray[Any] = np.asarray([meanings[word] for word in known])[codes]
     return translated

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+import shlex
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -38,3 +40,14 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
             has = f"it has: {', '.join(known)}" if known else "it has none"
             raise UserError(f"{key!r} is no option of data.layout={name}; {has}.{suggestion(key, known)}")
     return layouts[name](Path(root), **given)
+
+
+def typed(option: str, key: str, value: str) -> str:
+    """An option that is a mapping with one entry, as it is typed in a shell.
+
+    Example:
+        >>> print(typed("columns", "path", "my file"))
+        'data.options.columns={path: "my file"}'
+    """
+    quoted = re.sub(r'(\\*)("|$)', lambda match: match[1] * 2 + ("\\" + match[2] if match[2] else ""), value)
+    return shlex.quote(f'data.options.{option}={{{key}: "{quoted}"}}')
