@@ -1,11 +1,17 @@
 """Whatever lies in a folder of pictures is converted or refused with a reason."""
 
+import io
+import os
+
+import cv2
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, features
 
 from addnet.errors import UserError
-from addnet.faces import check_picture, read_picture
+from addnet.faces import check_bytes, check_picture, read_picture
+from addnet.faces.native import jpeg_complaints
+from addnet.faces.pictures import from_pillow
 
 COLOUR = (200, 120, 40)
 
@@ -79,3 +85,83 @@ def test_a_long_thin_picture_is_fine(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(UserError, match=r"nothing\.jpg"):
         read_picture(tmp_path / "nothing.jpg")
+
+
+@pytest.mark.parametrize(
+    ("form", "suffix"),
+    [("TIFF", "tif"), ("JPEG", "jfif"), ("PPM", "ppm"), ("GIF", "gif"), ("AVIF", "avif"), ("JPEG2000", "jp2")],
+)
+@pytest.mark.parametrize("named", [True, False])
+def test_the_content_tells_the_format_and_not_the_name(tmp_path, form, suffix, named):
+    if not features.check("avif") and form == "AVIF":
+        pytest.skip("this Pillow has no AVIF")
+    file = tmp_path / (f"picture.{suffix}" if named else "picture.jpg")
+    Image.new("RGB", (40, 30), COLOUR).save(file, format=form)
+    assert np.abs(check_picture(file).reshape(-1, 3).mean(axis=0) - COLOUR).max() < 6
+
+
+@pytest.mark.parametrize("form", ["JPEG", "TIFF", "AVIF"])
+def test_rotation_is_applied_alike_in_all_formats_and_to_pil_images(tmp_path, form):
+    if not features.check("avif") and form == "AVIF":
+        pytest.skip("this Pillow has no AVIF")
+    image, exif = Image.new("RGB", (40, 30)), Image.Exif()
+    image.paste((255, 255, 255), (0, 0, 20, 30))
+    exif[0x0112] = 6
+    image.save(tmp_path / "turned.image", format=form, exif=exif)
+    picture = check_picture(tmp_path / "turned.image")
+    assert picture.shape == (40, 30, 3)
+    assert picture[:15].mean() > 240
+    with Image.open(tmp_path / "turned.image") as opened:
+        assert np.abs(from_pillow(opened).astype(int) - picture).max() <= 8  # another decoder
+
+
+def test_colours_of_16_bits_in_a_tiff_are_read(tmp_path):
+    picture = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
+    cv2.imwrite(str(tmp_path / "deep.tif"), picture[..., ::-1].astype(np.uint16) * 257)
+    assert np.array_equal(check_picture(tmp_path / "deep.tif"), picture)
+
+
+def test_pil_images_of_16_bits_are_what_their_file_is(tmp_path):
+    image = Image.fromarray(_grey_gradient().astype(np.uint16) * 257)
+    image.save(tmp_path / "deep.png")
+    assert np.array_equal(from_pillow(image), check_picture(tmp_path / "deep.png"))
+    with pytest.raises(UserError, match="mode F"):
+        from_pillow(Image.fromarray(np.zeros((30, 40), dtype=np.float32)))
+
+
+def _jpeg(**how):
+    data = io.BytesIO()
+    Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8)).save(data, "JPEG", **how)
+    return data.getvalue()
+
+
+@pytest.mark.parametrize("progressive", [False, True])
+def test_a_jpeg_cut_in_half_and_closed_by_an_end_marker_is_damaged(progressive):
+    data = _jpeg(progressive=progressive)
+    assert check_bytes(data).shape == (64, 64, 3)
+    with pytest.raises(UserError, match="damaged picture"):
+        check_bytes(data[: len(data) // 2] + b"\xff\xd9")
+
+
+def test_what_others_write_while_a_jpeg_is_decoded_is_not_lost(capfd):
+    with jpeg_complaints() as complaints:
+        os.write(2, b"from elsewhere\nCorrupt JPEG data: premature end of data segment\n")
+    assert complaints == ["Corrupt JPEG data: premature end of data segment"]
+    assert capfd.readouterr().err == "from elsewhere\n"
+
+
+@pytest.mark.parametrize(
+    ("data", "told"),
+    [
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 40 40\n", "PostScript"),
+        (b"\0\0\0\x18ftypheic\0\0\0\0mif1heic", "HEIC"),
+        (b"<!DOCTYPE html>", "HTML"),
+    ],
+)
+def test_what_is_no_picture_reaches_no_decoder_and_is_named(monkeypatch, tmp_path, data, told):
+    monkeypatch.setattr("addnet.faces.pictures.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
+    monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("reached OpenCV"))
+    (tmp_path / "a.jpg").write_bytes(data)
+    for read in (check_picture, read_picture):
+        with pytest.raises(UserError, match=told):
+            read(tmp_path / "a.jpg")

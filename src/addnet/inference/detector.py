@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from PIL.Image import Image
 from torch import Tensor
 
 from addnet.data.dataset import finish_images, finish_masks
@@ -18,7 +19,7 @@ from addnet.errors import UserError
 from addnet.evaluation import Decision
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO_SUFFIXES
-from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.pictures import Picture, check_picture, from_pillow
 from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
 from addnet.inference.preprocessing import Seen
@@ -234,7 +235,12 @@ def _read(path: Path) -> Picture:
 
 
 def _as_picture(picture: Any) -> Picture:
-    pixels = np.asarray(picture.convert("RGB") if hasattr(picture, "convert") else picture)
+    if picture is None or isinstance(picture, (bytes, bytearray, memoryview)):
+        raise UserError(
+            f"{type(picture).__name__} is not a picture; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
+            "PIL.Image.open(io.BytesIO(data))"
+        )
+    pixels = from_pillow(picture) if isinstance(picture, Image) else np.asarray(picture)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 16:
         raise UserError(
             f"an array of shape {pixels.shape} and {pixels.dtype} is no picture; give (H, W, 3) uint8, RGB, of at "
