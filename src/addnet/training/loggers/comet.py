@@ -1,15 +1,20 @@
-"""Comet, online where a key is configured and into an archive where none is."""
+"""Comet, online where a key is configured and the server answers, else into an archive."""
 
 from __future__ import annotations
 
 import logging
 import os
+from pathlib import Path
 from typing import Any
 
 from pytorch_lightning import loggers
 from pytorch_lightning.utilities import rank_zero_only
 
+from addnet.errors import UserError
+
 log = logging.getLogger(__name__)
+
+_PATIENCE = 10  # seconds for the server to answer, and for a connection to it
 
 
 class CometLogger(loggers.CometLogger):
@@ -23,7 +28,8 @@ class CometLogger(loggers.CometLogger):
         workspace: Comet workspace; None is the key's default one.
         name: Of the experiment.
         offline: True writes an archive, False insists on the server, None goes online if a key is configured
-            (in the environment or in Comet's own file).
+            (in the environment or in Comet's own file), and into the archive, with a line in the log, if the server
+            can't be reached or refuses the key.
         offline_directory: Where the archive is written.
         tags: Of the experiment.
         log_code: Uploads the sources.
@@ -31,6 +37,9 @@ class CometLogger(loggers.CometLogger):
         log_env_host: Tells the host's name, user and address.
         resume: What `state` gave to a checkpoint: goes on with that experiment. Offline that is a second archive
             with the same key, which `comet upload` adds to the experiment.
+
+    Raises:
+        UserError: The server is insisted on and can't be reached, or refuses the key.
     """
 
     def __init__(
@@ -71,10 +80,36 @@ class CometLogger(loggers.CometLogger):
     def _create_experiment(self) -> None:
         from comet_ml.config import get_config
 
+        insists = self.offline is False
         if self.offline is None:
             self.offline = not get_config()["comet.api_key"]
         self._online = not self.offline
+        key = self._experiment_key
+        reason = "" if self.offline else _unreachable() or self._not_begun()
+        if not reason and not self.offline:
+            return
+        if reason and insists:
+            raise UserError(
+                f"logger.comet.offline=false needs the server: {reason}; true writes an archive to send later"
+            )
+        if reason:
+            log.warning("%s: the experiment goes into an archive in %s", reason, self._comet_config.offline_directory)
+        self.offline, self._online, self._experiment, self._experiment_key = True, False, None, key
         super()._create_experiment()
+
+    def _not_begun(self) -> str:
+        """Begins the experiment at the server; says why it could not be begun, if so."""
+        from comet_ml.exceptions import InvalidAPIKey
+
+        try:
+            super()._create_experiment()
+        except InvalidAPIKey:
+            return "Comet refuses the key that is configured (COMET_API_KEY, or Comet's own file)"
+        experiment: Any = self._experiment
+        if experiment.alive:
+            return ""
+        experiment.end()
+        return "Comet did not take the experiment"
 
     def state(self) -> dict[str, Any]:
         """The key of the experiment."""
@@ -92,3 +127,20 @@ class CometLogger(loggers.CometLogger):
             log.info("Comet archive: send it with `comet upload %s`", archive)
         else:
             log.info("Comet experiment: %s", experiment.url)
+            for unsent in sorted(Path(str(self._comet_config.offline_directory)).glob("*.zip")):
+                log.warning("what could not be sent is in an archive: send it with `comet upload %s`", unsent)
+
+
+def _unreachable() -> str:
+    """Why Comet's server doesn't answer; empty if it does. Comet itself finds out after half a minute, in 90 lines."""
+    import requests
+    from comet_ml.config import get_api_key, get_backend_address, get_config
+
+    config = get_config()
+    get_api_key(None, config)  # a key may name its own server, which is then in the config
+    address = get_backend_address(config)
+    try:
+        requests.get(address, timeout=_PATIENCE, verify=config.get_bool(None, "comet.internal.check_tls_certificate"))
+    except requests.RequestException as error:
+        return f"Comet cannot be reached at {address} ({type(error).__name__})"
+    return ""
