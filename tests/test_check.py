@@ -65,7 +65,7 @@ def test_the_plain_folder_is_checked_too(data_dir, capsys):
     code, text = check(capsys, f"data.data_dir={data_dir}")
     assert code == 0
     assert "pictures are ready to be trained on" in text
-    code, text = check(capsys, f"data.data_dir={data_dir / 'train'}")
+    code, text = check(capsys, f"data.data_dir={data_dir / 'train' / 'real'}")
     assert code == 1
     assert "expected:" in text
 

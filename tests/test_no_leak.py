@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from addnet.data.layouts import scan_folder
+from addnet.data.layouts import LAYOUTS, list_data, scan_folder
 from addnet.data.splits import carve_validation, check_overlap, limit
 from addnet.errors import UserError
 from addnet.index.records import Record
@@ -80,7 +80,7 @@ def test_frames_in_a_folder_are_a_video_and_a_group(tmp_path):
     records = {r.path: r for r in scan_folder(tmp_path)}
     assert records["train/real/v1/0001.png"].video_id == records["train/real/v1/0007.png"].video_id
     assert records["train/real/v1/0001.png"].group_id == "v1"
-    assert records["train/fake/deep/v1_v2/0001.png"].group_id == "v1_v2"
+    assert records["train/fake/deep/v1_v2/0001.png"].group_id == "v1"  # with what it was made of
     assert records["train/fake/deep/v1_v2/0001.png"].video_id.endswith("fake/deep/v1_v2")
 
 
@@ -102,7 +102,12 @@ def test_patterns_replace_the_defaults(tmp_path):
         _touch(tmp_path, f"{split}/real/{name}.jpg", f"{split}/fake/{name}.jpg")
     records = scan_folder(tmp_path, group_pattern=r"id(\d+)")
     assert {r.group_id for r in records} == {"7", "8"}
-    with pytest.raises(UserError, match="does not match"):
+    records = scan_folder(tmp_path, video_pattern=r"(id\d+)-")
+    assert {(r.video_id.partition("/")[2], r.group_id) for r in records if r.label} == {
+        ("fake/id7", "id7"),
+        ("fake/id8", "id8"),
+    }
+    with pytest.raises(UserError, match="finds nothing in"):
         scan_folder(tmp_path, group_pattern=r"person(\d+)")
     with pytest.raises(UserError, match="not a regular expression"):
         scan_folder(tmp_path, video_pattern="(")
@@ -112,14 +117,22 @@ def test_patterns_replace_the_defaults(tmp_path):
     ("change", "message"),
     [
         (lambda root: shutil.rmtree(root), "no such folder"),
-        (lambda root: shutil.rmtree(root / "test"), "no folder 'test'"),
-        (lambda root: shutil.rmtree(root / "train" / "fake"), "no folder 'fake'"),
-        (lambda root: (root / "train" / "swapped").mkdir(), "unknown class folders"),
-        (lambda root: [file.unlink() for file in (root / "train" / "real").iterdir()], "holds no pictures"),
+        (lambda root: [shutil.rmtree(root / split) for split in ("train", "test")], "no folder 'train'"),
+        (lambda root: (root / "train" / "fake").rename(root / "train" / "altar"), "unknown class folders"),
+        (lambda root: [file.unlink() for file in root.rglob("*.jpg")], "holds no pictures"),
     ],
 )
-def test_a_wrong_layout_is_shown_beside_the_right_one(own_data_dir, change, message):
-    change(own_data_dir)
+def test_a_wrong_layout_is_shown_beside_the_right_one(tmp_path, change, message):
+    _touch(tmp_path, *(f"faces/{split}/{name}/a.jpg" for split in ("train", "test") for name in ("real", "fake")))
+    change(tmp_path / "faces")
     with pytest.raises(UserError, match=message) as error:
-        scan_folder(own_data_dir)
+        scan_folder(tmp_path / "faces")
     assert "train/real/**/*" in str(error.value)
+
+
+def test_what_lacks_is_listed_and_what_is_there_is_not_refused(tmp_path):
+    _touch(tmp_path, "train/real/a.jpg", "train/fake/b.jpg", "test/real/c.jpg")
+    listing = list_data(LAYOUTS, "folder", tmp_path, options={})
+    assert [missing.path for missing in listing.missing] == ["test/fake"]
+    shutil.rmtree(tmp_path / "test")
+    assert [missing.path for missing in list_data(LAYOUTS, "folder", tmp_path, options={}).missing] == ["test"]

@@ -1,28 +1,72 @@
-"""`<data_dir>/{train,test}/{real,fake}/…`: the plain folder layout."""
+"""`<data_dir>/{train,val,test}/{real,fake}/…`: the plain folder layout, and folders without labels."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Any
 
-from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.class_folders import SPLIT_NAMES, Folders, expected_layout
+from addnet.data.layouts.guesses import Guess, guess, guess_groups
+from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.lists import few
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from addnet.faces.walk import iter_pictures, iter_videos
+from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
+from addnet.faces.walk import printable, walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
-SPLITS = ("train", "test")
-_FRAME_NUMBER = re.compile(r"[_-](?:frame)?\d+$")
+_NEEDED = ("train", "test")
 
 
 def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
-    """The folder layout as a listing: pictures as `scan_folder` has them, else videos in the same folders."""
-    patterns: dict[str, Any] = {"group_pattern": group_pattern, "video_pattern": video_pattern}
-    if root.is_dir() and next(iter_pictures(root), None) is None and next(iter_videos(root), None) is not None:
-        return Listing(videos=Records.of(scan_folder(root, videos=True, **patterns)))
-    return Listing(pictures=Records.of(scan_folder(root, **patterns)))
+    """Lists the pictures and videos of a folder data set; see `scan_folder` for what is a video and a group.
+
+    Args:
+        root: Holds `train/real`, `train/fake`, `test/real`, `test/fake`, perhaps `val/real` and `val/fake`; sub-folders
+            are allowed, and so are other usual names of splits and classes, in any case. Classes alone are `train`.
+        group_pattern: See `scan_folder`.
+        video_pattern: See `scan_folder`.
+
+    Raises:
+        UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
+    """
+    folders, found = Folders(root), walk(root)
+    patterns = _compiled("data.group_pattern", group_pattern), _compiled("data.video_pattern", video_pattern)
+    records, outside = {}, []
+    for kind, names in ((PICTURE, found.pictures), (VIDEO, found.videos)):
+        places = [folders.place(name) for name in names]
+        outside += [name for name, place in zip(names, places, strict=True) if place is None]
+        kept = [(name, *place) for name, place in zip(names, places, strict=True) if place]
+        records[kind] = Records.of(_records(root.absolute().name, kept, *patterns, videos=kind == VIDEO))
+    if not any(map(len, records.values())):
+        raise UserError(f"{root} holds no pictures and no videos where they are expected\n{expected_layout(root)}")
+    notes = folders.notes() + found.notes()
+    if outside:
+        notes.append(f"{len(outside):,} files lie outside of the folders of classes and are left out: {few(outside)}")
+    missing = _missing(folders, records[PICTURE] if len(records[PICTURE]) else records[VIDEO])
+    return Listing(records[PICTURE], records[VIDEO], missing, notes)
+
+
+def scan_folder(
+    data_dir: str | Path, *, group_pattern: str | None = None, video_pattern: str | None = None, videos: bool = False
+) -> list[Record]:
+    """Lists the pictures of a folder data set.
+
+    Args:
+        data_dir: See `list_folder`.
+        group_pattern: Regular expression searched in the path below `data_dir`; its first group (or its whole
+            match) is the group. Default: the name of the video up to its first `_` behind a word that tells, without
+            words for real and fake.
+        video_pattern: The same for the video. Default: the folder if frames lie in one folder a video, else the
+            file's stem without its frame number (`_0012`, `-12`, ` frame 12`); see `guesses.py`.
+        videos: Lists videos instead. Each is one, wherever it lies.
+
+    Raises:
+        UserError: See `list_folder`.
+    """
+    listing = list_folder(Path(data_dir), group_pattern=group_pattern, video_pattern=video_pattern)
+    return list(listing.videos if videos else listing.pictures)
 
 
 def list_unlabelled(root: Path) -> Listing:
@@ -35,67 +79,29 @@ def list_unlabelled(root: Path) -> Listing:
         UserError: Nothing is there, or it is neither pictures nor videos.
     """
     if root.is_dir():
-        videos = list(iter_videos(root))
-        pictures = (
-            Records.of(scan_unlabelled(root)) if not videos or next(iter_pictures(root), None) else Records.of([])
-        )
-        return Listing(pictures=pictures, videos=Records.of(_unlabelled(root, videos)))
+        found = walk(root)
+        if not found.pictures and not found.videos:
+            raise UserError(f"{root} holds no pictures and no videos ({', '.join(PICTURE_SUFFIXES)})")
+        pictures = Records.of(_unlabelled(root.resolve().name, found.pictures, _guessed(found.pictures)))
+        videos = Records.of(_unlabelled(root.resolve().name, found.videos, _named(found.videos)))
+        return Listing(pictures, videos, notes=found.notes())
     if not root.is_file():
         raise UserError(f"{root}: no such file or folder")
     files, folder = [root], root.parent
     if root.suffix.lower() == ".txt":
-        lines = root.read_text(encoding="utf-8").splitlines()
+        lines = root.read_text(encoding="utf-8-sig").splitlines()
         files = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    videos = [file for file in files if file.suffix.lower() in VIDEO_SUFFIXES]
-    pictures = Records.of(_unlabelled(folder, [file for file in files if file.suffix.lower() in PICTURE_SUFFIXES]))
-    if not videos and not len(pictures):
+    paths = [file.relative_to(folder) if file.is_relative_to(folder) else file for file in files]
+    kinds = {kind: [path.as_posix() for path in paths if kind_of(folder / path) == kind] for kind in (PICTURE, VIDEO)}
+    if not any(kinds.values()):
         raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video")
-    return Listing(pictures=pictures, videos=Records.of(_unlabelled(folder, videos)))
-
-
-def _unlabelled(root: Path, files: Iterable[Path]) -> Iterator[Record]:
-    for file in files:
-        path = file.relative_to(root) if file.is_relative_to(root) else file
-        video = PurePosixPath(path.as_posix()).with_suffix("")
-        name = root.resolve().name
-        yield Record(path.as_posix(), UNLABELLED, "predict", f"{name}/{str(video).lstrip('/')}", str(video), name)
-
-
-def scan_folder(
-    data_dir: str | Path, *, group_pattern: str | None = None, video_pattern: str | None = None, videos: bool = False
-) -> list[Record]:
-    """Lists the pictures of a folder data set.
-
-    Args:
-        data_dir: Holds `train/real`, `train/fake`, `test/real`, `test/fake`; sub-folders are allowed.
-        group_pattern: Regular expression searched in the path below `data_dir`; its first group (or its whole
-            match) is the group. Default: the parent folder if frames lie in one folder a video, else the file's
-            stem up to the first `_`.
-        video_pattern: The same for the video. Default: the parent folder, else the stem without a trailing
-            frame number (`_0012`, `-12`, `_frame12`).
-        videos: Lists videos instead. Each is one, wherever it lies; its group is its stem up to the first `_`.
-
-    Raises:
-        UserError: A folder is missing, unknown or empty, or a pattern does not fit; the text shows the layout.
-    """
-    root = Path(data_dir)
-    if not root.is_dir():
-        raise UserError(f"data.data_dir={root}: no such folder\n{expected_layout(root)}")
-    records: list[Record] = []
-    for split in SPLITS:
-        if not (root / split).is_dir():
-            raise UserError(f"{root} has no folder '{split}'\n{expected_layout(root)}")
-        _refuse_unknown_classes(root, split)
-        for label, name in enumerate(CLASS_NAMES):
-            found = _scan_class(root, split, label, _compiled(group_pattern), _compiled(video_pattern), videos)
-            if not found:
-                raise UserError(f"{root / split / name} holds no pictures\n{expected_layout(root)}")
-            records += found
-    return records
+    name = folder.resolve().name
+    pictures = Records.of(_unlabelled(name, kinds[PICTURE], _guessed(kinds[PICTURE])))
+    return Listing(pictures, Records.of(_unlabelled(name, kinds[VIDEO], _named(kinds[VIDEO]))))
 
 
 def scan_unlabelled(folder: str | Path) -> list[Record]:
-    """Lists all pictures below a folder for prediction; a sub-folder is a video.
+    """Lists all pictures below a folder for prediction; what is a video is guessed as in training.
 
     Raises:
         UserError: No such folder, or no picture in it.
@@ -103,77 +109,89 @@ def scan_unlabelled(folder: str | Path) -> list[Record]:
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"data.predict_dir={root}: no such folder")
-    records = []
-    for path in iter_pictures(root):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        video = _video(relative, relative, None)
-        records.append(Record(str(relative), UNLABELLED, "predict", f"{root.name}/{video}", video, root.name))
-    if not records:
+    found = list(list_unlabelled(root).pictures)
+    if not found:
         raise UserError(f"{root} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
-    return records
+    return found
 
 
-def expected_layout(root: Path) -> str:
-    """What the folder layout looks like, for error messages."""
-    lines = [f"expected: {root}/"]
-    lines += [f"            {split}/{name}/**/*" for split in SPLITS for name in CLASS_NAMES]
-    return "\n".join(lines) + f"\n          with pictures ({', '.join(PICTURE_SUFFIXES)})"
+def _unlabelled(dataset: str, paths: Sequence[str], videos: Sequence[str]) -> Iterator[Record]:
+    for path, video in zip(paths, videos, strict=True):
+        yield Record(path, UNLABELLED, "predict", f"{dataset}/{video.lstrip('/')}", video, dataset)
 
 
-def _refuse_unknown_classes(root: Path, split: str) -> None:
-    present = sorted(path.name for path in (root / split).iterdir() if path.is_dir() and path.name[0] != ".")
-    for name in CLASS_NAMES:
-        if name not in present:
-            raise UserError(f"{root / split} has no folder '{name}' (found: {present})\n{expected_layout(root)}")
-    unknown = [name for name in present if name not in CLASS_NAMES]
-    if unknown:
-        raise UserError(f"unknown class folders in {root / split}: {unknown}\n{expected_layout(root)}")
+def _guessed(paths: Sequence[str]) -> list[str]:
+    return [found.video for found in guess(paths)]
 
 
-def _scan_class(
-    root: Path,
-    split: str,
-    label: int,
+def _named(paths: Iterable[str]) -> list[str]:
+    """Videos by their paths: without a suffix, unless that would be another's name, too."""
+    names = [str(PurePosixPath(path).with_suffix("")) for path in paths]
+    count = Counter(names)
+    return [path if count[name] > 1 else name for path, name in zip(paths, names, strict=True)]
+
+
+def _records(
+    dataset: str,
+    files: Sequence[tuple[str, str, int, int]],
     group: re.Pattern[str] | None,
     video: re.Pattern[str] | None,
-    as_videos: bool,
-) -> list[Record]:
-    folder = root / split / CLASS_NAMES[label]
-    records = []
-    for path in iter_videos(folder) if as_videos else iter_pictures(folder):
-        relative = PurePosixPath(path.relative_to(root).as_posix())
-        inner = PurePosixPath(path.relative_to(folder).as_posix())
-        if as_videos:
-            video_id = f"{root.name}/{split}/{CLASS_NAMES[label]}/{inner.with_suffix('')}"
-            group_id = _group(relative, PurePosixPath(inner.name), group)
-        else:
-            video_id = f"{root.name}/{CLASS_NAMES[label]}/{_video(relative, inner, video)}"
-            group_id = _group(relative, inner, group)
-        records.append(Record(str(relative), label, split, video_id, group_id, root.name))
-    return records
+    *,
+    videos: bool,
+) -> Iterator[Record]:
+    """Records of files with their splits, classes and how many parts of their paths say so."""
+    paths = [path for path, *_ in files]
+    inner = [path.split("/", depth)[depth] for path, _, _, depth in files]
+    if videos:
+        groups = guess_groups([PurePosixPath(path).name for path in inner])
+        guesses = [Guess(name, title) for name, title in zip(_named(inner), groups, strict=True)]
+    else:
+        guesses = _searched(paths, video) if video else guess(inner)
+    for (path, split, label, _), found in zip(files, guesses, strict=True):
+        # videos are files: those of one name in two splits are two
+        name = f"{split}/{CLASS_NAMES[label]}/{found.video}" if videos else f"{CLASS_NAMES[label]}/{found.video}"
+        group_id = _matched(path, group, "data.group_pattern") if group else found.group
+        yield Record(path, label, split, f"{dataset}/{name}", group_id, dataset)
 
 
-def _group(relative: PurePosixPath, inner: PurePosixPath, pattern: re.Pattern[str] | None) -> str:
-    if pattern:
-        return _matched(relative, pattern, "data.group_pattern")
-    return inner.parent.name if len(inner.parts) > 1 else inner.stem.split("_")[0]
+def _searched(paths: Sequence[str], pattern: re.Pattern[str]) -> list[Guess]:
+    """What a pattern for videos finds, and groups made of that."""
+    videos = [_matched(path, pattern, "data.video_pattern") for path in paths]
+    return [Guess(video, group) for video, group in zip(videos, guess_groups(videos), strict=True)]
 
 
-def _video(relative: PurePosixPath, inner: PurePosixPath, pattern: re.Pattern[str] | None) -> str:
-    if pattern:
-        return _matched(relative, pattern, "data.video_pattern")
-    return str(inner.parent) if len(inner.parts) > 1 else _FRAME_NUMBER.sub("", inner.stem)
-
-
-def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+def _compiled(name: str, pattern: str | None) -> re.Pattern[str] | None:
     try:
         return re.compile(pattern) if pattern else None
     except re.error as error:
-        raise UserError(f"{pattern!r} is not a regular expression: {error}") from error
+        raise UserError(f"{name}={pattern!r} is not a regular expression: {error}") from error
 
 
-def _matched(path: PurePosixPath, pattern: re.Pattern[str], name: str) -> str:
-    match = pattern.search(str(path))
-    if not match:
-        raise UserError(f"{name}={pattern.pattern!r} does not match {path}; it is searched in paths like this one")
-    return match.group(1) if pattern.groups else match.group(0)
+def _matched(path: str, pattern: re.Pattern[str], name: str) -> str:
+    match = pattern.search(path)
+    found = match and (match.group(1) if pattern.groups else match.group(0))
+    if not found:
+        raise UserError(
+            f"{name}={pattern.pattern!r} finds nothing in {printable(path)}; it is searched in paths like this one"
+        )
+    return found
+
+
+def _missing(folders: Folders, records: Records) -> list[Missing]:
+    """Which splits and classes have nothing; a training names those that it can't do without."""
+    splits, missing = records.names("split"), []
+    for split in SPLIT_NAMES:
+        if split not in splits:
+            if split in _NEEDED or split in folders.names():
+                missing.append(Missing("/".join(folders.names().get(split, [split])), f"nothing for {_AIMS[split]}"))
+            continue
+        present = set(records.labels[records.numbers("split") == splits.index(split)].tolist())
+        missing += [
+            Missing(f"{split}/{name}", f"{name} pictures or videos")
+            for label, name in enumerate(CLASS_NAMES)
+            if label not in present
+        ]
+    return missing
+
+
+_AIMS = {"train": "training", "val": "validation", "test": "testing"}

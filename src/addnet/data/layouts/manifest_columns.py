@@ -27,9 +27,12 @@ SYNONYMS = {
     "identity": ("identity", "identities", "person", "person_id", "actor", "actor_id"),
 }
 NEEDED = ("path", "label")
+_REAL = ("0", "real", "original", "pristine", "genuine", "authentic", "reals", "originals", "bonafide", "unaltered")
+_FAKE = ("1", "fake", "manipulated", "forged", "deepfake", "synthetic", "fakes", "deepfakes", "forgery", "tampered")
+_MADE = ("altered", "generated", "spoof", "spoofed", "swap", "swaps", "swapped", "faceswap", "face2face")
 LABELS = {
-    **dict.fromkeys(("0", "real", "original", "pristine", "genuine", "authentic"), REAL),
-    **dict.fromkeys(("1", "fake", "manipulated", "forged", "deepfake", "synthetic"), FAKE),
+    **dict.fromkeys(_REAL, REAL),
+    **dict.fromkeys((*_FAKE, *_MADE, "faceshifter", "neuraltextures"), FAKE),
 }
 SPLITS = {
     **dict.fromkeys(("train", "training"), "train"),
