@@ -2,6 +2,7 @@
 
 import csv
 import json
+import os
 import signal
 
 import av
@@ -13,8 +14,8 @@ from PIL import Image
 import media
 from addnet.errors import UserError
 from addnet.inference.answers import Answer
-from addnet.inference.files import Inputs
-from addnet.inference.writing import row_of, table_of
+from addnet.inference.inputs import Inputs
+from addnet.inference.writing import AnswerFiles, row_of, table_of
 from addnet.predict import error_rate
 from checkpoints import changed, checkpoint
 from trainings import ended, launch, wait_for
@@ -184,3 +185,43 @@ def test_names_that_begin_like_formulas_stay_text(tmp_path):
     assert "'=cmd()" in (tmp_path / "answers.csv").read_text()
     assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == 9
     assert table_of([Answer("real", 0.1, 0.2, 0.5, path="[red].jpg")], title="x").row_count == 1
+
+
+def test_every_file_of_a_folder_is_found_or_listed_with_a_reason(tmp_path):
+    root = tmp_path / "in"
+    (root / "masks").mkdir(parents=True)
+    for name in ("a.jpg", "b.tif", "c.mkv", "masks/d.png", "photo.heic", "notes.pdf", "Thumbs.db"):
+        (root / name).write_bytes(b"\0\0\0\x18ftypheic" if name == "photo.heic" else b"%PDF")
+    (root / "gone.jpg").symlink_to(root / "nowhere")
+    (root / "loop").symlink_to(root)
+    (tmp_path / "in" / os.fsdecode(b"gesch\xe4ft.jpg")).touch()
+    found = Inputs.of([str(root)])
+    assert [os.fsencode(file.name) for file in found.pictures] == [b"a.jpg", b"b.tif", b"gesch\xe4ft.jpg", b"d.png"]
+    assert [file.name for file in found.videos] == ["c.mkv"]
+    listed = {file.name: reason for file, reason in found.left_out}
+    assert set(listed) == {"photo.heic", "notes.pdf", "gone.jpg"}
+    assert "HEIC" in listed["photo.heic"]
+    assert "leads nowhere" in listed["gone.jpg"]
+    assert len(found) == 8
+    assert "loop: a link to ., which is read already" in (said := " ".join(found.notes))
+    assert "Thumbs.db 1" in said
+
+
+def test_a_pattern_of_any_depth_goes_in_no_circles(tmp_path):
+    for name in ("a.jpg", "x/b.jpg", "x/y/c.jpg", "x/d.png"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    for number in range(3):
+        (tmp_path / "x" / f"loop{number}").symlink_to(tmp_path)
+    found = Inputs.of([f"{tmp_path}/**/*.jpg"])
+    assert [str(file.relative_to(tmp_path)) for file in found.pictures] == ["a.jpg", "x/b.jpg", "x/y/c.jpg"]
+    assert [file.name for file in Inputs.of([f"{tmp_path}/x/**/c.*"]).pictures] == ["c.jpg"]
+
+
+def test_a_name_that_is_not_utf8_can_be_written_everywhere(tmp_path):
+    answer = Answer("fake", 0.9, 0.9, 0.5, os.fsdecode(b"gesch\xe4ft.jpg"))
+    with AnswerFiles(tmp_path) as files:
+        files.add(answer)
+    assert r"gesch\xe4ft.jpg" in (tmp_path / "answers.csv").read_text(encoding="utf-8")
+    assert json.loads((tmp_path / "answers.jsonl").read_text(encoding="utf-8"))["path"] == r"gesch\xe4ft.jpg"
+    assert r"gesch\xe4ft.jpg" in next(iter(table_of([answer], title="").columns[0].cells))

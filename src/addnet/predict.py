@@ -15,10 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.errors import UserError, require_choice
+from addnet.faces.walk import printable
 
 if TYPE_CHECKING:
     from addnet.inference import Answer, Detector
-    from addnet.inference.files import Inputs
+    from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
 
 log = logging.getLogger(__name__)
@@ -42,7 +43,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     """
     from rich.console import Console
 
-    from addnet.inference.files import Inputs
+    from addnet.inference.inputs import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
 
     if not cfg.ckpt:
@@ -51,6 +52,8 @@ def predict(cfg: DictConfig) -> list[Answer]:
         require_choice("truth", cfg.truth, TRUTHS)
     folder = Path(cfg.paths.output_dir)
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
+    for note in inputs.notes:
+        log.info("%s", note)
     detector = load_detector(cfg)
     answers = []
     with AnswerFiles(folder) as files:
@@ -70,7 +73,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))
     for answer in unreadable:
-        log.warning("%s: %s", answer.path, answer.reason)
+        log.warning("%s: %s", printable(answer.path), answer.reason)
     if unreadable and len(unreadable) == len(answers):
         raise UserError(f"not one of {len(answers)} files could be used")
     return answers
@@ -104,7 +107,7 @@ def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]
 
 def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[Answer]:
     """Answers as they come, with a bar, and what is to be drawn about each."""
-    from addnet.inference.files import PictureSettings, answer_pictures, answer_videos
+    from addnet.inference.files import PictureSettings, answer_left_out, answer_pictures, answer_videos
     from addnet.inference.videos import VideoSettings
     from addnet.progress import show_progress
 
@@ -122,6 +125,7 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[An
         if answer.faces:
             _draw_video(cfg, detector, answer, folder)
         yield answer
+    yield from answer_left_out(detector, inputs.left_out)
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[Seen]) -> None:
@@ -130,7 +134,7 @@ def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence
     from addnet.inference.sheet import explanation_figure
 
     for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
-        title = f"{Path(answer.path).name}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
+        title = f"{printable(Path(answer.path).name)}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
         figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
         _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
@@ -156,9 +160,11 @@ def _save(figure: Any, file: Path) -> None:
 
 def _name(path: str) -> str:
     """A name for what is drawn about a file: its own, and a number where two files in different folders share it."""
+    import os
     import zlib
 
-    return f"{Path(path).stem}-{zlib.crc32(str(Path(path).resolve()).encode()):08x}"
+    stem = os.fsencode(Path(path).stem).decode("utf-8", "replace")
+    return f"{stem}-{zlib.crc32(os.fsencode(Path(path).resolve())):08x}"
 
 
 def _title(answers: Sequence[Answer], detector: Detector) -> str:

@@ -31,10 +31,12 @@ class LeftOut(NamedTuple):
     Attributes:
         name: Relative to the folder that was walked, with forward slashes.
         reason: Why.
+        elsewhere: What is in it is found all the same, under another name.
     """
 
     name: str
     reason: str
+    elsewhere: bool = False
 
 
 @dataclass
@@ -65,7 +67,7 @@ class Found:
             counts = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
             notes.append(f"{len(self.others):,} files are neither pictures nor videos: {counts}")
         if self.left_out:
-            shown = "; ".join(f"{printable(name)}: {reason}" for name, reason in self.left_out[:_SHOWN])
+            shown = "; ".join(f"{printable(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
             more = len(self.left_out) - _SHOWN
             notes.append(f"left out: {shown}" + (f"; and {more:,} more" if more > 0 else ""))
         if self.junk:
@@ -82,8 +84,8 @@ def walk(folder: str | Path, *, evidence: bool = False) -> Found:
 
     Args:
         folder: The folder.
-        evidence: Nothing may be missed: folders of masks are read too, and files whose names are not UTF-8, which
-            tables can't hold.
+        evidence: Nothing may be missed: folders of masks are read too, files whose names are not UTF-8, which tables
+            can't hold, and files under each of their names.
     """
     found = Found(Path(folder))
     kinds = {PICTURE: found.pictures, VIDEO: found.videos, None: found.others}
@@ -149,12 +151,12 @@ class _Walk:
         self._read_below("")
         for link in self._links:  # grows while links lead to folders with links
             self._follow(link, above)
-        twice = self._met_twice()
+        twice: frozenset[str] = frozenset() if self._evidence else self._met_twice()
         names = (name for name in self._names if name not in twice)
         return sorted(names, key=_order)
 
-    def _leave(self, name: str, reason: str) -> None:
-        self._found.left_out.append(LeftOut(name, reason))
+    def _leave(self, name: str, reason: str, *, elsewhere: bool = False) -> None:
+        self._found.left_out.append(LeftOut(name, reason, elsewhere))
 
     def _read_below(self, start: str) -> None:
         """Reads a folder and all that really lie in it; their links are kept for later."""
@@ -183,7 +185,7 @@ class _Walk:
         elif entry.is_dir(follow_symlinks=False):
             if (first := self._met.get(_identity(Path(entry.path)))) is None:
                 return name
-            self._leave(name, f"the same folder as {printable(first or '.')}")
+            self._leave(name, f"the same folder as {printable(first or '.')}", elsewhere=True)
         elif entry.is_file(follow_symlinks=False):
             self._names.append(name)
             self._inodes.append(entry.inode())
@@ -205,7 +207,8 @@ class _Walk:
         elif not path.is_dir():
             self._leave(link, "a link to neither a file nor a folder")
         elif identity in self._met:
-            self._leave(link, f"a link to {printable(self._met[identity] or '.')}, which is read already")
+            first = printable(self._met[identity] or ".")
+            self._leave(link, f"a link to {first}, which is read already", elsewhere=True)
         elif identity in above:
             self._leave(link, "a link to a folder that holds this one")
         else:
@@ -222,7 +225,7 @@ class _Walk:
             name = self._names[position]
             identity = _identity(self._found.folder / name)
             if first.setdefault(identity, name) != name and identity[1]:
-                self._leave(name, f"the same file as {printable(first[identity])}")
+                self._leave(name, f"the same file as {printable(first[identity])}", elsewhere=True)
                 twice.add(name)
         return frozenset(twice)
 

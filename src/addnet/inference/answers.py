@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from addnet.faces.walk import printable
+
 NO_FACE, UNUSABLE = "no face", "unusable"
 
 
@@ -45,7 +47,7 @@ class Answer:
         probability: The same, calibrated on validation.
         threshold: Above which a score is called fake.
         path: The file; empty for a picture that was handed over.
-        kind: `picture` or `video`.
+        kind: `picture` or `video`; `file` for what is neither.
         faces: Each face.
         reason: Why there is no score; empty if there is one.
         frames: Frames of a video that were looked at.
@@ -67,7 +69,7 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return asdict(self)
+        return asdict(self) | {"path": printable(self.path)}
 
 
 def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:

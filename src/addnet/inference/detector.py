@@ -18,7 +18,7 @@ from addnet.data.dataset import finish_images, finish_masks
 from addnet.errors import UserError
 from addnet.evaluation import Decision
 from addnet.evaluation.metrics import probabilities_of
-from addnet.faces.formats import VIDEO_SUFFIXES
+from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.pictures import Picture, check_picture, from_pillow
 from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
@@ -106,7 +106,7 @@ class Detector:
             UserError: The file can't be read, or the array is no picture.
         """
         if isinstance(picture, (str, Path)):
-            if Path(picture).suffix.lower() in VIDEO_SUFFIXES:
+            if kind_of(picture) == VIDEO:
                 return self.predict_video(picture)
             path, pixels = str(picture), _read(Path(picture))
         else:

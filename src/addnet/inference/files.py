@@ -1,8 +1,7 @@
-"""What a user names → files, and files → answers, as they come."""
+"""Files → answers, as they come."""
 
 from __future__ import annotations
 
-import glob
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,9 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.faces.pictures import check_picture
-from addnet.faces.walk import iter_pictures, iter_videos
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import FacesOfVideoApart, VideoSettings
@@ -24,57 +21,6 @@ if TYPE_CHECKING:  # brings torch, which the processes that find faces don't nee
 
 _CHUNK = 4
 _WORTH_A_POOL = 8  # fewer pictures are read in this process: starting others takes longer
-_MAGIC = "*?["
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """Files to be answered for.
-
-    Attributes:
-        pictures: In the order in which they were named; those of a folder sorted.
-        videos: Likewise.
-    """
-
-    pictures: tuple[Path, ...]
-    videos: tuple[Path, ...]
-
-    @classmethod
-    def of(cls, names: Sequence[str]) -> Inputs:
-        """Finds what is named.
-
-        Args:
-            names: Each a file, a folder (searched with all that is below it, by suffix) or a glob pattern.
-
-        Raises:
-            UserError: Nothing is named, or there is nothing where it should be.
-        """
-        if not names:
-            raise UserError("input is not set: name a picture, a video, a folder or a pattern such as faces/*.jpg")
-        files = dict.fromkeys(file for name in names for file in _files(name))
-        videos = {file: None for file in files if file.suffix.lower() in VIDEO_SUFFIXES}
-        return cls(tuple(file for file in files if file not in videos), tuple(videos))
-
-    def __len__(self) -> int:
-        return len(self.pictures) + len(self.videos)
-
-
-def _files(name: str) -> list[Path]:
-    path = Path(name).expanduser()
-    if path.is_dir():
-        found = [*iter_pictures(path), *iter_videos(path)]
-        if not found:
-            kinds = ", ".join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
-            raise UserError(f"{name} holds no pictures and no videos (looked for {kinds})")
-        return found
-    if path.exists():
-        return [path]
-    if any(sign in name for sign in _MAGIC):
-        matches = sorted(glob.glob(str(path), recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if found := [Path(file) for file in matches if Path(file).is_file()]:
-            return found
-        raise UserError(f"no file matches {name}")
-    raise UserError(f"{name}: no such file or folder")
 
 
 @dataclass(frozen=True)
@@ -165,3 +111,9 @@ def answer_videos(detector: Detector, paths: Sequence[Path], settings: VideoSett
         except UserError as error:
             reason = str(error).removeprefix(f"{path}: ")
             yield unusable(str(path), reason, threshold=detector.video.threshold, kind="video")
+
+
+def answer_left_out(detector: Detector, left_out: Sequence[tuple[Path, str]]) -> Iterator[Answer]:
+    """Says of each file that is neither picture nor video, or that can't be read, why there is no answer."""
+    for path, reason in left_out:
+        yield unusable(str(path), reason, threshold=detector.frame.threshold, kind="file")

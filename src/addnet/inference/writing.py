@@ -12,6 +12,7 @@ from typing import IO, Any
 from rich.table import Table
 
 from addnet.errors import NotWrittenError
+from addnet.faces.walk import printable
 from addnet.inference.answers import Answer
 
 COLUMNS = ("path", "kind", "verdict", "probability", "score", "threshold", "faces", "frames", "reason")
@@ -64,7 +65,7 @@ class AnswerFiles:
 
 def row_of(answer: Answer) -> tuple[Any, ...]:
     """An answer by `COLUMNS`."""
-    about = (answer.path, answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
+    about = (printable(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
     return (*about, len(answer.faces), answer.frames or "", answer.reason)
 
 
@@ -88,7 +89,7 @@ def table_of(answers: Iterable[Answer], *, title: str) -> Table:
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for answer in answers:
         numbers = ("" if value is None else f"{value:.3f}" for value in (answer.probability, answer.score))
-        table.add_row(_escaped(answer.path), answer.verdict, *numbers, _escaped(_remark(answer)))
+        table.add_row(_escaped(printable(answer.path)), answer.verdict, *numbers, _escaped(_remark(answer)))
     return table
 
 

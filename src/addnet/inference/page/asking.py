@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
-from addnet.faces.formats import VIDEO_SUFFIXES
+from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.pictures import Picture, check_picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
@@ -124,7 +124,7 @@ class Visit:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in VIDEO_SUFFIXES
+    return kind_of(path) == VIDEO
 
 
 class _Kept:
