@@ -342,7 +342,7 @@ def test_a_column_is_named_as_the_error_says(tmp_path):
     assert len(scan_manifest(file, **_obeyed(error)).pictures) == 2
 
 
-@pytest.mark.parametrize("word", ["bonafide", "né à Paris", 'it"s', "a:b", "未编辑"])
+@pytest.mark.parametrize("word", ["unedited", "né à Paris", 'it"s', "a:b", "未编辑"])
 def test_a_label_is_explained_as_the_error_says(tmp_path, word):
     quoted = word.replace('"', '""')
     file = manifest(tmp_path, [f'a/0.jpg,"{quoted}"', "b/0.jpg,fake"], header="path,label")
@@ -362,3 +362,76 @@ def test_classes_may_name_their_words(tmp_path):
     file = manifest(tmp_path, ["a/0.jpg,echt", "b/0.jpg,swap A", "c/5.jpg,swap B"], header="path,label")
     labels = {"real": "echt", "fake": ["Swap A", "swap B"]}
     assert list(scan_manifest(file, labels=labels).pictures.labels) == [0, 1, 1]
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-8-sig", "cp1252"])
+@pytest.mark.parametrize("name", ["manifest.csv", "manifest.jsonl"])
+def test_manifests_in_other_encodings_are_read(tmp_path, encoding, name):
+    touch(tmp_path, "geschäft.jpg", "b/0.jpg")
+    rows = [("geschäft.jpg", "real"), ("b/0.jpg", "fake")]
+    text = "\n".join(["path,label", *map(",".join, rows)])
+    if name.endswith("jsonl"):
+        text = "\n".join(json.dumps({"path": path, "label": label}, ensure_ascii=False) for path, label in rows)
+    (tmp_path / name).write_text(text, encoding=encoding)
+    listing = scan_manifest(tmp_path / name)
+    assert listing.pictures.paths.to_pylist() == ["geschäft.jpg", "b/0.jpg"]
+    assert any("Windows-1252" in note for note in listing.notes) == (encoding == "cp1252")
+
+
+def test_what_stands_above_a_header_is_passed_over_and_rows_keep_their_numbers(tmp_path):
+    above = "\n# my data\nsep=,\npath,label,split,video,group"
+    assert len(scan_manifest(manifest(tmp_path, header=above)).pictures) == 4
+    with pytest.raises(UserError, match="row 8: label='odd'"):
+        scan_manifest(manifest(tmp_path, [*ROWS[:3], "c/5.jpg,odd,test,v2,g2"], header=above))
+
+
+@pytest.mark.parametrize("first", ["a/0.jpg,real", "a/0.jpg\treal", "a/0.jpg 0"])
+def test_a_list_without_a_header_is_told_so(tmp_path, first):
+    (tmp_path / "list.txt").write_text(f"{first}\n" * 3)
+    with pytest.raises(UserError, match="has no header") as error:
+        scan_manifest(tmp_path / "list.txt")
+    assert "path" in str(error.value)
+
+
+def test_the_header_that_the_message_names_works(tmp_path):
+    touch(tmp_path, *PATHS)
+    text = "".join(f"{path},{number % 2}\n" for number, path in enumerate(PATHS))
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(UserError) as error:
+        scan_manifest(tmp_path / "list.csv")
+    (tmp_path / "list.csv").write_text(str(error.value).rpartition("such as ")[2] + "\n" + text)
+    assert len(scan_manifest(tmp_path / "list.csv").pictures) == 4
+
+
+def test_objects_of_splits_are_read_and_deeper_ones_are_told_in_a_sentence(tmp_path):
+    touch(tmp_path, *(f"{number}.jpg" for number in range(200)))
+    paths = {f"{number}.jpg": number % 2 for number in range(200)}
+    halves = {"train": dict(list(paths.items())[:150]), "test": dict(list(paths.items())[150:])}
+    (tmp_path / "nested.json").write_text(json.dumps(halves))
+    splits = scan_manifest(tmp_path / "nested.json").pictures.table["split"].to_pylist()
+    assert splits.count("train") == 150
+    (tmp_path / "nested.json").write_text(json.dumps({"mine": {"all": halves, **paths}}))
+    with pytest.raises(UserError, match="nested more deeply") as error:
+        scan_manifest(tmp_path / "nested.json")
+    assert len(str(error.value)) < 400
+
+
+def test_nan_is_no_group_and_numbers_of_columns_with_gaps_are_numbers(tmp_path):
+    touch(tmp_path, *PATHS)
+    rows = [{"path": path, "label": float(i % 2), "group": float("nan"), "video": 7.0} for i, path in enumerate(PATHS)]
+    (tmp_path / "a.json").write_text(json.dumps(rows))
+    found = scan_manifest(tmp_path / "a.json", dataset="mine").pictures
+    assert found.labels.tolist() == [0, 1, 0, 1]
+    assert set(found.names("group_id")) == {"mine/7"}
+    table = [f"{path},{i % 2}.0,nan" for i, path in enumerate(PATHS)]
+    found = scan_manifest(manifest(tmp_path, table, header="path,label,group"), dataset="mine").pictures
+    assert found.labels.tolist() == [0, 1, 0, 1]
+    assert "mine/nan" not in found.names("group_id")
+
+
+def test_a_path_without_a_usual_suffix_is_told_by_content(tmp_path):
+    for name, head in (("face", b"\xff\xd8\xff\xe0"), ("clip.bin", b"\0\0\0\x18ftypisom")):
+        (tmp_path / name).write_bytes(head + bytes(20))
+    listing = scan_manifest(manifest(tmp_path, ["face,real", "clip.bin,fake"], header="path,label"))
+    assert listing.pictures.paths.to_pylist() == ["face"]
+    assert listing.videos.paths.to_pylist() == ["clip.bin"]

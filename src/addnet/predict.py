@@ -134,7 +134,8 @@ def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence
     from addnet.inference.sheet import explanation_figure
 
     for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
-        title = f"{printable(Path(answer.path).name)}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
+        file = printable(Path(answer.path).name)
+        title = f"{file}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
         figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
         _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
+from addnet.faces.walk import is_utf8, printable
 from addnet.index.faces import SERVED, FaceIndex
 from addnet.index.journal import Journal
 from addnet.index.records import Records
@@ -57,6 +58,11 @@ class Source:
             raise UserError("data.index is not set: name the file that `python -m addnet.prepare` wrote")
         if self.layout != INDEX and not self.data_dir:
             raise UserError(f"data.data_dir is not set: name the folder of {self.layout}")
+        if self.data_dir and not is_utf8(str(self.data_dir)):
+            raise UserError(
+                f"data.data_dir={printable(self.data_dir)}: the name is not UTF-8, so no index can hold it; rename the "
+                "folder, or link to it under another name"
+            )
 
     @cached_property
     def found(self) -> Listing:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from addnet.data.layouts.names import FACEFORENSICS
+from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.index.records import FAKE, REAL
 
@@ -119,7 +120,7 @@ def _mapping(node: Any, file: Path) -> Mapping[str, Any]:
 
 def _parsed(file: Path) -> Any:
     try:
-        return json.loads(file.read_text(encoding="utf-8"))
+        return json.loads(read_text(file).text)
     except (OSError, ValueError) as error:
         raise UserError(f"{file} is not JSON: {error}") from error
 

@@ -21,6 +21,7 @@ from addnet.data.layouts.files import require_folder
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.names import CELEBDF, celeb_group, celeb_origin
 from addnet.data.layouts.parts import Part, Place, list_parts, shown
+from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError, require_choice
 from addnet.index.records import FAKE, REAL
 
@@ -98,7 +99,7 @@ def read_test_list(root: Path, file: str) -> TestList:
     if not path.is_file():
         return TestList(missing=[Missing(file, f"official test list ({WHERE})", needed=True)])
     videos, odd = [], []
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in read_text(path).text.splitlines():
         if not line.strip():
             continue
         number, _, name = line.strip().partition(" ")

@@ -11,9 +11,10 @@ from addnet.data.layouts.class_folders import SPLIT_NAMES, Folders, expected_lay
 from addnet.data.layouts.guesses import Guess, guess, guess_groups
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.lists import few
+from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
-from addnet.faces.walk import printable, walk
+from addnet.faces.walk import is_utf8, printable, walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 
 _NEEDED = ("train", "test")
@@ -87,17 +88,28 @@ def list_unlabelled(root: Path) -> Listing:
         return Listing(pictures, videos, notes=found.notes())
     if not root.is_file():
         raise UserError(f"{root}: no such file or folder")
-    files, folder = [root], root.parent
-    if root.suffix.lower() == ".txt":
-        lines = root.read_text(encoding="utf-8-sig").splitlines()
-        files = [folder / line.strip() for line in lines if line.strip() and not line.startswith("#")]
-    paths = [file.relative_to(folder) if file.is_relative_to(folder) else file for file in files]
-    kinds = {kind: [path.as_posix() for path in paths if kind_of(folder / path) == kind] for kind in (PICTURE, VIDEO)}
-    if not any(kinds.values()):
-        raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video")
-    name = folder.resolve().name
-    pictures = Records.of(_unlabelled(name, kinds[PICTURE], _guessed(kinds[PICTURE])))
-    return Listing(pictures, Records.of(_unlabelled(name, kinds[VIDEO], _named(kinds[VIDEO]))))
+    folder = root.parent
+    names, notes = _listed(root) if root.suffix.lower() == ".txt" else ([root.name], [])
+    kinds: dict[str | None, list[str]] = {PICTURE: [], VIDEO: [], None: []}
+    for name in names:
+        kinds[kind_of(folder / name) if is_utf8(name) else None].append(name)
+    if not kinds[PICTURE] and not kinds[VIDEO]:
+        raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video with a name in UTF-8")
+    if kinds[None]:
+        left_out = few([printable(name) for name in kinds[None]])
+        notes.append(f"{len(kinds[None]):,} lines name neither a picture nor a video and are left out: {left_out}")
+    dataset = folder.resolve().name
+    pictures = Records.of(_unlabelled(dataset, kinds[PICTURE], _guessed(kinds[PICTURE])))
+    return Listing(pictures, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
+
+
+def _listed(file: Path) -> tuple[list[str], list[str]]:
+    """The paths that a text file names, relative to its folder where they lie below it; and what to know about it."""
+    text, note = read_text(file)
+    lines = [line.strip() for line in text.splitlines()]
+    paths = [file.parent / line for line in lines if line and not line.startswith("#")]
+    names = [(path.relative_to(file.parent) if path.is_relative_to(file.parent) else path).as_posix() for path in paths]
+    return names, [note] if note else []
 
 
 def scan_unlabelled(folder: str | Path) -> list[Record]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from addnet.data.layouts.frames import Collected
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.index.records import Records
 
@@ -84,12 +85,7 @@ def read_names(file: Path) -> list[str]:
     Raises:
         UserError: It can't be read or is no text.
     """
-    try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is damaged: byte {error.start} is no text; unpack or download it again") from error
+    lines = read_text(file).text.splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few
-from addnet.data.layouts.manifest_columns import chosen_columns, read_labels, texts
+from addnet.data.layouts.manifest_columns import chosen_columns, present_texts, read_labels, texts
 from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_twice
 from addnet.data.layouts.manifest_rows import SUFFIXES, Rows, read_rows
 from addnet.data.layouts.manifest_splits import choose_splits
@@ -74,14 +74,14 @@ def scan_manifest(
     rows = read_rows(manifest, choose)
     paths = normal_paths(rows, texts(rows, chosen["path"]))
     refuse_twice(rows, paths)
-    are_videos = kinds(rows, paths)
+    are_videos = kinds(rows, paths, folder)
     findings = Findings()
     fields = _fields(rows, chosen, paths, are_videos, labels or {}, dataset or folder.absolute().name)
     splits = choose_splits(
         rows, chosen.get("split"), fields["group_id"], fields["label"], split=split, fraction=test_fraction, seed=seed
     )
     fields |= {"split": pa.array(splits, pa.string()), "root": "" if root is None else str(folder)}
-    findings.notes += _notes(chosen, splits)
+    findings.notes += [*rows.notes, *_notes(chosen, splits)]
     return _listing(_records(fields, len(paths)), np.asarray(are_videos), rows, folder, max_missing, findings)
 
 
@@ -107,7 +107,7 @@ def _fields(
 ) -> dict[str, Any]:
     """Field of a record → column, or one value for all; without splits."""
     labels = pa.array(read_labels(rows, chosen["label"], words))
-    given = {field: texts(rows, chosen[field]) for field in chosen if field not in ("path", "label", "split")}
+    given = {field: present_texts(rows, chosen[field]) for field in chosen if field not in ("path", "label", "split")}
     bare = pc.replace_substring_regex(paths, r"\.[^./]*$", "")
     by_name = pc.if_else(are_videos, bare, pc.replace_substring_regex(bare, _NUMBER_OFF, ""))
     video = _or_else(given.get("video"), by_name)
@@ -177,7 +177,7 @@ def _listing(
     if len(names) > allowed * len(records):
         raise UserError(
             f"{len(names):,} of {len(records):,} files of {rows.file} are not in {folder}: {few(names)}; see "
-            "data.options.root and data.options.max_missing"
+            f"data.options.root and data.options.max_missing{''.join(f'; {note}' for note in rows.notes)}"
         )
     findings.note(names, "files of the manifest are not there")
     pictures, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -39,6 +40,8 @@ SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
+_WHOLE = re.compile(r"^(\d+)\.0+$")  # numbers of a column that had gaps
+_ABSENT = r"^(?i:nan|none|null|<na>|n/a)$"
 _TRUTH = {"false": REAL, "no": REAL, "true": FAKE, "yes": FAKE}  # only where the column's name asks for fakes
 
 
@@ -117,6 +120,11 @@ def texts(rows: Rows, column: str) -> pa.Array:
     return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
 
 
+def present_texts(rows: Rows, column: str) -> pa.Array:
+    """(N,) texts of a column, empty where they only say that there is none, such as `nan`."""
+    return pc.replace_substring_regex(texts(rows, column), _ABSENT, "")
+
+
 def _one_by_one(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
     """Text and class, where classes may also name their texts."""
     for key, value in words.items():
@@ -134,7 +142,7 @@ def _named_otherwise(field: str, header: Sequence[str], found: Mapping[str, str]
 
 def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: Callable[[str], str]) -> NDArray[Any]:
     words = pc.dictionary_encode(pc.utf8_lower(texts(rows, column)))
-    known = words.dictionary.to_pylist()
+    known = [word if word in meanings else _WHOLE.sub(r"\1", word) for word in words.dictionary.to_pylist()]
     codes = np.asarray(words.indices)
     unknown = [position for position, word in enumerate(known) if word not in meanings]
     if unknown:

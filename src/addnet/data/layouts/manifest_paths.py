@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from addnet.data.layouts.manifest_rows import Rows
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, kind_of
 
 _SHOWN = 3
 
@@ -49,21 +49,22 @@ def refuse_twice(rows: Rows, paths: pa.Array) -> None:
     )
 
 
-def kinds(rows: Rows, paths: pa.Array) -> pa.Array:
-    """(N,) whether a path is a video rather than a picture, by its suffix.
+def kinds(rows: Rows, paths: pa.Array, folder: Path) -> pa.Array:
+    """(N,) whether a path is a video rather than a picture, by its suffix, else by the first bytes of its file.
 
     Raises:
         UserError: It is neither.
     """
-    are_videos = _ends_with(paths, VIDEO_SUFFIXES)
-    neither = np.flatnonzero(~np.asarray(pc.or_(are_videos, _ends_with(paths, PICTURE_SUFFIXES))))
-    if len(neither):
-        row = int(neither[0])
-        raise UserError(
-            f"{rows.file}, {rows.name(row)}: {paths[row].as_py()!r} is neither picture nor video by its suffix; "
-            f"expected one of {', '.join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))}"
-        )
-    return are_videos
+    are_videos = np.asarray(_ends_with(paths, VIDEO_SUFFIXES)).copy()
+    for row in np.flatnonzero(~are_videos & ~np.asarray(_ends_with(paths, PICTURE_SUFFIXES))).tolist():
+        kind = kind_of(folder / paths[row].as_py())
+        if kind is None:
+            raise UserError(
+                f"{rows.file}, {rows.name(row)}: {paths[row].as_py()!r} is neither picture nor video, by its suffix "
+                "and by its content"
+            )
+        are_videos[row] = kind == VIDEO
+    return pa.array(are_videos)
 
 
 def absent_files(root: Path, paths: pa.Array) -> NDArray[np.bool_]:

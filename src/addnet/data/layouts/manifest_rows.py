@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import csv
+import io
 import json
+import reprlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +14,17 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
+from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.walk import printable
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
 SUFFIXES = (*CSV_SUFFIXES, ".json", *LINE_SUFFIXES)
 _DELIMITERS = ",;\t"
+_SPLITS = ("train", "val", "test")
+_MOST_COLUMNS = 100
 
 Choose = Callable[[list[str]], Iterable[str]]
 
@@ -31,12 +38,14 @@ class Rows:
         table: (N rows) columns of texts; an absent value is empty.
         noun: What a row is called there.
         first: Number of the first row as a reader of the file counts.
+        notes: What a user should know about how it was read.
     """
 
     file: Path
     table: pa.Table
     noun: str
     first: int
+    notes: tuple[str, ...] = ()
 
     def name(self, position: int) -> str:
         """A row as a person finds it, such as `row 2` for the first below a header."""
@@ -47,8 +56,9 @@ def read_rows(file: Path, choose: Choose) -> Rows:
     """Reads a manifest.
 
     Args:
-        file: UTF-8, with or without a byte order mark. CSV has a header and is separated by comma, semicolon or tab.
-            JSON is a list of objects, one object `{"path": {…}}`, or lines of objects.
+        file: In any encoding that `read_text` knows. CSV has a header, perhaps behind empty lines, comments (`#`) and
+            `sep=;`, and is separated by comma, semicolon or tab. JSON is a list of objects, one object
+            `{"path": {…}}`, the same for each split (`{"train": {"path": {…}}}`), or lines of objects.
         choose: Names of all columns → names of those to be read.
 
     Raises:
@@ -57,38 +67,65 @@ def read_rows(file: Path, choose: Choose) -> Rows:
     suffix = file.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"{file} is no manifest by its suffix; expected one of {', '.join(SUFFIXES)}")
-    try:
-        if suffix in CSV_SUFFIXES:
-            return Rows(file, _read_csv(file, choose), "row", 2)
-        if suffix in LINE_SUFFIXES:
-            return Rows(file, _columns(file, _lines(file), choose), "line", 1)
-        return _read_json(file, choose)
-    except OSError as error:
-        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise UserError(f"{file} is not UTF-8 ({error.reason} at byte {error.start}); save it as UTF-8") from error
+    text, note = read_text(file)
+    notes = (note,) if note else ()
+    if suffix in CSV_SUFFIXES:
+        table, above = _read_csv(file, text, choose)
+        return Rows(file, table, "row", above + 2, notes)
+    if suffix in LINE_SUFFIXES:
+        return Rows(file, _columns(file, _lines(file, text), choose), "line", 1, notes)
+    noun, content = _read_json(file, text)
+    return Rows(file, _columns(file, content, choose), noun, 1, notes)
 
 
-def _read_csv(file: Path, choose: Choose) -> pa.Table:
-    with file.open(encoding="utf-8-sig", newline="") as stream:
-        line = stream.readline()
+def _read_csv(file: Path, text: str, choose: Choose) -> tuple[pa.Table, int]:
+    """Columns, and how many lines stand above the header."""
+    above, line = _header(text)
     delimiter = max(_DELIMITERS, key=line.count)
     header = [name.strip() for name in next(csv.reader([line], delimiter=delimiter), [])]
+    _refuse_rows_as_header(file, line, header, delimiter)
     wanted = list(choose(header))
     try:
-        return _parsed(file, header, wanted, delimiter, threads=True)
+        return _parsed(text, header, wanted, delimiter, above, threads=True), above
     except pa.ArrowInvalid:  # again in one thread: only then the row is named
         try:
-            return _parsed(file, header, wanted, delimiter, threads=False)
+            return _parsed(text, header, wanted, delimiter, above, threads=False), above
         except pa.ArrowInvalid as error:
             raise UserError(f"{file}: {error}; the header has {len(header)} columns, {delimiter!r} apart") from error
 
 
-def _parsed(file: Path, header: list[str], wanted: list[str], delimiter: str, *, threads: bool) -> pa.Table:
+def _header(text: str) -> tuple[int, str]:
+    """The line with the names of the columns, and how many lines stand above it."""
+    for number, line in enumerate(io.StringIO(text, newline=None)):
+        if line.strip() and not line.startswith(("#", "sep=")):
+            return number, line
+    return 0, ""
+
+
+def _refuse_rows_as_header(file: Path, line: str, header: Sequence[str], delimiter: str) -> None:
+    """Raises a UserError where the first line is not a header but a row: one of its cells is a picture or a video."""
+    path = next((cell for cell in header if cell.lower().endswith((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))), None)
+    by_blanks = line.split()
+    if path is None and len(by_blanks) > 1 and by_blanks[0].lower().endswith((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)):
+        raise UserError(
+            f"{file} has no header, and blanks between its columns: its first line is {reprlib.repr(line.strip())}; "
+            "put commas between them and a line such as path,label on top"
+        )
+    if path is not None:
+        names = ["path" if cell == path else f"column_{number}" for number, cell in enumerate(header, 1)]
+        if len(names) > 1:
+            names[1 if names[0] == "path" else 0] = "label"
+        raise UserError(
+            f"{file} has no header: its first line is {reprlib.repr(line.strip())}; put a line with the names of its "
+            f"{len(header)} columns on top, such as {delimiter.join(names)}"
+        )
+
+
+def _parsed(text: str, header: list[str], wanted: list[str], delimiter: str, above: int, *, threads: bool) -> pa.Table:
     return pacsv.read_csv(
-        file,
-        # the header is skipped and given again: there it is stripped of blanks and of a byte order mark
-        read_options=pacsv.ReadOptions(column_names=header, skip_rows=1, use_threads=threads),
+        pa.BufferReader(text.encode()),
+        # the header is skipped and given again: there it is stripped of blanks
+        read_options=pacsv.ReadOptions(column_names=header, skip_rows=above + 1, use_threads=threads),
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         convert_options=pacsv.ConvertOptions(
             column_types=dict.fromkeys(header, pa.string()), include_columns=wanted, strings_can_be_null=False
@@ -96,28 +133,35 @@ def _parsed(file: Path, header: list[str], wanted: list[str], delimiter: str, *,
     )
 
 
-def _read_json(file: Path, choose: Choose) -> Rows:
+def _read_json(file: Path, text: str) -> tuple[str, list[Any]]:
+    """What an entry is called in messages, and the entries."""
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
+        content = json.loads(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and error.lineno > 1:  # objects in lines, under the name .json
-            return Rows(file, _columns(file, _lines(file), choose), "line", 1)
+            return "line", _lines(file, text)
         raise UserError(f"{file} is damaged: {error.msg} at line {error.lineno}, column {error.colno}") from error
     if isinstance(content, dict):
-        content = [{"path": path, **(e if isinstance(e, dict) else {"label": e})} for path, e in content.items()]
+        content = _entries(content)
     if not isinstance(content, list):
         raise UserError(f"{file} holds a {type(content).__name__}; expected a list of objects or an object of paths")
-    return Rows(file, _columns(file, content, choose), "entry", 1)
+    return "entry", content
 
 
-def _lines(file: Path) -> list[Any]:
+def _entries(content: Mapping[str, Any]) -> list[Any]:
+    """Entries of an object of paths, or of an object of splits with such objects."""
+    if content and all(key in _SPLITS and isinstance(value, Mapping) for key, value in content.items()):
+        return [{"split": split, **entry} for split, inner in content.items() for entry in _entries(inner)]
+    return [{"path": path, **(e if isinstance(e, Mapping) else {"label": e})} for path, e in content.items()]
+
+
+def _lines(file: Path, text: str) -> list[Any]:
     rows = []
-    with file.open(encoding="utf-8-sig") as stream:
-        for number, line in enumerate(stream, 1):
-            try:
-                rows.append(json.loads(line) if line.strip() else None)
-            except json.JSONDecodeError as error:
-                raise UserError(f"{file}, line {number}: {error.msg} at column {error.colno}") from error
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            rows.append(json.loads(line) if line.strip() else None)
+        except json.JSONDecodeError as error:
+            raise UserError(f"{file}, line {number}: {error.msg} at column {error.colno}") from error
     while rows and rows[-1] is None:
         rows.pop()
     return rows
@@ -128,17 +172,26 @@ def _columns(file: Path, rows: Sequence[Any], choose: Choose) -> pa.Table:
     names: dict[str, None] = {}
     for position, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise UserError(f"{file}, entry {position}: {row!r} is no object with a path and a label")
-        names.update(dict.fromkeys(row))
+            raise UserError(f"{file}, entry {position}: {reprlib.repr(row)} is no object with a path and a label")
+        names.update(dict.fromkeys(map(str, row)))
+        if len(names) > _MOST_COLUMNS:
+            raise UserError(
+                f"{file}, entry {position}: its keys are data and not columns ({', '.join(list(names)[:3])} …): is it "
+                'nested more deeply? Expected are entries such as {"path": "a.jpg", "label": "fake"}, or '
+                '{"a.jpg": {"label": "fake"}}'
+            )
     wanted = list(choose(list(names)))
     return pa.table({name: pa.array([_text(row.get(name)) for row in rows], pa.string()) for name in wanted})
 
 
 def _text(value: Any) -> str:
+    """A value as it would stand in CSV; what is absent, or not a number, is empty."""
     if isinstance(value, str):
-        return value
+        return printable(value)
     if isinstance(value, list):
         return " ".join(_text(part) for part in value)
     if isinstance(value, bool):
         return str(value).lower()
-    return "" if value is None else str(value)
+    if isinstance(value, float) and value.is_integer():  # whole numbers that had gaps among them
+        return str(int(value))
+    return "" if value is None or value != value else str(value)

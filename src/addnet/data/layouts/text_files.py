@@ -1,0 +1,62 @@
+"""Lists and tables as people save them → text: UTF-8, UTF-16, with a byte-order mark or without one, Windows-1252."""
+
+from __future__ import annotations
+
+import codecs
+from pathlib import Path
+from typing import NamedTuple
+
+from addnet.errors import UserError
+from addnet.faces.formats import other_format
+
+# the longer marks first: that of UTF-32 begins like that of UTF-16
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8"),
+    (codecs.BOM_UTF32_LE, "utf-32-le"),
+    (codecs.BOM_UTF32_BE, "utf-32-be"),
+    (codecs.BOM_UTF16_LE, "utf-16-le"),
+    (codecs.BOM_UTF16_BE, "utf-16-be"),
+)
+
+
+class Text(NamedTuple):
+    """The content of a text file.
+
+    Attributes:
+        text: Without a byte-order mark.
+        note: What a user should know about its encoding; empty for UTF-8 and for what a byte-order mark tells.
+    """
+
+    text: str
+    note: str = ""
+
+
+def read_text(file: Path) -> Text:
+    """Reads a text file, whatever it was saved as.
+
+    Without a byte-order mark, bytes that are not UTF-8 are taken for Windows-1252, which is said: names of files that
+    were meant otherwise are then not found, and counted like others that are missing.
+
+    Raises:
+        UserError: It can't be read, or is no text.
+    """
+    try:
+        data = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"cannot read {file}: {error.strerror or error}") from error
+    try:
+        for mark, encoding in _MARKS:
+            if data.startswith(mark):
+                return Text(data[len(mark) :].decode(encoding))
+        if b"\0" in data or other_format(data):
+            kind = other_format(data)
+            raise UserError(f"{file} is not text{f' but {kind}' if kind else ''}; save it as CSV or text, in UTF-8")
+        return Text(data.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        if error.encoding != "utf-8" or data.startswith(codecs.BOM_UTF8):
+            raise UserError(
+                f"{file} is damaged: byte {error.start} is not {error.encoding.upper()}, which its byte-order mark "
+                "says; save it as UTF-8"
+            ) from error
+        note = f"{file.name} is not UTF-8 (byte {error.start}) and was read as Windows-1252; save it as UTF-8"
+        return Text(data.decode("cp1252", "replace"), note)
