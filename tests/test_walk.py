@@ -5,7 +5,9 @@ import shutil
 
 import pytest
 
+from addnet.data.layouts.files import picture_folders
 from addnet.faces import iter_pictures, kind_of, walk
+from addnet.faces.walk import entries
 
 JPEG, EPS = b"\xff\xd8\xff\xe0" + bytes(20), b"%!PS-Adobe-3.0 EPSF-3.0"
 
@@ -124,3 +126,17 @@ def test_less_common_suffixes_of_pictures_are_known(suffix):
 @pytest.mark.parametrize("suffix", ["gif", "divx", "f4v", "qt", "vob", "mxf", "h264"])
 def test_less_common_suffixes_of_videos_are_known(suffix):
     assert kind_of(f"a.{suffix}") == "video"
+
+
+def test_listings_of_single_folders_leave_out_the_same(root, caplog):
+    _put(root / "train/real", "Thumbs.db", ".hidden.jpg", "@eaDir/x.jpg")
+    shutil.copy(root / "train/real/b.jpg", os.fsencode(root / "train/real") + b"/gesch\xe4ft.jpg")
+    assert sorted(entry.name for entry in entries(root / "train/real")) == ["a.PNG", "b.jpg"]
+    assert r"gesch\xe4ft.jpg" in caplog.text
+
+
+def test_folders_of_frames_are_listed_once_and_without_masks(root):
+    (root / "train/fake/x/loop").symlink_to(root)
+    _put(root, "train/fake/x/10.jpg", "train/fake/x/2.jpg", "train/fake/masks/1.png", "train/fake/x/models/1.png")
+    found = {str(folder.relative_to(root)): names for folder, names in picture_folders(root / "train/fake")}
+    assert found == {"train/fake": ["0.jpg"], "train/fake/x": ["1.jpg", "2.jpg", "10.jpg"]}

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from av.container import InputContainer
 
 # Containers only: a playlist or a concat script named clip.mp4 would have FFmpeg open other files.
-_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,asf,flv,ogg,gif"
+_FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,asf,flv,ogg,gif,mxf,dv"
 _SHORT_BY = 0.9  # a video that ends before this share of its announced time was cut off
 
 

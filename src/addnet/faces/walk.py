@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 from array import array
 from collections import Counter
@@ -13,6 +14,8 @@ from typing import NamedTuple
 import numpy as np
 
 from addnet.faces.formats import PICTURE, VIDEO, kind_of
+
+log = logging.getLogger(__name__)
 
 JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared in lower case
     (
@@ -103,6 +106,20 @@ def iter_pictures(folder: str | Path) -> Iterator[Path]:
 def iter_videos(folder: str | Path) -> Iterator[Path]:
     """Videos below a folder, those of a folder before those of its folders; see `walk`."""
     yield from (Path(folder, name) for name in walk(folder).videos)
+
+
+def entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    """What lies in one folder, without junk and without names that are not UTF-8, which are told in the log.
+
+    Raises:
+        OSError: The folder can't be read.
+    """
+    with os.scandir(folder) as found:
+        kept = [entry for entry in found if not is_junk(entry.name)]
+    if odd := [printable(entry.name) for entry in kept if not is_utf8(entry.name)]:
+        log.warning("%s: left out, since their names are not UTF-8: %s", printable(folder), ", ".join(odd[:_SHOWN]))
+        kept = [entry for entry in kept if is_utf8(entry.name)]
+    return kept
 
 
 def is_junk(name: str) -> bool:

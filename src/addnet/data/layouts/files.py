@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.walk import entries, walk
 
 NO_FACES = frozenset({"landmarks", "masks", "models"})  # lie beside the pictures and are none
 
@@ -36,8 +36,7 @@ def folders_in(folder: Path) -> list[str]:
     """Names of the folders in a folder, sorted; none if it is not there. Hidden ones are left out."""
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        return sorted(entry.name for entry in entries if entry.is_dir() and not entry.name.startswith("."))
+    return sorted(entry.name for entry in entries(folder) if entry.is_dir())
 
 
 def videos_in(folder: Path) -> list[str]:
@@ -47,8 +46,7 @@ def videos_in(folder: Path) -> list[str]:
 
 def pictures_in(folder: Path) -> list[str]:
     """Names of the pictures in a folder by frame number, then by name; none if it is not there."""
-    names = _files(folder, PICTURE_SUFFIXES)
-    return sorted(names, key=lambda name: (frame_number(name.rpartition(".")[0]), name))
+    return _by_frame(_files(folder, PICTURE_SUFFIXES))
 
 
 def points_in(folder: Path) -> frozenset[str]:
@@ -58,15 +56,20 @@ def points_in(folder: Path) -> frozenset[str]:
 
 def picture_folders(folder: Path) -> Iterator[tuple[Path, list[str]]]:
     """Every folder below one (and itself) that holds pictures, with their names; masks and landmarks are left out."""
-    if names := pictures_in(folder):
-        yield folder, names
-    for name in folders_in(folder):
-        if name not in NO_FACES:
-            yield from picture_folders(folder / name)
+    below: dict[str, list[str]] = {}
+    for path in walk(folder).pictures:
+        parent, _, name = path.rpartition("/")
+        below.setdefault(parent, []).append(name)
+    for parent, names in below.items():
+        if not NO_FACES & set(parent.split("/")):
+            yield folder / parent, _by_frame(names)
+
+
+def _by_frame(names: list[str]) -> list[str]:
+    return sorted(names, key=lambda name: (frame_number(name.rpartition(".")[0]), name))
 
 
 def _files(folder: Path, suffixes: tuple[str, ...]) -> list[str]:
     if not folder.is_dir():
         return []
-    with os.scandir(folder) as entries:
-        return [e.name for e in entries if e.name.lower().endswith(suffixes) and not e.name.startswith(".")]
+    return [entry.name for entry in entries(folder) if entry.name.lower().endswith(suffixes)]

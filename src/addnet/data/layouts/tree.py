@@ -8,6 +8,7 @@ from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.walk import entries
 
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
@@ -61,15 +62,14 @@ class Tree:
 
     def _read(self, folder: str) -> tuple[frozenset[str], frozenset[str]]:
         if folder not in self._names:
-            entries = [(entry.name, entry.is_dir()) for entry in self._entries(folder)]
-            files = frozenset(name for name, is_folder in entries if not is_folder)
-            self._names[folder] = files, frozenset(name for name, is_folder in entries if is_folder)
+            found = [(entry.name, entry.is_dir()) for entry in self._entries(folder)]
+            files = frozenset(name for name, is_folder in found if not is_folder)
+            self._names[folder] = files, frozenset(name for name, is_folder in found if is_folder)
         return self._names[folder]
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
         try:
-            with os.scandir(self.root / folder) as entries:
-                return [entry for entry in entries if not entry.name.startswith(".")]
+            return entries(self.root / folder)
         except (FileNotFoundError, NotADirectoryError):
             return []
         except OSError as error:

@@ -21,7 +21,7 @@ from pathlib import Path
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.errors import UserError, require_choice
 from addnet.faces.formats import PICTURE_SUFFIXES
-from addnet.faces.walk import iter_pictures
+from addnet.faces.walk import entries, is_junk, iter_pictures
 from addnet.index.archives import ARCHIVE_SUFFIXES
 from addnet.index.member_cache import members_of
 from addnet.index.records import CLASS_NAMES, WHOLE_FILE, Record, Records
@@ -150,9 +150,10 @@ def _frame(name: str) -> int:
 def _units(folder: Path) -> dict[str, list[Path]]:
     """Archives and folders by name without suffix, archives first; numbers in the order of numbers."""
     units: dict[str, list[Path]] = {}
-    for path in sorted(folder.iterdir(), key=lambda path: (path.is_dir(), path.name)):
+    paths = [Path(entry.path) for entry in entries(folder)]
+    for path in sorted(paths, key=lambda path: (path.is_dir(), path.name)):
         name = _without_suffix(path.name)
-        if not path.name.startswith(".") and (path.is_dir() or name != path.name):
+        if path.is_dir() or name != path.name:
             units.setdefault(name, []).append(path)
     return dict(sorted(units.items(), key=lambda unit: (len(unit[0]) if unit[0].isdecimal() else 1 << 30, unit[0])))
 
@@ -178,7 +179,7 @@ def _pictures(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> 
             archive = place.name
             for member in members:
                 name = member.name.rpartition("/")[2]
-                if name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith("."):
+                if name.lower().endswith(PICTURE_SUFFIXES) and not is_junk(name):
                     yield f"{archive}/{member.name}", member.offset, member.length
         if ignored := [path.name for path in unit[number + 1 :]]:
             findings.notes.append(f"{place} is read; {', '.join(ignored)} beside it is not")
