@@ -11,9 +11,9 @@ from hydra.errors import HydraException
 from hydra.utils import get_class, get_method
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.cli import suggestions
 from addnet.config import compose, config_dir, load_group, plain
 from addnet.errors import UserError
+from addnet.mistyped import suggestions
 from addnet.models import MODELS
 
 ROOT = Path(__file__).parents[1]
@@ -173,8 +173,9 @@ def test_a_mistyped_key_fails_with_a_suggestion(typed, meant):
     assert meant in suggestions([typed])
 
 
-def test_a_key_that_several_files_have_is_suggested_with_the_one_that_was_chosen():
-    assert "(with data=dfd)" in suggestions(["data=dfd", "data.options.compresion=raw"])
+def test_a_key_of_the_file_that_was_chosen_is_suggested():
+    assert suggestions(["data=dfd", "data.options.compresion=raw"]).endswith("did you mean data.options.compression?\n")
+    assert "(with data=dfd)" in suggestions(["data.options.compresion=raw", "data=dfdd"])
     assert not suggestions(["data=faceforensics", "data.options.compression=raw"])
 
 

@@ -13,10 +13,11 @@ from omegaconf import OmegaConf
 
 from addnet.config import compose
 from addnet.errors import UserError
+from addnet.overrides import quoted
 from addnet.sweeps import Result, read_result, read_sweep, write_result
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import SWEEP
-from addnet.sweeps.resume import quoted, resumed, run_recorded
+from addnet.sweeps.resume import resumed, run_recorded
 from trainings import ONE_STEP, ended, launch, start, sweep_folder, wait_for
 
 QUIET = ["logger=none", "callbacks.sample_sheet=null", "callbacks.curves=null"]

@@ -1,4 +1,4 @@
-"""What every command shares: errors in plain words, and suggestions for mistyped keys."""
+"""What every command shares: arguments read with care, `--help`, errors in plain words."""
 
 from __future__ import annotations
 
@@ -7,18 +7,22 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
+from hydra._internal import utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
 
-from addnet.config import compose, config_dir
+from addnet.config import expand_home
 from addnet.errors import RunStoppedError, UserError
 from addnet.launch import join_run, last_words, process_name
+from addnet.mistyped import answer, refuse_flags, refuse_options
+from addnet.overrides import for_hydra
 from addnet.sweeps.record import SweepError, begun
 from addnet.sweeps.resume import resumed
 
@@ -32,7 +36,7 @@ class Command:
 
     Args:
         hydra_main: The function that `hydra.main` made, without its argument.
-        config_name: The file in `configs/` that it reads.
+        config_name: Its name in `addnet.commands`, and the file in `configs/` that it reads.
     """
 
     def __init__(self, hydra_main: Callable[[], Any], *, config_name: str = "train") -> None:
@@ -42,13 +46,14 @@ class Command:
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
         gc.set_threshold(_COMPOSING)
-        if {"--help", "-h"} & set(sys.argv[1:]) and (text := help_text(sys.argv[1:], config_name=self.config_name)):
-            sys.stdout.write(text)
-            return
         code = 1
         try:
+            sys.argv[1:] = overrides_of(sys.argv[1:], command=self.config_name)
+            if show_help(sys.argv[1:], command=self.config_name):
+                return
             try:
                 sys.argv[1:] = join_run(resumed(sys.argv[1:]))
+                refuse_options(sys.argv[1:], command=self.config_name)
                 code = self._exit_code()
             finally:
                 if sweep := begun():
@@ -63,50 +68,69 @@ class Command:
 
     def _exit_code(self) -> int:
         try:
-            self.hydra_main()
+            with self._answering():
+                self.hydra_main()
         except SystemExit as stop:
-            if stop.code not in (None, 0) and not _started:
-                from addnet.sweeps.finish import has_jobs
-
-                if not has_jobs(begun()):
-                    sys.stderr.write(suggestions(sys.argv[1:], config_name=self.config_name))
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
         except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
             return 128 + signal.SIGINT
         return 0
 
+    @contextmanager
+    def _answering(self) -> Iterator[None]:
+        """Answers what Hydra refuses before the task starts; Hydra 1.3 has no way to do so but to replace its own."""
+        report = utils.run_and_report
+
+        def run_and_report(func: Any) -> Any:
+            def answered() -> Any:
+                try:
+                    return func()
+                except (HydraException, OmegaConfBaseException) as error:
+                    if _started or isinstance(error, UserError):
+                        raise
+                    sys.stderr.write(answer(error, sys.argv[1:], command=self.config_name))
+                    sys.exit(1)
+
+            return report(answered)
+
+        utils.run_and_report = run_and_report
+        try:
+            yield
+        finally:
+            utils.run_and_report = report
+
+
+def overrides_of(arguments: Sequence[str], *, command: str) -> list[str]:
+    """Arguments as Hydra has to get them: paths in quotes, `~` expanded.
+
+    Raises:
+        UserError: Settings are given as `--key value`; the message has the line to type.
+    """
+    refuse_flags(arguments, command=command)
+    return [for_hydra(argument) for argument in arguments]
+
+
+def show_help(arguments: Sequence[str], *, command: str) -> bool:
+    """Prints what `--help` tells of a command, if it is asked for; returns whether it was.
+
+    Raises:
+        UserError: What else was typed composes no config.
+    """
+    if not {"--help", "-h"} & set(arguments):
+        return False
+    from addnet.config_help import help_text
+
+    try:
+        text = help_text(command, [argument for argument in arguments if not argument.startswith("-")])
+    except HydraException as error:
+        raise UserError(answer(error, arguments, command=command).strip()) from error
+    sys.stdout.write(text)
+    return True
+
 
 _started: list[bool] = []
 _WORKING = gc.get_threshold()
 _COMPOSING = 100_000  # new objects between two searches for garbage: a config is made of many and leaves little
-
-
-def help_text(arguments: Sequence[str], *, config_name: str = "train") -> str:
-    """What `--help` prints: the groups with their files, and the config that the overrides compose.
-
-    Hydra's own says the same and takes four times as long, because it loads every file of every group to list them.
-
-    Args:
-        arguments: Of the command.
-        config_name: The file in `configs/` that it reads.
-
-    Returns:
-        Empty where the overrides compose nothing: Hydra then says why.
-    """
-    overrides = [argument for argument in arguments if not argument.startswith("-")]
-    try:
-        cfg = compose(overrides, config_name=config_name)
-    except HydraException:
-        return ""
-    groups = sorted(folder for folder in Path(config_dir()).iterdir() if folder.is_dir() and folder.name != "hydra")
-    files = {group.name: ", ".join(sorted(file.stem for file in group.glob("*.yaml"))) for group in groups}
-    lines = [f"{name}: {names}" for name, names in files.items() if names and (config_name == "train" or name in cfg)]
-    return (
-        f"python -m addnet.{config_name} [group=file] [key=value] ...\n\n"
-        "== Groups: group=file takes another file ==\n\n" + "\n".join(lines) + "\n\n"
-        "== Config: key.key=value takes another value ==\n\n" + OmegaConf.to_yaml(cfg) + "\n"
-        "--cfg job shows the config alone, -m sweeps over values with commas, --hydra-help shows what else Hydra has.\n"
-    )
 
 
 def friendly(task: Task) -> Task:
@@ -118,6 +142,7 @@ def friendly(task: Task) -> Task:
     def wrapped(cfg: DictConfig) -> Any:
         _started.append(True)
         gc.set_threshold(*_WORKING)
+        expand_home(cfg)
         try:
             return task(cfg)
         except RunStoppedError as stop:
@@ -162,69 +187,3 @@ def refuse_sweep_over_ranks(cfg: DictConfig, hydra_config: Any) -> None:
 
 def _in_sweep() -> bool:
     return HydraConfig.initialized() and HydraConfig.get().mode == RunMode.MULTIRUN
-
-
-def suggestions(arguments: list[str], *, config_name: str = "train") -> str:
-    """What mistyped overrides may have meant.
-
-    Args:
-        arguments: Of the command, such as `["optimizer.lrr=1"]`.
-        config_name: The file in `configs/` that the command reads.
-
-    Returns:
-        A line for each override whose key does not exist in any file of `configs/`; empty if there is none.
-    """
-    import difflib
-
-    keys = {argument.lstrip("+~").split("=")[0].split("@")[0] for argument in arguments if "=" in argument}
-    known = known_keys(arguments, config_name=config_name)
-    lines = []
-    for key in sorted(keys - set(known)):
-        if key.startswith(("hydra.", "-")):
-            continue
-        close = difflib.get_close_matches(key, known, n=2, cutoff=0.75)
-        close += [k for k in known if k.split(".")[-1] == key.split(".")[-1] and k not in close][:3]
-        if close:
-            named = ", ".join(f"{name}{_where(known[name])}" for name in close)
-            lines.append(f"'{key}' is no key here; did you mean {named}?")
-    elsewhere = sorted(key for key in keys & set(known) if known[key] and known[key] not in arguments)
-    lines += [f"'{key}' exists only{_where(known[key])}" for key in elsewhere]
-    return "".join(f"{line}\n" for line in lines)
-
-
-def known_keys(chosen: Sequence[str] = (), *, config_name: str = "train") -> dict[str, str | None]:
-    """Every dotted key of the default config (None), and those that only another file of a group has (it).
-
-    Args:
-        chosen: Files of groups, such as `data=celebdf`; where several have a key, the first of these is given.
-        config_name: The file in `configs/` that has the defaults.
-    """
-    base = compose(config_name=config_name)
-    keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
-    files = sorted(Path(config_dir()).glob("*/*.yaml"))
-    for file in sorted(files, key=lambda file: f"{file.parent.name}={file.stem}" not in chosen):
-        group = file.parent.name
-        if config_name != "train" and group not in base:
-            continue
-        keys.setdefault(group, None)
-        text = file.read_text(encoding="utf-8")
-        if "@package" in text or group == "hydra":
-            continue
-        for key in _dotted(OmegaConf.to_container(OmegaConf.load(file), resolve=False)):
-            if not key.startswith("defaults"):
-                keys.setdefault(f"{group}.{key}", f"{group}={file.stem}")
-    return keys
-
-
-def _dotted(node: Any, prefix: str = "") -> list[str]:
-    if not isinstance(node, dict):
-        return []
-    found = []
-    for key, value in node.items():
-        found.append(f"{prefix}{key}")
-        found += _dotted(value, f"{prefix}{key}.")
-    return found
-
-
-def _where(file: str | None) -> str:
-    return f" (with {file})" if file else ""

@@ -10,9 +10,10 @@ from typing import Any, cast
 import hydra
 from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import InstantiationException
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from addnet.errors import UserError, require_choice
+from addnet.overrides import at_home
 
 
 def where_bfloat16(there: Any, elsewhere: Any) -> Any:
@@ -30,6 +31,21 @@ def where_bfloat16(there: Any, elsewhere: Any) -> Any:
 OmegaConf.register_new_resolver("where_bfloat16", where_bfloat16, replace=True)
 
 
+OmegaConf.register_new_resolver("at_home", at_home, replace=True)  # for what Hydra itself reads: where it writes
+
+
+def expand_home(cfg: DictConfig | ListConfig) -> None:
+    """Expands `~` in every path of a config, wherever it was written: the one place that does."""
+    for key in range(len(cfg)) if isinstance(cfg, ListConfig) else list(cfg):
+        if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key):
+            continue
+        value = cfg[key]
+        if isinstance(value, (DictConfig, ListConfig)):
+            expand_home(value)
+        elif isinstance(value, str) and (path := at_home(value)) != value:
+            cfg[key] = path
+
+
 def config_dir() -> str:
     """Directory of the YAML tree: the checkout's `configs/` if there is one, else the copy in the wheel."""
     checkout = Path(__file__).resolve().parents[2]
@@ -44,9 +60,25 @@ def compose(overrides: Sequence[str] = (), *, config_name: str = "train") -> Dic
     Raises:
         hydra.errors.HydraException: An override names an unknown key or group.
     """
+    return compose_with_choices(overrides, config_name=config_name)[0]
+
+
+def compose_with_choices(
+    overrides: Sequence[str] = (), *, config_name: str = "train"
+) -> tuple[DictConfig, dict[str, str | None]]:
+    """Composes a config as `compose` does; returns also the file that was taken of each group.
+
+    Raises:
+        hydra.errors.HydraException: An override names an unknown key or group.
+    """
     GlobalHydra.instance().clear()
     with hydra.initialize_config_dir(config_dir(), version_base="1.3"):
-        return hydra.compose(config_name, overrides=list(overrides))
+        cfg = hydra.compose(config_name, overrides=list(overrides), return_hydra_config=True)
+    choices = dict(cfg.hydra.runtime.choices)
+    with open_dict(cfg):
+        del cfg["hydra"]
+    expand_home(cfg)
+    return cfg, choices
 
 
 def load_group(group: str, name: str) -> dict[str, Any]:

@@ -16,6 +16,8 @@ from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.errors import UserError, require_choice
 from addnet.faces.walk import printable
+from addnet.mistyped import refuse_flags
+from addnet.overrides import quoted
 
 if TYPE_CHECKING:
     from addnet.inference import Answer, Detector
@@ -180,21 +182,30 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:
-    """Overrides of the command line: `--quiet` and files without a key are brought into Hydra's form.
+    r"""Overrides of the command line: `--quiet` and files without a key are brought into Hydra's form.
+
+    What exists is a file, whatever its name looks like, and so is all behind `--`.
 
     Example:
         >>> arguments_of(["ckpt=best.ckpt", "a.jpg", "b.png", "--quiet"])
         ['ckpt=best.ckpt', "input=['a.jpg','b.png']", 'quiet=true']
+        >>> print(*arguments_of(["--", "-1.jpg", "${x}.jpg"]))
+        input=['-1.jpg','\${x}.jpg']
     """
-    named = [word for word in words if ("=" not in word and not word.startswith("-")) or _is_file(word)]
-    others = [word for word in words if word not in named and word != "--quiet"]
-    files = ",".join("'" + word.replace("\\", "\\\\").replace("'", "\\'") + "'" for word in named)
-    quiet = ["quiet=true"] if "--quiet" in words else []
-    return [*others, *([f"input=[{files}]"] if named else []), *quiet]
+    words = list(words)
+    at = words.index("--") if "--" in words else len(words)
+    named = [word for word in words[:at] if (not word.startswith("-") and "=" not in word) or _is_file(word)]
+    others = [word for word in words[:at] if word not in named and word != "--quiet"]
+    files = ",".join(quoted(word) for word in [*named, *words[at + 1 :]])
+    quiet = ["quiet=true"] if "--quiet" in words[:at] else []
+    return [*others, *([f"input=[{files}]"] if files else []), *quiet]
 
 
 def _is_file(word: str) -> bool:
-    return "=" in word and not word.startswith("-") and Path(word).exists()
+    try:
+        return Path(word).exists()
+    except OSError:  # too long for the name of a file
+        return False
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="predict")
@@ -208,6 +219,10 @@ def _main(cfg: DictConfig) -> None:
 
 def main() -> None:
     """Runs the command with the program's arguments."""
+    try:
+        refuse_flags([word for word in sys.argv[1:] if word != "--quiet"], command="predict")
+    except UserError as error:
+        sys.exit(str(error))
     sys.argv[1:] = arguments_of(sys.argv[1:])
     Command(_main, config_name="predict")()
 

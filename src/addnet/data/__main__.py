@@ -17,29 +17,38 @@ from hydra.errors import HydraException
 from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
-from addnet.cli import suggestions
+from addnet.cli import overrides_of, show_help
+from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose
 from addnet.errors import UserError, require_choice
+from addnet.mistyped import answer, refuse_options
 
-COMMANDS = {"check": "train", "audit": "audit"}  # and the file in configs/ that each reads
+VERBS = ("check", "audit")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    command, *overrides = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if {"-h", "--help"} & {command, *overrides}:
-        sys.stdout.write(__doc__ or "")
+    verb, *words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if verb in ("-h", "--help"):
+        sys.stdout.write("".join(f"{typed_as(f'data {verb}')}: {COMMANDS[f'data {verb}'].purpose}\n" for verb in VERBS))
         return 0
+    name = f"data {verb}"
+    overrides: list[str] = []
     try:
-        require_choice("command", command, list(COMMANDS))
-        cfg = compose(overrides, config_name=COMMANDS[command])
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        name = COMMANDS.get(command, "train")
-        hints = suggestions(overrides, config_name=name) if isinstance(error, HydraException) else ""
-        sys.stderr.write(f"{error}\n{hints}")
+        require_choice("command", verb, VERBS)
+        overrides = overrides_of(words, command=name)
+        if show_help(overrides, command=name):
+            return 0
+        refuse_options(overrides, command=name)
+        cfg = compose(overrides, config_name=COMMANDS[name].config)
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(answer(error, overrides, command=name))
+        return 2
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     try:
-        return _run(command, cfg)
+        return _run(verb, cfg)
     except UserError as error:
         sys.stderr.write(f"{error}\n")
         return 1

@@ -1,6 +1,4 @@
-"""Builds a network, runs one forward and backward pass, and prints what each stage costs.
-
-Usage: python -m addnet.models [model=bandpass] [model.placement=paper] [data.image_size=299] [...]
+"""`python -m addnet.models`: builds a network, runs one step forward and back, and prints what each stage costs.
 
 Arguments are overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH
 is given. Exits with 1 if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
@@ -10,41 +8,56 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from hydra.errors import HydraException
 from omegaconf.errors import OmegaConfBaseException
-from rich.console import Console
 
-from addnet.cli import suggestions
+from addnet.cli import overrides_of, show_help
 from addnet.config import compose, plain
 from addnet.errors import UserError
-from addnet.models.addnet import ADDNet2D_Xception
-from addnet.models.registry import create_model
-from addnet.models.summary import Summary, summarise, table
+from addnet.mistyped import answer, refuse_options
+
+if TYPE_CHECKING:
+    from addnet.models.addnet import ADDNet2D_Xception
+    from addnet.models.summary import Summary
+
+NAME = "models"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
     overrides = list(sys.argv[1:] if arguments is None else arguments)
-    if {"-h", "--help"} & set(overrides):
-        sys.stdout.write(__doc__ or "")
-        return 0
     try:
+        overrides = overrides_of(overrides, command=NAME)
+        if show_help(overrides, command=NAME):
+            return 0
+        refuse_options(overrides, command=NAME)
         cfg = compose(["model.pretrained=false", *overrides])
-        options = plain(cfg.model)
-        size = int(cfg.data.image_size)
-        net = create_model(options.pop("name"), **options)
-        summary = summarise(cast("ADDNet2D_Xception", net), image_size=size)
-    except (UserError, HydraException, OmegaConfBaseException) as error:
-        hints = suggestions(overrides) if isinstance(error, HydraException) else ""
-        sys.stderr.write(f"{error}\n{hints}")
+        options, size = plain(cfg.model), int(cfg.data.image_size)
+        summary = _summary(options.pop("name"), options, size)
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(answer(error, overrides, command=NAME))
+        return 2
+    except UserError as error:
+        sys.stderr.write(f"{error}\n")
         return 2
     return report(summary, title=f"{cfg.model.name}, one {size} × {size} picture", options=options)
 
 
+def _summary(name: str, options: dict[str, Any], size: int) -> Summary:
+    from addnet.models.registry import create_model  # brings torch: not for --help
+    from addnet.models.summary import summarise
+
+    return summarise(cast("ADDNet2D_Xception", create_model(name, **options)), image_size=size)
+
+
 def report(summary: Summary, *, title: str, options: dict[str, Any]) -> int:
     """Prints the table and the verdict on the gradients; returns the exit code."""
+    from rich.console import Console
+
+    from addnet.models.summary import table
+
     console = Console()
     console.print(table(summary, title=title))
     if options["weights"] is None and not options["pretrained"]:

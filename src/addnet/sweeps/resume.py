@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 from omegaconf import DictConfig, OmegaConf
 
 from addnet.errors import UserError
+from addnet.overrides import quoted
 from addnet.sweeps.record import SWEEP, config_options
 from addnet.sweeps.results import Result, read_json, read_result, recorded
 
@@ -48,18 +48,6 @@ def resumed(arguments: Sequence[str]) -> list[str]:
     os.environ[RESUMING] = "1"
     options, overrides = config_options(told["arguments"])
     return ["--multirun", *options, *overrides, *rest, f"hydra.sweep.dir={quoted(str(folder))}"]
-
-
-def quoted(text: str) -> str:
-    r"""A string as a value in Hydra's grammar, whatever it contains.
-
-    Example:
-        >>> print(quoted("a=1,b=it's"))
-        'a=1,b=it\'s'
-    """
-    # Hydra takes backslashes as they are, except in front of a quote; interpolations are live unless escaped
-    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), text)
-    return f"'{escaped}'".replace("${", "\\${")
 
 
 def resuming() -> bool:

@@ -25,10 +25,11 @@ from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.launch import command_form
+from addnet.overrides import quoted
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import Planned, SweepError, config_options, plan, planned
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
-from addnet.sweeps.resume import BASIC_SWEEPER, checkpoint_to_go_on, done_before, quoted, resuming
+from addnet.sweeps.resume import BASIC_SWEEPER, checkpoint_to_go_on, done_before, resuming
 
 log = logging.getLogger(__name__)
 

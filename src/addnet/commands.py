@@ -1,0 +1,152 @@
+"""The commands: what each is for, how it is typed, and the config it reads. What `--help` says comes from here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+BEST = "outputs/train/TIME/checkpoints/best.ckpt"
+
+
+@dataclass(frozen=True)
+class Described:
+    """A command in words.
+
+    Attributes:
+        purpose: One sentence.
+        examples: Arguments, and what they do.
+        config: The file in `configs/` that it reads; empty where it reads none.
+        shown: Parts of that config that matter to it; empty: all.
+        sweeps: Whether `-m` runs it once for each of several values.
+        words: What its arguments are.
+    """
+
+    purpose: str
+    examples: tuple[tuple[str, str], ...]
+    config: str = ""
+    shown: tuple[str, ...] = ()
+    sweeps: bool = False
+    words: str = "[GROUP=FILE] [KEY=VALUE] ..."
+
+
+COMMANDS = {
+    "train": Described(
+        "Trains a detector, tests its best checkpoint and leaves a run folder.",
+        (
+            ("experiment=demo", "draws its own data: shows that everything works"),
+            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
+            ("data.data_dir=faces model=bandpass optimizer.lr=3e-5", "another network, another rate"),
+            ("data.data_dir=faces ckpt_path=outputs/train/TIME/checkpoints/last.ckpt", "resumes"),
+            ("-m data.data_dir=faces model=bandpass model.kernel_size=15,31,63", "a sweep"),
+        ),
+        config="train",
+        sweeps=True,
+    ),
+    "prepare": Described(
+        "Finds faces and landmarks in pictures or videos, once, and writes the index to train from.",
+        (
+            ("data=celebdf data.data_dir=/data/Celeb-DF-v2", "a data set as its authors ship it"),
+            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/, pictures or videos"),
+            ("input=clips/", "without labels"),
+        ),
+        config="prepare",
+    ),
+    "evaluate": Described(
+        "Measures how well checkpoints detect, with intervals, and writes a report.",
+        (
+            (f"ckpt={BEST}", "on the data it was tested on"),
+            (f"ckpt={BEST} data=celebdf data.data_dir=/data/Celeb-DF-v2", "on other data"),
+            ("'ckpt=[a.ckpt,b.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
+        ),
+        config="evaluate",
+    ),
+    "predict": Described(
+        "Says of pictures and videos whether they are fake, and why.",
+        (
+            (f"ckpt={BEST} face.jpg clip.mp4 pictures/", "files and folders"),
+            (f"ckpt={BEST} pictures/ explain=true", "with a sheet of reasons for each face"),
+            (f"ckpt={BEST} truth=real originals/", "how often originals are called fake"),
+        ),
+        config="predict",
+        words="ckpt=CHECKPOINT FILE ... [KEY=VALUE] ... [--quiet]",
+    ),
+    "export": Described(
+        "Writes a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",
+        (
+            (f"ckpt={BEST} output=detector.onnx", "for any runtime of ONNX"),
+            (f"ckpt={BEST} format=safetensors output=detector", "a folder as model hubs have them"),
+        ),
+        config="export",
+    ),
+    "app": Described(
+        "Serves a page in the browser that says what a detector says of a file, and why.",
+        (
+            (f"ckpt={BEST}", "on this machine alone"),
+            (f"ckpt={BEST} port=8000 open_browser=true", "on a port of your choice"),
+        ),
+        config="app",
+    ),
+    "data check": Described(
+        "Says what of a data set is there, what is missing and where it was expected.",
+        (
+            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
+            ("data=faceforensics data.data_dir=/data/ff data.options.compression=c40", "as its authors ship it"),
+        ),
+        config="train",
+        shown=("data", "prepare", "paths"),
+    ),
+    "data audit": Described(
+        "Says what is wrong with a data set: leaks between splits, copies, hints that give the class away.",
+        (
+            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
+            ("data=index data.index=outputs/faces/NAME/index.parquet audit.faces=true", "also the same people in both"),
+        ),
+        config="audit",
+    ),
+    "models": Described(
+        "Builds a network, runs one step forward and back, and prints what each stage costs.",
+        (
+            ("model=bandpass", "with random weights"),
+            ("model.placement=paper data.image_size=224", "attention where the authors drew it"),
+        ),
+        config="train",
+        shown=("model", "data.image_size"),
+    ),
+    "faces": Described(
+        "Shows the landmarks and masks of single pictures, and counts faces over folders.",
+        (("face.jpg --out outputs/faces", "one sheet a picture"), ("faces/train/real", "how many are found, and how")),
+        words="PICTURE|FOLDER ... [--out DIR]",
+    ),
+    "filter": Described(
+        "Filters a picture in the frequency domain.",
+        (("face.jpg --low 0.05 --high 0.25", "the band between two cut-offs, in cycles per pixel"),),
+        words="PICTURE [--low F] [--high F]",
+    ),
+    "summarize": Described(
+        "Writes tables and plots of sweeps again, or of several sweeps as one.",
+        (
+            ("outputs/train-sweep/TIME --metric test/video/auroc", "by another metric"),
+            ("outputs/train-sweep/A outputs/train-sweep/B --out outputs/both", "two as one"),
+        ),
+        words="SWEEP_DIR ... [--metric NAME] [--out DIR]",
+    ),
+}
+
+
+def typed_as(name: str) -> str:
+    """How a command is started.
+
+    Example:
+        >>> typed_as("data check")
+        'python -m addnet.data check'
+    """
+    return f"python -m addnet.{name}"
+
+
+def opening(name: str) -> str:
+    """The first lines of a command's help: what it is for, how it is typed, examples."""
+    said = COMMANDS[name]
+    command = typed_as(name)
+    lines = [said.purpose, "", f"  {command} {'[-m] ' if said.sweeps else ''}{said.words}", "", "Examples:"]
+    for arguments, does in said.examples:
+        lines += [f"  # {does}", f"  {command} {arguments}"]
+    return "\n".join(lines) + "\n"

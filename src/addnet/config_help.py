@@ -1,0 +1,221 @@
+"""The composed config as `--help` shows it: with the comments of the YAML files that its keys came from."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import textwrap
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+from omegaconf import OmegaConf
+
+from addnet.commands import COMMANDS, opening
+from addnet.config import compose_with_choices, config_dir
+
+_WIDEST, _NARROWEST = 120, 60  # columns
+_LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one needs libyaml
+_COMMENTS_AT = 36  # the column from which comments stand, at most
+
+
+@dataclass
+class Comments:
+    """What a YAML file says about its keys.
+
+    Attributes:
+        header: The lines above the first key.
+        beside: Behind each dotted key, and on the lines that continue it.
+        above: On the lines directly above each.
+    """
+
+    header: str = ""
+    beside: dict[str, str] = field(default_factory=dict)
+    above: dict[str, str] = field(default_factory=dict)
+
+    def under(self, prefix: str) -> Comments:
+        """The same for keys that stand below another."""
+        below = [{f"{prefix}.{key}": text for key, text in part.items()} for part in (self.beside, self.above)]
+        return Comments("", {prefix: self.header, **below[0]} if self.header else below[0], below[1])
+
+    def update(self, later: Comments) -> None:
+        """Takes over what a later file says."""
+        self.header = later.header or self.header
+        self.beside |= later.beside
+        self.above |= later.above
+
+
+def help_text(name: str, overrides: Sequence[str] = ()) -> str:
+    """What `--help` prints: purpose, examples, the groups with their files, and the config with its comments.
+
+    Hydra's own loads every file of every group to list them, and takes four times as long.
+
+    Args:
+        name: Of the command, such as `data check`.
+        overrides: What else was typed; the config is shown with them.
+
+    Raises:
+        hydra.errors.HydraException: The overrides compose nothing.
+    """
+    said = COMMANDS[name]
+    cfg, choices = compose_with_choices(overrides, config_name=said.config)
+    comments = comments_of(said.config, choices)
+    shown = _parts(OmegaConf.to_container(cfg, resolve=False), said.shown)
+    shown = dict(sorted(shown.items(), key=lambda item: item[0] in choices))  # the command's own first
+    width = min(max(shutil.get_terminal_size((100, 24)).columns, _NARROWEST), _WIDEST)
+    groups = [group for group in sorted(choices) if group in shown or (not said.shown and group != "local")]
+    listed = [line for group in groups for line in _listed(group, choices[group], width)]
+    lines = [
+        opening(name),
+        *(
+            ["Groups: GROUP=FILE takes another file; with --help behind it, its keys are shown", *listed, ""]
+            if listed
+            else []
+        ),
+        "Config: KEY=VALUE takes another value, as in optimizer.lr=1e-3" if "optimizer" in shown else "Config:",
+        *_rendered(shown, comments, width=width),
+        "",
+        *_closing(name),
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:
+    """The keys of a config that are asked for, such as `data` and `data.image_size`; all if none is."""
+    if not wanted:
+        return dict(cfg)
+    shown: dict[str, Any] = {}
+    for name in wanted:
+        part, _, key = name.partition(".")
+        shown[part] = {key: cfg[part][key]} if key else cfg[part]
+    return shown
+
+
+def _closing(name: str) -> Iterator[str]:
+    if COMMANDS[name].config == name:  # Hydra runs it
+        yield "--cfg job shows the config alone, as YAML; --hydra-help shows what else Hydra has."
+    if COMMANDS[name].sweeps:
+        yield "-m runs a job for each of several values: -m seed=0,1,2; --resume FOLDER continues a sweep."
+
+
+def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments:
+    """Comments by dotted key of a composed config.
+
+    Args:
+        config_name: The file in `configs/` that it starts from.
+        choices: The file taken of each group.
+    """
+    merged = Comments()
+    for group, choice in choices.items():
+        if choice and "/" not in group:
+            merged.update(_of_group(group, choice).under(group))
+    own = parsed(Path(config_dir(), f"{config_name}.yaml").read_text(encoding="utf-8"))
+    merged.update(own)
+    return merged
+
+
+def _of_group(group: str, choice: str) -> Comments:
+    """Of a file and those it builds on, which stand in its defaults."""
+    file = Path(config_dir(), group, f"{choice}.yaml")
+    if not file.is_file():
+        return Comments()
+    text = file.read_text(encoding="utf-8")
+    if "@package" in text:  # changes keys of others
+        return Comments()
+    merged = Comments()
+    for entry in (yaml.safe_load(text) or {}).get("defaults", []):
+        if isinstance(entry, str) and entry != "_self_":
+            merged.update(_of_group(group, entry))
+    merged.update(parsed(text))
+    return merged
+
+
+def parsed(text: str) -> Comments:
+    r"""Reads the comments of a YAML file.
+
+    Example:
+        >>> parsed("# what it is\na:\n  b: 1  # why\n        # and how\n").beside
+        {'a.b': 'why and how'}
+    """
+    lines = text.splitlines()
+    found = Comments()
+    root = yaml.compose(text, Loader=_LOADER)
+    if not isinstance(root, yaml.MappingNode):
+        return found
+    first = root.start_mark.line
+    found.header = _joined(lines[:first])
+    for key, node, value in _pairs(root):
+        start, column = node.start_mark.line, node.start_mark.column
+        end = start if isinstance(value, yaml.MappingNode) and not value.flow_style else value.end_mark.line
+        end = start if isinstance(value, yaml.SequenceNode) and not value.flow_style else end
+        behind = node.end_mark.column if end == start else 0
+        if isinstance(value, yaml.ScalarNode) and value.end_mark.line == start:
+            behind = value.end_mark.column
+        if comment := re.search(r"(?:^|\s)(#.*)", lines[end][behind:]):
+            at = behind + comment.start(1)
+            rest = lines[end + 1 :]
+            until = next((i for i, line in enumerate(rest) if line.find("#") != at or line[:at].strip()), len(rest))
+            found.beside[key] = _joined([comment[1], *rest[:until]])
+        above = start
+        while above > first and re.match(rf" {{{column}}}#", lines[above - 1]):
+            above -= 1
+        if above < start:
+            found.above[key] = _joined(lines[above:start])
+    return found
+
+
+def _pairs(node: yaml.MappingNode, prefix: str = "") -> Iterator[tuple[str, yaml.Node, yaml.Node]]:
+    for key, value in node.value:
+        name = f"{prefix}{key.value}"
+        yield name, key, value
+        if isinstance(value, yaml.MappingNode):
+            yield from _pairs(value, f"{name}.")
+
+
+def _joined(lines: Sequence[str]) -> str:
+    return " ".join(text for line in lines if (text := line.strip().lstrip("#").strip()))
+
+
+def _listed(group: str, choice: str | None, width: int) -> list[str]:
+    files = sorted(file.stem for file in Path(config_dir(), group).glob("*.yaml"))
+    if not files or files == [choice]:  # nothing to choose from
+        return []
+    return textwrap.wrap(f"  {group}: {', '.join(files)}", width, subsequent_indent="    ", break_on_hyphens=False)
+
+
+def _rendered(node: Mapping[Any, Any], comments: Comments, *, width: int, prefix: str = "") -> Iterator[str]:
+    """Lines of a part of the config, with comments in one column."""
+    indent = "  " * (prefix.count(".") + 1)
+    entries = {key: f"{indent}{key}:{'' if _is_block(value) else ' ' + _flow(value)}" for key, value in node.items()}
+    lengths = [len(line) for key, line in entries.items() if f"{prefix}{key}" in comments.beside]
+    column = min(max(lengths, default=0) + 2, _COMMENTS_AT)
+    for key, value in node.items():
+        name = f"{prefix}{key}"
+        if name in comments.above:
+            yield from textwrap.wrap(
+                comments.above[name], width, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
+            )
+        yield from _commented(entries[key], comments.beside.get(name, ""), column=column, width=width)
+        if _is_block(value):
+            yield from _rendered(value, comments, width=width, prefix=f"{name}.")
+
+
+def _commented(line: str, comment: str, *, column: int, width: int) -> list[str]:
+    if not comment:
+        return [line]
+    wrapped = textwrap.wrap(comment, width - column - 2, break_on_hyphens=False, break_long_words=False)
+    fits = len(line) < column
+    first = [f"{line.ljust(column)}# {wrapped[0]}"] if fits else [line]
+    return first + [f"{' ' * column}# {text}" for text in (wrapped[1:] if fits else wrapped)]
+
+
+def _is_block(value: object) -> bool:
+    return isinstance(value, Mapping) and bool(value)
+
+
+def _flow(value: Any) -> str:
+    """A value in one line, as YAML."""
+    text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
+    return str(text).removesuffix("...\n").strip()

@@ -1,0 +1,236 @@
+"""What Hydra refuses on a command line → what was meant, in a line or two, ready to be typed."""
+
+from __future__ import annotations
+
+import difflib
+import re
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from hydra._internal.utils import get_args_parser
+from hydra.errors import HydraException
+from omegaconf import OmegaConf
+
+from addnet.commands import COMMANDS, typed_as
+from addnet.config import compose, config_dir
+from addnet.errors import UserError
+from addnet.overrides import sweeps, to_type, unreadable
+
+# flags that users of the original scripts know (the README has the table), and what stands for them here
+FLAGS = {
+    "data_dir": "data.data_dir",
+    "batch_size": "data.batch_size",
+    "image_size": "data.image_size",
+    "epochs": "trainer.max_epochs",
+    "device": "trainer.accelerator",
+    "lr": "optimizer.lr",
+    "weight_decay": "optimizer.weight_decay",
+    "pretrained": "model.pretrained",
+    "kernel_size": "model.kernel_size",
+    "resume": "ckpt_path",
+    "save_dir": "paths.output_dir",
+    "project_name": "logger.comet.project",
+    "offline": "logger.comet.offline",
+}
+_OURS = ("quiet", "verbose")  # flags of commands here
+
+
+def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
+    """Raises where settings are given as `--key value`, as the original scripts have them: here they are `key=value`.
+
+    Raises:
+        UserError: With the whole line to type.
+    """
+    words, flags, seen = list(arguments), [], []
+    while words and words[0] != "--":  # behind it are files
+        word = words.pop(0)
+        name, equal, value = word.removeprefix("--").partition("=")
+        value = value if equal else _value_behind(words)
+        key = _key_of(name, value, command) if word.startswith("--") and len(word) > 2 else None
+        if key is None:
+            seen.append(word)
+            continue
+        if not equal and value:
+            words.pop(0)
+        flags.append(word)
+        seen += _translated(key, value or "true", [*seen, *words])
+    if flags:
+        seen += words
+        raise UserError(
+            f"{', '.join(flags)}: settings are KEY=VALUE here, without dashes. Type\n"
+            f"  {typed_as(command)} {' '.join(_for_shell(word) for word in seen)}"
+        )
+
+
+def _value_behind(words: Sequence[str]) -> str:
+    """The next word, if it can be the value of a flag."""
+    follows = bool(words) and not re.match(r"-\D", words[0]) and not re.match(r"[\w.+~]+=", words[0])
+    return words[0] if follows else ""
+
+
+def _key_of(name: str, value: str, command: str) -> str | None:
+    """The key that a flag stands for; None where it is a flag of Hydra or of the command, or unknown."""
+    name = name.replace("-", "_")
+    if name == "resume" and not value.endswith((".ckpt", ".pth", ".pt", ".tar")):
+        return None  # of a sweep or a run
+    options = {option.lstrip("-").replace("-", "_") for option in get_args_parser()._option_string_actions}
+    if name in options or name in _OURS:
+        return None
+    if command == "train" and name in FLAGS:
+        return FLAGS[name]
+    known = _dotted(OmegaConf.to_container(compose(config_name=COMMANDS[command].config), resolve=False))
+    ending = [key for key in known if key == name or key.endswith(f".{name}")]
+    return name if name in known else min(ending, key=len, default=None)
+
+
+def _translated(key: str, value: str, others: Sequence[str]) -> list[str]:
+    if key == "trainer.accelerator":
+        kind, _, number = value.partition(":")
+        devices = [f"trainer.devices=[{number}]"] if number else []
+        return [f"{key}={'gpu' if kind == 'cuda' else kind}", *devices]
+    network = key == "model.kernel_size" and not any(word.startswith("model=") for word in others)
+    return [*(["model=bandpass"] if network else []), f"{key}={value}"]
+
+
+def _for_shell(word: str) -> str:
+    key, equal, text = word.partition("=")
+    return to_type(key, text) if equal and unreadable(word) else shlex.quote(word)
+
+
+def refuse_options(arguments: Sequence[str], *, command: str = "train") -> None:
+    """Raises for options that nobody here knows, and for a sweep where there is none.
+
+    Raises:
+        UserError: Names the option.
+    """
+    typed, unknown = get_args_parser().parse_known_args(list(arguments))
+    if unknown:
+        raise UserError(f"{unknown[0]} is no option; settings are KEY=VALUE, {typed_as(command)} --help lists them")
+    if not COMMANDS[command].sweeps and (typed.multirun or "hydra.mode=MULTIRUN" in arguments):
+        able = ", ".join(typed_as(name) for name, said in COMMANDS.items() if said.sweeps)
+        raise UserError(f"-m works with {able} alone; start {typed_as(command)} once for each value")
+
+
+def answer(error: Exception, arguments: Sequence[str], *, command: str = "train") -> str:
+    """What is told where Hydra refuses overrides: what was meant, or else Hydra's own words without its folders.
+
+    Args:
+        error: What Hydra raised.
+        arguments: Of the command.
+        command: Its name, such as `data check`.
+    """
+    said = [*_unreadable(arguments), *_wrong_files(arguments), *_several(arguments, command)]
+    text = "".join(f"{line}\n" for line in said) + suggestions(arguments, config_name=COMMANDS[command].config)
+    if text:
+        return text
+    reason = str(error).split("\nConfig search path:")[0].strip()
+    cause = error.__cause__
+    return f"{reason}\n{cause}\n" if cause is not None and str(cause) not in reason else f"{reason}\n"
+
+
+def _unreadable(arguments: Sequence[str]) -> Iterator[str]:
+    for argument in arguments:
+        if found := unreadable(argument):
+            yield f"{argument} has characters that Hydra reads as its own; to have them as they are, type"
+            yield f"  {to_type(*found)}"
+        elif not re.match(r"[-~]|[^=]+=", argument):
+            yield f"{argument!r} is neither KEY=VALUE nor an option"
+
+
+def _several(arguments: Sequence[str], command: str) -> Iterator[str]:
+    if {"-m", "--multirun"} & set(arguments):
+        return
+    for argument in arguments:
+        if found := sweeps(argument):
+            key, text = found
+            ways = [f"{to_type(key, text)} for one text", f"'{key}=[{text}]' for a list"]
+            ways += ["-m in front for a sweep"] if COMMANDS[command].sweeps else []
+            yield f"{argument} names several values: {', '.join(ways)}"
+
+
+def _wrong_files(arguments: Sequence[str]) -> Iterator[str]:
+    for group, name in _chosen(arguments):
+        there = sorted(file.stem for file in Path(config_dir(), group).glob("*.yaml"))
+        if name not in there and re.fullmatch(r"[\w.-]+", name):
+            near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
+            meant = f"; did you mean {group}={near[0]}?" if near else "."
+            yield f"{group}={name}: there is no such file{meant} There are: {', '.join(there)}"
+
+
+def _chosen(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Files of groups that arguments take, such as `("data", "celebdf")`."""
+    for argument in arguments:
+        group, equal, name = argument.lstrip("+").partition("=")
+        if equal and group.isidentifier() and Path(config_dir(), group).is_dir() and name not in ("", "null"):
+            yield group, name
+
+
+def suggestions(arguments: Sequence[str], *, config_name: str = "train") -> str:
+    """What mistyped keys may have meant.
+
+    Args:
+        arguments: Of the command, such as `["optimizer.lrr=1"]`.
+        config_name: The file in `configs/` that the command reads.
+
+    Returns:
+        A line for each override whose key isn't in the config; empty if there is none.
+    """
+    typed = [argument for argument in arguments if re.match(r"~?[A-Za-z_][\w./]*(=|$)", argument) and "=" in argument]
+    keys = {argument.lstrip("~").split("=")[0] for argument in typed}
+    known = known_keys(arguments, config_name=config_name)
+    lines = []
+    for key in sorted(keys):
+        if key.startswith(("hydra.", "hydra/")) or (key in known and known[key] is None):
+            continue
+        if key in known:
+            lines.append(f"{key!r} exists only{_where(known[key])}")
+            continue
+        near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
+        near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:3]
+        named = " or ".join(f"{name}{_where(known[name])}" for name in near)
+        lines.append(f"{key!r} is no key here; " + (f"did you mean {named}?" if near else "--help lists them"))
+    return "".join(f"{line}\n" for line in lines)
+
+
+def known_keys(arguments: Sequence[str] = (), *, config_name: str = "train") -> dict[str, str | None]:
+    """Every dotted key of the config that was chosen (None), and those that only another file of a group has (it).
+
+    Args:
+        arguments: Of the command, of which files of groups count, such as `data=celebdf`.
+        config_name: The file in `configs/` that has the defaults.
+    """
+    chosen = [f"{group}={name}" for group, name in _chosen(arguments)]
+    try:
+        base = compose(chosen, config_name=config_name)
+    except HydraException:  # one of them is mistyped as well
+        base = compose(config_name=config_name)
+    keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
+    files = sorted(Path(config_dir()).glob("*/*.yaml"))
+    for file in sorted(files, key=lambda file: f"{file.parent.name}={file.stem}" not in chosen):
+        group = file.parent.name
+        if group in ("hydra", "local") or (config_name != "train" and group not in base):
+            continue
+        keys.setdefault(group, None)
+        text = file.read_text(encoding="utf-8")
+        if "@package" in text:
+            continue
+        for key in _dotted(OmegaConf.to_container(OmegaConf.load(file), resolve=False)):
+            if not key.startswith("defaults"):
+                keys.setdefault(f"{group}.{key}", f"{group}={file.stem}")
+    return keys
+
+
+def _dotted(node: Any, prefix: str = "") -> list[str]:
+    if not isinstance(node, Mapping):
+        return []
+    found = []
+    for key, value in node.items():
+        found.append(f"{prefix}{key}")
+        found += _dotted(value, f"{prefix}{key}.")
+    return found
+
+
+def _where(file: str | None) -> str:
+    return f" (with {file})" if file else ""

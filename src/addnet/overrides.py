@@ -1,0 +1,167 @@
+"""What is typed on a command line → overrides as Hydra's grammar wants them: paths in quotes, `~` expanded."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from hydra.errors import HydraException
+
+# keys whose values are paths, in every config: there a text that Hydra can't read can mean nothing else
+_PATH = re.compile(
+    r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath)$|_(dir|root|model)$"
+)
+_DATA_SETS = ("data.train", "data.test")  # lists of NAME:PATH
+_OVERRIDE = re.compile(r"(\+{0,2})([A-Za-z_$][\w./@:$-]*)=(.*)", re.DOTALL)
+_UNREADABLE = object()
+
+
+def quoted(text: str) -> str:
+    r"""A string as a value in Hydra's grammar, whatever it contains.
+
+    Example:
+        >>> print(quoted("a=1,b=it's"))
+        'a=1,b=it\'s'
+    """
+    # interpolations are live unless escaped, and so are the backslashes in front of one
+    escaped = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", text)
+    # Hydra takes backslashes as they are, except in front of a quote
+    escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), escaped)
+    return f"'{escaped}'"
+
+
+def to_type(key: str, text: str) -> str:
+    r"""What to type in a shell to give a key a text, whatever the text contains.
+
+    Example:
+        >>> print(to_type("data.group_pattern", r"img_(\d+)"))
+        'data.group_pattern="img_(\d+)"'
+        >>> print(to_type("task", "first"))
+        task=first
+    """
+    if _read(text) == text and "${" not in text:
+        return shlex.quote(f"{key}={text}")
+    plain = not re.search(r"""['"]|\$\{|\\$""", text)
+    return f"'{key}=\"{text}\"'" if plain else shlex.quote(f"{key}={quoted(text)}")
+
+
+def at_home(text: str) -> str:
+    """A path with `~` and `~user` expanded, also behind the name of a data set; any other text as it is.
+
+    Example:
+        >>> at_home("faces/~1")
+        'faces/~1'
+    """
+    name, colon, path = text.partition(":~")
+    if colon and name.isidentifier():
+        return f"{name}:{at_home('~' + path)}"
+    if not re.match(r"~[\w.-]*(/|$)", text):
+        return text
+    try:
+        return str(Path(text).expanduser())
+    except RuntimeError:  # no such user
+        return text
+
+
+def for_hydra(argument: str) -> str:
+    """An argument of a command as Hydra has to get it.
+
+    A value that names what exists is put into quotes where Hydra would read it as something else or not at all. So is
+    one of a key that takes a path, though nothing is there, where Hydra couldn't read it. Lists and the values of a
+    sweep are looked at one by one. All else stays as it was typed; doing it twice changes nothing.
+
+    Example:
+        >>> for_hydra("output=net (1).onnx"), for_hydra("optimizer.lr=1e-4,1e-3")
+        ("output='net (1).onnx'", 'optimizer.lr=1e-4,1e-3')
+    """
+    found = _OVERRIDE.fullmatch(argument)
+    if not found:
+        return argument
+    plus, key, text = found.groups()
+    return f"{plus}{key}={_value(key, text)}"
+
+
+def unreadable(argument: str) -> tuple[str, str] | None:
+    """Key and text of an override whose value Hydra's grammar can't read; None for all others."""
+    found = _OVERRIDE.fullmatch(argument)
+    return (found[2], found[3]) if found and _read(found[3]) is _UNREADABLE else None
+
+
+def sweeps(argument: str) -> tuple[str, str] | None:
+    """Key and text of an override that names several values for a sweep; None for all others."""
+    found = _OVERRIDE.fullmatch(argument)
+    try:
+        several = bool(found) and OverridesParser.create().parse_override(argument).is_sweep_override()
+    except HydraException:
+        return None
+    return (found[2], found[3]) if found and several else None
+
+
+def _value(key: str, text: str) -> str:
+    read, takes_path = _read(text), _takes_path(key)
+    if _wanted(key, text) or read == text or (read is not _UNREADABLE and not takes_path):
+        return _element(key, text, force=False)
+    force = takes_path and read is _UNREADABLE
+    if text.startswith("[") and text.endswith("]"):
+        return "[" + ",".join(_element(key, part, force=force) for part in _parts(text[1:-1])) + "]"
+    parts = list(_parts(text))
+    if len(parts) > 1 and any(map(_exists, parts)):  # of a sweep
+        return ",".join(_element(key, part, force=force) for part in parts)
+    return _element(key, text, force=force)
+
+
+def _element(key: str, text: str, *, force: bool) -> str:
+    """One value; with `force` it is quoted if Hydra can't read it."""
+    home = at_home(text)
+    if _wanted(key, text) or (_read(text) == text and home != text):
+        return quoted(home)
+    literal = force and _read(text) is _UNREADABLE and not text.startswith(("'", '"', "{", "["))
+    return quoted(home) if literal else text
+
+
+def _wanted(key: str, text: str) -> bool:
+    """Whether a value names what exists and Hydra would take it for something else."""
+    read = _read(text)
+    if read is None or isinstance(read, bool) or text.startswith(("'", '"')):
+        return False
+    if read == text and "${" not in text and not text.endswith("\\"):  # which would escape what follows it in a list
+        return False
+    return (read is _UNREADABLE or _takes_path(key)) and _exists(text)
+
+
+def _parts(text: str) -> Iterator[str]:
+    """Values between commas; those that name a file together, because its name has commas, stay together."""
+    pieces = re.findall(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""", text)
+    start = 0
+    while start < len(pieces):
+        ends = range(len(pieces), start + 1, -1)
+        end = next((end for end in ends if _exists(",".join(pieces[start:end]).strip())), start + 1)
+        yield ",".join(pieces[start:end]).strip()
+        start = end
+
+
+def _takes_path(key: str) -> bool:
+    return key in _DATA_SETS or bool(_PATH.search(key))
+
+
+def _exists(text: str) -> bool:
+    """Whether a text names a file or folder, alone or behind the name of a data set."""
+    path = at_home(text)
+    try:
+        return bool(path) and (Path(path).exists() or Path(re.sub(r"^\w+:", "", path)).exists())
+    except OSError:  # a name that is too long for any file
+        return False
+
+
+@lru_cache(maxsize=1024)
+def _read(text: str) -> Any:
+    """What Hydra makes of a value; `_UNREADABLE` where that is an error."""
+    try:
+        return OverridesParser.create().parse_override(f"key={text}").value()
+    except HydraException:
+        return _UNREADABLE
