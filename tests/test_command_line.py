@@ -14,7 +14,7 @@ from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose, expand_home
 from addnet.config_help import help_text, parsed
 from addnet.errors import UserError
-from addnet.inference.files import Inputs
+from addnet.inference.inputs import Inputs
 from addnet.mistyped import FLAGS, answer, refuse_flags, refuse_options
 from addnet.overrides import at_home, for_hydra, quoted, to_type
 from addnet.predict import arguments_of
