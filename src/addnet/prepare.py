@@ -50,7 +50,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
         if source.from_videos:
             cut_videos(source, **how)
         else:
-            index_pictures(source, source.listing.pictures, **how)
+            index_pictures(source, source.used(source.listing.pictures), **how)
         files.append(source.index_file)
         if cfg.report:
             report(source, Path(cfg.paths.output_dir), seed=cfg.seed)

@@ -54,7 +54,7 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     # whatever the config may have wrong is found before landmarks are searched or an experiment is opened
-    datamodule: pl.LightningDataModule = build(cfg.data)
+    datamodule: pl.LightningDataModule = build(cfg.data, **data_used(cfg))
     checkpoint = find_checkpoint(cfg)
     detector = build_detector(cfg, datamodule, checkpoint)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
@@ -80,6 +80,13 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
         if result:
             result.figures = final_figures(trainer)
     return score
+
+
+def data_used(cfg: DictConfig) -> dict[str, bool]:
+    """What a run doesn't need of its data: nothing of it has to be there."""
+    if cfg.train and not cfg.test:
+        return {"no_test": True}
+    return {"only_test": True} if cfg.test and not cfg.train else {}
 
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:

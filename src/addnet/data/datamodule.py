@@ -80,6 +80,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_val: The same for validation.
         limit_test: The same for test.
         only_test: Nothing but the test pictures is prepared and served: for evaluation.
+        no_test: Nothing for testing is prepared or served: for a training that ends without.
         seed: Decides splits, order and augmentation.
     """
 
@@ -120,6 +121,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_val: int | None = None,
         limit_test: int | None = None,
         only_test: bool = False,
+        no_test: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -147,6 +149,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             group_pattern=group_pattern,
             video_pattern=video_pattern,
             only_test=only_test,
+            no_test=no_test,
             **folders,
         )
         self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
@@ -166,6 +169,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.allow_overlap = allow_overlap
         self.max_bad_fraction = max_bad_fraction
         self.only_test = only_test
+        self.no_test = no_test
         self.limits = {"train": limit_train, "val": limit_val, "test": limit_test}
         self.seed = seed
         self.splits: dict[str, Usable] = {}
@@ -220,7 +224,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def _sources(self) -> list[Source]:
         train = [] if self.only_test else self.train_sources
-        return list(dict.fromkeys([*train, *self.test_sources, *self.predict_sources]))
+        test = [] if self.no_test else self.test_sources
+        return list(dict.fromkeys([*train, *test, *self.predict_sources]))
 
     def _selected(self) -> dict[str, Records]:
         """The records of each split, before unusable files are known."""
@@ -230,7 +235,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         if self.train_sources:
             splits = select(
                 self.train_sources,
-                self.test_sources,
+                None if self.no_test else self.test_sources,
                 val_fraction=self.val_fraction,
                 allow_overlap=self.allow_overlap,
                 limits=self.limits,

@@ -41,7 +41,7 @@ def cut_videos(
     Raises:
         UserError: Too many videos are unusable, or two of them have the same id.
     """
-    videos = source.listing.videos.replaced(root=str(source.data_root))
+    videos = source.used(source.listing.videos).replaced(root=str(source.data_root))
     scenes = replace(detector, face_crops=False)
     with IndexUpdate(source.index_file, source.cut_dir, wait=settings.wait) as update:
         entries = prepare_videos(update, videos, settings=settings.crops(), detector=scenes, run=settings.run)

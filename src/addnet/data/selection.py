@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 def select(
     train: Sequence[Source],
-    test: Sequence[Source],
+    test: Sequence[Source] | None,
     *,
     val_fraction: float,
     allow_overlap: bool,
@@ -35,7 +35,7 @@ def select(
 
     Args:
         train: Data sets whose pictures for training are trained on.
-        test: Data sets whose pictures for test are tested on.
+        test: Data sets whose pictures for test are tested on; None: nothing is.
         val_fraction: Share of the training pictures that becomes validation where there is no list for it.
         allow_overlap: Only warns about groups that are in training and test.
         limits: At most about so many pictures of each split.
@@ -45,7 +45,7 @@ def select(
         UserError: A split is empty, a group is in training and in test or a list for validation, or two data sets have
             a video of the same id.
     """
-    whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
+    whole = {source: source.records() for source in dict.fromkeys([*train, *(test or [])])}
     if len(whole) > 1:
         whole = {source: told_apart(records) for source, records in whole.items()}
         _refuse_same_videos(whole.values())
@@ -53,12 +53,12 @@ def select(
     official = [len(listed) > 0 for listed in parts["val"]]
     kept = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if has_list)
     rest = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if not has_list)
-    tested = Records.concat(_part(whole[source], "test") for source in test)
+    tested = Records.concat(_part(whole[source], "test") for source in test or [])
     kept, rest, listed, tested = united_groups([kept, rest, Records.concat(parts["val"]), tested])
     _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), allow_overlap=allow_overlap)
     _refuse_leaks(kept, listed, ("train", "val"), allow_overlap=allow_overlap)
     trained, val = _with_validation(kept, rest, listed, val_fraction, seed=seed, allow_overlap=allow_overlap)
-    splits = {"train": trained, "val": val, "test": tested}
+    splits = {"train": trained, "val": val} | ({} if test is None else {"test": tested})
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
 
 

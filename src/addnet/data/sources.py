@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 INDEX = "index"
 KINDS = (INDEX, *LAYOUTS)
 INDEX_NAME = "index.parquet"
+SPLITS = ("train", "val", "test")
 _KEYS = ("layout", "data_dir", "index", "options")
 
 
@@ -42,6 +43,7 @@ class Source:
         index_dir: Where indexes of pictures are kept.
         faces_dir: Where faces cut out of videos are kept, with their indexes.
         output: Folder of the faces cut out of its videos; None: one of its own in `faces_dir`.
+        splits: What it is used for. What these don't need may be missing, and their videos alone are cut.
     """
 
     layout: str
@@ -51,6 +53,7 @@ class Source:
     index_dir: str = "outputs/index"
     faces_dir: str = "outputs/faces"
     output: str | None = None
+    splits: tuple[str, ...] = SPLITS
 
     def __post_init__(self) -> None:
         require_choice("data.layout", self.layout, KINDS)
@@ -85,7 +88,8 @@ class Source:
             UserError: Something is missing without which nothing is trained, or nothing is there.
         """
         listing = self.found
-        lacking = [f"  {item.path}: {item.what}" for item in listing.missing if item.needed]
+        missing = [item for item in listing.missing if not item.split or item.split in self.splits]
+        lacking = [f"  {item.path}: {item.what}" for item in missing if item.needed]
         if not len(listing.pictures) and not len(listing.videos):
             lacking.append("  neither pictures nor videos that belong to a split")
         if lacking:
@@ -95,11 +99,16 @@ class Source:
             )
         for note in listing.notes:
             log.info("%s: %s", self.data_dir, note)
-        for item in listing.missing:
+        for item in missing:
             log.warning("%s: not there: %s, %s", self.data_dir, item.path, item.what)
         if len(listing.pictures) and len(listing.videos):
             log.warning("%s: %s", self.data_dir, left_alone(listing))
         return listing
+
+    def used(self, records: Records) -> Records:
+        """Those of its records that its splits are made of; unlabelled ones are always used."""
+        unused = pa.array([split for split in SPLITS if split not in self.splits], pa.string())
+        return records.take(~pc.is_in(records.table["split"].cast(pa.string()), value_set=unused).to_numpy())
 
     @property
     def storage(self) -> Storage:
@@ -232,6 +241,7 @@ def chosen_sources(
     group_pattern: str | None = None,
     video_pattern: str | None = None,
     only_test: bool = False,
+    no_test: bool = False,
     **folders: Any,
 ) -> tuple[list[Source], list[Source]]:
     """The data sets that are trained on and those that are tested on; one that is named twice is one.
@@ -249,6 +259,7 @@ def chosen_sources(
         group_pattern: An option of the folder layout.
         video_pattern: Likewise.
         only_test: What is trained on isn't used where `test` names what is tested on.
+        no_test: Nothing is tested on.
         folders: Other attributes of `Source`.
 
     Raises:
@@ -270,7 +281,20 @@ def chosen_sources(
         heeded = _with_options(list(sources.values()), given, layout, needed=not own)
         sources = dict(zip(sources, heeded, strict=True))
     trained = [sources[repr(entry)] for entry in train] if train else own
-    return trained, [sources[repr(entry)] for entry in test] if test else trained
+    tested = [sources[repr(entry)] for entry in test] if test else trained
+    aims = (() if only_test else SPLITS[:2], () if no_test else SPLITS[2:])
+    return _with_splits(trained, tested, *aims)
+
+
+def _with_splits(
+    train: list[Source], test: list[Source], of_train: tuple[str, ...], of_test: tuple[str, ...]
+) -> tuple[list[Source], list[Source]]:
+    """The same data sets, each with the splits that it is used for."""
+    found = {
+        source: replace(source, splits=of_train * (source in train) + of_test * (source in test))
+        for source in (*train, *test)
+    }
+    return [found[source] for source in train], [found[source] for source in test]
 
 
 def _first_named(**values: Any) -> str:

@@ -14,12 +14,14 @@ class Missing:
     Attributes:
         path: Where it was expected, relative to the data folder.
         what: What it is, such as `official test list`.
-        needed: Without it nothing is trained; otherwise its part is left out.
+        needed: Without it nothing is trained or tested; otherwise its part is left out.
+        split: `train`, `val` or `test` if it matters to that alone; empty: to all.
     """
 
     path: str
     what: str
     needed: bool = False
+    split: str = ""
 
 
 @dataclass(frozen=True)

@@ -65,7 +65,7 @@ def read_pairs(root: Path, folder: str | None = None, *, base: str = "") -> Pair
         file = next((file for file in files if file.is_file()), None)
         if file is None:
             expected = (places[0] / f"{split}.json").as_posix()
-            pairs.missing.append(Missing(expected, f"official split list ({WHERE})", needed=True))
+            pairs.missing.append(Missing(expected, f"official split list ({WHERE})", needed=True, split=split))
             continue
         ids = _add(pairs, file, split)
         if ids != number:

@@ -80,7 +80,9 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
     parts = _parts(root)
     findings = _Findings()
     missing = [
-        Missing(f"{name}_{split}", f"archives <N>.tar.gz of {name} faces to {split}", needed=split == "train")
+        Missing(
+            f"{name}_{split}", f"archives <N>.tar.gz of {name} faces to {split}", needed=split == "train", split=split
+        )
         for split in SPLITS
         for label, name in enumerate(CLASS_NAMES)
         if not any((part.label, part.split) == (label, split) for part in parts)
@@ -89,7 +91,8 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
     for part in parts:
         records = Records.of(_records(part, group, Path(cache_dir) if cache_dir else None, findings))
         if not len(records):
-            missing.append(Missing(f"{part.name}/<N>.tar.gz", "archives with pictures", needed=part.split == "train"))
+            needed = part.split == "train"
+            missing.append(Missing(f"{part.name}/<N>.tar.gz", "archives with pictures", needed, part.split))
         missing += _gaps(part)
         lists.append(records)
     return Listing(pictures=Records.concat(lists), missing=missing, notes=[*_NOTES, *_told(findings)])
