@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
+from addnet.data.moved import take_over_pictures, take_over_videos
 from addnet.data.sources import INDEX, Source
 from addnet.data.usable import refuse_too_many_bad
 from addnet.faces.landmarks import LandmarkDetector
@@ -41,6 +42,7 @@ def cut_videos(
     Raises:
         UserError: Too many videos are unusable, or two of them have the same id.
     """
+    take_over_videos(source)
     videos = source.used(source.listing.videos).replaced(root=str(source.data_root))
     scenes = replace(detector, face_crops=False)
     with IndexUpdate(source.index_file, source.cut_dir, wait=settings.wait) as update:
@@ -78,6 +80,7 @@ def index_pictures(
     Raises:
         UserError: Too many files are unusable.
     """
+    take_over_pictures(source, records, wait=settings.wait)
     with IndexUpdate(source.index_file, source.root, wait=settings.wait) as update:
         looked_at = prepare_pictures(
             update, records.replaced(root=""), detector=detector, run=settings.run, storage=source.storage

@@ -29,6 +29,9 @@ from addnet.preparation.settings import Run
 
 log = logging.getLogger(__name__)
 
+VIDEOS = "videos"  # what is known about each of them, beside the index
+_SAMPLED = 1 << 16
+
 
 class VideoJob(NamedTuple):
     """One video to be cut.
@@ -82,7 +85,7 @@ class CutVideo:
     def __call__(self, job: VideoJob) -> VideoFinding:
         """Never raises for a bad file; what an earlier try left in the folder is removed first."""
         folder = self.out / job.folder
-        entry = entry_of(job, self.settings, self.detector)
+        entry = entry_of(job, self.settings, self.detector) | {"content": video_hash(job.path)}
         try:
             _empty(folder)
         except OSError as error:
@@ -137,13 +140,13 @@ def prepare_videos(
         NotWrittenError: A crop or the index can't be written; what was finished is kept.
         UserError: The folder holds faces of other videos with the same ids.
     """
-    done = Journal(update.root / "videos")
+    done = Journal(update.root / VIDEOS)
     known = {entry["path"]: entry for entry, _ in done.replay()}
-    jobs = list(_jobs(videos))
+    jobs = [_at_home(job, known) for job in _jobs(videos)]
     crops = _crops_there(update)
     wanted = [entry_of(job, settings, detector) for job in jobs]
     _refuse_other_data(wanted, known)
-    todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(entry, known, crops)]
+    todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(job, entry, known, crops)]
     log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, detector)
 
@@ -181,10 +184,35 @@ def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: Landm
     return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [], fault=reason)
 
 
-def _is_done(entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:
+def video_hash(path: Path) -> str:
+    """BLAKE2b-128 of a video's size, beginning, middle and end; empty if it can't be read."""
+    try:
+        with path.open("rb") as stream:
+            size = stream.seek(0, os.SEEK_END)
+            parts = [str(size).encode()]
+            for start in (0, size // 2, max(size - _SAMPLED, 0)):
+                stream.seek(start)
+                parts.append(stream.read(_SAMPLED))
+    except OSError:
+        return ""
+    return content_hash(b"".join(parts))
+
+
+def _at_home(job: VideoJob, known: dict[str, dict[str, Any]]) -> VideoJob:
+    """A video whose crops stay where they are, though its folder has another name now."""
+    before = known.get(job.record.path, {})
+    moved = "folder" in before and not Path(before["root"], before["path"]).exists()
+    return job._replace(folder=before["folder"]) if moved else job
+
+
+def _is_done(job: VideoJob, entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:
+    """Whether a video was cut like this; one that was only touched or copied is known by its content."""
     before = known.get(entry["path"])
-    same = before is not None and all(before[key] == entry[key] for key in ("size", "mtime_ns", "made_by"))
-    return same and before is not None and crops.get(entry["path"], 0) == before["crops"]
+    if before is None or any(before[key] != entry[key] for key in ("size", "made_by")):
+        return False
+    if before["mtime_ns"] != entry["mtime_ns"] and before.get("content") != video_hash(job.path):
+        return False
+    return bool(crops.get(entry["path"], 0) == before["crops"])
 
 
 def _refuse_other_data(wanted: list[dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:

@@ -1,0 +1,149 @@
+"""Data sets that were moved, renamed or copied: what was found in them under another name is found again.
+
+Indexes are named after the folder that they are of. One of another name is of the same images or videos if these have
+the same paths and the same content, which a few of them tell; what is taken over is checked one by one afterwards.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from addnet.data.sources import INDEX_NAME, Source
+from addnet.errors import UserError
+from addnet.index.faces import find
+from addnet.index.file import check_points, read_index, write_index
+from addnet.index.journal import Journal
+from addnet.index.lock import sole_writer
+from addnet.index.points import PointStore
+from addnet.index.records import Record, Records
+from addnet.preparation.pictures import content_hash
+from addnet.preparation.videos import VIDEOS, video_hash
+
+log = logging.getLogger(__name__)
+
+_LOOKED_AT = 32
+
+
+def take_over_pictures(source: Source, records: Records, *, wait: bool = True) -> Path | None:
+    """Begins the index of a data set with that of the same pictures in another folder, if there is none of its own.
+
+    No row is trusted: each has to be of the same content when its picture is looked at.
+
+    Args:
+        source: The data set.
+        records: Its pictures.
+        wait: For another writer of the index.
+
+    Returns:
+        The other index.
+    """
+    file = source.index_file
+    if source.index or file.exists() or Journal(file).file.exists():
+        return None
+    shares = {other: _same_pictures(source, other, records) for other in sorted(file.parent.glob("*.parquet"))}
+    other = max(shares, key=shares.__getitem__, default=None)
+    if other is None or shares[other] <= 0.5:
+        return None
+    with sole_writer(file, wait=wait):
+        if file.exists():
+            return None
+        try:
+            rows, _ = read_index(other)
+            check_points(other)
+            store = PointStore(other)
+        except UserError as error:
+            log.warning("%s", error)
+            return None
+        unchecked = pa.array(np.full(len(rows), -1, dtype=np.int64))
+        rows = rows.set_column(rows.schema.get_field_index("mtime_ns"), rows.schema.field("mtime_ns"), unchecked)
+        write_index(file, rows, lambda i, j: store.rows(np.arange(i, j)), root=str(source.root.resolve()))
+    log.info("%s: begins with what is known of the same pictures in %s; each is read once to make sure", file, other)
+    return other
+
+
+def take_over_videos(source: Source) -> Path | None:
+    """Lets a data set of videos have the faces that were cut out of them when they lay in another folder.
+
+    Where the videos are still there, too, and where it isn't known what they held, it is only said how to use them.
+
+    Returns:
+        The folder with the faces, which that of the data set now leads to.
+    """
+    folder = source.cut_dir
+    if folder.is_symlink() and not folder.exists():
+        folder.unlink()  # what it led to has gone
+    wanted = source.used(source.listing.videos)
+    if source.output or source.index or folder.exists() or not len(wanted):
+        return None
+    for other in sorted(Path(source.faces_dir).glob(f"*/{Journal(Path(VIDEOS)).file.name}")):
+        entries = {entry["path"]: entry for entry, _ in Journal(other.with_name(VIDEOS)).replay()}
+        some = [(record, entries.get(record.path, {})) for record in _some(wanted)]
+        alike, same = (np.mean([test(source, *pair) for pair in some]) for test in (_looks_alike, _is_same))
+        if max(alike, same) <= 0.5 or not (other.parent / INDEX_NAME).is_file():
+            continue
+        gone = not any(Path(entry["root"], entry["path"]).exists() for _, entry in some if entry)
+        if same > 0.5 and gone and _linked(folder, other.parent):
+            log.info("%s: the faces of the same videos lie in %s and are used", source.data_dir, other.parent)
+            return other.parent
+        log.warning(
+            "%s: faces of what look like the same videos lie in %s; they are cut out anew. To use those: data=index "
+            "data.index=%s",
+            source.data_dir,
+            other.parent,
+            other.parent / INDEX_NAME,
+        )
+    return None
+
+
+def _some(records: Records) -> Iterator[Record]:
+    rows = np.unique(np.linspace(0, len(records) - 1, min(_LOOKED_AT, len(records))).round().astype(np.int64))
+    yield from records.take(rows)
+
+
+def _same_pictures(source: Source, other: Path, records: Records) -> float:
+    """Share of some pictures that an index has under the same paths with the same content."""
+    try:
+        rows, _ = read_index(other, columns=("path", "hash"))
+    except UserError:
+        return 0.0
+    some = list(_some(records))
+    places = find(rows["path"], pa.array([record.path for record in some], pa.large_string()))
+    found = [
+        place >= 0 and rows["hash"][int(place)].as_py() == _hash_of(source, record)
+        for record, place in zip(some, places, strict=True)
+    ]
+    return float(np.mean(found)) if found else 0.0
+
+
+def _hash_of(source: Source, record: Record) -> str:
+    try:
+        return content_hash(source.storage.read(source.root / record.path, record.offset, record.length))
+    except UserError:
+        return ""
+
+
+def _looks_alike(source: Source, record: Record, entry: Mapping[str, Any]) -> bool:
+    """Whether a video has the size and the time of another one."""
+    try:
+        stat = (source.data_root / record.path).stat()
+    except OSError:
+        return False
+    return bool(entry) and (entry["size"], entry["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
+
+
+def _is_same(source: Source, record: Record, entry: Mapping[str, Any]) -> bool:
+    return bool(entry.get("content")) and entry["content"] == video_hash(source.data_root / record.path)
+
+
+def _linked(folder: Path, other: Path) -> bool:
+    try:
+        folder.symlink_to(other.resolve(), target_is_directory=True)
+    except OSError:
+        return False
+    return True
