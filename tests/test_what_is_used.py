@@ -58,7 +58,8 @@ def test_the_lists_of_other_splits_may_be_missing(tmp_path):
     root = make_faceforensics(tmp_path, methods=["Deepfakes"])
     (root / "splits/train.json").unlink()
     options = {"methods": ["Deepfakes"]}
-    assert len(Source("faceforensics", str(root), options=options, splits=("test",)).listing.videos) == 4
+    source = Source("faceforensics", str(root), options=options, splits=("test",))
+    assert len(source.used(source.listing.videos)) == 4
     with pytest.raises(UserError, match=r"splits/train\.json: official split list"):
         _ = Source("faceforensics", str(root), options=options, splits=("train", "val")).listing
 
