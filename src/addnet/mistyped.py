@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose, config_dir
+from addnet.config import compose, compose_with_choices, config_dir
 from addnet.errors import UserError
 from addnet.overrides import sweeps, to_type, unreadable
 
@@ -203,14 +203,14 @@ def known_keys(arguments: Sequence[str] = (), *, config_name: str = "train") -> 
     """
     chosen = [f"{group}={name}" for group, name in _chosen(arguments)]
     try:
-        base = compose(chosen, config_name=config_name)
+        base, choices = compose_with_choices(chosen, config_name=config_name)
     except HydraException:  # one of them is mistyped as well
-        base = compose(config_name=config_name)
+        base, choices = compose_with_choices(config_name=config_name)
     keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
     files = sorted(Path(config_dir()).glob("*/*.yaml"))
     for file in sorted(files, key=lambda file: f"{file.parent.name}={file.stem}" not in chosen):
         group = file.parent.name
-        if group in ("hydra", "local") or (config_name != "train" and group not in base):
+        if group not in choices or group == "local":
             continue
         keys.setdefault(group, None)
         text = file.read_text(encoding="utf-8")

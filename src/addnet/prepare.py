@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -55,7 +56,8 @@ def prepare(cfg: DictConfig) -> list[Path]:
         if cfg.report:
             report(source, Path(cfg.paths.output_dir), seed=cfg.seed)
         if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
-            log.info("train from it: python -m addnet.train data=index data.index=%s", source.index_file)
+            index = shlex.quote(f"data.index={source.index_file}")
+            log.info("train from it: python -m addnet.train data=index %s", index)
     return files
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import shlex
 import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -161,7 +162,7 @@ def fit_and_test(
             trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C, and of SIGTERM a class of its own
             last = last_checkpoint(trainer)
-            how = f"go on with ckpt_path={last}" if last else "there is no checkpoint yet"
+            how = f"go on with {shlex.quote(f'ckpt_path={last}')}" if last else "there is no checkpoint yet"
             code = 143 if isinstance(stop, SIGTERMException) else 130
             raise RunStoppedError(f"interrupted; {how}", code=code) from stop
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
@@ -171,7 +172,7 @@ def fit_and_test(
         if not chosen and (lost := getattr(trainer.checkpoint_callback, "lost", "")):
             raise UserError(
                 f"nothing was tested: {lost}, and no better one was written since. Put it back, or test the last "
-                f"weights with train=false ckpt_path={last_checkpoint(trainer)}"
+                f"weights with train=false {shlex.quote(f'ckpt_path={last_checkpoint(trainer)}')}"
             )
         trainer.test(detector, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
     return score

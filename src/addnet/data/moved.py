@@ -7,6 +7,7 @@ the same paths and the same content, which a few of them tell; what is taken ove
 from __future__ import annotations
 
 import logging
+import shlex
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -92,11 +93,10 @@ def take_over_videos(source: Source) -> Path | None:
             log.info("%s: the faces of the same videos lie in %s and are used", source.data_dir, other.parent)
             return other.parent
         log.warning(
-            "%s: faces of what look like the same videos lie in %s; they are cut out anew. To use those: data=index "
-            "data.index=%s",
+            "%s: faces of what look like the same videos lie in %s; they are cut out anew. To use those: data=index %s",
             source.data_dir,
             other.parent,
-            other.parent / INDEX_NAME,
+            shlex.quote(f"data.index={other.parent / INDEX_NAME}"),
         )
     return None
 

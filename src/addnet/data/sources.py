@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -95,7 +96,7 @@ class Source:
         if lacking:
             raise UserError(
                 f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`python -m addnet.data check "
-                f"data={self.layout} data.data_dir={self.data_dir}` shows what is there"
+                f"data={self.layout} {shlex.quote(f'data.data_dir={self.data_dir}')}` shows what is there"
             )
         for note in listing.notes:
             log.info("%s: %s", self.data_dir, note)

@@ -173,5 +173,5 @@ def _require_same(signature: str, detector: LandmarkDetector) -> None:
     if signature.replace(_SCENES, _CROPS) != mine.replace(_SCENES, _CROPS):
         raise UserError(
             f"the checkpoint's faces were found by {signature!r}, here it would be {mine!r}; name the landmark "
-            "model of then with landmark_model=PATH, or train anew"
+            "model of then with detector.landmark_model=PATH (data.landmark_model=PATH to evaluate), or train anew"
         )

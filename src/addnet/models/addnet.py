@@ -263,7 +263,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
 
 def _checked(mask: Tensor | None, placement: tuple[str, ...]) -> Tensor:
     if mask is None:
-        raise UserError(f"A mask is needed at {', '.join(placement)}; pass one, or use placement=none.")
+        raise UserError(f"A mask is needed at {', '.join(placement)}; pass one, or use model.placement=none.")
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise UserError(f"A mask of shape {tuple(mask.shape)} was given; expected (B, 1, H, W).")
     return mask

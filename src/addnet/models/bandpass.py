@@ -159,8 +159,8 @@ class BandpassLayer(nn.Module):
         if self.border == "reflect" and min(height, width) <= radius:
             raise UserError(
                 f"A picture of {height} × {width} pixels is too small for kernel_size={self.kernel_size} and "
-                f"border=reflect, which need more than {radius} pixels a side; use border=replicate or a "
-                "smaller kernel_size."
+                f"border=reflect, which need more than {radius} pixels a side; use "
+                "model.border=replicate or a smaller model.kernel_size."
             )
 
 

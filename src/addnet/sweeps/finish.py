@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import signal
 import sys
 from pathlib import Path
@@ -37,7 +38,7 @@ def finish(sweep_dir: Path, code: int) -> int:
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP) or unfinished:
         queued = " once none of them is queued" if str(told.get("launcher")).startswith("submitit") else ""
         sys.stderr.write(f"interrupted: {unfinished} of {len(jobs)} jobs are not finished; ")
-        sys.stderr.write(f"go on with --resume {sweep_dir}{queued}\n")
+        sys.stderr.write(f"go on with --resume {shlex.quote(str(sweep_dir))}{queued}\n")
         return code or 1
     if failed:
         sys.stderr.write(f"{failed} of {len(jobs)} jobs failed; the reasons are in {sweep_dir / 'summary.md'}\n")

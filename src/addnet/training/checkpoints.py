@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -181,7 +182,7 @@ def nothing_left(checkpoint: Mapping[str, Any], *, max_epochs: int | None, max_s
     if 0 <= wanted < epochs:
         raise UserError(
             f"{path} has done {epochs} epochs and trainer.max_epochs={wanted} asks for fewer; "
-            f"to test it as it is, use train=false ckpt_path={path}"
+            f"to test it as it is, use train=false {shlex.quote(f'ckpt_path={path}')}"
         )
     if wanted == epochs:
         return f"nothing is left to train: {path} has done all epochs of trainer.max_epochs={wanted}"

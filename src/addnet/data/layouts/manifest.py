@@ -10,6 +10,7 @@ whole columns, so that a million rows take seconds. JSON is read as objects firs
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -93,7 +94,8 @@ def _manifest(file: Path) -> Path:
     found = [place for suffix in SUFFIXES if (place := file / f"manifest{suffix}").is_file()]
     if len(found) != 1:
         there = ", ".join(place.name for place in found) or "none"
-        raise UserError(f"{file} holds no single manifest ({there}); name the file: data.data_dir={file}/manifest.csv")
+        name = shlex.quote(f"data.data_dir={file}/manifest.csv")
+        raise UserError(f"{file} holds no single manifest ({there}); name the file: {name}")
     return found[0]
 
 
