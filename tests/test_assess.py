@@ -12,6 +12,7 @@ from addnet.evaluation.assess import assess
 from addnet.evaluation.decision import LEVELS
 from addnet.evaluation.levels import brief_figures
 from addnet.evaluation.scored import by_video
+from addnet.evaluation.weighted import said_figures
 from drawn_scores import DECISION, METHODS, drawn_scores
 
 
@@ -46,6 +47,20 @@ def test_intervals_hold_their_value_and_json_takes_all(evaluation):
         for name in ("auroc", "ap", "log_loss", "log_loss_calibrated"):
             assert level["figures"][name]["low"] <= level["figures"][name]["value"] <= level["figures"][name]["high"]
     assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
+
+
+def test_the_calibration_error_has_a_value_and_no_interval(two, evaluation):
+    rows = two["plain"]["a"]
+    plain = said_figures(rows.probabilities, rows.labels, np.ones((1, len(rows))))["ece"][0]
+    told = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]["frame"]["figures"]
+    assert told["ece"] == {"value": pytest.approx(plain), "low": None, "high": None}
+    assert told["ece_calibrated"]["low"] is None
+    average = evaluation["checkpoints"]["plain"]["average"]["video"]["ece"]
+    apart = evaluation["differences"]["better"]["sets"]["a"]["video"]["ece"]
+    for found in (average, apart, brief_figures(rows)["frame/ece"]):
+        assert found["value"] is not None
+        assert found["low"] is found["high"] is None
+    assert apart["p"] is None
 
 
 def test_thresholds_are_stated_with_what_they_give(two, evaluation):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,9 @@ from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figure
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
 PLAIN = (*RANKED, *SAID, *_CALIBRATED)
+# The error is too large by what chance puts into bins, and that of a resample by as much again: its percentiles lie above
+# the true error, often above the value itself, and contain neither.
+WITHOUT_INTERVAL = ("ece", "ece_calibrated")
 
 
 @dataclass(frozen=True)
@@ -44,7 +47,10 @@ class Drawn:
         return self if how is None else Drawn(by_video(self.scored, how), self.draws)
 
     def figures(self, decision: Decision) -> dict[str, Resampled]:
-        """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none."""
+        """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
+
+        Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference.
+        """
         scored = self.scored
 
         def figures_of(weights: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
@@ -55,7 +61,9 @@ class Drawn:
                 found |= {f"{name}/{at}": values for name, values in called.items()}
             return found | _after_calibration(scored, weights, decision.temperature)
 
-        return resampled(figures_of, self.draws, scored.video_labels)
+        found = resampled(figures_of, self.draws, scored.video_labels)
+        nothing = np.full(len(self.draws), np.nan)
+        return found | {name: replace(found[name], draws=nothing) for name in WITHOUT_INTERVAL}
 
 
 def _after_calibration(
