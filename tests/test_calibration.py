@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from addnet.errors import UserError
-from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature, reliability
+from addnet.evaluation.calibration import (
+    calibrate,
+    calibrated,
+    choose_threshold,
+    fit_temperature,
+    reliability,
+    supported,
+)
 
 
 def _scores(seed=0, rows=400):
@@ -38,6 +45,53 @@ def test_a_threshold_lies_between_scores_even_where_no_number_does():
     high = np.nextafter(low, 1)
     threshold = choose_threshold(np.array([low, high]), np.array([0, 1]))
     assert (np.array([low, high]) > threshold).tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "labels", "threshold"),
+    [
+        ([0.0, 1.0], [1, 0], 1.0),  # the other way round: one mistake instead of two
+        ([0.5, 0.5, 0.5], [0, 1, 1], 0.5),
+        ([0.7, 0.7], [0, 1], 0.5),
+        ([0.2, 0.8], [1, 0], 0.9),  # all fake or all real: the one that accuses nobody
+        ([1.0, 1.0, 0.0], [0, 1, 0], 0.5),
+        ([0.0, 0.0, 1.0], [0, 1, 1], 0.5),
+        ([0.0, 1.0], [0, 1], 0.5),
+    ],
+)
+def test_the_threshold_of_scores_that_say_little_is_the_best_there_is(probabilities, labels, threshold):
+    probabilities, labels = np.array(probabilities), np.array(labels)
+    found = choose_threshold(probabilities, labels)
+    assert found == pytest.approx(threshold)
+    every = [_balanced_accuracy(probabilities, labels, at) for at in np.linspace(0, 1, 101)]
+    assert _balanced_accuracy(probabilities, labels, found) == max(every)
+
+
+def _videos_with_errors(errors, *, videos=40, frames=4):
+    """Scores of 0.9 and 0.1 on the right side, but for one frame of some videos."""
+    labels = np.arange(videos) % 2
+    scores = np.repeat(np.where(labels == 1, 0.9, 0.1), frames)
+    wrong = np.arange(errors) * frames
+    scores[wrong] = 1 - scores[wrong]
+    return scores, np.repeat(labels, frames), np.repeat(np.arange(videos), frames)
+
+
+def test_a_temperature_needs_errors_of_several_videos():
+    assert calibrate(*_videos_with_errors(0)) == (1.0, "not calibrated: validation has no errors to learn from")
+    assert calibrate(*_videos_with_errors(1))[1].startswith("not calibrated: validation has errors of 1 video to learn")
+    assert calibrate(*_videos_with_errors(4))[0] == 1.0
+    temperature, told = calibrate(*_videos_with_errors(5))
+    assert told == "calibrated on validation"
+    assert 0.05 < temperature < 20
+    scores, labels, videos = _videos_with_errors(0)
+    scores[:8] = 1 - scores[:8]  # eight frames, but of two videos
+    assert calibrate(scores, labels, videos)[0] == 1.0
+    assert calibrate(1 - scores, labels, videos)[1] == "not calibrated: no temperature fits the scores of validation"
+
+
+def test_probabilities_are_as_extreme_as_the_rule_of_succession_allows():
+    assert supported(0, 0) == (0.5, 0.5)
+    assert supported(18, 38) == (0.05, 0.975)
 
 
 def test_one_class_leaves_threshold_and_temperature_alone():

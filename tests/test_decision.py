@@ -7,7 +7,7 @@ import torch
 
 from addnet.errors import UserError
 from addnet.evaluation import Decision, Scores, decide
-from addnet.evaluation.decision import LEVELS
+from addnet.evaluation.decision import LEVELS, as_read
 
 
 def _scores(probabilities, labels, videos):
@@ -20,10 +20,48 @@ def test_each_level_gets_its_own_threshold():
     assert decision["frame"]["threshold"] in (pytest.approx(0.4), pytest.approx(0.7))  # one mistake either way
     assert 0.4 < decision["video"]["threshold"] < 0.7  # means 0.4, 0.3 against 0.7, 0.8
     assert (decision["frame"]["rows"], decision["video"]["rows"]) == (6, 4)
-    assert all(0.05 <= decision[level]["temperature"] <= 20 for level in LEVELS)
+    for level in LEVELS:
+        assert decision[level]["temperature"] == 1.0
+        assert decision[level]["calibration"].startswith("not calibrated: validation has")
+        assert decision[level]["limits"] == [0.25, 0.75]  # two videos of each class
+    read = Decision.of(decision, "video_max")
+    assert (read.origin, read.temperature) == ("fitted", None)
+    assert (read.calibrated(0.999), read.calibrated(0.6), read.calibrated(0.0)) == (0.75, 0.6, 0.25)
+    assert read.told.endswith("; validation supports 0.250 to 0.750")
 
 
-@pytest.mark.parametrize(("probabilities", "labels"), [([0.1, 0.2], [0, 0]), ([0.1, float("nan")], [0, 1]), ([], [])])
+def test_pictures_without_a_face_have_no_part_in_it():
+    scores = _scores([0.2, 0.9, 0.3, 0.8, 0.1, 0.7], [0, 0, 0, 1, 1, 1], [0, 0, 1, 2, 2, 3])
+    faces = torch.tensor([True, False, True, True, False, True])
+    seen = scores.take(faces)
+    assert decide(scores._replace(faces=faces)) == decide(seen) != decide(scores)
+    assert decide(scores._replace(faces=torch.zeros(6, dtype=torch.bool))) == decide(scores)
+
+
+def test_earlier_checkpoints_get_limits_and_lose_a_temperature_at_its_bound():
+    old = {
+        "frame": {"threshold": 0.4, "temperature": 0.05, "rows": 400},
+        "video": {"threshold": 0.5, "temperature": 1.5, "rows": 36},
+    }
+    frame, video = (Decision.of(old, level) for level in ("frame", "video"))
+    assert frame.temperature is None
+    assert frame.told.startswith("not calibrated: validation has no errors to learn from")
+    assert frame.calibrated(0.99) == 0.95  # 18 of 36 videos
+    assert frame.calibrated(0.7) == 0.7
+    assert video.temperature == 1.5
+    read = as_read(old)
+    assert read["frame"]["temperature"] == 1.0
+    assert read["frame"]["limits"] == [0.05, 0.95]
+    assert Decision.of(read, "frame") == frame
+
+
+def test_a_given_threshold_is_said_to_be_given():
+    decision = Decision.of({"frame": {"threshold": 0.3, "temperature": 2.0}}, "frame").at(0.6)
+    assert (decision.threshold, decision.stated, decision.origin) == (0.6, "0.6, as given", "given")
+    assert Decision.of({"frame": decision.plain()}, "frame") == decision
+
+
+@pytest.mark.parametrize(("probabilities", "labels"), [([0.1, 0.2], [0, 0]), ([], [])])
 def test_where_nothing_can_be_decided_nothing_is(probabilities, labels):
     assert decide(_scores(probabilities, labels, list(range(len(labels))))) is None
 
@@ -41,7 +79,15 @@ def test_levels_without_an_entry_borrow_or_have_none():
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"threshold": 2}, {"threshold": "low"}, {}, 3, {"threshold": 0.5, "temperature": -1}]
+    "wrong",
+    [
+        {"threshold": 2},
+        {"threshold": "low"},
+        {},
+        3,
+        {"threshold": 0.5, "temperature": -1},
+        {"threshold": 0.5, "limits": [0.9, 2]},
+    ],
 )
 def test_what_is_no_decision_is_refused(wrong):
     with pytest.raises(UserError, match="checkpoint's"):

@@ -171,14 +171,12 @@ def _scores(
 
 def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, Any]] | None:
     """Thresholds and temperatures of a checkpoint, the thresholds replaced by that of the config if it has one."""
+    from addnet.evaluation.decision import LEVELS, Decision
+
     decision = detector.loaded.about.get("decision")
     if cfg.threshold is None:
         return decision
-    levels = {"frame": detector.frame, "video": detector.video}
-    return {
-        level: {"threshold": used.threshold, "temperature": used.temperature, "source": "as asked"}
-        for level, used in levels.items()
-    }
+    return {level: Decision.of(decision, level).at(cfg.threshold).plain() for level in LEVELS}
 
 
 def worst_mistakes(

@@ -178,7 +178,8 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
     kinds = {"picture": detector.frame, "video": detector.video}
     present = {answer.kind for answer in answers}
     above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
-    return f"{len(answers)} files: {said}\n(called fake: {above})"
+    told = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)
+    return f"{len(answers)} files: {said}\n(called fake: {above})\n(P(fake): {told})".replace("[", "\\[")
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:

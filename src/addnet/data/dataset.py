@@ -42,6 +42,7 @@ class Sample(TypedDict):
         video_id: `dataset/class/video`.
         video: Number of the video in this data set, int64.
         valid: False if the row must not count: padding, or a file that could not be read.
+        face: False if no face was found, so that the mask is all ones.
     """
 
     image: Tensor
@@ -51,6 +52,7 @@ class Sample(TypedDict):
     video_id: str
     video: int
     valid: bool
+    face: bool
 
 
 class Drawn(NamedTuple):
@@ -62,6 +64,7 @@ class Drawn(NamedTuple):
         mask: (s, s) float32, from `AttentionMask.draw_small`.
         video: As in `Sample`.
         valid: As in `Sample`.
+        face: As in `Sample`.
     """
 
     record: Record
@@ -69,6 +72,7 @@ class Drawn(NamedTuple):
     mask: Mask
     video: int
     valid: bool
+    face: bool
 
 
 class DeepfakeDataset(Dataset[Sample]):
@@ -130,7 +134,7 @@ class DeepfakeDataset(Dataset[Sample]):
 
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
         """
-        record, picture, mask, video, valid = self.draw(address)
+        record, picture, mask, video, valid, face = self.draw(address)
         planes = torch.from_numpy(np.stack(cv2.split(picture)))  # before there are four times as many bytes to move
         return {
             "image": finish_images(planes.movedim(0, -1)),
@@ -140,6 +144,7 @@ class DeepfakeDataset(Dataset[Sample]):
             "video_id": record.video_id,
             "video": video,
             "valid": valid,
+            "face": face,
         }
 
     def draw(self, address: int | Address, *, out: Picture | None = None) -> Drawn:
@@ -154,13 +159,13 @@ class DeepfakeDataset(Dataset[Sample]):
         record = self.records[address.record]
         seen = np.empty((self.geometry.size, self.geometry.size, 3), dtype=np.uint8) if out is None else out
         try:
-            mask = self._draw(record, address, seen)
+            mask, face = self._draw(record, address, seen)
             valid = address.valid
         except UserError:
             seen.fill(_GREY)
-            mask = self._mask(None)
+            mask, face = self._mask(None), False
             valid = False
-        return Drawn(record, seen, mask, int(self._videos[address.record]), valid)
+        return Drawn(record, seen, mask, int(self._videos[address.record]), valid, face)
 
     def read(self, index: int) -> Picture:
         """The picture of a record as it lies on disk, (H, W, 3) uint8.
@@ -170,13 +175,14 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         return self._read(self.records[index])
 
-    def _draw(self, record: Record, address: Address, out: Picture) -> Mask:
-        """Writes the picture as it is seen, and returns its mask."""
+    def _draw(self, record: Record, address: Address, out: Picture) -> tuple[Mask, bool]:
+        """Writes the picture as it is seen, and returns its mask, and whether it has a face."""
         picture = self._read(record)
         jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
             jitter, photometric, without_mask = self.augment.draw(self._random_address(address, record))
         points = self._points(address.record, picture)
+        face = points is not None
         if self.degradation:
             picture = self.degradation(picture, points, seed=self._random_address(address, record)[2])
         matrix = self.geometry.matrix(picture.shape, points, jitter)
@@ -184,11 +190,11 @@ class DeepfakeDataset(Dataset[Sample]):
         if photometric:
             photometric(out, out=out)
         if without_mask:
-            return self._mask(None)
+            return self._mask(None), face
         if self._partners is not None:
             shape, points = self._face(self._partners.of(address.record, self._random_address(address, record)))
             matrix = self.geometry.matrix(shape, points, jitter)
-        return self._mask(None if points is None else map_points(points, matrix))
+        return self._mask(None if points is None else map_points(points, matrix)), face
 
     def _mask(self, points: Points | None) -> Mask:
         return self.mask.draw_small(points, self.geometry.size)

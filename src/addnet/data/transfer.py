@@ -18,6 +18,7 @@ from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
 from addnet.data.samplers import Address
 
 Batch = dict[str, Any]
+_NUMBERS = 4  # of a sample: label, video, valid, face
 
 
 class PackedBatches(Dataset[Batch]):
@@ -44,7 +45,7 @@ class PackedBatches(Dataset[Batch]):
         for place, address in enumerate(addresses):
             drawn = self.dataset.draw(address, out=images[place])
             masks[place, 0] = drawn.mask
-            numbers[:, place] = drawn.record.label, drawn.video, drawn.valid
+            numbers[:, place] = drawn.record.label, drawn.video, drawn.valid, drawn.face
             paths.append(drawn.record.path)
             video_ids.append(drawn.record.video_id)
         return {"block": sent, "size": size, "side": side, "path": paths, "video_id": video_ids}
@@ -58,10 +59,10 @@ def as_packed(batch: Any) -> Any:
 def unpack(batch: Batch) -> Batch:
     """A batch of the shapes and ranges that `Sample` describes, on the device that the packed one is on."""
     numbers, masks, images = _parts(batch["block"], len(batch["path"]), batch["size"], batch["side"])
-    label, video, valid = numbers.clone()  # a view would keep the whole block
+    label, video, valid, face = numbers.clone()  # a view would keep the whole block
     rest = {"path": batch["path"], "video_id": batch["video_id"], "video": video}
     image, mask = finish_images(images), finish_masks(masks, batch["size"])
-    return {"image": image, "mask": mask, "label": label, "valid": valid.bool()} | rest
+    return {"image": image, "mask": mask, "label": label, "valid": valid.bool(), "face": face.bool()} | rest
 
 
 class UnpackingLoader(DataLoader[Batch]):
@@ -73,15 +74,15 @@ class UnpackingLoader(DataLoader[Batch]):
 
 def _lengths(count: int, size: int, side: int) -> tuple[int, int, int]:
     """Bytes of numbers, masks and images."""
-    return 3 * 8 * count, 4 * count * side**2, 3 * count * size**2
+    return _NUMBERS * 8 * count, 4 * count * side**2, 3 * count * size**2
 
 
 def _parts(block: Tensor, count: int, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(3, B) int64 labels, videos and flags; (B, 1, s, s) float32 masks; (B, S, S, 3) uint8: views of the block."""
+    """(4, B) int64 labels, videos, flags; (B, 1, s, s) float32 masks; (B, S, S, 3) uint8: views of the block."""
     numbers, masks, images = torch.split(block, list(_lengths(count, size, side)))
     shape = (count, size, size, 3)
     return (
-        numbers.view(torch.int64).view(3, count),
+        numbers.view(torch.int64).view(_NUMBERS, count),
         masks.view(torch.float32).view(count, 1, side, side),
         images.view(shape),
     )

@@ -53,7 +53,7 @@ def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed:
         for name, rows in sets.items():
             numbers[name], found[checkpoint][name] = _of_set(rows, by_level, resamples=resamples, seed=seed)
         checkpoints[checkpoint] = {
-            "decision": {level: vars(decision) for level, decision in by_level.items()},
+            "decision": {level: decision.plain() for level, decision in by_level.items()},
             "sets": numbers,
             "average": _averages(found[checkpoint]),
         }

@@ -12,6 +12,11 @@ from addnet.finite import require_finite
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
+FEWEST_ERRORS = 5  # videos
+FITTED = "calibrated on validation"
+NO_ERRORS = "not calibrated: validation has no errors to learn from"
+NOTHING_FITS = "not calibrated: no temperature fits the scores of validation"
+_NEAR = 1e-3
 _TINY = 1e-15  # as in metrics.binary_metrics
 _HALVINGS = 60  # of a range of 400 to one: far below the spacing of float64
 
@@ -35,8 +40,10 @@ class Reliability(NamedTuple):
 def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
     """The threshold with the largest balanced accuracy; above it a picture is called fake.
 
-    It lies midway between neighbouring scores (0 and 1 count as scores too). Of several that are equally good, the one
-    nearest to 0.5 is taken; with one class only there is nothing to choose by, and it is 0.5.
+    It lies midway between neighbouring scores (0 and 1 count as scores too), or at 1, above which there is nothing. Of
+    several that are equally good, the one nearest to 0.5 is taken, and of two equally near the upper one, which accuses
+    fewer. It is 0.5 where there is nothing to choose by: with one class only, and where no threshold is better than
+    calling all rows alike and 0.5 is as good as any.
 
     Args:
         probabilities: (N,) of fake, in [0, 1].
@@ -56,11 +63,15 @@ def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.int
     values = np.unique(np.concatenate([[0.0], scores, [1.0]]))
     middle = (values[:-1] + values[1:]) / 2
     middle = np.where(middle < values[1:], middle, values[:-1])  # between neighbouring floats nothing lies
-    not_above = [np.searchsorted(np.sort(scores[fake == label]), middle, side="right") for label in (0, 1)]
+    candidates = np.concatenate([middle, [1.0, 0.5]])
+    not_above = [np.searchsorted(np.sort(scores[fake == label]), candidates, side="right") for label in (0, 1)]
     # whole numbers, so that equally good thresholds are equal to the last bit
     goodness = not_above[0] * fakes + (fakes - not_above[1]) * reals
-    best = middle[goodness == goodness.max()]
-    return float(best[np.abs(best - 0.5).argmin()])
+    if goodness[-1] == goodness.max() == fakes * reals:
+        return 0.5
+    best = candidates[:-1][goodness[:-1] == goodness.max()]
+    distance = np.abs(best - 0.5)
+    return float(best[distance == distance.min()].max())
 
 
 def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -90,6 +101,59 @@ def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.inte
         else:
             low = middle
     return float(np.clip(np.exp(-(low + high) / 2), COLDEST, HOTTEST))
+
+
+def calibrate(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], videos: NDArray[np.integer]
+) -> tuple[float, str]:
+    """The temperature of `fit_temperature` where there is something to learn it from, else 1; and in words, which.
+
+    A temperature is learnt from rows on the wrong side of 0.5. Without any, the best one is 0: every score would become
+    a certainty that nobody has seen. With few, it follows them wherever they happen to lie. Rows of one video are wrong
+    together, so that videos are counted.
+
+    Args:
+        probabilities: (N,) of fake, in [0, 1].
+        labels: (N,) 0 real, 1 fake.
+        videos: (N,) number of the video of each row.
+
+    Raises:
+        UserError: Scores or labels are out of range, or not one a row.
+    """
+    scores, fake = checked(probabilities, labels)
+    wrong = len(np.unique(videos[(scores > 0.5) != (fake == 1)]))
+    if not wrong:
+        return 1.0, NO_ERRORS
+    if wrong < FEWEST_ERRORS:
+        few = f"of {wrong} video{'s' if wrong > 1 else ''} to learn from; {FEWEST_ERRORS} are needed"
+        return 1.0, f"not calibrated: validation has errors {few}"
+    temperature = fit_temperature(scores, fake)
+    at_a_bound = told_of_bound(temperature)
+    return (1.0, at_a_bound) if at_a_bound else (temperature, FITTED)
+
+
+def told_of_bound(temperature: float) -> str:
+    """Why a temperature that is an end of the range in which it is looked for says nothing; empty if it isn't."""
+    if temperature <= COLDEST * (1 + _NEAR):
+        return NO_ERRORS
+    return NOTHING_FITS if temperature >= HOTTEST * (1 - _NEAR) else ""
+
+
+def supported(reals: int, fakes: int) -> tuple[float, float]:
+    """The least and the largest probability of fake that so many videos can support: Laplace's rule of succession.
+
+    That a high score means fake was seen on no more than the fake videos, even if on all of them, and that leaves a
+    chance of 1 / (n + 2) that the next one is real; likewise low scores and real videos.
+
+    Args:
+        reals: Real videos of validation.
+        fakes: Fake videos of validation.
+
+    Example:
+        >>> supported(8, 98)
+        (0.1, 0.99)
+    """
+    return 1 / (reals + 2), (fakes + 1) / (fakes + 2)
 
 
 def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:

@@ -7,9 +7,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
+from addnet.evaluation.calibration import (
+    FITTED,
+    calibrate,
+    calibrated,
+    choose_threshold,
+    supported,
+    told_of_bound,
+)
 from addnet.evaluation.metrics import THRESHOLD, Scores
 from addnet.evaluation.scored import ScoredSet, by_video
 
@@ -20,6 +28,14 @@ LEVELS: Mapping[str, str | None] = {
     "video_max": "max",
     "video_confidence": "confidence",
 }
+# where a threshold is from, and how that is said
+ORIGINS = {
+    "fitted": "from validation",
+    "borrowed": "from validation, chosen for the mean",
+    "given": "as given",
+    "none": "no threshold in the checkpoint",
+}
+NOT_CALIBRATED = "not calibrated by the checkpoint"
 
 
 @dataclass(frozen=True)
@@ -29,23 +45,29 @@ class Decision:
     Attributes:
         threshold: Of the network's probability of fake; above it a picture or video is called fake.
         stated: The threshold in words, with where it comes from.
-        temperature: Of `calibration.calibrated`; None if the checkpoint has none.
+        temperature: Of `calibration.calibrated`; None if none was fitted.
+        limits: The least and the largest probability that validation can support.
+        calibration: In words, whether probabilities are calibrated, or why not.
+        origin: Where the threshold is from, one of `ORIGINS`.
     """
 
     threshold: float = THRESHOLD
-    stated: str = "0.5, no threshold in the checkpoint"
+    stated: str = f"{THRESHOLD}, {ORIGINS['none']}"
     temperature: float | None = None
+    limits: tuple[float, float] = (0.0, 1.0)
+    calibration: str = NOT_CALIBRATED
+    origin: str = "none"
 
     @classmethod
     def of(cls, decision: Mapping[str, Any] | None, level: str) -> Decision:
         """From what `decide` gave; ways of aggregation without their own entry use that of "video".
 
         Args:
-            decision: Of a checkpoint; None: it has none.
+            decision: Of a checkpoint, also of earlier versions; None: it has none.
             level: One of `LEVELS`.
 
         Raises:
-            UserError: Threshold or temperature can't be used.
+            UserError: Threshold, temperature or limits can't be used.
         """
         if not decision:
             return cls()
@@ -55,51 +77,119 @@ class Decision:
         try:
             threshold = float(found["threshold"])
             temperature = None if found.get("temperature") is None else float(found["temperature"])
+            low, high = map(float, found.get("limits") or _limits_of_earlier(decision, found))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"the checkpoint's decision for {level} is none: {found!r}") from error
-        if not 0 <= threshold <= 1:
-            raise UserError(f"the checkpoint's threshold for {level} is {threshold}; expected a number from 0 to 1")
-        if temperature is not None and not 0 < temperature < np.inf:
-            raise UserError(f"the checkpoint's temperature for {level} is {temperature}; expected a positive number")
-        borrowed = ", chosen for the mean" if level not in decision else ""
-        source = found.get("source", "from validation")
-        return cls(threshold, f"{threshold:.4f}, {source}{borrowed}", temperature)
+            raise UserError(f"the checkpoint's decision for {level} is not valid: {found!r}") from error
+        _check_ranges(level, threshold, temperature, low, high)
+        calibration = str(found.get("calibration") or (NOT_CALIBRATED if temperature is None else FITTED))
+        if temperature is not None:  # earlier versions kept one at the end of its range
+            calibration = told_of_bound(temperature) or calibration
+        temperature = temperature if calibration == FITTED else None
+        origin = str(found.get("origin"))
+        if origin not in ORIGINS:
+            origin = "fitted" if level in decision else "borrowed"
+        return cls(threshold, _stated(threshold, origin), temperature, (low, high), calibration, origin)
+
+    def at(self, threshold: float) -> Decision:
+        """The same with a threshold that somebody gives, such as the user."""
+        return Decision(
+            threshold, _stated(threshold, "given"), self.temperature, self.limits, self.calibration, "given"
+        )
 
     def calibrated(self, probability: float) -> float:
-        """The calibrated probability of fake; the probability itself without a temperature."""
-        if self.temperature is None:
-            return probability
-        return float(calibrated(np.asarray([probability], dtype=np.float64), self.temperature)[0])
+        """The probability of fake that can be told: see `probabilities`."""
+        return float(self.probabilities(np.asarray([probability], dtype=np.float64))[0])
+
+    def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Scores at the temperature, if there is one, and no more extreme than validation can support."""
+        said = scores if self.temperature is None else calibrated(scores, self.temperature)
+        return np.clip(said, *self.limits)
+
+    @property
+    def told(self) -> str:
+        """How far probabilities can be trusted, in words."""
+        low, high = self.limits
+        if (low, high) == (0.0, 1.0):
+            return self.calibration
+        return f"{self.calibration}; validation supports {low:.3f} to {high:.3f}"
+
+    def plain(self) -> dict[str, Any]:
+        """As plain values, such as a checkpoint or JSON holds."""
+        return vars(self) | {"limits": list(self.limits)}
 
 
-def decide(scores: Scores) -> dict[str, dict[str, float]] | None:
+def _stated(threshold: float, origin: str) -> str:
+    return f"{threshold:g}, as given" if origin == "given" else f"{threshold:.4f}, {ORIGINS[origin]}"
+
+
+def _limits_of_earlier(decision: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[float, float]:
+    """Earlier checkpoints say how many videos there were, and not how many of each class: half are taken for each."""
+    videos = (decision.get("video") or found).get("rows")
+    return (0.0, 1.0) if videos is None else supported(int(videos) // 2, int(videos) // 2)
+
+
+def _check_ranges(level: str, threshold: float, temperature: float | None, low: float, high: float) -> None:
+    if not 0 <= threshold <= 1:
+        raise UserError(f"the checkpoint's threshold for {level} is {threshold}; expected a number from 0 to 1")
+    if temperature is not None and not 0 < temperature < np.inf:
+        raise UserError(f"the checkpoint's temperature for {level} is {temperature}; expected a positive number")
+    if not 0 <= low <= high <= 1:
+        raise UserError(f"the checkpoint's limits for {level} are {low} and {high}; expected 0 <= low <= high <= 1")
+
+
+def as_read(decision: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | None:
+    """A checkpoint's decision as this version reads it: limits and words are there also in one of earlier versions."""
+    if not decision:
+        return None
+    found = {}
+    for level, entry in decision.items():
+        read = Decision.of(decision, level)
+        temperature = 1.0 if read.temperature is None and entry.get("temperature") is not None else read.temperature
+        kept = {"limits": list(read.limits), "calibration": read.calibration}
+        found[level] = {**entry, "temperature": temperature, **kept}
+    return found
+
+
+def decide(scores: Scores) -> dict[str, dict[str, Any]] | None:
     """Threshold and temperature at each of `LEVELS`, as plain values for a checkpoint.
+
+    Pictures without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
+    leaves them out of their video's.
 
     Args:
         scores: Of validation.
 
     Returns:
-        None where nothing can be decided: one class alone, or scores that are no numbers. Pictures alone where a video
-        has real and fake ones.
+        None where nothing can be decided: one class alone. Pictures alone where a video has real and fake ones.
+
+    Raises:
+        UserError: A score isn't a finite number.
     """
-    probabilities = scores.probabilities.double().cpu().numpy()
+    faces = np.ones(len(scores.labels), dtype=bool) if scores.faces is None else scores.faces.cpu().numpy()
     labels = scores.labels.cpu().numpy().astype(np.int64)
-    if not np.isfinite(probabilities).all() or len(np.unique(labels)) < 2:
+    if len(np.unique(labels[faces])) < 2:
+        faces = np.ones_like(faces)  # masks of ones alone, as an ablation may have
+    labels, probabilities = labels[faces], scores.probabilities.double().cpu().numpy()[faces]
+    if len(np.unique(labels)) < 2:
         return None
-    _, videos = np.unique(scores.videos.cpu().numpy(), return_inverse=True)
+    _, videos = np.unique(scores.videos.cpu().numpy()[faces], return_inverse=True)
     shares = np.bincount(videos, weights=labels) / np.bincount(videos)
     mixed = bool(((shares > 0) & (shares < 1)).any())
-    videos = np.arange(len(labels)) if mixed else videos
-    names = [""] * (int(videos.max()) + 1)
-    frames = ScoredSet("validation", probabilities, labels, videos, [""] * len(labels), names)
+    names = [""] * len(labels if mixed else shares)
+    rows = np.arange(len(labels)) if mixed else videos
+    frames = ScoredSet("validation", probabilities, labels, rows, [""] * len(labels), names)
+    limits = list(supported(int((shares < 1).sum()), int((shares > 0).sum())))
     decision = {}
     for level, how in LEVELS.items():
         if mixed and how:
             continue
-        rows = frames if how is None else by_video(frames, how)
+        scored = frames if how is None else by_video(frames, how)
+        temperature, told = calibrate(scored.probabilities, scored.labels, videos if how is None else scored.videos)
         decision[level] = {
-            "threshold": choose_threshold(rows.probabilities, rows.labels),
-            "temperature": fit_temperature(rows.probabilities, rows.labels),
-            "rows": len(rows),
+            "threshold": choose_threshold(scored.probabilities, scored.labels),
+            "temperature": temperature,
+            "calibration": told,
+            "limits": limits,
+            "rows": len(scored),
         }
     return decision

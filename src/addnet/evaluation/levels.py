@@ -10,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
-from addnet.evaluation.calibration import calibrated
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.ranking import RANKED, ranked_figures
 from addnet.evaluation.scored import ScoredSet, by_video
@@ -19,8 +18,8 @@ from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figure
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
 PLAIN = (*RANKED, *SAID, *_CALIBRATED)
-# The error is too large by what chance puts into bins, and that of a resample by as much again: its percentiles lie above
-# the true error, often above the value itself, and contain neither.
+# The error is too large by what chance puts into bins, and that of a resample by as much again: its percentiles lie
+# above the true error, often above the value itself, and contain neither.
 WITHOUT_INTERVAL = ("ece", "ece_calibrated")
 
 
@@ -59,39 +58,39 @@ class Drawn:
             for at, threshold in ((CHOSEN, decision.threshold), (HALF, 0.5)):
                 called = called_figures(*given, threshold=threshold, columns=scored.videos)
                 found |= {f"{name}/{at}": values for name, values in called.items()}
-            return found | _after_calibration(scored, weights, decision.temperature)
+            return found | _after_calibration(scored, weights, decision)
 
         found = resampled(figures_of, self.draws, scored.video_labels)
         nothing = np.full(len(self.draws), np.nan)
         return found | {name: replace(found[name], draws=nothing) for name in WITHOUT_INTERVAL}
 
 
-def _after_calibration(
-    scored: ScoredSet, weights: NDArray[Any], temperature: float | None
-) -> dict[str, NDArray[np.float64]]:
-    if temperature is None:
+def _after_calibration(scored: ScoredSet, weights: NDArray[Any], decision: Decision) -> dict[str, NDArray[np.float64]]:
+    if decision.temperature is None:
         return dict.fromkeys(_CALIBRATED, np.full(len(weights), np.nan))
-    said = calibrated(scored.probabilities, temperature)
-    figures = said_figures(said, scored.labels, weights, columns=scored.videos)
+    figures = said_figures(decision.probabilities(scored.probabilities), scored.labels, weights, columns=scored.videos)
     return {f"{name}_calibrated": values for name, values in figures.items()}
 
 
 def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
     """Plain values of one level, as they stand in `evaluation.json`."""
     called = {}
-    for at, threshold, stated in (
-        (CHOSEN, decision.threshold, decision.stated),
-        (HALF, 0.5, "0.5"),
+    for at, threshold, stated, origin in (
+        (CHOSEN, decision.threshold, decision.stated, decision.origin),
+        (HALF, 0.5, "0.5", "half"),
     ):
         called[at] = {
             "threshold": threshold,
             "stated": stated,
+            "origin": origin,
             "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
             "confusion": confusion(scored, threshold),
         }
     return {
         "figures": {name: found[name].interval() for name in PLAIN},
         "temperature": decision.temperature,
+        "limits": list(decision.limits),
+        "calibration": decision.calibration,
         "called": called,
     }
 

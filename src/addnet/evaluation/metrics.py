@@ -29,11 +29,18 @@ class Scores(NamedTuple):
         probabilities: (N,) float64 in [0, 1]; 1 is fake.
         labels: (N,) int64; 0 real, 1 fake.
         videos: (N,) int64 number of the video each picture is a frame of.
+        faces: (N,) bool whether a face was found; None: not known.
     """
 
     probabilities: Tensor
     labels: Tensor
     videos: Tensor
+    faces: Tensor | None = None
+
+    def take(self, rows: Tensor) -> Scores:
+        """Those of some rows: numbers, or (N,) bool."""
+        faces = None if self.faces is None else self.faces[rows]
+        return Scores(self.probabilities[rows], self.labels[rows], self.videos[rows], faces)
 
 
 def probabilities_of(margins: Tensor) -> Tensor:

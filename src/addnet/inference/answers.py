@@ -18,7 +18,7 @@ class FaceAnswer:
     Attributes:
         verdict: Name of the class.
         score: The network's probability of fake, which the threshold is for.
-        probability: The same, calibrated on validation.
+        probability: The same, as validation calibrated it, and no more extreme than validation can support.
         step: How the face was found; `none` where a picture without a face was scored on demand.
         box: (left, top, right, bottom) in pixels of the picture or frame; None without a face.
         frame: Number of the frame, from 0; None in a picture.
@@ -44,7 +44,7 @@ class Answer:
         verdict: Name of the class, `no face` or `unusable`.
         score: The network's probability of fake: of the face with the largest, in a picture; of the person with the
             largest mean over the frames, in a video. None without a verdict.
-        probability: The same, calibrated on validation.
+        probability: The same, as validation calibrated it, and no more extreme than validation can support.
         threshold: Above which a score is called fake.
         path: The file; empty for a picture that was handed over.
         kind: `picture` or `video`; `file` for what is neither.

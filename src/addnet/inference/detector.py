@@ -210,7 +210,7 @@ class Detector:
 
 
 def _with(threshold: float | None, decision: Decision) -> Decision:
-    return decision if threshold is None else replace(decision, threshold=threshold, stated=f"{threshold:g}, as asked")
+    return decision if threshold is None else decision.at(threshold)
 
 
 def _device(name: str) -> torch.device:

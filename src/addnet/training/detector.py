@@ -186,7 +186,7 @@ class DeepfakeDetector(pl.LightningModule):
         logits = self(batch["image"], batch["mask"])
         rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
         loss.update(rows, labels, valid, self.class_weights)
-        collector.update(logits, labels, batch["video"], valid, batch["path"])
+        collector.update(logits, labels, batch["video"], valid, batch["path"], batch.get("face"))
 
     def on_validation_epoch_end(self) -> None:
         """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
@@ -202,7 +202,7 @@ class DeepfakeDetector(pl.LightningModule):
         scores, datamodule = self.scores["test"], getattr(self.trainer, "datamodule", None)
         for name, videos in getattr(datamodule, "test_sets", dict)().items():
             rows = torch.isin(scores.videos, torch.as_tensor(videos))
-            self.log_dict(_figures(f"test/{name}", Scores(*(part[rows] for part in scores))), sync_dist=True)
+            self.log_dict(_figures(f"test/{name}", scores.take(rows)), sync_dist=True)
 
     def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
         scores = collector.scores(split)

@@ -108,20 +108,30 @@ class ScoreCollector(Metric):
     labels: list[Tensor]
     videos: list[Tensor]
     valid: list[Tensor]
+    faces: list[Tensor]
 
     def __init__(self) -> None:
         super().__init__()
-        for name in ("margins", "labels", "videos", "valid"):
+        for name in ("margins", "labels", "videos", "valid", "faces"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
         self.paths: list[str] = []  # of this process, and no state: text can't be gathered as tensors
 
-    def update(self, logits: Tensor, labels: Tensor, videos: Tensor, valid: Tensor, paths: Sequence[str]) -> None:
-        """Adds a batch: (B, 2) logits, (B,) labels, video numbers and flags, B paths."""
+    def update(
+        self,
+        logits: Tensor,
+        labels: Tensor,
+        videos: Tensor,
+        valid: Tensor,
+        paths: Sequence[str],
+        faces: Tensor | None = None,
+    ) -> None:
+        """Adds a batch: (B, 2) logits, (B,) labels, videos, flags, B paths, and (B,) faces (None: all have one)."""
         logits = logits.detach().float()
         self.margins.append(logits[:, 1] - logits[:, 0])
         self.labels.append(labels)
         self.videos.append(videos)
         self.valid.append(valid)
+        self.faces.append(torch.ones_like(valid) if faces is None else faces)
         self.paths += paths
 
     def reset(self) -> None:
@@ -139,8 +149,8 @@ class ScoreCollector(Metric):
             UserError: A score isn't a finite number; the same on all ranks, with the images named.
         """
         own = self._not_finite()
-        # torchmetrics makes a scalar of a tensor of one element
-        found = Scores(*(part.reshape(-1) for part in self.compute()))
+        # torchmetrics makes a scalar of a single row
+        found = Scores(*(part.reshape(-1) for part in self.compute() if part is not None))
         if broken := int((~found.probabilities.isfinite()).sum()):
             raise NotFiniteError(broken, len(found.labels), _from_all_ranks(own), of=of)
         return found
@@ -156,10 +166,11 @@ class ScoreCollector(Metric):
         """All scores so far, on the CPU, without the rows that do not count."""
         if not len(self.margins):  # a list of batches, or one tensor once ranks were gathered
             empty = torch.zeros(0, dtype=torch.int64)
-            return Scores(empty.double(), empty, empty)
+            return Scores(empty.double(), empty, empty, empty.bool())
         valid = dim_zero_cat(self.valid).bool()
-        margins, labels, videos = (dim_zero_cat(part)[valid].cpu() for part in (self.margins, self.labels, self.videos))
-        return Scores(probabilities_of(margins), labels, videos)
+        kept = (self.margins, self.labels, self.videos, self.faces)
+        margins, labels, videos, faces = (dim_zero_cat(part)[valid].cpu() for part in kept)
+        return Scores(probabilities_of(margins), labels, videos, faces.bool())
 
 
 def _from_all_ranks(paths: list[str]) -> list[str]:

@@ -71,13 +71,20 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
     return figure
 
 
-def reliability_figure(scored: ScoredSet, temperature: float | None, *, title: str) -> Figure:
-    """Share of fakes against what was said, before and after calibration; a larger dot holds more."""
+def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: str) -> Figure:
+    """Share of fakes against what was said, before and after calibration; a larger dot holds more.
+
+    Args:
+        scored: Pictures or videos.
+        level: Of `levels.level_numbers`, for "temperature" and "limits".
+        title: Of the figure.
+    """
     figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
     _draw_reliability(axis, scored.probabilities, scored.labels, colour=COLOURS[0], label="as it is")
+    temperature = level["temperature"]
     if temperature is not None:
-        said = calibrated(scored.probabilities, temperature)
+        said = np.clip(calibrated(scored.probabilities, temperature), *level["limits"])
         label = f"calibrated, T = {temperature:.2f}"
         _draw_reliability(axis, said, scored.labels, colour=COLOURS[1], label=label)
     return _square(figure, axis, "upper left")

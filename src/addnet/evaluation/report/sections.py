@@ -46,7 +46,7 @@ def document(
     if mistakes:
         sections.append(_mistakes(mistakes))
     measured: list[Block] = [
-        *map(Paragraph, method_texts(evaluation["settings"])),
+        *map(Paragraph, method_texts(evaluation)),
         decision_table(evaluation["checkpoints"]),
     ]
     sections.append(Section("How it was measured", measured))
@@ -121,7 +121,7 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
     }
     for shown, scored in levels.items() if _both_classes({name: levels}) else ():
         title = f"{short}: reliability, {shown}"
-        drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown]["temperature"], title=title)
+        drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown], title=title)
     pictures = [
         Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
         for what, figure in drawn.items()

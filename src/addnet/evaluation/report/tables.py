@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addnet.evaluation.assess import COMPARED, CROSS
-from addnet.evaluation.decision import LEVELS, Decision
+from addnet.evaluation.decision import LEVELS, ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.ranking import RANKED
 from addnet.evaluation.report.document import Cell, Table
@@ -16,7 +16,6 @@ from addnet.evaluation.report.wording import (
     NOTHING,
     figure_name,
     interval,
-    number,
     small,
     value_cell,
 )
@@ -83,11 +82,15 @@ def level_table(levels: Mapping[str, Any]) -> Table:
 
 
 def _origin(levels: Mapping[str, Any], at: str) -> str:
-    """Where a row's thresholds come from."""
+    """Where a row's thresholds come from; those that differ from the first one by the names of their levels."""
     if at == HALF:
         return "threshold 0.5"
-    stated = levels["frame"]["called"][at]["stated"]
-    return stated if stated == Decision.stated else "threshold from validation"
+    by_origin: dict[str, list[str]] = {}
+    for level, found in levels.items():
+        by_origin.setdefault(found["called"][at]["origin"], []).append(LEVEL_NAMES[level])
+    first, *others = by_origin
+    told = [f"{ORIGINS[origin]} ({'; '.join(by_origin[origin])})" for origin in others]
+    return "; ".join([f"threshold {ORIGINS[first]}" if first != "none" else Decision.stated, *told])
 
 
 def _across(levels: Mapping[str, Any], name: str) -> list[Cell]:
@@ -156,9 +159,16 @@ def decision_table(checkpoints: Mapping[str, Any]) -> Table:
     for checkpoint, found in checkpoints.items():
         for level in LEVELS:
             decision = found["decision"][level]
-            cells = (LEVEL_NAMES[level], decision["stated"], number(decision["temperature"]))
+            cells = (LEVEL_NAMES[level], decision["stated"], _probabilities(decision))
             rows.append([Cell(checkpoint), *map(Cell, cells)])
-    return Table(["checkpoint", "level", "called fake above", "temperature"], rows, texts=3)
+    return Table(["checkpoint", "level", "called fake above", "probabilities"], rows, texts=4)
+
+
+def _probabilities(decision: Mapping[str, Any]) -> str:
+    """Temperature and limits of one level in words."""
+    temperature, (low, high) = decision["temperature"], decision["limits"]
+    told = decision["calibration"] if temperature is None else f"temperature {temperature:.4f}"
+    return told if (low, high) == (0.0, 1.0) else f"{told}; within {low:.3f} and {high:.3f}"
 
 
 def about_table(about: Mapping[str, Any]) -> Table:

@@ -81,8 +81,9 @@ def _telling(found: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
     return "auroc", {}
 
 
-def method_texts(settings: Mapping[str, Any]) -> list[str]:
+def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
     """How the numbers came about."""
+    settings = evaluation["settings"]
     return [
         f"In brackets: 95 % percentile intervals of {settings['resamples']:,} bootstrap resamples (seed "
         f"{settings['seed']}). Whole videos are drawn, with replacement and within each class, since frames of a video "
@@ -90,19 +91,49 @@ def method_texts(settings: Mapping[str, Any]) -> list[str]:
         "width, which does not mean that it is certain. A class with a single video gives no interval.",
         "A video's probability is the mean over its pictures, their maximum, or their mean weighted by how far each is "
         "from 0.5 (by confidence).",
-        "Thresholds and temperatures were fitted on validation data and came with the checkpoint; test data had no "
-        "part in them. Each thresholded number names its threshold. For videos they were fitted on the mean of the "
-        "pictures, so that for the other two ways the threshold is a borrowed one. A checkpoint without a "
-        "threshold is measured at 0.5.",
+        _decisions(evaluation["checkpoints"]),
         "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at "
         "1 % (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that. AP "
         "is the sum of precision times steps of recall.",
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
-        "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos it "
-        "is too large by chance alone (about 0.18 on 40, 0.06 on 400 and 0.03 on 2,000 videos where the true error is "
-        "0), and resamples add as much again. Compare it only between rows of the same data set. Calibrated figures are "
-        "those of the probability that predict tells.",
+        "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos "
+        "it is too large by chance alone (about 0.18 on 40, 0.06 on 400 and 0.03 on 2,000 videos where the true error "
+        "is 0), and resamples add as much again. Compare it only between rows of the same data set. Calibrated figures "
+        "are those of the probability that predict tells.",
         "An average is the plain mean over the data sets that have the figure, whatever their size; its "
         "interval comes from independent draws of each.",
         GROUPS,
     ]
+
+
+_ORIGINS = {
+    "fitted": (
+        "Thresholds from validation (the largest balanced accuracy) came with the checkpoint; test data had no part in "
+        "them."
+    ),
+    "borrowed": (
+        "Where a checkpoint has no threshold for the largest or the confident mean of a video, that of the plain mean "
+        "is borrowed."
+    ),
+    "given": (
+        "Thresholds were given with the command, not taken from the checkpoint: chosen by a look at these data, they "
+        "make figures too good."
+    ),
+    "none": "A checkpoint without a threshold is measured at 0.5.",
+}
+
+
+def _decisions(checkpoints: Mapping[str, Any]) -> str:
+    """Where thresholds and probabilities are from, as far as it is so in this evaluation."""
+    decisions = [decision for found in checkpoints.values() for decision in found["decision"].values()]
+    origins = {decision["origin"] for decision in decisions}
+    told = [text for origin, text in _ORIGINS.items() if origin in origins]
+    told.append("Each thresholded number names its threshold.")
+    if any(decision["temperature"] is not None for decision in decisions):
+        told.append("Temperatures were fitted on validation too.")
+    if any(decision["limits"] != [0.0, 1.0] for decision in decisions):
+        told.append(
+            "No probability is told that is more extreme than validation can support: with n real and m fake videos in "
+            "it, none below 1 / (n + 2) or above (m + 1) / (m + 2) (Laplace's rule of succession)."
+        )
+    return " ".join(told)

@@ -131,12 +131,18 @@ def _figures(about: Mapping[str, Any]) -> str:
     """Thresholds and temperatures that validation gave, and on how much."""
     rows = []
     for level, values in (about.get("decision") or {}).items():
-        numbers = {key: value for key, value in values.items() if isinstance(value, (int, float))}
-        rows += [f"| {level} | {_cell(key)} | {value:.4g} |" for key, value in numbers.items()]
+        rows += [f"| {level} | {_cell(key)} | {_told(value)} |" for key, value in values.items() if value is not None]
     if not rows:
         return "No figures of validation are in the checkpoint; the threshold is 0.5.\n"
     head = ["## Decision", "", "What validation gave. A score is called fake above the threshold.", ""]
     return "\n".join([*head, "| level | what | value |", "|---|---|---:|", *rows, ""])
+
+
+def _told(value: Any) -> str:
+    """A number, the two ends of a range, or words."""
+    if isinstance(value, (list, tuple)):
+        return " to ".join(map(_told, value))
+    return f"{value:.4g}" if isinstance(value, (int, float)) else _cell(value)
 
 
 def _plain(value: Any) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 
 from addnet import __version__
 from addnet.errors import UserError
+from addnet.evaluation.decision import as_read
 from addnet.inference.network import model_of
 
 FORMAT = 1  # of this description
@@ -59,7 +60,7 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         "model": model,
         "class_names": names,
         "preprocessing": preprocessing | {"steps": STEPS},
-        "decision": about.get("decision"),
+        "decision": as_read(about.get("decision")),
         "inputs": _inputs(size, model),
         "outputs": _outputs(len(names)),
         "config": public_config(about.get("config") or {}),
@@ -110,7 +111,7 @@ def _outputs(classes: int) -> dict[str, Any]:
             "shape": ["batch", classes],
             "type": "float32",
             "score": "softmax(logits) of the class `fake`; it is called fake above `decision.frame.threshold`",
-            "calibrated": "softmax(logits / decision.frame.temperature)",
+            "calibrated": "softmax(logits / decision.frame.temperature), kept within decision.frame.limits",
         }
     }
 

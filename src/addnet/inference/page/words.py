@@ -53,7 +53,8 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
         where = "in this picture" if answer.kind == "picture" else "in any of the frames that were looked at"
         said = f"No face was found {where}, so there is no score. Try one with a larger face, seen from the front."
         return Words("No face found", "none", "", (said, *_about_video(answer)))
-    source = "calibrated on validation" if decision.temperature is not None else "not calibrated by the checkpoint"
+    at_limit = answer.probability in decision.limits and 0 < answer.probability < 1
+    source = decision.calibration + ("; validation supports nothing more extreme" if at_limit else "")
     return Words(
         answer.verdict.capitalize(),
         "fake" if answer.verdict == fake else "real",
