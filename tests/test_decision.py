@@ -1,13 +1,18 @@
 """What validation decides travels as plain values, and is told where it can't be used."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from addnet.errors import UserError
-from addnet.evaluation import Decision, Scores, decide
+from addnet.evaluate import decision_of
+from addnet.evaluation import Decision, Scores, assess, decide
 from addnet.evaluation.decision import LEVELS, as_read
+from addnet.evaluation.report.tables import level_table
+from addnet.evaluation.report.texts import method_texts
+from drawn_scores import drawn_scores
 
 
 def _scores(probabilities, labels, videos):
@@ -59,6 +64,34 @@ def test_a_given_threshold_is_said_to_be_given():
     decision = Decision.of({"frame": {"threshold": 0.3, "temperature": 2.0}}, "frame").at(0.6)
     assert (decision.threshold, decision.stated, decision.origin) == (0.6, "0.6, as given", "given")
     assert Decision.of({"frame": decision.plain()}, "frame") == decision
+
+
+@pytest.mark.parametrize(
+    ("decision", "threshold", "row", "method"),
+    [
+        (
+            {"frame": {"threshold": 0.4}, "video": {"threshold": 0.4}},
+            None,
+            "from validation (videos, max; videos, by",
+            "borrowed",
+        ),
+        ({key: {"threshold": 0.4} for key in LEVELS}, None, "threshold from validation", "came with the checkpoint"),
+        ({key: {"threshold": 0.4} for key in LEVELS}, 0.6, "threshold as given", "given with the command"),
+        (None, 0.6, "threshold as given", "given with the command"),
+        (None, None, "0.5, no threshold in the checkpoint", "measured at 0.5"),
+    ],
+)
+def test_a_report_says_where_each_threshold_is_from(decision, threshold, row, method):
+    asked = SimpleNamespace(loaded=SimpleNamespace(about={"decision": decision}))
+    used = decision_of(SimpleNamespace(threshold=threshold), asked)
+    evaluation = assess({"a": {"set": drawn_scores("set", videos=6)}}, {"a": used}, resamples=2)
+    table = level_table(evaluation["checkpoints"]["a"]["sets"]["set"]["levels"])
+    told = next(cells[0].small for cells in table.rows if cells[0].text == "accuracy")
+    assert row.removeprefix("from validation ") in told
+    texts = " ".join(method_texts(evaluation))
+    assert method in texts
+    for other in {"borrowed", "came with the checkpoint", "given with the command", "measured at 0.5"} - {method}:
+        assert other not in texts or (method, other) == ("borrowed", "came with the checkpoint")
 
 
 @pytest.mark.parametrize(("probabilities", "labels"), [([0.1, 0.2], [0, 0]), ([], [])])

@@ -21,7 +21,7 @@ from addnet.inference.page.serving import Address, is_loopback, private_folder, 
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
 
-DECISION = Decision(0.4, "0.4000, from validation", 2.0)
+DECISION = Decision(0.4, "0.4000, from validation", 2.0, calibration="calibrated on validation", origin="fitted")
 FACE = FaceAnswer("fake", 0.9, 0.75, "upsampled", (10.0, 10.0, 90.0, 90.0))
 ANSWER = Answer("fake", 0.9, 0.75, 0.4, "a.jpg", faces=(FACE,))
 
@@ -57,9 +57,11 @@ def test_a_verdict_against_the_probability_is_explained():
 
 
 def test_a_checkpoint_without_a_temperature_is_not_said_to_be_calibrated():
-    words = words_of(replace(ANSWER, verdict="real"), replace(DECISION, temperature=None), fake="fake")
+    no_errors = "not calibrated: validation has no errors to learn from"
+    decision = replace(DECISION, temperature=None, calibration=no_errors, limits=(0.05, 0.75))
+    words = words_of(replace(ANSWER, verdict="real"), decision, fake="fake")
     assert words.tone == "real"
-    assert "not calibrated" in words.probability
+    assert words.probability.endswith(f"75.0 %, {no_errors}; validation supports nothing more extreme")
 
 
 def test_frames_without_a_face_are_counted_and_damage_is_told():
