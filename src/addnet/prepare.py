@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,7 +69,11 @@ def sources(cfg: DictConfig) -> list[Source]:
     data = plain(cfg.data)
     if cfg.input:
         folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]}
-        return [Source("unlabelled", cfg.input, data["index"], **folders, output=cfg.output)]
+        whole = Source("unlabelled", cfg.input, data["index"], **folders, output=cfg.output)
+        if not (len(whole.found.pictures) and len(whole.found.videos)):
+            return [whole]
+        videos = replace(whole, index=None, options={"source": "videos"})  # each kind has an index of its own
+        return [replace(whole, options={"source": "pictures"}), videos]
     return configured(data, output=cfg.output)
 
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from addnet.data.layouts.class_folders import SPLIT_NAMES, Folders, expected_layout
 from addnet.data.layouts.guesses import Guess, guess, guess_groups
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.lists import few
+from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
@@ -20,7 +22,9 @@ from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 _NEEDED = ("train", "test")
 
 
-def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None) -> Listing:
+def list_folder(
+    root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None, source: str = "auto"
+) -> Listing:
     """Lists the pictures and videos of a folder data set; see `scan_folder` for what is a video and a group.
 
     Args:
@@ -28,6 +32,7 @@ def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: 
             are allowed, and so are other usual names of splits and classes, in any case. Classes alone are `train`.
         group_pattern: See `scan_folder`.
         video_pattern: See `scan_folder`.
+        source: `pictures` or `videos` takes only these; `auto` what there is of every class, pictures before videos.
 
     Raises:
         UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
@@ -45,8 +50,9 @@ def list_folder(root: Path, *, group_pattern: str | None = None, video_pattern: 
     notes = folders.notes() + found.notes()
     if outside:
         notes.append(f"{len(outside):,} files lie outside of the folders of classes and are left out: {few(outside)}")
-    missing = _missing(folders, records[PICTURE] if len(records[PICTURE]) else records[VIDEO])
-    return Listing(records[PICTURE], records[VIDEO], missing, notes)
+    listing = chosen_kind(Listing(records[PICTURE], records[VIDEO], notes=notes), source, layout="folder", root=root)
+    served = Records.concat([listing.pictures, listing.videos])
+    return replace(listing, missing=[*listing.missing, *_missing(folders, served)])
 
 
 def scan_folder(
@@ -70,15 +76,20 @@ def scan_folder(
     return list(listing.videos if videos else listing.pictures)
 
 
-def list_unlabelled(root: Path) -> Listing:
+def list_unlabelled(root: Path, *, source: str = "auto") -> Listing:
     """Pictures and videos without labels.
 
     Args:
         root: A folder, a single file, or a text file (.txt) with a path in each line, relative to its folder.
+        source: `pictures` or `videos` takes only these.
 
     Raises:
         UserError: Nothing is there, or it is neither pictures nor videos.
     """
+    return chosen_kind(_unlabelled_of(root), source, layout="unlabelled", root=root)
+
+
+def _unlabelled_of(root: Path) -> Listing:
     if root.is_dir():
         found = walk(root)
         if not found.pictures and not found.videos:

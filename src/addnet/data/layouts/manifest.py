@@ -26,6 +26,7 @@ from addnet.data.layouts.manifest_columns import chosen_columns, present_texts, 
 from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_twice
 from addnet.data.layouts.manifest_rows import SUFFIXES, Rows, read_rows
 from addnet.data.layouts.manifest_splits import choose_splits
+from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.errors import UserError, require_choice
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
 
@@ -45,6 +46,7 @@ def scan_manifest(
     seed: int = 0,
     dataset: str | None = None,
     max_missing: float = 0.01,
+    source: str = "auto",
 ) -> Listing:
     """Lists the pictures and videos of a manifest.
 
@@ -58,6 +60,7 @@ def scan_manifest(
         seed: Decides which groups those are.
         dataset: Name of the data set; None: a column, or the name of the folder.
         max_missing: Share of files that may be missing; they are left out and counted.
+        source: `pictures` or `videos` takes only these; `auto` what there is of every class, pictures before videos.
 
     Raises:
         UserError: The manifest can't be read, a row makes no sense (the text names it), a path stands in it twice, or
@@ -83,7 +86,8 @@ def scan_manifest(
     )
     fields |= {"split": pa.array(splits, pa.string()), "root": "" if root is None else str(folder)}
     findings.notes += [*rows.notes, *_notes(chosen, splits)]
-    return _listing(_records(fields, len(paths)), np.asarray(are_videos), rows, folder, max_missing, findings)
+    listing = _listing(_records(fields, len(paths)), np.asarray(are_videos), rows, folder, max_missing, findings)
+    return chosen_kind(listing, source, layout="manifest", root=manifest)
 
 
 def _manifest(file: Path) -> Path:

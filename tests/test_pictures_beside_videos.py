@@ -1,0 +1,65 @@
+"""Pictures and videos in one folder: what is served is said, and nothing is hidden by a stray file."""
+
+import shlex
+
+import pytest
+
+from addnet.config import compose, plain
+from addnet.data.layouts import LAYOUTS, list_data
+from addnet.data.sources import configured
+from addnet.errors import UserError
+
+CELLS = [(split, name) for split in ("train", "test") for name in ("real", "fake")]
+
+
+def _folder(root, suffixes):
+    """Files `a_0.<suffix>` … for each split and class."""
+    for (split, name), some in suffixes.items():
+        (root / split / name).mkdir(parents=True)
+        for number, suffix in enumerate(some):
+            (root / split / name / f"{split}{name}{number}.{suffix}").touch()
+    return root
+
+
+def _listed(root, **options):
+    return list_data(LAYOUTS, "folder", root, options=options)
+
+
+def test_one_stray_picture_does_not_hide_the_videos(tmp_path):
+    suffixes = {cell: ["mp4"] * 2 for cell in CELLS} | {("train", "real"): ["mp4", "mp4", "jpg"]}
+    listing = _listed(_folder(tmp_path / "data", suffixes))
+    assert (len(listing.pictures), len(listing.videos)) == (0, 8)
+    assert any("1 pictures are left alone" in note for note in listing.notes)
+
+
+def test_pictures_of_all_classes_come_before_videos_unless_videos_are_asked_for(tmp_path):
+    root = _folder(tmp_path / "data", {cell: ["jpg", "mp4"] for cell in CELLS})
+    assert len(_listed(root).pictures) == 4
+    assert len(_listed(root, source="videos").videos) == 4
+    assert len(_listed(root, source="videos").pictures) == 0
+
+
+@pytest.mark.parametrize("name", ["plain", "with blank"])
+def test_real_ones_as_pictures_and_fake_ones_as_videos_are_used_as_the_error_says(tmp_path, name):
+    suffixes = {cell: ["jpg" if cell[1] == "real" else "mp4"] * 2 for cell in CELLS}
+    root = _folder(tmp_path / name, suffixes)
+    (source,) = configured(plain(compose([f"data.data_dir='{root}'"]).data))
+    with pytest.raises(UserError, match="has videos alone") as error:
+        _ = source.listing
+    (typed,) = [word for word in _words(str(error.value)) if word.startswith("data.train=")]
+    pictures, videos = configured(plain(compose([typed]).data))
+    assert (len(pictures.listing.pictures), len(pictures.listing.videos)) == (4, 0)
+    assert (len(videos.listing.pictures), len(videos.listing.videos)) == (0, 4)
+
+
+def _words(text):
+    return shlex.split(text[text.index("'data.train=") :].partition("\n")[0])
+
+
+def test_pictures_and_videos_without_labels_are_both_prepared(tmp_path):
+    from addnet.prepare import sources
+
+    root = _folder(tmp_path / "data", {("a", "b"): ["jpg", "mp4", "tif"]})
+    found = sources(compose([f"input={root}"], config_name="prepare"))
+    assert [(len(one.listing.pictures), len(one.listing.videos)) for one in found] == [(2, 0), (0, 1)]
+    assert len({one.index_file for one in found}) == 2
