@@ -175,7 +175,7 @@ def test_a_mistyped_key_fails_with_a_suggestion(typed, meant):
 
 def test_a_key_of_the_file_that_was_chosen_is_suggested():
     assert suggestions(["data=dfd", "data.options.compresion=raw"]).endswith("did you mean data.options.compression?\n")
-    assert "(with data=dfd)" in suggestions(["data.options.compresion=raw", "data=dfdd"])
+    assert "(with data=" in suggestions(["data.options.compresion=raw"])
     assert not suggestions(["data=faceforensics", "data.options.compression=raw"])
 
 

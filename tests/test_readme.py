@@ -3,11 +3,18 @@
 import importlib.util
 import re
 import shlex
+from functools import cache
 from pathlib import Path
 
 import pytest
+from hydra.core.override_parser.overrides_parser import OverridesParser
 
+from addnet.commands import COMMANDS
 from addnet.config import compose
+from addnet.mistyped import refuse_flags, refuse_options
+from addnet.overrides import for_hydra
+from addnet.predict import arguments_of
+from config_keys import homes
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -20,32 +27,68 @@ def _commands(document):
                 yield words
 
 
-def _first(override):
-    """The first of the values that a sweep takes."""
-    return re.sub(r",[^]]*$", "", override).replace("interval(", "").replace("ablation=glob(*)", "ablation=base")
+def _command(words):
+    """A command of this program: its name and arguments, whoever starts it; None for other programs."""
+    if any(word.endswith("slurm_train.sh") for word in words):
+        return "train", words[[word.endswith("slurm_train.sh") for word in words].index(True) + 1 :]
+    if "-m" not in words or not words[words.index("-m") + 1].startswith("addnet."):
+        return None
+    module, *arguments = words[words.index("-m") + 1 :]
+    assert importlib.util.find_spec(module), words
+    name = module.removeprefix("addnet.")
+    return (f"data {arguments[0]}", arguments[1:]) if name == "data" else (name, arguments)
+
+
+def _single(override):
+    """An override with the first of the values that a sweep takes."""
+    if override == "ablation=glob(*)":
+        return "ablation=base"
+    parsed = OverridesParser.create().parse_override(override)
+    if parsed.is_sweep_override() and not parsed.is_interval_sweep():
+        return f"{parsed.get_key_element()}={next(parsed.sweep_string_iterator())}"
+    return re.sub(r"interval\(([^,]*),.*", r"\1", override)
+
+
+@cache
+def _composes(name, arguments):
+    refuse_flags(arguments, command=name)
+    refuse_options([word for word in arguments if word not in ("--quiet", "--resume")], command=name)
+    words = arguments_of(arguments) if name == "predict" else arguments
+    overrides = [for_hydra(word) for word in words if not word.startswith("-")]
+    if "-m" in arguments:
+        overrides = [_single(word) for word in overrides if not word.startswith("hydra")]
+    compose([] if "--resume" in arguments else overrides, config_name=COMMANDS[name].config)
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
 def test_commands_exist_and_their_overrides_compose(document):
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for words in _commands(document):
-        if words[0] == "make":
-            assert set(words[1:]) <= targets, words
-        if "-m" in words and words[words.index("-m") + 1].startswith("addnet."):
-            module, *overrides = words[words.index("-m") + 1 :]
-            assert importlib.util.find_spec(module), words
-            if module in ("addnet.train", "addnet.models"):
-                single = [_first(o) if "-m" in overrides else o for o in overrides if o != "-m"]
-                compose([] if "--resume" in overrides else single)
-            if module in ("addnet.app", "addnet.evaluate", "addnet.predict"):
-                compose([o for o in overrides if "=" in o], config_name=module.removeprefix("addnet."))
-            if module == "addnet.prepare":
-                compose([o for o in overrides if o != "…" and "$(" not in o], config_name="prepare")
-            if module == "addnet.export":
-                compose(overrides, config_name="export")
-            if module == "addnet.data":
-                command, *overrides = overrides
-                compose([o for o in overrides if o != "…"], config_name={"check": "train", "audit": "audit"}[command])
+        assert words[0] != "make" or set(words[1:]) <= targets, words
+        scripts = [word for word in words if word.endswith((".py", ".sh")) and "/" in word]
+        assert all((ROOT / script).is_file() for script in scripts), words
+        if not (found := _command(words)):
+            continue
+        name, arguments = found
+        arguments = tuple(word for word in arguments if word != "…" and "$(" not in word)
+        if COMMANDS[name].config:
+            _composes(name, arguments)
+        else:
+            module = "addnet.faces.__main__" if name == "faces" else f"addnet.{name}"
+            importlib.import_module(module)._parser().parse_args(arguments)
+
+
+def test_settings_in_the_text_are_keys():
+    lost = set()
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+        text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
+        spans = re.findall(r"`([a-z_]+(?:[./][a-z_]+)*)=([^`\s]*)`", text)
+        lost |= {
+            (document.name, key, value)
+            for key, value in spans
+            if value not in ("True", "False") and not any(homes(key))
+        }
+    assert not lost
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)

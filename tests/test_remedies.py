@@ -15,14 +15,13 @@ from addnet.commands import COMMANDS
 from addnet.config import compose, config_dir
 from addnet.data.layouts.manifest import scan_manifest
 from addnet.errors import UserError
-from addnet.mistyped import known_keys
 from addnet.overrides import for_hydra
+from config_keys import homes
 
 SOURCES = sorted(Path(addnet.__path__[0]).rglob("*.py"))
 SOURCES += sorted(Path(addnet.__path__[0], "../hydra_plugins").resolve().rglob("*.py"))
 HOLE = "‹›"  # what a text fills in
 SETTING = re.compile(r"(?<![\w./›-])(['\"]?)(\+{0,2}[a-z_]+(?:[./][a-z_]+)*)=((?:\[[^\]]*\]|\{[^}]*\}|[^\s,;:)`'\"])+)")
-CONFIGS = dict.fromkeys(said.config for said in COMMANDS.values() if said.config)
 # arguments of Python functions, whose values are shown; no command has them as keys
 PYTHON = {
     "batch_size",
@@ -75,11 +74,6 @@ def texts():
     return found
 
 
-@cache
-def known(config):
-    return known_keys(config_name=config)
-
-
 def settings():
     """Every KEY=VALUE that a text names, with where: `{(key, value): place}`; it is one word of a shell."""
     found = {}
@@ -91,44 +85,31 @@ def settings():
     return found
 
 
-def _homes(key):
-    """Configs that have a key, each with the file of a group that brings it or None."""
-    name = key.lstrip("+")
-    group = "/" in name or Path(config_dir(), name).is_dir()
-    for config in CONFIGS:
-        if name.startswith("hydra") or (group and name in known(config)):
-            yield config, None
-        elif name in known(config):
-            yield config, known(config)[name]
-        elif name.startswith("data.options.") and name.rsplit(".", 1)[0] in known(config):
-            yield config, known(config)[name.rsplit(".", 1)[0]]
-
-
 def test_there_are_texts_to_look_at():
     assert len(settings()) > 100
     assert ("data.allow_overlap", "true") in settings()
 
 
 def test_every_key_in_a_text_is_a_key():
-    lost = {f"{place}: {key}={value}" for (key, value), place in settings().items() if not any(_homes(key))}
+    lost = {f"{place}: {key}={value}" for (key, value), place in settings().items() if not any(homes(key))}
     assert {line for line in lost if line.split(": ")[1].split("=")[0] not in PYTHON | {"ntasks"}} == set()
 
 
 def test_arguments_of_python_are_shown_and_not_advised():
     for (key, value), place in settings().items():
-        if key in PYTHON and not any(_homes(key)):
+        if key in PYTHON and not any(homes(key)):
             assert HOLE in value or value == "reflect", f"{place}: {key}={value} is advised, but is no key of a config"
 
 
 def test_every_value_in_a_text_composes_as_it_is_printed():
     together = defaultdict(list)
     for (key, value), place in settings().items():
-        if HOLE in value or key.startswith("hydra") or not (homes := [*_homes(key)]):
+        if HOLE in value or key.startswith("hydra") or not (found := [*homes(key)]):
             continue
         if Path(config_dir(), key).is_dir():
             assert Path(config_dir(), key, f"{value}.yaml").is_file(), f"{place}: {key}={value}"
         else:
-            together[homes[0]].append(for_hydra(f"{key}={value}"))
+            together[found[0]].append(for_hydra(f"{key}={value}"))
     assert len(together) > 5
     for (config, file), words in together.items():
         compose([*([file] if file else []), *words], config_name=config)
