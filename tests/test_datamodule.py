@@ -1,6 +1,7 @@
 """The data module serves documented batches, and survives bad files without losing good ones."""
 
 import csv
+import shutil
 
 import cv2
 import numpy as np
@@ -87,6 +88,7 @@ def test_a_picture_without_a_face_is_kept_with_a_mask_of_ones(own_data_dir, tmp_
     dataset = module.dataset("test")
     number = [record.path for record in dataset.records].index("test/real/q_1.png")
     assert dataset[number]["mask"].min() == 1
+    assert [dataset[row]["face"] for row in (number, 0)] == [False, True]
     assert module.splits["test"].steps["none"] >= 1
 
 
@@ -96,6 +98,21 @@ def test_a_file_that_breaks_after_indexing_becomes_an_invalid_row(own_data_dir, 
     assert not dataset[2]["valid"]
     assert dataset[2]["image"].shape == dataset[1]["image"].shape
     assert dataset[1]["valid"]
+
+
+@pytest.mark.parametrize("options", [{}, {"only_test": True}, {"limit_test": 4}], ids=str)
+def test_a_test_set_of_one_class_is_taken_as_it_is(own_data_dir, tmp_path, caplog, options):
+    shutil.rmtree(own_data_dir / "test" / "real")
+    module = _module(own_data_dir, tmp_path, **options)
+    assert set(module.splits["test"].records.labels.tolist()) == {1}
+    assert "test has fake pictures alone: accuracy is that of fake ones" in caplog.text
+
+
+def test_training_and_validation_need_both_classes_whether_files_are_unusable_or_not(own_data_dir, tmp_path):
+    shutil.rmtree(own_data_dir / "train" / "real")
+    with pytest.raises(UserError) as error:
+        _module(own_data_dir, tmp_path)
+    assert "unusable" not in str(error.value)
 
 
 def test_prediction_needs_no_labels(data_dir, index_dir):

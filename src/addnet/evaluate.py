@@ -200,7 +200,7 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title="evaluation")
-    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy"):
+    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy", "accuracy"):
         table.add_column(column, justify="left" if column in ("checkpoint", "test set", "level") else "right")
     for checkpoint, about in numbers["checkpoints"].items():
         for name, found in about["sets"].items():
@@ -208,7 +208,8 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
                 figures, called = (found["levels"][level][part] for part in ("figures", "called"))
                 auroc = figures["auroc"]
                 interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
-                cells = (auroc, figures["eer"], called["chosen"]["figures"]["balanced_accuracy"])
+                chosen = called["chosen"]["figures"]
+                cells = (auroc, figures["eer"], chosen["balanced_accuracy"], chosen["accuracy"])
                 first, *others = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
                 table.add_row(checkpoint, name, level, first, interval, *others)
     Console().print(table)

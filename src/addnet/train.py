@@ -132,6 +132,8 @@ def build_detector(
         config=plain(cfg),
     )
     detector.row_loss.check_balance(cfg.data.get("balance", "none"))
+    if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # which averages over processes
+        detector.check_batch_size(cfg.data.get("batch_size", 0))
     if checkpoint:
         check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
     return detector

@@ -23,7 +23,7 @@ from addnet.data.prepared import by_root, cut_videos, index_pictures, open_index
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
-from addnet.data.splits import require_both_classes
+from addnet.data.splits import one_class, require_both_classes
 from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.data.workers import start_worker
@@ -218,8 +218,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         total = len(skipped) + sum(len(part.records) for part in self.splits.values())
         refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
         for name, part in self.splits.items():
-            if name != "predict":
-                require_both_classes(part.records, name, hint="after unusable files were left out")
+            if name == "test" and (told := one_class(part.records, name)):
+                log.warning("%s", told)
+            elif name != "predict":
+                left_out = f"after {len(part.skipped)} unusable files were left out"
+                require_both_classes(part.records, name, hint=left_out if part.skipped else "both are needed")
         self.fingerprint = fingerprint(self.splits)
 
     def _sources(self) -> list[Source]:

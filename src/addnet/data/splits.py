@@ -55,6 +55,18 @@ def require_both_classes(records: Sequence[Record], name: str, *, hint: str) -> 
         raise UserError(f"{name} would have no {' and no '.join(missing)} pictures ({hint})")
 
 
+def one_class(records: Sequence[Record], name: str) -> str:
+    """What can't be measured where a set has one class alone, in words; empty if it has both or none."""
+    present = set(Records.of(records).labels.tolist()) & set(range(len(CLASS_NAMES)))
+    if len(present) != 1:
+        return ""
+    here = CLASS_NAMES[present.pop()]
+    return (
+        f"{name} has {here} pictures alone: accuracy is that of {here} ones, and there is no AUROC, AP or EER, which "
+        "compare both classes"
+    )
+
+
 def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     """Groups that are in both sets, sorted: a detector would recognise them instead of detecting."""
     return sorted(set(Records.of(train).names("group_id")) & set(Records.of(test).names("group_id")))

@@ -1,11 +1,18 @@
-"""How many pictures make an optimiser step, and how many steps an epoch."""
+"""How many pictures make an optimiser step, how many steps an epoch, and how few a network can learn from."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import pytorch_lightning as pl
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from addnet.errors import UserError
+from addnet.models import create_model
 from addnet.training.optim import ENDLESS
 
 
@@ -28,3 +35,37 @@ def describe_batches(trainer: pl.Trainer) -> str:
         f"effective batch size {pictures * processes * accumulated} = {pictures} pictures × {each} × {accumulated} "
         f"accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
     )
+
+
+def check_single_rows(model: Mapping[str, Any], image_size: int) -> None:
+    """Refuses batches of one image where batch normalisation has nothing to average over.
+
+    Args:
+        model: `name` of a network and its arguments.
+        image_size: Side of the images in pixels.
+
+    Raises:
+        UserError: A feature map is of one pixel, so that with one image each channel has a single value.
+    """
+    options = dict(model) | {"pretrained": False, "weights": None}
+    single: list[str] = []
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():  # the run's own random numbers stay as they are
+        net = create_model(options.pop("name"), **options).eval()
+        for name, module in net.named_modules():
+            if isinstance(module, _BatchNorm):
+                module.register_forward_hook(_note_single(single, name))
+        net(torch.zeros(1, 3, image_size, image_size), torch.ones(1, 1, image_size, image_size))
+    if single:
+        raise UserError(
+            f"data.batch_size=1 does not go with data.image_size={image_size}: the feature maps of {single[0]} are of "
+            "one pixel there, and batch normalisation needs more than one value a channel to learn from; use "
+            "data.batch_size=2 or larger images"
+        )
+
+
+def _note_single(names: list[str], name: str) -> Callable[[nn.Module, tuple[Tensor, ...], Tensor], None]:
+    def note(_module: nn.Module, _inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        if output[:, 0].numel() == 1:
+            names.append(name)
+
+    return note

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, binary_metrics, by_video, decide
 from addnet.models import create_model
-from addnet.training.batches import describe_batches, steps_per_epoch
+from addnet.training.batches import check_single_rows, describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
 from addnet.training.checkpoints import FORMAT, identity
@@ -105,6 +105,16 @@ class DeepfakeDetector(pl.LightningModule):
             self.net.compile(mode=None if mode is True else mode)
 
     # ---- training ------------------------------------------------------------------------------------------
+
+    def check_batch_size(self, batch_size: int) -> None:
+        """Whether training can begin with so many images a process.
+
+        Raises:
+            UserError: It is 1, and they are so small that batch normalisation would fail in the first step.
+        """
+        size = (self.hparams["preprocessing"] or {}).get("image_size")
+        if batch_size == 1 and size:
+            check_single_rows(self.hparams["model"], size)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """What freezing the backbone and averaging the weights need; for training alone."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from typing import Any
 
 import pytorch_lightning as pl
@@ -27,7 +28,9 @@ class Reports(pl.Callback):
         scores: Scores = pl_module.scores["test"]  # type: ignore[assignment, index]
         if len(scores.labels) and 0 < scores.labels.double().mean() < 1:
             log_figure(trainer, "test_roc", roc_figure(scores.probabilities, scores.labels, title="test, frames"))
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
+        # a metric that means nothing is null: JSON has no nan
+        figures = {name: value if math.isfinite(value) else None for name, value in values.items()}
         log_text(trainer, "test_metrics.json", json.dumps(figures, indent=2) + "\n")
 
     def _report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, split: str) -> None:
