@@ -3,11 +3,15 @@
 import shlex
 
 import pytest
+from PIL import Image
 
+import media
 from addnet.config import compose, plain
 from addnet.data.layouts import LAYOUTS, list_data
 from addnet.data.sources import configured
 from addnet.errors import UserError
+from addnet.index import FaceIndex
+from addnet.prepare import prepare
 
 CELLS = [(split, name) for split in ("train", "test") for name in ("real", "fake")]
 
@@ -56,10 +60,13 @@ def _words(text):
     return shlex.split(text[text.index("'data.train=") :].partition("\n")[0])
 
 
-def test_pictures_and_videos_without_labels_are_both_prepared(tmp_path):
-    from addnet.prepare import sources
-
-    root = _folder(tmp_path / "data", {("a", "b"): ["jpg", "mp4", "tif"]})
-    found = sources(compose([f"input={root}"], config_name="prepare"))
-    assert [(len(one.listing.pictures), len(one.listing.videos)) for one in found] == [(2, 0), (0, 1)]
-    assert len({one.index_file for one in found}) == 2
+def test_pictures_and_videos_without_labels_are_both_prepared_each_with_its_report(portrait, tmp_path):
+    root = tmp_path / "data"
+    root.mkdir()
+    Image.fromarray(portrait[0]).save(root / "face.tif")
+    media.write_video(root / "clip.mp4", [portrait[0]] * 3)
+    where = [f"input={root}", f"paths.output_root={tmp_path}", f"paths.output_dir={tmp_path}/reports"]
+    pictures, crops = prepare(compose([*where, "prepare.workers=1"], config_name="prepare"))
+    assert FaceIndex(pictures).records().paths.to_pylist() == ["face.tif"]
+    assert len(FaceIndex(crops)) == 3
+    assert len(list((tmp_path / "reports").glob("*/report.md"))) == 2

@@ -45,7 +45,8 @@ def prepare(cfg: DictConfig) -> list[Path]:
     settings = PrepareSettings(**{key: value for key, value in plain(cfg.prepare).items() if key != "_target_"})
     detector = LandmarkDetector(cfg.data.landmark_model, face_crops=cfg.data.face_crops)
     files = []
-    for source in sources(cfg):
+    named = sources(cfg)
+    for source in named:
         how = {"detector": detector, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
         if source.layout == INDEX:
             raise UserError("data=index is prepared already; name the data set it was made of, such as data=folder")
@@ -55,11 +56,17 @@ def prepare(cfg: DictConfig) -> list[Path]:
             index_pictures(source, source.used(source.listing.pictures), **how)
         files.append(source.index_file)
         if cfg.report:
-            report(source, Path(cfg.paths.output_dir), seed=cfg.seed)
+            where = Path(cfg.paths.output_dir)  # of several, each has a folder of its own
+            report(source, where / _title(source.index_file) if len(named) > 1 else where, seed=cfg.seed)
         if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
             index = shlex.quote(f"data.index={source.index_file}")
             log.info("train from it: python -m addnet.train data=index %s", index)
     return files
+
+
+def _title(index: Path) -> str:
+    """What tells an index from others: its name, or that of the folder of crops that it lies in."""
+    return index.parent.name if index.name == "index.parquet" else index.stem
 
 
 def sources(cfg: DictConfig) -> list[Source]:

@@ -16,7 +16,7 @@ from addnet.faces.masks import AttentionMask
 from addnet.faces.pictures import check_picture
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
-from addnet.faces.walk import iter_pictures
+from addnet.faces.walk import printable, walk
 from addnet.progress import show_progress
 
 
@@ -63,9 +63,13 @@ def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, ou
 
 
 def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
-    paths = list(iter_pictures(folder))
+    there = walk(folder)
+    paths = [folder / name for name in there.pictures]
+    notes = there.notes() + ([f"{len(there.videos):,} videos: see python -m addnet.prepare"] if there.videos else [])
     if not paths:
-        raise UserError(f"{folder} holds no pictures")
+        raise UserError("; ".join([f"{folder} holds no pictures", *notes]))
+    for note in notes:
+        sys.stderr.write(f"{printable(folder)}: {note}\n")
     found = scan(paths, detector)
     return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 

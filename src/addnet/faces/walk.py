@@ -26,6 +26,7 @@ JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared i
 )
 NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the pictures of data sets and are none
 _SHOWN = 3
+_NEITHER = "files are neither pictures nor videos"
 
 
 class LeftOut(NamedTuple):
@@ -68,7 +69,8 @@ class Found:
         if self.others:
             suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in self.others)
             counts = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
-            notes.append(f"{len(self.others):,} files are neither pictures nor videos: {counts}")
+            what = "file is neither a picture nor a video" if len(self.others) == 1 else _NEITHER
+            notes.append(f"{len(self.others):,} {what}: {counts}")
         if self.left_out:
             shown = "; ".join(f"{printable(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
             more = len(self.left_out) - _SHOWN
