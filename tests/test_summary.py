@@ -4,31 +4,36 @@ import csv
 import itertools
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from addnet.evaluation.metrics import METRICS
 from addnet.summarize import main
 from addnet.sweeps import Result, make_table, read_result, read_sweep, write_result, write_summary
+from addnet.sweeps.draws import write_draws
+from addnet.sweeps.intervals import Estimate, holm, t_probability, t_quantile
 from addnet.sweeps.plot import summary_figure
 from addnet.sweeps.record import Planned, plan
 from addnet.sweeps.summary import markdown
 
-AUROC = "test/frame/auroc"
+AUROC, VAL = "test/frame/auroc", "val/frame/auroc"
 
 
-def make_sweep(root, figures, *, config="compare_to: base\n"):
-    """A sweep folder: by overrides, a figure, a reason of failure, or None for a job that never started."""
-    for number, (overrides, figure) in enumerate(figures.items()):
+def make_sweep(root, told, *, config=""):
+    """A sweep folder: by overrides, a value of both splits, a reason of failure, or None if it never started."""
+    for number, (overrides, figure) in enumerate(told.items() if isinstance(told, dict) else told):
         folder = root / str(number)
         plan(root, [Planned(number, str(number), tuple(overrides.split()))])
         if figure is None:
             continue
         folder.mkdir()
-        (folder / "config.yaml").write_text(config)
+        (folder / "config.yaml").write_text("callbacks: {best: {monitor: val/frame/auroc, mode: max}}\n" + config)
         if isinstance(figure, str):
             write_result(folder, Result(reason=figure))
         else:
-            write_result(folder, Result("success", score=0.9, figures={AUROC: figure, "test/frame/eer": 1 - figure}))
+            figures = {AUROC: figure, "test/frame/eer": 1 - figure, VAL: figure}
+            write_result(folder, Result("success", score=0.9, figures=figures))
     return root
 
 
@@ -48,37 +53,131 @@ def rows(sweep, **options):
 
 def test_a_row_is_the_mean_over_seeds_with_its_spread(sweep):
     figures = {f"data.x=1 optimizer.lr={lr} seed={s}": f for lr, s, f in [("1e-4", 0, 0.5), ("1e-4", 1, 0.7)]}
-    make_sweep(sweep, figures | {"data.x=1 optimizer.lr=3e-4 seed=0": 0.25})
-    assert rows(sweep) == {"1e-4": ["0.6000 ± 0.1414", "2"], "3e-4": ["0.2500", "1"]}
+    make_sweep(sweep, figures | {f"data.x=1 optimizer.lr=3e-4 seed={s}": 0.25 for s in (0, 1)})
+    assert rows(sweep) == {"1e-4": ["0.6000 ± 0.1414", "2", "1"], "3e-4": ["0.2500 ± 0.0000", "2", "2"]}
 
 
 def test_what_has_no_figure_is_counted_and_never_dropped(sweep):
     figures = {"lr=1 seed=0": 0.5, "lr=1 seed=1": math.nan, "lr=1 seed=2": "the loss\nbecame nan", "lr=2 seed=0": None}
     make_sweep(sweep, figures)
-    assert rows(sweep)["1"] == ["0.5000", "1 of 3 (1 nan, 1 failed)"]
-    assert rows(sweep)["2"] == ["–", "0 of 1 (1 unfinished)"]
+    assert rows(sweep)["1"] == ["0.5000", "1 of 3 (1 nan, 1 failed)", "1"]
+    assert rows(sweep)["2"] == ["–", "0 of 1 (1 unfinished)", "–"]
     text = markdown(make_table(read_sweep(sweep)))
     assert "Without a result: 2 of 4 jobs." in text
     assert "job 2 (`lr=1 seed=2`) failed: the loss became nan" in text
     assert "- not run to the end: job 3\n" in text
 
 
-def test_an_ablation_is_compared_seed_by_seed_to_its_reference(sweep):
+def test_an_ablation_is_compared_seed_by_seed_with_an_interval(sweep):
     base = {f"ablation=base seed={s}": f for s, f in enumerate([0.90, 0.80, 0.70])}
     worse = {f"ablation=ones seed={s}": f for s, f in enumerate([0.88, 0.79, 0.69])}
     make_sweep(sweep, worse | base | {"ablation=far seed=7": 0.9})
     found = rows(sweep)
     assert next(iter(found)) == "base"
-    assert found["base"][-1] == "reference"
-    assert found["ones"][-1] == "−0.0133 ± 0.0058 to base (0/3 better)"
-    assert found["far"][-1] == "no seed in common with base"
+    assert found["base"][-2:] == ["reference", "–"]
+    # scipy.stats.ttest_rel([.88, .79, .69], [.9, .8, .7]): p = 0.0572, interval −0.0277 to 0.0010
+    assert found["ones"][-2:] == ["−0.0133 [−0.0277, +0.0010] to base", "0.057"]
+    assert found["far"][-2:] == ["no seed in common with base", "–"]
+    assert "better)" not in "".join(found["ones"])
 
 
 def test_better_is_lower_for_errors_and_losses(sweep):
     make_sweep(sweep, {"ablation=base seed=0": 0.9, "ablation=ones seed=0": 0.8})
-    assert rows(sweep, metric="test/frame/eer")["ones"][-1] == "+0.1000 to base (0/1 better)"
+    assert rows(sweep, metric="test/frame/eer")["ones"][-2:] == ["+0.1000 to base", "–"]
     lower = {name for name in METRICS if make_table_is_lower(sweep, name)}
     assert lower == {"eer", "log_loss"}
+
+
+def test_validation_ranks_and_test_stands_beside_the_chosen_row_alone(sweep):
+    make_sweep(sweep, {f"lr={lr} seed={s}": 0.5 for lr in (1, 2, 3) for s in (0, 1)})
+    for number, (val, test) in enumerate([(0.7, 0.99), (0.71, 0.98), (0.9, 0.6), (0.8, 0.64), (0.8, 0.7), (0.81, 0.7)]):
+        write_result(sweep / str(number), Result("success", score=val, figures={VAL: val, AUROC: test}))
+    text = markdown(make_table(read_sweep(sweep), metric=AUROC))
+    assert "| 2 | 0.8500 ± 0.0707 | 2 | 1 |" in text
+    assert "Chosen by val/frame/auroc: lr=2. The best of 3 is also the luckiest." in text
+    assert "for this row alone and after the choice: test/frame/auroc 0.6200, 95 % interval 0.3659 to 0.8741" in text
+    assert text.count("test/frame/auroc") == 1
+    assert "0.98" not in text
+    assert "0.7000" not in text
+
+
+def test_a_metric_of_test_is_told_where_that_of_validation_ranks(sweep):
+    make_sweep(sweep, {"lr=1 seed=0": 0.5, "lr=2 seed=0": 0.5})
+    told = {"val/video/eer": 0.2, "test/other/video/eer": 0.3}
+    for number in (0, 1):
+        figures = {name: value - 0.1 * number for name, value in told.items()}
+        write_result(sweep / str(number), Result("success", score=0.5, figures=figures))
+    table = make_table(read_sweep(sweep), metric="test/other/video/eer")
+    assert (table.metric, table.test_metric, table.lower_is_better) == ("val/video/eer", "test/other/video/eer", True)
+    assert table.chosen.parameters == {"lr": 2.0}
+    assert table.test.mean == pytest.approx(0.2)
+
+
+def test_a_seed_that_ran_twice_is_one_seed(sweep):
+    make_sweep(sweep, [("lr=1 seed=0", 0.5), ("lr=1 seed=0", 0.7), ("lr=2 seed=0", 0.55)])
+    assert rows(sweep) == {"1": ["0.6000", "1 (2 jobs)", "1"], "2": ["0.5500", "1", "2"]}
+
+
+def test_rows_are_compared_over_the_same_seeds_alone(sweep):
+    values = {"lr=1 seed=0": 0.5, "lr=1 seed=1": 0.6, "lr=2 seed=0": 0.55, "lr=2 seed=1": 0.56}
+    make_sweep(sweep, values | {"lr=3 seed=0": "diverged", "lr=3 seed=1": 0.99})
+    found = rows(sweep)
+    assert [found[row][-1] for row in "123"] == ["2", "1", "–"]
+    assert found["3"][:2] == ["0.9900", "1 of 2 (1 failed)"]
+    text = markdown(make_table(read_sweep(sweep)))
+    assert "Rows are compared over seeds 0, 1; means of rows that lack one" in text
+    assert "Chosen by val/frame/auroc: lr=2." in text
+
+
+def test_differences_are_between_the_same_seeds_alone(sweep):
+    base = {"ablation=base seed=0": 0.9, "ablation=base seed=1": 0.1}
+    make_sweep(sweep, base | {"ablation=ones seed=1": 0.2, "ablation=ones seed=2": 0.9})
+    (row,) = make_table(read_sweep(sweep)).comparisons
+    assert (row.difference.mean, row.difference.seeds) == (pytest.approx(0.1), 1)
+
+
+def test_other_test_videos_widen_the_intervals(sweep):
+    make_sweep(sweep, {f"ablation={a} seed={s}": 0.5 + 0.01 * s for a in ("base", "ones") for s in (0, 1, 2)})
+    random = np.random.default_rng(0)
+    alone = make_table(read_sweep(sweep)).comparisons[0].difference
+    assert not alone.is_sampled
+    common = random.normal(0, 0.1, 200)  # videos that are hard for both move both
+    for job in read_sweep(sweep):
+        write_draws(job.folder, {AUROC: 0.5 + common + random.normal(0, 0.01, 200)})
+    table = make_table(read_sweep(sweep))
+    (row,) = table.comparisons
+    assert 0.006 < row.difference.sampling**0.5 < 0.011  # 0.01 · √(2 / 3), not the 0.1 that is common to both
+    assert row.difference.half_width() == pytest.approx(1.96 * row.difference.sampling**0.5, abs=1e-4)
+    assert "with the sampling of test videos" in markdown(table)
+
+
+def test_where_nothing_differs_a_sweep_rarely_claims_that_something_does():
+    """21 ablations, 3 seeds, one truth: "3/3 better" somewhere in two of three sweeps, a claim in one of 20."""
+    random = np.random.default_rng(0)
+    figures = 0.9 + random.normal(0, 0.01, (500, 22, 3))
+    claims, by_signs = 0, 0
+    for sweep_of_ones in figures:
+        differences = sweep_of_ones[1:] - sweep_of_ones[0]
+        corrected = holm([Estimate.of(row).p_value() for row in differences.tolist()])
+        claims += min(corrected) < 0.05
+        by_signs += bool((differences > 0).all(axis=1).any())
+    assert claims / 500 <= 0.07  # 5 % and chance
+    assert by_signs / 500 > 0.5
+
+
+def test_an_interval_over_seeds_and_videos_covers_the_truth():
+    """Both chances present, 3 seeds: at least 95 % of intervals hold the true difference."""
+    random = np.random.default_rng(1)
+    seeds, videos = random.normal(0, 0.01, (1000, 3)), random.normal(0, 0.01, (1000, 1))
+    found = [Estimate.of(row, 0.01**2) for row in (seeds + videos).tolist()]
+    assert np.mean([abs(each.mean) <= each.half_width() for each in found]) >= 0.95
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30])
+def test_student_s_t_is_that_of_scipy(freedom):
+    for t in (0.1, 1.0, 2.5, 30.0):
+        assert t_probability(t, freedom) == pytest.approx(1 - 2 * stats.t.sf(t, freedom), abs=1e-12)
+    assert t_quantile(0.95, freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
 
 
 def make_table_is_lower(sweep, name):
@@ -118,11 +217,11 @@ def test_the_sheet_has_a_row_for_each_job_with_every_figure(sweep):
 def test_sweeps_are_merged_where_they_asked_the_same(sweep, tmp_path, capsys):
     make_sweep(sweep, {"optimizer.lr=1e-4": 0.5, "optimizer.lr=3e-4": 0.6}, config="seed: 0\n")
     (tmp_path / "b").mkdir()
-    make_sweep(tmp_path / "b", {"optimizer.lr=0.0001": 0.7, "optimizer.lr=1e-3": 0.8}, config="seed: 1\n")
+    make_sweep(tmp_path / "b", {"optimizer.lr=0.0001": 0.7, "optimizer.lr=3e-4": 0.4}, config="seed: 1\n")
     assert main([str(sweep), str(tmp_path / "b"), "--out", str(tmp_path / "both")]) == 0
     text = (tmp_path / "both" / "summary.md").read_text()
     assert text in capsys.readouterr().out
-    assert "| 1e-4 | 0.6000 ± 0.1414 | 2 |" in text
+    assert "| 1e-4 | 0.6000 ± 0.1414 | 2 | 1 |" in text
     assert text.startswith("# Sweep over optimizer.lr\n")
 
 

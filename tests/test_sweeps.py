@@ -1,5 +1,6 @@
 """Sweeps in real processes: jobs apart from each other, several devices, failures, interruptions, other launchers."""
 
+import io
 import json
 import os
 import signal
@@ -10,11 +11,14 @@ import psutil
 import pytest
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from omegaconf import OmegaConf
+from rich.console import Console
+from rich.text import Text
 
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.overrides import quoted
 from addnet.sweeps import Result, read_result, read_sweep, write_result
+from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import SWEEP
 from addnet.sweeps.resume import resumed, run_recorded
@@ -37,7 +41,8 @@ def test_each_job_of_a_sweep_over_devices_runs_once_with_its_own_config(two_devi
     configs = sorted(folder.rglob("config.yaml"))
     assert [OmegaConf.load(file).optimizer.lr for file in configs] == [1e-4, 1e-4, 3e-4, 3e-4]  # ours and Hydra's
     assert len(list(folder.rglob("result.json"))) == 2
-    assert two_devices[1].count("Starting with 2 processes") == 2
+    logs = [(folder / job / "train.log").read_text() for job in "01"]
+    assert [text.count("Starting with 2 processes") for text in logs] == [1, 1]
 
 
 def test_a_sweep_leaves_a_table_a_sheet_and_a_plot(two_devices):
@@ -94,11 +99,30 @@ def test_a_killed_job_is_named_by_its_signal(accidents):
     assert "SIGKILL" in (folder / "summary.md").read_text()
 
 
-def test_jobs_that_run_at_once_print_into_their_folders(accidents):
+def test_jobs_print_into_their_folders(accidents):
     folder, output = accidents
     assert "run folder: " in (folder / "1" / "console.log").read_text()
     assert "run folder: " not in output
     assert "#1 starts: model.kernel_size=3\n" in output
+    assert "#1 model.kernel_size=3: no score after " in output
+
+
+def test_a_sweep_is_drawn_in_a_line_for_each_job_that_runs(tmp_path):
+    terminal = io.StringIO()
+    times = iter(range(0, 1000, 61))
+    console = Console(file=terminal, force_terminal=True, width=80)
+    board = Board(3, console=console, clock=lambda: next(times))
+    (tmp_path / "log").write_text("loading\nepoch 3/4: \x1b[1mtrain/loss\x1b[0m 0.25" + " and so on" * 20 + "\n\n")
+    board.start(0, "optimizer.lr=1e-4", output=tmp_path / "log")
+    board.start(1, "a.very.long.key.of.a.config=" + "x" * 80, output=tmp_path / "none")
+    with console.capture() as drawn:
+        console.print(board)
+    lines = [Text.from_ansi(line).plain for line in drawn.get().splitlines()]
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[0].startswith("#0 0:02:02 optimizer.lr=1e-4")
+    assert "epoch 3/4: train/loss 0.25" in lines[0]
+    assert lines[1].startswith("#1 0:01:01 a.very.long.key")
+    assert lines[2] == "0 of 3 jobs done, 0:03:03"
 
 
 def test_an_interrupted_sweep_goes_on_where_it_was(data_dir, tmp_path):
@@ -287,8 +311,7 @@ def test_only_the_first_process_of_a_run_writes_its_result(tmp_path, monkeypatch
     ("arguments", "sentence"),
     [
         (["--resume"], "needs the folder"),
-        (["--resume", "nowhere"], "no folder of a sweep"),
-        (["--resume=nowhere", "seed=3"], "only hydra.* can"),
+        (["--resume", "nowhere"], "no folder of a sweep or a run"),
     ],
 )
 def test_a_wrong_folder_to_resume_is_told_in_a_sentence(arguments, sentence):
@@ -304,3 +327,23 @@ def test_a_search_is_not_repeated_as_if_it_were_a_grid(tmp_path):
     (tmp_path / SWEEP).write_text(json.dumps(told))
     with pytest.raises(UserError, match=r"hydra\.sweeper\.storage"):
         resumed(["--resume", str(tmp_path)])
+
+
+def test_a_sweep_is_resumed_as_it_was(tmp_path):
+    (tmp_path / SWEEP).write_text("{}")
+    with pytest.raises(UserError, match=r"seed=3 cannot be changed, only hydra\.\* can"):
+        resumed([f"--resume={tmp_path}", "seed=3"])
+
+
+def test_a_run_is_resumed_with_its_own_overrides_wherever_its_folder_lies(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    folder = tmp_path / "renamed, it's here"
+    (folder / ".hydra").mkdir(parents=True)
+    before = ["experiment=demo", "trainer.max_epochs=4", "paths.output_dir=outputs/old", "ckpt_path=other.ckpt"]
+    OmegaConf.save(before, folder / ".hydra" / "overrides.yaml")
+    sources = [{"path": "addnet/configs", "provider": "main"}, {"path": "/mine", "provider": "command-line"}]
+    runtime = {"cwd": str(tmp_path), "config_sources": sources}
+    OmegaConf.save({"hydra": {"runtime": runtime}}, folder / ".hydra" / "hydra.yaml")
+    arguments = resumed(["--resume", folder.name, "trainer.max_epochs=8"])
+    assert arguments[:3] == ["--config-dir=/mine", "experiment=demo", "ckpt_path=auto"]
+    assert arguments[3:] == [f"hydra.run.dir={quoted(str(folder))}", "trainer.max_epochs=8"]

@@ -58,6 +58,20 @@ def test_a_run_folder_holds_what_was_promised(first):
     assert told["packages"]["pytorch-lightning"].startswith("2.6")
 
 
+def test_a_run_says_in_few_lines_what_matters(first):
+    folder, output = first
+    lines = output.splitlines()
+    before = lines[: next(at for at, line in enumerate(lines) if line.startswith("epoch 1/2: "))]
+    assert len(before) <= 15, before
+    for start in ("train: ", "val: ", "test: ", "network: bandpass", "recipe: adam", "machine: ", f"folder: {folder}"):
+        assert any(line.startswith(start) for line in before), start
+    assert [line.split(":")[0] for line in lines if line.startswith("epoch ")] == ["epoch 1/2", "epoch 2/2"]
+    assert "[INFO]" not in output
+    assert "litlogger" not in output
+    assert "_target_" not in output
+    assert "[INFO]" in (folder / "train.log").read_text()
+
+
 def test_every_epoch_logs_loss_and_accuracy_and_the_sigmas(first):
     told = rows(first[0])
     for name in (
@@ -91,7 +105,20 @@ def test_the_comet_archive_opens_and_holds_everything(first):
     uploads = [message["payload"] for message in messages if message["type"] == "file_upload"]
     assert any(upload["upload_type"] == "confusion-matrix" for upload in uploads)
     assert "test_frame_classification_report.txt" in text
-    assert "bandpass_pictures" in text
+    pictures = [
+        upload["additional_params"]["figName"] for upload in uploads if upload["upload_type"] == "visualization"
+    ]
+    assert "bandpass_pictures" in pictures
+    assert sorted(pictures) == sorted(set(pictures))
+
+
+def test_comet_is_told_of_a_run_once_and_by_a_telling_name(first):
+    messages = [message["payload"] for message in _archive(first[0])]
+    told = [payload["param"]["paramName"] for payload in messages if "param" in payload]
+    assert {"model|name", "parameters/total", "data/train/images", "data/val/fake", "mask|eyes"} <= set(told), told
+    assert not [name for name in told if name.startswith(("data|mask", "data|augment", "data|prepare", "logger"))]
+    names = [payload["value"] for payload in messages if payload.get("key") == "Name"]
+    assert names == ["bandpass faces train"]
 
 
 def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_dir):

@@ -7,6 +7,7 @@ in cold starts alone.
 
 import importlib
 import json
+import logging
 import os
 import random
 import runpy
@@ -164,6 +165,9 @@ if __name__ == "__main__":
     for library in LIBRARIES:
         with suppress(ImportError):
             importlib.import_module(library)
+    for name in ("pytorch_lightning", "lightning_fabric"):  # imported after Hydra, they have no handlers of their own
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
     (module, arguments, environment, folder), output = _serve(socket.socket(fileno=int(sys.argv[1])))
     _become(arguments, environment, folder, output)
     runpy.run_module(module, run_name="__main__", alter_sys=True)

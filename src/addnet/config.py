@@ -28,7 +28,27 @@ def where_bfloat16(there: Any, elsewhere: Any) -> Any:
     return there if {"avx512_bf16", "amx_bf16", "bf16"} & set(text.split()) else elsewhere
 
 
+def run_name(_root_: Any) -> str:
+    """A name that tells a run from others in a list of them: network, data and task.
+
+    Configs say it as `${run_name:}`.
+
+    Example:
+        >>> cfg = {"model": {"name": "bandpass"}, "data": {"data_dir": "/sets/faces"}, "task": "train"}
+        >>> run_name(OmegaConf.create(cfg))
+        'bandpass faces train'
+    """
+    data = _root_.data
+    sources = [data.get("data_dir"), data.get("index")]
+    if trained_on := data.get("train"):
+        sources = [str(source).partition(":")[2] or source for source in trained_on]
+    named = [Path(str(source)) for source in sources if source][: None if trained_on else 1]
+    folders = [path.parent.name if path.name == "index.parquet" else path.name for path in named]
+    return " ".join([str(_root_.model.name), *(["+".join(folders)] if folders else []), str(_root_.task)])
+
+
 OmegaConf.register_new_resolver("where_bfloat16", where_bfloat16, replace=True)
+OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
 OmegaConf.register_new_resolver("at_home", at_home, replace=True)  # for what Hydra itself reads: where it writes

@@ -132,7 +132,8 @@ def climb(
     rows = some_rows(module, cfg.robustness.limit, seed=cfg.seed)
     steps = [None, *rungs(plain(cfg.robustness.kinds))]
     for number, step in enumerate(steps):
-        title = f"{name}, robustness {number + 1} of {len(steps)}"
+        damage = "undamaged" if step is None else f"{step.kind} {step.level:g}"
+        title = f"{name}, {damage} ({number + 1} of {len(steps)})"
         scores = _scores(cfg, title, detector, module, degradation=step, rows=rows)
         kind = "clean" if step is None else f"{step.kind} ({UNITS[step.kind]})"
         for which, scored in scored_sets(module, *scores, rows=rows).items():

@@ -42,16 +42,20 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
         UserError: Something in the config or the data has to be put right.
     """
     import pytorch_lightning as pl
-    from rich.console import Console
 
+    from addnet.evaluation.levels import draws_of_test
+    from addnet.sweeps.draws import write_draws
     from addnet.training.loggers import close_loggers
-    from addnet.training.run_folder import config_tree, final_figures, print_summary, write_run_folder
+    from addnet.training.overview import overview
+    from addnet.training.run_folder import final_figures, parameters, print_config, print_summary, write_run_folder
 
     run_dir = Path(cfg.paths.output_dir)
     # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
     # true of Lightning's own way; here the sampler goes on where the checkpoint was written
     warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable")
+    # every epoch is logged, however few steps it has
+    warnings.filterwarnings("ignore", message=r".*smaller than the logging interval")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     # whatever the config may have wrong is found before landmarks are searched or an experiment is opened
@@ -60,26 +64,32 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     detector = build_detector(cfg, datamodule, checkpoint)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
     if trainer.is_global_zero:
-        Console().print(config_tree(cfg))
+        print_config(cfg)
         datamodule.prepare_data()
         datamodule.setup("fit")
         datamodule.summary(run_dir)  # type: ignore[attr-defined]
         write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)  # type: ignore[attr-defined]
+        for line in overview(cfg, detector, trainer):
+            log.info("%s", line)
 
     trainer.loggers = build_loggers(cfg, checkpoint)
     status = "failed"
     try:
-        for logger in trainer.loggers:
-            logger.log_hyperparams(plain(cfg) | parameter_counts(detector))
+        if trainer.is_global_zero:
+            told = parameters(cfg, datamodule, detector.net)
+            for logger in trainer.loggers:
+                logger.log_hyperparams(told)
         score = fit_and_test(cfg, trainer, detector, datamodule)
         status = "success"
     finally:
-        close_loggers(trainer.loggers, status=status)
+        close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
     if trainer.is_global_zero:
         figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
         print_summary(run_dir, figures, checkpoint=best_checkpoint(trainer))
         if result:
             result.figures = final_figures(trainer)
+            if "test" in detector.scores:
+                write_draws(run_dir, draws_of_test(detector.scores["test"]))
     return score
 
 
@@ -195,15 +205,6 @@ def _written(trainer: pl.Trainer, name: str) -> str:
     return str(getattr(kept.get(name), "best_model_path", ""))
 
 
-def parameter_counts(detector: DeepfakeDetector) -> dict[str, int]:
-    """Sizes of the network, for the loggers."""
-    parameters = list(detector.net.parameters())
-    return {
-        "parameters/total": sum(p.numel() for p in parameters),
-        "parameters/trainable": sum(p.numel() for p in parameters if p.requires_grad),
-    }
-
-
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
 @friendly
 def _main(cfg: DictConfig) -> float | None:
@@ -212,6 +213,7 @@ def _main(cfg: DictConfig) -> float | None:
     # every rank must use one folder, whatever the clock says when it starts
     run_dir = Path(hydra_config.runtime.output_dir).resolve()
     OmegaConf.update(cfg, "paths.output_dir", str(run_dir))
+    logging.captureWarnings(True)
     if process_name():
         divert_output(run_dir / f"{hydra_config.job.name}.log")
     return run_recorded(train, cfg)

@@ -160,11 +160,22 @@ def describe(splits: dict[str, Usable]) -> list[str]:
         faces = ", ".join(f"{step} {part.steps[step]}" for step in order)
         lines.append(
             f"{name}: {len(part.records)} pictures ({classes or 'unlabelled'}), {videos} videos, {groups} groups; "
-            f"faces: {faces}; skipped: {len(part.skipped)}"
+            f"faces: {faces}" + (f"; skipped: {len(part.skipped)}" if part.skipped else "")
         )
         if part.steps.get("none"):
             lines.append(f"{name}: {part.steps['none']} pictures without a face get a mask of ones")
     return lines
+
+
+def counts(splits: dict[str, Usable]) -> dict[str, dict[str, int]]:
+    """What each split holds, as numbers: images by class, videos, groups, files left out."""
+    found = {}
+    for name, part in splits.items():
+        labels = Counter(part.records.labels.tolist())
+        classes = {title: labels[label] for label, title in enumerate(CLASS_NAMES)}
+        names = {f"{what}s": len(part.records.names(f"{what}_id")) for what in ("video", "group")}
+        found[name] = {"images": len(part.records), **classes, **names, "skipped": len(part.skipped)}
+    return found
 
 
 def write_skipped(splits: dict[str, Usable], file: Path) -> Path | None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
-from torchmetrics.functional.classification import binary_roc
+from torchmetrics.functional.classification import binary_auroc, binary_roc
+
+from addnet.colours import BLACK, FAKE, ORANGE, PINK, REAL, SKY, TRAIN, VAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -36,38 +38,81 @@ def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[
         axis.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=colour)
 
 
-def roc_figure(probabilities: Tensor, labels: Tensor, *, title: str) -> Figure:
-    """ROC curve beside the histogram of the scores of each class."""
+def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figure:
+    """ROC curves of all levels in one panel, beside the histograms of both classes, one a level.
+
+    Args:
+        levels: By name, such as "images" and "videos": probabilities of fake (N,) and labels (N,) of both classes.
+        title: Above all panels.
+    """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 3.8), layout="constrained")
-    roc, histogram = figure.subplots(1, 2)
-    fpr, tpr, _ = binary_roc(probabilities, labels)
-    roc.plot(fpr.numpy(), tpr.numpy())
-    roc.plot([0, 1], [0, 1], color="0.8", linestyle="--")
-    roc.set(xlabel="false positive rate", ylabel="true positive rate", title=title)
+    figure = Figure(figsize=(4.2 * (1 + len(levels)), 4.2), layout="constrained")
+    roc, *histograms = figure.subplots(1, 1 + len(levels))
+    roc.plot([0, 1], [0, 1], color="0.8", linestyle=":")
+    for (name, (probabilities, labels)), style in zip(levels.items(), ("-", "--"), strict=False):
+        fpr, tpr, _ = binary_roc(probabilities, labels)
+        told = f"{name}, AUROC {float(binary_auroc(probabilities, labels)):.4f}"
+        roc.plot(fpr.numpy(), tpr.numpy(), color=BLACK, linestyle=style, label=told)
+    roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     bins = np.linspace(0, 1, 31).tolist()
-    for label, name in enumerate(("real", "fake")):
-        histogram.hist(probabilities[labels == label].numpy(), bins=bins, alpha=0.6, label=name)
-    histogram.set(xlabel="probability of fake", ylabel="pictures", title="scores")
-    histogram.legend()
+    for axis, (name, (probabilities, labels)) in zip(histograms, levels.items(), strict=True):
+        for label, (kind, colour) in enumerate((("real", REAL), ("fake", FAKE))):
+            axis.hist(probabilities[labels == label].numpy(), bins=bins, alpha=0.6, label=kind, color=colour)
+        axis.set(xlabel="probability of fake", ylabel=name, title=f"scores of {name}")
+    for axis in (roc, *histograms):
+        legend_below(axis)
+    figure.suptitle(title)
     return figure
 
 
-def curves_figure(curves: dict[str, list[tuple[int, float]]], *, title: str) -> Figure:
-    """Named curves over epochs, losses and other figures apart."""
+def curves_figure(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str) -> Figure:
+    """Metrics over epochs: a panel for each, training and validation in the same colours in all of them.
+
+    Args:
+        curves: By name, such as `train/frame/loss` or `bandpass/sigma_low`: (epoch from 0, value) in order.
+        title: Above all panels.
+    """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
 
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    left, right = figure.subplots(1, 2)
-    for name, points in curves.items():
-        axis = left if "loss" in name else right
-        axis.plot(*zip(*points, strict=True), marker="o", markersize=3, label=name)
-    for axis, label in ((left, "loss"), (right, "score")):
-        axis.set(xlabel="epoch", ylabel=label)
+    panels: dict[str, list[str]] = {}
+    for name in curves:
+        panels.setdefault(_panel_of(name), []).append(name)
+    figure = Figure(figsize=(4.2 * len(panels), 3.8), layout="constrained")
+    for axis, (panel, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
+        for name in names:
+            epochs, values = zip(*curves[name], strict=True)
+            numbers = [epoch + 1 for epoch in epochs]
+            axis.plot(numbers, values, marker="o", markersize=3, **_line_of(name, names.index(name)))
+        axis.set(xlabel="epoch", ylabel=panel)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        if axis.lines:
-            axis.legend(fontsize="small")
+        legend_below(axis)
     figure.suptitle(title)
     return figure
+
+
+def legend_below(axis: Axes, **how: Any) -> None:
+    """A legend under the axis, where it can hide nothing; none where nothing has a label."""
+    handles, labels = axis.get_legend_handles_labels()
+    if handles:
+        columns = 1 if max(map(len, labels)) > _WIDE else min(len(handles), 3)
+        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": columns}
+        axis.legend(**(place | {"fontsize": "small", "frameon": False} | how))
+
+
+_WIDE = 16  # characters of a label that leaves no room beside it
+
+
+def _panel_of(name: str) -> str:
+    return "sigma in pixels" if name.startswith("bandpass/") else name.rsplit("/", maxsplit=1)[-1]
+
+
+def _line_of(name: str, at: int) -> dict[str, Any]:
+    """Colour by split, dashes for videos; sigmas take colours that mean nothing else."""
+    if name.startswith("bandpass/"):
+        return {"color": (PINK, ORANGE, SKY)[at % 3], "label": name.removeprefix("bandpass/")}
+    split, level, _ = name.split("/")
+    style = "--" if level == "video" else "-"
+    label = {"train": "training", "val": "validation"}[split] + (", videos" if level == "video" else "")
+    return {"color": TRAIN if split == "train" else VAL, "linestyle": style, "label": label}

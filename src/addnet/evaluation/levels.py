@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
 from addnet.evaluation.decision import LEVELS, Decision
+from addnet.evaluation.metrics import METRICS, Scores
 from addnet.evaluation.ranking import RANKED, ranked_figures
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
@@ -121,3 +122,34 @@ def brief_figures(
         figures |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, *SAID)}
         figures |= {f"{level}/{name}": found[f"{name}/{CHOSEN}"].interval() for name in CALLED}
     return figures
+
+
+def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dict[str, NDArray[np.float64]]:
+    """What the metrics of a test would be with other videos, for intervals across runs.
+
+    Args:
+        scores: Of a test set; every run on it gets the same draws.
+        resamples: R.
+        seed: Of the draws.
+
+    Returns:
+        `test/frame/auroc` … → (R,); at a threshold of 0.5, as a training's own test; empty where a video has images of
+        both classes.
+    """
+    labels = scores.labels.cpu().numpy().astype(np.int64)
+    ids, videos = np.unique(scores.videos.cpu().numpy(), return_inverse=True)
+    shares = np.bincount(videos, weights=labels) / np.bincount(videos)
+    if ((shares > 0) & (shares < 1)).any():
+        return {}
+    probabilities = scores.probabilities.double().cpu().numpy()
+    names = [""] * len(labels)
+    drawn = Drawn.of(
+        ScoredSet("test", probabilities, labels, videos, names, ids.tolist()), resamples=resamples, seed=seed
+    )
+    draws = {}
+    for level in ("frame", "video"):
+        found = drawn.at(level).figures(Decision())
+        for name in METRICS:
+            figure = found.get(name) or found[f"{name}/{HALF}"]
+            draws[f"test/{level}/{name}"] = figure.draws
+    return draws

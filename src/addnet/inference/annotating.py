@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, cast
 import cv2
 import numpy as np
 
+from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import NotWrittenError, UserError
 from addnet.faces.pictures import Picture
 from addnet.faces.videos import Frame, Video
@@ -18,7 +19,7 @@ from addnet.inference.answers import Answer, FaceAnswer
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
 
-_COLOURS = ((0, 158, 115), (213, 94, 0))  # real and fake: green and vermilion that colour-blind people tell apart
+_COLOURS = (rgb(REAL), rgb(FAKE))
 _RATE = 25  # frames a second where the file has no times
 _MOST = 1920  # pixels of the longer side
 _TICK = Fraction(1, 1000)  # of a second

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.colours import FAKE, REAL
 from addnet.faces.pictures import Picture
 from addnet.faces.sheet import overlay
 from addnet.inference.explaining import Explanation
@@ -65,7 +66,7 @@ def _organs(axis: Axes, explanation: Explanation) -> None:
         axis.axis("off")
         return
     names, losses = list(explanation.without), list(explanation.without.values())
-    axis.barh(names, losses, color=["#d55e00" if loss > 0 else "#009e73" for loss in losses])
+    axis.barh(names, losses, color=[FAKE if loss > 0 else REAL for loss in losses])
     axis.axvline(0, color="0.3", linewidth=0.8)
     axis.invert_yaxis()
 

@@ -12,10 +12,10 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from addnet.colours import FAKE, GREEN, REAL, UNLABELLED
 from addnet.preparation.census import CLASSES, classes_in, count, frames_per_video, shorter_sides, steps_in
 
-# told apart by the colour-blind too
-COLOURS = {0: "#0072b2", 1: "#e69f00", -1: "#8c8c8c"}
+COLOURS = {0: REAL, 1: FAKE, -1: UNLABELLED}
 
 
 def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> Figure:
@@ -71,7 +71,7 @@ def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, cou
     low, high = int(values.min()), int(np.ceil(np.quantile(values, 0.99)))
     width = max(1, int(np.ceil((high - low + 1) / 40)))
     edges = np.arange(low, high + width + 1, width) - 0.5
-    axis.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color="#009e73", rwidth=0.9)
+    axis.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=GREEN, rwidth=0.9)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     if len(edges) < 6:  # one bar over the whole width would look like a range
         axis.set_xlim(edges[0] - 2, edges[-1] + 2)

@@ -10,10 +10,10 @@ from typing import Any
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator
 
+from addnet.colours import PALETTE as COLOURS
 from addnet.sweeps.jobs import Value, shown
 from addnet.sweeps.table import ABLATION, Row, Table
 
-COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#555555")  # for all eyes (Okabe, Ito)
 FAINT = {"marker": "o", "linestyle": "none", "markersize": 3, "alpha": 0.45, "zorder": 2}
 SOLID = {"marker": "o", "markersize": 6, "capsize": 3, "elinewidth": 1.2, "linewidth": 1.4, "zorder": 3}
 LONGEST_LABEL = 34

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from addnet.sweeps.conclusions import conclusion, counted_seeds
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
 from addnet.sweeps.table import ABLATION, SWEEP, Row, Table, make_table, metric_names
 
@@ -43,16 +44,9 @@ def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None 
 
 
 def markdown(table: Table) -> str:
-    """The table for people: a row for each combination of parameters, then what went wrong."""
+    """The table for people: a row for each combination of parameters, then what follows, and what went wrong."""
     named = ", ".join(table.parameters) or "seed"
-    compared = ABLATION in table.parameters
-    head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
-    head += ["difference to its reference"] * compared
-    lines = [f"# Sweep over {named}", "", _caption(table), "", _line(head), _line("---" for _ in head)]
-    for row in table.rows:
-        mean = _spread(row.mean, row.sd) if row.finite or "nan" in row.lacking else MISSING
-        cells = [*map(shown, row.parameters.values()), mean, _seeds(row)]
-        lines.append(_line([*cells, *([_difference(row)] * compared)]))
+    lines = [f"# Sweep over {named}", "", _caption(table), "", *_cells(table), "", *conclusion(table)]
     wrong = [job for job in table.jobs if job.status != "success"]
     if wrong:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
@@ -62,6 +56,23 @@ def markdown(table: Table) -> str:
         if left := [job.number for job in wrong if not job.result]:
             lines.append(f"- not run to the end: {'job' if len(left) == 1 else 'jobs'} {', '.join(left)}")
     return "\n".join(lines) + "\n"
+
+
+def _cells(table: Table) -> list[str]:
+    """The rows of the table, and its head."""
+    compared = ABLATION in table.parameters
+    head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
+    head += ["difference to its reference", "p"] if compared else ["rank"] * (len(table.rows) > 1)
+    lines = [_line(head), _line("---" for _ in head)]
+    for row in table.rows:
+        mean = _spread(row.mean, row.sd) if row.finite or "nan" in row.lacking else MISSING
+        cells = [*map(shown, row.parameters.values()), mean, _seeds(row)]
+        if compared:
+            cells += [_difference(row, table), f"{row.corrected:.2g}" if math.isfinite(row.corrected) else MISSING]
+        elif len(table.rows) > 1:
+            cells.append(MISSING if row.rank is None else str(row.rank))
+        lines.append(_line(cells))
+    return lines
 
 
 def write_cells(path: Path, table: Table) -> None:
@@ -84,7 +95,10 @@ def _caption(table: Table) -> str:
     numbers = f"{len(table.jobs)} {'job' if len(table.jobs) == 1 else 'jobs'}"
     text = f"Mean ± sample standard deviation over seeds; {numbers}."
     if ABLATION in table.parameters:
-        text += " Differences are taken seed by seed."
+        text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
+    if any(row.finite and not row.is_compared for row in table.rows):
+        over = f"Rows are compared over {counted_seeds(table.seeds)}" if table.seeds else "No seed is common to rows"
+        text += f" {over}; means of rows that lack one are over their own seeds and not comparable."
     return text
 
 
@@ -92,29 +106,38 @@ def _line(cells: object) -> str:
     return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"  # type: ignore[attr-defined]
 
 
-def _spread(mean: float, sd: float, *, signed: bool = False) -> str:
+def _spread(mean: float, sd: float) -> str:
     if not math.isfinite(mean):
         return "nan"
-    text = f"{mean:+.4f}".replace("-", "−") if signed else f"{mean:.4f}".replace("-", "−")
+    text = f"{mean:.4f}".replace("-", "−")
     return f"{text} ± {sd:.4f}" if math.isfinite(sd) else text
 
 
+def _signed(value: float) -> str:
+    return f"{value:+.4f}".replace("-", "−")
+
+
 def _seeds(row: Row) -> str:
-    if not row.lacking:
-        return str(len(row.jobs))
-    lacking = ", ".join(f"{count} {status}" for status, count in row.lacking.items())
-    return f"{len(row.finite)} of {len(row.jobs)} ({lacking})"
+    have, ordered = len(row.by_seed), len(row.seeds)
+    notes = [f"{count} {status}" for status, count in row.lacking.items()]
+    if len(row.jobs) > ordered:
+        notes.append(f"{len(row.jobs)} jobs")
+    text = f"{have} of {ordered}" if row.lacking else str(have)
+    return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def _difference(row: Row) -> str:
+def _difference(row: Row, table: Table) -> str:
     if row.is_reference:
         return "reference"
-    if not row.finite:
+    if not row.by_seed:
         return MISSING
     if row.difference is None:
         return f"no seed in common with {row.reference}"
-    mean, sd, better, seeds = row.difference
-    return f"{_spread(mean, sd, signed=True)} to {row.reference} ({better}/{seeds} better)"
+    found = row.difference
+    half = found.half_width()
+    interval = f" [{_signed(found.mean - half)}, {_signed(found.mean + half)}]" if math.isfinite(half) else ""
+    over = f", {found.seeds} seeds" if found.seeds != len(table.seeds) else ""
+    return f"{_signed(found.mean)}{interval} to {row.reference}{over}"
 
 
 def _named(job: SweepJob, table: Table, *, several: bool) -> str:

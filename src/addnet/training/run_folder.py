@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
+import re
 import shlex
 import subprocess
 import sys
@@ -16,13 +17,18 @@ from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
 from rich.tree import Tree
+from torch import nn
 
 import addnet
+from addnet.console import shown_path
+from addnet.data.usable import counts
 from addnet.evaluation.metrics import METRICS
 from addnet.launch import command_form
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
+
+_REPEATED = re.compile(r"\$\{[\w.]+\}")  # an interpolation of another key and nothing else
 
 PACKAGES = (
     "addnet",
@@ -74,11 +80,47 @@ def config_tree(cfg: DictConfig) -> Tree:
     return tree
 
 
+def parameters(cfg: DictConfig, datamodule: Any, net: nn.Module) -> dict[str, Any]:
+    """What loggers are told of a run: config, counts of the data, sizes of the network, each once.
+
+    Nodes that only repeat another one (`data.mask`, which is `mask`) and the loggers themselves are left out.
+    """
+    once = _without_doubles(OmegaConf.to_container(cfg, resolve=False), OmegaConf.to_container(cfg, resolve=True))
+    sizes = [parameter.numel() for parameter in net.parameters()]
+    learning = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    counted = {
+        f"data/{split}/{what}": number
+        for split, part in counts(datamodule.splits).items()
+        for what, number in part.items()
+    }
+    network = {"parameters/total": sum(sizes), "parameters/trainable": learning}
+    return {name: node for name, node in once.items() if name != "logger"} | network | counted
+
+
+def _without_doubles(raw: Any, resolved: Any) -> Any:
+    if not isinstance(raw, dict):
+        return resolved
+    return {
+        key: _without_doubles(node, resolved[key])
+        for key, node in raw.items()
+        if not (isinstance(node, str) and _REPEATED.fullmatch(node))
+    }
+
+
+def print_config(cfg: DictConfig) -> None:
+    """Shows the whole config where `print_config` asks for it."""
+    if cfg.print_config:
+        Console().print(config_tree(cfg))
+
+
 def final_figures(trainer: pl.Trainer) -> dict[str, float]:
-    """The figures of the last evaluation, and that of the best checkpoint under the name it was chosen by."""
+    """The metrics of the last evaluation, and those of validation at the best checkpoint."""
     figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
     monitor, best = (getattr(trainer.checkpoint_callback, name, None) for name in ("monitor", "best_model_score"))
-    return figures if monitor is None or best is None else figures | {monitor: float(best)}
+    if monitor is None or best is None:
+        return figures
+    at_best = getattr(trainer.checkpoint_callback, "metrics", {})
+    return figures | dict(at_best) | {monitor: float(best)}
 
 
 def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) -> None:
@@ -88,17 +130,14 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
     if split:
         tested = "best checkpoint on test" if checkpoint else "test"
         console.print(_figures_table(figures, split, tested if split == "test" else "last epoch on validation"))
-    places = {
-        "run folder": run_dir,
-        "best checkpoint": Path(checkpoint) if checkpoint else None,
-        "training samples": run_dir / "figures" / "training_samples.png",
-        "curves": run_dir / "figures" / "curves.png",
-        "test report": run_dir / "reports" / "test_frame_classification_report.txt",
-        "Comet archive": next(run_dir.glob("comet/*.zip"), None),
-    }
-    for name, place in places.items():
-        if place and place.exists():
-            console.print(f"{name:>16}: {place}", soft_wrap=True, highlight=False)
+    lines = [f"run folder: {shown_path(run_dir)}"]
+    if checkpoint:
+        lines.append(f"checkpoint: {shown_path(checkpoint)}")
+    names = ("figures/training_samples.png", "figures/curves.png", "reports/test_frame_classification_report.txt")
+    found = [name for name in names if (run_dir / name).exists()]
+    lines += [f"{'in there: ' if at == 0 else '':>12}{name}" for at, name in enumerate(found)]
+    for line in lines:
+        console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
 def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:

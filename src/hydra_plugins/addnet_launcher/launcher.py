@@ -24,8 +24,10 @@ from hydra.types import HydraContext, TaskFunction
 from omegaconf import DictConfig, OmegaConf, open_dict
 from omegaconf.errors import OmegaConfBaseException
 
+from addnet.console import shown_path
 from addnet.launch import command_form
 from addnet.overrides import quoted
+from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import Planned, SweepError, config_options, plan, planned
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
@@ -42,7 +44,7 @@ class IsolatedLauncherConf:
     """Options of `hydra/launcher=isolated`.
 
     Attributes:
-        n_jobs: How many jobs run at once; above 1, each writes to its `console.log`.
+        n_jobs: How many jobs run at once; each writes to its `console.log`.
     """
 
     _target_: str = "hydra_plugins.addnet_launcher.launcher.IsolatedLauncher"
@@ -103,18 +105,26 @@ class IsolatedLauncher(Launcher):
         sweep_dir = Path(str(self.config.hydra.sweep.dir)).absolute()
         jobs = [self._compose(initial_job_idx + at, list(o), sweep_dir) for at, o in enumerate(job_overrides)]
         _order(sweep_dir, jobs)
-        log.info("%d %s, %d at once, in %s", len(jobs), "jobs" if len(jobs) > 1 else "job", self.n_jobs, sweep_dir)
+        log.info("%d %s, %d at once, in %s", len(jobs), _jobs(len(jobs)), self.n_jobs, shown_path(sweep_dir))
         devices = visible_devices() if self.n_jobs > 1 else []
-        fixed = self._fixed()
+        fixed, waiting = self._fixed(), [job for job in jobs if self._is_to_run(job)]
+        board = Board(len(waiting))
 
         def start(job: Job, slot: int) -> subprocess.Popen[bytes]:
-            log.info("#%d starts: %s", job.number, _told(job, fixed))
+            console = job.folder / "console.log"
+            board.start(job.number, _told(job, fixed), output=console)
+            if not board.is_drawn:
+                log.info("#%d starts: %s", job.number, _told(job, fixed))
             (job.folder / RESULT).unlink(missing_ok=True)
             surroundings = environment(slot, n_jobs=self.n_jobs, devices=devices, ranks=_ranks(job.config))
-            console = job.folder / "console.log" if self.n_jobs > 1 else None
             return start_process([*command_form(), *job.arguments], surroundings, console=console)
 
-        stopped = run_all([job for job in jobs if self._is_to_run(job)], n_jobs=self.n_jobs, start=start, end=_end)
+        def end(job: Job, code: int, stopping: bool) -> None:
+            board.end(job.number)
+            _end(job, code, stopping, told=_told(job, fixed))
+
+        with board.shown():
+            stopped = run_all(waiting, n_jobs=self.n_jobs, start=start, end=end)
         if stopped:
             raise SystemExit(128 + stopped)
         return [self._returned(job) for job in jobs]
@@ -194,7 +204,7 @@ def _order(sweep_dir: Path, jobs: list[Job]) -> None:
     plan(sweep_dir, ordered)
 
 
-def _end(job: Job, code: int, stopping: bool) -> None:
+def _end(job: Job, code: int, stopping: bool, *, told: str) -> None:
     """Says how a job ended, and writes it down where the job couldn't."""
     result = read_result(job.folder)
     if result is None:
@@ -202,7 +212,7 @@ def _end(job: Job, code: int, stopping: bool) -> None:
         result.killed_by = -code if code < 0 else None
         write_result(job.folder, result)
     if result.status == "success":
-        log.info("#%d ended after %.0f s: %s", job.number, result.seconds or 0, _shown(result.score))
+        log.info("#%d %s: %s after %.0f s", job.number, told, _shown(result.score), result.seconds or 0)
         if code:
             log.warning("#%d had its result, but then its process ended badly: %s", job.number, _death(code))
     else:
@@ -227,4 +237,8 @@ def _told(job: Job, fixed: set[str]) -> str:
 
 
 def _shown(score: float | None) -> str:
-    return "no score" if score is None else f"{score:.4f}"
+    return "no score" if score is None else f"score {score:.4f}"
+
+
+def _jobs(number: int) -> str:
+    return "job" if number == 1 else "jobs"

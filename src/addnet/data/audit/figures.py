@@ -8,6 +8,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from addnet.colours import FAKE, REAL
 from addnet.data.audit.actors import STRICT, Actors
 from addnet.data.audit.confounds import Confound
 from addnet.data.audit.near import nearest
@@ -18,7 +19,7 @@ from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON
 from addnet.index.records import CLASS_NAMES, Records
 
-_COLOURS = ("#1f77b4", "#d62728")
+_COLOURS = (REAL, FAKE)
 _SAMPLE, _GALLERY = 1000, 50_000
 
 Rows = NDArray[np.int64]

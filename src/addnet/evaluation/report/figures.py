@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from itertools import cycle
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from addnet.colours import FAKE, REAL, SERIES
 from addnet.evaluation.calibration import calibrated, reliability
-from addnet.evaluation.figures import draw_confusion
+from addnet.evaluation.figures import draw_confusion, legend_below
 from addnet.evaluation.report.wording import legend
 from addnet.evaluation.scored import ScoredSet
 
-# Okabe and Ito's palette: told apart with any colour vision
-COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
-REAL, FAKE = COLOURS[:2]
 _CLASSES = ("real", "fake")
 _STYLES = {"pictures": "-", "videos": "--"}
 _SIZE = (5.0, 3.9)
@@ -36,8 +34,10 @@ def roc_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
     for label, colour, style, scored in _lines(checkpoints):
         reals, fakes = _called(scored)
         if reals[-1] and fakes[-1]:
-            axis.plot(reals / reals[-1], fakes / fakes[-1], color=colour, linestyle=style, label=label)
-    return _square(figure, axis, "lower right")
+            x, y = reals / reals[-1], fakes / fakes[-1]
+            told = f"{label}, AUROC {np.trapezoid(y, x):.4f}"
+            axis.plot(x, y, color=colour, linestyle=style, label=told)
+    return _square(figure, axis)
 
 
 def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
@@ -51,7 +51,7 @@ def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) ->
             axis.step(recall, [precision[0], *precision], where="pre", color=colour, linestyle=style, label=label)
             if style == "-":
                 axis.axhline(fakes[-1] / (fakes[-1] + reals[-1]), color="0.8", linewidth=1)
-    return _square(figure, axis, "lower left")
+    return _square(figure, axis)
 
 
 def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str) -> Figure:
@@ -64,7 +64,7 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
             axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
         axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
         axis.set(ylabel=level, xlim=(0, 1))
-        axis.legend(fontsize="small", loc="upper center", edgecolor="none", framealpha=0.8)
+        axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         _plain(axis)
     axis.set_xlabel("probability of fake")
     figure.suptitle(title, fontsize="medium")
@@ -81,13 +81,13 @@ def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: st
     """
     figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-    _draw_reliability(axis, scored.probabilities, scored.labels, colour=COLOURS[0], label="as it is")
+    _draw_reliability(axis, scored.probabilities, scored.labels, colour=SERIES[0], label="as it is")
     temperature = level["temperature"]
     if temperature is not None:
         said = np.clip(calibrated(scored.probabilities, temperature), *level["limits"])
         label = f"calibrated, T = {temperature:.2f}"
-        _draw_reliability(axis, said, scored.labels, colour=COLOURS[1], label=label)
-    return _square(figure, axis, "upper left")
+        _draw_reliability(axis, said, scored.labels, colour=SERIES[1], label=label)
+    return _square(figure, axis)
 
 
 def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
@@ -104,7 +104,7 @@ def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: 
 def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
     """Checkpoint → "pictures" or "videos" → steps: how a figure falls as pictures get worse."""
     figure, axis = _panel(title, "", metric)
-    for (checkpoint, levels), colour in zip(curves.items(), cycle(COLOURS), strict=False):
+    for (checkpoint, levels), colour in zip(curves.items(), cycle(SERIES), strict=False):
         for level, points in levels.items():
             low, value, high = (
                 np.array([_or_nan(found.get(key)) for _, found in points]) for key in ("low", "value", "high")
@@ -115,7 +115,7 @@ def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str,
                 axis.fill_between(range(len(points)), low, high, color=colour, alpha=0.12, linewidth=0)
             axis.set_xticks(range(len(points)), [legend(label) for label, _ in points], fontsize="small")
     axis.set_ylim(lowest, 1.01)
-    axis.legend(fontsize="small", loc="lower left", frameon=False)
+    legend_below(axis)
     return figure
 
 
@@ -134,10 +134,9 @@ def _plain(axis: Axes) -> None:
     axis.set_axisbelow(True)
 
 
-def _square(figure: Figure, axis: Axes, place: Literal["lower right", "lower left", "upper left"]) -> Figure:
+def _square(figure: Figure, axis: Axes) -> Figure:
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
-    if axis.get_legend_handles_labels()[0]:
-        axis.legend(fontsize="small", loc=place, frameon=False)
+    legend_below(axis)
     return figure
 
 
@@ -145,7 +144,7 @@ def _lines(checkpoints: Mapping[str, Levels]) -> list[tuple[str, str, str, Score
     several = len(checkpoints) > 1
     return [
         (f"{legend(name)}, {level}" if several else level, colour, _STYLES[level], scored)
-        for (name, levels), colour in zip(checkpoints.items(), cycle(COLOURS), strict=False)
+        for (name, levels), colour in zip(checkpoints.items(), cycle(SERIES), strict=False)
         for level, scored in levels.items()
     ]
 
@@ -166,7 +165,7 @@ def _draw_reliability(
     filled = bins.counts > 0
     sizes = 12 + 90 * bins.counts[filled] / max(bins.counts.max(), 1)
     axis.plot(bins.said[filled], bins.true[filled], color=colour, linewidth=1, alpha=0.7)
-    axis.scatter(bins.said[filled], bins.true[filled], s=sizes, color=colour, alpha=0.8, label=label)
+    axis.scatter(bins.said[filled], bins.true[filled], s=sizes, color=colour, alpha=0.8, label=label, clip_on=False)
 
 
 def _or_nan(value: float | None) -> float:

@@ -9,6 +9,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor
 
+from addnet.colours import BLACK, PINK, SKY
+from addnet.evaluation.figures import legend_below
 from addnet.models import BandpassLayer
 from addnet.training.loggers import log_figure
 
@@ -88,13 +90,13 @@ def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
     low, high = (kernel.detach().cpu().numpy() for kernel in layer.kernels())
     figure = Figure(figsize=(8.4, 3.4), layout="constrained")
     left, right = figure.subplots(1, 2)
-    left.plot(frequencies.cpu().numpy(), gain.cpu().numpy())
-    left.set(xlabel="cycles per pixel", ylabel="gain", title=f"frequency response, epoch {epoch}", ylim=(0, None))
+    left.plot(frequencies.cpu().numpy(), gain.cpu().numpy(), color=BLACK)
+    left.set(xlabel="cycles per pixel", ylabel="gain", title=f"frequency response, epoch {epoch + 1}", ylim=(0, None))
     taps = range(-(layer.kernel_size // 2), layer.kernel_size // 2 + 1)
-    for kernel, name in ((low, "sigma_low"), (high, "sigma_high")):
-        right.plot(taps, kernel, label=f"{name} = {getattr(layer, name).item():.3f}")
+    for kernel, name, colour in ((low, "sigma_low", PINK), (high, "sigma_high", SKY)):
+        right.plot(taps, kernel, label=f"{name} = {getattr(layer, name).item():.3f}", color=colour)
     right.set(xlabel="pixels", title="Gaussians")
-    right.legend()
+    legend_below(right)
     return figure
 
 
@@ -112,5 +114,5 @@ def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
         for row, picture in enumerate((image / 2 + 0.5, band / spread + 0.5)):
             axes[row, column].imshow(picture.clamp(0, 1).permute(1, 2, 0).numpy())
             axes[row, column].axis("off")
-    figure.suptitle(f"pictures and their band, epoch {epoch}")
+    figure.suptitle(f"images and their band, epoch {epoch + 1}")
     return figure

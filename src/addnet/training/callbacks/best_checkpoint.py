@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import pytorch_lightning as pl
@@ -23,10 +25,12 @@ class BestCheckpoint(ModelCheckpoint):
     here they are looked up from the folder that the checkpoint is read from.
 
     Attributes:
+        metrics: Every metric of validation at the best checkpoint, for whoever compares runs.
         lost: What to tell where training was resumed and the best checkpoint so far is gone; empty otherwise.
     """
 
     lost = ""
+    metrics: Mapping[str, float] = MappingProxyType({})
     _read_from: Path | None = None
     _resumed = True
 
@@ -57,6 +61,7 @@ class BestCheckpoint(ModelCheckpoint):
         super().load_state_dict(
             state_dict | paths | {"best_model_path": best, "best_k_models": kept, "dirpath": self.dirpath}
         )
+        self.metrics = state_dict.get("metrics", {})
         self.current_score = state_dict.get("current_score")  # Lightning writes it and doesn't read it
 
     def _found(self, recorded: str, state_dict: dict[str, Any]) -> str:
@@ -74,4 +79,11 @@ class BestCheckpoint(ModelCheckpoint):
         if current is not None and not bool(current.isfinite()):
             return False
         equal = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)
-        return equal or super().check_monitor_top_k(trainer, current)
+        kept = equal or super().check_monitor_top_k(trainer, current)
+        if kept:
+            self.metrics = {k: float(v) for k, v in trainer.callback_metrics.items() if k.startswith("val/")}
+        return kept
+
+    def state_dict(self) -> dict[str, Any]:
+        """Lightning's own, and the metrics."""
+        return super().state_dict() | {"metrics": dict(self.metrics)}

@@ -10,6 +10,7 @@ from typing import Any
 from pytorch_lightning import loggers
 from pytorch_lightning.utilities import rank_zero_only
 
+from addnet.console import shown_path
 from addnet.errors import UserError
 
 log = logging.getLogger(__name__)
@@ -35,6 +36,7 @@ class CometLogger(loggers.CometLogger):
         log_code: Uploads the sources.
         log_git_patch: Uploads uncommitted changes.
         log_env_host: Tells the host's name, user and address.
+        log_checkpoint: Uploads the best checkpoint at the end of the run.
         resume: What `state` gave to a checkpoint: goes on with that experiment. Offline that is a second archive
             with the same key, which `comet upload` adds to the experiment.
 
@@ -54,9 +56,12 @@ class CometLogger(loggers.CometLogger):
         log_code: bool = False,
         log_git_patch: bool = False,
         log_env_host: bool = False,
+        log_checkpoint: bool = False,
         resume: dict[str, Any] | None = None,
     ) -> None:
         self.offline = offline
+        self.log_checkpoint = log_checkpoint
+        self._kept: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {}
         # before the first import of comet_ml, which reads them then: no reports to a third party, and on the
         # console only errors, since what matters is said in `close`
         os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
@@ -115,15 +120,34 @@ class CometLogger(loggers.CometLogger):
         """The key of the experiment."""
         return {"key": self.version}
 
+    def keep(self, what: str, method: str, *arguments: Any, **how: Any) -> None:
+        """Notes what is to be logged at the end of the run: of what is drawn anew each epoch, the last alone.
+
+        Args:
+            what: The same for what replaces it.
+            method: Of the experiment.
+            *arguments: Of the method.
+            **how: Of the method.
+        """
+        self._kept[what] = method, arguments, how
+
     @rank_zero_only
-    def close(self) -> None:
-        """Ends the experiment: only then is an offline archive complete."""
+    def close(self, checkpoint: str = "") -> None:
+        """Ends the experiment: only then is an offline archive complete.
+
+        Args:
+            checkpoint: The best one, if there is one; uploaded where `log_checkpoint` asks for it.
+        """
         if self._experiment is None:
             return
         experiment: Any = self._experiment
+        for method, arguments, how in self._kept.values():
+            getattr(experiment, method)(*arguments, **how)
+        if checkpoint and self.log_checkpoint:
+            experiment.log_model("best", checkpoint)
         experiment.end()
         if self.offline:
-            archive = f"{self._comet_config.offline_directory}/{experiment.get_key()}.zip"
+            archive = shown_path(f"{self._comet_config.offline_directory}/{experiment.get_key()}.zip")
             log.info("Comet archive: send it with `comet upload %s`", archive)
         else:
             log.info("Comet experiment: %s", experiment.url)

@@ -30,7 +30,7 @@ def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
     for logger in _loggers(trainer):
         kind = type(logger).__name__
         if isinstance(logger, CometLogger):
-            logger.experiment.log_image(str(path), name=name, step=step)
+            logger.keep(f"image {name}", "log_image", str(path), name=name, step=step)
         elif kind == "TensorBoardLogger":
             logger.experiment.add_figure(name, figure, global_step=step)
         elif kind == "WandbLogger":
@@ -50,7 +50,7 @@ def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
     for logger in _loggers(trainer):
         kind = type(logger).__name__
         if isinstance(logger, CometLogger):
-            logger.experiment.log_asset(str(path), file_name=name, overwrite=True, step=trainer.global_step)
+            logger.keep(f"text {name}", "log_asset", str(path), file_name=name, step=trainer.global_step)
         elif kind == "TensorBoardLogger":
             logger.experiment.add_text(name, f"```\n{text}\n```", global_step=trainer.global_step)
         elif kind == "MLFlowLogger":
@@ -64,7 +64,9 @@ def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequen
         return
     for logger in trainer.loggers:
         if isinstance(logger, CometLogger):
-            logger.experiment.log_confusion_matrix(
+            logger.keep(
+                f"matrix {name}",
+                "log_confusion_matrix",
                 matrix=[list(row) for row in matrix],
                 labels=labels,
                 title=name,
@@ -83,12 +85,18 @@ def loggers_state(loggers: Sequence[Logger]) -> dict[str, Any]:
     return {type(logger).__name__: logger.state() for logger in loggers if isinstance(logger, (CometLogger, CSVLogger))}
 
 
-def close_loggers(loggers: Sequence[Logger], *, status: str) -> None:
-    """Ends every logger; a logger that fails to end must not hide how the run ended."""
+def close_loggers(loggers: Sequence[Logger], *, status: str, checkpoint: str = "") -> None:
+    """Ends every logger; a logger that fails to end must not hide how the run ended.
+
+    Args:
+        loggers: All of the run.
+        status: How it ended.
+        checkpoint: The best one, for a logger that was asked to take it; empty where there is none.
+    """
     for logger in loggers:
         try:
             logger.finalize(status)
             if isinstance(logger, CometLogger):
-                logger.close()
+                logger.close(checkpoint)
         except Exception:  # third-party code on a path that may already carry an exception
             log.exception("%s could not be closed", type(logger).__name__)

@@ -1,0 +1,89 @@
+"""What may be said after a sweep, in sentences: which row validation chose, its test, and which differences remain."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from addnet.sweeps.intervals import CONFIDENCE, Estimate
+from addnet.sweeps.jobs import shown
+from addnet.sweeps.table import ABLATION, Row, Table
+
+_FEW = 5  # seeds below which an interval is mostly Student's t
+
+
+def conclusion(table: Table) -> list[str]:
+    """One line a statement."""
+    return _compared(table) if ABLATION in table.parameters else _chosen(table)
+
+
+def counted_seeds(seeds: Sequence[str]) -> str:
+    """Seeds in words.
+
+    Example:
+        >>> counted_seeds(["0"]), counted_seeds(["0", "1"])
+        ('seed 0', 'seeds 0, 1')
+    """
+    return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
+
+
+def _chosen(table: Table) -> list[str]:
+    """Which row is the best by validation, and its test."""
+    row = table.chosen
+    if row is None:
+        return ["Nothing is chosen: no row has a value." if not table.seeds else "Nothing is chosen."]
+    if not math.isfinite(row.mean):
+        return ["Nothing is chosen: no row has a value."]
+    lines = []
+    if len(table.rows) > 1:
+        what = ", ".join(f"{key}={shown(value)}" for key, value in row.parameters.items())
+        equals = sum(other.rank == 1 for other in table.rows) - 1
+        tied = f" ({equals} more {'is' if equals == 1 else 'are'} as good)" if equals else ""
+        lines.append(f"Chosen by {table.metric}: {what}{tied}. The best of {len(table.rows)} is also the luckiest.")
+    if table.test is None:
+        return [*lines, f"Its test is not told: no job has {table.test_metric or 'a test metric'}."]
+    whose = "Its test, told for this row alone and after the choice" if lines else "On test"
+    return [*lines, f"{whose}: {table.test_metric} {_interval(table.test, table.test_metric)}."]
+
+
+def _compared(table: Table) -> list[str]:
+    """How many comparisons there are, and which differences remain."""
+    rows = table.comparisons
+    if not rows:
+        return ["Nothing is compared: no row has a seed in common with its reference."]
+    found = [row for row in rows if row.corrected < 1 - CONFIDENCE]
+    number = f"{len(rows)} {'comparison' if len(rows) == 1 else 'comparisons'}"
+    if found:
+        remain = f"differences that remain after correction: {', '.join(map(_name, found))}"
+    elif all(math.isnan(row.corrected) for row in rows):
+        remain = "no difference can be told from chance: that takes at least two seeds"
+    else:
+        remain = "no difference can be told from chance"
+    lines = [f"{number}; {remain}."]
+    first = next((row.difference for row in rows if row.difference and row.difference.seeds > 1), None)
+    if first is not None:
+        lines.append(f"Intervals are each one's own: {_chances(first)}.")
+        if min(row.difference.seeds for row in rows if row.difference) < _FEW:
+            lines.append(f"With fewer than {_FEW} seeds only large differences can show.")
+    if table.metric.startswith("test/"):
+        lines.append("These are test metrics: they compare what was named beforehand, and choose no setting.")
+    return lines
+
+
+def _interval(found: Estimate, metric: str) -> str:
+    half = found.half_width()
+    if not math.isfinite(half):
+        return f"{found.mean:.4f}, without an interval ({'one seed' if found.seeds == 1 else 'seeds agree exactly'})"
+    low, high = found.mean - half, found.mean + half
+    if not metric.endswith("loss"):  # a share
+        low, high = max(low, 0.0), min(high, 1.0)
+    return f"{found.mean:.4f}, 95 % interval {low:.4f} to {high:.4f} ({_chances(found)})"
+
+
+def _chances(found: Estimate) -> str:
+    videos = "with the sampling of test videos" if found.is_sampled else "on these very videos, not for others"
+    return f"t over {found.seeds} seeds, {videos}"
+
+
+def _name(row: Row) -> str:
+    return " ".join(shown(value) for value in row.parameters.values())

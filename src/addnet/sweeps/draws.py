@@ -1,0 +1,64 @@
+"""What test metrics of a run would be with other test videos: resamples that its test leaves in its folder.
+
+All runs on the same test set share the draws, so that differences between two of them are paired.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from zipfile import BadZipFile
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.sweeps.jobs import SweepJob
+
+FILE = "reports/test_draws.npz"
+
+
+def write_draws(run_dir: Path, draws: Mapping[str, NDArray[np.float64]]) -> Path:
+    """Writes the resamples of each metric into a run folder: (R,), nan where one means nothing."""
+    file = run_dir / FILE
+    file.parent.mkdir(parents=True, exist_ok=True)
+    np.savez(file, allow_pickle=False, **{name: values.astype(np.float32) for name, values in draws.items()})
+    return file
+
+
+def read_draws(run_dir: Path, metric: str) -> NDArray[np.float64] | None:
+    """The resamples of one metric of a run; None where it has recorded none."""
+    try:
+        with np.load(run_dir / FILE, allow_pickle=False) as kept:
+            return np.asarray(kept[metric], dtype=np.float64) if metric in kept else None
+    except (FileNotFoundError, BadZipFile, ValueError):
+        return None
+
+
+def sampling_variance(
+    jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str], *, minus: Sequence[SweepJob] = ()
+) -> float:
+    """Variance over other test videos of a mean over seeds, or of the mean difference to other jobs.
+
+    Returns:
+        NaN where a job has recorded no resamples, or not as many as the others.
+    """
+    ours, theirs = _mean_draws(jobs, metric, seeds), _mean_draws(minus, metric, seeds) if minus else 0.0
+    if ours is None or theirs is None or np.shape(theirs) not in ((), np.shape(ours)):
+        return math.nan
+    finite = (ours - theirs)[np.isfinite(ours - theirs)]
+    return float(np.var(finite, ddof=1)) if len(finite) > 1 else math.nan
+
+
+def _mean_draws(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> NDArray[np.float64] | None:
+    """Mean over seeds of the mean over the jobs of each."""
+    means = []
+    for seed in seeds:
+        found = [
+            read_draws(job.folder, metric) for job in jobs if job.seed == seed and math.isfinite(job.figure(metric))
+        ]
+        kept = [draws for draws in found if draws is not None]
+        if not kept or len(kept) < len(found) or len({draws.shape for draws in kept}) > 1:
+            return None
+        means.append(np.mean(kept, axis=0))
+    return np.asarray(np.mean(means, axis=0)) if len({mean.shape for mean in means}) == 1 else None

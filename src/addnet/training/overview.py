@@ -1,0 +1,44 @@
+"""A run in a few lines before it trains: network, recipe, machine, folder."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from omegaconf import DictConfig
+
+from addnet.console import shown_path
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
+    from addnet.training.detector import DeepfakeDetector
+
+# what tells a network from others of its name, and what a recipe may have beyond rate and schedule, where it is set
+_TELLING = ("placement", "combine", "mode", "kernel_size")
+_LEVERS = {"ema_decay": None, "freeze_backbone_epochs": 0, "grad_checkpointing": False, "compile": False}
+
+
+def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
+    """What matters of a composed config; the whole of it stands in the run folder."""
+    lines = [f"network: {_network(cfg, detector)}"]
+    if cfg.train:
+        lines.append(f"recipe: {_recipe(cfg)}")
+    device = f"{trainer.world_size} × {trainer.strategy.root_device.type}"
+    lines.append(f"machine: {device}, precision {trainer.precision}")
+    return [*lines, f"folder: {shown_path(cfg.paths.output_dir)}"]
+
+
+def _network(cfg: DictConfig, detector: DeepfakeDetector) -> str:
+    model, size = cfg.model, cfg.data.image_size
+    millions = sum(parameter.numel() for parameter in detector.net.parameters()) / 1e6
+    start = cfg.ckpt_path or model.get("weights") or ("ImageNet" if model.get("pretrained") else "random weights")
+    telling = ", ".join(f"{key} {model[key]}" for key in _TELLING if key in model)
+    return f"{model.name} ({telling}), {millions:.1f} M parameters, {size} × {size}, from {start}"
+
+
+def _recipe(cfg: DictConfig) -> str:
+    schedule = "a constant rate" if cfg.scheduler.name == "none" else f"schedule {cfg.scheduler.name}"
+    length = f"{cfg.trainer.max_steps} steps" if cfg.trainer.max_steps > 0 else f"{cfg.trainer.max_epochs} epochs"
+    parts = [f"{cfg.optimizer.name} at {cfg.optimizer.lr:g}, {schedule}, {length} at most, seed {cfg.seed}"]
+    parts += [f"{key} {cfg[key]}" for key, off in _LEVERS.items() if cfg[key] != off]
+    return ", ".join(parts)
