@@ -116,7 +116,7 @@ def test_comet_is_told_of_a_run_once_and_by_a_telling_name(first):
     messages = [message["payload"] for message in _archive(first[0])]
     told = [payload["param"]["paramName"] for payload in messages if "param" in payload]
     assert {"model|name", "parameters/total", "data/train/images", "data/val/fake", "mask|eyes"} <= set(told), told
-    assert not [name for name in told if name.startswith(("data|mask", "data|augment", "data|prepare", "logger"))]
+    assert not [name for name in told if name.startswith(("data|mask|", "data|augment|", "data|prepare|", "logger"))]
     names = [payload["value"] for payload in messages if payload.get("key") == "Name"]
     assert names == ["bandpass faces train"]
 

@@ -31,9 +31,7 @@ def _chosen(table: Table) -> list[str]:
     """Which row is the best by validation, and its test."""
     row = table.chosen
     if row is None:
-        return ["Nothing is chosen: no row has a value." if not table.seeds else "Nothing is chosen."]
-    if not math.isfinite(row.mean):
-        return ["Nothing is chosen: no row has a value."]
+        return [f"Nothing is chosen: no job has {table.metric}; what they have stands in summary.csv."]
     lines = []
     if len(table.rows) > 1:
         what = ", ".join(f"{key}={shown(value)}" for key, value in row.parameters.items())
