@@ -9,6 +9,8 @@ import pytest
 from addnet.errors import UserError
 from addnet.faces import LandmarkDetector, iter_pictures, read_picture
 from addnet.faces.scan import scan
+from addnet.preparation.census import normalised
+from addnet.preparation.figures import overview
 from addnet.preparation.report import write_report
 from addnet.preparation.sheet import examples_sheet, points_in_row
 
@@ -51,6 +53,28 @@ def test_it_counts_pictures_faces_and_misses(tmp_path):
     assert "| shorter side (pixels) | 90 | 92 | 100 | 200 | 200 |" in text
     assert "| brightness, fake (0–255) | 100 |" in text
     assert all((tmp_path / "report" / name).stat().st_size > 5000 for name in ("overview.png", "examples.png"))
+
+
+@pytest.mark.parametrize(
+    ("labels", "said"),
+    [
+        ([0, 0, 0, 1, 1, 1], "blue frames are real and orange frames are fake."),
+        ([1] * 6, "each step; orange frames are fake."),
+        ([-1] * 6, "they have no labels."),
+    ],
+)
+def test_colours_are_told_of_classes_that_are_there(tmp_path, labels, said):
+    assert said in written(rows(label=labels), tmp_path)
+
+
+def test_counts_on_axes_are_whole_numbers(tmp_path):
+    few = normalised(rows()).slice(0, 1)
+    figure = overview(few, (np.array([100.0]), np.array([0])))
+    figure.savefig(tmp_path / "few.png")
+    axes = figure.axes[1].yaxis, figure.axes[3].yaxis, figure.axes[0].xaxis
+    shown = [label.get_text() for axis in axes for label in axis.get_ticklabels()]
+    assert shown
+    assert not [text for text in shown if "m" in text or "." in text]
 
 
 def test_unusable_files_are_listed_with_their_reason(tmp_path):

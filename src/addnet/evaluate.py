@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
 from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, ListConfig, OmegaConf
+from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import build, config_dir, plain
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from addnet.inference import Detector
 
 log = logging.getLogger(__name__)
+
+_STARTED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d-\d\d-\d\d)(?:-\d+)?")  # in the name of a run folder
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Any]:
@@ -66,19 +69,51 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
 
 
 def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
-    """The checkpoints by a name of their own: of the run folder, or of the file."""
+    """The checkpoints by a name of their own: the one that was given, or that of the run folder or of the file."""
     from addnet.inference import Detector
 
-    paths = [str(path) for path in (cfg.ckpt if isinstance(cfg.ckpt, ListConfig) else [cfg.ckpt]) if path]
-    if not paths:
-        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
-    names = names_of(paths)
     return {
         name: Detector.from_checkpoint(
             path, device=cfg.device, threshold=cfg.threshold, landmark_model=cfg.data.landmark_model
         )
-        for name, path in zip(names, paths, strict=True)
+        for name, path in named(plain(cfg.ckpt) if OmegaConf.is_config(cfg.ckpt) else cfg.ckpt).items()
     }
+
+
+def named(ckpt: Any) -> dict[str, str]:
+    """Checkpoints by name.
+
+    Args:
+        ckpt: One path, a list of paths or `name=path`, or a mapping of names to paths.
+
+    Raises:
+        UserError: None is named, or one twice.
+
+    Example:
+        >>> named({"plain": "a.ckpt", "band": "b.ckpt"})
+        {'plain': 'a.ckpt', 'band': 'b.ckpt'}
+        >>> named(["a/best.ckpt", "b/best.ckpt"])
+        {'a': 'a/best.ckpt', 'b': 'b/best.ckpt'}
+    """
+    if isinstance(ckpt, Mapping):
+        pairs = [(str(name), str(path)) for name, path in ckpt.items()]
+    else:
+        pairs = [_pair(str(path)) for path in (ckpt if isinstance(ckpt, list) else [ckpt]) if path]
+    if not pairs:
+        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    short = iter(names_of([path for name, path in pairs if not name]))
+    names = [name or next(short) for name, _ in pairs]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UserError(
+            f"two checkpoints are called {twice!r}; give each another name: ckpt={{NAME: PATH, OTHER: PATH}}"
+        )
+    return dict(zip(names, (path for _, path in pairs), strict=True))
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Name and path of `name=path`; a path that has an equals sign of its own has no name."""
+    name, _, path = text.partition("=")
+    return (name, path) if path and not Path(text).exists() and Path(path).exists() else ("", text)
 
 
 def names_of(paths: list[str]) -> list[str]:
@@ -86,27 +121,50 @@ def names_of(paths: list[str]) -> list[str]:
 
     Example:
         >>> names_of(["outputs/train/a/checkpoints/best.ckpt", "outputs/train/b/checkpoints/best.ckpt"])
-        ['a/best', 'b/best']
+        ['a', 'b']
+        >>> names_of([f"runs/2026-11-27_{time}-104502/checkpoints/best.ckpt" for time in ("09-15-00", "21-44-57")])
+        ['09-15-00', '21-44-57']
         >>> names_of(["best.ckpt"])
         ['best']
     """
     if len(set(paths)) < len(paths):
         raise UserError(f"ckpt={paths} names a checkpoint twice")
-    parts = [[part for part in Path(path).with_suffix("").parts if part != "checkpoints"] for path in paths]
-    for length in range(1, max(map(len, parts)) + 1):
+    parts = [[part for part in Path(path.removesuffix(".ckpt")).parts if part != "checkpoints"] for path in paths]
+    if len(paths) > 1:
+        while all(len(part) > 1 for part in parts) and len({part[-1] for part in parts}) == 1:
+            parts = [part[:-1] for part in parts]
+    for length in range(1, max(map(len, parts), default=0) + 1):
         names = ["/".join(part[-length:]) for part in parts]
         if len(set(names)) == len(names):
-            return names
+            return _without_dates(names)
     return paths
+
+
+def _without_dates(names: list[str]) -> list[str]:
+    """Run folders named by their time, as short as still tells them apart."""
+    for shown in (r"\2", r"\1_\2"):
+        short = [_STARTED.sub(shown, name) for name in names]
+        if len(set(short)) == len(short):
+            return short
+    return names
 
 
 def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
     """The test pictures, prepared as in the training of a checkpoint."""
-    from addnet.inference.evaluated_data import data_of
+    from addnet.inference.evaluated_data import data_of, names_data
 
-    module: DeepfakeDataModule = build(cfg.data, **data_of(plain(cfg.data), detector.loaded))
-    module.prepare_data()
-    module.setup("test")
+    given = plain(cfg.data)
+    module: DeepfakeDataModule = build(cfg.data, **data_of(given, detector.loaded))
+    try:
+        module.prepare_data()
+        module.setup("test")
+    except UserError as error:
+        if names_data(given):
+            raise
+        raise UserError(
+            f"{error}\nNo test data were named, so these are the ones that {detector.loaded.path} was tested on; "
+            "name others by data.data_dir=PATH"
+        ) from error
     module.summary(folder)
     return module
 
@@ -202,7 +260,8 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
 
     table = Table(title="evaluation")
     for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy", "accuracy"):
-        table.add_column(column, justify="left" if column in ("checkpoint", "test set", "level") else "right")
+        left = column in ("checkpoint", "test set", "level")
+        table.add_column(column, justify="left" if left else "right", overflow="fold")
     for checkpoint, about in numbers["checkpoints"].items():
         for name, found in about["sets"].items():
             for level in ("frame", "video"):

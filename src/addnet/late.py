@@ -1,15 +1,16 @@
 """Names of a package whose modules are imported when one of them is first asked for."""
 
+import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import Any
 
 
-def late(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
-    """What a package takes as its `__getattr__` (PEP 562).
+def late(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """What a package takes as its `__getattr__` and its `__dir__` (PEP 562).
 
     Args:
-        package: Its `__name__`.
+        package: Its `__name__`; it has an `__all__`.
         homes: Each public name's module in it.
     """
 
@@ -18,4 +19,7 @@ def late(package: str, homes: Mapping[str, str]) -> Callable[[str], Any]:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         return getattr(import_module(f"{package}.{homes[name]}"), name)
 
-    return get
+    def public() -> list[str]:
+        return sorted(sys.modules[package].__all__)
+
+    return get, public

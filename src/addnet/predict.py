@@ -18,9 +18,10 @@ from addnet.errors import UserError, require_choice
 from addnet.faces.walk import printable
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
+from addnet.wording import count
 
 if TYPE_CHECKING:
-    from addnet.inference import Answer, Detector
+    from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
 
@@ -58,7 +59,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         log.info("%s", note)
     detector = load_detector(cfg)
     answers = []
-    with AnswerFiles(folder) as files:
+    with AnswerFiles(folder, about=about(detector)) as files:
         try:
             for answer in _answers(cfg, detector, inputs):
                 files.add(answer)
@@ -68,6 +69,8 @@ def predict(cfg: DictConfig) -> list[Answer]:
             raise
     unreadable = [answer for answer in answers if answer.verdict == "unusable"]
     if not cfg.quiet:
+        for line in detector.background:
+            Console().print(line, style="dim", markup=False, highlight=False)
         Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
         if len(answers) > _SHOWN:
             log.info("%d more are in %s", len(answers) - _SHOWN, folder / "answers.csv")
@@ -77,7 +80,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     for answer in unreadable:
         log.warning("%s: %s", printable(answer.path), answer.reason)
     if unreadable and len(unreadable) == len(answers):
-        raise UserError(f"not one of {len(answers)} files could be used")
+        raise UserError(f"not one of {count(len(answers), 'file')} could be used")
     return answers
 
 
@@ -88,6 +91,20 @@ def load_detector(cfg: DictConfig) -> Detector:
     detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
     detector.preprocessing.load()
     return detector
+
+
+def about(detector: Detector) -> dict[str, Any]:
+    """Who answers, as plain values: what it is, what it learnt from, where fake begins."""
+    loaded = detector.loaded
+    return {
+        "checkpoint": str(loaded.path),
+        "model": dict(loaded.model),
+        "image_size": detector.preprocessing.geometry.size,
+        "picture_threshold": detector.frame.stated,
+        "video_threshold": detector.video.stated,
+        "learnt_from": loaded.about.get("learnt_from"),
+        "in_words": list(detector.background),
+    }
 
 
 def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]) -> str:
@@ -121,26 +138,41 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[An
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
         yield answer
-    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)))
-    how = {"title": "videos", "unit": "videos", "outcome": lambda answer: answer.verdict}
-    for answer in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
-        if answer.faces:
+    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), workers=cfg.workers)
+    how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
+    for answer, worst in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
+        if answer.worst and worst:
             _draw_video(cfg, detector, answer, folder)
+            if cfg.explain:
+                _explain_video(cfg, detector, answer, worst)
         yield answer
     yield from answer_left_out(detector, inputs.left_out)
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[Seen]) -> None:
     """A sheet for each face of a picture."""
+    for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
+        name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
+        _sheet(cfg, detector, face, said, name=name, title=printable(Path(answer.path).name))
+
+
+def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: Seen) -> None:
+    """A sheet for the frame that speaks most for fake."""
+    said = answer.worst
+    assert said is not None
+    title = f"{printable(Path(answer.path).name)}, frame {said.frame}" + (
+        f", track {said.track}" if answer.people > 1 else ""
+    )
+    _sheet(cfg, detector, worst, said, name=f"{_name(answer.path)}_frame{said.frame}", title=title)
+
+
+def _sheet(cfg: DictConfig, detector: Detector, face: Seen, said: FaceAnswer, *, name: str, title: str) -> None:
     from addnet.inference.explaining import explain
     from addnet.inference.sheet import explanation_figure
 
-    for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
-        file = printable(Path(answer.path).name)
-        title = f"{file}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
-        figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
-        name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
-        _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
+    title = f"{title}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
+    figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
+    _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
 
 
 def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path) -> None:
@@ -179,7 +211,7 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
     present = {answer.kind for answer in answers}
     above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
     told = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)
-    return f"{len(answers)} files: {said}\n(called fake: {above})\n(P(fake): {told})".replace("[", "\\[")
+    return f"{count(len(answers), 'file')}: {said}\n(called fake: {above})\n(P(fake): {told})".replace("[", "\\[")
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:

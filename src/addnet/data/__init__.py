@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["CLASS_NAMES", "Augment", "DeepfakeDataModule", "DeepfakeDataset", "Record", "Sample"]
 
-__getattr__ = late(
+__getattr__, __dir__ = late(
     __name__,
     {"Augment": "augment", "DeepfakeDataModule": "datamodule", "DeepfakeDataset": "dataset", "Sample": "dataset"},
 )

@@ -33,6 +33,7 @@ from addnet.faces.framing import Framing
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -253,7 +254,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         for line in describe(self.splits):
             log.info("%s", line)
         if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
-            log.warning("%d files were left out; see %s", sum(len(s.skipped) for s in self.splits.values()), file)
+            left_out = sum(len(part.skipped) for part in self.splits.values())
+            log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
 
     # ---- serving it ----------------------------------------------------------------------------------------
 

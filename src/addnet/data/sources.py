@@ -61,7 +61,7 @@ class Source:
         if self.layout == INDEX and not self.index:
             raise UserError("data.index is not set: name the file that `python -m addnet.prepare` wrote")
         if self.layout != INDEX and not self.data_dir:
-            raise UserError(f"data.data_dir is not set: name the folder of {self.layout}")
+            raise UserError(f"data.data_dir is not set: name the folder that holds the data (data={self.layout})")
         if self.data_dir and not is_utf8(str(self.data_dir)):
             raise UserError(
                 f"data.data_dir={printable(self.data_dir)}: the name is not UTF-8, so no index can hold it; rename the "

@@ -8,13 +8,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
+from addnet.errors import UserError
 from addnet.faces.crops import CropSettings, FaceCrop, crop_name, cut_face, save_crop
+from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.people import people_of
 from addnet.faces.pictures import Picture
 from addnet.faces.tracks import Box, Tracker, is_cut, largest, longest_track
 from addnet.faces.videos import Frame, Video
 
 __all__ = ["CropSettings", "FaceCrop", "VideoFaces", "VideoSummary", "crop_name", "extract_faces", "save_crop"]
+
+_KEPT = 64 << 20  # bytes of crops until it is known whose are wanted; of more, frames are decoded once more
+_LOOK = CropSettings(size=150)  # pixels that a descriptor sees of a face
 
 
 @dataclass(frozen=True)
@@ -54,21 +60,35 @@ class _Sighting(NamedTuple):
 class VideoFaces(Iterator[FaceCrop]):
     """The crops of one video, made while they are asked for.
 
-    Memory doesn't grow with the video: `largest` and `all` cut each frame as it is read. `longest_track` is known only
-    at the end, so boxes and points are kept and the frames of that track are decoded once more.
+    Memory doesn't grow with the pictures of the video: `largest` and `all` cut each frame as it is read.
+    `longest_track` is known only at the end, so boxes and points are kept, and all crops as long as they are few; if
+    they aren't, the frames of that track are decoded once more.
 
     Attributes:
         summary: What the video gave; None until the last crop was taken.
+        people: The person that each track is of, known with the summary. Without a descriptor, each is one of its own.
+        looked_at: Numbers of the frames that were looked at so far.
     """
 
-    def __init__(self, path: str | Path, settings: CropSettings, detector: LandmarkDetector) -> None:
+    def __init__(
+        self,
+        path: str | Path,
+        settings: CropSettings,
+        detector: LandmarkDetector,
+        descriptor: FaceDescriptor | None = None,
+    ) -> None:
         self.summary: VideoSummary | None = None
+        self.people: dict[int, int] = {}
+        self.looked_at: list[int] = []
         self._video = Video(Path(path))
         self._settings = settings
         self._detector = detector
+        self._descriptor = descriptor
+        self._looks: dict[int, FaceCrop] = {}  # the largest face of each track
+        self._tracks: list[list[int]] = []  # of each frame with faces
+        self._notes: tuple[str, ...] = ()
         self._steps: Counter[str] = Counter()
-        self._tracks: set[int] = set()
-        self._sampled = self._without_face = 0
+        self._without_face = 0
         self._crops = self._run()
 
     def __next__(self) -> FaceCrop:
@@ -80,14 +100,15 @@ class VideoFaces(Iterator[FaceCrop]):
         for crop in self._longest() if self._settings.policy == "longest_track" else self._at_once():
             crops += 1
             yield crop
+        self._tell_people()
         self.summary = VideoSummary(
-            sampled=self._sampled,
+            sampled=len(self.looked_at),
             faces=self._steps.total(),
             crops=crops,
             without_face=self._without_face,
-            tracks=len(self._tracks),
+            tracks=len(self.people),
             steps=dict(self._steps),
-            notes=self._video.notes,
+            notes=(*self._video.notes, *self._notes),
         )
 
     def _at_once(self) -> Iterator[FaceCrop]:
@@ -100,15 +121,40 @@ class VideoFaces(Iterator[FaceCrop]):
                 yield cut_face(frame, sighting.faces[index], sighting.tracks[index], settings=self._settings)
 
     def _longest(self) -> Iterator[FaceCrop]:
-        seen = [sighting for _, sighting in self._sightings()]
-        track = longest_track([sighting.boxes() for sighting in seen], [sighting.tracks for sighting in seen])
+        seen: list[_Sighting] = []
+        crops: list[FaceCrop] = []
+        few = True
+        for frame, sighting in self._sightings():
+            seen.append(sighting)
+            if few:
+                pairs = zip(sighting.faces, sighting.tracks, strict=True)
+                crops += [cut_face(frame, face, track, settings=self._settings) for face, track in pairs]
+                few = sum(crop.picture.nbytes for crop in crops) <= _KEPT
+                crops = crops if few else []
+        self._tell_people()
+        people = [[self.people[track] for track in sighting.tracks] for sighting in seen]
+        person = longest_track([sighting.boxes() for sighting in seen], people)
+        if few:
+            yield from (crop for crop in crops if self.people[crop.track] == person)
+            return
         wanted = {
-            sighting.number: sighting.faces[sighting.tracks.index(track)]
-            for sighting in seen
-            if track is not None and track in sighting.tracks
+            sighting.number: (sighting.faces[numbers.index(person)], sighting.tracks[numbers.index(person)])
+            for sighting, numbers in zip(seen, people, strict=True)
+            if person is not None and person in numbers
         }
         for frame in self._video.frames_at(wanted):
-            yield cut_face(frame, wanted[frame.number], track or 0, settings=self._settings)
+            yield cut_face(frame, *wanted[frame.number], settings=self._settings)
+
+    def _tell_people(self) -> None:
+        """Finds out which tracks are of one person, once all faces were seen."""
+        looks = {}
+        if self._descriptor and len(self._looks) > 1:
+            try:
+                looks = {track: self._descriptor(crop.picture, crop.face) for track, crop in self._looks.items()}
+            except UserError as error:
+                self._notes = (f"people are told apart by their places alone: {error}",)
+        self._looks.clear()
+        self.people = self.people or people_of(self._tracks, looks)
 
     def _sightings(self) -> Iterator[tuple[Frame, _Sighting]]:
         tracker = Tracker()
@@ -119,20 +165,32 @@ class VideoFaces(Iterator[FaceCrop]):
             cut = before is not None and is_cut(before, frame.picture)
             sighting.tracks.extend(tracker.update(sighting.boxes(), cut=cut))
             before = frame.picture
-            self._sampled += 1
+            self.looked_at.append(frame.number)
             self._without_face += not sighting.faces
             self._steps.update(face.step for face in sighting.faces)
-            self._tracks.update(sighting.tracks)
+            self._tracks.append(sighting.tracks)
+            if self._descriptor:
+                self._remember(frame, sighting)
             yield frame, sighting
 
+    def _remember(self, frame: Frame, sighting: _Sighting) -> None:
+        """Keeps the largest face of each track."""
+        for face, track in zip(sighting.faces, sighting.tracks, strict=True):
+            known = self._looks.get(track)
+            if face.box is not None and (known is None or largest([known.original_box, face.box])):
+                self._looks[track] = cut_face(frame, face, track, settings=_LOOK)
 
-def extract_faces(path: str | Path, settings: CropSettings, detector: LandmarkDetector) -> VideoFaces:
+
+def extract_faces(
+    path: str | Path, settings: CropSettings, detector: LandmarkDetector, descriptor: FaceDescriptor | None = None
+) -> VideoFaces:
     """Finds, follows and cuts the faces of a video.
 
     Args:
         path: A video file.
         settings: Which frames, whose faces, how large.
         detector: With `face_crops=False` for videos of scenes, so that no frame as a whole is taken for a face.
+        descriptor: Knows a person again after a cut or a gap; None: by the place in the picture alone.
 
     Returns:
         An iterator over crops; its `summary` is there when it is exhausted.
@@ -140,4 +198,4 @@ def extract_faces(path: str | Path, settings: CropSettings, detector: LandmarkDe
     Raises:
         UserError: While iterating: the file is unusable, for the reasons that `decoding.decoded` has.
     """
-    return VideoFaces(path, settings, detector)
+    return VideoFaces(path, settings, detector, descriptor)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["Answer", "Detector", "Explanation", "FaceAnswer", "Preprocessing", "explain", "grad_cam"]
 
 # processes that only find faces need no torch
-__getattr__ = late(
+__getattr__, __dir__ = late(
     __name__,
     {
         "Answer": "answers",

@@ -27,7 +27,7 @@ _CODECS = ("libx264", "mpeg4")
 
 
 def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Path:
-    """Writes the video with what was said, frame by frame; between frames that were looked at the last answer stays.
+    """Writes the video with what was said, frame by frame; until the next frame that was looked at, it stays.
 
     Memory doesn't grow with the length of the video.
 
@@ -42,7 +42,7 @@ def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Pat
     """
     import av
 
-    said: dict[int, list[FaceAnswer]] = {}
+    said: dict[int, list[FaceAnswer]] = {number: [] for number in answer.looked_at}
     for face in answer.faces:
         said.setdefault(face.frame or 0, []).append(face)
     part = path.with_name(f".{path.name}.part")
@@ -89,7 +89,8 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
             continue
         left, top, right, bottom = (round(side * factor) for side in face.box)
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, max(1, round(2 * unit)))
-        _label(canvas, f"{face.verdict} {face.score:.2f}", (left, top), colour, unit)
+        who = f"track {face.track}: " if answer.people > 1 and face.track is not None else ""
+        _label(canvas, f"{who}{face.verdict} {face.score:.2f}", (left, top), colour, unit)
     verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}"
     colour = _COLOURS[int(answer.verdict == class_names[1])] if answer.score is not None else (90, 90, 90)
     _label(canvas, f"video: {verdict}", (round(8 * unit), round(28 * unit)), colour, unit)

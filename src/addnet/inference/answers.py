@@ -23,7 +23,7 @@ class FaceAnswer:
         box: (left, top, right, bottom) in pixels of the picture or frame; None without a face.
         frame: Number of the frame, from 0; None in a picture.
         time: When the frame is shown, in seconds; None in a picture, or where the file doesn't say.
-        track: Number of the person in a video, in order of appearance; None in a picture.
+        track: Number of the person in a video, from 0 in order of appearance; None in a picture.
     """
 
     verdict: str
@@ -48,10 +48,13 @@ class Answer:
         threshold: Above which a score is called fake.
         path: The file; empty for a picture that was handed over.
         kind: `picture` or `video`; `file` for what is neither.
-        faces: Each face.
+        faces: Each face that has a score.
         reason: Why there is no score; empty if there is one.
+        people: Faces found in a picture, or people in the frames of a video: more than have a score where one counts.
+        track: Of the person whose score decides about a video; None in a picture, and without a score.
         frames: Frames of a video that were looked at.
         frames_without_face: Those of them in which no face was found.
+        looked_at: Numbers of those frames.
         notes: What is wrong with a video, such as `truncated after frame 57: …`.
     """
 
@@ -63,9 +66,27 @@ class Answer:
     kind: str = "picture"
     faces: tuple[FaceAnswer, ...] = ()
     reason: str = ""
+    people: int = 0
+    track: int | None = None
     frames: int = 0
     frames_without_face: int = 0
+    looked_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+
+    @property
+    def deciding(self) -> tuple[FaceAnswer, ...]:
+        """The faces of the person whose score decides; all of a picture."""
+        return tuple(face for face in self.faces if face.track == self.track)
+
+    @property
+    def worst(self) -> FaceAnswer | None:
+        """The face that speaks most for fake, of those that decide."""
+        return max(self.deciding, key=lambda face: face.score, default=None)
+
+    @property
+    def others(self) -> int:
+        """How many people, or faces of a picture, have no score because another one counts."""
+        return self.people - (len(self.faces) if self.track is None else len(by_track(self.faces)))
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
+from operator import itemgetter
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar, overload
 
 import numpy as np
 import torch
@@ -23,9 +24,21 @@ from addnet.faces.pictures import Picture, check_picture, from_pillow
 from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
 from addnet.inference.preprocessing import Seen
-from addnet.inference.videos import FacesOfVideo, FrameFaces, VideoSettings
+from addnet.inference.videos import AboutVideo, FacesOfVideo, FrameFaces, VideoSettings
 
 Key = TypeVar("Key")
+
+
+class Watched(NamedTuple):
+    """What is said about a video, and about which face most.
+
+    Attributes:
+        answer: The answer.
+        worst: The face with the largest score of the person who decides; None without a face.
+    """
+
+    answer: Answer
+    worst: Seen | None
 
 
 class Detector:
@@ -61,6 +74,21 @@ class Detector:
         self.device = _device(device)
         self.net = loaded.net.to(self.device)
 
+    def __repr__(self) -> str:
+        """Which checkpoint, network, size and thresholds."""
+        size, name = self.preprocessing.geometry.size, self.loaded.model["name"]
+        return (
+            f"<Detector {self.loaded.path}: {name} at {size} × {size}, fake above {self.frame.stated} (images) and "
+            f"{self.video.stated} (videos), on {self.device}>"
+        )
+
+    @property
+    def background(self) -> tuple[str, ...]:
+        """Sentences about what it learnt from, and how often it was wrong on its own validation."""
+        from addnet.inference.background import background_of
+
+        return background_of(self.loaded)
+
     @classmethod
     def from_checkpoint(
         cls,
@@ -71,10 +99,10 @@ class Detector:
         threshold: float | None = None,
         landmark_model: str | None = None,
     ) -> Detector:
-        """Loads a checkpoint; only tensors and plain values of it are ever read.
+        """Loads a checkpoint, or an export of it; only tensors and plain values of it are ever read.
 
         Args:
-            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`.
+            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`, or as for `from_exported`.
             device: As for the class, and all below.
             batch_size: Faces that the network gets at once.
             threshold: Instead of those of the checkpoint.
@@ -86,18 +114,39 @@ class Detector:
         loaded = load(path, landmark_model=landmark_model)
         return cls(loaded, device=device, batch_size=batch_size, threshold=threshold)
 
+    @classmethod
+    def from_exported(cls, path: str | Path, **settings: Any) -> Detector:
+        """Loads what `addnet.export format=safetensors` wrote, or a copy of it; nothing in it is run.
+
+        Args:
+            path: The folder, or `model.safetensors` in it.
+            settings: As for `from_checkpoint`.
+
+        Raises:
+            UserError: It is no such folder, something in it is damaged, or its parts don't belong together.
+        """
+        from addnet.inference.export.hub_folder import CONFIG, folder_of
+
+        return cls.from_checkpoint(folder_of(path) or Path(path, CONFIG), **settings)
+
+    @overload
     def predict(
-        self,
-        picture: str | Path | Picture | Any,
-        *,
-        kind: str = "auto",
-        faces: str = "largest",
-        without_face: bool = False,
-    ) -> Answer:
+        self, picture: str | Path | Picture | Image, *, kind: str = ..., faces: str = ..., without_face: bool = ...
+    ) -> Answer: ...
+
+    @overload
+    def predict(
+        self, picture: list[Any] | tuple[Any, ...], *, kind: str = ..., faces: str = ..., without_face: bool = ...
+    ) -> list[Answer]: ...
+
+    def predict(
+        self, picture: Any, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
+    ) -> Answer | list[Answer]:
         """Says whether the face in a picture or video is a fake.
 
         Args:
-            picture: A file, or (H, W, 3) uint8 RGB, or a PIL image.
+            picture: A file, or (H, W, 3) uint8 RGB, or a PIL image; or a list of these, for a list of answers in which
+                a file that can't be read is answered for as `unusable`.
             kind: See `Preprocessing.of_picture`; videos are scenes.
             faces: `largest` or `all`; the most suspicious face decides.
             without_face: Scores a picture without a face too, as in training; otherwise the verdict is `no face`.
@@ -105,19 +154,34 @@ class Detector:
         Raises:
             UserError: The file can't be read, or the array is no picture.
         """
+        how: dict[str, Any] = {"kind": kind, "faces": faces, "without_face": without_face}
+        if isinstance(picture, (list, tuple)):
+            return [self._predict_or_say_why(one, **how) for one in picture]
         if isinstance(picture, (str, Path)):
             if kind_of(picture) == VIDEO:
                 return self.predict_video(picture)
             path, pixels = str(picture), _read(Path(picture))
         else:
             path, pixels = "", _as_picture(picture)
-        seen = self.preprocessing.of_picture(pixels, kind=kind, faces=faces, without_face=without_face)
+        seen = self.preprocessing.of_picture(pixels, **how)
         return self.answer(seen, self.scores(seen).tolist(), path=path)
+
+    def _predict_or_say_why(self, picture: Any, **how: Any) -> Answer:
+        """One of a list, whose other files are answered for whatever is wrong with this one."""
+        try:
+            answer: Answer = self.predict(picture, **how)
+            return answer
+        except UserError as error:
+            if not isinstance(picture, (str, Path)):
+                raise
+            kind = "video" if kind_of(picture) == VIDEO else "picture"
+            decision, reason = self.video if kind == "video" else self.frame, str(error).removeprefix(f"{picture}: ")
+            return unusable(str(picture), reason, threshold=decision.threshold, kind=kind)
 
     def predict_video(self, path: str | Path, settings: VideoSettings | None = None) -> Answer:
         """Says whether the person in a video is a fake: the mean of the scores of the frames.
 
-        Memory doesn't grow with the length of the video.
+        Of several people the one is followed who is there longest, unless the settings say otherwise.
 
         Raises:
             UserError: The file can't be read.
@@ -134,30 +198,48 @@ class Detector:
         faces = tuple(self._face(face, float(score), self.frame) for face, score in zip(seen, scores, strict=True))
         if not faces:
             return Answer(NO_FACE, None, None, self.frame.threshold, path, reason="no face was found")
-        worst = max(faces, key=lambda face: face.score)
-        return Answer(worst.verdict, worst.score, worst.probability, self.frame.threshold, path, faces=faces)
+        worst, found = max(faces, key=lambda face: face.score), max(face.found for face in seen)
+        said = worst.verdict, worst.score, worst.probability, self.frame.threshold
+        return Answer(*said, path, faces=faces, people=found)
 
     def answer_video(self, frames: FrameFaces, *, path: str) -> Answer:
         """What is said about a video, whose faces are scored while they are found."""
-        faces, broken = [], 0
+        return self.watch(frames, path=path).answer
+
+    def watch(self, frames: FrameFaces, *, path: str) -> Watched:
+        """The same, with the face that speaks most for fake."""
+        scored, worst, broken = [], dict[int, tuple[float, Seen]](), 0
         for crop, score in self.scored((crop, crop.seen) for crop in frames):
             if not np.isfinite(score):
                 broken += 1
                 continue
             face = self._face(crop.seen, score, self.frame)
-            faces.append(replace(face, frame=crop.frame, time=crop.time, track=crop.track))
-        about: dict[str, Any] = {"path": path, "kind": "video", **frames.about()}
+            scored.append(replace(face, frame=crop.frame, time=crop.time, track=crop.track))
+            worst[crop.track] = max(worst.get(crop.track, (-1.0, crop.seen)), (score, crop.seen), key=itemgetter(0))
+        about = frames.about()
+        answer = self._about_video(scored, broken, about, path)
+        own = (worst[track] for track, person in about.people.items() if person == answer.track and track in worst)
+        _, seen = max(own, key=itemgetter(0), default=(-1.0, None))
+        return Watched(answer, seen)
+
+    def _about_video(self, scored: Sequence[FaceAnswer], broken: int, about: AboutVideo, path: str) -> Answer:
+        """The verdict on the person with the largest mean."""
+        faces = tuple(replace(face, track=about.people[face.track or 0]) for face in scored)
+        seen = {"people": len(set(about.people.values())), "notes": about.notes, "looked_at": about.looked_at}
+        counts = {"frames": len(about.looked_at), "frames_without_face": about.without_face}
+        known: dict[str, Any] = {"path": path, "kind": "video", **seen, **counts}
         if broken:
             reason = not_finite(broken, broken + len(faces))
-            return Answer(UNUSABLE, None, None, self.video.threshold, reason=reason, **about)
-        about["faces"] = tuple(faces)
+            return Answer(UNUSABLE, None, None, self.video.threshold, reason=reason, **known)
+        known["faces"] = faces
         if not faces:
             reason = "no face was found in any of the frames that were looked at"
-            return Answer(NO_FACE, None, None, self.video.threshold, reason=reason, **about)
-        score = max(float(np.mean([face.score for face in track])) for track in by_track(faces).values())
-        return Answer(
-            self.verdict(score, self.video), score, self.video.calibrated(score), self.video.threshold, **about
-        )
+            return Answer(NO_FACE, None, None, self.video.threshold, reason=reason, **known)
+        means = {person: float(np.mean([face.score for face in own])) for person, own in by_track(faces).items()}
+        person = max(means, key=means.__getitem__)
+        score, decision = means[person], self.video
+        verdict = self.verdict(score, decision)
+        return Answer(verdict, score, decision.calibrated(score), decision.threshold, track=person, **known)
 
     def verdict(self, score: float, decision: Decision) -> str:
         """Name of the class of a score."""

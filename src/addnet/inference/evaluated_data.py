@@ -12,6 +12,7 @@ from addnet.inference.loading import Loaded
 _WHERE = ("layout", "data_dir", "options", "index", "index_dir", "faces_dir", "group_pattern", "video_pattern")
 _FROM_TRAINING = (*_WHERE, "train", "test", "limit_test", "verify", "max_bad_fraction", "seed")
 _MASK = "addnet.faces.AttentionMask"
+_NAME_IT = "name them by data.data_dir=PATH"
 _NAMED = ("data_dir", "test", "index")
 
 
@@ -38,14 +39,21 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
                 f"training; leave data.{name} out"
             )
     given["mask"] = {"_target_": _MASK, **loaded.preprocessing.mask.settings()}
-    if any(data.get(name) for name in _NAMED):
+    if names_data(data):
         return given
     trained = (loaded.about.get("config") or {}).get("data")
     if not isinstance(trained, Mapping):
-        raise UserError("data.data_dir is not set, and the checkpoint doesn't say what it was tested on")
+        raise UserError(f"data.data_dir is not set, and {loaded.path} doesn't say what it was tested on; {_NAME_IT}")
+    if loaded.exported:
+        raise UserError(f"data.data_dir is not set, and an export doesn't say where its test data are; {_NAME_IT}")
     where = {name: trained[name] for name in _FROM_TRAINING if name in trained}
     _refuse_code(where, loaded)
     return given | where
+
+
+def names_data(data: Mapping[str, Any]) -> bool:
+    """Whether a `data` node says which data to evaluate on; if not, those are taken that the checkpoint names."""
+    return any(data.get(name) for name in _NAMED)
 
 
 def preprocessing_of(loaded: Loaded) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
@@ -13,11 +13,19 @@ from addnet.errors import UserError
 from addnet.faces.pictures import check_picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
-from addnet.inference.videos import FacesOfVideoApart, VideoSettings
-from addnet.pool import Job, cores, in_order, run_local
+from addnet.inference.videos import (
+    AboutVideo,
+    FacesFrom,
+    FacesOfVideo,
+    FrameFace,
+    FrameFaces,
+    VideoSettings,
+    faces_and_about,
+)
+from addnet.pool import Job, cores, in_order, run_local, streams
 
 if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
-    from addnet.inference.detector import Detector
+    from addnet.inference.detector import Detector, Watched
 
 _CHUNK = 4
 _WORTH_A_POOL = 8  # fewer pictures are read in this process: starting others takes longer
@@ -97,20 +105,38 @@ def _answer(detector: Detector, look: _Look, scores: Sequence[float]) -> Answer:
     return detector.answer(look.seen, scores, path=str(look.path))
 
 
-def answer_videos(detector: Detector, paths: Sequence[Path], settings: VideoSettings) -> Iterator[Answer]:
-    """Answers for video files in their order; each is read in a process of its own.
+def answer_videos(
+    detector: Detector, paths: Sequence[Path], settings: VideoSettings, *, workers: int | None = None
+) -> Iterator[Watched]:
+    """Answers for video files in their order; faces are found on all cores while the network computes.
 
     Args:
         detector: The detector that is asked.
         paths: The files. One that can't be read, or that kills its process, is answered for as `unusable`.
         settings: Which frames, whose faces.
+        workers: Processes, each for one video after the other; default: all cores. 0: this process.
+
+    Returns:
+        Each answer with the face that speaks most for fake.
     """
-    for path in paths:
-        try:
-            yield detector.answer_video(FacesOfVideoApart(path, detector.preprocessing, settings), path=str(path))
-        except UserError as error:
-            reason = str(error).removeprefix(f"{path}: ")
-            yield unusable(str(path), reason, threshold=detector.video.threshold, kind="video")
+    if workers == 0:
+        for path in paths:
+            yield _watched(detector, path, FacesOfVideo(path, detector.preprocessing, settings))
+        return
+    find = partial(faces_and_about, preprocessing=detector.preprocessing, settings=settings)
+    job: Job[Path, Iterable[FrameFace | AboutVideo]] = Job.of(find, start=detector.preprocessing.load)
+    for stream in streams(job, paths, workers=max(1, min(workers or cores(), len(paths)))):
+        yield _watched(detector, stream.task, FacesFrom(stream))
+
+
+def _watched(detector: Detector, path: Path, faces: FrameFaces) -> Watched:
+    from addnet.inference.detector import Watched
+
+    try:
+        return detector.watch(faces, path=str(path))
+    except UserError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        return Watched(unusable(str(path), reason, threshold=detector.video.threshold, kind="video"), None)
 
 
 def answer_left_out(detector: Detector, left_out: Sequence[tuple[Path, str]]) -> Iterator[Answer]:

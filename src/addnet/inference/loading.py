@@ -1,4 +1,4 @@
-"""A checkpoint → a network that is ready to be asked, and all that the checkpoint says about using it."""
+"""A checkpoint or an export → a network that is ready to be asked, and all that it says about using it."""
 
 from __future__ import annotations
 
@@ -16,20 +16,23 @@ from addnet.inference.network import model_of, network_of
 from addnet.inference.preprocessing import Preprocessing
 from addnet.training.checkpoints import read_checkpoint
 
+_OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")
+
 
 @dataclass(frozen=True)
 class Loaded:
-    """What a checkpoint brings.
+    """What a checkpoint or an export brings.
 
     Attributes:
-        path: Its file.
+        path: Its file, or the folder of an export.
         net: The network, in evaluation mode, on the CPU.
         model: Name and options of the network.
         preprocessing: What is done with pictures.
         class_names: In the order of the labels.
         frame: Threshold and temperature for pictures.
         video: The same for videos.
-        about: The `addnet` entry of the checkpoint.
+        about: The `addnet` entry of the checkpoint, or the description of the export, whose paths have no folders.
+        exported: Whether it is an export.
     """
 
     path: Path
@@ -40,28 +43,53 @@ class Loaded:
     frame: Decision
     video: Decision
     about: Mapping[str, Any]
+    exported: bool = False
 
 
 def load(path: str | Path, *, landmark_model: str | None = None) -> Loaded:
-    """Reads a checkpoint and builds its network by name: nothing that the file brings is run.
+    """Reads a checkpoint, or what `addnet.export format=safetensors` made of one.
+
+    The network is built by name: nothing that a file brings is run.
 
     Args:
-        path: The file.
+        path: The checkpoint; or the export's folder, or its `model.safetensors`.
         landmark_model: Where its landmark model lies, if that is not the packaged one.
 
     Raises:
         UserError: It is missing, damaged, of another program or format, or asks for what can't be done here.
     """
-    checkpoint = read_checkpoint(path)
-    about = checkpoint["addnet"]
+    from addnet.inference.export.hub_folder import folder_of, load_exported
+
+    if folder := folder_of(path):
+        exported = load_exported(folder)
+        preprocessing = {key: value for key, value in exported.about["preprocessing"].items() if key != "steps"}
+        about = dict(exported.about) | {"preprocessing": preprocessing}
+        return _loaded(folder, exported.net, about["model"], about, landmark_model, exported=True)
+    if Path(path).suffix in _OTHER_EXPORTS:
+        raise UserError(
+            f"ckpt={path}: only an export of format=safetensors can be loaded again; name its folder, or the checkpoint"
+        )
+    checkpoint = read_checkpoint(path, option="ckpt")
+    net = network_of(checkpoint, path)
+    return _loaded(Path(path), net, model_of(checkpoint, path), checkpoint["addnet"], landmark_model)
+
+
+def _loaded(
+    path: Path,
+    net: nn.Module,
+    model: Mapping[str, Any],
+    about: Mapping[str, Any],
+    landmark_model: str | None,
+    *,
+    exported: bool = False,
+) -> Loaded:
     try:
         preprocessing = Preprocessing.from_values(about.get("preprocessing") or {}, landmark_model=landmark_model)
         frame, video = (Decision.of(about.get("decision"), level) for level in ("frame", "video"))
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
-    model = model_of(checkpoint, path)
-    net = network_of(checkpoint, path).to(memory_format=torch.channels_last)
     names = tuple(str(name) for name in about.get("class_names") or ())
     if len(names) != 2 or model.get("num_classes", 2) != 2:
         raise UserError(f"{path}: it tells {list(names)} apart; real and fake are needed")
-    return Loaded(Path(path), net, model, preprocessing, (names[0], names[1]), frame, video, about)
+    net = net.to(memory_format=torch.channels_last)
+    return Loaded(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported)

@@ -11,6 +11,7 @@ import numpy as np
 
 from addnet.errors import UserError, require_choice
 from addnet.faces.crops import CropSettings, cut_face
+from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.framing import FramedCrops, Framing
 from addnet.faces.geometry import Geometry, Points, map_points, warp_picture
 from addnet.faces.landmarks import Face, LandmarkDetector
@@ -34,12 +35,14 @@ class Seen:
         mask: (s, s) float32, from `AttentionMask.draw_small`.
         points: (68, 2) in pixels of `picture`; None without a face.
         face: What was found, in pixels of the whole picture or frame; its step is `none` without a face.
+        found: Faces in the picture, this one and others.
     """
 
     picture: Picture
     mask: Mask
     points: Points | None
     face: Face
+    found: int = 0
 
 
 @dataclass(frozen=True)
@@ -110,16 +113,23 @@ class Preprocessing:
         require_choice("kind", kind, KINDS)
         require_choice("faces", faces, FACES)
         detector = self.detector if kind == "crops" else self.scenes
-        found = detector.all_faces(picture)[: None if faces == "all" and kind != "crops" else 1]
+        found = detector.all_faces(picture)
+        chosen = found[: None if faces == "all" and kind != "crops" else 1]
         if not found:
             return [self.whole(picture, Face("none"))] if without_face else []
-        cut = kind == "scenes" or (kind == "auto" and not (len(found) == 1 and self._fits(found[0], picture)))
-        return [self.cut(picture, face) if cut else self.whole(picture, face) for face in found]
+        cut = kind == "scenes" or (kind == "auto" and not (len(chosen) == 1 and self._fits(chosen[0], picture)))
+        seen = (self.cut(picture, face) if cut else self.whole(picture, face) for face in chosen)
+        return [replace(face, found=len(found)) for face in seen]
 
     @cached_property
     def scenes(self) -> LandmarkDetector:
         """Finds faces in pictures that need not be crops."""
         return replace(self.detector, face_crops=False)
+
+    @cached_property
+    def descriptor(self) -> FaceDescriptor:
+        """Knows a person in a video again after a cut."""
+        return FaceDescriptor()
 
     def load(self) -> None:
         """Opens what finds faces now instead of at the first picture.

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 def timeline_figure(answer: Answer) -> Figure:
     """Scores over seconds (frame numbers where the file has no times), a line a person, with the threshold.
 
+    Where there were several people, each is named by the track of the answer.
+
     Args:
         answer: About a video with at least one face.
     """
@@ -24,7 +26,7 @@ def timeline_figure(answer: Answer) -> Figure:
     tracks = by_track(answer.faces)
     for track, faces in tracks.items():
         places = [float(face.time if timed and face.time is not None else face.frame or 0) for face in faces]
-        label = f"person {track + 1}" if len(tracks) > 1 else "score"
+        label = f"track {track}" if answer.people > 1 else "score"
         axis.plot(places, [face.score for face in faces], marker="o", markersize=3, linewidth=1.2, label=label)
     axis.axhline(answer.threshold, color="0.4", linestyle="--", linewidth=1, label=f"threshold {answer.threshold:.3f}")
     if answer.score is not None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from addnet.errors import UserError
 from addnet.faces.decoding import length
@@ -21,12 +21,13 @@ class VideoSettings:
     Attributes:
         every: Every n-th frame; None to look at `frames` frames instead.
         frames: How many, evenly spaced over the whole video; not used with `every`.
-        policy: `largest` face of each frame, faces of the `longest_track`, or `all`.
+        policy: `longest_track` follows the person who is there longest; `all` scores each, and the most suspicious
+            decides; `largest` takes the largest face of each frame, whosever it is.
     """
 
     every: int | None = None
     frames: int | None = 32
-    policy: str = "largest"
+    policy: str = "longest_track"
 
 
 class FrameFace(NamedTuple):
@@ -35,7 +36,7 @@ class FrameFace(NamedTuple):
     Attributes:
         frame: Number of the frame, from 0.
         time: When it is shown, in seconds; None if the file doesn't say.
-        track: Number of the person, in order of appearance; 0 for all, if the policy looks for one person.
+        track: Of the person, who may have several: see `AboutVideo.people`.
         seen: The face as the network sees it.
     """
 
@@ -45,14 +46,31 @@ class FrameFace(NamedTuple):
     seen: Seen
 
 
+@dataclass(frozen=True)
+class AboutVideo:
+    """What is known about a video once all its faces were taken.
+
+    Attributes:
+        looked_at: Numbers of the frames that were looked at.
+        without_face: In how many of them no face was found.
+        people: The person that each track is of, whether the policy takes that person's faces or not.
+        notes: What is wrong with the file.
+    """
+
+    looked_at: tuple[int, ...] = ()
+    without_face: int = 0
+    people: Mapping[int, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
 class FrameFaces(Protocol):
     """The faces of a video, and after the last what is known about it."""
 
     def __iter__(self) -> Iterator[FrameFace]:
         """Each face, in the order of frames."""
 
-    def about(self) -> dict[str, Any]:
-        """The keys `frames`, `frames_without_face` and `notes` of an `Answer`."""
+    def about(self) -> AboutVideo:
+        """What is known about the video, once all faces were taken."""
 
 
 class FacesOfVideo:
@@ -69,26 +87,47 @@ class FacesOfVideo:
 
     def __init__(self, path: str | Path, preprocessing: Preprocessing, settings: VideoSettings) -> None:
         self._preprocessing = preprocessing
-        self._one = settings.policy != "all"
         crops = preprocessing.crops(every=settings.every, frames=settings.frames, policy=settings.policy)
-        self._faces = extract_faces(path, crops, preprocessing.scenes)
+        self._faces = extract_faces(path, crops, preprocessing.scenes, preprocessing.descriptor)
 
     def __iter__(self) -> Iterator[FrameFace]:
         for crop in self._faces:
             seen = self._preprocessing.whole(crop.picture, crop.face)
             seen = replace(seen, face=replace(crop.face, points=None, box=crop.original_box))
-            yield FrameFace(crop.frame, crop.time, 0 if self._one else crop.track, seen)
+            yield FrameFace(crop.frame, crop.time, crop.track, seen)
 
-    def about(self) -> dict[str, Any]:
+    def about(self) -> AboutVideo:
         """What is known about the video, once all faces were taken."""
-        summary = self._faces.summary
+        faces, summary = self._faces, self._faces.summary
         if summary is None:
-            return {}
-        counts = {"frames": summary.sampled, "frames_without_face": summary.without_face}
-        return counts | {"notes": summary.notes}
+            return AboutVideo()
+        return AboutVideo(tuple(faces.looked_at), summary.without_face, faces.people, summary.notes)
 
 
-class FacesOfVideoApart:
+class FacesFrom:
+    """The same as `FacesOfVideo`, found elsewhere, such as in another process.
+
+    Args:
+        items: Of `faces_and_about`.
+    """
+
+    def __init__(self, items: Iterable[FrameFace | AboutVideo]) -> None:
+        self._items = items
+        self._about = AboutVideo()
+
+    def __iter__(self) -> Iterator[FrameFace]:
+        for item in self._items:
+            if isinstance(item, FrameFace):
+                yield item
+            else:
+                self._about = item
+
+    def about(self) -> AboutVideo:
+        """What is known about the video, once all faces were taken."""
+        return self._about
+
+
+class FacesOfVideoApart(FacesFrom):
     """The same as `FacesOfVideo`, found in a process of its own, which a broken file may take down.
 
     Args:
@@ -110,24 +149,17 @@ class FacesOfVideoApart:
         *,
         max_seconds: float | None = None,
     ) -> None:
-        self._what = path, preprocessing, settings, max_seconds
-        self._about: dict[str, Any] = {}
-
-    def __iter__(self) -> Iterator[FrameFace]:
-        for item in streamed(_faces_and_about, *self._what):
-            if isinstance(item, FrameFace):
-                yield item
-            else:
-                self._about = item
-
-    def about(self) -> dict[str, Any]:
-        """What is known about the video, once all faces were taken."""
-        return self._about
+        super().__init__(streamed(faces_and_about, path, preprocessing, settings, max_seconds))
 
 
-def _faces_and_about(
-    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, max_seconds: float | None
-) -> Iterator[FrameFace | dict[str, Any]]:
+def faces_and_about(
+    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, max_seconds: float | None = None
+) -> Iterator[FrameFace | AboutVideo]:
+    """The faces of a video, and at the end what is known about it: what travels between processes.
+
+    Raises:
+        UserError: As `FacesOfVideoApart`.
+    """
     if max_seconds is not None and (seconds := length(Path(path))) > max_seconds:
         raise UserError(f"video of {seconds:.0f} seconds; at most {max_seconds:g} are taken")
     faces = FacesOfVideo(path, preprocessing, settings)

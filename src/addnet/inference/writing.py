@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -14,9 +14,14 @@ from rich.table import Table
 from addnet.errors import NotWrittenError
 from addnet.faces.walk import printable
 from addnet.inference.answers import Answer
+from addnet.wording import count
 
-COLUMNS = ("path", "kind", "verdict", "probability", "score", "threshold", "faces", "frames", "reason")
+COLUMNS = (
+    *("path", "kind", "verdict", "probability", "score", "threshold", "faces", "frames", "reason"),
+    *("people", "track"),
+)
 _NAMES = ("answers.csv", "answers.jsonl")
+_DETECTOR = "detector.json"
 
 
 class AnswerFiles:
@@ -24,10 +29,12 @@ class AnswerFiles:
 
     Args:
         folder: Made if it is not there.
+        about: Who is asked, for `detector.json` beside them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
+        self._about = about
         self._streams: list[IO[str]] = []
 
     def __enter__(self) -> AnswerFiles:
@@ -35,6 +42,9 @@ class AnswerFiles:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._streams = [(self.folder / name).open("w", newline="", encoding="utf-8") for name in _NAMES]
             csv.writer(self._streams[0]).writerow(COLUMNS)
+            if self._about is not None:
+                told = json.dumps(self._about, indent=2, ensure_ascii=False)
+                (self.folder / _DETECTOR).write_text(f"{told}\n", encoding="utf-8")
         except OSError as error:
             raise NotWrittenError(f"cannot write to {self.folder}: {error.strerror or error}") from error
         return self
@@ -66,7 +76,7 @@ class AnswerFiles:
 def row_of(answer: Answer) -> tuple[Any, ...]:
     """An answer by `COLUMNS`."""
     about = (printable(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
-    return (*about, len(answer.faces), answer.frames or "", answer.reason)
+    return (*about, len(answer.faces), answer.frames or "", answer.reason, answer.people, answer.track)
 
 
 def _cell(value: Any) -> Any:
@@ -97,9 +107,21 @@ def _remark(answer: Answer) -> str:
     if answer.reason:
         return answer.reason
     if answer.kind == "video":
-        seen = answer.frames - answer.frames_without_face
-        return f"{seen} of {answer.frames} frames with a face" + "".join(f"; {note}" for note in answer.notes)
-    return f"{len(answer.faces)} faces" if len(answer.faces) > 1 else ""
+        return "; ".join((_people_of_video(answer), *answer.notes))
+    if answer.others:
+        return f"the largest of {answer.people} faces"
+    return f"the most suspicious of {answer.people} faces" if len(answer.faces) > 1 else ""
+
+
+def _people_of_video(answer: Answer) -> str:
+    """Whose score it is, in how many frames, and how many others there were."""
+    seen = len(answer.deciding)
+    if answer.people < 2:
+        return f"{seen} of {answer.frames} frames with a face"
+    who = f"track {answer.track}, in {seen} of {answer.frames} frames"
+    if answer.others:
+        return f"{who}; {count(answer.others, 'other person', 'other people')} not scored"
+    return f"{who}; the most suspicious of {answer.people} people"
 
 
 def _escaped(text: str) -> str:

@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 # the help of `python -m addnet.models` needs no torch
-__getattr__ = late(
+__getattr__, __dir__ = late(
     __name__,
     {
         "MODELS": "registry",

@@ -4,5 +4,6 @@ from addnet.pool.job import Job
 from addnet.pool.loop import cores, drive, run_local
 from addnet.pool.order import in_order
 from addnet.pool.stream import streamed
+from addnet.pool.streams import Stream, streams
 
-__all__ = ["Job", "cores", "drive", "in_order", "run_local", "streamed"]
+__all__ = ["Job", "Stream", "cores", "drive", "in_order", "run_local", "streamed", "streams"]

@@ -57,7 +57,8 @@ class Job(Generic[Task, Result]):
 
 
 @lru_cache(maxsize=2)
-def _opened(job: Job[Task, Result]) -> Callable[[Task], Result]:
+def opened(job: Job[Task, Result]) -> Callable[[Task], Result]:
+    """The function of a job, unpacked once in a worker."""
     cv2.setNumThreads(1)  # there is a process for each core already
     return unpacked(job)
 
@@ -79,7 +80,7 @@ def work(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
     if job.version != __version__:
         where = f"process {os.getpid()} on {platform.node()}"
         raise UserError(f"{where} has addnet {__version__}, but {job.version} is needed: install the same everywhere")
-    function = _opened(job)
+    function = opened(job)
     return [outcome_of(function, task) for task in tasks]
 
 

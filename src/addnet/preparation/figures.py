@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 from matplotlib.ticker import EngFormatter, MaxNLocator
 from numpy.typing import NDArray
 
+from addnet import wording
 from addnet.colours import FAKE, GREEN, REAL, UNLABELLED
 from addnet.preparation.census import CLASSES, classes_in, count, frames_per_video, shorter_sides, steps_in
 
 COLOURS = {0: REAL, 1: FAKE, -1: UNLABELLED}
+COLOUR_NAMES = {0: "blue", 1: "orange", -1: "grey"}
 
 
 def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> Figure:
@@ -58,8 +61,14 @@ def _steps(axis: Axes, rows: pa.Table) -> None:
     axis.invert_yaxis()
     axis.margins(x=0.16)
     axis.set(title="faces by detector step", xlabel="pictures")
-    axis.xaxis.set_major_formatter(EngFormatter(sep=""))
+    _count_along(axis.xaxis)
     _say_if_empty(axis, len(rows))
+
+
+def _count_along(axis: Axis) -> None:
+    """Whole numbers, the large ones with a k or an M: there are no 500m videos."""
+    axis.set_major_locator(MaxNLocator(integer=True))
+    axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, counted: str) -> None:
@@ -76,14 +85,16 @@ def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, cou
     if len(edges) < 6:  # one bar over the whole width would look like a range
         axis.set_xlim(edges[0] - 2, edges[-1] + 2)
         axis.set_xticks(range(low, int(edges[-1]) + 1))
-    axis.yaxis.set_major_formatter(EngFormatter(sep=""))
+    _count_along(axis.yaxis)
     if values.max() > edges[-1]:
         axis.set_xlabel(f"{unit} (the last bar: up to {values.max():,})")
 
 
 def _brightness(axis: Axes, values: NDArray[Any], labels: NDArray[Any]) -> None:
     """Share of each class, so that classes of unequal size compare."""
-    axis.set(title=f"brightness of {len(values):,} pictures", xlabel="mean luma", ylabel="share of the class")
+    axis.set(
+        title=f"brightness of {wording.count(len(values), 'picture')}", xlabel="mean luma", ylabel="share of the class"
+    )
     _say_if_empty(axis, len(values))
     bins = np.linspace(0, 255, 52)
     for label, colour in COLOURS.items():

@@ -23,7 +23,7 @@ from addnet.preparation.census import (
     shorter_sides,
     steps_in,
 )
-from addnet.preparation.figures import overview
+from addnet.preparation.figures import COLOUR_NAMES, overview
 from addnet.preparation.sheet import PointsOf, examples_sheet, points_in_row
 
 _LISTED = 20
@@ -70,10 +70,16 @@ def write_report(
         _save(sheet, folder / "examples.png")
     parts = [*_summary(table, good), *_faces(good), *_content(good), *_pictures(good, *luma), *_unusable(table)]
     if sheet:
-        parts += ["## Examples", "Some of each step; blue frames are real, orange ones fake.", "![](examples.png)"]
+        parts += ["## Examples", f"Some of each step; {_frames_of(classes_in(good))}.", "![](examples.png)"]
     file = folder / "report.md"
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return file
+
+
+def _frames_of(labels: Sequence[int]) -> str:
+    """What the frames around examples mean, by the classes that there are."""
+    named = [f"{COLOUR_NAMES[label]} frames are {CLASSES[label]}" for label in labels if label >= 0]
+    return " and ".join(named) or "they have no labels"
 
 
 def _save(figure: Figure, file: Path) -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 __all__ = ["Result", "SweepJob", "Table", "make_table", "read_result", "read_sweep", "write_result", "write_summary"]
 
 # a command that runs no sweep needs no table
-__getattr__ = late(
+__getattr__, __dir__ = late(
     __name__,
     {
         "Result": "results",

@@ -89,17 +89,21 @@ def identity(
     }
 
 
-def read_checkpoint(path: str | Path) -> dict[str, Any]:
+def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str, Any]:
     """Reads a checkpoint of this project; only tensors and plain values are ever loaded.
+
+    Args:
+        path: The file.
+        option: What named it, for messages.
 
     Raises:
         UserError: It is missing, damaged, not of this project or of another format, or wants to run code.
     """
     file = Path(path)
     if file.is_dir():
-        raise UserError(f"ckpt_path={file} is a folder; name a file, such as {file / 'checkpoints' / 'last.ckpt'}")
+        raise UserError(f"{option}={file} is a folder, not a checkpoint; {_there(file)}")
     if not file.is_file():
-        raise UserError(f"ckpt_path={file}: no such file")
+        raise UserError(f"{option}={file}: no such file; {_there(file.parent)}")
     try:
         checkpoint = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
@@ -112,6 +116,15 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if checkpoint["addnet"].get("format") != FORMAT:
         raise UserError(f"{file} has format {checkpoint['addnet'].get('format')!r}; this version reads {FORMAT}")
     return checkpoint
+
+
+def _there(folder: Path) -> str:
+    """What to name instead: a checkpoint that is really in a folder, or in the run folder that it is."""
+    found = [file for place in (folder, folder / "checkpoints") for file in sorted(place.glob("*.ckpt"))]
+    if not found:
+        return f"{folder} holds no checkpoint" if folder.is_dir() else f"there is no folder {folder} either"
+    best = next((file for file in found if file.name == "best.ckpt"), found[0])
+    return f"name a file, such as {best}"
 
 
 def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path: str | Path) -> None:

@@ -19,6 +19,7 @@ from addnet.training.callbacks.weight_average import WeightAverage, learning_wei
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import RowLoss
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
+from addnet.training.origin import training_data, validation_errors
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
 
 log = logging.getLogger(__name__)
@@ -87,6 +88,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.scores: dict[str, Scores] = {}
         self.decision: dict[str, Any] | None = None
         self.framing: dict[str, Any] | None = None
+        self.learnt_from: dict[str, Any] = {}
         self._unreadable = 0
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
@@ -126,6 +128,7 @@ class DeepfakeDetector(pl.LightningModule):
         weights = getattr(getattr(self.trainer, "datamodule", None), "class_weights", lambda: None)()
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = getattr(getattr(self.trainer, "datamodule", None), "framing", lambda: None)()
+        self.learnt_from["data"] = training_data(getattr(self.trainer, "datamodule", None))
 
     def on_train_start(self) -> None:
         """Says how many pictures decide a step; a schedule out of a checkpoint has to be of this training's length.
@@ -203,6 +206,7 @@ class DeepfakeDetector(pl.LightningModule):
         figures = self._log_figures("val", self.val_loss, self.val_scores)
         if not self.trainer.sanity_checking:
             self.decision = decide(self.scores["val"])
+            self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)
 
@@ -245,6 +249,7 @@ class DeepfakeDetector(pl.LightningModule):
             config=self.config,
             decision=self.decision,
         )
+        checkpoint["addnet"]["learnt_from"] = self.learnt_from
         # so that a test of the checkpoint alone has the loss of a test after training
         checkpoint["addnet"]["class_weights"] = None if self.class_weights is None else self.class_weights.tolist()
 
@@ -258,6 +263,7 @@ class DeepfakeDetector(pl.LightningModule):
         if about.get("format") != FORMAT:
             raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the one this version reads")
         self.decision = about.get("decision")
+        self.learnt_from = dict(about.get("learnt_from") or {})
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = (about.get("preprocessing") or {}).get("framing")

@@ -19,8 +19,9 @@ from addnet.evaluation.report.tables import (
     level_table,
 )
 from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, summary
-from addnet.evaluation.report.wording import count, legend, slug
+from addnet.evaluation.report.wording import legend, slug
 from addnet.evaluation.scored import ScoredSet, by_video
+from addnet.wording import count
 
 Mistakes = Sequence[Mapping[str, Any]]
 _LEVELS = {"pictures": "frame", "videos": "video"}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from addnet.evaluation.report.wording import NAMES, count, interval, number, spoken
+from addnet.evaluation.report.wording import NAMES, interval, number, spoken
+from addnet.wording import count
 
 DIFFERENCES = (
     "Each checkpoint minus the first one, on the same rows and in the same resamples. For errors and losses (EER, log "

@@ -64,11 +64,6 @@ def figure_name(name: str) -> str:
     return next((NAMES[part] for part in name.split("/") if part in NAMES), name)
 
 
-def count(number: int, what: str) -> str:
-    """`1 video`, `2,000 videos`."""
-    return f"{number:,} {what}" + ("" if number == 1 else "s")
-
-
 def slug(*names: str) -> str:
     """A part of a file's name: lower case letters, digits and hyphens."""
     return "_".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "x" for name in names)

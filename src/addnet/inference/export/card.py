@@ -16,9 +16,12 @@ _USE = """## Use
 The folder has no code, and none is run from it:
 
 ```python
+from addnet.inference import Detector
 from addnet.inference.export import load_exported
 
-net, about = load_exported("{folder}")
+answer = Detector.from_exported("{folder}").predict("face.jpg")  # finds the face, prepares it, says what it says
+
+net, about = load_exported("{folder}")  # or the network alone
 logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
 ```
 

@@ -61,6 +61,7 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         "class_names": names,
         "preprocessing": preprocessing | {"steps": STEPS},
         "decision": as_read(about.get("decision")),
+        "learnt_from": about.get("learnt_from"),
         "inputs": _inputs(size, model),
         "outputs": _outputs(len(names)),
         "config": public_config(about.get("config") or {}),

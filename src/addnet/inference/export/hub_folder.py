@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -44,6 +45,8 @@ def write_folder(net: nn.Module, folder: Path, *, about: Mapping[str, Any], lice
     folder.mkdir()
     state = {name: value.contiguous() for name, value in net.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
+    (folder / CARD).touch()
+    shutil.copymode(folder / CARD, folder / WEIGHTS)  # the writer makes files that nobody else may read
     config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
     config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS)}
     (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -72,6 +75,14 @@ def load_exported(folder: str | Path) -> Exported:
     if config.get("weights", {}).get("sha256") != _digest(file):
         raise UserError(f"{file} and {CONFIG} beside it are not of one export; fetch or export both again")
     return Exported(net, config)
+
+
+def folder_of(path: str | Path) -> Path | None:
+    """The folder of the export that a path names: itself, or a file in it. None where it names something else."""
+    place = Path(path)
+    if place.name in (WEIGHTS, CONFIG):
+        return place.parent
+    return place if (place / CONFIG).is_file() else None
 
 
 def is_export(folder: Path) -> bool:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from addnet.errors import UserError
 from addnet.faces.formats import VIDEO, kind_of
@@ -15,7 +13,7 @@ from addnet.faces.pictures import Picture, check_picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, explain
-from addnet.inference.videos import FacesOfVideoApart, FrameFace, FrameFaces, VideoSettings
+from addnet.inference.videos import FacesOfVideoApart, VideoSettings
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +50,7 @@ class Said:
     Attributes:
         answer: Its path is the name that the visitor gave the file.
         picture: The picture itself; None for a video, and where it can't be read.
-        explanation: Of the face that was looked at; in a video, of the frame with the largest score.
+        explanation: Of the face that was looked at; in a video, of the frame with the largest score of who decides.
     """
 
     answer: Answer
@@ -109,14 +107,9 @@ class Visit:
 
     def _video(self, path: Path) -> Said:
         settings = VideoSettings(frames=self.limits.frames)
-        faces = _Kept(
-            FacesOfVideoApart(path, self.detector.preprocessing, settings, max_seconds=self.limits.max_seconds)
-        )
-        answer = self.detector.answer_video(faces, path=str(path))
-        if not answer.faces:
-            return Said(answer)
-        worst = max(range(len(answer.faces)), key=lambda number: answer.faces[number].score)
-        return Said(answer, None, explain(self.detector, faces.kept[worst].seen, block=self.block))
+        faces = FacesOfVideoApart(path, self.detector.preprocessing, settings, max_seconds=self.limits.max_seconds)
+        answer, worst = self.detector.watch(faces, path=str(path))
+        return Said(answer, None, explain(self.detector, worst, block=self.block) if worst else None)
 
     def _unusable(self, path: Path, reason: str) -> Said:
         decision, kind = (self.detector.video, "video") if _is_video(path) else (self.detector.frame, "picture")
@@ -125,19 +118,3 @@ class Visit:
 
 def _is_video(path: Path) -> bool:
     return kind_of(path) == VIDEO
-
-
-class _Kept:
-    """Faces of a video, kept while they pass by: there are at most `Limits.frames`."""
-
-    def __init__(self, faces: FrameFaces) -> None:
-        self.faces = faces
-        self.kept: list[FrameFace] = []
-
-    def __iter__(self) -> Iterator[FrameFace]:
-        for face in self.faces:
-            self.kept.append(face)
-            yield face
-
-    def about(self) -> dict[str, Any]:
-        return self.faces.about()

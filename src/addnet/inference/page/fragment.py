@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import Any
@@ -29,14 +29,14 @@ def fragment(said: Said | None, detector: Detector) -> str:
         return _render(words=Words("No answer", "none", "", (FAILED,)))
     answer, explanation = said.answer, said.explanation
     decision = detector.video if answer.kind == "video" else detector.frame
-    worst = max(answer.faces, key=lambda face: face.score, default=None)
     return _render(
         words=words_of(answer, decision, fake=detector.loaded.class_names[1]),
         answer=answer,
         notice="" if answer.score is None else NOTICE,
+        background=detector.background,
         panels=panels_of(said),
         timeline=timeline_of(answer),
-        frame=worst if answer.kind == "video" else None,
+        frame=answer.worst if answer.kind == "video" else None,
         organs=bars(explanation.without) if explanation else [],
     )
 
@@ -52,10 +52,14 @@ def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
     return [(organ, losses[organ], 50 + min(share, 0.0), abs(share)) for organ, share in shares.items()]
 
 
-def welcome() -> str:
-    """What stands where the verdict will be."""
+def welcome(background: Sequence[str] = ()) -> str:
+    """What stands where the verdict will be.
+
+    Args:
+        background: Of the detector.
+    """
     what = "Drop a picture of a face or a short video, or try one of the drawn examples."
-    return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE)
+    return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE, background=background)
 
 
 def _render(words: Words, **values: Any) -> str:
@@ -66,6 +70,7 @@ def _render(words: Words, **values: Any) -> str:
         "frame": None,
         "organs": [],
         "notice": "",
+        "background": (),
     }
     return _template().render(nothing | values, words=words, sign=_SIGNS[words.tone])
 

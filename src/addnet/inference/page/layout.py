@@ -46,7 +46,7 @@ def build(visit: Visit, examples: Sequence[Example], *, waiting: int = 8) -> Any
                 file = gradio.File(label=f"A picture or a short video ({taken})", elem_id="drop", height=190)
                 buttons = _examples(gradio, examples)
             with gradio.Column(scale=3, min_width=320):
-                said = gradio.HTML(welcome(), elem_id="said", js_on_load=None)
+                said = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
         gradio.HTML(f"<p>{KEPT}</p>", elem_id="foot", js_on_load=None)
         answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, **_ONE_AT_A_TIME}
         file.upload(partial(_answer, visit), inputs=file, **answered)
@@ -64,7 +64,7 @@ def style() -> str:
 def _answer(visit: Visit, path: str | None) -> tuple[str, None]:
     """HTML for the place of the verdict, and None for that of the file: another can be dropped at once."""
     if path is None or not _is_temporary(Path(path)):
-        return welcome(), None
+        return welcome(visit.detector.background), None
     return fragment(visit.ask_and_forget(Path(path)), visit.detector), None
 
 

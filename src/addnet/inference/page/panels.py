@@ -64,7 +64,8 @@ def timeline_of(answer: Answer) -> Panel | None:
         return None
     scores = [face.score for face in answer.faces]
     alt = f"Scores of {len(scores)} frames, from {min(scores):.2f} to {max(scores):.2f}"
-    caption = "Each dot is a frame that was looked at; frames without a face have none."
+    whose = "a face" if answer.people < 2 else "that face"
+    caption = f"Each dot is a frame that was looked at; frames without {whose} have none."
     return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from addnet.evaluation import Decision
 from addnet.inference.answers import NO_FACE, UNUSABLE, Answer
+from addnet.wording import count
 
 NOTICE = (
     "A verdict is an estimate by a network that knows the manipulations it was trained on and no others: a hint for "
@@ -88,15 +89,23 @@ def _about_face(answer: Answer) -> list[str]:
     if answer.kind != "picture" or not answer.faces:
         return []
     step = answer.faces[0].step
-    return [f"The largest face was looked at. It was found {_STEPS.get(step, f'by: {step}')}."]
+    which = f"The largest of {answer.people} faces" if answer.others else "The largest face"
+    return [f"{which} was looked at. It was found {_STEPS.get(step, f'by: {step}')}."]
 
 
 def _about_video(answer: Answer) -> list[str]:
     if answer.kind != "video":
         return []
     without = answer.frames_without_face
-    said = f"{answer.frames} frames were looked at; {without or 'none'} of them without a face."
-    return [said, *(_sentence(note) for note in answer.notes)]
+    said = [
+        f"{count(answer.frames, 'frame was', 'frames were')} looked at; {without or 'none'} of them without a face."
+    ]
+    if answer.others:
+        said.append(
+            f"Of {answer.people} people the one who is there longest was followed (track {answer.track}, in "
+            f"{count(len(answer.deciding), 'frame')}); {count(answer.others, 'other has', 'others have')} no score."
+        )
+    return [*said, *(_sentence(note) for note in answer.notes)]
 
 
 def _sentence(text: str) -> str:

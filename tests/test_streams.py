@@ -1,0 +1,54 @@
+"""Streams come in the order of their tasks, from few processes, and one that dies takes no other with it."""
+
+import os
+from functools import partial
+from itertools import islice
+
+from addnet.errors import UserError
+from addnet.pool import Job, streams
+
+COUNT, LENGTHS = 100, (0, 1, 8, 16)
+
+
+def numbers(task, *, most=COUNT):
+    if task == "dies":
+        os.abort()
+    if task == "refused":
+        yield -1
+        raise UserError("no such thing")
+    for number in range(most):
+        yield os.getpid(), task, number
+
+
+def up_to(length):
+    return iter(range(length))
+
+
+def test_streams_keep_their_order_and_processes_are_used_again():
+    tasks = [*range(4), "dies", "refused", 6]
+    items, said = {}, {}
+    for stream in streams(Job.of(numbers), iter(tasks), workers=2):
+        try:
+            items[stream.task] = list(stream)
+        except UserError as error:
+            said[stream.task] = str(error)
+    assert list(items) == [0, 1, 2, 3, 6]
+    assert all([item[1:] for item in found] == [(task, n) for n in range(COUNT)] for task, found in items.items())
+    assert len({pid for task in range(4) for pid, *_ in items[task]}) <= 2
+    assert "died" in said["dies"]
+    assert said["refused"] == "no such thing"
+
+
+def test_endless_streams_share_a_process():
+    job = Job.of(partial(numbers, most=10**9))
+    found = [[item[1:] for item in islice(stream, 2)] for stream in streams(job, ["a", "b"], workers=1)]
+    assert found == [[("a", 0), ("a", 1)], [("b", 0), ("b", 1)]]
+
+
+def test_no_tasks_need_no_process():
+    assert list(streams(Job.of(numbers), [], workers=1)) == []
+
+
+def test_streams_of_any_length_end():
+    for found, length in zip(streams(Job.of(up_to), LENGTHS, workers=1), LENGTHS, strict=True):
+        assert list(found) == list(range(length))
