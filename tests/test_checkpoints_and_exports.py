@@ -2,6 +2,7 @@
 
 import os
 import stat
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,11 +11,13 @@ from PIL import Image
 
 import addnet.data
 import addnet.inference
+import addnet.models
 import addnet.sweeps
 import tiny
 from addnet.errors import UserError
 from addnet.evaluate import named, names_of
 from addnet.evaluation import Scores
+from addnet.index.records import Record, Records
 from addnet.inference import Detector
 from addnet.inference.evaluated_data import data_of
 from addnet.inference.export.description import describe
@@ -25,7 +28,7 @@ from addnet.inference.page.fragment import fragment, welcome
 from addnet.models.registry import MODELS
 from addnet.predict import about
 from addnet.training.checkpoints import read_checkpoint
-from addnet.training.origin import validation_errors
+from addnet.training.origin import training_data, validation_errors
 from checkpoints import changed, checkpoint
 
 LEARNT = {
@@ -156,6 +159,20 @@ def test_training_writes_what_it_learnt_from_and_where_it_was_wrong(monkeypatch)
     assert set(errors) == {"frame", "video"}
 
 
+def test_images_and_videos_of_each_data_set_are_counted():
+    names = [("a", 0, "1"), ("a", 1, "2"), ("a", 1, "2"), ("b", 0, "3")]
+    records = Records.of(
+        Record(path=f"{number}.png", label=label, split="train", video_id=video, group_id=video, dataset=dataset)
+        for number, (dataset, label, video) in enumerate(names)
+    )
+    module = SimpleNamespace(splits={"train": SimpleNamespace(records=records)})
+    assert training_data(module) == [
+        {"dataset": "a", "real": 1, "fake": 2, "videos": 2},
+        {"dataset": "b", "real": 1, "fake": 0, "videos": 1},
+    ]
+    assert training_data(None) == []
+
+
 def test_errors_of_validation_are_counted_at_its_own_thresholds():
     scores = Scores(torch.tensor([0.2, 0.6, 0.55, 0.9]).double(), torch.tensor([0, 0, 1, 1]), torch.arange(4))
     found = validation_errors(scores, {"frame": {"threshold": 0.58}, "video": {"threshold": 0.4}})
@@ -183,7 +200,7 @@ def test_a_detector_says_what_it_is(path):
     assert "fake above 0.25" in told
 
 
-@pytest.mark.parametrize("package", [addnet.data, addnet.inference, addnet.sweeps])
+@pytest.mark.parametrize("package", [addnet.data, addnet.inference, addnet.models, addnet.sweeps])
 def test_packages_list_their_public_names_alone(package):
     assert dir(package) == sorted(package.__all__)
     assert all(hasattr(package, name) for name in dir(package))

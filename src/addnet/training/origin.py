@@ -24,14 +24,15 @@ def training_data(datamodule: Any) -> list[dict[str, Any]]:
         return []
     records = part.records
     which, labels, videos = records.numbers("dataset"), np.asarray(records.labels), records.numbers("video_id")
+    names = records.names("dataset")
     return [
         {
-            "dataset": str(name),
+            "dataset": str(names[number]),
             "real": int((labels[which == number] == 0).sum()),
             "fake": int((labels[which == number] == 1).sum()),
             "videos": len(np.unique(videos[which == number])),
         }
-        for number, name in enumerate(records.names("dataset"))
+        for number in np.unique(which).tolist()
     ]
 
 
