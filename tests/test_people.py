@@ -87,6 +87,7 @@ def test_table_sheet_timeline_and_boxes_name_the_same_person(detector, clip, tmp
     assert remarks[1].endswith("the most suspicious of 2 people")
     labels = timeline_figure(everyone).axes[0].get_legend_handles_labels()[1]
     assert labels[:2] == ["track 0", "track 1"]
+    assert labels[-1].endswith(f"(track {everyone.track})")
     assert timeline_figure(followed).axes[0].get_legend_handles_labels()[1][0] == "track 1"
     with AnswerFiles(tmp_path) as files:
         files.add(followed)

@@ -91,7 +91,7 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
         cv2.rectangle(canvas, (left, top), (right, bottom), colour, max(1, round(2 * unit)))
         who = f"track {face.track}: " if answer.people > 1 and face.track is not None else ""
         _label(canvas, f"{who}{face.verdict} {face.score:.2f}", (left, top), colour, unit)
-    verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}"
+    verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}{answer.by_whom}"
     colour = _COLOURS[int(answer.verdict == class_names[1])] if answer.score is not None else (90, 90, 90)
     _label(canvas, f"video: {verdict}", (round(8 * unit), round(28 * unit)), colour, unit)
     return canvas

@@ -84,6 +84,11 @@ class Answer:
         return max(self.deciding, key=lambda face: face.score, default=None)
 
     @property
+    def by_whom(self) -> str:
+        """Who decides, in brackets; empty where there is but one, and in a picture."""
+        return f" (track {self.track})" if self.people > 1 and self.track is not None else ""
+
+    @property
     def others(self) -> int:
         """How many people, or faces of a picture, have no score because another one counts."""
         return self.people - (len(self.faces) if self.track is None else len(by_track(self.faces)))

@@ -30,7 +30,8 @@ def timeline_figure(answer: Answer) -> Figure:
         axis.plot(places, [face.score for face in faces], marker="o", markersize=3, linewidth=1.2, label=label)
     axis.axhline(answer.threshold, color="0.4", linestyle="--", linewidth=1, label=f"threshold {answer.threshold:.3f}")
     if answer.score is not None:
-        axis.axhline(answer.score, color="C3", linewidth=1, label=f"video {answer.score:.3f}: {answer.verdict}")
+        said = f"video {answer.score:.3f}: {answer.verdict}{answer.by_whom}"
+        axis.axhline(answer.score, color="C3", linewidth=1, label=said)
     axis.set(xlabel="seconds" if timed else "frame", ylabel="score of fake", ylim=(-0.02, 1.02))
-    axis.legend(fontsize="small", loc="upper right", ncols=2)
+    figure.legend(fontsize="small", loc="outside upper right", ncols=4)  # over no score
     return figure
