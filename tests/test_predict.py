@@ -62,7 +62,7 @@ def test_the_good_are_scored_and_the_bad_are_listed(path, folder, tmp_path):
     assert all(0 < float(rows[f"{number}.jpg"]["score"]) < 1 for number in range(10))
     assert "pictures above a score of 0.4000" in (shown := " ".join(output.split()))
     assert "videos above a score of 0.3000" in shown
-    assert len(list((out / "explanations").glob("*.png"))) == 10
+    assert len(list((out / "explanations").glob("*.png"))) == 11  # of each picture, and of a frame of the clip
     (timeline,), (annotated,) = (out / "videos").glob("*.png"), (out / "videos").glob("*.mp4")
     assert timeline.stat().st_size > 5000
     with av.open(str(annotated)) as container:
@@ -183,7 +183,7 @@ def test_names_that_begin_like_formulas_stay_text(tmp_path):
     with AnswerFiles(tmp_path) as files:
         files.add(Answer("real", 0.1, 0.2, 0.5, path="=cmd()[red].jpg"))
     assert "'=cmd()" in (tmp_path / "answers.csv").read_text()
-    assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == 9
+    assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == 11
     assert table_of([Answer("real", 0.1, 0.2, 0.5, path="[red].jpg")], title="x").row_count == 1
 
 
