@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
+from addnet.data.audit.signals import read_pixels
 from addnet.errors import UserError
 from addnet.faces import check_bytes, check_picture, read_picture
 from addnet.faces.native import jpeg_complaints
@@ -162,6 +163,7 @@ def test_what_is_no_picture_reaches_no_decoder_and_is_named(monkeypatch, tmp_pat
     monkeypatch.setattr("addnet.faces.pictures.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
     monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("reached OpenCV"))
     (tmp_path / "a.jpg").write_bytes(data)
-    for read in (check_picture, read_picture):
+    monkeypatch.setattr("addnet.data.audit.signals.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
+    for read in (check_picture, read_picture, lambda file: read_pixels(file.read_bytes())):
         with pytest.raises(UserError, match=told):
             read(tmp_path / "a.jpg")

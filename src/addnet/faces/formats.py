@@ -90,6 +90,17 @@ def other_format(head: bytes | memoryview) -> str | None:
     return next((name for name, pattern in _OTHERS.items() if pattern.match(head)), None)
 
 
+def what_else(head: bytes | memoryview) -> str:
+    """The rest of a sentence about what is no picture: what its first bytes say that it is, or nothing.
+
+    Example:
+        >>> what_else(b"%PDF-1.7"), what_else(b"???")
+        (': PDF by its first bytes, which is not read here', '')
+    """
+    other = other_format(head)
+    return f": {other} by its first bytes, which is not read here" if other else ""
+
+
 def kind_of(path: str | PurePath) -> str | None:
     """Whether a file is to be read as `picture` or `video`: by its suffix, else by its first bytes; None: neither.
 

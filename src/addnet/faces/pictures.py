@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from addnet.errors import UserError
-from addnet.faces.formats import HEAD, PICTURE_FORMATS, other_format, picture_format
+from addnet.faces.formats import HEAD, PICTURE_FORMATS, picture_format, what_else
 from addnet.faces.native import jpeg_complaints
 
 MIN_SIDE = 16
@@ -78,7 +78,7 @@ def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
     """
     kind = picture_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"{name} is not a readable picture{_really(data)} (expected one of {_NAMES})")
+        raise UserError(f"{name} is not a readable picture{what_else(data[:HEAD])} (expected one of {_NAMES})")
     picture = None
     with suppress(cv2.error):  # of pictures that are too large for it
         if kind not in _BY_PILLOW:
@@ -137,7 +137,7 @@ def check_bytes(data: Data, name: str | Path = "the data") -> Picture:
         raise UserError("empty file (0 bytes)")
     kind = picture_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"not a picture{_really(data)}")
+        raise UserError(f"not a picture{what_else(data[:HEAD])}")
     try:
         _check_whole(data, kind)
     except UserError:
@@ -180,12 +180,6 @@ def _tiff_size(data: Data) -> tuple[int, int]:
         return int(entries[TiffImagePlugin.IMAGEWIDTH]), int(entries[TiffImagePlugin.IMAGELENGTH])
     except KeyError as error:
         raise UserError("damaged picture: the directory of the TIFF is cut off") from error
-
-
-def _really(data: Data) -> str:
-    """What data that are no picture are, where their first bytes tell."""
-    other = other_format(data[:HEAD])
-    return f": {other} by its first bytes, which is not read here" if other else ""
 
 
 def check_size(width: int, height: int) -> None:

@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, head_of, kind_of, other_format
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, head_of, kind_of, what_else
 from addnet.faces.walk import Found, walk
 
 _MAGIC = "*?["
@@ -89,8 +89,7 @@ def _in_folder(folder: Path) -> Inputs:
 def _why(file: Path) -> str:
     if not os.access(file, os.R_OK):
         return "cannot be read: no permission"
-    other = other_format(head_of(file))
-    return "neither a picture nor a video" + (f": {other} by its first bytes, which is not read here" if other else "")
+    return f"neither a picture nor a video{what_else(head_of(file))}"
 
 
 def _matching(pattern: Path) -> list[Path]:

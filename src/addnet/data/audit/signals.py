@@ -12,7 +12,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from addnet.errors import UserError
-from addnet.faces.pictures import MAX_PIXELS, Picture
+from addnet.faces.formats import HEAD, picture_format, what_else
+from addnet.faces.pictures import MAX_PIXELS, Picture, decode_picture
 
 FORMATS = ("other", "JPEG", "PNG", "BMP", "WEBP")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -96,10 +97,13 @@ def read_pixels(data: bytes) -> Picture:
 def _opened(data: bytes) -> Image.Image:
     if not data:
         raise UserError("empty file (0 bytes)")
+    kind = picture_format(data[:HEAD])
+    if kind is None:
+        raise UserError(f"not a picture{what_else(data[:HEAD])}")
     try:
-        image = Image.open(BytesIO(data))
+        image = Image.open(BytesIO(data), formats=[kind])
     except UnidentifiedImageError as error:
-        raise UserError("not a picture") from error
+        raise UserError(f"damaged picture, or a {kind} that is not read here") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
         raise UserError(f"damaged picture: {error}") from error
     if image.width * image.height > MAX_PIXELS:
@@ -116,8 +120,7 @@ def _decoded(image: Image.Image, data: bytes) -> Picture:
         raise UserError(f"damaged picture: {error}") from error
     if image.mode == "RGB":
         return np.asarray(image)
-    picture = None if image.mode == "L" else cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-    return np.asarray(image.convert("RGB") if picture is None else picture, dtype=np.uint8)
+    return np.asarray(image.convert("RGB"), dtype=np.uint8) if image.mode == "L" else decode_picture(data)
 
 
 def _describe_file(row: NDArray[np.void], image: Image.Image) -> None:
