@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import argparse
 from dataclasses import dataclass
+from typing import Any
 
 BEST = "outputs/train/TIME/checkpoints/best.ckpt"
 
@@ -145,8 +147,17 @@ def typed_as(name: str) -> str:
 def opening(name: str) -> str:
     """The first lines of a command's help: what it is for, how it is typed, examples."""
     said = COMMANDS[name]
-    command = typed_as(name)
-    lines = [said.purpose, "", f"  {command} {'[-m] ' if said.sweeps else ''}{said.words}", "", "Examples:"]
-    for arguments, does in said.examples:
-        lines += [f"  # {does}", f"  {command} {arguments}"]
-    return "\n".join(lines) + "\n"
+    usage = f"  {typed_as(name)} {'[-m] ' if said.sweeps else ''}{said.words}"
+    return f"{said.purpose}\n\n{usage}\n\n{examples(name)}"
+
+
+def examples(name: str) -> str:
+    """The examples of a command, each below what it does."""
+    lines = [f"  # {does}\n  {typed_as(name)} {arguments}\n" for arguments, does in COMMANDS[name].examples]
+    return "Examples:\n" + "".join(lines)
+
+
+def described(name: str) -> dict[str, Any]:
+    """What an `argparse.ArgumentParser` says of a command that reads no config."""
+    about = {"prog": typed_as(name), "description": COMMANDS[name].purpose, "epilog": examples(name)}
+    return about | {"formatter_class": argparse.RawDescriptionHelpFormatter}

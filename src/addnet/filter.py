@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from addnet.commands import described
 from addnet.errors import UserError
 
 KINDS = ("ideal", "gaussian", "butterworth")
@@ -279,7 +280,7 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="python -m addnet.filter", description="Filters a picture in the frequency domain.")
+    parser = _Parser(**described("filter"))
     parser.add_argument("picture", type=Path, metavar="PICTURE")
     parser.add_argument("--low", type=float, default=0.0, help="lower cut-off; 0 keeps the mean (default)")
     parser.add_argument("--high", type=float, help="upper cut-off (default: Nyquist, 0.5 cycles per pixel)")

@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from addnet.commands import described
 from addnet.errors import UserError
 from addnet.sweeps import read_sweep, write_summary
 
@@ -32,7 +33,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m addnet.summarize", description=__doc__)
+    parser = argparse.ArgumentParser(**described("summarize"))
     parser.add_argument("sweeps", nargs="+", type=Path, metavar="SWEEP_DIR")
     parser.add_argument("--metric", help="such as test/video/auroc (default: test/frame/auroc where there is one)")
     parser.add_argument("--out", type=Path, help="folder for the summary (default: that of the only sweep)")

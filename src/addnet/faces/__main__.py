@@ -9,6 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from addnet.commands import described
 from addnet.config import load_group
 from addnet.errors import UserError
 from addnet.faces.landmarks import STEPS, LandmarkDetector
@@ -41,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m addnet.faces", description=__doc__)
+    parser = argparse.ArgumentParser(**described("faces"))
     parser.add_argument("inputs", nargs="+", type=Path, metavar="PICTURE|FOLDER")
     parser.add_argument("--out", type=Path, help="folder for the sheets of single pictures")
     parser.add_argument("--mask", default="default", help="a file of configs/mask (default: default)")

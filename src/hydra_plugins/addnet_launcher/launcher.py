@@ -26,6 +26,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from addnet.console import shown_path
 from addnet.launch import command_form
+from addnet.mistyped import answer
 from addnet.overrides import quoted
 from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
@@ -139,7 +140,7 @@ class IsolatedLauncher(Launcher):
             HydraConfig.instance().set_config(config)
             folder = sweep_dir / str(OmegaConf.select(config, "hydra.sweep.subdir"))
         except (HydraException, OmegaConfBaseException) as error:
-            refusal = str(error).split("\nConfig search path:")[0].strip()
+            refusal = answer(error, [o for o in overrides if not o.startswith("hydra.")]).strip()
             return Job(number, overrides, sweep_dir / str(number), refusal=refusal)
         finally:
             HydraConfig.instance().cfg = outside
