@@ -9,7 +9,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from hydra._internal import utils
 from hydra.core.hydra_config import HydraConfig
@@ -23,6 +23,8 @@ from addnet.errors import RunStoppedError, UserError
 from addnet.launch import join_run, last_words, process_name
 from addnet.mistyped import answer, refuse_flags, refuse_options
 from addnet.overrides import for_hydra
+from addnet.run_folders import remove_unused
+from addnet.surroundings import in_words
 from addnet.sweeps.record import SweepError, begun
 from addnet.sweeps.resume import resumed
 
@@ -150,22 +152,30 @@ def friendly(task: Task) -> Task:
             # Lightning kills the main process, which has loggers to close, if a process beside it fails
             sys.exit(0 if process_name() else stop.code)
         except UserError as error:
-            log.error("%s", error)
-            log.debug("where it came from", exc_info=True)
-            last_words(str(error))
-            if _in_sweep():
-                raise SweepError(str(error)) from error
-            sys.exit(1)
+            _refused(error)
         except KeyboardInterrupt:
             log.error("interrupted")
             sys.exit(128 + signal.SIGINT)
         except Exception as error:
+            if told := in_words(error):
+                _refused(error, told)
             last_words(f"{type(error).__name__}: {error}")
             raise
 
     wrapped.__name__ = task.__name__
     wrapped.__module__ = task.__module__
     return wrapped
+
+
+def _refused(error: Exception, told: str = "") -> NoReturn:
+    """Ends with a sentence."""
+    log.error("%s", told or error)
+    log.debug("where it came from", exc_info=error)
+    last_words(told or str(error))
+    if _in_sweep():
+        raise SweepError(told or str(error)) from error
+    remove_unused()
+    sys.exit(1)
 
 
 def refuse_sweep_over_ranks(cfg: DictConfig, hydra_config: Any) -> None:

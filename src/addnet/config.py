@@ -14,6 +14,7 @@ from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
 from addnet.errors import UserError, require_choice
 from addnet.overrides import at_home
+from addnet.signatures import check_arguments
 
 
 def where_bfloat16(there: Any, elsewhere: Any) -> Any:
@@ -126,6 +127,7 @@ def build(node: Any, **extra: Any) -> Any:
     """
     from pytorch_lightning.utilities.exceptions import MisconfigurationException  # heavy: not for --help
 
+    check_values(node)
     try:
         return hydra.utils.instantiate(node, **extra)
     except InstantiationException as error:
@@ -135,6 +137,25 @@ def build(node: Any, **extra: Any) -> Any:
         if isinstance(cause, (ValueError, TypeError, ImportError, MisconfigurationException)):
             raise UserError(f"{node.get('_target_')}: {cause}") from error
         raise
+
+
+def check_values(node: Any) -> None:
+    """Compares the values of a node, and of the nodes in it, with the annotations of their `_target_`.
+
+    Raises:
+        UserError: A value is of another kind; the message has its key as a user types it.
+    """
+    if not isinstance(node, DictConfig):
+        return
+    values = {str(key): node[key] for key in node if not OmegaConf.is_missing(node, key)}
+    for value in values.values():
+        check_values(value)
+    if target := values.get("_target_"):
+        try:
+            found = hydra.utils.get_object(target)
+        except (ImportError, AttributeError, ValueError):  # said by whoever builds it
+            return
+        check_arguments(found, values, prefix=f"{key}." if (key := node._get_full_key(None)) else "")
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:

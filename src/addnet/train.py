@@ -13,9 +13,10 @@ from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly, refuse_sweep_over_ranks
-from addnet.config import build, build_all, config_dir, plain
+from addnet.config import build, build_all, check_values, config_dir, plain
 from addnet.errors import RunStoppedError, UserError
 from addnet.launch import divert_output, process_name
+from addnet.surroundings import require_writable
 from addnet.sweeps.resume import run_recorded
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     from addnet.training.run_folder import final_figures, parameters, print_config, print_summary, write_run_folder
 
     run_dir = Path(cfg.paths.output_dir)
+    check_switches(cfg)
     # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
     # true of Lightning's own way; here the sampler goes on where the checkpoint was written
@@ -58,11 +60,15 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     warnings.filterwarnings("ignore", message=r".*smaller than the logging interval")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
-    # whatever the config may have wrong is found before landmarks are searched or an experiment is opened
+    # whatever the config may have wrong is found before weights are fetched, landmarks searched, an experiment opened
     datamodule: pl.LightningDataModule = build(cfg.data, **data_used(cfg))
-    checkpoint = find_checkpoint(cfg)
-    detector = build_detector(cfg, datamodule, checkpoint)
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
+    checkpoint = find_checkpoint(cfg)
+    detector = check_config(cfg, datamodule, trainer, checkpoint)
+    datamodule.list_data()  # type: ignore[attr-defined]
+    if not checkpoint and (cfg.model.get("pretrained") or cfg.model.get("weights")):
+        pl.seed_everything(cfg.seed, workers=True, verbose=False)
+        detector = build_detector(cfg, datamodule)
     if trainer.is_global_zero:
         print_config(cfg)
         datamodule.prepare_data()
@@ -100,6 +106,41 @@ def data_used(cfg: DictConfig) -> dict[str, bool]:
     return {"only_test": True} if cfg.test and not cfg.train else {}
 
 
+def check_switches(cfg: DictConfig) -> None:
+    """Checks the values at the top of the config, which no constructor sees.
+
+    Raises:
+        UserError: One is of another kind; `test=no` is a text, and would count as true.
+    """
+    for name in ("train", "test", "channels_last", "grad_checkpointing"):
+        if not isinstance(cfg[name], bool):
+            raise UserError(f"{name}={cfg[name]!r} must be true or false")
+    if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
+        raise UserError(f"seed={cfg.seed!r} must be a whole number from 0 to 4294967295")
+
+
+def check_config(
+    cfg: DictConfig, datamodule: pl.LightningDataModule, trainer: pl.Trainer, checkpoint: dict[str, Any] | None
+) -> DeepfakeDetector:
+    """Builds everything that needs no data, no weights and no server, and returns the module with random weights.
+
+    Raises:
+        UserError: Something is wrong with the config.
+    """
+    from addnet.training.preflight import check_loggers, check_monitors, check_rates
+
+    for option in ("paths.output_dir", "paths.index_dir"):
+        require_writable(option, OmegaConf.select(cfg, option))
+    for node in (cfg.logger or {}).values():
+        check_values(node)
+    check_loggers(cfg.logger)
+    detector = build_detector(cfg, datamodule, checkpoint, start_weights=False)
+    if cfg.train:
+        check_rates(detector, trainer)
+        check_monitors(detector, trainer)
+    return detector
+
+
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
     from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint
@@ -119,15 +160,26 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
 
 
 def build_detector(
-    cfg: DictConfig, datamodule: pl.LightningDataModule, checkpoint: dict[str, Any] | None = None
+    cfg: DictConfig,
+    datamodule: pl.LightningDataModule,
+    checkpoint: dict[str, Any] | None = None,
+    *,
+    start_weights: bool = True,
 ) -> DeepfakeDetector:
-    """The LightningModule of a config; checked against the checkpoint, if there is one, before anything runs."""
+    """The LightningModule of a config; checked against the checkpoint, if there is one, before anything runs.
+
+    Args:
+        cfg: `configs/train.yaml` composed.
+        datamodule: Tells what is done to a picture.
+        checkpoint: That it will be loaded from.
+        start_weights: False neither fetches nor reads the weights that the config names.
+    """
     from addnet.training import DeepfakeDetector
     from addnet.training.checkpoints import check_fits
 
     model = plain(cfg.model)
-    if checkpoint:
-        model |= {"pretrained": False, "weights": None}  # the checkpoint brings them all
+    if checkpoint or not start_weights:  # the checkpoint brings them all
+        model |= {"pretrained": False, "weights": None}
     detector = DeepfakeDetector(
         model,
         optimizer=plain(cfg.optimizer),

@@ -136,6 +136,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
         require_choice("data.mask_of", mask_of, MASKS_OF)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
+        if num_workers is not None and num_workers < 0:
+            raise UserError(f"data.num_workers={num_workers} must be at least 0; null takes the cores, at most 8")
+        if not 0 <= val_fraction < 1:
+            raise UserError(f"data.val_fraction={val_fraction} must lie in [0, 1); 0.1 is usual")
         self.data_dir = data_dir
         self.generate = generate
         self.predict_dir = predict_dir
@@ -179,6 +183,20 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self._start = (0, 0)
 
     # ---- finding out what there is -------------------------------------------------------------------------
+
+    def list_data(self) -> None:
+        """Lists what lies in the folders, without opening any file of it: what is missing is told at once.
+
+        Raises:
+            UserError: A data set isn't there, or is not complete.
+        """
+        for source in [] if self.generate else self._sources():
+            if source.layout != INDEX:
+                _ = source.listing  # kept, and used by `prepare_data`
+            elif not Path(str(source.index)).expanduser().is_file():
+                raise UserError(
+                    f"data.index={source.index}: no such file; name the one that `python -m addnet.prepare` wrote"
+                )
 
     def prepare_data(self) -> None:
         """Finds the landmarks that are not in the index yet; on one process only.

@@ -9,6 +9,7 @@ from torch import nn
 
 from addnet.errors import UserError, require_choice, suggestion
 from addnet.models.addnet import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
+from addnet.signatures import check_arguments
 
 MODELS: dict[str, type[nn.Module]] = {
     "addnet": ADDNet2D_Xception,
@@ -37,4 +38,5 @@ def create_model(name: str, /, **options: Any) -> nn.Module:
         if option not in valid:
             near = suggestion(option, valid)
             raise UserError(f"model.{option} is no option of {name!r}; it takes: {', '.join(valid)}.{near}")
+    check_arguments(network, options, prefix="model.")
     return network(**options)

@@ -162,12 +162,24 @@ class DeepfakeDetector(pl.LightningModule):
             log.warning("epoch %d: %d pictures could not be read and did not count", self.current_epoch, unreadable)
         self._unreadable = 0
 
+    @property
+    def optimizer_settings(self) -> Mapping[str, Any]:
+        """What `build_optimizer` takes."""
+        settings: Mapping[str, Any] = self.hparams["optimizer"] or OPTIMIZER
+        return settings
+
+    @property
+    def scheduler_settings(self) -> Mapping[str, Any]:
+        """What `build_schedulers` takes."""
+        settings: Mapping[str, Any] = self.hparams["scheduler"] or SCHEDULER
+        return settings
+
     def configure_optimizers(self) -> Any:
         """Optimiser and schedules by name."""
-        optimizer = build_optimizer(self.net, self.hparams["optimizer"] or OPTIMIZER)
+        optimizer = build_optimizer(self.net, self.optimizer_settings)
         schedules = build_schedulers(
             optimizer,
-            self.hparams["scheduler"] or SCHEDULER,
+            self.scheduler_settings,
             total_steps=int(min(self.trainer.estimated_stepping_batches, ENDLESS)),
             steps_per_epoch=steps_per_epoch(self.trainer),
         )

@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from addnet.errors import UserError, require_choice
+from addnet.signatures import require_number
 
 LOSSES = ("cross_entropy", "focal")
 AVERAGES = ("rows", "classes")
@@ -43,6 +44,8 @@ class RowLoss:
         label_smoothing: float = 0.0,
         average: str = "rows",
     ) -> None:
+        require_number("loss.gamma", gamma)
+        require_number("loss.label_smoothing", label_smoothing)
         self.name = require_choice("loss.name", name, LOSSES)
         self.average = require_choice("loss.average", average, AVERAGES)
         self.gamma, self.label_smoothing = gamma, label_smoothing

@@ -13,9 +13,16 @@ from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
 
 from addnet.errors import UserError, require_choice
+from addnet.signatures import require_number
 
 SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
 TIMED = ("cosine", "onecycle")  # those that are made for a number of steps
+_NUMBERS = {
+    "none": (),
+    "cosine": ("warmup_epochs", "min_lr_factor"),
+    "onecycle": ("warmup",),
+    "plateau": ("factor", "patience", "warmup_epochs"),
+}
 ENDLESS = 2**62  # steps of a training without an end
 
 
@@ -78,6 +85,9 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
         UserError: The name is unknown or a key does not belong to it.
     """
     options = dict(settings)
+    for key in ("lr", "weight_decay", "sigma_lr"):
+        require_number(f"optimizer.{key}", options.get(key, 0.0))
+    require_number("optimizer.layer_decay", options.get("layer_decay"), optional=True)
     name, lr, weight_decay = options.pop("name"), options.pop("lr"), options.pop("weight_decay", 0.0)
     groups = parameter_groups(
         net,
@@ -106,15 +116,26 @@ def build_schedulers(
         steps_per_epoch: Optimiser steps of one epoch.
 
     Raises:
-        UserError: The name is unknown, or the length of the training is.
+        UserError: The name or the length of the training is unknown, or a setting is missing or refused.
     """
     name = require_choice("scheduler.name", settings["name"], SCHEDULERS)
+    for key in _NUMBERS[name]:
+        if key not in settings:
+            raise UserError(f"scheduler.name={name} needs scheduler.{key}; scheduler={name} brings all that it needs")
+        require_number(f"scheduler.{key}", settings[key])
+        if settings[key] < 0:
+            raise UserError(f"scheduler.{key}={settings[key]} must be at least 0")
     if name == "none":
         return []
     if name == "plateau":
-        return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
+        try:
+            return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
+        except (KeyError, ValueError) as error:
+            raise UserError(f"scheduler plateau refuses its settings {dict(settings)}: {error}") from error
     if not 1 <= total_steps < ENDLESS:
         raise UserError(f"scheduler {name} needs to know the end: set trainer.max_epochs or trainer.max_steps")
+    if name == "onecycle" and settings["warmup"] > 1:
+        raise UserError(f"scheduler.warmup={settings['warmup']} of onecycle is a share of the training, in [0, 1]")
     schedule = _by_steps(optimizer, settings, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
     return [{"scheduler": schedule, "interval": "step"}]
 

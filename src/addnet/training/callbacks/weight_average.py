@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from addnet.errors import UserError
+from addnet.signatures import require_number
 
 _PREFIX = "net."
 
@@ -35,6 +36,7 @@ class WeightAverage(pl.Callback):
     """
 
     def __init__(self, decay: float) -> None:
+        require_number("ema_decay", decay)
         if not 0 < decay < 1:
             raise UserError(f"ema_decay={decay} must lie in (0, 1); 0.999 is usual, null switches it off")
         self.decay = decay

@@ -1,0 +1,82 @@
+"""Plain values of a config against the annotations of what takes them: found before anything is built."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from types import NoneType, UnionType
+from typing import Any
+
+from addnet.errors import UserError
+
+_TOLD = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+
+
+def check_arguments(target: Callable[..., Any], given: Mapping[str, Any], *, prefix: str = "") -> None:
+    """Compares values with the annotations of a class or function, where those are numbers, truth values or None.
+
+    Python checks no types: `batch_size=64.5` or `align=no`, which is a text and therefore true, would be found late or
+    never.
+
+    Args:
+        target: What takes the values.
+        given: By name; names that it doesn't have are left to it.
+        prefix: What stands before a name in the config, such as `data.`.
+
+    Raises:
+        UserError: A value is of another kind than its annotation.
+
+    Example:
+        >>> def resize(size: int, margin: float | None = None): ...
+        >>> check_arguments(resize, {"size": 64, "margin": 1}, prefix="data.")
+        >>> check_arguments(resize, {"size": "64x64"}, prefix="data.")
+        Traceback (most recent call last):
+        addnet.errors.UserError: data.size='64x64' must be a whole number
+    """
+    for name, parameter in inspect.signature(target).parameters.items():
+        kinds = _plain_kinds(parameter.annotation, target)
+        if name in given and kinds and not any(_is(given[name], kind) for kind in kinds):
+            told = " or ".join(_TOLD[kind] for kind in (kinds if set(kinds) != {int, float} else (float,)))
+            raise UserError(f"{prefix}{name}={given[name]!r} must be {told}")
+
+
+def require_number(option: str, value: object, *, optional: bool = False) -> None:
+    """Checks that a value is a number, or null where that is allowed.
+
+    Raises:
+        UserError: It is something else, such as a text.
+    """
+    if not (_is(value, float) or (optional and value is None)):
+        raise UserError(f"{option}={value!r} must be a number{', such as 1e-4' if not optional else ' or null'}")
+
+
+def _plain_kinds(annotation: Any, target: Callable[..., Any]) -> tuple[type, ...]:
+    """The plain types that an annotation allows; empty where it allows anything else, texts included."""
+    holder = _Holder()
+    holder.__annotations__ = {"value": annotation}
+    try:
+        annotation = typing.get_type_hints(holder, globalns=_globals(target))["value"]
+    except (NameError, TypeError):  # imported for type checkers alone
+        return ()
+    union = typing.get_origin(annotation) in (UnionType, typing.Union)
+    kinds = typing.get_args(annotation) if union else (annotation,)
+    return kinds if all(kind in (int, float, bool, NoneType) for kind in kinds) else ()
+
+
+class _Holder:
+    """Takes one annotation, so that the others of its function don't matter."""
+
+    __annotations__: dict[str, Any]
+
+
+def _globals(target: Callable[..., Any]) -> dict[str, Any]:
+    function = inspect.unwrap(vars(target).get("__init__", target) if isinstance(target, type) else target)
+    names: dict[str, Any] = getattr(function, "__globals__", {})
+    return names
+
+
+def _is(value: object, kind: type) -> bool:
+    if kind in (int, float) and isinstance(value, bool):
+        return False
+    return isinstance(value, (int, float) if kind is float else kind)
