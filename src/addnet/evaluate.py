@@ -259,7 +259,7 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title="evaluation")
-    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy", "accuracy"):
+    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy"):
         left = column in ("checkpoint", "test set", "level")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
     for checkpoint, about in numbers["checkpoints"].items():
@@ -269,9 +269,11 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
                 auroc = figures["auroc"]
                 interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
                 chosen = called["chosen"]["figures"]
-                cells = (auroc, figures["eer"], chosen["balanced_accuracy"], chosen["accuracy"])
-                first, *others = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
-                table.add_row(checkpoint, name, level, first, interval, *others)
+                cells = (auroc, figures["eer"], chosen["balanced_accuracy"])
+                first, eer, balanced = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
+                if not balanced and chosen["accuracy"]["value"] is not None:  # one class alone
+                    balanced = f"accuracy {chosen['accuracy']['value']:.3f}"
+                table.add_row(checkpoint, name, level, first, interval, eer, balanced)
     Console().print(table)
 
 

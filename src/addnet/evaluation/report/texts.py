@@ -14,10 +14,10 @@ DIFFERENCES = (
     "the other sign; where many figures are compared, some are small by chance."
 )
 GROUPS = (
-    "In sub-groups, accuracy is that of the rows with the name, at the checkpoint's threshold: for a method, the share "
-    "of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows "
-    "of the data set. A dash stands where there is one class only, and an interval is left out where a class has a "
-    "single video."
+    "In sub-groups, accuracy is that of the rows with the name, at the threshold that stands beside it: for a method, "
+    "the share of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all "
+    "real rows of the data set. A dash stands where there is one class only, and an interval is left out where a class "
+    "has a single video."
 )
 MISTAKES = "The pictures that were scored farthest from the truth."
 
