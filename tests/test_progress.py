@@ -23,6 +23,18 @@ def test_a_bar_counts_by_outcome_with_speed_and_passes_all_on():
     assert "detector 2 · unusable 1" in last
 
 
+def test_a_bar_fits_a_line_of_80_columns_and_numbers_stay_whole():
+    screen = io.StringIO()
+    console = Console(file=screen, force_terminal=True, width=80, color_system=None)
+    steps = ["detector", "padded, upsampled", "whole picture", "unusable", "none"]
+    shown((steps[at % 5] for at in range(12_345)), 12_345, console=console)
+    last = screen.getvalue()[screen.getvalue().rindex("finding faces") :].rstrip()
+    assert "12345/12345" in last
+    assert "pictures/s" in last
+    assert "…" in last
+    assert "\n" not in last.split("\x1b[?25h")[0].rstrip()
+
+
 def test_without_a_terminal_it_is_a_line_now_and_then(caplog):
     caplog.set_level(logging.INFO)
     seconds = iter([float(10 * tick) for tick in range(100)])

@@ -204,6 +204,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(data_dir, tmp_path):
     assert f"go on with ckpt_path={last}" in output
     assert "Traceback" not in output
     torch.load(last, weights_only=True)
+    assert (last.parents[1] / "figures" / "curves.png").is_file()
     assert _archive(last.parents[1])
 
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, ProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Task as BarTask
+from rich.table import Column
 from rich.text import Text
 
 log = logging.getLogger(__name__)
@@ -65,11 +66,11 @@ def _with_bar(
 ) -> Iterator[T]:
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(bar_width=24),
-        MofNCompleteColumn(),
+        BarColumn(bar_width=16),
+        MofNCompleteColumn(table_column=Column(no_wrap=True)),
         _Speed(unit),
-        TimeRemainingColumn(),
-        TextColumn("{task.fields[counts]}"),
+        TimeRemainingColumn(table_column=Column(no_wrap=True)),
+        _Counts(),
     )
     counts: Counter[str] = Counter()
     with Progress(*columns, console=console, speed_estimate_period=_MEMORY) as progress:
@@ -112,11 +113,21 @@ def _line(counts: Counter[str], total: int | None, unit: str, done: int, seconds
     return ", ".join(word for word in words if word) + f" ({_listed(counts)})"
 
 
+class _Counts(ProgressColumn):
+    """Counts by outcome: of all columns the one that a narrow terminal cuts short."""
+
+    def __init__(self) -> None:
+        super().__init__(table_column=Column(no_wrap=False))  # such columns give way first
+
+    def render(self, task: BarTask) -> Text:
+        return Text(str(task.fields["counts"]), no_wrap=True, overflow="ellipsis")
+
+
 class _Speed(ProgressColumn):
     """Pieces of work per second, or per minute where they are slow."""
 
     def __init__(self, unit: str) -> None:
-        super().__init__()
+        super().__init__(table_column=Column(no_wrap=True))
         self._unit = unit
 
     def render(self, task: BarTask) -> Text:
