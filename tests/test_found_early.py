@@ -82,6 +82,7 @@ def test_every_default_is_of_the_kind_that_its_constructor_names():
 def folder(tmp_path, monkeypatch):
     """A run folder that this command has made, with what Hydra writes there."""
     monkeypatch.setattr(run_folders, "_made", [])
+    monkeypatch.delenv("ADDNET_RUN", raising=False)
     made = tmp_path / "run"
     NoteRunFolder().on_run_start(_single(made))
     (made / ".hydra").mkdir()
@@ -119,6 +120,14 @@ def test_a_folder_that_was_there_before_stays_and_so_do_those_of_a_sweep_s_jobs(
     (tmp_path / "job").mkdir(exist_ok=True)
     remove_unused()
     assert (tmp_path / "job").exists()
+
+
+def test_a_folder_that_several_processes_share_is_left_to_them(tmp_path, monkeypatch):
+    monkeypatch.setattr(run_folders, "_made", [])
+    monkeypatch.setenv("ADDNET_RUN", "shared")
+    NoteRunFolder().on_run_start(_single(tmp_path / "shared"))
+    remove_unused()
+    assert (tmp_path / "shared").exists()
 
 
 def test_a_run_folder_that_can_t_be_made_is_told_in_a_sentence(tmp_path, capsys):

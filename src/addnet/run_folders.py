@@ -12,6 +12,7 @@ from typing import Any
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from addnet.launch import RUN
 from addnet.surroundings import in_words
 from addnet.sweeps.results import RESULT
 
@@ -34,7 +35,8 @@ class NoteRunFolder(Callback):
                 return
             sys.stderr.write(f"the run folder can't be made: {told} (paths.output_root, paths.output_dir)\n")
             raise SystemExit(1) from None  # Hydra makes a warning of any other error of a callback
-        _made.append(folder)
+        if RUN not in os.environ:  # other processes of the run may be about to use it
+            _made.append(folder)
 
 
 def remove_unused() -> None:
