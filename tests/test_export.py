@@ -203,7 +203,8 @@ def test_every_format_carries_its_description(files, ckpt, name):
     about = read[name](files[name].output)
     assert about["class_names"] == ["real", "fake"]
     assert about["preprocessing"]["mask"] == MASK
-    assert about["decision"] == DECISION
+    calibrated = {"limits": [0.0, 1.0], "calibration": "calibrated on validation"}
+    assert about["decision"] == {level: entry | calibrated for level, entry in DECISION.items()}
     assert about["model"]["name"] == "addnet"
     assert about["inputs"]["image"]["shape"] == ["batch", 3, 64, 64]
     assert about["source"]["sha256"] == hashlib.sha256(ckpt.read_bytes()).hexdigest()
