@@ -1,5 +1,7 @@
 """`python -m addnet.data check` says what is there, what is missing and where it was expected."""
 
+import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -10,6 +12,7 @@ import pytest
 from addnet.data.__main__ import main
 from addnet.data.check import problems, rows, warnings
 from addnet.data.layouts import Listing
+from addnet.errors import UserError
 from addnet.index.records import Record, Records
 from replicas import make_celebdf, make_dfd, make_faceforensics, needed, scan
 
@@ -82,7 +85,10 @@ def test_a_train_split_of_one_class_is_usable_beside_others_only(data_dir, tmp_p
     lines = [f"real/{file.name},real,train" for file in (tmp_path / "real").iterdir()]
     (tmp_path / "list.csv").write_text("\n".join(["path,label,split", *lines]))
     code, text = check(capsys, "data=manifest", f"data.data_dir={tmp_path / 'list.csv'}")
-    assert (code, "to be trained on, beside another data set that has fake ones" in text) == (0, True)
+    assert (code, "not ready" in text) == (1, True)
+    both = f"data.train=[{tmp_path / 'list.csv'},folder:{data_dir}]"
+    code, text = check(capsys, both, f"data.test=[folder:{data_dir}]")
+    assert (code, "complete: pictures are ready to be trained on" in text) == (0, True)
 
 
 def test_an_empty_listing_is_a_problem(tmp_path):
@@ -160,3 +166,118 @@ def test_every_layout_is_on_the_page_about_data_sets():
     for name in LAYOUTS:
         assert f"| `{name}` |" in text, name
         assert any(f"`{name}`" in line for line in text.splitlines() if line.startswith("## ")), name
+
+
+def _touch(root, *paths):
+    for path in paths:
+        (root / path).parent.mkdir(parents=True, exist_ok=True)
+        (root / path).write_bytes(b"x")
+
+
+KINDS, BOTH = ("real", "fake"), ("train", "test")
+
+
+@pytest.mark.parametrize(
+    ("paths", "more", "answer"),
+    [
+        ([f"{split}/{kind}/{split}{n}.jpg" for split in BOTH for kind in KINDS for n in range(4)], [], ""),
+        (
+            [f"{split}/{kind}/{n}.jpg" for split in BOTH for kind in KINDS for n in range(4)],
+            [],
+            "in both train and test",
+        ),
+        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], [], "no pictures for testing"),
+        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
+        ([f"{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
+        (
+            [f"train/{kind}/a{n}.jpg" for kind in KINDS for n in range(4)] + ["test/real/b.jpg", "test/fake/b.jpg"],
+            ["data.test_fraction=0.3"],
+            "there are pictures for testing",
+        ),
+        ([f"{split}/real/{split}{n}.jpg" for split in BOTH for n in range(4)], [], "training would have no fake"),
+        ([f"{split}/{kind}/{split}.jpg" for split in BOTH for kind in KINDS], [], "there are 1 groups"),
+        (
+            [f"{split}/{kind}/{split}{n}.jpg" for split in BOTH for kind in KINDS for n in range(4)]
+            + ["val/real/v.jpg"],
+            [],
+            "validation would have no fake",
+        ),
+        (
+            [f"{split}/{kind}/{split}{n}.jpg" for split in BOTH for kind in KINDS for n in range(4)]
+            + ["val/real/train1.jpg", "val/fake/train1.jpg"],
+            [],
+            "in both train and val",
+        ),
+    ],
+)
+def test_the_verdict_is_that_of_training_by_the_same_code(paths, more, answer, tmp_path, capsys):
+    from addnet.config import build, compose
+
+    _touch(tmp_path / "set", *paths)
+    code, text = check(capsys, f"data.data_dir={tmp_path / 'set'}", *more)
+    assert (code, answer in " ".join(text.split())) == (bool(answer), True)
+    module = build(compose([f"data.data_dir={tmp_path / 'set'}", f"data.index_dir={tmp_path}", *more]).data)
+    if not answer:
+        splits = module._selected()
+        assert all(f"{len(splits[name]):,} in" in text for name in ("train", "val", "test"))
+        return
+    with pytest.raises(UserError, match=answer):
+        module._selected()
+
+
+@pytest.mark.parametrize(
+    ("paths", "doubt"),
+    [
+        ([f"{split}/{kind}/{n:04d}.jpg" for split in BOTH for kind in KINDS for n in range(8)], "(.+)"),
+        ([f"{split}/{kind}/{split[:2]}x_{n:04d}.jpg" for split in BOTH for kind in KINDS for n in range(8)], "group"),
+        (
+            [
+                f"{split}/{kind}/celebA_{n + 10 * (split == 'test'):04d}.jpg"
+                for split in BOTH
+                for kind in KINDS
+                for n in range(8)
+            ],
+            r"celebA_(\d+)",
+        ),
+        (
+            [
+                f"{split}/{kind}/{who[split]}/v{n % 4}/{n:04d}.jpg"
+                for who in [{"train": "jo", "test": "al"}]
+                for split in BOTH
+                for kind in KINDS
+                for n in range(8)
+            ],
+            "[^/]+/[^/]+/(.+)/",
+        ),
+    ],
+)
+def test_the_line_that_is_printed_works_as_it_is_typed(paths, doubt, tmp_path, capsys):
+    """What a shell makes of the line is given to the command, which then finds nothing to refuse."""
+    _touch(tmp_path / "set", *paths)
+    code, text = check(capsys, f"data.data_dir={tmp_path / 'set'}")
+    assert code == 1
+    line = re.search(r"""('?data\.(group|video)_pattern=\S+ ?)+""", text)[0]
+    assert doubt in line
+    code, text = check(capsys, f"data.data_dir={tmp_path / 'set'}", *shlex.split(line))
+    assert code == 0, text
+
+
+def test_a_pattern_that_takes_more_for_one_video_is_named_with_what_it_finds(tmp_path, capsys):
+    paths = [
+        f"{split}/{kind}/{split}{n}-{side}.jpg" for split in BOTH for kind in KINDS for n in range(4) for side in "lr"
+    ]
+    _touch(tmp_path / "set", *paths)
+    _, text = check(capsys, f"data.data_dir={tmp_path / 'set'}")
+    line = re.search(r"type (\S+), which finds 'test0' in test/fake/test0-l.jpg", text)[1]
+    code, text = check(capsys, f"data.data_dir={tmp_path / 'set'}", *shlex.split(line))
+    assert (code, "doubtful" in text) == (0, False)
+
+
+def test_groups_that_tear_videos_are_refused_with_a_line_that_works(tmp_path, capsys):
+    paths = [f"{split}/{kind}/{split}{n // 3}_{n:04d}.jpg" for split in BOTH for kind in KINDS for n in range(12)]
+    _touch(tmp_path / "set", *paths)
+    pattern = "data.group_pattern='([^/]+)[.]jpg'"
+    code, text = check(capsys, f"data.data_dir={tmp_path / 'set'}", pattern)
+    assert (code, "16 videos are in several groups" in text) == (1, True)
+    line = re.search(r"'?data\.video_pattern=\S+", text)[0]
+    assert check(capsys, f"data.data_dir={tmp_path / 'set'}", pattern, *shlex.split(line))[0] == 0

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,12 +14,15 @@ from rich.table import Table
 
 from addnet.config import plain
 from addnet.data.layouts import Listing
-from addnet.data.sources import INDEX, configured, left_alone
+from addnet.data.selection import select, select_test
+from addnet.data.sources import INDEX, Source, configured_parts, left_alone
+from addnet.data.splits import AIMS
+from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Records
 
 _LABELS = len(CLASS_NAMES) + 1
-_AIMS = {"trained": "train", "tested": "test"}
 Codes = NDArray[np.int64]
+Listings = Mapping[Source, Listing]
 
 
 class Row(NamedTuple):
@@ -77,8 +80,8 @@ def warnings(listing: Listing) -> Iterator[str]:
             yield f"{shared} groups are in train and in test: figures would be too good ({kind})"
 
 
-def report(listing: Listing, *, title: str, console: Console) -> int:
-    """Prints what is there, what is missing and what was noted; returns the command's exit code."""
+def report(listing: Listing, *, title: str, console: Console) -> None:
+    """Prints what is there, what is missing, what was noted and what was guessed."""
     for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
         if len(records):
             console.print(_table(list(rows(records)), title=f"{title}: {kind}", kind=kind))
@@ -87,12 +90,41 @@ def report(listing: Listing, *, title: str, console: Console) -> int:
         console.print(f"missing: {missing.path}, {missing.what}", style=style, markup=False, highlight=False)
     for note in (*warnings(listing), *listing.notes):
         console.print(f"note: {note}", markup=False, highlight=False)
-    if found := problems(listing):
-        console.print(f"not ready: {found[0]}", style="red", markup=False, highlight=False)
-        return 1
-    start = "incomplete, but usable" if listing.missing else "complete"
-    console.print(f"{start}: {_ready(listing)}", markup=False, highlight=False)
-    return 0
+    for doubt in listing.doubts:
+        console.print(f"doubtful: {doubt}", style="yellow", markup=False, highlight=False)
+
+
+def verdict(data: Mapping[str, Any], train: Sequence[Source], test: Sequence[Source] | None, listings: Listings) -> str:
+    """What can be done with data sets as they are, by the code that a training or an evaluation starts with.
+
+    Args:
+        data: The `data` node, as plain values.
+        train: The data sets that are trained on.
+        test: Those that are tested on; None: a training without.
+        listings: What is in each.
+
+    Raises:
+        UserError: Training would be refused; if nothing is for training, an evaluation.
+    """
+    for listing in listings.values():
+        if found := problems(listing):
+            raise UserError("; ".join(found))
+
+    def records_of(source: Source) -> Records:
+        return _served(listings[source]).replaced(root=str(source.data_root if source.data_dir else source.index))
+
+    how: dict[str, Any] = {"test_fraction": data["test_fraction"], "seed": data["seed"], "records_of": records_of}
+    limits = {name: data[f"limit_{name}"] for name in ("train", "val", "test")}
+    if all("predict" in _served(listings[source]).names("split") for source in train):
+        return _ready(listings, "predicted")
+    if any("train" in _served(listings[source]).names("split") for source in train):
+        more = {"val_fraction": data["val_fraction"], "allow_overlap": data["allow_overlap"], "limits": limits}
+        return f"{_ready(listings, 'trained')}\n{_counts(select(train, test, **more, **how))}"
+    tested = {"test": select_test(test or train, limit_to=limits["test"], **how)}
+    return (
+        f"{_ready(listings, 'tested')}; nothing is for training: train on another data set and name this one in "
+        f"data.test\n{_counts(tested)}"
+    )
 
 
 def _lacking(records: Records) -> dict[str, list[str]]:
@@ -106,21 +138,27 @@ def _lacking(records: Records) -> dict[str, list[str]]:
     return found
 
 
-def _ready(listing: Listing) -> str:
-    """What can be done with the data set as it is."""
-    served = listing.pictures if len(listing.pictures) else listing.videos
-    splits = served.names("split")
-    aim = "trained" if "train" in splits else "tested" if {"val", "test"} & set(splits) else "predicted"
-    text = f"pictures are ready to be {aim} on"
-    if served is listing.videos:
-        text = (
-            f"videos are ready to be {aim} on: faces are cut out of them first, by `python -m addnet.prepare` or then"
-        )
-    if aim in _AIMS and (lacking := _lacking(served).get(_AIMS[aim])):
-        text += f", beside another data set that has {' and '.join(lacking)} ones"
-    if aim == "tested":
-        text += "; nothing is for training: train on another data set and name this one in data.test"
-    return text
+def _served(listing: Listing) -> Records:
+    return listing.pictures if len(listing.pictures) else listing.videos
+
+
+def _ready(listings: Listings, aim: str) -> str:
+    start = "incomplete, but usable" if any(listing.missing for listing in listings.values()) else "complete"
+    if all(len(listing.pictures) for listing in listings.values()):
+        return f"{start}: pictures are ready to be {aim} on"
+    return (
+        f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `python -m addnet.prepare` or "
+        "then"
+    )
+
+
+def _counts(splits: Mapping[str, Records]) -> str:
+    parts = [
+        f"{AIMS[name]} {len(part):,} in {len(part.names('group_id')):,} groups"
+        for name, part in splits.items()
+        if name in AIMS
+    ]
+    return f"what is used: {', '.join(parts)}"
 
 
 def main(cfg: DictConfig) -> int:
@@ -130,12 +168,20 @@ def main(cfg: DictConfig) -> int:
         UserError: No data folder is set, or its layout can't read it.
     """
     console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
-    codes = []
-    for source in configured(plain(cfg.data)):
+    data = plain(cfg.data)
+    train, test = configured_parts(data)
+    listings = {}
+    for source in dict.fromkeys([*train, *test]):
         title = f"{source.layout} in {source.data_dir or source.index}"
-        listing = Listing(pictures=source.records()) if source.layout == INDEX else source.found
-        codes.append(report(listing, title=title, console=console))
-    return max(codes)
+        listings[source] = Listing(pictures=source.records()) if source.layout == INDEX else source.found
+        report(listings[source], title=title, console=console)
+    tested = test if cfg.get("test", True) else None
+    try:
+        console.print(verdict(data, train, tested, listings), markup=False, highlight=False)
+    except UserError as error:
+        console.print(f"not ready: {error}", style="red", markup=False, highlight=False)
+        return 1
+    return 0
 
 
 def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:

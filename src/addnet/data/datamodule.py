@@ -23,7 +23,7 @@ from addnet.data.prepared import by_root, cut_videos, index_pictures, open_index
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
-from addnet.data.splits import one_class, require_both_classes
+from addnet.data.splits import require_usable
 from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.data.workers import start_worker
@@ -75,6 +75,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         num_workers: Loader processes; default: the cores, at most 8.
         balance: `none`, `sampler` (both classes equally often) or `loss_weight` (weights in the loss).
         val_fraction: Share of `train/` that becomes validation.
+        test_fraction: Share of `train/` that is kept for testing where nothing is for it; None: that is refused.
         allow_overlap: Turns a leak between train and test into a warning.
         max_bad_fraction: Share of unusable files above which nothing is started.
         limit_train: At most about this many training pictures, whole groups.
@@ -116,6 +117,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         num_workers: int | None = None,
         balance: str = "none",
         val_fraction: float = 0.1,
+        test_fraction: float | None = None,
         allow_overlap: bool = False,
         max_bad_fraction: float = 0.01,
         limit_train: int | None = None,
@@ -153,7 +155,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             index=index,
             group_pattern=group_pattern,
             video_pattern=video_pattern,
-            only_test=only_test,
+            only_test=only_test and test_fraction is None,  # else the test is a part of what is for training
             no_test=no_test,
             **folders,
         )
@@ -171,6 +173,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.num_workers = min(os.cpu_count() or 1, 8) if num_workers is None else num_workers
         self.balance = balance
         self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
         self.allow_overlap = allow_overlap
         self.max_bad_fraction = max_bad_fraction
         self.only_test = only_test
@@ -236,12 +239,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         skipped = [row for part in self.splits.values() for row in part.skipped]
         total = len(skipped) + sum(len(part.records) for part in self.splits.values())
         refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
-        for name, part in self.splits.items():
-            if name == "test" and (told := one_class(part.records, name)):
-                log.warning("%s", told)
-            elif name != "predict":
-                left_out = f"after {len(part.skipped)} unusable files were left out"
-                require_both_classes(part.records, name, hint=left_out if part.skipped else "both are needed")
+        served = {name: part.records for name, part in self.splits.items()}
+        require_usable(served, left_out={name: len(part.skipped) for name, part in self.splits.items()})
         self.fingerprint = fingerprint(self.splits)
 
     def _sources(self) -> list[Source]:
@@ -252,13 +251,15 @@ class DeepfakeDataModule(pl.LightningDataModule):
     def _selected(self) -> dict[str, Records]:
         """The records of each split, before unusable files are known."""
         if self.only_test:
-            return {"test": select_test(self.test_sources, limit_to=self.limits["test"], seed=self.seed)}
+            how: dict[str, Any] = {"seed": self.seed, "test_fraction": self.test_fraction}
+            return {"test": select_test(self.test_sources, limit_to=self.limits["test"], **how)}
         splits = {}
         if self.train_sources:
             splits = select(
                 self.train_sources,
                 None if self.no_test else self.test_sources,
                 val_fraction=self.val_fraction,
+                test_fraction=self.test_fraction,
                 allow_overlap=self.allow_overlap,
                 limits=self.limits,
                 seed=self.seed,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -11,9 +12,20 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.groups import grouped_by, told_apart, united_groups
+from addnet.data.layouts.doubts import tried_line, typed
 from addnet.data.sources import Source
-from addnet.data.splits import carve_validation, check_overlap, limit, overlap_message
+from addnet.data.splits import (
+    carve_test,
+    carve_validation,
+    check_overlap,
+    limit,
+    overlap_message,
+    require_both_classes,
+    require_usable,
+    torn_videos,
+)
 from addnet.errors import UserError
+from addnet.faces.walk import printable
 from addnet.index.records import Records
 
 log = logging.getLogger(__name__)
@@ -27,6 +39,8 @@ def select(
     allow_overlap: bool,
     limits: Mapping[str, int | None],
     seed: int,
+    test_fraction: float | None = None,
+    records_of: Callable[[Source], Records] = Source.records,
 ) -> dict[str, Records]:
     """The records of each split.
 
@@ -39,13 +53,19 @@ def select(
         val_fraction: Share of the training pictures that becomes validation where there is no list for it.
         allow_overlap: Only warns about groups that are in training and test.
         limits: At most about so many pictures of each split.
-        seed: Decides what is carved out and what is left out.
+        seed: Decides what is carved out for validation and what is left out.
+        test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
+        records_of: Gives the pictures of a data set.
 
     Raises:
-        UserError: A split is empty, a group is in training and in test or a list for validation, or two data sets have
-            a video of the same id.
+        UserError: A split is empty or lacks a class, a group is in training and in test or a list for validation, a
+            video is in several groups, or two data sets have a video of the same id.
     """
-    whole = {source: source.records() for source in dict.fromkeys([*train, *(test or [])])}
+    whole = {source: records_of(source) for source in dict.fromkeys([*train, *(test or [])])}
+    # also where nothing is tested now: what a later evaluation tests on must not be trained on
+    whole |= with_test({source: whole[source] for source in (train if test is None else test)}, test_fraction)
+    _refuse_nothing(whole, train, test)
+    line = _Line(whole)
     if len(whole) > 1:
         whole = {source: told_apart(records) for source, records in whole.items()}
         _refuse_same_videos(whole.values())
@@ -55,10 +75,13 @@ def select(
     rest = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if not has_list)
     tested = Records.concat(_part(whole[source], "test") for source in test or [])
     kept, rest, listed, tested = united_groups([kept, rest, Records.concat(parts["val"]), tested])
-    _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), allow_overlap=allow_overlap)
-    _refuse_leaks(kept, listed, ("train", "val"), allow_overlap=allow_overlap)
+    how: dict[str, Any] = {"allow_overlap": allow_overlap, "line": line}
+    _refuse_torn(Records.concat([kept, rest, listed, tested]), **how)
+    _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), **how)
+    _refuse_leaks(kept, listed, ("train", "val"), **how)
     trained, val = _with_validation(kept, rest, listed, val_fraction, seed=seed, allow_overlap=allow_overlap)
     splits = {"train": trained, "val": val} | ({} if test is None else {"test": tested})
+    require_usable({"train": trained, "val": val})
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
 
 
@@ -69,6 +92,7 @@ def _with_validation(
 
     What shares a group with a list follows it; from what is left validation is carved out.
     """
+    require_both_classes(Records.concat([kept, rest]), "training", hint="none are there")
     in_train, in_val = (_of_groups(rest, part.names("group_id")) for part in (kept, listed))
     kept = Records.concat([kept, rest.take(in_train)])
     listed = Records.concat([listed, rest.take(in_val & ~in_train).replaced(split="val")])
@@ -99,34 +123,142 @@ def _of_groups(records: Records, groups: Sequence[str]) -> NDArray[np.bool_]:
     return np.isin(records.numbers("group_id"), [number for number, name in enumerate(names) if name in set(groups)])
 
 
-def select_test(test: Sequence[Source], *, limit_to: int | None, seed: int) -> Records:
+def select_test(
+    test: Sequence[Source],
+    *,
+    limit_to: int | None,
+    seed: int,
+    test_fraction: float | None = None,
+    records_of: Callable[[Source], Records] = Source.records,
+) -> Records:
     """The records of the test parts of data sets, for evaluation alone.
 
     Args:
         test: The data sets.
         limit_to: At most about so many pictures.
         seed: Decides what is left out.
+        test_fraction: As in `select`: the same groups.
+        records_of: Gives the pictures of a data set.
 
     Raises:
         UserError: A data set has no pictures for test, or two have a video of the same id.
     """
     parts = []
-    for source in dict.fromkeys(test):
-        part = _part(source.records(), "test")
+    whole = with_test({source: records_of(source) for source in dict.fromkeys(test)}, test_fraction)
+    for source, records in whole.items():
+        part = _part(records, "test")
         if not len(part):
-            raise UserError(f"{source.data_dir or source.index} has no pictures for test")
+            raise UserError(_no_test([source]))
         parts.append(told_apart(part) if len(test) > 1 else part)
     _refuse_same_videos(parts)
     return limit(Records.concat(parts), limit_to, seed=seed)
 
 
+def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[Source, Records]:
+    """Data sets of which each has pictures for testing: a share of the groups of `train`, where nothing else is.
+
+    Which groups these are follows from their names alone, so that runs of several seeds, and evaluations of their
+    checkpoints, are about the same pictures.
+
+    Raises:
+        UserError: All of them have such pictures, or too few groups for it.
+    """
+    if fraction is None:
+        return dict(whole)
+    lacking = [source for source, records in whole.items() if "test" not in records.names("split")]
+    if not lacking:
+        raise UserError(f"data.test_fraction={fraction}, but there are pictures for testing; leave it out (null)")
+    found = dict(whole)
+    for source in lacking:
+        train, test = carve_test(_part(whole[source], "train"), fraction)
+        rest = whole[source].take(~_in_split(whole[source], "train"))
+        found[source] = Records.concat([train, rest, test])
+        log.warning(
+            "%s: nothing is for testing; %d of %d groups of train, with %d pictures, are kept for it "
+            "(data.test_fraction=%g), the same for every seed",
+            *(source.data_dir or source.index, len(test.names("group_id"))),
+            *(len(test.names("group_id")) + len(train.names("group_id")), len(test), fraction),
+        )
+    return found
+
+
+def _refuse_nothing(whole: Mapping[Source, Records], train: Sequence[Source], test: Sequence[Source] | None) -> None:
+    """Raises where nothing is for training or for testing."""
+    if not any(_in_split(whole[source], "train").any() for source in train):
+        raise UserError(
+            f"nothing of {_named(train)} is for training; train on another data set, and name this one in data.test"
+        )
+    if test is not None and not any(_in_split(whole[source], "test").any() for source in test):
+        raise UserError(_no_test(test))
+
+
+def _no_test(sources: Sequence[Source]) -> str:
+    return (
+        f"{_named(sources)} has no pictures for testing; data.test_fraction=0.2 keeps a fifth of the groups of train "
+        "for it, data.test=[LAYOUT:FOLDER] names another data set, test=false trains without"
+    )
+
+
+def _named(sources: Sequence[Source]) -> str:
+    return ", ".join(str(source.data_dir or source.index) for source in sources)
+
+
 def _part(records: Records, split: str) -> Records:
-    return records.take(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy())
+    return records.take(_in_split(records, split))
 
 
-def _refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool) -> None:
+def _in_split(records: Records, split: str) -> NDArray[np.bool_]:
+    return np.asarray(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy(), dtype=bool)
+
+
+class _Line:
+    """Overrides that would tell groups apart, looked for where they are asked for.
+
+    Args:
+        whole: The data sets; only a single one in the folder layout has such overrides.
+    """
+
+    def __init__(self, whole: Mapping[Source, Records]) -> None:
+        alone = len(whole) == 1 and all(source.layout == "folder" for source in whole)
+        self.source: Source | None = next(iter(whole)) if alone else None
+        self.records = whole[self.source] if self.source else Records.of([])
+
+    def groups(self) -> str:
+        """Other groups, each in one split; empty if none were found."""
+        return tried_line(self.records) if len(self.records) else ""
+
+    def videos(self) -> str:
+        """Videos by the pattern of the groups; empty if there is none."""
+        pattern = str(self.source.options.get("group_pattern") or "") if self.source else ""
+        return typed("data.video_pattern", pattern) if pattern and not set(pattern) & set("'\"$`!") else ""
+
+
+def _refuse_torn(records: Records, *, allow_overlap: bool, line: _Line) -> None:
+    if not (torn := torn_videos(records)):
+        return
+    own = records.take(records.numbers("video_id") == records.names("video_id").index(torn[0]))
+    groups = own.names("group_id")
+    files = [own[int(np.flatnonzero(own.numbers("group_id") == number)[0])].path for number in range(2)]
+    typed_line = f"; if they are different videos, type\n  {line.videos()}" if line.videos() else ""
+    message = (
+        f"{len(torn)} videos are in several groups, so that their frames could be in training and in validation: "
+        f"{torn[0]} has {printable(files[0])} in {groups[0]!r} and {printable(files[1])} in {groups[1]!r}\n"
+        f"Give all frames of a video one group{typed_line}"
+    )
+    if not allow_overlap:
+        raise UserError(message)
+    log.warning("%s", message)
+
+
+def _refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool, line: _Line) -> None:
     if leaks := check_overlap(one, other):
-        message = overlap_message(leaks, splits=splits)
+        files = [
+            printable(
+                part[int(np.flatnonzero(part.numbers("group_id") == part.names("group_id").index(leaks[0]))[0])].path
+            )
+            for part in (one, other)
+        ]
+        message = overlap_message(leaks, splits=splits, examples=files, line="" if allow_overlap else line.groups())
         if not allow_overlap:
             raise UserError(message)
         log.warning("%s", message)

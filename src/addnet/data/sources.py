@@ -100,6 +100,8 @@ class Source:
             )
         for note in listing.notes:
             log.info("%s: %s", self.data_dir, note)
+        for doubt in listing.doubts:
+            log.warning("%s: doubtful: %s", self.data_dir, doubt)
         for item in missing:
             log.warning("%s: not there: %s, %s", self.data_dir, item.path, item.what)
         if len(listing.pictures) and len(listing.videos):
@@ -225,10 +227,22 @@ def configured(data: Mapping[str, Any], **more: Any) -> list[Source]:
         data: As plain values.
         more: Other attributes of `Source`.
     """
+    train, test = configured_parts(data, **more)
+    return list(dict.fromkeys([*train, *test]))
+
+
+def configured_parts(data: Mapping[str, Any], **more: Any) -> tuple[list[Source], list[Source]]:
+    """The data sets of a `data` node that are trained on, and those that are tested on.
+
+    Raises:
+        UserError: None is named, or `chosen_sources` refuses.
+    """
     folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]} | more
     keys = ("layout", "options", "train", "test", "index", "group_pattern", "video_pattern")
     train, test = chosen_sources(data["data_dir"], **{key: data[key] for key in keys}, **folders)
-    return list(dict.fromkeys([*train, *test])) or [Source(data["layout"], data["data_dir"], data["index"], **folders)]
+    if not train and not test:
+        train = test = [Source(data["layout"], data["data_dir"], data["index"], **folders)]
+    return train, test
 
 
 def chosen_sources(

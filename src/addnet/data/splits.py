@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import logging
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,8 +11,11 @@ from numpy.typing import NDArray
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Record, Records
 
+log = logging.getLogger(__name__)
+
 _SHOWN = 20
 _FIGURES = {"val": "Validation"}
+AIMS = {"train": "training", "val": "validation", "test": "testing"}
 
 
 def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -> tuple[Records, Records]:
@@ -30,21 +34,36 @@ def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -
     Raises:
         UserError: One of the two would lack a class.
     """
+    return _carve(records, fraction, "val", key="data.val_fraction", address=(seed, 1))
+
+
+def carve_test(records: Sequence[Record], fraction: float) -> tuple[Records, Records]:
+    """Splits training records into training and test like `carve_validation`, the same for every seed of a training.
+
+    Raises:
+        UserError: One of the two would lack a class.
+    """
+    return _carve(records, fraction, "test", key="data.test_fraction", address=(0, 2))
+
+
+def _carve(
+    records: Sequence[Record], fraction: float, split: str, *, key: str, address: tuple[int, int]
+) -> tuple[Records, Records]:
     if not 0 < fraction < 1:
-        raise UserError(f"data.val_fraction={fraction} must lie between 0 and 1; 0.1 is usual")
+        raise UserError(f"{key}={fraction} must lie between 0 and 1; {0.1 if split == 'val' else 0.2} is usual")
     records = Records.of(records)
     groups, counts = _groups(records)
     wanted = fraction * counts.sum(axis=0)
     chosen = np.zeros(len(counts), dtype=bool)
-    for group in _shuffled(len(counts), seed):
+    for group in _shuffled(len(counts), address):
         if (wanted[counts[group] > 0] > 0).any():
             chosen[group] = True
             wanted -= counts[group]
-    in_val = chosen[groups]
-    train, val = records.take(~in_val), records.take(in_val).replaced(split="val")
-    for name, part in (("training", train), ("validation", val)):
-        require_both_classes(part, name, hint=f"there are {len(counts)} groups; see data.group_pattern")
-    return train, val
+    taken = chosen[groups]
+    train, part = records.take(~taken), records.take(taken).replaced(split=split)
+    for name, some in (("train", train), (split, part)):
+        require_both_classes(some, AIMS[name], hint=f"there are {len(counts)} groups; see data.group_pattern")
+    return train, part
 
 
 def require_both_classes(records: Sequence[Record], name: str, *, hint: str) -> None:
@@ -67,19 +86,57 @@ def one_class(records: Sequence[Record], name: str) -> str:
     )
 
 
+def require_usable(splits: Mapping[str, Sequence[Record]], *, left_out: Mapping[str, int] | None = None) -> None:
+    """The last word of training and of `check`: whether each split can be used for what it is.
+
+    Args:
+        splits: Their records.
+        left_out: How many unusable files of each were left out.
+
+    Raises:
+        UserError: Nothing is there, or training or validation lack a class.
+    """
+    for name, part in splits.items():
+        if name == "test" and (told := one_class(part, name)):
+            log.warning("%s", told)
+        elif name in AIMS:
+            number = (left_out or {}).get(name, 0)
+            hint = f"after {number} unusable files were left out" if number else "both are needed"
+            require_both_classes(part, AIMS[name], hint=hint)
+
+
+def torn_videos(records: Records) -> list[str]:
+    """Videos whose pictures are in several groups, so that they could be in training and in validation."""
+    videos, groups = records.numbers("video_id"), records.numbers("group_id")
+    spread = int(groups.max(initial=0)) + 1
+    whole, counts = np.unique(np.unique(videos * spread + groups) // spread, return_counts=True)
+    names = records.names("video_id")
+    return [names[video] for video in whole[counts > 1]]
+
+
 def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
     """Groups that are in both sets, sorted: a detector would recognise them instead of detecting."""
     return sorted(set(Records.of(train).names("group_id")) & set(Records.of(test).names("group_id")))
 
 
-def overlap_message(groups: Sequence[str], *, splits: tuple[str, str] = ("train", "test")) -> str:
-    """What a leak means and what can be done about it."""
+def overlap_message(
+    groups: Sequence[str], *, splits: tuple[str, str] = ("train", "test"), examples: Sequence[str] = (), line: str = ""
+) -> str:
+    """What a leak means and what can be done about it.
+
+    Args:
+        groups: Those that are on both sides.
+        splits: The sides.
+        examples: A file of the first group on each side.
+        line: Overrides that tell the groups apart.
+    """
     shown = ", ".join(groups[:_SHOWN]) + (f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
-    figures = _FIGURES.get(splits[1], "Test")
+    what = f"{groups[0]} has {' and '.join(examples)}. " if examples else ""
+    remedy = f"if they have nothing to do with each other, type\n  {line}\n" if line else "see data.group_pattern; "
     return (
         f"{len(groups)} groups are in both {' and '.join(splits)}: {shown}\n"
-        f"{figures} figures would be too good. Move them to one side, or tell groups apart with "
-        "data.group_pattern; data.allow_overlap=true goes on all the same."
+        f"{what}{_FIGURES.get(splits[1], 'Test')} figures would be too good. Move them to one side; {remedy}"
+        "data.allow_overlap=true goes on all the same."
     )
 
 
@@ -94,7 +151,7 @@ def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Record
     target = number / max(1, int((counts.sum(axis=0) > 0).sum()))
     taken = np.zeros(counts.shape[1])
     chosen = np.zeros(len(counts), dtype=bool)
-    for group in _shuffled(len(counts), seed):
+    for group in _shuffled(len(counts), (seed, 1)):
         if (taken[counts[group] > 0] < target).any():
             chosen[group] = True
             taken += counts[group]
@@ -110,6 +167,6 @@ def _groups(records: Records) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     return groups, counts
 
 
-def _shuffled(number: int, seed: int) -> list[int]:
-    order: list[int] = np.random.default_rng((seed, 1)).permutation(number).tolist()
+def _shuffled(number: int, address: tuple[int, int]) -> list[int]:
+    order: list[int] = np.random.default_rng(address).permutation(number).tolist()
     return order

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
@@ -10,7 +11,7 @@ from addnet.inference.loading import Loaded
 
 # plain values of the training's config that say where data are; nothing that is built from a checkpoint's word
 _WHERE = ("layout", "data_dir", "options", "index", "index_dir", "faces_dir", "group_pattern", "video_pattern")
-_FROM_TRAINING = (*_WHERE, "train", "test", "limit_test", "verify", "max_bad_fraction", "seed")
+_FROM_TRAINING = (*_WHERE, "test_fraction", "train", "test", "limit_test", "verify", "max_bad_fraction", "seed")
 _MASK = "addnet.faces.AttentionMask"
 _NAME_IT = "name them by data.data_dir=PATH"
 _NAMED = ("data_dir", "test", "index")
@@ -40,7 +41,7 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
             )
     given["mask"] = {"_target_": _MASK, **loaded.preprocessing.mask.settings()}
     if names_data(data):
-        return given
+        return given | _same_test(data, loaded)
     trained = (loaded.about.get("config") or {}).get("data")
     if not isinstance(trained, Mapping):
         raise UserError(f"data.data_dir is not set, and {loaded.path} doesn't say what it was tested on; {_NAME_IT}")
@@ -54,6 +55,30 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
 def names_data(data: Mapping[str, Any]) -> bool:
     """Whether a `data` node says which data to evaluate on; if not, those are taken that the checkpoint names."""
     return any(data.get(name) for name in _NAMED)
+
+
+def _same_test(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
+    """The share of the training's data folder that was kept for testing, where this very folder is named.
+
+    Raises:
+        UserError: Another share is asked for: pictures that were trained on would be tested on.
+    """
+    trained = (loaded.about.get("config") or {}).get("data")
+    if (
+        not isinstance(trained, Mapping)
+        or not trained.get("test_fraction")
+        or not isinstance(data.get("data_dir"), str)
+    ):
+        return {}
+    fraction, folder = float(trained["test_fraction"]), str(trained.get("data_dir"))
+    if data.get("test") or Path(folder).expanduser().resolve() != Path(data["data_dir"]).expanduser().resolve():
+        return {}
+    if data.get("test_fraction") not in (None, fraction):
+        raise UserError(
+            f"data.test_fraction={data['test_fraction']}, but {loaded.path} was trained with {fraction} of {folder} "
+            "kept for testing: with another share it would be tested on pictures that it was trained on; leave it out"
+        )
+    return {"test_fraction": fraction}
 
 
 def preprocessing_of(loaded: Loaded) -> dict[str, Any]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import hydra
+import pyarrow as pa
+import pyarrow.compute as pc
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.markup import escape
@@ -21,7 +24,8 @@ from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
 from addnet.data.audit.scan import Read, Stored
 from addnet.data.groups import told_apart, united_groups
-from addnet.data.sources import configured
+from addnet.data.selection import select
+from addnet.data.sources import INDEX, Source, configured_parts
 from addnet.errors import UserError
 from addnet.index.records import Records
 
@@ -43,9 +47,9 @@ def main(cfg: DictConfig) -> int:
     try:
         settings = plain(cfg.audit)
         strict, out = settings.pop("strict"), settings.pop("out")
-        records, read, name = listed(cfg.data)
+        records, read, name, guessed = listed(cfg.data)
         folder = Path(out or Path(cfg.paths.output_root, "audit", name))
-        found = _audited(records, read, _settings(cfg, settings), console)
+        found = _audited(records, read, _settings(cfg, settings), console, guessed)
         report = write_report(found, folder, read, name=name)
     except UserError as error:
         sys.stderr.write(f"addnet.data audit: {error}\n")
@@ -61,20 +65,52 @@ def main(cfg: DictConfig) -> int:
     return FOUND if counts[ERROR] or (strict and counts[WARNING]) else CLEAN
 
 
-def listed(data: DictConfig) -> tuple[Records, Read, str]:
-    """The pictures of a `data` node, how they are read, and what the data set is called.
+def listed(data: DictConfig) -> tuple[Records, Read, str, list[str]]:
+    """The pictures of a `data` node, how they are read, what the data set is called, and what of it is guessed.
+
+    Pictures that training would take for validation are those of `val`.
 
     Raises:
         UserError: No data folder is named, or the layout does not find in it what it needs.
     """
     if data.data_dir and data.get("generate"):
         hydra.utils.instantiate(data.generate)(Path(data.data_dir))
-    sources = configured(plain(data))
-    names = [Path(str(source.data_dir or source.index)).resolve().stem for source in sources]
-    records = [source.records() for source in sources]
-    if len(records) > 1:
-        records = [told_apart(part) for part in records]
-    return united_groups([Records.concat(records)])[0], Stored(sources[0].storage), "+".join(names)
+    settings = plain(data)
+    train, test = configured_parts(settings)
+    whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
+    names = [Path(str(source.data_dir or source.index)).resolve().stem for source in whole]
+    guessed = [doubt for source in whole if source.layout != INDEX for doubt in source.found.doubts]
+    records = _with_validation(train, test, whole, settings)
+    return records, Stored(next(iter(whole)).storage), "+".join(names), guessed
+
+
+def _with_validation(
+    train: Sequence[Source], test: Sequence[Source], whole: Mapping[Source, Records], data: Mapping[str, Any]
+) -> Records:
+    """All pictures; those that the training of this config would validate and test with are called so."""
+    parts = [told_apart(part) for part in whole.values()] if len(whole) > 1 else list(whole.values())
+    records = united_groups([Records.concat(parts)])[0]
+    if "train" not in records.names("split"):
+        return records
+    how: dict[str, Any] = {key: data[key] for key in ("val_fraction", "test_fraction", "seed")}
+    nothing = dict.fromkeys(("train", "val", "test"))
+    try:
+        used = select(train, test, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)
+    except UserError as error:
+        sys.stderr.write(f"training would refuse these data, so that no validation is looked at: {error}\n")
+        return records
+    splits = records.table["split"].cast(pa.string())
+    for name in ("val", "test"):
+        splits = pc.if_else(pc.is_in(_keys(records), value_set=_keys(used[name])), name, splits)
+    column = splits.combine_chunks().dictionary_encode()
+    table = records.table
+    return Records(table.set_column(table.schema.get_field_index("split"), "split", column))
+
+
+def _keys(records: Records) -> pa.Array:
+    """(N,) what tells each picture from all others."""
+    columns = [records.table[name].cast(pa.large_string()) for name in ("root", "path")]
+    return pc.binary_join_element_wise(*columns, pa.scalar("\0", pa.large_string())).combine_chunks()
 
 
 def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
@@ -84,7 +120,7 @@ def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in {**shared, **settings}.items() if name in known})
 
 
-def _audited(records: Records, read: Read, settings: Settings, console: Console) -> Audit:
+def _audited(records: Records, read: Read, settings: Settings, console: Console, guessed: Sequence[str]) -> Audit:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:
@@ -94,7 +130,7 @@ def _audited(records: Records, read: Read, settings: Settings, console: Console)
                 tasks[what] = progress.add_task(what, total=total)
             progress.advance(tasks[what], done)
 
-        return audit(records, read, settings, advance=advance)
+        return audit(records, read, settings, guessed=guessed, advance=advance)
 
 
 def _summarise(found: Audit, report: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -10,9 +10,9 @@ from typing import Any
 from addnet.data.audit.actors import Actors, actor_issues, actors
 from addnet.data.audit.balance import balance_issues, count, readability_issues, spread
 from addnet.data.audit.confounds import Confound, confound_issues, confounds
-from addnet.data.audit.issues import Issue, count_by_severity, ordered
+from addnet.data.audit.issues import WARNING, Issue, count_by_severity, ordered
 from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
-from addnet.data.audit.overlap import identical_files, shared_names
+from addnet.data.audit.overlap import identical_files, shared_names, torn
 from addnet.data.audit.scan import Read, Signals, measure_all
 from addnet.errors import UserError, require_choice
 from addnet.index.records import CLASS_NAMES, Records
@@ -98,13 +98,21 @@ class Audit:
         }
 
 
-def audit(records: Records, read: Read, settings: Settings, *, advance: Advance | None = None) -> Audit:
+def audit(
+    records: Records,
+    read: Read,
+    settings: Settings,
+    *,
+    guessed: Sequence[str] = (),
+    advance: Advance | None = None,
+) -> Audit:
     """Looks for everything that makes figures about these pictures wrong.
 
     Args:
         records: The pictures of all splits; those to be predicted are left out.
         read: Gives the bytes of one; picklable.
         settings: What to look at.
+        guessed: What of videos and groups was guessed and may be wrong.
         advance: Called with what is being done, the number of pictures done since the last call and that of all, for
             a progress bar.
 
@@ -131,6 +139,8 @@ def audit(records: Records, read: Read, settings: Settings, *, advance: Advance 
     issues = [
         *balance_issues(records),
         *readability_issues(records, signals),
+        *(Issue("guessed", WARNING, text, 1, "Look whether that is so; else type what is said.") for text in guessed),
+        *torn(records),
         *shared_names(records),
         *identical_files(records, signals),
         *likeness_issues(records, across=across, within=within, labels=labels),

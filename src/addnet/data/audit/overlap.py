@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.scan import Signals
+from addnet.data.splits import torn_videos
 from addnet.index.records import Records
 
 _SPLIT_ORDER = ("train", "val", "test")
@@ -61,6 +62,17 @@ def shared_names(records: Records) -> list[Issue]:
             if len(shared):
                 issues.append(_named_issue(field, [names[token] for token in shared], (one, other)))
     return issues
+
+
+def torn(records: Records) -> list[Issue]:
+    """Videos that are in several groups: a validation carved out by group may share them with training."""
+    found = torn_videos(records)
+    if not found:
+        return []
+    remedy = "Give all frames of a video one group."
+    return [
+        Issue("torn_video", ERROR, f"{len(found):,} videos are in several groups", len(found), remedy, found[:SHOWN])
+    ]
 
 
 def _tokens(records: Records, field: str) -> tuple[list[str], Rows, Rows]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from addnet.data.layouts.class_folders import SPLIT_NAMES, Folders, expected_layout
+from addnet.data.layouts.doubts import doubts
 from addnet.data.layouts.guesses import Guess, guess, guess_groups
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.lists import few
@@ -39,12 +40,14 @@ def list_folder(
     """
     folders, found = Folders(root), walk(root)
     patterns = _compiled("data.group_pattern", group_pattern), _compiled("data.video_pattern", video_pattern)
-    records, outside = {}, []
+    records, outside, counted = {}, [], []
     for kind, names in ((PICTURE, found.pictures), (VIDEO, found.videos)):
         places = [folders.place(name) for name in names]
         outside += [name for name, place in zip(names, places, strict=True) if place is None]
         kept = [(name, *place) for name, place in zip(names, places, strict=True) if place]
-        records[kind] = Records.of(_records(root.absolute().name, kept, *patterns, videos=kind == VIDEO))
+        guesses = _guesses(kept, patterns[1], videos=kind == VIDEO)
+        records[kind] = Records.of(_records(root.absolute().name, kept, guesses, patterns[0], videos=kind == VIDEO))
+        counted += [found.counted for found in guesses]
     if not any(map(len, records.values())):
         raise UserError(f"{root} holds no pictures and no videos where they are expected\n{expected_layout(root)}")
     notes = folders.notes() + found.notes()
@@ -52,7 +55,9 @@ def list_folder(
         notes.append(f"{len(outside):,} files lie outside of the folders of classes and are left out: {few(outside)}")
     listing = chosen_kind(Listing(records[PICTURE], records[VIDEO], notes=notes), source, layout="folder", root=root)
     served = Records.concat([listing.pictures, listing.videos])
-    return replace(listing, missing=[*listing.missing, *_missing(folders, served)])
+    given = {"videos_given": video_pattern is not None, "groups_given": group_pattern is not None}
+    doubtful = doubts(listing.pictures, counted[: len(listing.pictures)], **given)
+    return replace(listing, missing=[*listing.missing, *_missing(folders, served)], doubts=doubtful)
 
 
 def scan_folder(
@@ -154,22 +159,25 @@ def _named(paths: Iterable[str]) -> list[str]:
     return [path if count[name] > 1 else name for path, name in zip(paths, names, strict=True)]
 
 
-def _records(
-    dataset: str,
-    files: Sequence[tuple[str, str, int, int]],
-    group: re.Pattern[str] | None,
-    video: re.Pattern[str] | None,
-    *,
-    videos: bool,
-) -> Iterator[Record]:
-    """Records of files with their splits, classes and how many parts of their paths say so."""
-    paths = [path for path, *_ in files]
+def _guesses(
+    files: Sequence[tuple[str, str, int, int]], pattern: re.Pattern[str] | None, *, videos: bool
+) -> list[Guess]:
+    """What files are taken for, given with their splits, classes and how many parts of their paths say so."""
     inner = [path.split("/", depth)[depth] for path, _, _, depth in files]
     if videos:
         groups = guess_groups([PurePosixPath(path).name for path in inner])
-        guesses = [Guess(name, title) for name, title in zip(_named(inner), groups, strict=True)]
-    else:
-        guesses = _searched(paths, video) if video else guess(inner)
+        return [Guess(name, title) for name, title in zip(_named(inner), groups, strict=True)]
+    return _searched([path for path, *_ in files], pattern) if pattern else guess(inner)
+
+
+def _records(
+    dataset: str,
+    files: Sequence[tuple[str, str, int, int]],
+    guesses: Sequence[Guess],
+    group: re.Pattern[str] | None,
+    *,
+    videos: bool,
+) -> Iterator[Record]:
     for (path, split, label, _), found in zip(files, guesses, strict=True):
         # videos are files: those of one name in two splits are two
         name = f"{split}/{CLASS_NAMES[label]}/{found.video}" if videos else f"{CLASS_NAMES[label]}/{found.video}"

@@ -33,9 +33,11 @@ class Listing:
         videos: Videos that faces are to be taken from first.
         missing: What was expected and is not there.
         notes: What a user should know, such as files that no list names.
+        doubts: What was guessed and may be wrong.
     """
 
     pictures: Records = field(default_factory=lambda: Records.of([]))
     videos: Records = field(default_factory=lambda: Records.of([]))
     missing: list[Missing] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    doubts: list[str] = field(default_factory=list)
