@@ -54,7 +54,7 @@ def _audit(records, root):
 
 
 def test_a_clean_set_passes(faces):
-    code, numbers, report = _run(faces, "audit.strict=true")
+    code, numbers, report = _run(faces, "audit.strict=true", "data.video_pattern='([^/]+)[.]jpg'")
     assert code == 0
     assert numbers["issues"] == {"error": 0, "warning": 0, "info": 0}
     assert "Nothing was found" in report
@@ -114,6 +114,28 @@ def test_a_group_in_two_splits(faces):
     code, numbers, _ = _run(faces)
     assert code == 1
     assert _found(numbers)["same_group"]["examples"] == ["g002"]
+
+
+def test_frames_of_one_video_in_training_and_in_the_validation_that_it_would_carve_out(tmp_path):
+    """Nothing in their names says that these are frames of one video: they are found by what they show."""
+    for number in range(12):
+        for split, seed in (("train", number // 4), ("test", 90 + number)):
+            for label, pixels in (("real", picture(seed)), ("fake", picture(seed)[:, ::-1])):
+                save(tmp_path / "faces" / split / label / f"img_{number + 50 * (split == 'test'):03d}.jpg", pixels)
+    code, numbers, _ = _run(tmp_path / "faces", "data.val_fraction=0.3")
+    found = _found(numbers)
+    assert code == 1
+    assert found["same_file_two_splits"]["count"] > 0
+    assert "data.group_pattern" in found["guessed"]["text"] or "folder of its own" in found["guessed"]["text"]
+    assert main(["check", f"data.data_dir={tmp_path}/faces"]) == 0  # which looks at names alone
+
+
+def test_videos_in_several_groups(tmp_path):
+    rows = [(n % 2, "train", {"video_id": f"v{n // 2}", "group_id": f"g{n}", "dataset": "d"}) for n in range(4)]
+    for number in range(4):
+        save(tmp_path / f"{number}.png", picture(number))
+    issue = next(issue for issue in _audit(_records(*rows), tmp_path).issues if issue.kind == "torn_video")
+    assert (issue.severity, issue.count, issue.examples) == ("error", 2, ["v0", "v1"])
 
 
 def test_videos_and_identities_in_two_splits(tmp_path):

@@ -188,3 +188,12 @@ def test_two_videos_that_differ_in_their_suffix_are_two(tmp_path):
     videos = Records.of(scan_folder(tmp_path, videos=True))
     assert len(videos.names("video_id")) == 3
     assert videos.names("group_id") == ["a"]
+
+
+def test_a_list_without_a_column_for_videos_tells_them_by_the_same_names(tmp_path):
+    names = ["x/clip frame 1.jpg", "x/clip frame 2.jpg", "x/id0_id1_0000_1.png", "v1/0001.png", "v1/0002.png"]
+    _touch(tmp_path, *names)
+    (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *(f"{name},real" for name in names)]))
+    pictures = list_data(LAYOUTS, "manifest", tmp_path, options={}).pictures
+    videos = [video.partition("/real/")[2] for video in pictures.names("video_id")]
+    assert videos == ["v1", "x/clip", "x/id0_id1_0000"]

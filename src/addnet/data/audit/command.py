@@ -7,7 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import hydra
 import pyarrow as pa
@@ -47,10 +47,10 @@ def main(cfg: DictConfig) -> int:
     try:
         settings = plain(cfg.audit)
         strict, out = settings.pop("strict"), settings.pop("out")
-        records, read, name, guessed = listed(cfg.data)
-        folder = Path(out or Path(cfg.paths.output_root, "audit", name))
-        found = _audited(records, read, _settings(cfg, settings), console, guessed)
-        report = write_report(found, folder, read, name=name)
+        data = listed(cfg.data)
+        folder = Path(out or Path(cfg.paths.output_root, "audit", data.name))
+        found = _audited(data, _settings(cfg, settings), console)
+        report = write_report(found, folder, data.read, name=data.name)
     except UserError as error:
         sys.stderr.write(f"addnet.data audit: {error}\n")
         return USAGE
@@ -65,10 +65,26 @@ def main(cfg: DictConfig) -> int:
     return FOUND if counts[ERROR] or (strict and counts[WARNING]) else CLEAN
 
 
-def listed(data: DictConfig) -> tuple[Records, Read, str, list[str]]:
-    """The pictures of a `data` node, how they are read, what the data set is called, and what of it is guessed.
+class Listed(NamedTuple):
+    """What is audited.
 
-    Pictures that training would take for validation are those of `val`.
+    Attributes:
+        records: The pictures.
+        carved: The same, those that training would carve out for validation called `val`.
+        read: How they are read.
+        name: What the data set is called.
+        guessed: What of videos and groups was guessed and may be wrong.
+    """
+
+    records: Records
+    carved: Records
+    read: Read
+    name: str
+    guessed: list[str]
+
+
+def listed(data: DictConfig) -> Listed:
+    """The pictures of a `data` node.
 
     Raises:
         UserError: No data folder is named, or the layout does not find in it what it needs.
@@ -80,16 +96,20 @@ def listed(data: DictConfig) -> tuple[Records, Read, str, list[str]]:
     whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
     names = [Path(str(source.data_dir or source.index)).resolve().stem for source in whole]
     guessed = [doubt for source in whole if source.layout != INDEX for doubt in source.found.doubts]
-    records = _with_validation(train, test, whole, settings)
-    return records, Stored(next(iter(whole)).storage), "+".join(names), guessed
-
-
-def _with_validation(
-    train: Sequence[Source], test: Sequence[Source], whole: Mapping[Source, Records], data: Mapping[str, Any]
-) -> Records:
-    """All pictures; those that the training of this config would validate and test with are called so."""
     parts = [told_apart(part) for part in whole.values()] if len(whole) > 1 else list(whole.values())
     records = united_groups([Records.concat(parts)])[0]
+    carved = _carved(records, train, test, whole, settings)
+    return Listed(records, carved, Stored(next(iter(whole)).storage), "+".join(names), guessed)
+
+
+def _carved(
+    records: Records,
+    train: Sequence[Source],
+    test: Sequence[Source],
+    whole: Mapping[Source, Records],
+    data: Mapping[str, Any],
+) -> Records:
+    """Records of which those that the training of this config would validate and test with are called so."""
     if "train" not in records.names("split"):
         return records
     how: dict[str, Any] = {key: data[key] for key in ("val_fraction", "test_fraction", "seed")}
@@ -120,7 +140,7 @@ def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in {**shared, **settings}.items() if name in known})
 
 
-def _audited(records: Records, read: Read, settings: Settings, console: Console, guessed: Sequence[str]) -> Audit:
+def _audited(data: Listed, settings: Settings, console: Console) -> Audit:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:
@@ -130,7 +150,7 @@ def _audited(records: Records, read: Read, settings: Settings, console: Console,
                 tasks[what] = progress.add_task(what, total=total)
             progress.advance(tasks[what], done)
 
-        return audit(records, read, settings, guessed=guessed, advance=advance)
+        return audit(data.records, data.read, settings, carved=data.carved, guessed=data.guessed, advance=advance)
 
 
 def _summarise(found: Audit, report: Path) -> None:

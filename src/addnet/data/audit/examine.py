@@ -10,7 +10,7 @@ from typing import Any
 from addnet.data.audit.actors import Actors, actor_issues, actors
 from addnet.data.audit.balance import balance_issues, count, readability_issues, spread
 from addnet.data.audit.confounds import Confound, confound_issues, confounds
-from addnet.data.audit.issues import WARNING, Issue, count_by_severity, ordered
+from addnet.data.audit.issues import INFO, Issue, count_by_severity, ordered
 from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
 from addnet.data.audit.overlap import identical_files, shared_names, torn
 from addnet.data.audit.scan import Read, Signals, measure_all
@@ -103,6 +103,7 @@ def audit(
     read: Read,
     settings: Settings,
     *,
+    carved: Records | None = None,
     guessed: Sequence[str] = (),
     advance: Advance | None = None,
 ) -> Audit:
@@ -112,6 +113,8 @@ def audit(
         records: The pictures of all splits; those to be predicted are left out.
         read: Gives the bytes of one; picklable.
         settings: What to look at.
+        carved: The same pictures, those that training would carve out for validation called `val`: what splits must not
+            share is looked for between these. None: the splits are as they are.
         guessed: What of videos and groups was guessed and may be wrong.
         advance: Called with what is being done, the number of pictures done since the last call and that of all, for
             a progress bar.
@@ -119,8 +122,10 @@ def audit(
     Raises:
         UserError: There are no pictures, none can be read, or the face models are missing.
     """
+    shared = records if carved is None else carved
     if "predict" in records.names("split"):
-        records = records.take(records.numbers("split") != records.names("split").index("predict"))
+        kept = records.numbers("split") != records.names("split").index("predict")
+        records, shared = records.take(kept), shared.take(kept)
     if not len(records):
         raise UserError("there are no pictures to audit; `python -m addnet.data check` says what was expected where")
     tell = advance or (lambda what, done, total: None)
@@ -132,18 +137,18 @@ def audit(
         row, reason = signals.failures[0]
         raise UserError(f"none of {len(records)} pictures can be read; the first, {records[row].path}: {reason}")
     near = {"distance": settings.distance}
-    across, within = (search(records, signals, read, **near) for search in (across_splits, within_splits))
-    labels = across_labels(records, signals, **near)
+    across, within = (search(shared, signals, read, **near) for search in (across_splits, within_splits))
+    labels = across_labels(shared, signals, **near)
     scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
     people = _people(records, signals, read, settings, partial(tell, "finding faces")) if settings.faces else []
     issues = [
         *balance_issues(records),
         *readability_issues(records, signals),
-        *(Issue("guessed", WARNING, text, 1, "Look whether that is so; else type what is said.") for text in guessed),
-        *torn(records),
-        *shared_names(records),
-        *identical_files(records, signals),
-        *likeness_issues(records, across=across, within=within, labels=labels),
+        *(Issue("guessed", INFO, text, 1, "Look whether that is so; else do what is said.") for text in guessed),
+        *torn(shared),
+        *shared_names(shared),
+        *identical_files(shared, signals),
+        *likeness_issues(shared, across=across, within=within, labels=labels),
         *actor_issues(records, people),
         *confound_issues(scored, warn_auroc=settings.warn_auroc),
     ]

@@ -80,6 +80,18 @@ def guess_groups(videos: Sequence[str]) -> list[str]:
     return _groups(names, [not parse_name(name).tells for name in names])
 
 
+def video_of(path: str) -> str | None:
+    """The video that the path of a single picture names, without its suffix; None if its file doesn't tell.
+
+    Example:
+        >>> video_of("crops/clip frame 12"), video_of("v1/0001")
+        ('crops/clip', None)
+    """
+    parent, slash, stem = path.rpartition("/")
+    name = parse_name(stem)
+    return f"{parent}{slash}{name.video}" if name.video and not name.counted else None
+
+
 def _parsed(stems: Sequence[str]) -> list[Name]:
     """What names tell; a single digit behind the frame number is that of a face, if hardly a frame has two."""
     names = [parse_name(stem) for stem in stems]

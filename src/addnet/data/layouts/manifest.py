@@ -20,6 +20,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from addnet.data.layouts.guesses import video_of
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few
 from addnet.data.layouts.manifest_columns import chosen_columns, present_texts, read_labels, texts
@@ -115,8 +116,9 @@ def _fields(
     labels = pa.array(read_labels(rows, chosen["label"], words))
     given = {field: present_texts(rows, chosen[field]) for field in chosen if field not in ("path", "label", "split")}
     bare = pc.replace_substring_regex(paths, r"\.[^./]*$", "")
-    by_name = pc.if_else(are_videos, bare, pc.replace_substring_regex(bare, _NUMBER_OFF, ""))
-    video = _or_else(given.get("video"), by_name)
+    told = given.get("video")
+    all_told = told is not None and not pc.any(pc.equal(told, "")).as_py()
+    video = told if all_told else _or_else(told, pc.if_else(are_videos, bare, _by_names(bare)))
     dataset = _or_else(given.get("dataset"), pa.scalar(name))
     # the class of real ones, so that a video with real and with forged frames is two
     kind = pc.if_else(pc.equal(labels, REAL), CLASS_NAMES[REAL], _or_else(given.get("method"), CLASS_NAMES[FAKE]))
@@ -130,6 +132,14 @@ def _fields(
         "identity": given.get("identity", ""),
         "frame": _frames(rows, chosen.get("frame"), bare, are_videos),
     }
+
+
+def _by_names(bare: pa.Array) -> pa.Array:
+    """Videos of pictures by their paths without suffixes: what their names tell, else their folders."""
+    return pc.coalesce(
+        pa.array([video_of(path) for path in bare.to_pylist()], pa.string()),
+        pc.replace_substring_regex(bare, _NUMBER_OFF, "").cast(pa.string()),
+    )
 
 
 def _notes(chosen: Mapping[str, str], splits: NDArray[np.str_]) -> list[str]:

@@ -38,6 +38,9 @@ _NUMBER = re.compile(rf"(?:^|{_SEP}+|(?:^|(?<=[_\-. ]))(?:{_GLUED}))[(\[]?(\d+)(
 _CLASS_END = re.compile(rf"(?:{_SEP}+|(?<=\d))(?:{'|'.join(sorted(CLASS_WORDS))})$", re.IGNORECASE)
 _PICTURE_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(PICTURE_WORDS))})$", re.IGNORECASE)
 _SPLIT_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(SPLIT_WORDS))})$", re.IGNORECASE)
+# looked for first, because expressions are slow and names are many
+_ENDS, _SPLIT_ENDS = tuple(CLASS_WORDS | PICTURE_WORDS), tuple(SPLIT_WORDS)
+_FACE_WORDS = ("face", "crop", "person", "track", "det", "bbox")
 _WORD = re.compile(r"[^_\-. ()\[\]]+")
 
 
@@ -67,16 +70,19 @@ def parse_name(stem: str) -> Name:
         >>> parse_name("img_0001")
         Name(video='img_0001', frame='0001', tells=False, counted=True)
     """
-    whole = _EXPORTED.sub("", _SUFFIX.sub("", stem)) or stem
-    if known := _CELEB.fullmatch(whole):
+    whole, lower = stem, stem.lower()
+    if "." in stem:
+        whole = _EXPORTED.sub("", _SUFFIX.sub("", stem)) or stem
+    if lower.startswith("id") and (known := _CELEB.fullmatch(whole)):
         return Name(known[1], known[2] or "", tells=True)
-    split = _SPLIT_END.search(whole)
+    split = _SPLIT_END.search(whole) if lower.endswith(_SPLIT_ENDS) else None
     bare = _without_ends(whole[: split.start()] if split else whole)
     tail = split[0] if split else ""
-    if leading := _LEADING.match(bare):
+    if lower.startswith(("frame", "frm")) and (leading := _LEADING.match(bare)):
         return Name(bare[leading.end() :] + tail, leading[1], tells=True)
-    bare = _FACE.sub("", bare)
-    number = _FRAME.search(bare)
+    if any(word in lower for word in _FACE_WORDS):
+        bare = _FACE.sub("", bare)
+    number = _FRAME.search(bare) if "f" in lower else None
     explicit = number is not None
     number = number or _NUMBER.search(bare)
     if number is None:
@@ -121,6 +127,8 @@ def without_class(name: str) -> str:
 
 def _without_ends(name: str) -> str:
     """A name without words at its end that say what kind of picture it is."""
-    while (end := _CLASS_END.search(name) or _PICTURE_END.search(name)) and end.start():
+    while name.lower().endswith(_ENDS) and (end := _CLASS_END.search(name) or _PICTURE_END.search(name)):
+        if not end.start():
+            break
         name = name[: end.start()]
     return name
