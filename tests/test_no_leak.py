@@ -9,6 +9,8 @@ from addnet.data.splits import carve_validation, check_overlap, limit
 from addnet.errors import UserError
 from addnet.index.records import Record
 
+KINDS = ("real", "fake")
+
 
 def _records(groups, labels=(0, 1), per_group=3):
     return [
@@ -136,3 +138,36 @@ def test_what_lacks_is_listed_and_what_is_there_is_not_refused(tmp_path):
     assert [missing.path for missing in listing.missing] == ["test/fake"]
     shutil.rmtree(tmp_path / "test")
     assert [missing.path for missing in list_data(LAYOUTS, "folder", tmp_path, options={}).missing] == ["test"]
+
+
+def _selected(root, **arguments):
+    from addnet.data.selection import select, select_test
+    from addnet.data.sources import Source
+
+    source = Source("folder", str(root))
+    limits = dict.fromkeys(("train", "val", "test"))
+    splits = select([source], [source], val_fraction=0.2, allow_overlap=False, limits=limits, **arguments)
+    tested = select_test([source], limit_to=None, seed=99, test_fraction=arguments["test_fraction"])
+    return splits, tested
+
+
+def test_a_test_set_kept_from_training_is_the_same_for_every_seed_and_every_evaluation(tmp_path):
+    _touch(
+        tmp_path, *(f"train/{kind}/g{n}_{frame}.jpg" for kind in ("real", "fake") for n in range(9) for frame in "12")
+    )
+    found = [_selected(tmp_path, seed=seed, test_fraction=0.3) for seed in range(4)]
+    tests = {tuple(part.paths.to_pylist()) for splits, tested in found for part in (splits["test"], tested)}
+    assert [len(test) for test in tests] == [12]
+    for splits, _ in found:
+        groups = [set(splits[name].names("group_id")) for name in ("train", "val", "test")]
+        assert sum(map(len, groups)) == len(set.union(*groups)) == 9
+    assert len({tuple(splits["val"].paths.to_pylist()) for splits, _ in found}) > 1
+
+
+def test_a_folder_for_validation_is_used_as_it_is(tmp_path):
+    names = [f"{split}/{kind}/{split}{n}.jpg" for split in ("train", "val", "test") for kind in KINDS for n in range(3)]
+    _touch(tmp_path, *names)
+    splits, _ = _selected(tmp_path, seed=0, test_fraction=None)
+    for name, part in splits.items():
+        assert {path.split("/")[0] for path in part.paths.to_pylist()} == {name}
+        assert len(part) == 6
