@@ -115,7 +115,7 @@ def test_an_index_and_a_test_set_are_checked_too(data_dir, index_dir, tmp_path, 
         (["chekc"], "Did you mean 'check'"),
         (["check", "data.optons.compression=c40", "data=faceforensics"], "did you mean data.options.compression"),
         (["check", "data=faceforensic"], "faceforensics"),
-        (["check", "data=faceforensics", "data.options.compresion=c40"], "compression (with data=faceforensics)"),
+        (["check", "data=faceforensics", "data.options.compresion=c40"], "did you mean data.options.compression"),
     ],
 )
 def test_mistakes_are_answered_with_what_was_meant(arguments, answer, capsys):

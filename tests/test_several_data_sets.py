@@ -67,10 +67,10 @@ def test_every_data_set_gets_figures_of_its_own(two, tmp_path, data_dir):
 
 
 def test_an_official_validation_list_is_used_as_it_is(data_dir, tmp_path):
-    rows = ["path,label,split,group"]
+    rows = ["path,label,split,group,video"]
     for number, file in enumerate(sorted(data_dir.rglob("*.jpg"))):
         split = ["train", "val", "test"][number % 3]
-        rows.append(f"{file.relative_to(data_dir)},{file.parent.name},{split},{split}-{number}")
+        rows.append(f"{file.relative_to(data_dir)},{file.parent.name},{split},{split}-{number},{number}")
     (data_dir.parent / "list.csv").write_text("\n".join(rows))
     options = {"root": str(data_dir)}
     module = _module(tmp_path, layout="manifest", data_dir=str(data_dir.parent / "list.csv"), options=options)
