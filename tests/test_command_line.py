@@ -78,6 +78,7 @@ def test_a_path_that_exists_arrives_whatever_its_name(there, name):
     assert read(f"data.data_dir={there}/{name}") == f"{there}/{name}"
     assert read(f"ckpt=[a.ckpt,{name}]") == ["a.ckpt", name]
     assert read(f"data.train=[celebdf:{name},{name},b.ckpt]") == [f"celebdf:{name}", name, "b.ckpt"]
+    assert read(f"ckpt={{plain: a.ckpt, other: {name}}}") == {"plain": "a.ckpt", "other": name}
     assert read(f"data.data_dir=a.ckpt,{name}") == ["a.ckpt", name]  # a sweep over both
     assert for_hydra(for_hydra(f"ckpt=[a.ckpt,{name}]")) == for_hydra(f"ckpt=[a.ckpt,{name}]")
 

@@ -110,6 +110,8 @@ def test_every_value_in_a_text_composes_as_it_is_printed():
             assert Path(config_dir(), key, f"{value}.yaml").is_file(), f"{place}: {key}={value}"
         else:
             together[found[0]].append(for_hydra(f"{key}={value}"))
+            if value.startswith(("{", "[")):  # which would be merged with what was there before
+                compose([*([found[0][1]] if found[0][1] else []), together[found[0]].pop()], config_name=found[0][0])
     assert len(together) > 5
     for (config, file), words in together.items():
         compose([*([file] if file else []), *words], config_name=config)

@@ -105,7 +105,7 @@ def named(ckpt: Any) -> dict[str, str]:
     names = [name or next(short) for name, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise UserError(
-            f"two checkpoints are called {twice!r}; give each another name: ckpt={{NAME: PATH, OTHER: PATH}}"
+            f"two checkpoints are called {twice!r}; give each another name: 'ckpt={{NAME: PATH, OTHER: PATH}}'"
         )
     return dict(zip(names, (path for _, path in pairs), strict=True))
 

@@ -109,6 +109,10 @@ def _value(key: str, text: str) -> str:
     force = takes_path and read is _UNREADABLE
     if text.startswith("[") and text.endswith("]"):
         return "[" + ",".join(_element(key, part, force=force) for part in _parts(text[1:-1])) + "]"
+    if text.startswith("{") and text.endswith("}"):  # names and their paths
+        pairs = [part.partition(":") for part in _parts(text[1:-1])]
+        named = (f"{name.strip()}: {_element(key, path.strip(), force=force)}" for name, _, path in pairs)
+        return "{" + ", ".join(named) + "}" if all(path for *_, path in pairs) else text
     parts = list(_parts(text))
     if len(parts) > 1 and any(map(_exists, parts)):  # of a sweep
         return ",".join(_element(key, part, force=force) for part in parts)
@@ -153,7 +157,7 @@ def _exists(text: str) -> bool:
     """Whether a text names a file or folder, alone or behind the name of a data set."""
     path = at_home(text)
     try:
-        return bool(path) and (Path(path).exists() or Path(re.sub(r"^\w+:", "", path)).exists())
+        return bool(path) and (Path(path).exists() or Path(re.sub(r"^\w+:\s*", "", path)).exists())
     except OSError:  # a name that is too long for any file
         return False
 
