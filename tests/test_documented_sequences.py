@@ -1,0 +1,144 @@
+"""What the documents tell people to type works in the order in which it stands there, on small drawn data.
+
+The commands are taken out of the documents. One training is run, from what was prepared before; the others are brought
+to where their first batch could be drawn. `test_readme.py` composes what isn't run here.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import addnet.data.__main__ as data_command
+from addnet.config import build, compose
+from addnet.evaluate import evaluate
+from addnet.export import export
+from addnet.predict import arguments_of, predict
+from addnet.prepare import prepare
+from addnet.train import data_used, train
+from replicas_drawn import Replicas
+from test_readme import ROOT, _commands
+
+DOCUMENTS = ["README.md", "docs/preparation.md", "docs/audit.md"]
+# machines and networks that a test doesn't have, what takes minutes, and commands with tests of their own
+NOT_HERE = re.compile(
+    r"^(make|pip|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
+    r"|addnet\.(app|models|faces|filter|summarize)\b|addnet\.train (-m|--resume)\b|\b(sweep|experiment)="
+    r"|trainer=ddp|trainer\.devices|audit\.faces|license="
+)
+RUN = "data.index=outputs/clips/index.parquet"  # that what was prepared is trained on is tried to its end
+# folders of the documents → data sets, and the options of which the few files of these know less
+DRAWN = {"/data/Celeb-DF-v2": "celebdf", "/data/FaceForensics++": "faceforensics", "/data/CDF": "celebdf"}
+DRAWN |= {"/data/FF": "faceforensics", "/data/WDF": "wilddeepfake", "/data/rgb": "deepfakebench"}
+DRAWN |= {"/data/deepfakes_detection_datasets": "df40"}
+OTHER = {"data.options.names=[FF-DF,FF-F2F,FF-FS,FF-NT]": "data.options.names=[FF-DF]"}
+OTHER |= {"data.options.split=actors": "data.options={split: actors, test_actors: [27, 28]}"}
+ABSENT = ("data.options.json=", "data.options.compression=c40")
+SMALL = ["data.image_size=64", "data.batch_size=4", "data.num_workers=0", "data.val_fraction=0.4", "augment=none"]
+SMALL += ["model.pretrained=false", "trainer=cpu", "trainer.max_epochs=1", "logger=none"]
+SMALL += ["data.limit_train=8", "data.limit_val=8", "data.limit_test=8"]
+LITTLE = ["prepare.workers=1", "prepare.frames=1", "data.num_workers=0"]
+
+
+class Desk:
+    """A folder in which somebody types the commands of a document, one after the other."""
+
+    def __init__(self, replicas, index_dir):
+        self.replicas, self.places = replicas, [f"paths.index_dir={index_dir}"]
+
+    def type(self, words):
+        if NOT_HERE.search(" ".join(words)):
+            return
+        module, *arguments = words[words.index("-m") + 1 :]
+        drawn = DRAWN | ({"/data/FaceForensics++": "dfd"} if "data=dfd" in arguments else {})  # they share a tree
+        here = [self._here(argument, drawn) for argument in arguments if not argument.startswith(ABSENT)]
+        getattr(self, module.removeprefix("addnet."))(here)
+
+    def _here(self, argument, drawn):
+        """An argument with drawn data in the place of what the document names."""
+        argument = re.sub(r"=/data/(dfdc-)?faces$", "=faces", OTHER.get(argument, argument))
+        for folder, name in drawn.items():
+            argument = re.sub(
+                rf"([=:]){re.escape(folder)}(?=$|[,\]])", lambda m, n=name: m[1] + str(self.replicas[n]), argument
+            )
+        if "outputs/faces/NAME" in argument:
+            named = max(Path("outputs/faces").iterdir(), key=lambda path: path.stat().st_mtime_ns)
+            argument = argument.replace("outputs/faces/NAME", str(named))
+        return argument
+
+    def train(self, arguments):
+        cfg = compose([*(a for a in arguments if not a.startswith("trainer")), *SMALL, *LITTLE, *self.places])
+        if RUN in arguments:
+            train(cfg)
+            return
+        module = build(cfg.data, **data_used(cfg))
+        module.prepare_data()
+        module.setup("fit")
+        assert set(module.splits) == {"train", "val", "test"}
+        assert cfg.ckpt_path in (None, "auto") or Path(cfg.ckpt_path).is_file()
+
+    def prepare(self, arguments):
+        for file in prepare(compose([*arguments, *LITTLE, *self.places], config_name="prepare")):
+            assert Path(file).is_file()
+
+    def evaluate(self, arguments):
+        less = ["resamples=10", "mistakes=0", "robustness=none", "data.limit_test=8", *LITTLE, *self.places]
+        kept = [a for a in arguments if not a.startswith("robustness")]
+        assert evaluate(compose([*kept, *less], config_name="evaluate"))["checkpoints"]
+
+    def predict(self, arguments):
+        answers = predict(compose(arguments_of(arguments), config_name="predict"))
+        assert {answer.verdict for answer in answers} <= {"fake", "real", "undecided", "no face"}
+
+    def export(self, arguments):
+        pytest.importorskip("onnx")
+        export(compose(arguments, config_name="export"))
+
+    def data(self, arguments):
+        code = data_command.main([*arguments, *self.places])
+        assert code == 0 or arguments[0] == "audit"  # which finds faults in so few pictures
+
+
+@pytest.fixture(scope="module")
+def replicas(tmp_path_factory):
+    return Replicas(tmp_path_factory.mktemp("replicas"))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory, data_dir, index_dir):
+    """The folder of a training of one step."""
+    folder = tmp_path_factory.mktemp("run") / "run"
+    own = [f"data.data_dir={data_dir}", f"paths.output_dir={folder}", f"paths.index_dir={index_dir}", "test=false"]
+    train(compose([*own, *SMALL, *LITTLE]))
+    return folder
+
+
+@pytest.fixture
+def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, monkeypatch):
+    """With `faces/`, `clips/`, a few pictures, and earlier trainings under the names that documents give them."""
+    monkeypatch.chdir(tmp_path)
+    Path("faces").symlink_to(data_dir)
+    for name in ("outputs/train/TIME", "outputs/addnet", "outputs/bandpass"):
+        shutil.copytree(run, name)
+    for name in ("best.ckpt", "a.ckpt", "b.ckpt", "a/best.ckpt", "b/best.ckpt"):
+        Path(name).parent.mkdir(exist_ok=True)
+        shutil.copy(run / "checkpoints" / "best.ckpt", name)
+    for folder in ("pictures", "crops", "portraits"):
+        Path(folder).mkdir()
+        shutil.copy(next((data_dir / "test" / "real").iterdir()), f"{folder}/one.png")
+    shutil.copy("pictures/one.png", "face.jpg")
+    shutil.copy(video_dir / "test/real/p3.mp4", "clip.mp4")
+    desk = Desk(replicas, index_dir)
+    desk.prepare(["data.data_dir=clips", "output=outputs/faces/own"])
+    return desk
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+def test_the_commands_of_a_document_work_in_their_order(document, desk):
+    typed = list(_commands(ROOT / document))
+    for words in typed:
+        desk.type(words)
+    assert any(not NOT_HERE.search(" ".join(words)) for words in typed)
