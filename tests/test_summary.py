@@ -129,6 +129,12 @@ def test_rows_are_compared_over_the_same_seeds_alone(sweep):
     assert "Chosen by val/frame/auroc: lr=2." in text
 
 
+def test_a_seed_that_only_one_row_has_moves_no_mean(sweep):
+    make_sweep(sweep, {"lr=1 seed=0": 0.5, "lr=1 seed=1": 0.6, "lr=2 seed=0": "diverged", "lr=2 seed=1": 0.55})
+    assert [rows(sweep)[row][::2] for row in "12"] == [["0.6000", "1"], ["0.5500", "2"]]
+    assert "Rows are compared over seed 1." in markdown(make_table(read_sweep(sweep)))
+
+
 def test_differences_are_between_the_same_seeds_alone(sweep):
     base = {"ablation=base seed=0": 0.9, "ablation=base seed=1": 0.1}
     make_sweep(sweep, base | {"ablation=ones seed=1": 0.2, "ablation=ones seed=2": 0.9})

@@ -96,9 +96,10 @@ def _caption(table: Table) -> str:
     text = f"Mean ± sample standard deviation over seeds; {numbers}."
     if ABLATION in table.parameters:
         text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
-    if any(row.finite and not row.is_compared for row in table.rows):
-        over = f"Rows are compared over {counted_seeds(table.seeds)}" if table.seeds else "No seed is common to rows"
-        text += f" {over}; means of rows that lack one are over their own seeds and not comparable."
+    if any(row.by_seed and set(row.by_seed) != set(table.seeds) for row in table.rows):
+        text += f" Rows are compared over {counted_seeds(table.seeds) if table.seeds else 'nothing: no seed is common'}"
+        lacking = any(row.finite and not row.is_compared for row in table.rows)
+        text += "; means of rows that lack one are over their own seeds and not comparable." if lacking else "."
     return text
 
 
