@@ -87,7 +87,7 @@ def settings():
 
 def test_there_are_texts_to_look_at():
     assert len(settings()) > 100
-    assert ("data.allow_overlap", "true") in settings()
+    assert ("hydra/launcher", "isolated") in settings()
 
 
 def test_every_key_in_a_text_is_a_key():
