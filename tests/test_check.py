@@ -76,7 +76,7 @@ def test_the_plain_folder_is_checked_too(data_dir, capsys):
 def test_a_leak_and_a_split_of_one_class_are_told():
     made = [Record(f"{n}", 0, split, f"v{n}", "same", "d") for n, split in enumerate(("train", "test"))]
     text = " ".join(warnings(Listing(Records.of(made))))
-    assert "1 groups are in train and in test" in text
+    assert "1 group is in train and in test" in text
     assert "test has no fake pictures" in text
 
 
@@ -195,7 +195,7 @@ KINDS, BOTH = ("real", "fake"), ("train", "test")
             "there are pictures for testing",
         ),
         ([f"{split}/real/{split}{n}.jpg" for split in BOTH for n in range(4)], [], "training would have no fake"),
-        ([f"{split}/{kind}/{split}.jpg" for split in BOTH for kind in KINDS], [], "there are 1 groups"),
+        ([f"{split}/{kind}/{split}.jpg" for split in BOTH for kind in KINDS], [], "groups: 1; see data.group_pattern"),
         (
             [f"{split}/{kind}/{split}{n}.jpg" for split in BOTH for kind in KINDS for n in range(4)]
             + ["val/real/v.jpg"],

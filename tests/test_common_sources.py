@@ -178,7 +178,7 @@ def test_lists_that_contradict_each_other_are_refused(tmp_path):
     for split, name in (("train", "000_W101"), ("val", "071_W101"), ("test", "002_W101")):
         write(tmp_path / "deeper", f"lists/splits/{split}.txt", name)
     both = [_faceforensics(tmp_path), source]
-    with pytest.raises(UserError, match=r"1 groups are in both train and val: FaceForensics\+\+/054_071"):
+    with pytest.raises(UserError, match=r"1 group is in both train and val: FaceForensics\+\+/054_071"):
         _select(both, both[:1])
     assert _select(both, both[:1], allow_overlap=True)["val"].names("dataset") == [
         "DeeperForensics-1.0",
@@ -191,7 +191,7 @@ def test_overlap_that_is_allowed_goes_on_even_if_all_is_one_group(tmp_path, capl
         for label in ("real", "fake"):
             pictures(tmp_path, f"{split}/{label}", *(f"{label}{n}_a" for n in range(10)))
     same = Source("folder", str(tmp_path), options={"group_pattern": "a"})
-    with pytest.raises(UserError, match="1 groups are in both train and test"):
+    with pytest.raises(UserError, match="1 group is in both train and test"):
         _select([same], [same])
     splits = _select([same], [same], allow_overlap=True)
     assert len(splits["val"]) == 6

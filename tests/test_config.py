@@ -97,8 +97,8 @@ def test_every_layout_has_a_file_with_its_options_and_their_defaults():
         node = plain(compose([f"data={name}"]).data)
         known = {key: list(v) if isinstance(v, tuple) else v for key, v in options_of(layout).items()}
         if name == "folder":
-            assert set(known) == {"group_pattern", "video_pattern"}
-            known = {}  # which are arguments of the data module itself, from before there were options
+            assert set(known) == {"group_pattern", "video_pattern", "source"}
+            known = {}  # patterns are arguments of the data module; the files of other layouts build on this one
         known.pop("cache_dir", None)  # follows from index_dir
         assert node["layout"] == name
         options = {key: None if value == {} else value for key, value in node["options"].items()}

@@ -158,7 +158,7 @@ def test_classes_alone_are_for_training(tmp_path):
 def test_what_lies_elsewhere_is_named(tmp_path):
     _touch(tmp_path, "train/real/a.jpg", "train/fake/b.jpg", "holdout/c.jpg", "poster.jpg", "train/d.jpg")
     notes = " ".join(list_data(LAYOUTS, "folder", tmp_path, options={}).notes)
-    assert "3 files lie outside of the folders of classes and are left out: holdout/c.jpg, poster.jpg" in notes
+    assert "3 files lie outside of the folders of classes, left out: holdout/c.jpg, poster.jpg" in notes
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from addnet.data.sources import INDEX, Source, configured_parts, left_alone
 from addnet.data.splits import AIMS
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Records
+from addnet.wording import count
 
 _LABELS = len(CLASS_NAMES) + 1
 Codes = NDArray[np.int64]
@@ -77,7 +78,7 @@ def warnings(listing: Listing) -> Iterator[str]:
         for split, lacking in _lacking(records).items():
             yield f"{split} has no {' and no '.join(lacking)} {kind}"
         if shared := _shared_groups(records):
-            yield f"{shared} groups are in train and in test: figures would be too good ({kind})"
+            yield f"{count(shared, 'group is', 'groups are')} in train and in test: figures would be too good ({kind})"
 
 
 def report(listing: Listing, *, title: str, console: Console) -> None:
@@ -154,7 +155,7 @@ def _ready(listings: Listings, aim: str) -> str:
 
 def _counts(splits: Mapping[str, Records]) -> str:
     parts = [
-        f"{AIMS[name]} {len(part):,} in {len(part.names('group_id')):,} groups"
+        f"{AIMS[name]} {len(part):,} in {count(len(part.names('group_id')), 'group')}"
         for name, part in splits.items()
         if name in AIMS
     ]

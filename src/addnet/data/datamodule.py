@@ -19,7 +19,7 @@ from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
 from addnet.data.partners import MASKS_OF
-from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes
+from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
@@ -29,7 +29,6 @@ from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_ba
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector
-from addnet.faces.framing import Framing
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
@@ -39,7 +38,6 @@ log = logging.getLogger(__name__)
 
 BALANCES = ("none", "sampler", "loss_weight")
 LANDMARKS = ("index", "on_the_fly")
-_MEASURED = 2000  # training pictures, for `framing`
 
 
 class DeepfakeDataModule(pl.LightningDataModule):
@@ -193,13 +191,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         Raises:
             UserError: A data set isn't there, or is not complete.
         """
-        for source in [] if self.generate else self._sources():
-            if source.layout != INDEX:
-                _ = source.listing  # kept, and used by `prepare_data`
-            elif not Path(str(source.index)).expanduser().is_file():
-                raise UserError(
-                    f"data.index={source.index}: no such file; name the one that `python -m addnet.prepare` wrote"
-                )
+        if not self.generate:
+            require_listed(self._sources())
 
     def prepare_data(self) -> None:
         """Finds the landmarks that are not in the index yet; on one process only.
@@ -302,12 +295,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def test_sets(self) -> dict[str, NDArray[np.int64]]:
         """Numbers of the videos of each data set that is tested on, by its name; empty if there is but one."""
-        records = self.splits["test"].records
-        names, which = records.names("dataset"), records.numbers("dataset")
-        if len(names) < 2:
-            return {}
-        videos = records.numbers("video_id")
-        return {name: np.unique(videos[which == number]) for number, name in enumerate(names)}
+        videos = self.splits["test"].videos_by_dataset()
+        return videos if len(videos) > 1 else {}
 
     def class_weights(self) -> list[float] | None:
         """Weights for the loss, if `balance` asks for them."""
@@ -335,11 +324,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         None before `setup`, and where no points are known.
         """
         part = self.splits.get("train")
-        if part is None or self.on_the_fly:
-            return None
-        some = np.unique(np.linspace(0, len(part.records) - 1, _MEASURED).round().astype(int))
-        known = [(points, part.shapes[row]) for row in some if (points := part.points[row]) is not None]
-        framing = Framing.of([points for points, _ in known], [shape for _, shape in known])
+        framing = None if part is None or self.on_the_fly else part.framing()
         return framing.values() if framing else None
 
     def start_at(self, *, epoch: int, batch: int) -> None:

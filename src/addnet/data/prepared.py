@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pyarrow.compute as pc
@@ -12,6 +13,7 @@ import pyarrow.compute as pc
 from addnet.data.moved import take_over_pictures, take_over_videos
 from addnet.data.sources import INDEX, Source
 from addnet.data.usable import refuse_too_many_bad
+from addnet.errors import UserError
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.faces import FaceIndex
 from addnet.index.records import Records
@@ -23,6 +25,21 @@ from addnet.preparation.videos import prepare_videos
 log = logging.getLogger(__name__)
 
 _SHOWN = 20
+
+
+def require_listed(sources: Sequence[Source]) -> None:
+    """Lists what lies in the folders of data sets, without opening any file of it; the lists are kept.
+
+    Raises:
+        UserError: A data set isn't there, or is not complete.
+    """
+    for source in sources:
+        if source.layout != INDEX:
+            _ = source.listing
+        elif not Path(str(source.index)).expanduser().is_file():
+            raise UserError(
+                f"data.index={source.index}: no such file; name the one that `python -m addnet.prepare` wrote"
+            )
 
 
 def cut_videos(

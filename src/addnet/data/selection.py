@@ -27,6 +27,7 @@ from addnet.data.splits import (
 from addnet.errors import UserError
 from addnet.faces.walk import printable
 from addnet.index.records import Records
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -241,7 +242,8 @@ def _refuse_torn(records: Records, *, allow_overlap: bool, line: _Line) -> None:
     files = [own[int(np.flatnonzero(own.numbers("group_id") == number)[0])].path for number in range(2)]
     typed_line = f"; if they are different videos, type\n  {line.videos()}" if line.videos() else ""
     message = (
-        f"{len(torn)} videos are in several groups, so that their frames could be in training and in validation: "
+        f"{count(len(torn), 'video is', 'videos are')} in several groups, so that their frames could be in training "
+        "and in validation: "
         f"{torn[0]} has {printable(files[0])} in {groups[0]!r} and {printable(files[1])} in {groups[1]!r}\n"
         f"Give all frames of a video one group{typed_line}"
     )

@@ -21,6 +21,7 @@ from addnet.index.faces import SERVED, FaceIndex
 from addnet.index.journal import Journal
 from addnet.index.records import Records
 from addnet.index.storage import Storage
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -210,8 +211,8 @@ def _below(records: Records) -> Records:
 def left_alone(listing: Listing) -> str:
     """What becomes of the videos of a data set that has pictures too."""
     return (
-        f"{len(listing.videos):,} videos are left alone because there are pictures; where the layout has "
-        "data.options.source, videos takes everything from videos"
+        f"{count(len(listing.videos), 'video is', 'videos are')} left alone because there are pictures; where the "
+        "layout has data.options.source, videos takes everything from videos"
     )
 
 

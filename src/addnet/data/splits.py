@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Record, Records
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -62,7 +63,7 @@ def _carve(
     taken = chosen[groups]
     train, part = records.take(~taken), records.take(taken).replaced(split=split)
     for name, some in (("train", train), (split, part)):
-        require_both_classes(some, AIMS[name], hint=f"there are {len(counts)} groups; see data.group_pattern")
+        require_both_classes(some, AIMS[name], hint=f"groups: {len(counts)}; see data.group_pattern")
     return train, part
 
 
@@ -134,7 +135,7 @@ def overlap_message(
     what = f"{groups[0]} has {' and '.join(examples)}. " if examples else ""
     remedy = f"if they have nothing to do with each other, type\n  {line}\n" if line else "see data.group_pattern; "
     return (
-        f"{len(groups)} groups are in both {' and '.join(splits)}: {shown}\n"
+        f"{count(len(groups), 'group is', 'groups are')} in both {' and '.join(splits)}: {shown}\n"
         f"{what}{_FIGURES.get(splits[1], 'Test')} figures would be too good. Move them to one side; {remedy}"
         "data.allow_overlap=true goes on all the same."
     )

@@ -16,14 +16,17 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.faces.framing import Framing
 from addnet.faces.geometry import Points
 from addnet.faces.landmarks import STEPS
 from addnet.index.faces import CHECKED, GIVEN, FaceIndex
 from addnet.index.points import ChosenPoints
 from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.index.storage import Storage
+from addnet.wording import count
 
 _SHOWN = 20
+_MEASURED = 2000  # pictures, for `framing`
 _ON_THE_FLY = "on the fly"
 _FOUND = pa.schema(
     [
@@ -57,6 +60,18 @@ class Usable:
     steps: dict[str, int]
     found_by: pa.Array
     skipped: list[tuple[str, str]] = field(default_factory=list)
+
+    def videos_by_dataset(self) -> dict[str, NDArray[np.int64]]:
+        """Numbers of the videos of each data set, by its name."""
+        which, videos = self.records.numbers("dataset"), self.records.numbers("video_id")
+        names = self.records.names("dataset")
+        return {name: np.unique(videos[which == number]) for number, name in enumerate(names)}
+
+    def framing(self) -> Framing | None:
+        """How faces lie in these pictures, measured in some of them; None where no points are known."""
+        some = np.unique(np.linspace(0, len(self.records) - 1, _MEASURED).round().astype(int))
+        known = [(points, self.shapes[row]) for row in some if (points := self.points[row]) is not None]
+        return Framing.of([points for points, _ in known], [shape for _, shape in known])
 
 
 def usable(
@@ -159,11 +174,12 @@ def describe(splits: dict[str, Usable]) -> list[str]:
         order = [step for step in (GIVEN, *STEPS, _ON_THE_FLY) if step in part.steps]
         faces = ", ".join(f"{step} {part.steps[step]}" for step in order)
         lines.append(
-            f"{name}: {len(part.records)} pictures ({classes or 'unlabelled'}), {videos} videos, {groups} groups; "
+            f"{name}: {count(len(part.records), 'picture')} ({classes or 'unlabelled'}), "
+            f"{count(videos, 'video')}, {count(groups, 'group')}; "
             f"faces: {faces}" + (f"; skipped: {len(part.skipped)}" if part.skipped else "")
         )
         if part.steps.get("none"):
-            lines.append(f"{name}: {part.steps['none']} pictures without a face get a mask of ones")
+            lines.append(f"{name}: {count(part.steps['none'], 'picture')} without a face: mask of ones")
     return lines
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.finite import require_finite
+from addnet.wording import count
 
 BINS = 15
 COLDEST, HOTTEST = 0.05, 20.0
@@ -125,7 +126,7 @@ def calibrate(
     if not wrong:
         return 1.0, NO_ERRORS
     if wrong < FEWEST_ERRORS:
-        few = f"of {wrong} video{'s' if wrong > 1 else ''} to learn from; {FEWEST_ERRORS} are needed"
+        few = f"of {count(wrong, 'video')} to learn from; {FEWEST_ERRORS} are needed"
         return 1.0, f"not calibrated: validation has errors {few}"
     temperature = fit_temperature(scores, fake)
     at_a_bound = told_of_bound(temperature)

@@ -28,6 +28,7 @@ from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source, configured_parts
 from addnet.errors import UserError
 from addnet.index.records import Records
+from addnet.wording import count
 
 CLEAN, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
 _COLOURS = {"error": "bold red", "warning": "yellow", "info": "cyan"}
@@ -155,7 +156,7 @@ def _audited(data: Listed, settings: Settings, console: Console) -> Audit:
 
 def _summarise(found: Audit, report: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(title=f"audit of {len(found.records):,} pictures", show_lines=True)
+    table = Table(title=f"audit of {count(len(found.records), 'picture')}", show_lines=True)
     for column in ("severity", "finding", "example"):
         table.add_column(column)
     for issue in found.issues:

@@ -11,6 +11,7 @@ from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.scan import Signals
 from addnet.data.splits import torn_videos
 from addnet.index.records import Records
+from addnet.wording import count
 
 _SPLIT_ORDER = ("train", "val", "test")
 _NAMED = {
@@ -69,10 +70,8 @@ def torn(records: Records) -> list[Issue]:
     found = torn_videos(records)
     if not found:
         return []
-    remedy = "Give all frames of a video one group."
-    return [
-        Issue("torn_video", ERROR, f"{len(found):,} videos are in several groups", len(found), remedy, found[:SHOWN])
-    ]
+    text = f"{count(len(found), 'video is', 'videos are')} in several groups"
+    return [Issue("torn_video", ERROR, text, len(found), "Give all frames of a video one group.", found[:SHOWN])]
 
 
 def _tokens(records: Records, field: str) -> tuple[list[str], Rows, Rows]:

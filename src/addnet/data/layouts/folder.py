@@ -19,6 +19,7 @@ from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
 from addnet.faces.walk import is_utf8, printable, walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
+from addnet.wording import count
 
 _NEEDED = ("train", "test")
 
@@ -52,7 +53,8 @@ def list_folder(
         raise UserError(f"{root} holds no pictures and no videos where they are expected\n{expected_layout(root)}")
     notes = folders.notes() + found.notes()
     if outside:
-        notes.append(f"{len(outside):,} files lie outside of the folders of classes and are left out: {few(outside)}")
+        lying = count(len(outside), "file lies", "files lie")
+        notes.append(f"{lying} outside of the folders of classes, left out: {few(outside)}")
     listing = chosen_kind(Listing(records[PICTURE], records[VIDEO], notes=notes), source, layout="folder", root=root)
     served = Records.concat([listing.pictures, listing.videos])
     given = {"videos_given": video_pattern is not None, "groups_given": group_pattern is not None}

@@ -23,6 +23,7 @@ from addnet.data.layouts.files import (
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record, Records
+from addnet.wording import count
 
 SOURCES = ("auto", "videos", "pictures")
 PICTURE_FOLDERS = ("faces", "images", "frames")
@@ -109,14 +110,15 @@ class _Scan:
 
     def notes(self) -> Iterator[str]:
         for reason, names in self.left_out.items():
-            yield f"{self.part.path}: left out {len(names)} videos {reason}: {shown(names)}"
+            yield f"{self.part.path}: left out {count(len(names), 'video')} {reason}: {shown(names)}"
 
     def videos_without(self, pictures: Path) -> Iterator[str]:
         """Says which videos nobody took pictures from."""
         extracted = set(folders_in(pictures))
         names = [name.rpartition(".")[0] for name in videos_in(self.video_folder() or pictures)]
         if bare := [name for name in names if name not in extracted]:
-            yield f"{self.part.path}: {len(bare)} videos have no folder with pictures: {shown(bare)}"
+            having = count(len(bare), "video has", "videos have")
+            yield f"{self.part.path}: {having} no folder with pictures: {shown(bare)}"
 
     def _placed(self, video: str) -> Place | None:
         place = self.place(self.part, video)

@@ -12,6 +12,7 @@ from addnet.data.layouts.frames import SOURCES
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Records
+from addnet.wording import count
 
 _PLAIN = re.compile(r"[\w./-]+")  # what Hydra takes without quotes
 
@@ -39,7 +40,8 @@ def chosen_kind(listing: Listing, source: str, *, layout: str, root: Path) -> Li
     if not pictured or filmed <= pictured:
         return listing
     if pictured <= filmed:
-        note = f"{len(listing.pictures):,} pictures are left alone, because there are videos of all that is there"
+        being = count(len(listing.pictures), "picture is", "pictures are")
+        note = f"{being} left alone, because there are videos of all that is there"
         return replace(listing, pictures=none, notes=[*listing.notes, note])
     return replace(listing, missing=[*_apart(pictured, filmed, layout=layout, root=root), *listing.missing])
 
