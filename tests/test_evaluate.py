@@ -16,7 +16,7 @@ from addnet.faces.occlusion import occlude
 from addnet.inference.evaluated_data import data_of
 from addnet.inference.loading import load
 from addnet.inference.mistakes import farthest_wrong
-from checkpoints import DECISION, checkpoint
+from checkpoints import DECISION, changed, checkpoint
 
 
 @pytest.fixture(scope="module")
@@ -122,6 +122,15 @@ def test_a_checkpoint_can_t_name_code_in_its_data(paths, tmp_path, hostile):
     torch.save(written, tmp_path / "hostile.ckpt")
     with pytest.raises(UserError, match=r"name them by data\.data_dir"):
         data_of({}, load(tmp_path / "hostile.ckpt"))
+
+
+def test_the_share_kept_for_testing_stays_the_share_of_the_training(paths, tmp_path):
+    trained = {"data": {"data_dir": str(tmp_path / "faces"), "test_fraction": 0.2}}
+    loaded = load(changed(paths[0], tmp_path / "kept.ckpt", config=trained))
+    assert data_of({"data_dir": str(tmp_path / "faces")}, loaded)["test_fraction"] == 0.2
+    assert "test_fraction" not in data_of({"data_dir": str(tmp_path / "others")}, loaded)
+    with pytest.raises(UserError, match="pictures that it was trained on"):
+        data_of({"data_dir": str(tmp_path / "faces"), "test_fraction": 0.5}, loaded)
 
 
 def test_names_tell_checkpoints_apart():
