@@ -51,6 +51,7 @@ def list_folder(
         counted += [found.counted for found in guesses]
     if not any(map(len, records.values())):
         raise UserError(f"{root} holds no pictures and no videos where they are expected\n{expected_layout(root)}")
+    found.others = [name for name in found.others if "/" in name]  # beside train/ lies what describes the data set
     notes = folders.notes() + found.notes()
     if outside:
         lying = count(len(outside), "file lies", "files lie")
