@@ -151,7 +151,7 @@ class Evil:
     ("write", "message"),
     [
         (lambda file: None, "no such file"),
-        (lambda file: file.mkdir(), "is a folder; name a file"),
+        (lambda file: file.mkdir(), "is a folder, not a checkpoint"),
         (lambda file: file.write_bytes(b"PK\x03\x04 and nothing"), "damaged"),
         (lambda file: file.write_bytes(b""), "damaged"),
         (lambda file: torch.save({"state_dict": {}, "addnet": Evil()}, file), "more than tensors"),

@@ -68,7 +68,7 @@ def _turn(folder):
         (lambda folder: _edit(folder, model={"name": "os.system"}), "choose one of"),
         (lambda folder: _edit(folder, model={"name": "addnet", "in_chans": 10**9}), "doesn't fit|does not fit"),
         (lambda folder: _edit(folder, model={"name": "addnet", "num_classes": 10**30}), "can't be built"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "drop_rate": "x"}), "can't be built"),
+        (lambda folder: _edit(folder, model={"name": "addnet", "drop_rate": "x"}), "must be a number"),
         (lambda folder: _edit(folder, model={"name": "addnet", "__class__": 1}), "no option"),
         (lambda folder: _edit(folder, model={"name": ["addnet"]}), "unknown"),
         (lambda folder: _edit(folder, model={"name": "bandpass"}), "does not fit"),

@@ -127,7 +127,7 @@ def build(node: Any, **extra: Any) -> Any:
     """
     from pytorch_lightning.utilities.exceptions import MisconfigurationException  # heavy: not for --help
 
-    check_values(node)
+    check_values(node, **extra)
     try:
         return hydra.utils.instantiate(node, **extra)
     except InstantiationException as error:
@@ -139,8 +139,12 @@ def build(node: Any, **extra: Any) -> Any:
         raise
 
 
-def check_values(node: Any) -> None:
+def check_values(node: Any, **extra: Any) -> None:
     """Compares the values of a node, and of the nodes in it, with the annotations of their `_target_`.
+
+    Args:
+        node: Part of a config.
+        extra: Values that replace those of the node.
 
     Raises:
         UserError: A value is of another kind; the message has its key as a user types it.
@@ -155,7 +159,7 @@ def check_values(node: Any) -> None:
             found = hydra.utils.get_object(target)
         except (ImportError, AttributeError, ValueError):  # said by whoever builds it
             return
-        check_arguments(found, values, prefix=f"{key}." if (key := node._get_full_key(None)) else "")
+        check_arguments(found, values | extra, prefix=f"{key}." if (key := node._get_full_key(None)) else "")
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
