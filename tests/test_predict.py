@@ -85,6 +85,15 @@ def test_ctrl_c_says_where_the_answers_so_far_are(path, folder, tmp_path):
     assert "Traceback" not in output
 
 
+def test_ctrl_c_waits_until_both_files_have_an_answer(tmp_path, monkeypatch):
+    answer = Answer("real", 0.1, 0.1, 0.5, "a.jpg")
+    monkeypatch.setattr(Answer, "as_dict", lambda self: signal.raise_signal(signal.SIGINT) or {"path": self.path})
+    with AnswerFiles(tmp_path) as files, pytest.raises(KeyboardInterrupt):
+        files.add(answer)
+    assert files.answers == [answer]
+    assert all("a.jpg" in (tmp_path / name).read_text() for name in ("answers.csv", "answers.jsonl"))
+
+
 def test_quiet_says_nothing_about_what_went_well(path, folder, tmp_path):
     out, output = predict(path, tmp_path, "--quiet", folder / "0.jpg", folder / "1.jpg")
     assert output == ""

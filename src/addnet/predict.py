@@ -58,12 +58,11 @@ def predict(cfg: DictConfig) -> list[Answer]:
     for note in inputs.notes:
         log.info("%s", note)
     detector = load_detector(cfg)
-    answers = []
     with AnswerFiles(folder, about=about(detector)) as files:
+        answers = files.answers
         try:
             for answer in _answers(cfg, detector, inputs):
                 files.add(answer)
-                answers.append(answer)
         except KeyboardInterrupt:
             log.warning("%d of %d answers are in %s", len(answers), len(inputs), folder / "answers.csv")
             raise

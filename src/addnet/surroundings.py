@@ -24,7 +24,7 @@ def in_words(error: BaseException) -> str:
 
     Example:
         >>> in_words(PermissionError(13, "Permission denied", "/etc/mine"))
-        "/etc/mine: Permission denied; use another folder, or have it opened for this user"
+        '/etc/mine: Permission denied; use another folder, or have it opened for this user'
     """
     seen: BaseException | None = error
     while seen is not None:

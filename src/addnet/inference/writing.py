@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+import signal
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
@@ -30,12 +33,16 @@ class AnswerFiles:
     Args:
         folder: Made if it is not there.
         about: Who is asked, for `detector.json` beside them.
+
+    Attributes:
+        answers: Those that have been added.
     """
 
     def __init__(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> None:
         self.folder = folder
         self._about = about
         self._streams: list[IO[str]] = []
+        self.answers: list[Answer] = []
 
     def __enter__(self) -> AnswerFiles:
         try:
@@ -56,21 +63,40 @@ class AnswerFiles:
             stream.close()
 
     def add(self, answer: Answer) -> None:
-        """Writes one answer.
+        """Writes one answer; Ctrl-C waits until both files have it.
 
         Raises:
             NotWrittenError: The disk is full, or the folder is gone.
         """
         sheet, lines = self._streams
         try:
-            csv.writer(sheet).writerow([_cell(value) for value in row_of(answer)])
-            lines.write(json.dumps(answer.as_dict(), ensure_ascii=False) + "\n")
-            for stream in self._streams:
-                stream.flush()
+            with _uninterrupted():
+                csv.writer(sheet).writerow([_cell(value) for value in row_of(answer)])
+                lines.write(json.dumps(answer.as_dict(), ensure_ascii=False) + "\n")
+                for stream in self._streams:
+                    stream.flush()
+                self.answers.append(answer)
         except OSError as error:
             raise NotWrittenError(
                 f"cannot write to {self.folder}: {error.strerror or error}; the answers so far are there"
             ) from error
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Lets a Ctrl-C wait until the block has ended; only the main thread can be interrupted so."""
+    before = signal.getsignal(signal.SIGINT)
+    if threading.current_thread() is not threading.main_thread() or not callable(before):
+        yield
+        return
+    asked: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if asked:
+        before(asked[0], None)
 
 
 def row_of(answer: Answer) -> tuple[Any, ...]:
