@@ -22,7 +22,9 @@ from addnet.train import data_used, train
 from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
 
-DOCUMENTS = ["README.md", "docs/preparation.md", "docs/audit.md"]
+# app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
+NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export")
+DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 # machines and networks that a test doesn't have, what takes minutes, and commands with tests of their own
 NOT_HERE = re.compile(
     r"^(make|pip|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
