@@ -9,6 +9,7 @@ import pytest
 from addnet.config import compose
 from addnet.data import DeepfakeDataModule
 from addnet.data.prepared import cut_videos
+from addnet.data.selection import select
 from addnet.data.sources import Source, chosen_sources
 from addnet.errors import UserError
 from addnet.faces.landmarks import LandmarkDetector
@@ -78,3 +79,9 @@ def test_only_videos_that_are_used_are_cut(tmp_path):
     source = Source("faceforensics", str(root), options={"methods": ["Deepfakes"]}, splits=("test",), **places)
     with pytest.raises(UserError, match="4 of 4 videos are unusable"):
         cut_videos(source, detector=LandmarkDetector(), settings=PrepareSettings(workers=0), max_bad_fraction=0.5)
+
+
+def test_what_has_no_labels_is_not_trained_on(data_dir, tmp_path):
+    source = Source("unlabelled", str(data_dir), index_dir=str(tmp_path))
+    with pytest.raises(UserError, match=r"faces has no labels, as .* leaves it.*data\.data_dir=FOLDER"):
+        select([source], None, val_fraction=0.2, allow_overlap=False, limits={}, seed=0)

@@ -26,7 +26,7 @@ from addnet.data.splits import (
 )
 from addnet.errors import UserError
 from addnet.faces.walk import printable
-from addnet.index.records import Records
+from addnet.index.records import UNLABELLED, Records
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -186,6 +186,11 @@ def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[S
 def _refuse_nothing(whole: Mapping[Source, Records], train: Sequence[Source], test: Sequence[Source] | None) -> None:
     """Raises where nothing is for training or for testing."""
     if not any(_in_split(whole[source], "train").any() for source in train):
+        if all((whole[source].labels == UNLABELLED).all() for source in train):
+            raise UserError(
+                f"{_named(train)} has no labels, as `python -m addnet.prepare input=…` leaves it, and can't be trained "
+                "on. Put what is known into FOLDER/train/real and FOLDER/train/fake; data.data_dir=FOLDER"
+            )
         raise UserError(
             f"nothing of {_named(train)} is for training; train on another data set, and name this one in data.test"
         )
