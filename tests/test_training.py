@@ -30,11 +30,13 @@ def run(data_dir, root, *overrides, code=0):
     return trainings.run(data_dir, root, COMET, *overrides, code=code)
 
 
+RATE = "optimizer.lr=1e-2"
+
+
 @pytest.fixture(scope="module")
 def first(data_dir, tmp_path_factory):
     """Two epochs of the bandpass model, at a rate at which so few steps tell pictures apart; its folder and output."""
-    options = ("model=bandpass", "trainer.max_epochs=2", "optimizer.lr=1e-2")
-    return run(data_dir, tmp_path_factory.mktemp("first"), *options)
+    return run(data_dir, tmp_path_factory.mktemp("first"), "model=bandpass", "trainer.max_epochs=2", RATE)
 
 
 def _archive(folder):
@@ -211,7 +213,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(data_dir, tmp_path):
 
 def test_a_wrong_checkpoint_stops_before_anything_is_made(first, data_dir, tmp_path):
     best = first[0] / "checkpoints" / "best.ckpt"
-    folder, output = run(data_dir, tmp_path, f"ckpt_path={best}", "model=addnet", code=1)
+    folder, output = run(data_dir, tmp_path, f"ckpt_path={best}", "model=addnet", RATE, code=1)
     assert "net.bandpass.raw_sigma_low" in output
     assert folder is None
 
