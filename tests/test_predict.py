@@ -88,8 +88,12 @@ def test_ctrl_c_says_where_the_answers_so_far_are(path, folder, tmp_path):
 def test_ctrl_c_waits_until_both_files_have_an_answer(tmp_path, monkeypatch):
     answer = Answer("real", 0.1, 0.1, 0.5, "a.jpg")
     monkeypatch.setattr(Answer, "as_dict", lambda self: signal.raise_signal(signal.SIGINT) or {"path": self.path})
-    with AnswerFiles(tmp_path) as files, pytest.raises(KeyboardInterrupt):
-        files.add(answer)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # tests in the background have it ignored
+    try:
+        with AnswerFiles(tmp_path) as files, pytest.raises(KeyboardInterrupt):
+            files.add(answer)
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert files.answers == [answer]
     assert all("a.jpg" in (tmp_path / name).read_text() for name in ("answers.csv", "answers.jsonl"))
 
