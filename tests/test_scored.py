@@ -1,4 +1,4 @@
-"""Scores of a data set are consistent, and a video's score is made of all its pictures."""
+"""Scores of a data set are consistent, and a video's score is made of its pictures with a face."""
 
 import dataclasses
 
@@ -35,6 +35,16 @@ def test_the_mean_is_that_of_a_training_run():
     scored = ScoredSet("x", random.random(200), videos % 2, videos, ["p"] * 200, [str(v) for v in range(20)])
     tensors = Scores(*(torch.from_numpy(part) for part in (scored.probabilities, scored.labels, scored.videos)))
     np.testing.assert_allclose(by_video(scored).probabilities, tensors_by_video(tensors).probabilities, atol=1e-12)
+
+
+def test_frames_without_a_face_have_no_part_in_their_video_as_in_predict():
+    scored = dataclasses.replace(FRAMES, faces=np.array([False, True, True, False, False]))
+    for how in ("mean", "max", "confidence"):
+        assert by_video(scored, how).probabilities == pytest.approx([0.1, 0.6, 0.5])  # c has none: all of its frames
+    parts = (scored.probabilities, scored.labels, scored.videos, scored.faces)
+    assert tensors_by_video(Scores(*map(torch.from_numpy, parts))).probabilities.tolist() == [0.1, 0.6, 0.5]
+    with pytest.raises(UserError, match="1 faces for 5 scores"):
+        dataclasses.replace(FRAMES, faces=np.array([True]))
 
 
 def test_a_video_keeps_its_class_and_the_groups_that_it_is_all_of():

@@ -142,10 +142,9 @@ def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dic
     if ((shares > 0) & (shares < 1)).any():
         return {}
     probabilities = scores.probabilities.double().cpu().numpy()
-    names = [""] * len(labels)
-    drawn = Drawn.of(
-        ScoredSet("test", probabilities, labels, videos, names, ids.tolist()), resamples=resamples, seed=seed
-    )
+    faces = None if scores.faces is None else scores.faces.cpu().numpy()
+    scored = ScoredSet("test", probabilities, labels, videos, [""] * len(labels), ids.tolist(), faces=faces)
+    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
     draws = {}
     for level in ("frame", "video"):
         found = drawn.at(level).figures(Decision())

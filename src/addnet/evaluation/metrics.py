@@ -53,7 +53,9 @@ def probabilities_of(margins: Tensor) -> Tensor:
 
 
 def by_video(scores: Scores) -> Scores:
-    """One row a video: the mean probability of its frames.
+    """One row a video: the mean probability of its frames with a face, or of all where none has one.
+
+    `predict` scores no frame without a face, so they have no part in a video's score, where it is known which they are.
 
     Example:
         >>> scores = Scores(torch.tensor([0.2, 0.4, 0.9]).double(), torch.tensor([0, 0, 1]), torch.tensor([7, 7, 9]))
@@ -61,12 +63,14 @@ def by_video(scores: Scores) -> Scores:
         tensor([0.3000, 0.9000], dtype=torch.float64)
     """
     videos, row = torch.unique(scores.videos, return_inverse=True)
-    frames = torch.bincount(row, minlength=len(videos))
-    probabilities = torch.zeros(len(videos), dtype=torch.float64, device=row.device)
-    probabilities.index_add_(0, row, scores.probabilities.double())
+    counted = torch.ones(len(row), dtype=torch.float64, device=row.device)
+    if scores.faces is not None:
+        faces = scores.faces.to(row.device).double()
+        counted = torch.where(torch.bincount(row, faces, len(videos))[row] > 0, faces, counted)
+    probabilities = torch.bincount(row, counted * scores.probabilities.double(), len(videos))
     labels = torch.zeros(len(videos), dtype=torch.int64, device=row.device)
     labels[row] = scores.labels  # all frames of a video share its label: the class is part of a video's id
-    return Scores(probabilities / frames, labels, videos)
+    return Scores(probabilities / torch.bincount(row, counted, len(videos)), labels, videos)
 
 
 def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> dict[str, float]:

@@ -27,6 +27,7 @@ class ScoredSet:
         paths: N names of pictures.
         video_ids: V names of videos.
         groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
+        faces: (N,) whether a face was found; None: in all, or not known.
 
     Raises:
         UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
@@ -40,6 +41,7 @@ class ScoredSet:
     paths: Sequence[str]
     video_ids: Sequence[str]
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    faces: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         if len(self.paths) == len(self.probabilities):
@@ -49,6 +51,9 @@ class ScoredSet:
         for name, value in (("probabilities", scores), ("labels", labels), ("videos", videos)):
             object.__setattr__(self, name, value)
         lengths = {"videos": len(videos), "paths": len(self.paths)} | {k: len(v) for k, v in self.groups.items()}
+        if self.faces is not None:
+            object.__setattr__(self, "faces", np.asarray(self.faces, dtype=bool))
+            lengths["faces"] = len(self.faces)
         for what, length in lengths.items():
             if length != len(scores):
                 raise UserError(f"{self.name}: {length} {what} for {len(scores)} scores; give one a row")
@@ -79,6 +84,14 @@ class ScoredSet:
         labels[self.videos] = self.labels
         return labels
 
+    @property
+    def counted(self) -> NDArray[np.float64]:
+        """(N,) 1 where a row counts in its video's score: those with a face, or all where a video has none."""
+        if self.faces is None:
+            return np.ones(len(self))
+        found = np.bincount(self.videos, weights=self.faces, minlength=len(self.video_ids))
+        return np.where(found[self.videos] > 0, self.faces, 1.0)
+
 
 def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     """One row a video, row v for video v, so that `scored.videos` leads from a picture to its row.
@@ -86,7 +99,8 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     Args:
         scored: One row a picture.
         how: `mean` of the probabilities; `max`, the picture most like a fake; `confidence`, the mean weighted by
-            |2 p - 1|, so that undecided pictures count little (the plain mean where all are at 0.5).
+            |2 p - 1|, so that undecided pictures count little (the plain mean where all are at 0.5). Of rows with a
+            face alone, where a video has any.
 
     Returns:
         With video ids as paths, and of the groups those that do not differ within a video.
@@ -102,13 +116,14 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     """
     require_choice("aggregation", how, AGGREGATIONS)
     count = len(scored.video_ids)
+    counted = scored.counted
     if how == "max":
         probabilities = np.zeros(count)
-        np.maximum.at(probabilities, scored.videos, scored.probabilities)
+        np.maximum.at(probabilities, scored.videos, counted * scored.probabilities)
     else:
-        probabilities = _weighted_mean(scored, np.ones(len(scored)))
+        probabilities = _weighted_mean(scored, counted)
         if how == "confidence":
-            weights = np.abs(2 * scored.probabilities - 1)
+            weights = counted * np.abs(2 * scored.probabilities - 1)
             decided = np.bincount(scored.videos, weights=weights, minlength=count) > 0
             probabilities = np.where(decided, _weighted_mean(scored, weights), probabilities)
     videos, ids = np.arange(count, dtype=np.int64), list(scored.video_ids)

@@ -79,14 +79,16 @@ def _scored(
         method or ("fake" if label else "real")
         for method, label in zip(records.table["method"].to_pylist(), labels.tolist(), strict=True)
     ]
+    steps = part.found_by.take(rows).to_pylist()
     groups = {
         "method": methods,
-        "found by": ["no face" if step == "none" else step for step in part.found_by.take(rows).to_pylist()],
+        "found by": ["no face" if step == "none" else step for step in steps],
         "size": [size_group(int(side)) for side in part.shapes[rows].max(axis=1)],
     }
     kept = {kind: names for kind, names in groups.items() if len(set(names)) > 1}
     paths, video_ids = records.paths.to_pylist(), [ids[video] for video in videos.tolist()]
-    return ScoredSet(name, probabilities, labels, numbers.astype(np.int64), paths, video_ids, kept)
+    faces = np.array([step != "none" for step in steps])
+    return ScoredSet(name, probabilities, labels, numbers.astype(np.int64), paths, video_ids, kept, faces)
 
 
 def size_group(side: int) -> str:
