@@ -1,0 +1,128 @@
+"""Opening files that anybody may have made: never waiting, regular files only, never more bytes than are sensible."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO
+
+from addnet.errors import UserError
+
+# a FIFO opens at once, a terminal doesn't become that of the program, and no child gets the file
+_FLAGS = (
+    os.O_RDONLY
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_NOCTTY", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+_KINDS = {
+    stat.S_IFIFO: "a FIFO",
+    stat.S_IFSOCK: "a socket",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFDIR: "a folder",
+}
+
+
+def read_bytes(path: str | os.PathLike[str], *, most: int) -> bytes:
+    """All bytes of a regular file.
+
+    Args:
+        path: The file; links are followed.
+        most: Bytes that are read at most; a larger file is refused before any of it is read.
+
+    Raises:
+        UserError: The file is of another kind or larger, or no file can have such a name; the text begins with
+            `path: `.
+        OSError: It can't be opened or read, as `open` says.
+    """
+    descriptor, size = _descriptor(path, most)
+    try:
+        data = os.read(descriptor, size)
+        if len(data) < size:  # a read may give less than is there: after a signal, or beyond 2 GB
+            parts = [data]
+            while parts[-1] and (size := size - len(parts[-1])):
+                parts.append(os.read(descriptor, size))
+            data = b"".join(parts)
+    finally:
+        os.close(descriptor)
+    return data
+
+
+@contextmanager
+def opened(path: str | os.PathLike[str], *, most: int) -> Iterator[BinaryIO]:
+    """A regular file, opened for reading and closed after the block.
+
+    Args:
+        path: The file; links are followed.
+        most: Bytes that it may have.
+
+    Raises:
+        UserError: As `read_bytes`.
+        OSError: It can't be opened, as `open` says.
+    """
+    descriptor, _ = _descriptor(path, most)
+    with os.fdopen(descriptor, "rb") as file:
+        yield file
+
+
+def require_regular(path: str | os.PathLike[str], *, most: int) -> int:
+    """Checks a file before a library opens it by its name, and returns its size in bytes.
+
+    Raises:
+        UserError: As `read_bytes`.
+        OSError: It can't be opened, as `open` says.
+    """
+    descriptor, size = _descriptor(path, most)
+    os.close(descriptor)
+    return size
+
+
+def descriptor_of(path: str | os.PathLike[str], *, most: int) -> int:
+    """The descriptor of a regular file, opened for reading; whoever asks closes it.
+
+    Raises:
+        UserError: As `read_bytes`.
+        OSError: It can't be opened, as `open` says.
+    """
+    return _descriptor(path, most)[0]
+
+
+def kind_in_words(mode: int) -> str:
+    """What lies under a name that is not a regular file, by the mode that `stat` gives; empty for a regular file.
+
+    Example:
+        >>> kind_in_words(stat.S_IFIFO | 0o644)
+        'a FIFO'
+    """
+    return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else than a file")
+
+
+def _descriptor(path: str | os.PathLike[str], most: int) -> tuple[int, int]:
+    """An open descriptor and the size of its file."""
+    try:
+        descriptor = os.open(path, _FLAGS)
+    except ValueError as error:  # NUL, or characters that stand for no bytes
+        raise UserError(f"{os.fspath(path)!r}: not a valid name of a file ({error})") from error
+    except OSError as error:
+        if error.errno == errno.ENXIO:  # what a socket, or a device that isn't there, gives
+            raise UserError(f"{os.fspath(path)}: a socket or a device, not a file that can be read") from error
+        raise
+    try:
+        status = os.fstat(descriptor)
+        if kind := kind_in_words(status.st_mode):
+            raise UserError(f"{os.fspath(path)}: {kind}, not a file that can be read")
+        if status.st_size > most:
+            raise UserError(f"{os.fspath(path)}: file of {_size(status.st_size)}; at most {_size(most)} are read")
+    except BaseException:
+        os.close(descriptor)
+        raise
+    return descriptor, status.st_size
+
+
+def _size(count: int) -> str:
+    return f"{count / (1 << 20):,.0f} MB" if count >= 1 << 20 else f"{count:,} bytes"
