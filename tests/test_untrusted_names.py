@@ -1,0 +1,77 @@
+"""Names that strangers chose: shown as one harmless line, and never the way out of the folder that the user named."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from addnet.errors import UserError
+from addnet.untrusted.places import below, first_outside
+from addnet.untrusted.texts import in_data, in_html, in_json, in_markdown, in_markdown_code, in_markup, shown
+
+HOSTILE = "\x1b]0;x\x07\x1b[2J\r\nERROR\u2028forged\u202egpj.\x9b\udce4<script>![a](http://b)|`*[bold]x[/]"
+
+
+@pytest.mark.parametrize("show", [shown, in_markdown, in_markdown_code, in_html, in_markup])
+def test_no_way_of_showing_lets_anything_through_that_a_terminal_heeds(show):
+    assert all(character.isprintable() for character in show(HOSTILE))
+    assert len(show("a" * 100_000)) <= 1002
+
+
+def test_letters_of_all_languages_are_shown_as_they_are():
+    names = ("Gesicht Ä.jpg", "顔.png", "چهره\u200cها.jpg", "👩\u200d💻.webp", "a\u202fb.png")
+    assert [shown(name) for name in names] == list(names)
+
+
+def test_json_holds_exactly_what_it_held_and_nothing_that_a_terminal_heeds():
+    values = {"path": in_data(HOSTILE), "lines": "a\nb"}
+    text = in_json(json.dumps(values, ensure_ascii=False, indent=1))
+    assert json.loads(text) == values
+    assert all(character.isprintable() or character == "\n" for character in text)
+    text.encode()
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("<img src=x onerror=y>", "[a](http://b)", "[a][b]", "[a]: http://b", "![a](b)", "# a", "```", "---", "~~~"),
+        *("1. a", "- a", "+ a", "***a***", "__a__", "a|b", "www.a.org", "http://a.org", "&lt;b&gt;", "<!--", "===="),
+    ],
+)
+def test_markdown_says_the_text_and_nothing_more(text):
+    from markdown_it import MarkdownIt
+
+    reader = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
+    for written in (in_markdown(text), in_markdown(f"a {text}"), in_markdown_code(text)):
+        tokens = reader.parse(written)
+        assert [token.type for token in tokens] == ["paragraph_open", "inline", "paragraph_close"]
+        assert {token.type for token in tokens[1].children} <= {"text", "text_special", "code_inline"}
+        assert "".join(token.content for token in tokens[1].children) in (text, f"a {text}")
+
+
+@pytest.mark.parametrize(
+    "name", ["/etc/hostname", "../secret.png", "a/../../secret.png", "link.png", "away/secret.png"]
+)
+def test_a_name_that_leads_out_of_the_folder_is_refused_unless_the_user_says_so(tmp_path, name):
+    (root := tmp_path / "root").mkdir()
+    (tmp_path / "secret.png").touch()
+    (root / "link.png").symlink_to(tmp_path / "secret.png")
+    (root / "away").symlink_to(tmp_path)
+    with pytest.raises(UserError, match="out"):
+        below(root, name)
+    assert below(root, name, outside=True) == root / name
+
+
+def test_names_below_the_folder_are_left_as_they_are(tmp_path):
+    (tmp_path / "real").mkdir()
+    (tmp_path / "inner").symlink_to(tmp_path / "real")
+    for name in ("a.jpg", "real/../a.jpg", "inner/a.jpg", str(tmp_path / "a.jpg"), "a.tar/b/c.png", "..a/b..jpg"):
+        assert below(tmp_path, name) == tmp_path / name
+    (tmp_path.parent / "link").symlink_to(tmp_path)
+    assert first_outside(tmp_path.parent / "link", ["real/a.jpg", str(tmp_path.parent / "link/real/a.jpg")]) is None
+
+
+def test_a_nul_is_refused_whatever_the_user_says(tmp_path):
+    with pytest.raises(UserError, match="NUL"):
+        below(tmp_path, "a\0.jpg", outside=True)
