@@ -15,6 +15,7 @@ import cv2
 
 from addnet import __version__
 from addnet.errors import UserError
+from addnet.untrusted.limits import Bound, Limits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -37,23 +38,32 @@ class Job(Generic[Task, Result]):
     Attributes:
         packed: Both of them, pickled.
         token: Tells this job from others that use the same worker.
+        limits: What each task may take; kept in processes of a pool alone.
         version: Of addnet; a worker with another one refuses.
     """
 
     packed: bytes
+    limits: Limits = field(default_factory=Limits)
     token: str = field(default_factory=lambda: uuid.uuid4().hex)
     version: str = __version__
 
     @classmethod
-    def of(cls, function: Callable[[Task], Result], start: Callable[[], object] | None = None) -> Job[Task, Result]:
+    def of(
+        cls,
+        function: Callable[[Task], Result],
+        start: Callable[[], object] | None = None,
+        *,
+        limits: Limits | None = None,
+    ) -> Job[Task, Result]:
         """Packs what is to be done.
 
         Args:
             function: Task → result; what it raises makes its task a failure. It may run again if a worker died. It
                 has to be one that can be pickled: of a module, or a `partial` of one.
             start: Called once in each process before its first task; what it raises ends everything.
+            limits: What each task may take of its process; default: `Limits()`.
         """
-        return cls(pickle.dumps((function, start)))
+        return cls(pickle.dumps((function, start)), limits or Limits())
 
 
 @lru_cache(maxsize=2)
@@ -81,13 +91,15 @@ def work(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
         where = f"process {os.getpid()} on {platform.node()}"
         raise UserError(f"{where} has addnet {__version__}, but {job.version} is needed: install the same everywhere")
     function = opened(job)
-    return [outcome_of(function, task) for task in tasks]
+    return [outcome_of(function, task, job.limits) for task in tasks]
 
 
-def outcome_of(function: Callable[[Task], Result], task: Task) -> Outcome:
+def outcome_of(function: Callable[[Task], Result], task: Task, limits: Limits) -> Outcome:
     """Result of one task, or what it raised as text."""
     try:
-        return Outcome(pickle.dumps(function(task)))
+        with Bound(limits):
+            result = function(task)
+        return Outcome(pickle.dumps(result))
     except UserError as error:
         return Outcome(None, str(error))
     except Exception as error:  # one task must not end the others, whatever it raises

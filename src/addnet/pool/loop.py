@@ -14,6 +14,7 @@ from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 from addnet.errors import UserError
 from addnet.pool.job import Job, Outcome, outcome_of, unpacked, work
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
+from addnet.untrusted.limits import OverTimeError
 
 log = logging.getLogger(__name__)
 
@@ -61,10 +62,19 @@ class _Loop(Generic[Task, Result]):
         attempt = self.pending.pop(future)
         try:
             outcomes = future.result()
+        except OverTimeError as error:
+            return self._given_up(attempt, error)
         except dead as error:
             return self._tried_again(attempt, error)
         self.deaths = None
         return list(zip(attempt.tasks, outcomes, strict=True))
+
+    def _given_up(self, attempt: _Attempt, error: OverTimeError) -> list[tuple[Task, Outcome]]:
+        """The task that took too long; those that were handed out with it are done by another process."""
+        *before, culprit = attempt.tasks[: error.begun]
+        if others := (*before, *attempt.tasks[error.begun :]):
+            self.suspects.append(_Attempt(others))
+        return [(culprit, Outcome(None, str(error)))]
 
     def _tried_again(self, attempt: _Attempt, error: BaseException) -> list[tuple[Task, Outcome]]:
         if self.deaths is not None:
@@ -97,8 +107,8 @@ def drive(
     """Does tasks through an executor, in the order in which they are finished.
 
     Of a chunk whose worker died, each task is tried again on its own; one that kills a worker on its own is tried
-    once more at the very end, with nothing else under way; then it is given up. Closing the generator cancels what
-    waits.
+    once more at the very end, with nothing else under way; then it is given up. One that takes longer than the job
+    allows is given up at once. Closing the generator cancels what waits.
 
     Args:
         executor: Runs `work`.
@@ -162,7 +172,7 @@ def run_local(
     if workers == 0:
         function = unpacked(job)
         for task in tasks:
-            yield _result(task, outcome_of(function, task), failed)
+            yield _result(task, outcome_of(function, task, job.limits), failed)
         return
     workers = workers or cores()
     with ProcessExecutor(workers) as executor:

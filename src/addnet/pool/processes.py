@@ -12,7 +12,10 @@ import os
 import pickle
 import queue
 import signal
+import struct
+import sys
 import threading
+import time
 import traceback
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -21,11 +24,17 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
+from addnet.untrusted.limits import OverTimeError, keep_bounds
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
 _READY = b"ready"
+_ANSWER, _TIME = b"a", b"t"  # the first byte of what a worker sends: an answer, or how long to wait for it
+_TOLD = struct.Struct("!dd?")  # seconds left, of how many, whether for another file
 _STARTS = 4
+_GLANCE = 1.0  # seconds; while both processes are stopped (Ctrl-Z, a laptop that sleeps), at most two of them count
+_PR_SET_PDEATHSIG = 1
 
 
 class WorkerDiedError(BrokenProcessPool):
@@ -36,7 +45,8 @@ class ProcessExecutor(Executor):
     """An executor of `workers` processes, each started when it is needed and again after it died.
 
     Processes are spawned, not forked: OpenCV's threads do not survive a fork. They ignore Ctrl-C, which is the
-    parent's to handle, and end when the parent is gone, even if it was killed.
+    parent's to handle, and end when the parent is gone, even if it was killed. They keep the bounds of
+    `addnet.untrusted.limits`: one that takes longer than it said it may is killed.
 
     Args:
         workers: How many.
@@ -56,7 +66,8 @@ class ProcessExecutor(Executor):
         """Queues a call.
 
         Returns:
-            Its future; its exception is `WorkerDiedError` if the process died.
+            Its future; its exception is `WorkerDiedError` if the process died, `OverTimeError` if it was killed
+            because it took too long.
         """
         future: Future[T] = Future()
         self._calls.put((future, pickle.dumps((fn, args, kwargs))))
@@ -136,14 +147,35 @@ class _Worker:
             ) from error
 
     def ask(self, message: bytes) -> tuple[bool, Any]:
-        """Whether the call succeeded, and its result or its exception."""
+        """Whether the call succeeded, and its result or its exception.
+
+        Raises:
+            WorkerDiedError: The process ended.
+            OverTimeError: The process said how long a file may take, and took longer.
+        """
+        left, allowed, begun = None, 0.0, 0
         try:
             self._pipe.send_bytes(message)
-            answer = self._pipe.recv_bytes()
+            while True:
+                if left is not None and not self._answers_within(left):
+                    raise OverTimeError(f"took longer than {allowed:.3g} s", max(begun, 1))
+                answer = self._pipe.recv_bytes()
+                if answer[:1] == _ANSWER:
+                    break
+                left, allowed, new = _TOLD.unpack(answer[1:])
+                begun += new
         except (EOFError, OSError) as error:
             raise WorkerDiedError(f"its worker process died ({self._how_it_ended()})") from error
-        succeeded, value = pickle.loads(answer)
+        succeeded, value = pickle.loads(answer[1:])
         return bool(succeeded), value
+
+    def _answers_within(self, left: float) -> bool:
+        while left > 0:
+            before = time.monotonic()
+            if self._pipe.poll(min(left, _GLANCE)):
+                return True
+            left -= min(time.monotonic() - before, 2 * _GLANCE)
+        return self._pipe.poll(0)
 
     def end(self) -> None:
         self.process.kill()
@@ -162,18 +194,33 @@ class _Worker:
 def _serve_calls(pipe: Connection) -> None:
     """What a worker process does all its life."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    _end_with_parent()
+    keep_bounds(lambda left, allowed, new: pipe.send_bytes(_TIME + _TOLD.pack(left, allowed, new)))
     try:
         pipe.send_bytes(_READY)
         while True:
-            pipe.send_bytes(_answer(pipe.recv_bytes()))
+            pipe.send_bytes(_ANSWER + _answer(pipe.recv_bytes()))
     except (EOFError, OSError):  # the parent is gone
         return
 
 
 def _end_with_parent() -> None:
-    """Ends a worker amid its work when its parent was killed: nobody would take the result."""
-    if parent := multiprocessing.parent_process():
+    """Ends this process amid its work when its parent was killed: nobody would take the result.
+
+    On Linux by the kernel, which needs no turn of Python: a decoder may never give it one.
+    """
+    parent = multiprocessing.parent_process()
+    if sys.platform == "linux":
+        import ctypes
+
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+        if parent and os.getppid() != parent.pid:  # it was gone before
+            os._exit(1)
+    threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
+
+
+def _wait_for_end(parent: BaseProcess | None) -> None:
+    if parent:
         parent.join()
         os._exit(1)
 
