@@ -10,7 +10,6 @@ BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK = (
     "#56B4E9",
     "#000000",
 )
-PALETTE = (BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK)
 REAL, FAKE = BLUE, VERMILION
 SERIES = (BLACK, PINK, GREEN, SKY, ORANGE)  # what stands beside classes: checkpoints, before and after
 UNLABELLED = "#8C8C8C"

@@ -21,6 +21,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import ArrayLike, NDArray
 
+from addnet.colours import BLACK
 from addnet.commands import described
 from addnet.errors import UserError
 
@@ -221,7 +222,7 @@ def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, 
     spectra = [spectrum(image).mean(axis=2) for image in (picture, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
         axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
-    axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :])
+    axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :], color=BLACK)
     axes[1, 2].set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, 1.05))
     names = (
         "original",

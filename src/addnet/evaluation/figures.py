@@ -10,10 +10,13 @@ from torch import Tensor
 from torchmetrics.functional.classification import binary_auroc, binary_roc
 
 from addnet.colours import BLACK, FAKE, ORANGE, PINK, REAL, SKY, TRAIN, VAL
+from addnet.plotting import legend_below, whole_numbers_along
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
+
+_DARK = 0.75  # the share from which black letters are hard to read
 
 
 def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Figure:
@@ -28,14 +31,16 @@ def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, t
 def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> None:
     """The same onto axes that are there."""
     counts = np.asarray(matrix)
-    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    axis.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    totals = counts.sum(axis=1, keepdims=True)
+    shares = counts / np.maximum(totals, 1)
+    axis.imshow(shares, cmap="Greys", vmin=0, vmax=1.3)  # grey: both classes are rows
     axis.set_xticks(range(len(names)), names)
     axis.set_yticks(range(len(names)), names)
     axis.set(xlabel="called", ylabel="truth", title=title)
     for (row, column), count in np.ndenumerate(counts):
-        colour = "white" if shares[row, column] > 0.5 else "black"
-        axis.text(column, row, f"{count}\n{shares[row, column]:.1%}", ha="center", va="center", color=colour)
+        colour = "white" if shares[row, column] > _DARK else "black"
+        share = f"{shares[row, column]:.1%}" if totals[row] else "–"
+        axis.text(column, row, f"{count}\n{share}", ha="center", va="center", color=colour)
 
 
 def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figure:
@@ -46,6 +51,7 @@ def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Fi
         title: Above all panels.
     """
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(4.2 * (1 + len(levels)), 4.2), layout="constrained")
     roc, *histograms = figure.subplots(1, 1 + len(levels))
@@ -60,6 +66,7 @@ def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Fi
         for label, (kind, colour) in enumerate((("real", REAL), ("fake", FAKE))):
             axis.hist(probabilities[labels == label].numpy(), bins=bins, alpha=0.6, label=kind, color=colour)
         axis.set(xlabel="probability of fake", ylabel=name, title=f"scores of {name}")
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in (roc, *histograms):
         legend_below(axis)
     figure.suptitle(title)
@@ -74,34 +81,22 @@ def curves_figure(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: s
         title: Above all panels.
     """
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     panels: dict[str, list[str]] = {}
     for name in curves:
         panels.setdefault(_panel_of(name), []).append(name)
     figure = Figure(figsize=(4.2 * len(panels), 3.8), layout="constrained")
     for axis, (panel, names) in zip(figure.subplots(1, len(panels), squeeze=False).flat, panels.items(), strict=True):
+        numbers: list[int] = []
         for name in names:
             epochs, values = zip(*curves[name], strict=True)
             numbers = [epoch + 1 for epoch in epochs]
             axis.plot(numbers, values, marker="o", markersize=3, **_line_of(name, names.index(name)))
         axis.set(xlabel="epoch", ylabel=panel)
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
+        whole_numbers_along(axis, numbers)
         legend_below(axis)
     figure.suptitle(title)
     return figure
-
-
-def legend_below(axis: Axes, **how: Any) -> None:
-    """A legend under the axis, where it can hide nothing; none where nothing has a label."""
-    handles, labels = axis.get_legend_handles_labels()
-    if handles:
-        columns = 1 if max(map(len, labels)) > _WIDE else min(len(handles), 3)
-        place: dict[str, Any] = {"loc": "upper center", "bbox_to_anchor": (0.5, -0.16), "ncols": columns}
-        axis.legend(**(place | {"fontsize": "small", "frameon": False} | how))
-
-
-_WIDE = 16  # characters of a label that leaves no room beside it
 
 
 def _panel_of(name: str) -> str:
@@ -111,7 +106,8 @@ def _panel_of(name: str) -> str:
 def _line_of(name: str, at: int) -> dict[str, Any]:
     """Colour by split, dashes for videos; sigmas take colours that mean nothing else."""
     if name.startswith("bandpass/"):
-        return {"color": (PINK, ORANGE, SKY)[at % 3], "label": name.removeprefix("bandpass/")}
+        colour, style = ((PINK, "-"), (ORANGE, "--"), (SKY, "-"))[at % 3]  # delta may lie on sigma_low
+        return {"color": colour, "linestyle": style, "label": name.removeprefix("bandpass/")}
     split, level, _ = name.split("/")
     style = "--" if level == "video" else "-"
     label = {"train": "training", "val": "validation"}[split] + (", videos" if level == "video" else "")

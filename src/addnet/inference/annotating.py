@@ -67,7 +67,7 @@ def _annotated(
 
 
 def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, ...], answer: Answer) -> Picture:
-    """A picture with boxes around faces, their scores, and the verdict in its corner.
+    """A picture with boxes around faces, their scores, and the verdict in the corner below.
 
     Args:
         picture: (H, W, 3) uint8.
@@ -93,15 +93,19 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
         _label(canvas, f"{who}{face.verdict} {face.score:.2f}", (left, top), colour, unit)
     verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}{answer.by_whom}"
     colour = _COLOURS[int(answer.verdict == class_names[1])] if answer.score is not None else (90, 90, 90)
-    _label(canvas, f"video: {verdict}", (round(8 * unit), round(28 * unit)), colour, unit)
+    foot = canvas.shape[0] - round(8 * unit)  # faces have their labels above them
+    _label(canvas, f"video: {verdict}", (round(8 * unit), foot), colour, unit)
     return canvas
 
 
 def _label(canvas: Picture, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
-    """White letters on a coloured plate whose lower left corner is given."""
+    """White letters on a coloured plate whose lower left corner is given, moved and shrunk until all of it is seen."""
     scale, thickness = 0.5 * unit, max(1, round(unit))
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
-    left, bottom = corner[0], max(corner[1], height + base)
+    if width > canvas.shape[1]:
+        scale, thickness = scale * canvas.shape[1] / width, 1
+        (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
+    left, bottom = max(0, min(corner[0], canvas.shape[1] - width)), max(corner[1], height + base)
     cv2.rectangle(canvas, (left, bottom - height - base), (left + width, bottom), colour, cv2.FILLED)
     at = (left, bottom - base // 2)
     cv2.putText(canvas, text, at, cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), thickness, cv2.LINE_AA)

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.colours import FAKE, REAL
+from addnet.colours import BLACK, FAKE, REAL
 from addnet.faces.pictures import Picture
 from addnet.faces.sheet import overlay
 from addnet.inference.explaining import Explanation
+from addnet.plotting import heading
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -34,10 +35,11 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     if explanation.band is not None and explanation.response is not None:
         _show(next(axes), stretched(explanation.band), "band the network sees")
         axis = next(axes)
-        axis.plot(*explanation.response)
-        axis.set(title="frequency response", xlabel="cycles per pixel", ylabel="gain", ylim=(0, None))
+        axis.plot(*explanation.response, color=BLACK)
+        axis.set_title("frequency response", fontsize="small")
+        axis.set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, None))
     _organs(next(axes), explanation)
-    figure.suptitle(title.replace("$", r"\$"))
+    heading(figure, title)
     return figure
 
 
@@ -69,6 +71,7 @@ def _organs(axis: Axes, explanation: Explanation) -> None:
     axis.barh(names, losses, color=[FAKE if loss > 0 else REAL for loss in losses])
     axis.axvline(0, color="0.3", linewidth=0.8)
     axis.invert_yaxis()
+    axis.locator_params(axis="x", nbins=4)
 
 
 def heated(picture: Picture, heat: NDArray[np.float32]) -> Picture:

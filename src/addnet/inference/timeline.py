@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import cycle
+from typing import TYPE_CHECKING, Any
 
+from addnet.colours import FAKE, REAL, SERIES
 from addnet.inference.answers import Answer, by_track
 
 if TYPE_CHECKING:
@@ -24,14 +26,17 @@ def timeline_figure(answer: Answer) -> Figure:
     axis = figure.subplots()
     timed = all(face.time is not None for face in answer.faces)
     tracks = by_track(answer.faces)
-    for track, faces in tracks.items():
+    looks = [(colour, style) for style in ("-", "--", ":") for colour in SERIES]
+    for (track, faces), (colour, style) in zip(tracks.items(), cycle(looks), strict=False):
         places = [float(face.time if timed and face.time is not None else face.frame or 0) for face in faces]
         label = f"track {track}" if answer.people > 1 else "score"
-        axis.plot(places, [face.score for face in faces], marker="o", markersize=3, linewidth=1.2, label=label)
+        scores = [face.score for face in faces]
+        look: dict[str, Any] = {"color": colour, "linestyle": style, "linewidth": 1.2, "marker": "o", "markersize": 3}
+        axis.plot(places, scores, label=label, **look)
     axis.axhline(answer.threshold, color="0.4", linestyle="--", linewidth=1, label=f"threshold {answer.threshold:.3f}")
     if answer.score is not None:
         said = f"video {answer.score:.3f}: {answer.verdict}{answer.by_whom}"
-        axis.axhline(answer.score, color="C3", linewidth=1, label=said)
+        axis.axhline(answer.score, color=FAKE if answer.score > answer.threshold else REAL, linewidth=1.5, label=said)
     axis.set(xlabel="seconds" if timed else "frame", ylabel="score of fake", ylim=(-0.02, 1.02))
     figure.legend(fontsize="small", loc="outside upper right", ncols=4)  # over no score
     return figure

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from matplotlib.figure import Figure
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
-from addnet.colours import PALETTE as COLOURS
+from addnet.colours import SERIES as COLOURS
 from addnet.sweeps.jobs import Value, shown
 from addnet.sweeps.table import ABLATION, Row, Table
 
@@ -54,7 +54,7 @@ def _lines(table: Table, x: str, lines: str | None) -> Figure:
         label = None if name is None else _short(shown(name))
         _line(axis, [(float(row.parameters[x]), row.finite) for row in rows], at=at, label=label)
     _scale(axis, [float(value) for value in _values(table, x)])
-    axis.set(xlabel=x, ylabel=_metric(table))
+    axis.set(xlabel=x, ylabel=_metric(table, "\n"))
     axis.grid(axis="y", color="0.92")
     if lines:
         _legend(axis, lines, loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2 if len(names) > MOST_LINES else 1)
@@ -107,7 +107,7 @@ def _legend(axis: Any, title: str | None, **place: Any) -> None:
 
 
 def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float, at: int, label: str | None) -> None:
-    colour = COLOURS[at % len(COLOURS)]
+    colour, style = COLOURS[at % len(COLOURS)], SOLID | {"marker": "os^"[at // len(COLOURS) % 3]}
     for row, place in zip(rows, places, strict=True):
         y = place + offset
         if not row.finite:
@@ -115,7 +115,7 @@ def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float
                 "no figure", (0.01, y), xycoords=("axes fraction", "data"), va="center", color="0.4", fontsize="small"
             )
             continue
-        axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **SOLID)
+        axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **style)
         label = None
         if len(row.finite) > 1:
             axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
@@ -148,7 +148,7 @@ def _panels(table: Table) -> Figure:
         axis.set_xlabel(key)
         axis.grid(axis="y", color="0.92")
         if at % columns == 0:
-            axis.set_ylabel(_metric(table))
+            axis.set_ylabel(_metric(table, "\n"))
     for axis in figure.axes[len(table.parameters) :]:
         axis.remove()
     figure.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
@@ -164,6 +164,8 @@ def _scale(axis: Any, values: Sequence[float]) -> None:
         axis.xaxis.set_major_locator(FixedLocator(list(values)))
         axis.xaxis.set_minor_locator(NullLocator())
         axis.set_xticklabels([shown(value) for value in values])
+    elif all(value.is_integer() for value in values) and axis.get_xscale() == "linear":
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.margins(x=0.08)
 
 
@@ -180,8 +182,8 @@ def _spread(figures: Sequence[float]) -> float:
     return statistics.stdev(figures) if len(figures) > 1 else 0.0
 
 
-def _metric(table: Table) -> str:
-    return f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)"
+def _metric(table: Table, between: str = " ") -> str:
+    return f"{table.metric}{between}({'lower' if table.lower_is_better else 'higher'} is better)"
 
 
 def _short(text: str) -> str:

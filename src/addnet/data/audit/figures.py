@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from itertools import cycle
 
 import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from addnet.colours import FAKE, REAL
+from addnet.colours import FAKE, REAL, SERIES
 from addnet.data.audit.actors import STRICT, Actors
 from addnet.data.audit.confounds import Confound
 from addnet.data.audit.near import nearest
@@ -18,6 +19,7 @@ from addnet.data.audit.signals import read_pixels
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON
 from addnet.index.records import CLASS_NAMES, Records
+from addnet.plotting import legend_below
 
 _COLOURS = (REAL, FAKE)
 _SAMPLE, _GALLERY = 1000, 50_000
@@ -47,7 +49,8 @@ def confound_figure(records: Records, signals: Signals, found: list[Confound], *
             score = confound.scores.get(split)
             told = f", AUROC {score.auroc:.3f}" if score else ""
             axis.set(title=f"{confound.signal.name}, {split}{told}", yticks=[])
-    axes[0, 0].legend()
+    if drawn := axes[0, 0].get_legend_handles_labels()[0]:
+        figure.legend(handles=drawn, loc="outside upper right", ncols=len(drawn), frameon=False)
     return figure
 
 
@@ -71,12 +74,13 @@ def hash_figure(
         return None, counts
     figure = Figure(figsize=(6.4, 3.4), layout="constrained")
     axis = figure.subplots()
-    for name, values in counts.items():
+    for (name, values), colour in zip(counts.items(), cycle(SERIES), strict=False):
         shares = np.asarray(values[:33]) / max(1, sum(values))
-        axis.plot(np.arange(0, 33, 2), shares[0::2] + np.append(shares[1::2], 0), marker="o", markersize=3, label=name)
+        shares = shares[0::2] + np.append(shares[1::2], 0)
+        axis.plot(np.arange(0, 33, 2), shares, marker="o", markersize=3, color=colour, label=name)
     axis.axvline(distance, color="0.6", linestyle="--", label=f"nearly the same (≤ {distance})")
     axis.set(xlabel="bits between a picture and the nearest of another group", ylabel="share of pictures")
-    axis.legend(fontsize="small")
+    legend_below(axis)
     return figure, counts
 
 
@@ -95,17 +99,20 @@ def faces_figure(found: list[Actors]) -> Figure | None:
     bins = np.linspace(0, 0.8, 41)
     for axis, pair in zip(figure.subplots(len(found), 1, squeeze=False)[:, 0], found, strict=True):
         one, other = pair.between
-        for values, name in ((pair.across, f"{other} to {one}"), (pair.within, f"{one} to other groups of {one}")):
+        named = ((pair.across, f"{other} to {one}"), (pair.within, f"{one} to other groups of {one}"))
+        for (values, name), colour in zip(named, SERIES, strict=False):
             if len(values):
-                axis.hist(values, bins=bins, density=True, histtype="step", label=name)
+                axis.hist(values, bins=bins, density=True, histtype="step", color=colour, label=name)
         for limit, style in ((STRICT, ":"), (SAME_PERSON, "--")):
-            axis.axvline(limit, color="0.6", linestyle=style, label=f"{limit:g}")
+            axis.axvline(limit, color="0.6", linestyle=style, label=f"within {limit:g}")
         axis.set(xlabel="distance to the nearest face of another group", yticks=[])
-        axis.legend(fontsize="small")
+        legend_below(axis, ncols=2)
     return figure
 
 
-def pairs_figure(records: Records, pairs: Rows, captions: list[str], read: Read, *, title: str) -> Figure:
+def pairs_figure(
+    records: Records, pairs: Rows, captions: list[str], read: Read, *, between: tuple[str, str], title: str
+) -> Figure:
     """Pairs of pictures side by side, three pairs a line.
 
     Args:
@@ -113,6 +120,7 @@ def pairs_figure(records: Records, pairs: Rows, captions: list[str], read: Read,
         pairs: (P, 2) positions.
         captions: One for each pair.
         read: Gives the bytes of one.
+        between: Splits of the first and the second of each pair.
         title: Above all.
     """
     lines = math.ceil(len(pairs) / 3)
@@ -127,7 +135,7 @@ def pairs_figure(records: Records, pairs: Rows, captions: list[str], read: Read,
             axis = axes[number // 3, 2 * (number % 3) + side]
             _show(axis, read_or_reason(read, record))
             label = CLASS_NAMES[record.label] if record.label >= 0 else "?"
-            axis.set_title(f"{record.split} {label}" + (f", {caption}" if side == 0 else ""), fontsize=7)
+            axis.set_title(f"{between[side]} {label}" + (f", {caption}" if side == 0 else ""), fontsize=7)
     return figure
 
 

@@ -66,7 +66,9 @@ def _figures(found: Audit, read: Read) -> tuple[dict[str, Figure], dict[str, lis
         captions = [f"{distance:.2f}" for distance in people.across[:_PAIRS]]
         if captions:
             title = "the nearest faces, with their distance"
-            sheet = pairs_figure(found.records, people.rows[:_PAIRS], captions, read, title=title)
+            sheet = pairs_figure(
+                found.records, people.rows[:_PAIRS], captions, read, between=people.between, title=title
+            )
             figures[f"faces_{'_'.join(people.between)}"] = sheet
     return {stem: figure for stem, figure in figures.items() if figure}, bits
 
@@ -77,7 +79,7 @@ def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
         f"{bits} bits, detail {detail:.2f}" for bits, detail in zip(pairs.distances, pairs.detail, strict=False)
     ]
     title = f"nearly the same, of different groups: {' and '.join(pairs.between)}"
-    return pairs_figure(found.records, shown, captions[: len(shown)], read, title=title)
+    return pairs_figure(found.records, shown, captions[: len(shown)], read, between=pairs.between, title=title)
 
 
 def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:

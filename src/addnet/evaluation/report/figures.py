@@ -9,13 +9,15 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
 from addnet.colours import FAKE, REAL, SERIES
 from addnet.evaluation.calibration import calibrated, reliability
-from addnet.evaluation.figures import draw_confusion, legend_below
+from addnet.evaluation.figures import draw_confusion
 from addnet.evaluation.report.wording import legend
 from addnet.evaluation.scored import ScoredSet
+from addnet.plotting import legend_below
 
 _CLASSES = ("real", "fake")
 _STYLES = {"pictures": "-", "videos": "--"}
@@ -64,6 +66,7 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str
             axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
         axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
         axis.set(ylabel=level, xlim=(0, 1))
+        axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         _plain(axis)
     axis.set_xlabel("probability of fake")

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.colours import BLUE
+from addnet.colours import BLACK
 from addnet.faces.pictures import Picture
 from addnet.faces.sheet import overlay
 from addnet.inference.answers import Answer
@@ -116,7 +116,7 @@ def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Pane
     frequencies, gain = response
     figure = Figure(figsize=(3.2, 3.2), layout="constrained")
     axis = figure.subplots()
-    axis.plot(frequencies, gain, color=BLUE, linewidth=2)
+    axis.plot(frequencies, gain, color=BLACK, linewidth=2)
     axis.set(xlabel="cycles per pixel", ylabel="gain", xlim=(0, 0.5), ylim=(0, None))
     axis.grid(alpha=0.3)
     peak = float(frequencies[int(np.argmax(gain))])

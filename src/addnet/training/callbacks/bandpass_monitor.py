@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from addnet.colours import BLACK, PINK, SKY
-from addnet.evaluation.figures import legend_below
 from addnet.models import BandpassLayer
+from addnet.plotting import legend_below
 from addnet.training.loggers import log_figure
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
 
     device = next(layer.parameters()).device
     bands = layer.band(images.to(device)).cpu()
-    figure = Figure(figsize=(2.2 * len(images), 4.6), layout="constrained")
+    figure = Figure(figsize=(max(3.0, 2.2 * len(images)), 4.6), layout="constrained")
     axes = figure.subplots(2, len(images), squeeze=False)
     for column, (image, band) in enumerate(zip(images, bands, strict=True)):
         spread = 6 * float(band.std()) or 1.0
