@@ -5,10 +5,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench clean
+.PHONY: help demo test check bench advisories clean
 
 help:  ## list the targets
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
 $(INSTALLED): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.12"; exit 1; }
@@ -31,6 +31,11 @@ bench: $(INSTALLED)  ## measure every part beside what is used instead (minutes;
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
 	$(BIN)/python benchmarks/run.py
 
+advisories: $(INSTALLED)  ## look up known faults of what is installed and of the lower bounds (needs the network)
+	@test -x .venv-advisories/bin/pip-audit || { $(PYTHON) -m venv .venv-advisories && \
+	  .venv-advisories/bin/python -m pip install --quiet 'pip-audit>=2.7'; }
+	@.venv-advisories/bin/python scripts/advisories.py $(BIN)/python
+
 clean:  ## remove the environment and caches; runs in outputs/ stay
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist
+	rm -rf .venv .venv-advisories .pytest_cache .mypy_cache .ruff_cache build dist
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
