@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import csv
 import json
+import logging
 
 import pytest
+from rich.console import Console
 
+from addnet.console import ConsoleFormatter, LogFormatter
 from addnet.errors import UserError
+from addnet.inference.answers import unusable
+from addnet.inference.writing import AnswerFiles, table_of
+from addnet.predict import tell_unusable
 from addnet.untrusted.places import below, first_outside
 from addnet.untrusted.texts import in_data, in_html, in_json, in_markdown, in_markdown_code, in_markup, shown
 
@@ -75,3 +82,41 @@ def test_names_below_the_folder_are_left_as_they_are(tmp_path):
 def test_a_nul_is_refused_whatever_the_user_says(tmp_path):
     with pytest.raises(UserError, match="NUL"):
         below(tmp_path, "a\0.jpg", outside=True)
+
+
+@pytest.mark.parametrize("formatter", [ConsoleFormatter(), LogFormatter()])
+@pytest.mark.parametrize("arguments", [("%s: left out", HOSTILE), ("%s", UserError(f"cannot open {HOSTILE}"))])
+def test_a_name_can_neither_forge_a_line_of_the_log_nor_move_the_cursor(formatter, arguments):
+    message, name = arguments
+    record = logging.LogRecord("addnet", logging.WARNING, "", 0, message, (name,), None)
+    first, *others = formatter.format(record).split("\n")
+    assert "warning" in first.lower()
+    assert all(character.isprintable() for character in first + "".join(others))
+    if message != "%s" or isinstance(formatter, LogFormatter):
+        assert all(line.startswith("  ") for line in others)
+
+
+def test_names_in_tables_are_no_markup(capsys):
+    said = unusable(f"[/]{HOSTILE}[red]", "damaged [bold]", threshold=0.5)
+    Console(width=400, force_terminal=False).print(table_of([said], title="one"))
+    text = capsys.readouterr().out
+    assert [part for part in ("[/]", "[red]", "damaged [bold]") if part not in text] == []
+    assert all(character.isprintable() or character == "\n" for character in text)
+
+
+def test_thousands_of_unusable_files_are_ten_lines_and_a_count(caplog, tmp_path):
+    tell_unusable([unusable(f"{number}.jpg", "damaged", threshold=0.5) for number in range(5000)], tmp_path / "a.csv")
+    assert len(caplog.messages) == 11
+    assert caplog.messages[-1] == f"5,000 files could not be used, each with its reason in {tmp_path / 'a.csv'}"
+
+
+def test_answers_name_files_exactly_and_stay_valid(tmp_path):
+    names = ("a\nb\x1b[2J\u202e[bold].jpg", "gesch\udce4ft.jpg")
+    with AnswerFiles(tmp_path) as files:
+        for name in names:
+            files.add(unusable(name, "damaged", threshold=0.5))
+    lines = (tmp_path / "answers.jsonl").read_bytes().decode().splitlines()
+    assert [json.loads(line)["path"] for line in lines] == [names[0], r"gesch\xe4ft.jpg"]
+    assert all(line.isprintable() for line in lines)
+    with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as stream:
+        assert [row["path"] for row in csv.DictReader(stream)] == [names[0], r"gesch\xe4ft.jpg"]

@@ -19,6 +19,7 @@ from omegaconf import DictConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.config import expand_home
+from addnet.console import say
 from addnet.errors import RunStoppedError, UserError
 from addnet.launch import join_run, last_words, process_name
 from addnet.mistyped import answer, refuse_flags, refuse_options
@@ -63,7 +64,7 @@ class Command:
 
                     code = finish(sweep, code)
         except UserError as error:
-            sys.stderr.write(f"{error}\n")
+            say(error)
             code = 1
         if code:
             sys.exit(code)

@@ -10,9 +10,11 @@ import textwrap
 from pathlib import Path
 from typing import Any, TextIO
 
+from addnet.untrusted.texts import shown, shown_lines
+
 # the framework's own progress reports; they stand in the log file
 _QUIET = ("pytorch_lightning", "lightning", "lightning_fabric")
-_FULL = logging.Formatter("[%(asctime)s][%(name)s][%(levelname)s] - %(message)s")
+_FORM = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
@@ -40,6 +42,29 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         return wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
 
 
+class LogFormatter(logging.Formatter):
+    r"""A record as lines of the log file; what strangers chose can neither begin a line nor move a cursor.
+
+    Names, which are arguments of a message, are shown on one line. A whole message (`"%s"`) keeps its lines, and those
+    after the first are set in, so that only records begin at the left.
+
+    Args:
+        fmt: Of a record.
+
+    Example:
+        >>> told = logging.LogRecord("addnet", logging.INFO, "", 0, "%s: bad", ("a\n[2026]\x1b[2J.jpg",), None)
+        >>> print(LogFormatter("%(message)s").format(told))
+        a\n[2026]\x1b[2J.jpg: bad
+    """
+
+    def __init__(self, fmt: str = _FORM) -> None:
+        super().__init__(fmt)
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One record."""
+        return shown_lines(super().format(_with_names_shown(record))).replace("\n", "\n  ")
+
+
 class ConsoleFormatter(logging.Formatter):
     """The message alone, warnings and errors marked; all of a record while debugging.
 
@@ -53,8 +78,17 @@ class ConsoleFormatter(logging.Formatter):
         """One record as it is shown."""
         if record.levelno <= logging.DEBUG:
             return _FULL.format(record)
-        text = _warned(record.getMessage()) if record.name == "py.warnings" else super().format(record)
+        record = _with_names_shown(record)
+        text = shown_lines(_warned(record.getMessage()) if record.name == "py.warnings" else super().format(record))
         return text if record.levelno < logging.WARNING else f"{record.levelname.lower()}: {text}"
+
+
+_FULL = LogFormatter()
+
+
+def say(text: object) -> None:
+    """A message on stderr, for what has no log."""
+    sys.stderr.write(f"{shown_lines(text)}\n")
 
 
 def wrapped(text: str, width: int) -> str:
@@ -78,6 +112,15 @@ def shown_path(path: str | Path) -> str:
     """A path as short as it still works when typed: relative to the working directory if it lies in there."""
     path = Path(path)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
+
+
+def _with_names_shown(record: logging.LogRecord) -> logging.LogRecord:
+    """A copy whose arguments are on one line each, unless one is the whole message."""
+    if record.msg == "%s" or not isinstance(record.args, tuple):
+        return record
+    copied = logging.makeLogRecord(record.__dict__)
+    copied.args = tuple(shown(value) if isinstance(value, (str, Path)) else value for value in record.args)
+    return copied
 
 
 def _is_for_people(record: logging.LogRecord) -> bool:

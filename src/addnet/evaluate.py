@@ -15,6 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.cli import Command, friendly
 from addnet.config import build, config_dir, plain
 from addnet.errors import UserError
+from addnet.untrusted.texts import in_markup
 
 if TYPE_CHECKING:
     import numpy as np
@@ -273,7 +274,7 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
                 first, eer, balanced = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
                 if not balanced and chosen["accuracy"]["value"] is not None:  # one class alone
                     balanced = f"accuracy {chosen['accuracy']['value']:.3f}"
-                table.add_row(checkpoint, name, level, first, interval, eer, balanced)
+                table.add_row(in_markup(checkpoint), in_markup(name), level, first, interval, eer, balanced)
     Console().print(table)
 
 

@@ -23,6 +23,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from addnet.colours import BLACK
 from addnet.commands import described
+from addnet.console import say
 from addnet.errors import UserError
 
 KINDS = ("ideal", "gaussian", "butterworth")
@@ -245,10 +246,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         written = _write(options)
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(error)
         return 2
     except OSError as error:
-        sys.stderr.write(f"--out {options.out} can't be written to: {error.strerror or error}\n")
+        say(f"--out {options.out} can't be written to: {error.strerror or error}")
         return 2
     sys.stdout.writelines(f"{path}\n" for path in written)
     return 0

@@ -15,9 +15,9 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.errors import UserError, require_choice
-from addnet.faces.walk import printable
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
+from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
 TRUTHS = ("real", "fake")
 _SHOWN = 40
+_TOLD = 10  # files that could not be used; all are in answers.csv
 
 
 def predict(cfg: DictConfig) -> list[Answer]:
@@ -69,18 +70,25 @@ def predict(cfg: DictConfig) -> list[Answer]:
     unreadable = [answer for answer in answers if answer.verdict == "unusable"]
     if not cfg.quiet:
         for line in detector.background:
-            Console().print(line, style="dim", markup=False, highlight=False)
+            Console().print(shown_lines(line), style="dim", markup=False, highlight=False)
         Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
         if len(answers) > _SHOWN:
             log.info("%d more are in %s", len(answers) - _SHOWN, folder / "answers.csv")
         log.info("answers: %s", folder / "answers.csv")
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))
-    for answer in unreadable:
-        log.warning("%s: %s", printable(answer.path), answer.reason)
+    tell_unusable(unreadable, folder / "answers.csv")
     if unreadable and len(unreadable) == len(answers):
         raise UserError(f"not one of {count(len(answers), 'file')} could be used")
     return answers
+
+
+def tell_unusable(answers: Sequence[Answer], file: Path) -> None:
+    """Warns of files that could not be used: the first ones, how many there are, and where all are listed."""
+    for answer in answers[:_TOLD]:
+        log.warning("%s: %s", answer.path, answer.reason)
+    if len(answers) > _TOLD:
+        log.warning("%s could not be used, each with its reason in %s", count(len(answers), "file"), file)
 
 
 def load_detector(cfg: DictConfig) -> Detector:
@@ -132,8 +140,8 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[An
     folder = Path(cfg.paths.output_dir)
     pictures = answer_pictures(detector, inputs.pictures, PictureSettings(**plain(cfg.pictures)), workers=cfg.workers)
     how: dict[str, Any] = {"title": "pictures", "outcome": lambda pair: pair[0].verdict}
-    shown = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
-    for answer, seen in shown:
+    watched = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
+    for answer, seen in watched:
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
         yield answer
@@ -152,14 +160,14 @@ def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence
     """A sheet for each face of a picture."""
     for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
-        _sheet(cfg, detector, face, said, name=name, title=printable(Path(answer.path).name))
+        _sheet(cfg, detector, face, said, name=name, title=shown(Path(answer.path).name))
 
 
 def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: Seen) -> None:
     """A sheet for the frame that speaks most for fake."""
     said = answer.worst
     assert said is not None
-    title = f"{printable(Path(answer.path).name)}, frame {said.frame}" + (
+    title = f"{shown(Path(answer.path).name)}, frame {said.frame}" + (
         f", track {said.track}" if answer.people > 1 else ""
     )
     _sheet(cfg, detector, worst, said, name=f"{_name(answer.path)}_frame{said.frame}", title=title)
@@ -210,7 +218,8 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
     present = {answer.kind for answer in answers}
     above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
     told = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)
-    return f"{count(len(answers), 'file')}: {said}\n(called fake: {above})\n(P(fake): {told})".replace("[", "\\[")
+    lines = (f"{count(len(answers), 'file')}: {said}", f"(called fake: {above})", f"(P(fake): {told})")
+    return "\n".join(map(in_markup, lines))
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:

@@ -14,6 +14,9 @@ from rich.progress import Task as BarTask
 from rich.table import Column
 from rich.text import Text
 
+from addnet.untrusted.texts import shown
+from addnet.wording import count
+
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
@@ -48,7 +51,7 @@ def show_progress(
         console: Where the bar is drawn; default: stderr.
         clock: Seconds, for the log.
     """
-    console = console or Console(stderr=True)
+    console, title = console or Console(stderr=True), shown(title)
     if console.is_terminal or console.is_jupyter:
         yield from _with_bar(results, total, outcome, title, unit, done, console)
     else:
@@ -65,7 +68,7 @@ def _with_bar(
     console: Console,
 ) -> Iterator[T]:
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=16),
         MofNCompleteColumn(table_column=Column(no_wrap=True)),
         _Speed(unit),
@@ -106,8 +109,8 @@ def _with_log(
 def _line(counts: Counter[str], total: int | None, unit: str, done: int, seconds: float) -> str:
     new = counts.total()
     speed = new / seconds if seconds > 0 else 0.0
-    share = f" of {total}" if total else ""
-    words = [f"{done + new}{share} {unit}", _per_time(speed, unit)]
+    number = count(total or done + new, unit.removesuffix("s"), unit)
+    words = [f"{done + new} of {number}" if total else number, _per_time(speed, unit)]
     if total and speed and total > done + new:
         words.append(f"{_duration((total - done - new) / speed)} left")
     return ", ".join(word for word in words if word) + f" ({_listed(counts)})"
@@ -147,4 +150,4 @@ def _duration(seconds: float) -> str:
 
 
 def _listed(counts: Counter[str]) -> str:
-    return " · ".join(f"{name} {count}" for name, count in counts.items())
+    return " · ".join(f"{name} {number}" for name, number in counts.items())

@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 import os
 import shutil
-import sys
 from pathlib import Path
 from typing import Any
 
 from hydra.experimental.callback import Callback
 from omegaconf import DictConfig, OmegaConf
 
+from addnet.console import say
 from addnet.launch import RUN
 from addnet.surroundings import in_words
 from addnet.sweeps.results import RESULT
@@ -33,7 +33,7 @@ class NoteRunFolder(Callback):
         except OSError as error:
             if not (told := in_words(error)):
                 return
-            sys.stderr.write(f"the run folder can't be made: {told} (paths.output_root, paths.output_dir)\n")
+            say(f"the run folder can't be made: {told} (paths.output_root, paths.output_dir)")
             raise SystemExit(1) from None  # Hydra makes a warning of any other error of a callback
         if RUN not in os.environ:  # other processes of the run may be about to use it
             _made.append(folder)

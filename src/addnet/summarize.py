@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 
 from addnet.commands import described
+from addnet.console import say
 from addnet.errors import UserError
 from addnet.sweeps import read_sweep, write_summary
 
@@ -25,7 +26,7 @@ def main(argv: list[str] | None = None) -> int:
             jobs += found
         files = write_summary(jobs, options.out or options.sweeps[0], metric=options.metric)
     except UserError as error:
-        sys.stderr.write(f"addnet.summarize: {error}\n")
+        say(f"addnet.summarize: {error}")
         return 2
     sys.stdout.write(f"{files.text.read_text(encoding='utf-8')}\n")
     sys.stdout.write("".join(f"{file}\n" for file in files))

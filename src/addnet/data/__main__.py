@@ -20,6 +20,7 @@ from omegaconf.errors import OmegaConfBaseException
 from addnet.cli import overrides_of, show_help
 from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose
+from addnet.console import say
 from addnet.errors import UserError, require_choice
 from addnet.mistyped import answer, refuse_options
 
@@ -45,12 +46,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(answer(error, overrides, command=name))
         return 2
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(error)
         return 2
     try:
         return _run(verb, cfg)
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(error)
         return 1
 
 

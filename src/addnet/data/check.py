@@ -19,6 +19,7 @@ from addnet.data.sources import INDEX, Source, configured_parts, left_alone
 from addnet.data.splits import AIMS
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Records
+from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
 _LABELS = len(CLASS_NAMES) + 1
@@ -88,11 +89,15 @@ def report(listing: Listing, *, title: str, console: Console) -> None:
             console.print(_table(list(rows(records)), title=f"{title}: {kind}", kind=kind))
     for missing in listing.missing:
         style = "red" if missing.needed else "yellow"
-        console.print(f"missing: {missing.path}, {missing.what}", style=style, markup=False, highlight=False)
+        _say(console, f"missing: {shown(missing.path)}, {missing.what}", style=style)
     for note in (*warnings(listing), *listing.notes):
-        console.print(f"note: {note}", markup=False, highlight=False)
+        _say(console, f"note: {note}")
     for doubt in listing.doubts:
-        console.print(f"doubtful: {doubt}", style="yellow", markup=False, highlight=False)
+        _say(console, f"doubtful: {doubt}", style="yellow")
+
+
+def _say(console: Console, text: str, *, style: str | None = None) -> None:
+    console.print(shown_lines(text), style=style, markup=False, highlight=False)
 
 
 def verdict(data: Mapping[str, Any], train: Sequence[Source], test: Sequence[Source] | None, listings: Listings) -> str:
@@ -178,22 +183,22 @@ def main(cfg: DictConfig) -> int:
         report(listings[source], title=title, console=console)
     tested = test if cfg.get("test", True) else None
     try:
-        console.print(verdict(data, train, tested, listings), markup=False, highlight=False)
+        _say(console, verdict(data, train, tested, listings))
     except UserError as error:
-        console.print(f"not ready: {error}", style="red", markup=False, highlight=False)
+        _say(console, f"not ready: {error}", style="red")
         return 1
     return 0
 
 
 def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:
-    table = Table(title=title)
+    table = Table(title=in_markup(title))
     for name in ("split", "class", "method"):
         table.add_column(name)
     for name in (kind, "videos", "groups") if kind == "pictures" else (kind, "groups"):
         table.add_column(name, justify="right")
     for row in found:
         counts = (row.files, row.videos, row.groups) if kind == "pictures" else (row.files, row.groups)
-        table.add_row(row.split, row.label, row.method or "-", *(f"{count:,}" for count in counts))
+        table.add_row(*map(in_markup, (row.split, row.label, row.method or "-")), *(f"{number:,}" for number in counts))
     return table
 
 

@@ -25,8 +25,8 @@ from addnet.data.splits import (
     torn_videos,
 )
 from addnet.errors import UserError
-from addnet.faces.walk import printable
 from addnet.index.records import UNLABELLED, Records
+from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -249,7 +249,7 @@ def _refuse_torn(records: Records, *, allow_overlap: bool, line: _Line) -> None:
     message = (
         f"{count(len(torn), 'video is', 'videos are')} in several groups, so that their frames could be in training "
         "and in validation: "
-        f"{torn[0]} has {printable(files[0])} in {groups[0]!r} and {printable(files[1])} in {groups[1]!r}\n"
+        f"{torn[0]} has {shown(files[0])} in {groups[0]!r} and {shown(files[1])} in {groups[1]!r}\n"
         f"Give all frames of a video one group{typed_line}"
     )
     if not allow_overlap:
@@ -260,9 +260,7 @@ def _refuse_torn(records: Records, *, allow_overlap: bool, line: _Line) -> None:
 def _refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool, line: _Line) -> None:
     if leaks := check_overlap(one, other):
         files = [
-            printable(
-                part[int(np.flatnonzero(part.numbers("group_id") == part.names("group_id").index(leaks[0]))[0])].path
-            )
+            shown(part[int(np.flatnonzero(part.numbers("group_id") == part.names("group_id").index(leaks[0]))[0])].path)
             for part in (one, other)
         ]
         message = overlap_message(leaks, splits=splits, examples=files, line="" if allow_overlap else line.groups())

@@ -16,11 +16,11 @@ import pyarrow.compute as pc
 
 from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
-from addnet.faces.walk import is_utf8, printable
 from addnet.index.faces import SERVED, FaceIndex
 from addnet.index.journal import Journal
 from addnet.index.records import Records
 from addnet.index.storage import Storage
+from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -63,10 +63,10 @@ class Source:
             raise UserError("data.index is not set: name the file that `python -m addnet.prepare` wrote")
         if self.layout != INDEX and not self.data_dir:
             raise UserError(f"data.data_dir is not set: name the folder that holds the data (data={self.layout})")
-        if self.data_dir and not is_utf8(str(self.data_dir)):
+        if why := oddity(str(self.data_dir or "")):
             raise UserError(
-                f"data.data_dir={printable(self.data_dir)}: the name is not UTF-8, so no index can hold it; rename the "
-                "folder, or link to it under another name"
+                f"data.data_dir={shown(self.data_dir)}: the name {why}, so no index can hold it; rename the folder, "
+                "or link to it under another name"
             )
 
     @cached_property

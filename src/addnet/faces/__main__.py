@@ -11,14 +11,16 @@ from rich.table import Table
 
 from addnet.commands import described
 from addnet.config import load_group
+from addnet.console import say
 from addnet.errors import UserError
 from addnet.faces.landmarks import STEPS, LandmarkDetector
 from addnet.faces.masks import AttentionMask
 from addnet.faces.pictures import check_picture
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
-from addnet.faces.walk import printable, walk
+from addnet.faces.walk import walk
 from addnet.progress import show_progress
+from addnet.untrusted.texts import in_markup, shown
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -34,7 +36,7 @@ def main(argv: list[str] | None = None) -> int:
             _write_sheet(path, detector, mask, options.out)
         folders = {str(path): _examined(path, detector) for path in options.inputs if path.is_dir()}
     except UserError as error:
-        sys.stderr.write(f"addnet.faces: {error}\n")
+        say(f"addnet.faces: {error}")
         return 2
     if folders:
         _print_table(folders)
@@ -60,7 +62,7 @@ def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, ou
         raise UserError(f"{path}: {error}") from error
     face = detector(picture)
     sheet = save_sheet(face_sheet(picture, face, mask), out / f"{path.stem}_sheet.png")
-    sys.stdout.write(f"{path.name}: {face.step} → {sheet}\n")
+    sys.stdout.write(f"{shown(path.name)}: {face.step} → {shown(sheet)}\n")
 
 
 def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
@@ -70,7 +72,7 @@ def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     if not paths:
         raise UserError("; ".join([f"{folder} holds no pictures", *notes]))
     for note in notes:
-        sys.stderr.write(f"{printable(folder)}: {note}\n")
+        say(f"{shown(folder)}: {note}")
     found = scan(paths, detector)
     return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 
@@ -85,7 +87,7 @@ def _print_table(folders: dict[str, list[Finding]]) -> None:
         detected = sum(counts.get(step, 0) for step in STEPS[:4])
         shares = (detected, detected + counts.get("whole_picture", 0), total - unusable)
         table.add_row(
-            Path(folder).name,
+            in_markup(Path(folder).name),
             str(total),
             *(str(counts.get(step, 0)) for step in STEPS),
             str(unusable),

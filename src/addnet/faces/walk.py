@@ -13,7 +13,10 @@ from typing import NamedTuple
 
 import numpy as np
 
+from addnet.errors import shortened
 from addnet.faces.formats import PICTURE, VIDEO, kind_of
+from addnet.untrusted.texts import oddity, shown
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +29,6 @@ JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared i
 )
 NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the pictures of data sets and are none
 _SHOWN = 3
-_NEITHER = "files are neither pictures nor videos"
 
 
 class LeftOut(NamedTuple):
@@ -68,15 +70,15 @@ class Found:
         notes = []
         if self.others:
             suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in self.others)
-            counts = ", ".join(f"{suffix} {count:,}" for suffix, count in suffixes.most_common())
-            what = "file is neither a picture nor a video" if len(self.others) == 1 else _NEITHER
-            notes.append(f"{len(self.others):,} {what}: {counts}")
+            counts = ", ".join(f"{shown(suffix)} {number:,}" for suffix, number in suffixes.most_common())
+            one, many = "file is neither a picture nor a video", "files are neither pictures nor videos"
+            notes.append(f"{count(len(self.others), one, many)}: {counts}")
         if self.left_out:
-            shown = "; ".join(f"{printable(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
+            few = "; ".join(f"{shown(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
             more = len(self.left_out) - _SHOWN
-            notes.append(f"left out: {shown}" + (f"; and {more:,} more" if more > 0 else ""))
+            notes.append(f"left out: {few}" + (f"; and {more:,} more" if more > 0 else ""))
         if self.junk:
-            counts = ", ".join(f"{name} {count:,}" for name, count in self.junk.most_common())
+            counts = ", ".join(f"{shown(name)} {number:,}" for name, number in self.junk.most_common())
             notes.append(f"left out, as systems and tools leave them behind: {counts}")
         return notes
 
@@ -89,8 +91,8 @@ def walk(folder: str | Path, *, evidence: bool = False) -> Found:
 
     Args:
         folder: The folder.
-        evidence: Nothing may be missed: folders of masks are read too, files whose names are not UTF-8, which tables
-            can't hold, and files under each of their names.
+        evidence: Nothing may be missed: folders of masks are read too, files whose names tables can't hold
+            (not UTF-8, control characters), and files under each of their names.
     """
     found = Found(Path(folder))
     kinds = {PICTURE: found.pictures, VIDEO: found.videos, None: found.others}
@@ -111,16 +113,16 @@ def iter_videos(folder: str | Path) -> Iterator[Path]:
 
 
 def entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What lies in one folder, without junk and without names that are not UTF-8, which are told in the log.
+    """What lies in one folder, without junk, and without names that tables can't hold, which are told in the log.
 
     Raises:
         OSError: The folder can't be read.
     """
     with os.scandir(folder) as found:
         kept = [entry for entry in found if not is_junk(entry.name)]
-    if odd := [printable(entry.name) for entry in kept if not is_utf8(entry.name)]:
-        log.warning("%s: left out, since their names are not UTF-8: %s", printable(folder), ", ".join(odd[:_SHOWN]))
-        kept = [entry for entry in kept if is_utf8(entry.name)]
+    if odd := [f"{shown(entry.name)} {why}" for entry in kept if (why := oddity(entry.name))]:
+        log.warning("%s: left out for their names: %s", folder, shortened(odd, limit=_SHOWN))
+        kept = [entry for entry in kept if not oddity(entry.name)]
     return kept
 
 
@@ -132,25 +134,6 @@ def is_junk(name: str) -> bool:
         (True, True, False)
     """
     return name.startswith(".") or name.lower() in JUNK
-
-
-def is_utf8(name: str) -> bool:
-    """Whether a file's name can be written into tables: the bytes of others stand in it as lone surrogates."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def printable(name: str | Path) -> str:
-    r"""A file's name as it can be written anywhere; bytes that are not UTF-8 are shown by their numbers.
-
-    Example:
-        >>> print(printable("gesch\udce4ft.jpg"))
-        gesch\xe4ft.jpg
-    """
-    return str(name).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 class _Walk:
@@ -195,8 +178,8 @@ class _Walk:
         name = f"{folder}/{entry.name}" if folder else entry.name
         if is_junk(entry.name):
             self._found.junk["hidden" if entry.name.startswith(".") else entry.name] += 1
-        elif not self._evidence and not is_utf8(entry.name):
-            self._leave(name, "the name is not UTF-8; rename it")
+        elif not self._evidence and (why := oddity(entry.name)):
+            self._leave(name, f"the name {why}; rename it")
         elif not self._evidence and entry.name.lower() in NO_FACES and entry.is_dir():
             self._leave(name, f"a folder of {entry.name.lower()}, not of faces")
         elif entry.is_symlink():
@@ -204,7 +187,7 @@ class _Walk:
         elif entry.is_dir(follow_symlinks=False):
             if (first := self._met.get(_identity(Path(entry.path)))) is None:
                 return name
-            self._leave(name, f"the same folder as {printable(first or '.')}", elsewhere=True)
+            self._leave(name, f"the same folder as {shown(first or '.')}", elsewhere=True)
         elif entry.is_file(follow_symlinks=False):
             self._names.append(name)
             self._inodes.append(entry.inode())
@@ -226,7 +209,7 @@ class _Walk:
         elif not path.is_dir():
             self._leave(link, "a link to neither a file nor a folder")
         elif identity in self._met:
-            first = printable(self._met[identity] or ".")
+            first = shown(self._met[identity] or ".")
             self._leave(link, f"a link to {first}, which is read already", elsewhere=True)
         elif identity in above:
             self._leave(link, "a link to a folder that holds this one")
@@ -244,7 +227,7 @@ class _Walk:
             name = self._names[position]
             identity = _identity(self._found.folder / name)
             if first.setdefault(identity, name) != name and identity[1]:
-                self._leave(name, f"the same file as {printable(first[identity])}", elsewhere=True)
+                self._leave(name, f"the same file as {shown(first[identity])}", elsewhere=True)
                 twice.add(name)
         return frozenset(twice)
 

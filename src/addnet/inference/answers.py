@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from addnet.faces.walk import printable
+from addnet.untrusted.texts import in_data
 
 NO_FACE, UNUSABLE = "no face", "unusable"
 
@@ -95,7 +95,7 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return asdict(self) | {"path": printable(self.path)}
+        return asdict(self) | {"path": in_data(self.path)}
 
 
 def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:

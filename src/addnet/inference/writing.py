@@ -15,8 +15,8 @@ from typing import IO, Any
 from rich.table import Table
 
 from addnet.errors import NotWrittenError
-from addnet.faces.walk import printable
 from addnet.inference.answers import Answer
+from addnet.untrusted.texts import in_data, in_json, in_markup
 from addnet.wording import count
 
 COLUMNS = (
@@ -50,7 +50,7 @@ class AnswerFiles:
             self._streams = [(self.folder / name).open("w", newline="", encoding="utf-8") for name in _NAMES]
             csv.writer(self._streams[0]).writerow(COLUMNS)
             if self._about is not None:
-                told = json.dumps(self._about, indent=2, ensure_ascii=False)
+                told = in_json(json.dumps(self._about, indent=2, ensure_ascii=False))
                 (self.folder / _DETECTOR).write_text(f"{told}\n", encoding="utf-8")
         except OSError as error:
             raise NotWrittenError(f"cannot write to {self.folder}: {error.strerror or error}") from error
@@ -72,7 +72,7 @@ class AnswerFiles:
         try:
             with _uninterrupted():
                 csv.writer(sheet).writerow([_cell(value) for value in row_of(answer)])
-                lines.write(json.dumps(answer.as_dict(), ensure_ascii=False) + "\n")
+                lines.write(in_json(json.dumps(answer.as_dict(), ensure_ascii=False)) + "\n")
                 for stream in self._streams:
                     stream.flush()
                 self.answers.append(answer)
@@ -101,7 +101,7 @@ def _uninterrupted() -> Iterator[None]:
 
 def row_of(answer: Answer) -> tuple[Any, ...]:
     """An answer by `COLUMNS`."""
-    about = (printable(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
+    about = (in_data(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
     return (*about, len(answer.faces), answer.frames or "", answer.reason, answer.people, answer.track)
 
 
@@ -125,7 +125,7 @@ def table_of(answers: Iterable[Answer], *, title: str) -> Table:
         table.add_column(name, justify=justify, overflow="fold")  # type: ignore[arg-type]
     for answer in answers:
         numbers = ("" if value is None else f"{value:.3f}" for value in (answer.probability, answer.score))
-        table.add_row(_escaped(printable(answer.path)), answer.verdict, *numbers, _escaped(_remark(answer)))
+        table.add_row(in_markup(answer.path), answer.verdict, *numbers, in_markup(_remark(answer)))
     return table
 
 
@@ -148,7 +148,3 @@ def _people_of_video(answer: Answer) -> str:
     if answer.others:
         return f"{who}; {count(answer.others, 'other person', 'other people')} not scored"
     return f"{who}; the most suspicious of {answer.people} people"
-
-
-def _escaped(text: str) -> str:
-    return text.replace("[", "\\[")

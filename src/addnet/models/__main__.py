@@ -15,6 +15,7 @@ from omegaconf.errors import OmegaConfBaseException
 
 from addnet.cli import overrides_of, show_help
 from addnet.config import compose, plain
+from addnet.console import say
 from addnet.errors import UserError
 from addnet.mistyped import answer, refuse_options
 
@@ -40,7 +41,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stderr.write(answer(error, overrides, command=NAME))
         return 2
     except UserError as error:
-        sys.stderr.write(f"{error}\n")
+        say(error)
         return 2
     return report(summary, title=f"{cfg.model.name}, one {size} × {size} picture", options=options)
 

@@ -7,10 +7,12 @@ import signal
 import sys
 from pathlib import Path
 
+from addnet.console import say
 from addnet.errors import UserError
 from addnet.sweeps.jobs import SweepJob, read_sweep
 from addnet.sweeps.record import SWEEP
 from addnet.sweeps.results import read_json
+from addnet.wording import count
 
 
 def has_jobs(sweep_dir: Path | None) -> bool:
@@ -37,11 +39,13 @@ def finish(sweep_dir: Path, code: int) -> int:
     unfinished = sum(job.status in ("interrupted", "unfinished") for job in jobs)
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP) or unfinished:
         queued = " once none of them is queued" if str(told.get("launcher")).startswith("submitit") else ""
-        sys.stderr.write(f"interrupted: {unfinished} of {len(jobs)} jobs are not finished; ")
-        sys.stderr.write(f"go on with --resume {shlex.quote(str(sweep_dir))}{queued}\n")
+        say(
+            f"interrupted: {unfinished} of {count(len(jobs), 'job')} are not finished; go on with --resume "
+            f"{shlex.quote(str(sweep_dir))}{queued}"
+        )
         return code or 1
     if failed:
-        sys.stderr.write(f"{failed} of {len(jobs)} jobs failed; the reasons are in {sweep_dir / 'summary.md'}\n")
+        say(f"{failed} of {count(len(jobs), 'job')} failed; the reasons are in {sweep_dir / 'summary.md'}")
         return code or 1
     return code
 
@@ -52,7 +56,7 @@ def _summarise(sweep_dir: Path, jobs: list[SweepJob], metric: str | None) -> Non
     try:
         files = write_summary(jobs, sweep_dir, metric=metric)
     except UserError as error:
-        sys.stderr.write(f"sweep_metric: {error}\n")
+        say(f"sweep_metric: {error}")
         files = write_summary(jobs, sweep_dir)
     sys.stdout.write(f"\n{files.text.read_text(encoding='utf-8')}\n")
     sys.stdout.write("".join(f"{file}\n" for file in files))

@@ -56,14 +56,16 @@ def shown_lines(text: object) -> str:
     return _HIDDEN_IN_LINES.sub(_number, str(text))
 
 
-def is_plain(name: str) -> bool:
-    r"""Whether a file's name fits into tables and logs as it is: UTF-8, without control characters.
+def oddity(name: str) -> str:
+    r"""Why a name doesn't fit into tables and logs as it is, as the end of a sentence; empty if it does.
 
     Example:
-        >>> is_plain("Gesicht Ä.jpg"), is_plain("a\n.jpg"), is_plain("gesch\udce4ft.jpg")
-        (True, False, False)
+        >>> oddity("Gesicht Ä.jpg"), oddity("a\n.jpg"), oddity("gesch\udce4ft.jpg")
+        ('', 'has control characters', 'is not UTF-8')
     """
-    return _CONTROL.search(name) is None
+    if _CONTROL.search(name) is None:
+        return ""
+    return "is not UTF-8" if _BYTES.search(name) else "has control characters"
 
 
 def in_data(text: object) -> str:

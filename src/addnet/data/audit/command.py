@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import fields
@@ -14,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from omegaconf import DictConfig
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
 from addnet.config import plain
+from addnet.console import say
 from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
@@ -28,6 +27,7 @@ from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source, configured_parts
 from addnet.errors import UserError
 from addnet.index.records import Records
+from addnet.untrusted.texts import in_markup, shown
 from addnet.wording import count
 
 CLEAN, FOUND, USAGE, INTERRUPTED = 0, 1, 2, 130
@@ -53,13 +53,13 @@ def main(cfg: DictConfig) -> int:
         found = _audited(data, _settings(cfg, settings), console)
         report = write_report(found, folder, data.read, name=data.name)
     except UserError as error:
-        sys.stderr.write(f"addnet.data audit: {error}\n")
+        say(f"addnet.data audit: {error}")
         return USAGE
     except OSError as error:
-        sys.stderr.write(f"addnet.data audit: {error.filename}: {error.strerror or error}\n")
+        say(f"addnet.data audit: {shown(error.filename)}: {error.strerror or error}")
         return USAGE
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted; nothing was written\n")
+        say("interrupted; nothing was written")
         return INTERRUPTED
     _summarise(found, report)
     counts = count_by_severity(found.issues)
@@ -118,7 +118,7 @@ def _carved(
     try:
         used = select(train, test, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)
     except UserError as error:
-        sys.stderr.write(f"training would refuse these data, so that no validation is looked at: {error}\n")
+        say(f"training would refuse these data, so that no validation is looked at: {error}")
         return records
     splits = records.table["split"].cast(pa.string())
     for name in ("val", "test"):
@@ -162,8 +162,8 @@ def _summarise(found: Audit, report: Path) -> None:
     for issue in found.issues:
         first = issue.examples[0] if issue.examples else ""
         colour = _COLOURS[issue.severity]
-        table.add_row(f"[{colour}]{issue.severity}[/]", escape(issue.text), escape(first))
+        table.add_row(f"[{colour}]{issue.severity}[/]", in_markup(issue.text), in_markup(first))
     if found.issues:
         console.print(table)
     counts = ", ".join(f"{severity}: {number}" for severity, number in count_by_severity(found.issues).items())
-    console.print(f"{counts}; report: {escape(json.dumps(str(report))[1:-1])}", soft_wrap=True)
+    console.print(f"{counts}; report: {in_markup(report)}", soft_wrap=True)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.walk import printable
 from addnet.index.records import CLASS_NAMES, Records
+from addnet.untrusted.texts import shown
 
 _MANY = 8  # pictures of a class, from which on a guess is doubted
 _SHARE = 0.5  # of a class in one group, above which it is
@@ -165,8 +165,8 @@ def _number(names: Sequence[str], name: str) -> int:
 
 
 def _first(records: Records) -> str:
-    return printable(records[0].path)
+    return shown(records[0].path)
 
 
 def _examples(records: Records) -> str:
-    return " and ".join(dict.fromkeys((_first(records), printable(records[len(records) - 1].path))))
+    return " and ".join(dict.fromkeys((_first(records), shown(records[len(records) - 1].path))))

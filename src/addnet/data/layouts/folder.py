@@ -17,8 +17,9 @@ from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
-from addnet.faces.walk import is_utf8, printable, walk
+from addnet.faces.walk import walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
+from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
 
 _NEEDED = ("train", "test")
@@ -111,12 +112,12 @@ def _unlabelled_of(root: Path) -> Listing:
     names, notes = _listed(root) if root.suffix.lower() == ".txt" else ([root.name], [])
     kinds: dict[str | None, list[str]] = {PICTURE: [], VIDEO: [], None: []}
     for name in names:
-        kinds[kind_of(folder / name) if is_utf8(name) else None].append(name)
+        kinds[None if oddity(name) else kind_of(folder / name)].append(name)
     if not kinds[PICTURE] and not kinds[VIDEO]:
         raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video with a name in UTF-8")
     if kinds[None]:
-        left_out = few([printable(name) for name in kinds[None]])
-        notes.append(f"{len(kinds[None]):,} lines name neither a picture nor a video and are left out: {left_out}")
+        lines = count(len(kinds[None]), "line names", "lines name")
+        notes.append(f"{lines} neither a picture nor a video and are left out: {few(kinds[None])}")
     dataset = folder.resolve().name
     pictures = Records.of(_unlabelled(dataset, kinds[PICTURE], _guessed(kinds[PICTURE])))
     return Listing(pictures, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
@@ -206,7 +207,7 @@ def _matched(path: str, pattern: re.Pattern[str], name: str) -> str:
     found = match and (match.group(1) if pattern.groups else match.group(0))
     if not found:
         raise UserError(
-            f"{name}={pattern.pattern!r} finds nothing in {printable(path)}; it is searched in paths like this one"
+            f"{name}={pattern.pattern!r} finds nothing in {shown(path)}; it is searched in paths like this one"
         )
     return found
 

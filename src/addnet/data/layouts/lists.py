@@ -14,6 +14,7 @@ from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.index.records import Records
+from addnet.untrusted.texts import shown
 
 _SHOWN = 3
 
@@ -55,8 +56,8 @@ def few(names: Collection[str]) -> str:
         >>> few(["a", "b", "c", "d", "e"])
         'a, b, c and 2 more'
     """
-    shown = ", ".join(sorted(names)[:_SHOWN])
-    return shown + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    first = ", ".join(map(shown, sorted(names)[:_SHOWN]))
+    return first + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from addnet.faces.walk import printable
+from addnet.untrusted.texts import in_data
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
 LINE_SUFFIXES = (".jsonl", ".ndjson")
@@ -187,7 +187,7 @@ def _columns(file: Path, rows: Sequence[Any], choose: Choose) -> pa.Table:
 def _text(value: Any) -> str:
     """A value as it would stand in CSV; what is absent, or not a number, is empty."""
     if isinstance(value, str):
-        return printable(value)
+        return in_data(value)
     if isinstance(value, list):
         return " ".join(_text(part) for part in value)
     if isinstance(value, bool):
