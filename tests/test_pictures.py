@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, features
 
-from addnet.data.audit.signals import read_pixels
+from addnet.data.audit.signals import measure
 from addnet.errors import UserError
 from addnet.faces import check_bytes, check_picture, read_picture
 from addnet.faces.native import jpeg_complaints
@@ -140,8 +140,9 @@ def _jpeg(**how):
 def test_a_jpeg_cut_in_half_and_closed_by_an_end_marker_is_damaged(progressive):
     data = _jpeg(progressive=progressive)
     assert check_bytes(data).shape == (64, 64, 3)
-    with pytest.raises(UserError, match="damaged picture"):
-        check_bytes(data[: len(data) // 2] + b"\xff\xd9")
+    for read in (check_bytes, measure):
+        with pytest.raises(UserError, match="damaged picture"):
+            read(data[: len(data) // 2] + b"\xff\xd9")
 
 
 def test_what_others_write_while_a_jpeg_is_decoded_is_not_lost(capfd):
@@ -163,7 +164,6 @@ def test_what_is_no_picture_reaches_no_decoder_and_is_named(monkeypatch, tmp_pat
     monkeypatch.setattr("addnet.faces.pictures.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
     monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("reached OpenCV"))
     (tmp_path / "a.jpg").write_bytes(data)
-    monkeypatch.setattr("addnet.data.audit.signals.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
-    for read in (check_picture, read_picture, lambda file: read_pixels(file.read_bytes())):
+    for read in (check_picture, read_picture, lambda file: measure(file.read_bytes())):
         with pytest.raises(UserError, match=told):
             read(tmp_path / "a.jpg")

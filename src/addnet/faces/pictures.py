@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import io
-import os
 from contextlib import suppress
 from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from addnet.errors import UserError
 from addnet.faces.formats import HEAD, PICTURE_FORMATS, picture_format, what_else
+from addnet.faces.headers import header_of
 from addnet.faces.native import jpeg_complaints
+from addnet.untrusted.files import read_bytes
 
 MIN_SIDE = 16
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; larger is a scan or a decompression bomb, never a face crop
 MAX_BYTES = 400 << 20  # 80 megapixels without compression, with transparency
+MAX_SCANS = 500  # of a JPEG; encoders write about ten
+MAX_SCANNED = 16 * MAX_PIXELS  # pixels times scans
 _MAX_16_BITS = 0xFFFF
 _NAMES = ", ".join(kind.name for kind in PICTURE_FORMATS)
+_PNG_RGB = b"\x08\x02"  # 8 bits, colours without transparency: no decoder has a choice
 _BY_PILLOW = ("JPEG2000", "AVIF")  # OpenCV writes a warning for each of the former and doesn't turn the latter
 
 Picture = NDArray[np.uint8]
@@ -34,13 +38,14 @@ def read_picture(path: str | Path) -> Picture:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: The file can't be opened or is no picture that OpenCV reads.
+        UserError: The file can't be opened, is larger than 400 MB, is no picture in a format that is read, or has more
+            than 80 megapixels.
     """
     try:
-        data = np.fromfile(path, dtype=np.uint8)
+        data = read_bytes(path, most=MAX_BYTES)
     except OSError as error:
         raise UserError(f"cannot open {path}: {error.strerror or error}") from error
-    return decode_picture(data.data, path)
+    return decode_picture(data, path)
 
 
 def check_picture(path: str | Path) -> Picture:
@@ -50,14 +55,15 @@ def check_picture(path: str | Path) -> Picture:
         (H, W, 3) uint8, RGB, as `read_picture` gives it.
 
     Raises:
-        UserError: Truncated, damaged, empty, smaller than 16 pixels a side or larger than 80 megapixels.
+        UserError: No regular file, larger than 400 MB, truncated, damaged, empty, smaller than 16 pixels a side or
+            larger than 80 megapixels.
         OSError: The file can't be opened.
     """
-    with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as fast as it gets
-        size = os.fstat(file.fileno()).st_size
-        if size > MAX_BYTES:
-            raise UserError(f"file of {size >> 20} MB; pictures of at most {MAX_BYTES >> 20} MB are read")
-        return check_bytes(file.read(), path)
+    try:
+        data = read_bytes(path, most=MAX_BYTES)
+    except UserError as error:
+        raise UserError(str(error).removeprefix(f"{path}: ")) from error.__cause__
+    return check_bytes(data, path)
 
 
 def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
@@ -74,22 +80,42 @@ def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: No picture in a format that is read, or damaged.
+        UserError: No picture in a format that is read, damaged, or larger than 80 megapixels by its header.
     """
     kind = picture_format(data[:HEAD])
     if kind is None:
         raise UserError(f"{name} is not a readable picture{what_else(data[:HEAD])} (expected one of {_NAMES})")
-    picture = None
-    with suppress(cv2.error):  # of pictures that are too large for it
+    try:
         if kind not in _BY_PILLOW:
-            picture = cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)
-    if picture is not None:
-        return np.asarray(picture, dtype=np.uint8)
-    try:  # not every OpenCV has all formats
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:
+            _check_header(data, kind)
+            with suppress(cv2.error):
+                if (picture := cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)) is not None:
+                    return np.asarray(picture, dtype=np.uint8)
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:  # not every OpenCV has all formats
+            _check_pixels(*image.size)
             return from_pillow(image)
+    except Image.DecompressionBombError as error:
+        raise UserError(f"{name}: larger than {MAX_PIXELS // 10**6} megapixels") from error
+    except UserError as error:
+        raise UserError(f"{name}: {error}") from error.__cause__
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
         raise UserError(f"{name} is not a readable picture: a damaged {kind}, or one that is not read here") from error
+
+
+def _check_header(data: Data, kind: str) -> None:
+    """Refuses what would take too much memory or time, before any of it is decoded."""
+    header = header_of(data if isinstance(data, bytes) else bytes(data), kind)
+    _check_pixels(header.width, header.height)
+    if header.scans > MAX_SCANS or header.width * header.height * header.scans > MAX_SCANNED:
+        raise UserError(
+            f"{kind} of {header.width}×{header.height} pixels in {header.scans:,} scans; at most {MAX_SCANS} are read, "
+            f"and {MAX_SCANNED // MAX_PIXELS} of {MAX_PIXELS // 10**6} megapixels"
+        )
+
+
+def _check_pixels(width: int, height: int) -> None:
+    if width * height > MAX_PIXELS:
+        raise UserError(f"{width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
 
 
 def from_pillow(image: Image.Image) -> Picture:
@@ -138,14 +164,18 @@ def check_bytes(data: Data, name: str | Path = "the data") -> Picture:
     kind = picture_format(data[:HEAD])
     if kind is None:
         raise UserError(f"not a picture{what_else(data[:HEAD])}")
+    if kind not in _BY_PILLOW:
+        _check_header(data, kind)
     try:
-        _check_whole(data, kind)
+        whole = _strictly(data, kind)
     except UserError:
         raise
     except Image.DecompressionBombError as error:
         raise UserError(f"larger than {MAX_PIXELS // 10**6} megapixels") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
         raise UserError(f"damaged picture: {error}") from error
+    if whole is not None:
+        return whole
     if kind != "JPEG":
         return decode_picture(data, name)
     with jpeg_complaints() as complaints:
@@ -155,8 +185,8 @@ def check_bytes(data: Data, name: str | Path = "the data") -> Picture:
     return picture
 
 
-def _check_whole(data: Data, kind: str) -> None:
-    """Decodes by Pillow, which is strict, once the header tells a sensible size."""
+def _strictly(data: Data, kind: str) -> Picture | None:
+    """Decodes by Pillow, which is strict; the picture is returned where `decode_picture` gives the same."""
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             check_size(*image.size)
@@ -164,22 +194,27 @@ def _check_whole(data: Data, kind: str) -> None:
                 raise UserError("its colours are written as LAB, which OpenCV would take for RGB; save it as RGB")
             image.draft(None, (1, 1))  # of a JPEG every bit is read all the same, but few pixels are made of them
             image.load()
+            plain = data[24:26] == _PNG_RGB and getattr(image, "n_frames", 1) == 1
+            return from_pillow(image) if kind in _BY_PILLOW or (kind == "PNG" and plain) else None
     except UnidentifiedImageError as error:
         if kind != "TIFF":
             raise UserError(f"damaged picture: no {kind} that can be read") from error
-        check_size(*_tiff_size(data))  # Pillow knows few kinds of TIFF, such as none with colours of 16 bits
+        header = header_of(bytes(data), kind)  # Pillow knows few kinds of TIFF, such as none with colours of 16 bits
+        check_size(header.width, header.height)
+    return None
 
 
-def _tiff_size(data: Data) -> tuple[int, int]:
-    """Width and height from the directory of a TIFF, without a pixel being decoded."""
-    file = io.BytesIO(data)
-    entries = TiffImagePlugin.ImageFileDirectory_v2(file.read(8))
-    file.seek(entries.next)
-    entries.load(file)
+def undecoded(data: Data) -> Image.Image | None:
+    """What Pillow says of a picture that `check_bytes` has passed, such as its tables; None of kinds it doesn't know.
+
+    Example:
+        >>> undecoded(b"P6 40 30 255 ").size
+        (40, 30)
+    """
     try:
-        return int(entries[TiffImagePlugin.IMAGEWIDTH]), int(entries[TiffImagePlugin.IMAGELENGTH])
-    except KeyError as error:
-        raise UserError("damaged picture: the directory of the TIFF is cut off") from error
+        return Image.open(io.BytesIO(data), formats=[str(picture_format(data[:HEAD]))])
+    except UnidentifiedImageError:
+        return None
 
 
 def check_size(width: int, height: int) -> None:
@@ -190,5 +225,4 @@ def check_size(width: int, height: int) -> None:
     """
     if min(width, height) < MIN_SIDE:
         raise UserError(f"{width}×{height} pixels; at least {MIN_SIDE}×{MIN_SIDE} are needed")
-    if width * height > MAX_PIXELS:
-        raise UserError(f"{width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
+    _check_pixels(width, height)

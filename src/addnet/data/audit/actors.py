@@ -19,10 +19,10 @@ from addnet.data.audit.issues import INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.pool import over_chunks
 from addnet.data.audit.scan import Read, Signals
-from addnet.data.audit.signals import read_pixels
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
 from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.pictures import check_bytes
 from addnet.index.records import REAL, Record, Records
 
 STRICT = 0.4
@@ -147,7 +147,7 @@ class _Describe:
         found = np.full((len(records), 128), np.nan, dtype=np.float32)
         for row, record in enumerate(records):
             try:
-                picture = read_pixels(self.read(record))
+                picture = check_bytes(self.read(record))
             except (OSError, UserError):  # it was there a moment ago
                 continue
             face = self.detector(picture)

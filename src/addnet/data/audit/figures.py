@@ -15,9 +15,9 @@ from addnet.data.audit.confounds import Confound
 from addnet.data.audit.near import nearest
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.scan import Read, Signals, read_or_reason
-from addnet.data.audit.signals import read_pixels
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON
+from addnet.faces.pictures import check_bytes
 from addnet.index.records import CLASS_NAMES, Records
 from addnet.plotting import legend_below
 
@@ -141,7 +141,7 @@ def pairs_figure(
 
 def _show(axis: object, data: bytes | str) -> None:
     try:
-        picture = None if isinstance(data, str) else read_pixels(data)
+        picture = None if isinstance(data, str) else check_bytes(data)
     except UserError:
         picture = None
     if picture is not None:

@@ -26,8 +26,8 @@ from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.near import NearPairs, near_pairs
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.scan import Read, Signals
-from addnet.data.audit.signals import read_pixels
 from addnet.errors import UserError
+from addnet.faces.pictures import decode_picture
 from addnet.index.records import FAKE, REAL, Records
 
 SAME_DETAIL = 0.9
@@ -138,7 +138,7 @@ def _between(
 
 def _detail(records: Records, read: Read, pair: Rows) -> float:
     try:
-        one, other = (detail(read_pixels(read(records[int(row)]))) for row in pair)
+        one, other = (detail(decode_picture(read(records[int(row)]))) for row in pair)
     except (OSError, UserError):  # it was there a moment ago
         return 0.0
     return float((one * other).sum())

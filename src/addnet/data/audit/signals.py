@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from io import BytesIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
-from addnet.errors import UserError
-from addnet.faces.formats import HEAD, picture_format, what_else
-from addnet.faces.pictures import MAX_PIXELS, Picture, decode_picture
+from addnet.faces.pictures import Picture, check_bytes, undecoded
 
 FORMATS = ("other", "JPEG", "PNG", "BMP", "WEBP")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -52,14 +48,13 @@ def measure(data: bytes) -> NDArray[np.void]:
         () of dtype `SIGNALS`.
 
     Raises:
-        UserError: Empty, truncated, too large or no picture.
+        UserError: As `check_bytes`.
     """
     row = np.zeros((), dtype=SIGNALS)
     row["digest"] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), dtype="<u8")
     row["size"] = len(data)
-    with _opened(data) as image:
-        _describe_file(row, image)
-        picture = _decoded(image, data)
+    picture = check_bytes(data)
+    _describe_file(row, data)
     row["height"], row["width"] = picture.shape[:2]
     _describe_content(row, picture)
     return row
@@ -84,47 +79,9 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> tuple[int, bool]:
     return int(bits), float(small.std()) < _FLAT
 
 
-def read_pixels(data: bytes) -> Picture:
-    """A picture's bytes → (H, W, 3) uint8 RGB, refused unless whole.
-
-    Raises:
-        UserError: Empty, truncated, too large or no picture.
-    """
-    with _opened(data) as image:
-        return _decoded(image, data)
-
-
-def _opened(data: bytes) -> Image.Image:
-    if not data:
-        raise UserError("empty file (0 bytes)")
-    kind = picture_format(data[:HEAD])
-    if kind is None:
-        raise UserError(f"not a picture{what_else(data[:HEAD])}")
-    try:
-        image = Image.open(BytesIO(data), formats=[kind])
-    except UnidentifiedImageError as error:
-        raise UserError(f"damaged picture, or a {kind} that is not read here") from error
-    except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
-        raise UserError(f"damaged picture: {error}") from error
-    if image.width * image.height > MAX_PIXELS:
-        raise UserError(f"{image.width}×{image.height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
-    return image
-
-
-def _decoded(image: Image.Image, data: bytes) -> Picture:
-    """Decoded once, strictly; OpenCV serves for the rarer kinds of pixels, as it does in training."""
-    try:
-        image.load()
-        ImageOps.exif_transpose(image, in_place=True)
-    except Exception as error:  # as above
-        raise UserError(f"damaged picture: {error}") from error
-    if image.mode == "RGB":
-        return np.asarray(image)
-    return np.asarray(image.convert("RGB"), dtype=np.uint8) if image.mode == "L" else decode_picture(data)
-
-
-def _describe_file(row: NDArray[np.void], image: Image.Image) -> None:
-    row["format"] = FORMATS.index(image.format) if image.format in FORMATS else 0
+def _describe_file(row: NDArray[np.void], data: bytes) -> None:
+    image = undecoded(data)
+    row["format"] = FORMATS.index(image.format) if image and image.format in FORMATS else 0
     row["quality"], row["subsampling"] = np.nan, NO_JPEG
     if not isinstance(image, JpegImageFile) or not image.quantization:
         return
