@@ -14,6 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from addnet.data.inside import require_inside
 from addnet.data.layouts import LAYOUTS, Listing, list_data, options_of
 from addnet.errors import UserError, require_choice
 from addnet.index.faces import SERVED, FaceIndex
@@ -176,14 +177,18 @@ class Source:
                 self.index_file,
                 journal.file.name,
             )
-        return FaceIndex(self.index_file, columns=(*SERVED, "source"))
+        index = FaceIndex(self.index_file, columns=(*SERVED, "source"))
+        if self.layout == INDEX and not self.options.get("outside"):
+            require_inside(index, self.data_dir, own=(self.index_dir, self.faces_dir))
+        return index
 
     @property
     def _own_name(self) -> str:
         folder = Path(str(self.data_dir))
         defaults = _defaults(self.layout)
         # options that say what the layout does anyway, as the files in configs/data do, make no other data set
-        chosen = sorted((key, value) for key, value in self.options.items() if _said(value) != _said(defaults.get(key)))
+        said = {key: value for key, value in self.options.items() if key != "outside"}  # what is trusted, neither
+        chosen = sorted((key, value) for key, value in said.items() if _said(value) != _said(defaults.get(key)))
         settings = f"{folder.resolve()}{self.layout}{chosen if chosen else ''}"
         return f"{folder.name}-{hashlib.sha256(settings.encode()).hexdigest()[:8]}"
 
@@ -346,8 +351,8 @@ def _unheeded(key: str, value: Any, sources: Sequence[Source], layout: str | Non
 
 
 def _defaults(layout: str) -> dict[str, Any]:
-    """The options of a layout with their defaults; an index has none."""
-    return {} if layout == INDEX else options_of(LAYOUTS[layout])
+    """The options of a layout with their defaults."""
+    return {"outside": False} if layout == INDEX else options_of(LAYOUTS[layout])
 
 
 def sources_of(entries: Sequence[Any], **defaults: Any) -> list[Source]:

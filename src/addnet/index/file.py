@@ -64,9 +64,11 @@ def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], 
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     schema = SCHEMA.append(pa.field("points", pa.list_(pa.float32(), VALUES)))
-    schema = schema.with_metadata({"addnet.index": FORMAT, "addnet.root": root})
     partial = file.with_name(f".{file.name}.{os.getpid()}")  # see `partial_files`
     try:
+        partial.touch()
+        about = {"addnet.index": FORMAT, "addnet.root": root, "addnet.file": _number_of(partial)}
+        schema = schema.with_metadata(about)
         with pq.ParquetWriter(
             partial,
             schema,
@@ -126,6 +128,20 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
     except (pa.ArrowException, OSError, ValueError, KeyError) as error:
         reason = str(error).splitlines()[0]
         raise DamagedIndexError(f"{file} is damaged or not a face index ({reason})") from error
+
+
+def was_written_here(file: Path) -> bool:
+    """Whether an index is the very file that `write_index` wrote, and no copy, such as one that somebody sent."""
+    try:
+        said = (pq.read_schema(file).metadata or {}).get(b"addnet.file", b"")
+    except (pa.ArrowException, OSError) as error:
+        raise DamagedIndexError(f"{file} is damaged ({str(error).splitlines()[0]})") from error
+    return bool(said == _number_of(file).encode())
+
+
+def _number_of(file: Path) -> str:
+    """The number of a file in its file system, which it keeps when it is renamed."""
+    return str(file.stat().st_ino)
 
 
 def _require_sound(table: pa.Table) -> None:

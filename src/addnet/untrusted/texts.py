@@ -11,6 +11,7 @@ MOST = 1000  # characters that are shown of one text
 _FORMAT = r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _BEYOND_ASCII = r"\x7f-\x9f\u2028\u2029\ud800-\udfff"  # DEL, C1, ends of lines, halves of characters
 _CONTROL = re.compile(rf"[\x00-\x1f{_BEYOND_ASCII}]")
+CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"  # the same for whole columns of valid UTF-8, as RE2 spells it
 _HIDDEN = re.compile(rf"[\x00-\x1f{_BEYOND_ASCII}{_FORMAT}]")
 _HIDDEN_IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}{_FORMAT}]")
 _BYTES = re.compile(r"[\ud800-\udfff]")

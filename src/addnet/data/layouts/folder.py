@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -19,6 +20,7 @@ from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
 from addnet.faces.walk import walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
+from addnet.untrusted.places import first_outside
 from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
 
@@ -85,20 +87,21 @@ def scan_folder(
     return list(listing.videos if videos else listing.pictures)
 
 
-def list_unlabelled(root: Path, *, source: str = "auto") -> Listing:
+def list_unlabelled(root: Path, *, source: str = "auto", outside: bool = False) -> Listing:
     """Pictures and videos without labels.
 
     Args:
         root: A folder, a single file, or a text file (.txt) with a path in each line, relative to its folder.
         source: `pictures` or `videos` takes only these.
+        outside: A list may name files that are not in its folder.
 
     Raises:
-        UserError: Nothing is there, or it is neither pictures nor videos.
+        UserError: Nothing is there, it is neither pictures nor videos, or a list leads out of its folder.
     """
-    return chosen_kind(_unlabelled_of(root), source, layout="unlabelled", root=root)
+    return chosen_kind(_unlabelled_of(root, outside), source, layout="unlabelled", root=root)
 
 
-def _unlabelled_of(root: Path) -> Listing:
+def _unlabelled_of(root: Path, outside: bool) -> Listing:
     if root.is_dir():
         found = walk(root)
         if not found.pictures and not found.videos:
@@ -109,7 +112,7 @@ def _unlabelled_of(root: Path) -> Listing:
     if not root.is_file():
         raise UserError(f"{root}: no such file or folder")
     folder = root.parent
-    names, notes = _listed(root) if root.suffix.lower() == ".txt" else ([root.name], [])
+    names, notes = _listed(root, outside) if root.suffix.lower() == ".txt" else ([root.name], [])
     kinds: dict[str | None, list[str]] = {PICTURE: [], VIDEO: [], None: []}
     for name in names:
         kinds[None if oddity(name) else kind_of(folder / name)].append(name)
@@ -123,11 +126,17 @@ def _unlabelled_of(root: Path) -> Listing:
     return Listing(pictures, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
 
 
-def _listed(file: Path) -> tuple[list[str], list[str]]:
+def _listed(file: Path, outside: bool) -> tuple[list[str], list[str]]:
     """The paths that a text file names, relative to its folder where they lie below it; and what to know about it."""
     text, note = read_text(file)
     lines = [line.strip() for line in text.splitlines()]
-    paths = [file.parent / line for line in lines if line and not line.startswith("#")]
+    wanted = [line for line in lines if line and not line.startswith("#")]
+    if (found := first_outside(file.parent, wanted, outside=outside)) is not None:
+        line = f"{file}: {shown(wanted[found.position])} {found.reason}"
+        named = shlex.quote(f"data.data_dir={file}")
+        remedy = f"; if you trust it, type data=unlabelled {named} data.options.outside=true"
+        raise UserError(line if outside else f"{line}{remedy}")
+    paths = [file.parent / line for line in wanted]
     names = [(path.relative_to(file.parent) if path.is_relative_to(file.parent) else path).as_posix() for path in paths]
     return names, [note] if note else []
 

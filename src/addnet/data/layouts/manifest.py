@@ -24,7 +24,7 @@ from addnet.data.layouts.guesses import video_of
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few
 from addnet.data.layouts.manifest_columns import chosen_columns, present_texts, read_labels, texts
-from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_twice
+from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_outside, refuse_twice
 from addnet.data.layouts.manifest_rows import SUFFIXES, Rows, read_rows
 from addnet.data.layouts.manifest_splits import choose_splits
 from addnet.data.layouts.side_by_side import chosen_kind
@@ -48,12 +48,13 @@ def scan_manifest(
     dataset: str | None = None,
     max_missing: float = 0.01,
     source: str = "auto",
+    outside: bool = False,
 ) -> Listing:
     """Lists the pictures and videos of a manifest.
 
     Args:
         file: The manifest, or a folder with one called `manifest.csv`, `.json` or the like.
-        root: Folder that its paths are relative to; None: its own. Absolute paths are taken as they are.
+        root: Folder that its paths are relative to; None: its own. Absolute paths may be in it.
         columns: Field (`path`, `label`, `split`, `video`, `group` …) → column, where the usual names do not fit.
         labels: Text → `real` or `fake`, where the usual words do not fit.
         split: What everything is for if no column tells.
@@ -62,10 +63,11 @@ def scan_manifest(
         dataset: Name of the data set; None: a column, or the name of the folder.
         max_missing: Share of files that may be missing; they are left out and counted.
         source: `pictures` or `videos` takes only these; `auto` what there is of every class, pictures before videos.
+        outside: Paths may lead out of that folder; otherwise a row that does is refused.
 
     Raises:
-        UserError: The manifest can't be read, a row makes no sense (the text names it), a path stands in it twice, or
-            too many files are missing.
+        UserError: The manifest can't be read, a row makes no sense or leads out of the folder (the text names it), a
+            path stands in it twice, or too many files are missing.
     """
     require_choice("data.options.split", split, SPLITS)
     manifest = _manifest(file)
@@ -78,6 +80,7 @@ def scan_manifest(
 
     rows = read_rows(manifest, choose)
     paths = normal_paths(rows, texts(rows, chosen["path"]))
+    refuse_outside(rows, paths, folder, outside=outside)
     refuse_twice(rows, paths)
     are_videos = kinds(rows, paths, folder)
     findings = Findings()

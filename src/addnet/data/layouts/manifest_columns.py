@@ -15,6 +15,7 @@ from addnet.data.layouts.manifest_rows import Rows
 from addnet.data.layouts.options import typed
 from addnet.errors import UserError, require_choice, suggestion
 from addnet.index.records import CLASS_NAMES, FAKE, REAL
+from addnet.untrusted.texts import CONTROL, shown
 
 SYNONYMS = {
     "path": ("path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "video_path"),
@@ -115,9 +116,18 @@ def read_splits(rows: Rows, column: str) -> NDArray[np.str_]:
 
 
 def texts(rows: Rows, column: str) -> pa.Array:
-    """(N,) texts of a column, without blanks around them."""
+    """(N,) texts of a column, without blanks around them.
+
+    Raises:
+        UserError: One has control characters, which no table and no log can show; the text names its row.
+    """
     values = pc.utf8_trim_whitespace(rows.table[column])
-    return values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
+    odd = np.flatnonzero(np.asarray(pc.match_substring_regex(values, CONTROL)))
+    if len(odd):
+        row = int(odd[0])
+        raise UserError(f"{rows.file}, {rows.name(row)}: {column}={shown(values[row].as_py())} has control characters")
+    return values
 
 
 def present_texts(rows: Rows, column: str) -> pa.Array:

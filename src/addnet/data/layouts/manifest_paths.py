@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 from addnet.data.layouts.manifest_rows import Rows
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, kind_of
+from addnet.untrusted.places import first_outside
+from addnet.untrusted.texts import shown
 
 _SHOWN = 3
 
@@ -32,6 +34,21 @@ def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
     return normal
 
 
+def refuse_outside(rows: Rows, paths: pa.Array, folder: Path, *, outside: bool) -> None:
+    """Raises a UserError if a path leads out of the folder, which a stranger's manifest must not decide.
+
+    Args:
+        rows: The manifest.
+        paths: From `normal_paths`.
+        folder: That they are relative to.
+        outside: The user said that they may.
+    """
+    if (found := first_outside(folder, paths.to_pylist(), outside=outside)) is not None:
+        path, remedy = shown(paths[found.position].as_py()), "; if you trust it, type ++data.options.outside=true"
+        place = f"{rows.file}, {rows.name(found.position)}: {path} {found.reason}"
+        raise UserError(place if outside or "NUL" in found.reason else f"{place}{remedy}")
+
+
 def refuse_twice(rows: Rows, paths: pa.Array) -> None:
     """Raises a UserError if a path stands in two rows: it would be trained on twice, or on both sides of a split."""
     codes = np.asarray(paths.dictionary_encode().indices)
@@ -39,13 +56,15 @@ def refuse_twice(rows: Rows, paths: pa.Array) -> None:
     if counts.max() == 1:
         return
     twice = np.flatnonzero(counts > 1)
-    shown = []
+    told = []
     for code in twice[:_SHOWN]:
         where = np.flatnonzero(codes == code)
-        shown.append(f"{paths[int(where[0])].as_py()} ({', '.join(rows.name(int(row)) for row in where[:_SHOWN])})")
+        told.append(
+            f"{shown(paths[int(where[0])].as_py())} ({', '.join(rows.name(int(row)) for row in where[:_SHOWN])})"
+        )
     more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
     raise UserError(
-        f"{rows.file} names {len(twice):,} files more than once: {'; '.join(shown)}{more}; keep one row of each"
+        f"{rows.file} names {len(twice):,} files more than once: {'; '.join(told)}{more}; keep one row of each"
     )
 
 
@@ -60,8 +79,8 @@ def kinds(rows: Rows, paths: pa.Array, folder: Path) -> pa.Array:
         kind = kind_of(folder / paths[row].as_py())
         if kind is None:
             raise UserError(
-                f"{rows.file}, {rows.name(row)}: {paths[row].as_py()!r} is neither picture nor video, by its suffix "
-                "and by its content"
+                f"{rows.file}, {rows.name(row)}: {shown(paths[row].as_py())!r} is neither picture nor video, by its "
+                "suffix and by its content"
             )
         are_videos[row] = kind == VIDEO
     return pa.array(are_videos)

@@ -9,10 +9,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow.compute as pc
+
 from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError, suggestion
+from addnet.index.records import Records
+from addnet.untrusted.places import below
 
 Layout = Callable[..., Listing]
+_SUSPICIOUS = r"^/|\.\.|\x00"  # few names, if any: these are asked one by one
 
 
 def options_of(layout: Layout) -> dict[str, Any]:
@@ -31,7 +37,8 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
         options: The layout's own; `group_pattern` and `video_pattern`, which not all have, may be None.
 
     Raises:
-        UserError: An option that the layout doesn't have, or what the layout raises.
+        UserError: An option that the layout doesn't have, a path that leads out of the folder, or what the layout
+            raises.
     """
     known = options_of(layouts[name])
     given = {key: value for key, value in options.items() if key in known or value is not None}
@@ -39,7 +46,26 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
         if key not in known:
             has = f"it has: {', '.join(known)}" if known else "it has none"
             raise UserError(f"{key!r} is no option of data.layout={name}; {has}.{suggestion(key, known)}")
-    return layouts[name](Path(root), **given)
+    listing = layouts[name](Path(root), **given)
+    if not given.get("outside"):
+        for records in (listing.pictures, listing.videos):
+            _require_below(records, Path(root))
+    return listing
+
+
+def _require_below(records: Records, root: Path) -> None:
+    """Whatever a layout makes of lists that came with the data: what leads out of its folder is no part of it.
+
+    Raises:
+        UserError: A path does.
+    """
+    for column in ("path", "landmarks"):
+        paths = records.table[column]
+        odd = np.flatnonzero(np.asarray(pc.match_substring_regex(paths, _SUSPICIOUS)))
+        for row in odd.tolist():
+            record = records[row]
+            folder = record.root or (root.parent if root.is_file() else root)
+            below(folder, getattr(record, column), remedy="take the list that names it from where the data come from")
 
 
 def typed(option: str, key: str, value: str) -> str:

@@ -9,6 +9,8 @@ from pathlib import Path
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.faces.walk import entries
+from addnet.untrusted.places import leads_out
+from addnet.untrusted.texts import shown
 
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
@@ -68,6 +70,11 @@ class Tree:
         return self._names[folder]
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
+        if "\0" in folder or leads_out(self.root, folder):  # a name out of a list
+            raise UserError(
+                f"{shown(folder)}, which a list names, lies outside of {self.root}; take the list from where the data "
+                "set comes from"
+            )
         try:
             return entries(self.root / folder)
         except (FileNotFoundError, NotADirectoryError):
