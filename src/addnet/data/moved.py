@@ -25,6 +25,7 @@ from addnet.index.points import PointStore
 from addnet.index.records import Record, Records
 from addnet.preparation.pictures import content_hash
 from addnet.preparation.videos import VIDEOS, video_hash
+from addnet.untrusted.files import status_of
 
 log = logging.getLogger(__name__)
 
@@ -131,8 +132,8 @@ def _hash_of(source: Source, record: Record) -> str:
 def _looks_alike(source: Source, record: Record, entry: Mapping[str, Any]) -> bool:
     """Whether a video has the size and the time of another one."""
     try:
-        stat = (source.data_root / record.path).stat()
-    except OSError:
+        stat = status_of(source.data_root / record.path)
+    except (OSError, UserError):
         return False
     return bool(entry) and (entry["size"], entry["mtime_ns"]) == (stat.st_size, stat.st_mtime_ns)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, cast
 from addnet.errors import UserError
 from addnet.faces.pictures import check_size
 from addnet.faces.upright import square_pixels
+from addnet.untrusted.files import require_regular
 
 if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
@@ -143,7 +144,7 @@ def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
 
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
     try:
-        if path.stat().st_size == 0:
+        if require_regular(path) == 0:  # FFmpeg would wait for what somebody writes to a FIFO
             raise UserError(f"{path}: empty file (0 bytes)")
         # absolute, because "a:b.mp4" would be taken for an address; titles in old encodings don't matter
         container = av.open(str(path.absolute()), metadata_errors="replace", options=options)

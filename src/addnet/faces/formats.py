@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
-from pathlib import Path, PurePath
+from pathlib import PurePath
 from typing import NamedTuple
+
+from addnet.errors import UserError
+from addnet.untrusted.files import opened
 
 PICTURE, VIDEO = "picture", "video"
 HEAD = 400  # bytes that tell a format; the packets of MPEG transport streams are 188 or 192 long
@@ -125,7 +128,7 @@ def kind_by_content(head: bytes) -> str | None:
 
 
 def head_of(path: str | PurePath) -> bytes:
-    """The first bytes of a file; none if it can't be read."""
-    with suppress(OSError), Path(path).open("rb", buffering=0) as file:
+    """The first bytes of a file; none if it can't be read or is no regular file."""
+    with suppress(OSError, UserError), opened(path, most=None) as file:
         return file.read(HEAD)
     return b""

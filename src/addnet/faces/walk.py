@@ -15,6 +15,7 @@ import numpy as np
 
 from addnet.errors import shortened
 from addnet.faces.formats import PICTURE, VIDEO, kind_of
+from addnet.untrusted.files import kind_in_words
 from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
 
@@ -192,7 +193,9 @@ class _Walk:
             self._names.append(name)
             self._inodes.append(entry.inode())
         else:
-            self._leave(name, "neither a file nor a folder")
+            self._leave(
+                name, f"{kind_in_words(entry.stat(follow_symlinks=False).st_mode)}, neither a file nor a folder"
+            )
         return None
 
     def _follow(self, link: str, above: Iterable[tuple[int, int]]) -> None:
@@ -207,7 +210,7 @@ class _Walk:
             self._names.append(link)
             self._inodes.append(stat.st_ino)
         elif not path.is_dir():
-            self._leave(link, "a link to neither a file nor a folder")
+            self._leave(link, f"a link to {kind_in_words(stat.st_mode)}, neither a file nor a folder")
         elif identity in self._met:
             first = shown(self._met[identity] or ".")
             self._leave(link, f"a link to {first}, which is read already", elsewhere=True)

@@ -9,13 +9,14 @@ from collections import OrderedDict
 from pathlib import Path
 
 from addnet.errors import UserError
+from addnet.faces.pictures import MAX_BYTES
 from addnet.index.members import HEAD, TAR, Member, archive_kind, file_stamp, list_members
 from addnet.index.seek_points import PositionedFile, open_gzip
+from addnet.untrusted.files import descriptor_of, status_of
 
 __all__ = ["ArchiveReader", "Member", "list_members", "split_path"]
 
 ARCHIVE_SUFFIXES = (".tar", ".tar.gz", ".tgz")
-MAX_MEMBER = 1 << 30  # bytes; nothing that is read in one piece is larger
 _OPEN_TARS = 128
 _OPEN_GZIPS = 8  # each holds a megabyte as a buffer, and 3 % of its archive as seek points
 _BORDER = re.compile(r"\.(?:tar|tar\.gz|tgz)(?=/)", re.IGNORECASE)
@@ -109,8 +110,8 @@ class ArchiveReader:
         """
         if offset < 0 or length < 0:
             raise UserError(f"{archive}: {length} bytes from {offset} are no member; list the archive again")
-        if length > MAX_MEMBER:
-            raise UserError(f"{archive}: member of {length >> 20} MB; at most {MAX_MEMBER >> 20} MB are read at once")
+        if length > MAX_BYTES:
+            raise UserError(f"{archive}: member of {length >> 20} MB; at most {MAX_BYTES >> 20} MB are read at once")
         try:
             data = self._handle(str(archive)).read(offset, length)
         except OSError as error:
@@ -122,7 +123,7 @@ class ArchiveReader:
     def _handle(self, archive: str) -> _Tar | _Gzip:
         if self._process != os.getpid():  # forked: the lock may be held by a thread that does not exist here
             self._start()
-        stamp = file_stamp(os.stat(archive))  # noqa: PTH116 - runs once a picture
+        stamp = file_stamp(status_of(archive))
         with self._lock:
             for handles in self._open.values():
                 handle = handles.get(archive)
@@ -138,7 +139,7 @@ class ArchiveReader:
             return handle
 
     def _opened(self, archive: str) -> _Tar | _Gzip:
-        descriptor = os.open(archive, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        descriptor = descriptor_of(archive)
         try:
             kind = archive_kind(Path(archive), os.pread(descriptor, HEAD, 0))
         except BaseException:

@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 
 from addnet.errors import UserError
 from addnet.index.members import Member, file_stamp, list_members
+from addnet.untrusted.files import status_of
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +34,7 @@ def members_of(archive: Path, *, cache_dir: Path | None) -> list[Member]:
         UserError: As `list_members`; nothing of such an archive is kept.
     """
     try:
-        stamp = file_stamp(archive.stat())
+        stamp = file_stamp(status_of(archive))
     except OSError as error:
         raise UserError(f"cannot open {archive}: {error.strerror or error}") from error
     if cache_dir is None:

@@ -12,12 +12,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from addnet.errors import UserError
+from addnet.untrusted.files import descriptor_of
 
 TAR, GZIP = "tar", "gzip"
 HEAD = tarfile.BLOCKSIZE
 _MAX_HEADER = 1 << 14  # bytes of a long name or a pax header; a longer one is an attack on memory
 # such a run takes tarfile half a second each time (CVE-2024-6232; not needed from Python 3.11.10 and 3.12.6 on)
 _MANY_DIGITS = re.compile(rb"\d{256}")
+_FREE, _TIMES = 1 << 30, 100  # bytes that any archive may expand to, and how often its own size beyond that
 _REPACK = "unpack it and pack the folder again with `tar -cf`"
 _OTHER_KINDS = {
     b"BZh": "bzip2",
@@ -97,11 +99,12 @@ def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[
     """
     whole = 0
     try:
-        with _opened(archive) as stream:
-            for member in _members(_Headers(stream)):
+        with _opened(archive) as file:
+            stream, most = _unpacked(archive, file)
+            for member in _members(_Headers(stream, most)):
                 whole += 1
                 yield member
-            _drain(stream)
+            _drain(stream, most)
     except UserError:
         raise
     except _RefusedError as error:
@@ -118,33 +121,61 @@ def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[
 
 def _opened(archive: Path) -> io.BufferedIOBase:
     try:
-        with archive.open("rb") as stream:
-            kind = archive_kind(archive, stream.read(HEAD))
-        return archive.open("rb") if kind == TAR else gzip.GzipFile(archive, "rb")
+        return os.fdopen(descriptor_of(archive), "rb")
     except OSError as error:
         raise UserError(f"cannot open {archive}: {error.strerror or error}") from error
+
+
+def _unpacked(archive: Path, file: io.BufferedIOBase) -> tuple[io.BufferedIOBase, int | None]:
+    """The tar in a file, and how many bytes a gzipped one may have."""
+    kind = archive_kind(archive, file.read(HEAD))
+    size = file.seek(0, os.SEEK_END)
+    file.seek(0)
+    return (file, None) if kind == TAR else (gzip.GzipFile(fileobj=file), most_unpacked(size))
+
+
+def most_unpacked(size: int) -> int:
+    """How many bytes a gzipped archive of a size may expand to: pictures hardly shrink, zeros to a thousandth.
+
+    Example:
+        >>> most_unpacked(10 << 20) >> 20
+        2024
+    """
+    return _FREE + _TIMES * size
+
+
+def expands(most: int) -> str:
+    """Why an archive that expands to more is refused."""
+    return f"it expands to more than {most / (1 << 30):,.1f} GB, a hundred times its size"
 
 
 class _Headers:
     """What tarfile reads headers from: goes only forward, which is what ends every loop, and reads no more at once."""
 
-    def __init__(self, stream: io.BufferedIOBase) -> None:
+    def __init__(self, stream: io.BufferedIOBase, most: int | None) -> None:
         self._stream = stream
+        self._most = most
         self.tell = stream.tell
         self.last = b""
 
     def seek(self, offset: int) -> int:
         if offset < self.tell():
             raise _RefusedError("a header points back into the archive")
+        self._require_within(offset)
         return self._stream.seek(offset)
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER:
             raise _RefusedError(f"a header of {size} bytes (at most {_MAX_HEADER} are read)")
+        self._require_within(self.tell() + size)
         self.last = self._stream.read(size)
         if size > tarfile.BLOCKSIZE and _MANY_DIGITS.search(self.last):
             raise _RefusedError("a header of digits")
         return self.last
+
+    def _require_within(self, offset: int) -> None:
+        if self._most is not None and offset > self._most:
+            raise _RefusedError(expands(self._most))
 
 
 def _members(headers: _Headers) -> Iterator[Member]:
@@ -192,11 +223,12 @@ def _safe_name(name: str) -> str:
     return "/".join(parts)
 
 
-def _drain(stream: io.BufferedIOBase) -> None:
+def _drain(stream: io.BufferedIOBase, most: int | None) -> None:
     """Reads a gzipped archive to its end, where its checksum stands."""
-    if isinstance(stream, gzip.GzipFile):
+    if most is not None:
         while stream.read(1 << 18):
-            pass
+            if stream.tell() > most:
+                raise _RefusedError(expands(most))
 
 
 def file_stamp(stat: os.stat_result) -> tuple[int, int]:

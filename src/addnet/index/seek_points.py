@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
-from addnet.index.members import GZIP, HEAD, archive_kind, file_stamp
+from addnet.index.members import GZIP, HEAD, archive_kind, expands, file_stamp, most_unpacked
+from addnet.untrusted.files import descriptor_of
 
 log = logging.getLogger(__name__)
 
@@ -91,13 +92,23 @@ def open_gzip(archive: Path, stream: PositionedFile, folder: Path | None) -> Any
     try:
         handle = IndexedGzipFile(fileobj=stream, spacing=SPACING)
         if folder is None:
-            handle.build_full_index()
+            _build(handle, archive, stamp[0])
         elif not _imported(handle, archive, folder, stamp):
-            handle.build_full_index()
+            _build(handle, archive, stamp[0])
             _save(handle, points_file(archive, folder), stamp)
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise UserError(f"{archive} is damaged ({error}); download or pack it again") from error
     return handle
+
+
+def _build(handle: Any, archive: Path, size: int) -> None:
+    """Makes the seek points of a whole archive, unless it expands to more than pictures would.
+
+    Going to a place behind its end makes all of them, as `build_full_index` does, which knows no limit.
+    """
+    most = most_unpacked(size)
+    if handle.raw.seek(most) == most and handle.raw.read(1):
+        raise UserError(f"{archive} is refused: {expands(most)}")
 
 
 def keep_seek_points(archive: Path, folder: Path) -> None:
@@ -107,7 +118,7 @@ def keep_seek_points(archive: Path, folder: Path) -> None:
         UserError: The archive cannot be opened or is damaged.
     """
     try:
-        stream = PositionedFile(os.open(archive, os.O_RDONLY))
+        stream = PositionedFile(descriptor_of(archive))
     except OSError as error:
         raise UserError(f"cannot open {archive}: {error.strerror or error}") from error
     with stream:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 
 from addnet.errors import UserError
+from addnet.faces.pictures import MAX_BYTES
 from addnet.index.archives import ArchiveReader, split_path
 from addnet.index.records import WHOLE_FILE
+from addnet.untrusted.files import read_bytes, status_of
 
 
 class Storage:
@@ -33,13 +34,13 @@ class Storage:
             length: Bytes from there.
 
         Raises:
-            UserError: The file can't be opened, or the archive is damaged or ends before.
+            UserError: The file can't be opened, is no regular file or larger than 400 MB; or the archive is damaged or
+                ends before.
         """
         if offset != WHOLE_FILE:
             return self._archives.read(_archive(path), offset, length)
         try:
-            with open(path, "rb", buffering=0) as file:  # noqa: PTH123 - as fast as it gets
-                return file.read()
+            return read_bytes(path, most=MAX_BYTES)
         except OSError as error:
             raise UserError(f"cannot open {path}: {error.strerror or error}") from error
 
@@ -54,7 +55,7 @@ class Storage:
         """
         file = path if offset == WHOLE_FILE else _archive(path)
         try:
-            stat = os.stat(file)  # noqa: PTH116 - runs once a picture
+            stat = status_of(file)
         except OSError as error:
             raise UserError(f"cannot open {file}: {error.strerror or error}") from error
         return (stat.st_size if offset == WHOLE_FILE else length), stat.st_mtime_ns

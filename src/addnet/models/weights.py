@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from addnet.errors import UserError
 from addnet.models.state_dicts import by_part, fitted, unwrapped
+from addnet.untrusted.files import opened
 
 log = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
 
 
 def _refuse_pointer(file: Path) -> None:
-    with file.open("rb") as stream:
+    with opened(file, most=None) as stream:
         start = stream.read(40)
     if start.startswith(b"version https://git-lfs"):
         raise UserError(

@@ -26,6 +26,7 @@ from addnet.index.update import IndexUpdate
 from addnet.preparation.folders import crop_folders
 from addnet.preparation.pictures import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
+from addnet.untrusted.files import opened, status_of
 
 log = logging.getLogger(__name__)
 
@@ -169,9 +170,9 @@ def prepare_videos(
 def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) -> dict[str, Any]:
     """What tells whether a video has to be cut again, before anything is known about its content."""
     try:
-        stat = job.path.stat()
+        stat = status_of(job.path)
         size, mtime_ns = stat.st_size, stat.st_mtime_ns
-    except OSError:
+    except (OSError, UserError):
         size, mtime_ns = -1, -1
     made_by = f"{settings} {detector.signature()}"
     where = {"root": str(Path(job.record.root).resolve()), "folder": job.folder}
@@ -187,13 +188,13 @@ def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: Landm
 def video_hash(path: Path) -> str:
     """BLAKE2b-128 of a video's size, beginning, middle and end; empty if it can't be read."""
     try:
-        with path.open("rb") as stream:
+        with opened(path, most=None) as stream:
             size = stream.seek(0, os.SEEK_END)
             parts = [str(size).encode()]
             for start in (0, size // 2, max(size - _SAMPLED, 0)):
                 stream.seek(start)
                 parts.append(stream.read(_SAMPLED))
-    except OSError:
+    except (OSError, UserError):
         return ""
     return content_hash(b"".join(parts))
 

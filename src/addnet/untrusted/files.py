@@ -24,7 +24,6 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
     stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device",
-    stat.S_IFDIR: "a folder",
 }
 
 
@@ -36,9 +35,9 @@ def read_bytes(path: str | os.PathLike[str], *, most: int) -> bytes:
         most: Bytes that are read at most; a larger file is refused before any of it is read.
 
     Raises:
-        UserError: The file is of another kind or larger, or no file can have such a name; the text begins with
-            `path: `.
-        OSError: It can't be opened or read, as `open` says.
+        UserError: It is a FIFO, a socket, a device or a larger file, or no file can have such a name. The text begins
+            with `path: `.
+        OSError: It can't be opened or read or is a folder, as `open` says.
     """
     descriptor, size = _descriptor(path, most)
     try:
@@ -54,12 +53,12 @@ def read_bytes(path: str | os.PathLike[str], *, most: int) -> bytes:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str], *, most: int) -> Iterator[BinaryIO]:
+def opened(path: str | os.PathLike[str], *, most: int | None) -> Iterator[BinaryIO]:
     """A regular file, opened for reading and closed after the block.
 
     Args:
         path: The file; links are followed.
-        most: Bytes that it may have.
+        most: Bytes that it may have; None: as many as it likes, where it is read piece by piece.
 
     Raises:
         UserError: As `read_bytes`.
@@ -70,7 +69,7 @@ def opened(path: str | os.PathLike[str], *, most: int) -> Iterator[BinaryIO]:
         yield file
 
 
-def require_regular(path: str | os.PathLike[str], *, most: int) -> int:
+def require_regular(path: str | os.PathLike[str], *, most: int | None = None) -> int:
     """Checks a file before a library opens it by its name, and returns its size in bytes.
 
     Raises:
@@ -82,7 +81,7 @@ def require_regular(path: str | os.PathLike[str], *, most: int) -> int:
     return size
 
 
-def descriptor_of(path: str | os.PathLike[str], *, most: int) -> int:
+def descriptor_of(path: str | os.PathLike[str], *, most: int | None = None) -> int:
     """The descriptor of a regular file, opened for reading; whoever asks closes it.
 
     Raises:
@@ -90,6 +89,19 @@ def descriptor_of(path: str | os.PathLike[str], *, most: int) -> int:
         OSError: It can't be opened, as `open` says.
     """
     return _descriptor(path, most)[0]
+
+
+def status_of(path: str | os.PathLike[str]) -> os.stat_result:
+    """What the file system says of a file, links followed.
+
+    Raises:
+        UserError: No file can have such a name.
+        OSError: As `os.stat`.
+    """
+    try:
+        return os.stat(path)  # noqa: PTH116 - runs once a picture
+    except ValueError as error:
+        raise _no_name(path, error) from error
 
 
 def kind_in_words(mode: int) -> str:
@@ -102,26 +114,33 @@ def kind_in_words(mode: int) -> str:
     return "" if stat.S_ISREG(mode) else _KINDS.get(stat.S_IFMT(mode), "something else than a file")
 
 
-def _descriptor(path: str | os.PathLike[str], most: int) -> tuple[int, int]:
+def _descriptor(path: str | os.PathLike[str], most: int | None) -> tuple[int, int]:
     """An open descriptor and the size of its file."""
     try:
         descriptor = os.open(path, _FLAGS)
-    except ValueError as error:  # NUL, or characters that stand for no bytes
-        raise UserError(f"{os.fspath(path)!r}: not a valid name of a file ({error})") from error
+    except ValueError as error:
+        raise _no_name(path, error) from error
     except OSError as error:
         if error.errno == errno.ENXIO:  # what a socket, or a device that isn't there, gives
             raise UserError(f"{os.fspath(path)}: a socket or a device, not a file that can be read") from error
         raise
     try:
         status = os.fstat(descriptor)
+        if stat.S_ISDIR(status.st_mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), os.fspath(path))
         if kind := kind_in_words(status.st_mode):
             raise UserError(f"{os.fspath(path)}: {kind}, not a file that can be read")
-        if status.st_size > most:
+        if most is not None and status.st_size > most:
             raise UserError(f"{os.fspath(path)}: file of {_size(status.st_size)}; at most {_size(most)} are read")
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor, status.st_size
+
+
+def _no_name(path: str | os.PathLike[str], error: ValueError) -> UserError:
+    """What is said of a name with NUL, or with characters that stand for no bytes."""
+    return UserError(f"{os.fspath(path)!r}: not a valid name of a file ({error})")
 
 
 def _size(count: int) -> str:

@@ -8,6 +8,9 @@ from typing import NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.formats import other_format
+from addnet.untrusted.files import read_bytes
+
+MAX_BYTES = 1 << 30  # ten million rows
 
 # the longer marks first: that of UTF-32 begins like that of UTF-16
 _MARKS = (
@@ -38,10 +41,10 @@ def read_text(file: Path) -> Text:
     were meant otherwise are then not found, and counted like others that are missing.
 
     Raises:
-        UserError: It can't be read, or is no text.
+        UserError: It can't be read, is no text or has more than 1 GB.
     """
     try:
-        data = file.read_bytes()
+        data = read_bytes(file, most=MAX_BYTES)
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
     try:
