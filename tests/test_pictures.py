@@ -116,6 +116,17 @@ def test_rotation_is_applied_alike_in_all_formats_and_to_pil_images(tmp_path, fo
         assert np.abs(from_pillow(opened).astype(int) - picture).max() <= 8  # another decoder
 
 
+@pytest.mark.parametrize("how", ["plain", "turned", "animated", "transparent"])
+def test_a_checked_png_is_what_training_decodes(tmp_path, how):
+    pixels = np.random.default_rng(0).integers(0, 255, (30, 40, 4 if how == "transparent" else 3), dtype=np.uint8)
+    image, exif, options = Image.fromarray(pixels), Image.Exif(), {}
+    exif[0x0112] = 6 if how == "turned" else 1
+    if how == "animated":  # the picture for programs that know no animations isn't one of its frames
+        options = {"save_all": True, "append_images": [image.rotate(180)], "default_image": True}
+    image.save(tmp_path / "a.png", exif=exif, **options)
+    assert np.array_equal(check_picture(tmp_path / "a.png"), read_picture(tmp_path / "a.png"))
+
+
 def test_colours_of_16_bits_in_a_tiff_are_read(tmp_path):
     picture = np.random.default_rng(0).integers(0, 255, (30, 40, 3), dtype=np.uint8)
     cv2.imwrite(str(tmp_path / "deep.tif"), picture[..., ::-1].astype(np.uint16) * 257)

@@ -11,6 +11,7 @@ import pytest
 
 from addnet.errors import UserError
 from addnet.faces import decoding, iter_videos, videos
+from addnet.faces.decoding import Damage, decoded
 from addnet.faces.videos import Video, spaced
 from media import cut_off, number_of, numbered, turn, write_sound, write_video
 
@@ -240,6 +241,21 @@ def test_absurd_sizes_are_refused_before_anything_is_decoded(clip, monkeypatch):
     monkeypatch.setattr(decoding, "_frames", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"clip\.mp4: 128×96 pixels; at most"):
         read(clip, every=1)
+
+
+def test_frames_that_become_absurdly_large_amid_a_video_are_not_decoded(tmp_path, monkeypatch):
+    small = write_video(tmp_path / "small.h264", numbered(5, size=(64, 64)))
+    large = write_video(tmp_path / "large.h264", numbered(5, size=(256, 256)))
+    both = tmp_path / "both.h264"
+    both.write_bytes(small.read_bytes() + large.read_bytes())
+    sizes = [frame.width for frame, _ in decoded(both, Damage())]
+    assert (sizes.count(64), sizes.count(256)) == (5, 5)
+    monkeypatch.setattr("addnet.faces.decoding.MAX_PIXELS", 128 * 128)
+    damage = Damage()
+    assert {frame.width for frame, _ in decoded(both, damage)} == {64}
+    assert damage.packets
+    with pytest.raises(UserError, match="large"):
+        list(decoded(large, Damage()))
 
 
 def test_names_that_look_like_addresses_are_files(clip, tmp_path, monkeypatch):

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from addnet.errors import UserError
-from addnet.faces.pictures import check_size
+from addnet.faces.pictures import MAX_PIXELS, check_size
 from addnet.faces.upright import square_pixels
 from addnet.untrusted.files import require_regular
 
@@ -86,7 +86,8 @@ def decoded(
     with _opened(path) as (container, stream):
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
-        stream.codec_context.options = {"skip_loop_filter": "all" if only_count else "default"}
+        smoothing = "all" if only_count else "default"
+        stream.codec_context.options = {"skip_loop_filter": smoothing, "max_pixels": str(MAX_PIXELS)}
         damage.announced, damage.duration = stream.frames, (container.duration or 0) / 1e6
         for frame in _frames(container, stream, damage):
             if frame.is_corrupt:
@@ -142,7 +143,8 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
 def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
     import av
 
-    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS}
+    # the size may change amid a video, and the first frames are decoded while it is opened
+    options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "max_pixels": str(MAX_PIXELS)}
     try:
         if require_regular(path) == 0:  # FFmpeg would wait for what somebody writes to a FIFO
             raise UserError(f"{path}: empty file (0 bytes)")

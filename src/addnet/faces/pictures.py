@@ -194,14 +194,17 @@ def _strictly(data: Data, kind: str) -> Picture | None:
                 raise UserError("its colours are written as LAB, which OpenCV would take for RGB; save it as RGB")
             image.draft(None, (1, 1))  # of a JPEG every bit is read all the same, but few pixels are made of them
             image.load()
-            plain = data[24:26] == _PNG_RGB and getattr(image, "n_frames", 1) == 1
-            return from_pillow(image) if kind in _BY_PILLOW or (kind == "PNG" and plain) else None
+            if kind in _BY_PILLOW:
+                return from_pillow(image)
+            if kind == "PNG" and data[24:26] == _PNG_RGB and getattr(image, "n_frames", 1) == 1:
+                ImageOps.exif_transpose(image, in_place=True)
+                return np.array(image, dtype=np.uint8)
     except UnidentifiedImageError as error:
         if kind != "TIFF":
             raise UserError(f"damaged picture: no {kind} that can be read") from error
         header = header_of(bytes(data), kind)  # Pillow knows few kinds of TIFF, such as none with colours of 16 bits
         check_size(header.width, header.height)
-    return None
+    return None  # the picture is decoded by OpenCV
 
 
 def undecoded(data: Data) -> Image.Image | None:
