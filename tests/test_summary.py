@@ -68,6 +68,15 @@ def test_what_has_no_figure_is_counted_and_never_dropped(sweep):
     assert "- not run to the end: job 3\n" in text
 
 
+def test_values_and_reasons_are_words_and_never_markup(sweep):
+    make_sweep(sweep, {"model.name=<img/src=x>": 0.9, "model.name=[a](b)|c": "no <b>file</b> *x*"})
+    text = markdown(make_table(read_sweep(sweep)))
+    assert "&lt;img/src=x&gt;" in text
+    assert [
+        mark for mark in ("<img", "<b>", "](b)", " *x*") if mark in text.replace("\\](", "").replace("\\*", "")
+    ] == []
+
+
 def test_an_ablation_is_compared_seed_by_seed_with_an_interval(sweep):
     base = {f"ablation=base seed={s}": f for s, f in enumerate([0.90, 0.80, 0.70])}
     worse = {f"ablation=ones seed={s}": f for s, f in enumerate([0.88, 0.79, 0.69])}

@@ -5,15 +5,24 @@ from __future__ import annotations
 import csv
 import json
 import logging
+import re
 
+import pyarrow as pa
 import pytest
+from markdown_it import MarkdownIt
+from matplotlib.figure import Figure
 from rich.console import Console
 
 from addnet.console import ConsoleFormatter, LogFormatter
+from addnet.data.audit.issues import Issue
+from addnet.data.audit.report import _issue_lines as issue_lines
 from addnet.errors import UserError
 from addnet.inference.answers import unusable
+from addnet.inference.export.card import model_card
 from addnet.inference.writing import AnswerFiles, table_of
+from addnet.plotting import heading
 from addnet.predict import tell_unusable
+from addnet.preparation.report import _unusable as unusable_files
 from addnet.untrusted.places import below, first_outside
 from addnet.untrusted.texts import in_data, in_html, in_json, in_markdown, in_markdown_code, in_markup, shown
 
@@ -47,8 +56,6 @@ def test_json_holds_exactly_what_it_held_and_nothing_that_a_terminal_heeds():
     ],
 )
 def test_markdown_says_the_text_and_nothing_more(text):
-    from markdown_it import MarkdownIt
-
     reader = MarkdownIt("commonmark", {"html": True, "linkify": False}).enable(["table", "strikethrough"])
     for written in (in_markdown(text), in_markdown(f"a {text}"), in_markdown_code(text)):
         tokens = reader.parse(written)
@@ -120,3 +127,52 @@ def test_answers_name_files_exactly_and_stay_valid(tmp_path):
     assert all(line.isprintable() for line in lines)
     with (tmp_path / "answers.csv").open(newline="", encoding="utf-8") as stream:
         assert [row["path"] for row in csv.DictReader(stream)] == [names[0], r"gesch\xe4ft.jpg"]
+
+
+def plain_markdown(text):
+    """Whether Markdown has no HTML, no link and no picture but those of the program's own figures."""
+    html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
+    tags = set(re.findall(r"<\s*/?\s*([a-z]+\d?)", html))
+    sources = set(re.findall(r'src="([^"]*)"', html))
+    return (
+        not tags & {"script", "a", "del"}
+        and "<em>a<" not in html
+        and all(source.endswith(".png") for source in sources)
+    )
+
+
+NAME = "<script>alert(1)</script>![x](http://a.b/c)<img src=x onerror=y>|*a*\n\n# b [c](d) http://e.f `"
+
+
+def test_a_model_card_says_what_strangers_wrote_as_text():
+    about = {
+        "model": {"name": NAME, "placement": NAME},
+        "architectures": [NAME],
+        "source": {"file": NAME, "epoch": 1, "global_step": 2, "sha256": NAME},
+        "preprocessing": {"image_size": 64},
+        "inputs": {"image": {"shape": [1, 3, 64, 64]}},
+        "class_names": [NAME, "fake"],
+        "config": {"data": {"layout": NAME, "data_dir": NAME}},
+        "decision": {NAME: {NAME: NAME}},
+        "licences": {NAME: NAME},
+        "version": NAME,
+    }
+    card = model_card(about, licence="other", folder=f'a"{NAME}').partition("---\n\n")[2]
+    assert "<script" not in card.replace('a\\"<script', "")
+    assert plain_markdown(card.replace("https://", "").replace("http\\://", ""))
+
+
+def test_reports_of_preparations_and_audits_say_what_strangers_wrote_as_text():
+    bad = pa.table({"path": [NAME], "reason": [NAME]})
+    report = "\n\n".join(unusable_files(bad))
+    issue = Issue("same_video", "error", NAME, 1, NAME, [NAME])
+    audit = "\n".join(issue_lines([issue]))
+    assert plain_markdown(report)
+    assert plain_markdown(audit)
+    assert "<script" not in report + audit
+
+
+def test_a_name_with_dollars_is_drawn_as_it_is(tmp_path):
+    figure = Figure()
+    heading(figure, r"$\frac{$.jpg and $\undefined$")
+    figure.savefig(tmp_path / "a.png")

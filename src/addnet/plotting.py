@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from addnet.untrusted.texts import in_plot
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -23,11 +25,11 @@ def legend_below(axis: Axes, **how: Any) -> None:
 
 def heading(figure: Figure, text: str, **how: Any) -> None:
     """A title above all panels, taken literally; of one that is too long, such as a path, its end is kept."""
-    title = figure.suptitle(text.replace("$", r"\$"), **how)
+    title = figure.suptitle(in_plot(text), **how)
     while len(text) > 1 and (width := title.get_window_extent().width) > _SHARE * figure.bbox.width:
         kept = min(len(text) - 2, int(len(text) * _SHARE * figure.bbox.width / width))
         text = f"…{text[len(text) - kept :]}"
-        title.set_text(text.replace("$", r"\$"))
+        title.set_text(in_plot(text))
 
 
 def whole_numbers_along(axis: Axes, values: list[int]) -> None:

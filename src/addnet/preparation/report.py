@@ -25,6 +25,7 @@ from addnet.preparation.census import (
 )
 from addnet.preparation.figures import COLOUR_NAMES, overview
 from addnet.preparation.sheet import PointsOf, examples_sheet, points_in_row
+from addnet.untrusted.texts import in_markdown, in_markdown_code
 
 _LISTED = 20
 _MEANINGS = {
@@ -106,7 +107,7 @@ def _faces(good: pa.Table) -> list[str]:
     for step in steps_in(good):
         mine = [counts.get((step, label), 0) for label in labels]
         shares = [_of(number, sums[label]) for number, label in zip(mine, labels, strict=True)]
-        rows.append((f"`{step}`", _of(sum(mine), len(good)), *shares, _MEANINGS.get(step, "")))
+        rows.append((in_markdown_code(step), _of(sum(mine), len(good)), *shares, _MEANINGS.get(step, "")))
     text = (
         "A step that serves one class far more often than the other tells the classes apart without looking at faces."
     )
@@ -124,7 +125,8 @@ def _content(good: pa.Table) -> list[str]:
         rows = []
         for key in keys:
             mine = [counts.get((*key, label), 0) for label in labels]
-            rows.append((*(text or "–" for text in key), *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
+            told = (in_markdown(text) if text else "–" for text in key)
+            rows.append((*told, *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
         shown = _table((*by, *names, "pictures"), rows[:_LISTED], texts=by)
         sections += [f"## {title}", shown, *_more(len(rows))]
     return sections
@@ -152,8 +154,9 @@ def _unusable(table: pa.Table) -> list[str]:
     bad = table.filter(table["reason"].is_valid())
     if not len(bad):
         return []
-    shown = bad.slice(0, _LISTED).select(["path", "reason"]).to_pylist()
-    lines = _table(("file", "reason"), [(f"`{row['path']}`", row["reason"]) for row in shown], texts=("reason",))
+    listed = bad.slice(0, _LISTED).select(["path", "reason"]).to_pylist()
+    rows = [(in_markdown_code(row["path"]), in_markdown(row["reason"])) for row in listed]
+    lines = _table(("file", "reason"), rows, texts=("reason",))
     return [f"## Unusable files ({len(bad):,})", lines, *_more(len(bad))]
 
 
@@ -162,14 +165,13 @@ def _more(total: int) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: Sequence[str] = ()) -> str:
-    """A Markdown table; columns of numbers to the right, the first one and those named `texts` to the left."""
+    """A Markdown table; columns of numbers to the right, the first one and those named `texts` to the left.
+
+    Cells are Markdown already.
+    """
     rule = ["---" if i == 0 or name in texts else "---:" for i, name in enumerate(head)]
     lines = [head, rule, *rows]
-    return "\n".join("| " + " | ".join(_cell(cell) for cell in line) + " |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _of(part: int, whole: int) -> str:

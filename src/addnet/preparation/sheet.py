@@ -17,6 +17,7 @@ from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.preparation.census import ReadPicture, readable, sample, steps_in
 from addnet.preparation.figures import COLOURS
+from addnet.untrusted.texts import in_plot
 
 _SHOWN_SIDE = 224  # pixels; larger pictures are shown smaller
 
@@ -80,7 +81,7 @@ def _tile(axis: Axes, row: dict[str, Any] | None, read_picture: ReadPicture, poi
         _draw_points(axis, (found + 0.5) * scale - 0.5, small.shape)
     axis.spines[:].set(visible=True, color=COLOURS.get(row["label"], COLOURS[-1]), linewidth=2)
     name = str(row["path"])
-    axis.set_xlabel(name if len(name) <= 22 else f"…{name[-21:]}", fontsize=6)
+    axis.set_xlabel(in_plot(name if len(name) <= 22 else f"…{name[-21:]}"), fontsize=6)
 
 
 def _shrunk(picture: Picture) -> tuple[Picture, float]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from addnet.sweeps.conclusions import conclusion, counted_seeds
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
 from addnet.sweeps.table import ABLATION, SWEEP, Row, Table, make_table, metric_names
+from addnet.untrusted.texts import in_markdown, in_markdown_code
+from addnet.wording import count
 
 
 class Files(NamedTuple):
@@ -46,15 +48,16 @@ def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None 
 def markdown(table: Table) -> str:
     """The table for people: a row for each combination of parameters, then what follows, and what went wrong."""
     named = ", ".join(table.parameters) or "seed"
-    lines = [f"# Sweep over {named}", "", _caption(table), "", *_cells(table), "", *conclusion(table)]
+    told = map(in_markdown, conclusion(table))
+    lines = [f"# Sweep over {in_markdown(named)}", "", _caption(table), "", *_cells(table), "", *told]
     wrong = [job for job in table.jobs if job.status != "success"]
     if wrong:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
-        lines += ["", f"Without a result: {len(wrong)} of {len(table.jobs)} jobs.", ""]
+        lines += ["", f"Without a result: {len(wrong)} of {count(len(table.jobs), 'job')}.", ""]
         ended = [(job, job.result.in_a_line()) for job in wrong if job.result]
-        lines += [f"- {_named(job, table, several=several)} {how}" for job, how in ended]
+        lines += [f"- {_named(job, table, several=several)} {in_markdown(how)}" for job, how in ended]
         if left := [job.number for job in wrong if not job.result]:
-            lines.append(f"- not run to the end: {'job' if len(left) == 1 else 'jobs'} {', '.join(left)}")
+            lines.append(f"- not run to the end: {'job' if len(left) == 1 else 'jobs'} {in_markdown(', '.join(left))}")
     return "\n".join(lines) + "\n"
 
 
@@ -63,7 +66,7 @@ def _cells(table: Table) -> list[str]:
     compared = ABLATION in table.parameters
     head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
     head += ["difference to its reference", "p"] if compared else ["rank"] * (len(table.rows) > 1)
-    lines = [_line(head), _line("---" for _ in head)]
+    lines = [_line(map(in_markdown, head)), _line("---" for _ in head)]
     for row in table.rows:
         mean = _spread(row.mean, row.sd) if row.finite or "nan" in row.lacking else MISSING
         cells = [*map(shown, row.parameters.values()), mean, _seeds(row)]
@@ -71,7 +74,7 @@ def _cells(table: Table) -> list[str]:
             cells += [_difference(row, table), f"{row.corrected:.2g}" if math.isfinite(row.corrected) else MISSING]
         elif len(table.rows) > 1:
             cells.append(MISSING if row.rank is None else str(row.rank))
-        lines.append(_line(cells))
+        lines.append(_line(map(in_markdown, cells)))
     return lines
 
 
@@ -92,8 +95,7 @@ def write_cells(path: Path, table: Table) -> None:
 
 
 def _caption(table: Table) -> str:
-    numbers = f"{len(table.jobs)} {'job' if len(table.jobs) == 1 else 'jobs'}"
-    text = f"Mean ± sample standard deviation over seeds; {numbers}."
+    text = f"Mean ± sample standard deviation over seeds; {count(len(table.jobs), 'job')}."
     if ABLATION in table.parameters:
         text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
     if any(row.by_seed and set(row.by_seed) != set(table.seeds) for row in table.rows):
@@ -103,8 +105,8 @@ def _caption(table: Table) -> str:
     return text
 
 
-def _line(cells: object) -> str:
-    return "| " + " | ".join(str(cell).replace("|", "\\|") for cell in cells) + " |"  # type: ignore[attr-defined]
+def _line(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
 
 
 def _spread(mean: float, sd: float) -> str:
@@ -120,9 +122,9 @@ def _signed(value: float) -> str:
 
 def _seeds(row: Row) -> str:
     have, ordered = len(row.by_seed), len(row.seeds)
-    notes = [f"{count} {status}" for status, count in row.lacking.items()]
+    notes = [f"{number} {status}" for status, number in row.lacking.items()]
     if len(row.jobs) > ordered:
-        notes.append(f"{len(row.jobs)} jobs")
+        notes.append(count(len(row.jobs), "job"))
     text = f"{have} of {ordered}" if row.lacking else str(have)
     return f"{text} ({', '.join(notes)})" if notes else text
 
@@ -144,7 +146,7 @@ def _difference(row: Row, table: Table) -> str:
 def _named(job: SweepJob, table: Table, *, several: bool) -> str:
     keys = [key for key in table.parameters if key != SWEEP]
     values = " ".join(f"{key}={shown(job.value(key))}" for key in [*keys, "seed"])
-    return f"{f'{job.sweep}, ' if several else ''}job {job.number} (`{values}`)"
+    return f"{f'{in_markdown(job.sweep)}, ' if several else ''}job {job.number} ({in_markdown_code(values)})"
 
 
 def _cell(job: SweepJob, name: str) -> str:

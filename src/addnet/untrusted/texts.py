@@ -122,6 +122,16 @@ def in_html(text: object, *, most: int = MOST) -> str:
     return html.escape(shown(text, most=most), quote=True)
 
 
+def in_plot(text: object, *, most: int = MOST) -> str:
+    r"""In a plot, where `$` would begin a formula, and one that can't be read would end the program.
+
+    Example:
+        >>> print(in_plot("a$b$.jpg"))
+        a\$b\$.jpg
+    """
+    return shown(text, most=most).replace("$", r"\$")
+
+
 def in_markup(text: object, *, most: int = MOST) -> str:
     r"""In what rich reads as markup, where brackets would be styles.
 

@@ -21,6 +21,7 @@ from addnet.data.audit.likeness import Likeness
 from addnet.data.audit.scan import Read
 from addnet.data.audit.scores import Score
 from addnet.faces.descriptors import SAME_PERSON
+from addnet.untrusted.texts import in_markdown
 
 REPORT, NUMBERS = "report.md", "audit.json"
 _PAIRS = 12  # on a sheet
@@ -84,7 +85,7 @@ def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
 
 def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
     counts = count_by_severity(found.issues)
-    yield f"# Audit of {name}\n"
+    yield f"# Audit of {in_markdown(name)}\n"
     yield f"{len(found.records):,} pictures: " + ", ".join(f"{n} {_plural(s, n)}" for s, n in counts.items()) + ".\n"
     yield from _issue_lines(found.issues)
     yield from _count_lines(found)
@@ -105,9 +106,9 @@ def _issue_lines(issues: list[Issue]) -> Iterator[str]:
     if not issues:
         yield "Nothing was found.\n"
     for issue in issues:
-        yield f"- **{issue.severity}** `{issue.kind}`: {issue.text}."
-        yield f"  *{issue.remedy}*"
-        yield from (f"  - {example}" for example in issue.examples)
+        yield f"- **{issue.severity}** `{issue.kind}`: {in_markdown(issue.text)}."
+        yield f"  *{in_markdown(issue.remedy)}*"
+        yield from (f"  - {in_markdown(example)}" for example in issue.examples)
 
 
 def _count_lines(found: Audit) -> Iterator[str]:
@@ -116,7 +117,7 @@ def _count_lines(found: Audit) -> Iterator[str]:
     yield "|---|---|---|---|---:|---:|---:|"
     for row in count(found.records):
         yield (
-            f"| {row.split} | {row.dataset} | {row.method or '–'} | {row.label} "
+            f"| {row.split} | {in_markdown(row.dataset)} | {in_markdown(row.method or '–')} | {row.label} "
             f"| {row.pictures:,} | {row.videos:,} | {row.groups:,} |"
         )
     yield ""

@@ -4,20 +4,28 @@ from __future__ import annotations
 
 import base64
 from importlib import resources
+from typing import Any
 
 from jinja2 import Environment
+from markupsafe import Markup
 
 from addnet.evaluation.report.document import Document, Picture
+from addnet.untrusted.texts import shown_lines
 
 _TEMPLATE = "page.html.j2"
 
 
 def html_page(document: Document) -> str:
     """The whole page; whatever comes from outside (names, paths) is escaped."""
-    environment = Environment(autoescape=True)
+    environment = Environment(autoescape=True, finalize=_shown)
     environment.filters["data_uri"] = _data_uri
     template = (resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8")
     return environment.from_string(template).render(document=document)
+
+
+def _shown(value: Any) -> Any:
+    """A text without what an editor or a terminal that shows the page would heed; Jinja escapes it afterwards."""
+    return value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
 
 
 def _data_uri(picture: Picture) -> str:

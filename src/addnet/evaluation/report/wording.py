@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from addnet.evaluation.report.document import Cell
+from addnet.untrusted.texts import in_plot
 
 NAMES = {
     "auroc": "AUROC",
@@ -73,4 +74,4 @@ def legend(name: str) -> str:
     """A name short enough for a legend or a title, in which `$` starts no formula."""
     half = _LONGEST // 2
     short = name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
-    return short.replace("$", r"\$")
+    return in_plot(short)

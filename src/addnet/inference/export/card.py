@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from addnet.errors import UserError
+from addnet.untrusted.texts import in_markdown, in_markdown_code, shown
 
 _TAGS = ("deepfake-detection", "image-classification", "face-forgery", "xception", "addnet")
 _NAMES = {"addnet": "ADDNet-2D on Xception", "bandpass": "ADDNet-2D on Xception behind a learnable bandpass layer"}
@@ -19,9 +20,9 @@ The folder has no code, and none is run from it:
 from addnet.inference import Detector
 from addnet.inference.export import load_exported
 
-answer = Detector.from_exported("{folder}").predict("face.jpg")  # finds the face, prepares it, says what it says
+answer = Detector.from_exported({folder}).predict("face.jpg")  # finds the face, prepares it, says what it says
 
-net, about = load_exported("{folder}")  # or the network alone
+net, about = load_exported({folder})  # or the network alone
 logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
 ```
 
@@ -79,14 +80,15 @@ def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER"
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
         raise UserError(f"license={licence!r} is no name that model hubs know; use other, apache-2.0, cc-by-nc-4.0 …")
     size, channels = about["preprocessing"]["image_size"], about["inputs"]["image"]["shape"][1]
-    licences = "\n".join(f"| {part} | {terms} |" for part, terms in about["licences"].items())
+    licences = "\n".join(f"| {in_markdown(part)} | {in_markdown(terms)} |" for part, terms in about["licences"].items())
+    network = _NAMES.get(about["model"]["name"]) or in_markdown(about["model"]["name"])
     return "\n".join(
         [
             _front(licence),
-            f"# {_NAMES.get(about['model']['name'], about['model']['name'])}: a deepfake detector\n",
+            f"# {network}: a deepfake detector\n",
             _table(about),
             _figures(about),
-            _USE.format(folder=folder, size=size, channels=channels),
+            _USE.format(folder=json.dumps(shown(folder)), size=int(size), channels=int(channels)),
             _REST.format(licences=licences),
         ]
     )
@@ -101,19 +103,21 @@ def _front(licence: str) -> str:
 
 def _table(about: Mapping[str, Any]) -> str:
     """What it is, a line each."""
-    source, model, size = about["source"], about["model"], about["preprocessing"]["image_size"]
-    origin = f"`{source['file']}`, epoch {source['epoch']}, step {source['global_step']}, sha256 `{source['sha256']}`"
-    options = ", ".join(f"`{name}={_plain(value)}`" for name, value in model.items() if name not in ("name", "weights"))
+    source, model, size = about["source"], about["model"], int(about["preprocessing"]["image_size"])
+    steps = f"epoch {in_markdown(source['epoch'])}, step {in_markdown(source['global_step'])}"
+    origin = f"{in_markdown_code(source['file'])}, {steps}, sha256 {in_markdown_code(source['sha256'])}"
+    options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in ("name", "weights")]
+    called = ", ".join(map(in_markdown_code, options))
     rows = {
         "Task": "one face crop → probability that the face was swapped or re-enacted",
-        "Network": f"`{about['architectures'][0]}`: {options}",
+        "Network": f"{in_markdown_code(about['architectures'][0])}: {called}",
         "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
-        "Output": f"logits of {' and '.join(about['class_names'])}",
-        "Training data": trained_on(about["config"]),
+        "Output": f"logits of {' and '.join(map(in_markdown, about['class_names']))}",
+        "Training data": in_markdown(trained_on(about["config"])),
         "Source": origin,
-        "Written by": f"addnet {about['version']}",
+        "Written by": f"addnet {in_markdown(about['version'])}",
     }
-    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {_cell(text)} |" for name, text in rows.items()), ""])
+    return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items()), ""])
 
 
 def trained_on(config: Mapping[str, Any]) -> str:
@@ -134,7 +138,8 @@ def _figures(about: Mapping[str, Any]) -> str:
     """Thresholds and temperatures that validation gave, and on how much."""
     rows = []
     for level, values in (about.get("decision") or {}).items():
-        rows += [f"| {level} | {_cell(key)} | {_told(value)} |" for key, value in values.items() if value is not None]
+        told = {key: _told(value) for key, value in values.items() if value is not None}
+        rows += [f"| {in_markdown(level)} | {in_markdown(key)} | {value} |" for key, value in told.items()]
     if not rows:
         return "No figures of validation are in the checkpoint; the threshold is 0.5.\n"
     head = ["## Decision", "", "What validation gave. A score is called fake above the threshold.", ""]
@@ -145,12 +150,8 @@ def _told(value: Any) -> str:
     """A number, the two ends of a range, or words."""
     if isinstance(value, (list, tuple)):
         return " to ".join(map(_told, value))
-    return f"{value:.4g}" if isinstance(value, (int, float)) else _cell(value)
+    return f"{value:.4g}" if isinstance(value, (int, float)) else in_markdown(value)
 
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-def _cell(text: str) -> str:
-    return " ".join(str(text).replace("|", "\\|").split())
