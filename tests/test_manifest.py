@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from addnet.config import compose, plain
+from addnet.data.layouts.bench_json import read_description
+from addnet.data.layouts.lists import read_object
 from addnet.data.layouts.manifest import scan_manifest
 from addnet.errors import UserError
 from replicas_b import draw, touch, write
@@ -435,3 +437,32 @@ def test_a_path_without_a_usual_suffix_is_told_by_content(tmp_path):
     listing = scan_manifest(manifest(tmp_path, ["face,real", "clip.bin,fake"], header="path,label"))
     assert listing.pictures.paths.to_pylist() == ["face"]
     assert listing.videos.paths.to_pylist() == ["clip.bin"]
+
+
+DEEP = 100_000
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("m.json", "[" * DEEP + "]" * DEEP),
+        ("m.json", '{"train":' * 400 + '{"a.jpg": 0}' + "}" * 400),
+        ("m.json", '[{"path": ' + "[" * 900 + "]" * 900 + ', "label": 0}]'),
+        ("m.json", '[{"path": "a.jpg", "label": ' + "1" * 5000 + "}]"),
+        ("m.jsonl", '{"path": "a.jpg", "label": ' + "[" * DEEP + "]" * DEEP + "}"),
+        ("m.json", '[{"path": "a\\u0000.jpg", "label": 0}]'),
+        ("m.csv", "path,label\na\x1b.jpg,0"),
+        ("m.csv", "path,label," + "x" * 200_000 + "\na.jpg,0,1"),
+    ],
+)
+def test_what_was_made_to_break_the_reader_ends_in_a_sentence(tmp_path, name, text):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(UserError, match=name):
+        scan_manifest(tmp_path / name)
+
+
+def test_other_descriptions_may_be_nested_too_deeply_as_well(tmp_path):
+    (tmp_path / "deep.json").write_text("[" * DEEP + "]" * DEEP)
+    for read in (read_object, lambda file: list(read_description(file, "c23"))):
+        with pytest.raises(UserError, match=r"deep\.json.*nested too deeply"):
+            read(tmp_path / "deep.json")

@@ -6,6 +6,7 @@ import csv
 import json
 import logging
 import re
+import signal
 
 import pyarrow as pa
 import pytest
@@ -23,6 +24,7 @@ from addnet.inference.writing import AnswerFiles, table_of
 from addnet.plotting import heading
 from addnet.predict import tell_unusable
 from addnet.preparation.report import _unusable as unusable_files
+from addnet.untrusted import patterns
 from addnet.untrusted.places import below, first_outside
 from addnet.untrusted.texts import in_data, in_html, in_json, in_markdown, in_markdown_code, in_markup, shown
 
@@ -176,3 +178,17 @@ def test_a_name_with_dollars_is_drawn_as_it_is(tmp_path):
     figure = Figure()
     heading(figure, r"$\frac{$.jpg and $\undefined$")
     figure.savefig(tmp_path / "a.png")
+
+
+def test_a_pattern_that_would_take_for_ever_ends_in_a_sentence(monkeypatch):
+    monkeypatch.setattr(patterns, "SECONDS", 0.05)
+    pattern = patterns.compiled("data.group_pattern", "b|(?:a+)+$")
+    with pytest.raises(UserError, match=r"takes longer than 0\.05 s in names such as a+!; write it without"):
+        patterns.searched(["b", "a" * 60 + "!"], pattern, "data.group_pattern")
+    assert signal.getitimer(signal.ITIMER_REAL) == (0.0, 0.0)
+
+
+@pytest.mark.parametrize("pattern", ["(", "(" * 5000 + ")" * 5000, "a{99999999999999999999}"])
+def test_what_is_no_pattern_ends_in_a_sentence(pattern):
+    with pytest.raises(UserError, match="is not a regular expression"):
+        patterns.compiled("data.group_pattern", pattern)

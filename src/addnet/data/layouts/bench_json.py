@@ -9,14 +9,13 @@ of DF40, `abstract_dataset.py`, handles both). DF40 ships files of the same form
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from addnet.data.layouts.names import FACEFORENSICS
-from addnet.data.layouts.text_files import read_text
+from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
 from addnet.index.records import FAKE, REAL
 
@@ -109,7 +108,9 @@ def _videos(node: Mapping[str, Any], compression: str) -> Iterator[tuple[str, Ma
         if "frames" in value:
             yield name, value
         elif name == compression:
-            yield from _videos(value, compression)
+            yield from (
+                (video, entry) for video, entry in value.items() if isinstance(entry, dict) and "frames" in entry
+            )
 
 
 def _mapping(node: Any, file: Path) -> Mapping[str, Any]:
@@ -120,7 +121,7 @@ def _mapping(node: Any, file: Path) -> Mapping[str, Any]:
 
 def _parsed(file: Path) -> Any:
     try:
-        return json.loads(read_text(file).text)
+        return read_json(read_text(file).text)
     except (OSError, ValueError) as error:
         raise UserError(f"{file} is not JSON: {error}") from error
 

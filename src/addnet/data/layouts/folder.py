@@ -20,6 +20,7 @@ from addnet.errors import UserError
 from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
 from addnet.faces.walk import walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
+from addnet.untrusted.patterns import compiled, searched
 from addnet.untrusted.places import first_outside
 from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
@@ -43,7 +44,7 @@ def list_folder(
         UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
     """
     folders, found = Folders(root), walk(root)
-    patterns = _compiled("data.group_pattern", group_pattern), _compiled("data.video_pattern", video_pattern)
+    patterns = compiled("data.group_pattern", group_pattern), compiled("data.video_pattern", video_pattern)
     records, outside, counted = {}, [], []
     for kind, names in ((PICTURE, found.pictures), (VIDEO, found.videos)):
         places = [folders.place(name) for name in names]
@@ -191,34 +192,18 @@ def _records(
     *,
     videos: bool,
 ) -> Iterator[Record]:
-    for (path, split, label, _), found in zip(files, guesses, strict=True):
+    paths = [path for path, *_ in files]
+    groups = searched(paths, group, "data.group_pattern") if group else [found.group for found in guesses]
+    for (path, split, label, _), found, group_id in zip(files, guesses, groups, strict=True):
         # videos are files: those of one name in two splits are two
         name = f"{split}/{CLASS_NAMES[label]}/{found.video}" if videos else f"{CLASS_NAMES[label]}/{found.video}"
-        group_id = _matched(path, group, "data.group_pattern") if group else found.group
         yield Record(path, label, split, f"{dataset}/{name}", group_id, dataset)
 
 
 def _searched(paths: Sequence[str], pattern: re.Pattern[str]) -> list[Guess]:
     """What a pattern for videos finds, and groups made of that."""
-    videos = [_matched(path, pattern, "data.video_pattern") for path in paths]
+    videos = searched(paths, pattern, "data.video_pattern")
     return [Guess(video, group) for video, group in zip(videos, guess_groups(videos), strict=True)]
-
-
-def _compiled(name: str, pattern: str | None) -> re.Pattern[str] | None:
-    try:
-        return re.compile(pattern) if pattern else None
-    except re.error as error:
-        raise UserError(f"{name}={pattern!r} is not a regular expression: {error}") from error
-
-
-def _matched(path: str, pattern: re.Pattern[str], name: str) -> str:
-    match = pattern.search(path)
-    found = match and (match.group(1) if pattern.groups else match.group(0))
-    if not found:
-        raise UserError(
-            f"{name}={pattern.pattern!r} finds nothing in {shown(path)}; it is searched in paths like this one"
-        )
-    return found
 
 
 def _missing(folders: Folders, records: Records) -> list[Missing]:

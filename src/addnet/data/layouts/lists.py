@@ -11,7 +11,7 @@ from typing import Any
 
 from addnet.data.layouts.frames import Collected
 from addnet.data.layouts.listing import Listing, Missing
-from addnet.data.layouts.text_files import MAX_BYTES, read_text
+from addnet.data.layouts.text_files import MAX_BYTES, read_json, read_text
 from addnet.errors import UserError
 from addnet.index.records import Records
 from addnet.untrusted.files import read_bytes
@@ -68,7 +68,7 @@ def read_object(file: Path) -> dict[str, Any]:
         UserError: It can't be read, is damaged (the text says where) or holds something else.
     """
     try:
-        content = json.loads(read_bytes(file, most=MAX_BYTES))
+        content = read_json(read_bytes(file, most=MAX_BYTES))
     except OSError as error:
         raise UserError(f"cannot read {file}: {error.strerror or error}") from error
     except json.JSONDecodeError as error:

@@ -14,7 +14,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
-from addnet.data.layouts.text_files import read_text
+from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.untrusted.texts import in_data
@@ -67,6 +67,15 @@ def read_rows(file: Path, choose: Choose) -> Rows:
     suffix = file.suffix.lower()
     if suffix not in SUFFIXES:
         raise UserError(f"{file} is no manifest by its suffix; expected one of {', '.join(SUFFIXES)}")
+    try:
+        return _read(file, suffix, choose)
+    except RecursionError as error:
+        raise UserError(f"{file} is nested too deeply for a manifest; expected a list of objects") from error
+    except csv.Error as error:
+        raise UserError(f"{file} is damaged: {error}") from error
+
+
+def _read(file: Path, suffix: str, choose: Choose) -> Rows:
     text, note = read_text(file)
     notes = (note,) if note else ()
     if suffix in CSV_SUFFIXES:
@@ -136,7 +145,7 @@ def _parsed(text: str, header: list[str], wanted: list[str], delimiter: str, abo
 def _read_json(file: Path, text: str) -> tuple[str, list[Any]]:
     """What an entry is called in messages, and the entries."""
     try:
-        content = json.loads(text)
+        content = read_json(text)
     except json.JSONDecodeError as error:
         if error.msg == "Extra data" and error.lineno > 1:  # objects in lines, under the name .json
             return "line", _lines(file, text)
@@ -159,7 +168,7 @@ def _lines(file: Path, text: str) -> list[Any]:
     rows = []
     for number, line in enumerate(text.splitlines(), 1):
         try:
-            rows.append(json.loads(line) if line.strip() else None)
+            rows.append(read_json(line) if line.strip() else None)
         except json.JSONDecodeError as error:
             raise UserError(f"{file}, line {number}: {error.msg} at column {error.colno}") from error
     while rows and rows[-1] is None:

@@ -6,14 +6,13 @@ of a pair and the fakes `071_054` and `054_071` of every method are in the same 
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from addnet.data.layouts.listing import Missing
 from addnet.data.layouts.names import pair_group, pair_of
 from addnet.data.layouts.parts import UNLISTED, Place
-from addnet.data.layouts.text_files import read_text
+from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
 
 OFFICIAL = {"train": 720, "val": 140, "test": 140}
@@ -88,7 +87,7 @@ def _add(pairs: Pairs, file: Path, split: str) -> int:
 
 def _read(file: Path) -> list[tuple[str, str]]:
     try:
-        content = json.loads(read_text(file).text)
+        content = read_json(read_text(file).text)
         return [(str(first), str(second)) for first, second in content]
     except (OSError, ValueError, TypeError) as error:
         expected = 'a list of pairs such as [["071", "054"], …]'

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import codecs
+import json
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.formats import other_format
@@ -63,3 +64,21 @@ def read_text(file: Path) -> Text:
             ) from error
         note = f"{file.name} is not UTF-8 (byte {error.start}) and was read as Windows-1252; save it as UTF-8"
         return Text(data.decode("cp1252", "replace"), note)
+
+
+def read_json(text: str | bytes) -> Any:
+    """What a text of JSON holds, whoever wrote it.
+
+    Raises:
+        json.JSONDecodeError: It is damaged, nested more deeply than anything that is read here, or holds a number of
+            thousands of digits.
+        UnicodeDecodeError: Its bytes are no text.
+    """
+    try:
+        return json.loads(text)
+    except (json.JSONDecodeError, UnicodeDecodeError):
+        raise
+    except RecursionError:
+        raise json.JSONDecodeError("nested too deeply", "", 0) from None
+    except ValueError as error:
+        raise json.JSONDecodeError(str(error), "", 0) from error
