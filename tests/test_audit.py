@@ -4,6 +4,7 @@ import json
 import os
 import shutil
 import signal
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -13,7 +14,7 @@ from addnet.config import compose
 from addnet.data.__main__ import main
 from addnet.data.audit import Settings, audit
 from addnet.data.audit.actors import STRICT, _chosen, _nearest
-from addnet.data.audit.pool import over_chunks
+from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import Stored, measure_all
 from addnet.data.audit.signals import SIGNALS
 from addnet.errors import UserError
@@ -203,15 +204,19 @@ def test_pictures_are_measured_alike_on_one_and_two_processes(faces):
     assert one.rows.tobytes() == two.rows.tobytes()
 
 
-class _Killed:
-    def __call__(self, records):
-        os.kill(os.getpid(), signal.SIGKILL)
+class _KilledBySome:
+    def __call__(self, record):
+        if record.path == "p3":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return record.path
 
 
-def test_a_killed_process_is_told():
-    records = _records(*[(0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})] * 8)
-    with pytest.raises(UserError, match="can't be examined: killed its worker twice"):
-        list(over_chunks(_Killed(), records, count=8, workers=2, chunk=2))
+def test_a_picture_that_kills_its_process_costs_only_itself():
+    records = _records(*[(0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})] * 4)
+    records = [replace(record, path=f"p{number}") for number, record in enumerate(records)]
+    found = list(over_records(_KilledBySome(), records, failed=lambda record, reason: reason, count=4, workers=1))
+    assert found[:3] == ["p0", "p1", "p2"]
+    assert "killed its worker twice" in found[3]
 
 
 def test_a_million_pictures_fit_into_memory():

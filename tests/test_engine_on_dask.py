@@ -20,6 +20,7 @@ from addnet.errors import UserError
 from addnet.pool import Job
 from addnet.preparation.cluster import run_on_cluster
 from addnet.preparation.engine import run
+from addnet.untrusted.limits import Limits
 
 Client = pytest.importorskip("distributed", reason="needs the extra `cluster`").Client
 
@@ -52,6 +53,11 @@ def picky(task):
 def deadly(task, *, killer):
     if task == killer:
         os.kill(os.getpid(), signal.SIGKILL)
+    return task
+
+
+def endless_over_two(task):
+    time.sleep(1000 if task == 2 else 0)
     return task
 
 
@@ -155,6 +161,13 @@ def test_a_task_that_always_kills_its_worker_is_reported(options):
     assert (task, more) == (7, [])
     assert "killed its worker" in reason
     assert sorted(x for x in found if isinstance(x, int)) == [x for x in range(12) if x != 7]
+
+
+def test_a_task_that_takes_too_long_costs_only_itself(cluster):
+    job = Job.of(endless_over_two, limits=Limits(seconds=2.0))
+    lost = {"failed": lambda task, reason: reason}
+    found = list(run_on_cluster(job, range(4), scheduler=cluster, chunk=4, **lost))
+    assert sorted(map(str, found)) == ["0", "1", "3", "took longer than 2 s"]
 
 
 def test_start_runs_once_a_process_and_its_errors_end_the_run(options):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
-from addnet.errors import UserError, require_choice
+from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
 from addnet.untrusted.texts import in_markup, shown, shown_lines
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
+    from addnet.pool import ProcessExecutor
 
 log = logging.getLogger(__name__)
 
@@ -47,6 +49,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     """
     from rich.console import Console
 
+    from addnet.inference.files import finders
     from addnet.inference.inputs import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
 
@@ -58,11 +61,14 @@ def predict(cfg: DictConfig) -> list[Answer]:
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     for note in inputs.notes:
         log.info("%s", note)
-    detector = load_detector(cfg)
-    with AnswerFiles(folder, about=about(detector)) as files:
+    with ExitStack() as stack:
+        model = cfg.detector.landmark_model
+        processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
+        detector = load_detector(cfg, inputs)
+        files = stack.enter_context(AnswerFiles(folder, about=about(detector)))
         answers = files.answers
         try:
-            for answer in _answers(cfg, detector, inputs):
+            for answer in _answers(cfg, detector, inputs, processes):
                 files.add(answer)
         except KeyboardInterrupt:
             log.warning("%d of %d answers are in %s", len(answers), len(inputs), folder / "answers.csv")
@@ -91,12 +97,13 @@ def tell_unusable(answers: Sequence[Answer], file: Path) -> None:
         log.warning("%s could not be used, each with its reason in %s", count(len(answers), "file"), file)
 
 
-def load_detector(cfg: DictConfig) -> Detector:
+def load_detector(cfg: DictConfig, inputs: Inputs) -> Detector:
     """The detector of a config, once it is clear that there is something to ask it."""
     from addnet.inference import Detector
 
     detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
-    detector.preprocessing.load()
+    if not inputs.pictures or cfg.workers == 0:  # else the processes do, which are the only ones that need it
+        detector.preprocessing.load()
     return detector
 
 
@@ -131,14 +138,16 @@ def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]
     )
 
 
-def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[Answer]:
+def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor) -> Iterator[Answer]:
     """Answers as they come, with a bar, and what is to be drawn about each."""
     from addnet.inference.files import PictureSettings, answer_left_out, answer_pictures, answer_videos
     from addnet.inference.videos import VideoSettings
+    from addnet.pool import ProcessExecutor
     from addnet.progress import show_progress
 
     folder = Path(cfg.paths.output_dir)
-    pictures = answer_pictures(detector, inputs.pictures, PictureSettings(**plain(cfg.pictures)), workers=cfg.workers)
+    settings = PictureSettings(**plain(cfg.pictures))
+    pictures = answer_pictures(detector, inputs.pictures, settings, workers=cfg.workers, executor=processes)
     how: dict[str, Any] = {"title": "pictures", "outcome": lambda pair: pair[0].verdict}
     watched = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
     for answer, seen in watched:
@@ -147,12 +156,13 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs) -> Iterator[An
         yield answer
     videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), workers=cfg.workers)
     how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
-    for answer, worst in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
-        if answer.worst and worst:
-            _draw_video(cfg, detector, answer, folder)
-            if cfg.explain:
-                _explain_video(cfg, detector, answer, worst)
-        yield answer
+    with ProcessExecutor(1) as drawers:
+        for answer, worst in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
+            if answer.worst and worst:
+                _draw_video(cfg, detector, answer, folder, drawers)
+                if cfg.explain:
+                    _explain_video(cfg, detector, answer, worst)
+            yield answer
     yield from answer_left_out(detector, inputs.left_out)
 
 
@@ -182,8 +192,8 @@ def _sheet(cfg: DictConfig, detector: Detector, face: Seen, said: FaceAnswer, *,
     _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
 
 
-def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path) -> None:
-    from addnet.inference.annotating import annotate
+def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path, drawers: ProcessExecutor) -> None:
+    from addnet.inference.annotating import annotate_apart
     from addnet.inference.timeline import timeline_figure
 
     name = _name(answer.path)
@@ -192,7 +202,12 @@ def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Pat
     if cfg.annotate:
         file = folder / "videos" / f"{name}.mp4"
         file.parent.mkdir(parents=True, exist_ok=True)
-        annotate(answer, file, class_names=detector.loaded.class_names)
+        try:
+            annotate_apart(answer, file, class_names=detector.loaded.class_names, executor=drawers)
+        except NotWrittenError:
+            raise
+        except UserError as error:
+            log.warning("%s: its video with boxes was not made: %s", shown(answer.path), error)
 
 
 def _save(figure: Any, file: Path) -> None:

@@ -12,6 +12,7 @@ from addnet.errors import UserError
 from addnet.faces.pictures import MAX_PIXELS, check_size
 from addnet.faces.upright import square_pixels
 from addnet.untrusted.files import require_regular
+from addnet.untrusted.limits import is_memory_error
 
 if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
@@ -119,6 +120,14 @@ def length(path: Path) -> float:
     return max(last - first, 0.0)
 
 
+def size_of(path: Path) -> int:
+    """Bytes of a file; 0 where there is none: whoever reads it then says why."""
+    try:
+        return path.stat().st_size
+    except (OSError, ValueError):
+        return 0
+
+
 def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> Iterator[VideoFrame]:
     import av
 
@@ -126,17 +135,25 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
     while True:
         try:
             packet = next(packets, None)
-        except (av.FFmpegError, OSError):
+        except (av.FFmpegError, OSError) as error:
+            _require_memory(error)
             damage.unreadable = True
             return
         if packet is None:
             return
         try:
             frames = packet.decode()
-        except av.FFmpegError:
+        except av.FFmpegError as error:
+            _require_memory(error)
             damage.packets += 1
             continue
         yield from frames
+
+
+def _require_memory(error: Exception) -> None:
+    """Raises what isn't damage of the file: there is no memory for it, and what follows would be missing in silence."""
+    if is_memory_error(error):
+        raise error
 
 
 @contextmanager

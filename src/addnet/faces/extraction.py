@@ -10,12 +10,14 @@ from typing import NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.crops import CropSettings, FaceCrop, crop_name, cut_face, save_crop
+from addnet.faces.decoding import length, size_of
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.people import people_of
 from addnet.faces.pictures import Picture
 from addnet.faces.tracks import Box, Tracker, is_cut, largest, longest_track
 from addnet.faces.videos import Frame, Video
+from addnet.untrusted.limits import Limits, prolong
 
 __all__ = ["CropSettings", "FaceCrop", "VideoFaces", "VideoSummary", "crop_name", "extract_faces", "save_crop"]
 
@@ -80,7 +82,8 @@ class VideoFaces(Iterator[FaceCrop]):
         self.summary: VideoSummary | None = None
         self.people: dict[int, int] = {}
         self.looked_at: list[int] = []
-        self._video = Video(Path(path))
+        self._path = Path(path)
+        self._video = Video(self._path)
         self._settings = settings
         self._detector = detector
         self._descriptor = descriptor
@@ -96,6 +99,7 @@ class VideoFaces(Iterator[FaceCrop]):
         return next(self._crops)
 
     def _run(self) -> Iterator[FaceCrop]:
+        prolong(self._time)
         crops = 0
         for crop in self._longest() if self._settings.policy == "longest_track" else self._at_once():
             crops += 1
@@ -110,6 +114,11 @@ class VideoFaces(Iterator[FaceCrop]):
             steps=dict(self._steps),
             notes=(*self._video.notes, *self._notes),
         )
+
+    def _time(self, limits: Limits) -> float:
+        """Seconds that this video gets beyond those of any file."""
+        every, frames = self._settings.every, self._settings.frames
+        return limits.more_for_video(lasts=length(self._path), size=size_of(self._path), every=every, frames=frames)
 
     def _at_once(self) -> Iterator[FaceCrop]:
         for frame, sighting in self._sightings():

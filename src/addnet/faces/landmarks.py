@@ -6,7 +6,7 @@ The 68-point model file was trained on iBUG 300-W, whose licence excludes commer
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from typing import Any
@@ -165,15 +165,10 @@ class LandmarkDetector:
 
     @cached_property
     def _predictor(self) -> Any:
-        import dlib
-
         path = Path(self.model_path) if self.model_path else landmark_model_path()
         if not path.is_file():
             raise UserError(f"data.landmark_model={path}: no such file")
-        try:
-            return dlib.shape_predictor(str(path))
-        except RuntimeError as error:
-            raise UserError(f"{path} is not a dlib landmark model: {error}") from error
+        return _shape_predictor(path, path.stat().st_mtime_ns)
 
     def load(self) -> None:
         """Opens detector and model now instead of at the first picture.
@@ -192,6 +187,17 @@ class LandmarkDetector:
         model = Path(self.model_path).name if self.model_path else MODEL_FILE
         crops = "crops" if self.face_crops else "scenes"
         return f"dlib/{model}/{crops}/padding={self.padding:g}/max_spread={self.max_spread:g}/max_side={self.max_side}"
+
+
+@lru_cache(maxsize=1)
+def _shape_predictor(path: Path, mtime_ns: int) -> Any:
+    """The model in a file of 100 MB, opened once for all detectors of a process."""
+    import dlib
+
+    try:
+        return dlib.shape_predictor(str(path))
+    except RuntimeError as error:
+        raise UserError(f"{path} is not a dlib landmark model: {error}") from error
 
 
 def _unscaled(face: Face, ratio: float) -> Face:

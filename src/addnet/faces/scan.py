@@ -11,9 +11,10 @@ from addnet.errors import UserError
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.pictures import check_picture
 from addnet.pool import Job, cores, in_order, run_local
+from addnet.untrusted.limits import memory_in_words
 
 _CHUNK = 16
-_WORTH_A_POOL = 64  # below this, starting processes takes longer than the work
+_WORTH_A_POOL = 64  # below this, starting several processes takes longer than the work
 
 
 class Finding(NamedTuple):
@@ -35,8 +36,9 @@ class Finding(NamedTuple):
 def examine(path: Path, detector: LandmarkDetector | None) -> Finding:
     """Checks one file and, with a detector, finds its face. Never raises for a bad file."""
     try:
-        picture = check_picture(path)
-        face = detector(picture) if detector else None
+        with memory_in_words():
+            picture = check_picture(path)
+            face = detector(picture) if detector else None
     except UserError as error:
         return Finding(path, (0, 0), None, str(error))
     except OSError as error:
@@ -52,16 +54,16 @@ def unusable(path: Path, reason: str) -> Finding:
 def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: int | None = None) -> Iterator[Finding]:
     """Examines files and tells of them in their order.
 
-    A file that kills its process becomes unusable; see `addnet.pool`.
+    A file that kills its process, or takes more than a file may, becomes unusable; see `addnet.pool`.
 
     Args:
         paths: The files.
         detector: None only checks that the pictures are whole.
-        workers: Processes; default: all cores. With 1, and for few files, this process does it.
+        workers: Processes; default: all cores, and one for few files.
     """
     workers = min(workers or cores(), len(paths) // _CHUNK + 1)
-    if len(paths) < _WORTH_A_POOL or workers == 1:
-        workers = 0
+    if len(paths) < _WORTH_A_POOL:
+        workers = 1
     job = Job.of(partial(_examine_numbered, detector=detector))
     yield from in_order(run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK))
 

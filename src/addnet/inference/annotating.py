@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -12,9 +13,12 @@ import numpy as np
 
 from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import NotWrittenError, UserError
+from addnet.faces.decoding import length, size_of
 from addnet.faces.pictures import Picture
 from addnet.faces.videos import Frame, Video
 from addnet.inference.answers import Answer, FaceAnswer
+from addnet.pool import ProcessExecutor, call_within
+from addnet.untrusted.limits import Limits, prolong
 
 if TYPE_CHECKING:
     from av.video.stream import VideoStream
@@ -42,19 +46,37 @@ def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Pat
     """
     import av
 
+    video = Path(answer.path)
+    prolong(lambda limits: limits.more_for_video(lasts=length(video), size=size_of(video), every=None, frames=None))
     said: dict[int, list[FaceAnswer]] = {number: [] for number in answer.looked_at}
     for face in answer.faces:
         said.setdefault(face.frame or 0, []).append(face)
-    part = path.with_name(f".{path.name}.part")
+    part = _part_of(path)
     try:
         with av.open(str(part), "w", format="mp4") as container:
-            _write(container, _annotated(Path(answer.path), said, class_names, answer))
+            _write(container, _annotated(video, said, class_names, answer))
         part.replace(path)
     except (OSError, av.FFmpegError) as error:
         raise NotWrittenError(f"cannot write {path}: {error.strerror or error}") from error
     finally:
         part.unlink(missing_ok=True)
     return path
+
+
+def annotate_apart(answer: Answer, path: Path, *, class_names: tuple[str, ...], executor: ProcessExecutor) -> None:
+    """The same in a process of an executor, which takes no more than a file may.
+
+    Raises:
+        UserError: As `annotate`, or it takes more.
+    """
+    try:
+        call_within(Limits(), executor, partial(annotate, class_names=class_names), answer, path)
+    finally:
+        _part_of(path).unlink(missing_ok=True)
+
+
+def _part_of(path: Path) -> Path:
+    return path.with_name(f".{path.name}.part")
 
 
 def _annotated(

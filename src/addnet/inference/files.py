@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from addnet.errors import UserError
+from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.pictures import check_picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
@@ -22,13 +24,13 @@ from addnet.inference.videos import (
     VideoSettings,
     faces_and_about,
 )
-from addnet.pool import Job, cores, in_order, run_local, streams
+from addnet.pool import Job, ProcessExecutor, cores, in_order, run_local, streams
 
 if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
     from addnet.inference.detector import Detector, Watched
 
 _CHUNK = 4
-_WORTH_A_POOL = 8  # fewer pictures are read in this process: starting others takes longer
+_WORTH_A_POOL = 8  # fewer pictures are read in one process: starting others takes longer
 
 
 @dataclass(frozen=True)
@@ -72,25 +74,56 @@ def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _Look]:
     return number, _Look(path, [], reason)
 
 
+def finders(pictures: int, *, workers: int | None = None, landmark_model: str | None = None) -> ProcessExecutor:
+    """Processes for `answer_pictures`, which import what they need while this one imports torch and loads a network.
+
+    Args:
+        pictures: How many there will be.
+        workers: Processes; default: all cores, and one for few files.
+        landmark_model: Another 68-point file than the packaged one.
+    """
+    most = min(cores() if workers is None else workers, pictures)
+    executor = ProcessExecutor(most if pictures >= _WORTH_A_POOL else min(most, 1))
+    executor.warm(_open_model, landmark_model)
+    return executor
+
+
+def _open_model(landmark_model: str | None) -> None:
+    LandmarkDetector(landmark_model).load()  # what is wrong with it says `load` of the detector that is asked
+
+
 def answer_pictures(
-    detector: Detector, paths: Sequence[Path], settings: PictureSettings, *, workers: int | None = None
+    detector: Detector,
+    paths: Sequence[Path],
+    settings: PictureSettings,
+    *,
+    workers: int | None = None,
+    executor: ProcessExecutor | None = None,
 ) -> Iterator[tuple[Answer, list[Seen]]]:
     """Answers for picture files in their order; faces are found on all cores while the network computes.
 
     Args:
         detector: The detector that is asked.
-        paths: The files. One that can't be read, or that kills its process, is answered for as `unusable`.
+        paths: The files. One that can't be read, takes more than a file may or kills its process is answered for as
+            `unusable`.
         settings: How faces are looked for.
-        workers: Processes; default: all cores. 0, and for few files: this process.
+        workers: Processes; default: all cores. 0: this process, where nothing bounds what a file takes.
+        executor: From `finders`, instead; its processes go on afterwards.
 
     Returns:
         Each answer with the faces that it is about.
     """
-    workers = min(cores() if workers is None else workers, len(paths))
     function = partial(_look, preprocessing=detector.preprocessing, settings=settings)
     job = Job.of(function, start=detector.preprocessing.load)
-    processes = workers if len(paths) >= _WORTH_A_POOL else 0
-    looks = in_order(run_local(job, enumerate(paths), failed=_lost, workers=processes, chunk=_CHUNK))
+    with ExitStack() as stack:
+        if workers != 0 and executor is None:
+            executor = stack.enter_context(finders(len(paths), workers=workers))
+        where: Any = {"workers": 0} if workers == 0 else {"executor": executor}
+        yield from _answers(detector, run_local(job, enumerate(paths), failed=_lost, chunk=_CHUNK, **where))
+
+
+def _answers(detector: Detector, numbered: Generator[tuple[int, _Look]]) -> Iterator[tuple[Answer, list[Seen]]]:
+    looks = in_order(numbered)
     while some := list(islice(looks, detector.batch_size)):
         scores = iter(detector.scores([seen for look in some for seen in look.seen]))
         for look in some:
@@ -112,9 +145,11 @@ def answer_videos(
 
     Args:
         detector: The detector that is asked.
-        paths: The files. One that can't be read, or that kills its process, is answered for as `unusable`.
+        paths: The files. One that can't be read, takes more than a file may or kills its process is answered for as
+            `unusable`.
         settings: Which frames, whose faces.
-        workers: Processes, each for one video after the other; default: all cores. 0: this process.
+        workers: Processes, each for one video after the other; default: all cores. 0: this process, where nothing
+            bounds what a file takes.
 
     Returns:
         Each answer with the face that speaks most for fake.

@@ -1,17 +1,19 @@
 """Many independent tasks on all cores, whatever happens to the processes that do them."""
 
 from addnet.pool.call import call_within
-from addnet.pool.job import Job
+from addnet.pool.job import Job, Outcome, work
 from addnet.pool.loop import cores, drive, run_local
 from addnet.pool.order import in_order
-from addnet.pool.processes import ProcessExecutor
+from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 from addnet.pool.stream import streamed, streamed_within
 from addnet.pool.streams import Stream, streams
 
 __all__ = [
     "Job",
+    "Outcome",
     "ProcessExecutor",
     "Stream",
+    "WorkerDiedError",
     "call_within",
     "cores",
     "drive",
@@ -20,4 +22,5 @@ __all__ = [
     "streamed",
     "streamed_within",
     "streams",
+    "work",
 ]

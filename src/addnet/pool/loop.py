@@ -6,8 +6,9 @@ import logging
 import os
 import pickle
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
+from contextlib import nullcontext
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
@@ -21,6 +22,7 @@ log = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Deaths: TypeAlias = tuple[type[BaseException], ...]
+Worker: TypeAlias = Callable[[Job[Any, Any], Sequence[Any]], list[Outcome]]
 
 _AHEAD = 2  # chunks a worker: one that it is at, one that waits, so that it never does
 _HOPELESS = 50  # deaths before anything at all came back
@@ -37,8 +39,10 @@ class _Attempt(NamedTuple):
 class _Loop(Generic[Task, Result]):
     """The state of `drive`: what is under way, what is to be tried again."""
 
-    def __init__(self, executor: Executor, job: Job[Task, Result], tasks: Iterable[Task], chunk: int) -> None:
-        self.executor, self.job, self.chunk = executor, job, chunk
+    def __init__(
+        self, executor: Executor, job: Job[Task, Result], tasks: Iterable[Task], chunk: int, worker: Worker
+    ) -> None:
+        self.executor, self.job, self.chunk, self.worker = executor, job, chunk, worker
         self.stream = iter(tasks)
         self.pending: dict[Future[list[Outcome]], _Attempt] = {}
         self.suspects: deque[_Attempt] = deque()
@@ -53,7 +57,7 @@ class _Loop(Generic[Task, Result]):
                 if self.pending or not self.culprits:
                     return
                 attempt = self.culprits.popleft()
-            self.pending[self.executor.submit(work, self.job, attempt.tasks)] = attempt
+            self.pending[self.executor.submit(self.worker, self.job, attempt.tasks)] = attempt
 
     def settle(
         self, future: Future[list[Outcome]], dead: tuple[type[BaseException], ...]
@@ -103,6 +107,7 @@ def drive(
     chunk: int,
     capacity: Callable[[], int],
     dead: Deaths = (WorkerDiedError,),
+    worker: Worker = work,
 ) -> Generator[Result, None, None]:
     """Does tasks through an executor, in the order in which they are finished.
 
@@ -111,18 +116,19 @@ def drive(
     allows is given up at once. Closing the generator cancels what waits.
 
     Args:
-        executor: Runs `work`.
+        executor: Runs `worker`.
         job: What is done with a task.
         tasks: May be a generator; it is read as far as workers need it.
         failed: Makes the result of a task that has none, from it and the reason.
         chunk: Tasks a worker gets at once.
         capacity: How many chunks may be under way; asked again and again.
         dead: Exceptions by which the executor says that a worker died.
+        worker: Does a chunk of tasks; `work`, or what calls it elsewhere.
 
     Raises:
         UserError: Worker after worker died and nothing was done.
     """
-    loop = _Loop(executor, job, tasks, chunk)
+    loop = _Loop(executor, job, tasks, chunk, worker)
     ready: list[tuple[Task, Outcome]] = []
     try:
         while True:
@@ -154,6 +160,7 @@ def run_local(
     failed: Callable[[Task, str], Result],
     workers: int | None = None,
     chunk: int = 1,
+    executor: ProcessExecutor | None = None,
 ) -> Generator[Result, None, None]:
     """Does tasks in processes of this machine; see `drive`.
 
@@ -161,8 +168,10 @@ def run_local(
         job: What is done with a task.
         tasks: May be a generator.
         failed: Makes the result of a task that has none.
-        workers: Processes; default: all cores. 0: in this process, where a crash of native code ends everything.
+        workers: Processes; default: all cores. 0: in this process, where a crash of native code ends everything and
+            the job's limits aren't kept.
         chunk: Tasks a process gets at once: more than one where a task takes less than some 100 ms.
+        executor: Its `workers` processes do it, and go on afterwards; default: others, which end with the tasks.
 
     Raises:
         UserError: `workers` or `chunk` is out of range; or `start` of the job raised one.
@@ -174,6 +183,6 @@ def run_local(
         for task in tasks:
             yield _result(task, outcome_of(function, task, job.limits), failed)
         return
-    workers = workers or cores()
-    with ProcessExecutor(workers) as executor:
-        yield from drive(executor, job, tasks, failed=failed, chunk=chunk, capacity=lambda: _AHEAD * workers)
+    workers = executor.workers if executor else workers or cores()
+    with nullcontext(executor) if executor else ProcessExecutor(workers) as processes:
+        yield from drive(processes, job, tasks, failed=failed, chunk=chunk, capacity=lambda: _AHEAD * workers)

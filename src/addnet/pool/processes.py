@@ -24,7 +24,7 @@ from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import Any, ParamSpec, TypeVar
 
-from addnet.untrusted.limits import OverTimeError, keep_bounds
+from addnet.untrusted.limits import OverTimeError, keep_bounds, waited_for_core
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -50,9 +50,13 @@ class ProcessExecutor(Executor):
 
     Args:
         workers: How many.
+
+    Attributes:
+        workers: How many.
     """
 
     def __init__(self, workers: int) -> None:
+        self.workers = workers
         self._calls: queue.SimpleQueue[tuple[Future[Any], bytes] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._running: set[_Worker] = set()
@@ -72,6 +76,11 @@ class ProcessExecutor(Executor):
         future: Future[T] = Future()
         self._calls.put((future, pickle.dumps((fn, args, kwargs))))
         return future
+
+    def warm(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
+        """Starts all processes now, while the caller does something else; each calls a function, such as an import."""
+        for _ in range(self.workers):
+            self.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
         """Kills the processes at once, whatever they are doing, and cancels what waits."""
@@ -170,11 +179,13 @@ class _Worker:
         return bool(succeeded), value
 
     def _answers_within(self, left: float) -> bool:
+        clock, waited = time.monotonic(), waited_for_core(self.process.pid)
         while left > 0:
-            before = time.monotonic()
             if self._pipe.poll(min(left, _GLANCE)):
                 return True
-            left -= min(time.monotonic() - before, 2 * _GLANCE)
+            before, clock = clock, time.monotonic()
+            ready, waited = waited, waited_for_core(self.process.pid)
+            left -= max(0.0, min(clock - before, 2 * _GLANCE) - (waited - ready))
         return self._pipe.poll(0)
 
     def end(self) -> None:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import logging
+import multiprocessing
+import threading
 import time
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from addnet.errors import UserError
-from addnet.pool import Job, drive
+from addnet.pool import Job, Outcome, ProcessExecutor, WorkerDiedError, drive, work
 
 log = logging.getLogger(__name__)
 
@@ -21,6 +23,8 @@ Result = TypeVar("Result")
 _PACKAGES = ["addnet", "numpy", "opencv-python-headless", "dlib-bin", "av"]
 _AHEAD = 2
 _ASK_AGAIN = 5.0  # seconds
+
+_beside = threading.local()  # of a worker of the cluster: a process for each of its threads
 
 
 def run_on_cluster(
@@ -56,12 +60,26 @@ def run_on_cluster(
         executor = client.get_executor(pure=False)  # not pure: each task its own key, nothing merged or remembered
         try:
             capacity = _Capacity(client, scheduler)
-            yield from drive(executor, job, tasks, failed=failed, chunk=chunk, capacity=capacity, dead=(KilledWorker,))
+            how: Any = {"capacity": capacity, "dead": (KilledWorker, WorkerDiedError), "worker": work_beside}
+            yield from drive(executor, job, tasks, failed=failed, chunk=chunk, **how)
         except (CancelledError, OSError) as error:
             raise UserError(
                 f"the scheduler at {scheduler} was lost; what came back until then is kept. "
                 "Start it again, then give the same command again"
             ) from error
+
+
+def work_beside(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
+    """Does a chunk of tasks in a process beside the worker of the cluster, which keeps the job's limits.
+
+    A worker that was ended instead would be started again by its nanny, and the task be tried on three others.
+    """
+    if not hasattr(_beside, "executor"):
+        # Dask makes its workers daemons, which may not start processes; ours end with them
+        multiprocessing.current_process().daemon = False
+        _beside.executor = ProcessExecutor(1)
+    outcomes: list[Outcome] = _beside.executor.submit(work, job, tasks).result()
+    return outcomes
 
 
 @contextmanager

@@ -26,6 +26,7 @@ from addnet.index.storage import Storage
 from addnet.index.update import RECORDED, IndexUpdate
 from addnet.preparation.settings import Run
 from addnet.untrusted.files import read_bytes
+from addnet.untrusted.limits import memory_in_words
 
 UNCHANGED = "unchanged"
 _CHUNK = 16
@@ -103,8 +104,9 @@ class Examine:
         if digest == job.hash:
             return found(reason=UNCHANGED)
         try:
-            picture = check_bytes(data, record.path)
-            face = self._given(record) or (self.detector(picture) if self.detector else None)
+            with memory_in_words():
+                picture = check_bytes(data, record.path)
+                face = self._given(record) or (self.detector(picture) if self.detector else None)
         except UserError as error:
             return found(reason=str(error))
         return found(shape=(picture.shape[0], picture.shape[1]), face=face)

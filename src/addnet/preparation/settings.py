@@ -10,7 +10,7 @@ from addnet.faces.crops import CropSettings
 from addnet.preparation.engine import run
 
 Task = TypeVar("Task")
-_WORTH_A_POOL = 4  # chunks; below, starting processes takes longer than the work
+_WORTH_A_POOL = 4  # chunks; below, starting several processes takes longer than the work
 
 
 class Counted(Protocol):
@@ -58,7 +58,7 @@ class PrepareSettings(CropSettings):
     """What `configs/prepare/` says: what is cut out of videos, and how the work is done.
 
     Attributes:
-        workers: Processes on this machine; None: all cores.
+        workers: Processes on this machine; None: all cores. 0: this process, where nothing bounds what a file takes.
         scheduler: Address of a Dask scheduler, such as `tcp://host:8786`; None: this machine alone.
         wait: Waits for another process that writes the same index, instead of stopping.
     """
@@ -84,8 +84,8 @@ class PrepareSettings(CropSettings):
         start: Callable[[], object] | None,
     ) -> Generator[Result]:
         """Does every task once, here or on the cluster, and shows how far it is; see `Run`."""
-        alone = not self.scheduler and (self.workers == 1 or total < _WORTH_A_POOL * chunk)
-        workers = 0 if alone else self.workers
+        few = not self.scheduler and total < _WORTH_A_POOL * chunk
+        workers = min(self.workers, 1) if few and self.workers is not None else 1 if few else self.workers
         where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
         if total:
             from addnet.progress import show_progress  # not where an index is all that is read

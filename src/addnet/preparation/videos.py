@@ -27,6 +27,7 @@ from addnet.preparation.folders import crop_folders
 from addnet.preparation.pictures import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
 from addnet.untrusted.files import opened, status_of
+from addnet.untrusted.limits import memory_in_words
 
 log = logging.getLogger(__name__)
 
@@ -94,9 +95,10 @@ class CutVideo:
         crops = extract_faces(job.path, self.settings, self.detector)
         rows, points = [], []
         try:
-            for crop in crops:
-                rows.append(self._kept(crop, job))
-                points.append(np.asarray(crop.face.points, np.float32).ravel())
+            with memory_in_words():
+                for crop in crops:
+                    rows.append(self._kept(crop, job))
+                    points.append(np.asarray(crop.face.points, np.float32).ravel())
         except NotWrittenError as error:
             return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
@@ -151,7 +153,7 @@ def prepare_videos(
     log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, detector)
 
-    lost = partial(_lost, settings=settings, detector=detector)
+    lost = partial(_lost, out=update.root, settings=settings, detector=detector)
     how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
     how["start"] = detector.load
     with done, closing(run(cut, todo, **how)) as findings:
@@ -180,8 +182,9 @@ def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) 
     return {"path": job.record.path} | where | what
 
 
-def _lost(job: VideoJob, reason: str, *, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
-    """What is said of a video over which a process died."""
+def _lost(job: VideoJob, reason: str, *, out: Path, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
+    """What is said of a video over which a process died; what was cut so far is taken away."""
+    _take_away(out / job.folder)
     return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [], fault=reason)
 
 

@@ -5,7 +5,8 @@ NumPy fail to get memory, which becomes a reason in words instead of a machine t
 (macOS, Windows) only the sizes bound it that are looked at before a file is decoded.
 
 Time is kept by the parent of the process (`addnet.pool`), which ends it: code that hangs in a decoder hears nothing
-else. So bounds are kept in the processes of a pool alone; in any other, a `Bound` does nothing.
+else. So bounds are kept in the processes of a pool alone; in any other, a `Bound` does nothing. It is the time by the
+clock, less that in which the process waited for a core (known on Linux alone), so that a busy machine refuses nothing.
 """
 
 from __future__ import annotations
@@ -103,14 +104,14 @@ class Bound:
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
         self._allowed = self._left = limits.seconds
-        self._begun = 0.0
+        self._begun = 0.0  # by the clock of `_worked`
         self._data = _data_bytes()
         self._soft = -1  # of the process, to be given back
 
     def __enter__(self) -> Self:
         global _bound
         _bound = self
-        self._begun = time.monotonic()
+        self._begun = _worked()
         self._tell(new=True)
         if self._limits.memory is not None and self._data is not None and _tell:
             self._soft = _limit_data(self._data + self._limits.memory)
@@ -122,7 +123,7 @@ class Bound:
         global _bound
         _bound = None
         if self._left is not None:
-            self._left -= time.monotonic() - self._begun
+            self._left -= _worked() - self._begun
         if self._limits.memory is not None and self._data is not None and _tell:
             _limit_data(self._soft, lower=False)
         if error is not None and is_memory_error(error):
@@ -143,7 +144,7 @@ class Bound:
 
     def _tell(self, *, new: bool) -> None:
         if _tell:
-            left = inf if self._left is None else self._left - (time.monotonic() - self._begun)
+            left = inf if self._left is None else self._left - (_worked() - self._begun)
             _tell(left, self._allowed or inf, new)
 
 
@@ -194,6 +195,23 @@ def is_memory_error(error: BaseException) -> bool:
             return True
         seen = seen.__cause__
     return False
+
+
+def waited_for_core(pid: int | None = None) -> float:
+    """Seconds in which a process was ready and no core was free; 0 where that isn't known.
+
+    Args:
+        pid: Of the process; None: this one.
+    """
+    try:
+        return int(Path(f"/proc/{pid or 'self'}/schedstat").read_bytes().split()[1]) / 1e9
+    except (OSError, IndexError, ValueError):
+        return 0.0
+
+
+def _worked() -> float:
+    """A clock that stands still while this process waits for a core."""
+    return time.monotonic() - waited_for_core()
 
 
 def bytes_in_words(count: int) -> str:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from addnet.data.audit.issues import INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.overlap import rows_of, split_pairs
-from addnet.data.audit.pool import over_chunks
+from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import Read, Signals
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
@@ -110,14 +110,15 @@ def actors(
     sides = [rows_of(records, split) for split in splits]
     sides = [_chosen(records, rows[usable[rows]], pictures_per_group, most, seed) for rows in sides]
     chosen = np.concatenate([np.empty(0, dtype=np.int64), *sides])
-    parts = [np.empty((0, 128), dtype=np.float32)]
-    for part in over_chunks(task, records.take(chosen), count=len(chosen), workers=workers, chunk=_CHUNK):
-        parts.append(part)
+    everything = np.empty((len(chosen), 128), dtype=np.float32)
+    found = over_records(task, records.take(chosen), failed=_nobody, count=len(chosen), workers=workers, chunk=_CHUNK)
+    for number, descriptor in enumerate(found):
+        everything[number] = descriptor
         if advance:
-            advance(len(part), len(chosen))
+            advance(1, len(chosen))
     faces, start = {}, 0
     for split, rows in zip(splits, sides, strict=True):
-        described = np.concatenate(parts)[start : start + len(rows)]
+        described = everything[start : start + len(rows)]
         known = np.isfinite(described[:, 0])
         faces[split] = (rows[known], described[known], len(rows))
         start += len(rows)
@@ -137,23 +138,23 @@ def _chosen(records: Records, rows: Rows, per_group: int, most: int, seed: int) 
 
 @dataclass(frozen=True)
 class _Describe:
-    """Descriptors of a chunk: (N, 128) float32, NaN where no face was found."""
+    """Descriptor of a picture: (128,) float32, NaN where no face was found."""
 
     read: Read
     detector: LandmarkDetector
     descriptor: FaceDescriptor
 
-    def __call__(self, records: list[Record]) -> NDArray[np.float32]:
-        found = np.full((len(records), 128), np.nan, dtype=np.float32)
-        for row, record in enumerate(records):
-            try:
-                picture = check_bytes(self.read(record))
-            except (OSError, UserError):  # it was there a moment ago
-                continue
-            face = self.detector(picture)
-            if face.points is not None:
-                found[row] = self.descriptor(picture, face)
-        return found
+    def __call__(self, record: Record) -> NDArray[np.float32]:
+        try:
+            picture = check_bytes(self.read(record))
+        except (OSError, UserError):  # it was there a moment ago
+            return _nobody(record)
+        face = self.detector(picture)
+        return _nobody(record) if face.points is None else self.descriptor(picture, face)
+
+
+def _nobody(record: Record, reason: str = "") -> NDArray[np.float32]:
+    return np.full(128, np.nan, dtype=np.float32)
 
 
 def _compared(

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.audit.pool import over_chunks
+from addnet.data.audit.pool import CHUNK, over_records
 from addnet.data.audit.signals import SIGNALS, measure
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
@@ -73,14 +73,19 @@ def measure_all(
     """
     rows = np.zeros(len(records), dtype=SIGNALS)
     failures: list[tuple[int, str]] = []
-    done = 0
-    for part, failed in over_chunks(_Measure(read), records, count=len(records), workers=workers):
-        rows[done : done + len(part)] = part
-        failures += [(done + position, reason) for position, reason in failed]
-        done += len(part)
-        if advance:
-            advance(len(part))
+    found = over_records(_Measure(read), records, failed=_reason, count=len(records), workers=workers)
+    for number, said in enumerate(found):
+        if isinstance(said, str):
+            failures.append((number, said))
+        else:
+            rows[number] = np.frombuffer(said, SIGNALS)[0]
+        if advance and ((number + 1) % CHUNK == 0 or number + 1 == len(records)):
+            advance(number % CHUNK + 1)
     return Signals(rows, failures)
+
+
+def _reason(record: Record, reason: str) -> str:
+    return reason
 
 
 def read_or_reason(read: Read, record: Record) -> bytes | str:
@@ -97,15 +102,9 @@ def read_or_reason(read: Read, record: Record) -> bytes | str:
 class _Measure:
     read: Read
 
-    def __call__(self, records: list[Record]) -> tuple[NDArray[np.void], list[tuple[int, str]]]:
-        rows = np.zeros(len(records), dtype=SIGNALS)
-        failed = []
-        for position, record in enumerate(records):
-            data = read_or_reason(self.read, record)
-            try:
-                if isinstance(data, str):
-                    raise UserError(data)
-                rows[position] = measure(data)
-            except UserError as error:
-                failed.append((position, str(error)))
-        return rows, failed
+    def __call__(self, record: Record) -> bytes | str:
+        """One row of `SIGNALS` as it lies in memory, or why there is none."""
+        data = read_or_reason(self.read, record)
+        if isinstance(data, str):
+            return data
+        return measure(data).tobytes()
