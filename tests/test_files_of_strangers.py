@@ -21,7 +21,7 @@ from addnet.index.records import Record
 from addnet.index.seek_points import keep_seek_points
 from addnet.index.storage import Storage
 from addnet.inference.inputs import Inputs
-from addnet.models.weights import _refuse_pointer
+from addnet.models.weights import read_weights
 from addnet.preparation.pictures import Examine
 from addnet.preparation.videos import video_hash
 from addnet.untrusted.files import opened, read_bytes, require_regular
@@ -98,7 +98,7 @@ READERS = {
     "video": _decode,
     "list": read_text,
     "table": read_object,
-    "weights": _refuse_pointer,
+    "weights": read_weights,
 }
 
 

@@ -6,13 +6,14 @@ file of another kind under the name of a picture reaches no decoder that was not
 
 from __future__ import annotations
 
+import os
 import re
 from contextlib import suppress
 from pathlib import PurePath
 from typing import NamedTuple
 
 from addnet.errors import UserError
-from addnet.untrusted.files import opened
+from addnet.untrusted.files import descriptor_of
 
 PICTURE, VIDEO = "picture", "video"
 HEAD = 400  # bytes that tell a format; the packets of MPEG transport streams are 188 or 192 long
@@ -129,6 +130,10 @@ def kind_by_content(head: bytes) -> str | None:
 
 def head_of(path: str | PurePath) -> bytes:
     """The first bytes of a file; none if it can't be read or is no regular file."""
-    with suppress(OSError, UserError), opened(path, most=None) as file:
-        return file.read(HEAD)
+    with suppress(OSError, UserError):
+        descriptor = descriptor_of(path)
+        try:
+            return os.read(descriptor, HEAD)
+        finally:
+            os.close(descriptor)
     return b""

@@ -57,9 +57,12 @@ def read_weights(path: str | Path) -> dict[str, Tensor]:
         UserError: The file is missing, damaged, wants to run code or holds something else.
     """
     file = Path(path).expanduser()
-    if not file.is_file():
-        raise UserError(f"model.weights={path}: there is no such file; give the path of a weight file.")
-    _refuse_pointer(file)
+    try:
+        _refuse_pointer(file)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"model.weights={path}: there is no such file; give the path of a weight file.") from None
+    except OSError as error:
+        raise UserError(f"model.weights={path} can't be opened: {error.strerror or error}.") from error
     content = _read_safetensors(file) if file.suffix == ".safetensors" else _read_torch(file)
     try:
         state = unwrapped(content)
