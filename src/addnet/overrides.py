@@ -103,10 +103,10 @@ def sweeps(argument: str) -> tuple[str, str] | None:
 
 
 def _value(key: str, text: str) -> str:
-    read, takes_path = _read(text), _takes_path(key)
-    if _wanted(key, text) or read == text or (read is not _UNREADABLE and not takes_path):
+    read, is_path = _read(text), takes_path(key)
+    if _wanted(key, text) or read == text or (read is not _UNREADABLE and not is_path):
         return _element(key, text, force=False)
-    force = takes_path and read is _UNREADABLE
+    force = is_path and read is _UNREADABLE
     if text.startswith("[") and text.endswith("]"):
         return "[" + ",".join(_element(key, part, force=force) for part in _parts(text[1:-1])) + "]"
     if text.startswith("{") and text.endswith("}"):  # names and their paths
@@ -135,7 +135,7 @@ def _wanted(key: str, text: str) -> bool:
         return False
     if read == text and "${" not in text and not text.endswith("\\"):  # which would escape what follows it in a list
         return False
-    return (read is _UNREADABLE or _takes_path(key)) and _exists(text)
+    return (read is _UNREADABLE or takes_path(key)) and _exists(text)
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -149,7 +149,8 @@ def _parts(text: str) -> Iterator[str]:
         start = end
 
 
-def _takes_path(key: str) -> bool:
+def takes_path(key: str) -> bool:
+    """Whether the value of a key is a path, or a list of data sets as they lie on the disk."""
     return key in _DATA_SETS or bool(_PATH.search(key))
 
 

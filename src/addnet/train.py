@@ -143,7 +143,8 @@ def check_config(
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
-    from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint
+    from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint, run_of
+    from addnet.training.kept_config import earlier_config, kept_config
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
@@ -152,7 +153,8 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
         return None
     checkpoint = read_checkpoint(cfg.ckpt_path)
     if cfg.train and (before := checkpoint["addnet"].get("config")):
-        check_continues(before, plain(cfg), path=cfg.ckpt_path)
+        earlier = run_of(cfg.ckpt_path)
+        check_continues(earlier_config(before, earlier), kept_config(cfg, earlier), path=cfg.ckpt_path)
     length = {name: cfg.trainer.get(name, -1) for name in ("max_epochs", "max_steps")}
     if cfg.train and (done := nothing_left(checkpoint, **length, path=cfg.ckpt_path)):
         log.warning("%s%s", done, "; its best checkpoint is tested" if cfg.test else "")
@@ -176,6 +178,7 @@ def build_detector(
     """
     from addnet.training import DeepfakeDetector
     from addnet.training.checkpoints import check_fits
+    from addnet.training.kept_config import kept_config
 
     model = plain(cfg.model)
     if checkpoint or not start_weights:  # the checkpoint brings them all
@@ -191,7 +194,7 @@ def build_detector(
         freeze_backbone_epochs=cfg.freeze_backbone_epochs,
         ema_decay=cfg.ema_decay,
         preprocessing=datamodule.preprocessing(),  # type: ignore[attr-defined]
-        config=plain(cfg),
+        config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )
     detector.row_loss.check_balance(cfg.data.get("balance", "none"))
     if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # which averages over processes
@@ -203,10 +206,12 @@ def build_detector(
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
     """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
+    from addnet.training.checkpoints import run_of
+
     if cfg.trainer.get("fast_dev_run"):
         return []
     states = checkpoint["resume"]["loggers"] if cfg.train and checkpoint and "resume" in checkpoint else {}
-    run_dir = str(Path(cfg.ckpt_path).resolve().parents[1]) if states else None
+    run_dir = str(run_of(cfg.ckpt_path)) if states else None
     loggers = []
     for node in (cfg.logger or {}).values():
         state = states.get(node["_target_"].rpartition(".")[2])

@@ -76,7 +76,7 @@ def identity(
     Args:
         class_names: In the order of the labels.
         preprocessing: What was done to pictures.
-        config: The resolved config of the run.
+        config: What `kept_config` keeps of the run's.
         decision: From `addnet.evaluation.decide`; None before the first validation.
     """
     return {
@@ -116,6 +116,11 @@ def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str,
     if checkpoint["addnet"].get("format") != FORMAT:
         raise UserError(f"{file} has format {checkpoint['addnet'].get('format')!r}; this version reads {FORMAT}")
     return checkpoint
+
+
+def run_of(path: str | Path) -> Path:
+    """The run folder that a checkpoint lies in, in a folder of its own."""
+    return Path(path).resolve().parents[1]
 
 
 def _there(folder: Path) -> str:

@@ -48,7 +48,7 @@ class DeepfakeDetector(pl.LightningModule):
         ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
-        config: The whole resolved config of the run, for the checkpoint alone.
+        config: What `kept_config` keeps of the run's config, for the checkpoint alone.
     """
 
     def __init__(

@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import platform
 import re
-import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import yaml
 from omegaconf import DictConfig, OmegaConf
+from omegaconf._utils import get_omega_conf_dumper
 from rich.console import Console
 from rich.syntax import Syntax
 from rich.table import Table
@@ -24,6 +25,7 @@ from addnet.console import shown_path
 from addnet.data.usable import counts
 from addnet.evaluation.metrics import METRICS
 from addnet.launch import command_form
+from addnet.untrusted.secrets import masked, shown_command
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -50,7 +52,7 @@ PACKAGES = (
 def provenance(data_fingerprint: str) -> dict[str, Any]:
     """How to repeat a run: command, git commit, versions, platform and a fingerprint of the data."""
     return {
-        "command": shlex.join([*command_form(), *sys.argv[1:]]),
+        "command": shown_command(command_form(), sys.argv[1:]),
         "git": _git(),
         "python": platform.python_version(),
         "platform": platform.platform(),
@@ -60,9 +62,9 @@ def provenance(data_fingerprint: str) -> dict[str, Any]:
 
 
 def write_run_folder(run_dir: Path, cfg: DictConfig, *, data_fingerprint: str) -> None:
-    """Writes `config.yaml` (resolved), `config_tree.txt` and `provenance.json`."""
+    """Writes `config.yaml` (resolved but for what the environment gave), `config_tree.txt` and `provenance.json`."""
     run_dir.mkdir(parents=True, exist_ok=True)
-    OmegaConf.save(cfg, run_dir / "config.yaml", resolve=True)
+    (run_dir / "config.yaml").write_text(_as_yaml(masked(cfg)), encoding="utf-8")
     with (run_dir / "config_tree.txt").open("w", encoding="utf-8") as stream:
         Console(file=stream, width=120).print(config_tree(cfg))
     text = json.dumps(provenance(data_fingerprint), indent=2) + "\n"
@@ -70,14 +72,22 @@ def write_run_folder(run_dir: Path, cfg: DictConfig, *, data_fingerprint: str) -
 
 
 def config_tree(cfg: DictConfig) -> Tree:
-    """The resolved config as a tree, a branch for each group."""
-    tree = Tree("config")
-    scalars = {key: value for key, value in cfg.items() if not isinstance(value, DictConfig)}
-    for key, value in cfg.items():
-        if isinstance(value, DictConfig):
-            tree.add(str(key)).add(Syntax(OmegaConf.to_yaml(value, resolve=True).strip() or "{}", "yaml"))
-    tree.add("run").add(Syntax(OmegaConf.to_yaml(OmegaConf.create(scalars)).strip(), "yaml"))
+    """The resolved config as a tree, a branch for each group; without what the environment gave."""
+    tree, told = Tree("config"), masked(cfg)
+    for key, value in told.items():
+        if isinstance(value, dict):
+            tree.add(str(key)).add(Syntax(_as_yaml(value).strip() or "{}", "yaml"))
+    scalars = {key: value for key, value in told.items() if not isinstance(value, dict)}
+    tree.add("run").add(Syntax(_as_yaml(scalars).strip(), "yaml"))
     return tree
+
+
+def _as_yaml(values: dict[str, Any]) -> str:
+    """As OmegaConf writes it: texts that it would read as numbers are in quotes."""
+    text: str = yaml.dump(
+        values, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=get_omega_conf_dumper()
+    )
+    return text
 
 
 def parameters(cfg: DictConfig, datamodule: Any, net: nn.Module) -> dict[str, Any]:
@@ -85,7 +95,7 @@ def parameters(cfg: DictConfig, datamodule: Any, net: nn.Module) -> dict[str, An
 
     Nodes that only repeat another one (`data.mask`, which is `mask`) and the loggers themselves are left out.
     """
-    once = _without_doubles(OmegaConf.to_container(cfg, resolve=False), OmegaConf.to_container(cfg, resolve=True))
+    once = _without_doubles(OmegaConf.to_container(cfg, resolve=False), masked(cfg))
     sizes = [parameter.numel() for parameter in net.parameters()]
     learning = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     counted = {

@@ -15,6 +15,8 @@ from torch import Tensor
 
 log = logging.getLogger(__name__)
 
+_PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
+
 
 class BestCheckpoint(ModelCheckpoint):
     """Keeps the checkpoint with the best figure, and of equals the latest.
@@ -22,7 +24,8 @@ class BestCheckpoint(ModelCheckpoint):
     AUROC is soon perfect on a small validation set, while probabilities go on getting better; Lightning keeps the first
     of equals. A run that is resumed in a new folder still has the best of the old one to beat; Lightning forgets it.
     It also forgets it where the run folder was renamed or moved, because it trusts the absolute paths in a checkpoint;
-    here they are looked up from the folder that the checkpoint is read from.
+    here a checkpoint says how they lie to its own folder, and they are looked up from the folder that it is read from.
+    Since anybody may have written that, none but a checkpoint of this run or of one beside it is taken for the best.
 
     Attributes:
         metrics: Every metric of validation at the best checkpoint, for whoever compares runs.
@@ -49,11 +52,10 @@ class BestCheckpoint(ModelCheckpoint):
         best = self._found(recorded, state_dict)
         score = f"{state_dict['monitor']} {float(state_dict['best_model_score']):.4f}"
         if not best:
-            places = " or ".join(dict.fromkeys(self._places(recorded, state_dict)))
-            self.lost = f"the best checkpoint so far ({score}) is gone: there is no {places}"
+            self.lost = f"the best checkpoint so far ({score}) is gone: there is no {self._place(recorded, state_dict)}"
             log.warning("%s; from here on the best of the epochs that follow is kept", self.lost)
             return
-        if best != recorded:
+        if Path(best).parent != Path(self.dirpath or ""):
             log.info("the best checkpoint so far (%s) is %s", score, best)
         found = {self._found(path, state_dict): value for path, value in state_dict["best_k_models"].items()}
         paths = {name: self._found(state_dict[name], state_dict) for name in ("kth_best_model_path", "last_model_path")}
@@ -65,14 +67,20 @@ class BestCheckpoint(ModelCheckpoint):
         self.current_score = state_dict.get("current_score")  # Lightning writes it and doesn't read it
 
     def _found(self, recorded: str, state_dict: dict[str, Any]) -> str:
-        """Where a recorded file lies now; empty if it is gone."""
-        return next((place for place in self._places(recorded, state_dict) if Path(place).is_file()), "")
+        """Where a recorded file lies now; empty if it is gone, or is none that a run writes."""
+        place = self._place(recorded, state_dict)
+        beside = self._folder.parents[1] in Path(place).parents
+        return place if beside and place.endswith(".ckpt") and Path(place).is_file() else ""
 
-    def _places(self, recorded: str, state_dict: dict[str, Any]) -> list[str]:
-        """Where a recorded file may lie: as it lay to the folder of the checkpoint, or else where it was."""
-        if not recorded or not self._read_from or not state_dict.get("dirpath"):
-            return [recorded]
-        return [os.path.normpath(self._read_from / os.path.relpath(recorded, state_dict["dirpath"])), recorded]
+    def _place(self, recorded: str, state_dict: dict[str, Any]) -> str:
+        """Where a recorded file has to lie: as it lay to the folder of the checkpoint that is read."""
+        if Path(recorded).is_absolute():  # by an earlier version
+            recorded = os.path.relpath(recorded, state_dict.get("dirpath") or Path(recorded).parent)
+        return os.path.normpath(self._folder / recorded) if recorded else ""
+
+    @property
+    def _folder(self) -> Path:
+        return self._read_from or Path(self.dirpath or "").absolute()
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
         """Whether a checkpoint with this figure is to be kept; never with one that isn't a finite number."""
@@ -85,5 +93,11 @@ class BestCheckpoint(ModelCheckpoint):
         return kept
 
     def state_dict(self) -> dict[str, Any]:
-        """Lightning's own, and the metrics."""
-        return super().state_dict() | {"metrics": dict(self.metrics)}
+        """Lightning's own, its paths as they lie to the folder of checkpoints, and the metrics."""
+        state = super().state_dict()
+        paths = {key: self._as_it_lies(state[key]) for key in _PATHS}
+        kept = {self._as_it_lies(path): value for path, value in state["best_k_models"].items()}
+        return state | paths | {"best_k_models": kept, "dirpath": "", "metrics": dict(self.metrics)}
+
+    def _as_it_lies(self, path: str) -> str:
+        return os.path.relpath(path, self.dirpath) if path and self.dirpath else path
