@@ -1,13 +1,14 @@
 """`python -m addnet.evaluate`: every picture is scored as in training, compared, damaged and reported on."""
 
 import json
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
-from addnet.config import compose
+from addnet.cli import overrides_of
+from addnet.config import compose, plain
 from addnet.data.degradations import LADDER, Degradation, rungs
 from addnet.errors import UserError
 from addnet.evaluate import evaluate, names_of
@@ -16,6 +17,8 @@ from addnet.faces.occlusion import occlude
 from addnet.inference.evaluated_data import data_of
 from addnet.inference.loading import load
 from addnet.inference.mistakes import farthest_wrong
+from addnet.tested_on import arguments_of, require_data
+from addnet.untrusted.secrets import relative
 from checkpoints import DECISION, changed, checkpoint
 
 
@@ -75,12 +78,90 @@ def test_mistakes_are_shown_with_their_explanation(whole):
     assert len(list((folder / "figures").glob("mistake_*.png"))) == 2
 
 
-def test_without_data_the_checkpoint_s_own_test_is_taken(paths, data_dir, index_dir, tmp_path):
-    written = torch.load(paths[0], weights_only=True)
-    written["addnet"]["config"] = {"data": {"layout": "folder", "data_dir": str(data_dir), "index_dir": str(index_dir)}}
-    torch.save(written, tmp_path / "own.ckpt")
-    numbers = evaluate(_config(tmp_path / "own.ckpt", tmp_path, index_dir, "mistakes=0", "resamples=1"))
+def _trained_on(path, folder, **data):
+    """A checkpoint in a run folder, trained on such data."""
+    (folder / "checkpoints").mkdir(parents=True)
+    config = {"data": {"layout": "folder"} | data, "paths": {"output_dir": "."}}
+    return changed(path, folder / "checkpoints" / "own.ckpt", config=config)
+
+
+def test_without_data_the_checkpoint_s_own_are_told_and_the_line_works_as_it_stands(
+    paths, data_dir, index_dir, tmp_path
+):
+    own = _trained_on(paths[0], tmp_path / "run", data_dir=relative(data_dir, tmp_path / "run"), options={})
+    with pytest.raises(UserError, match="no test data are named") as caught:
+        evaluate(_config(own, tmp_path, index_dir))
+    line = str(caught.value).splitlines()[1]
+    assert line == f"  data.layout=folder data.data_dir={data_dir}"
+    numbers = evaluate(_config(own, tmp_path, index_dir, "mistakes=0", "resamples=1", *shlex.split(line)))
     assert numbers["checkpoints"]["own"]["sets"]["faces"]["counts"]["pictures"] == 20
+
+
+@pytest.mark.parametrize(
+    ("data", "typed"),
+    [
+        ({"data_dir": "../it's (1), ü"}, {"data_dir": "it's (1), ü"}),
+        ({"layout": "index", "index": "../faces/index.parquet"}, {"layout": "index", "index": "faces/index.parquet"}),
+        (
+            {"data_dir": "../faces", "test_fraction": 0.2, "group_pattern": r"(\d+)_'x'", "video_pattern": "[a]{2}"},
+            {"data_dir": "faces", "test_fraction": 0.2, "group_pattern": r"(\d+)_'x'", "video_pattern": "[a]{2}"},
+        ),
+        (
+            {"layout": "faceforensics", "data_dir": "~/ff", "options": {"names": ["FF-DF", "a,b"], "split": "actors"}},
+            {"layout": "faceforensics", "data_dir": "~/ff", "options": {"names": ["FF-DF", "a,b"], "split": "actors"}},
+        ),
+        (
+            {
+                "train": ["../x"],
+                "test": ["celebdf:../C DF", "../own/index.parquet", {"layout": "dfd", "data_dir": "../d"}],
+            },
+            {"test": ["celebdf:{}/C DF", "{}/own/index.parquet", {"layout": "dfd", "data_dir": "{}/d"}]},
+        ),
+        ({"train": ["dfd:../d"], "test_fraction": 0.2}, {"train": ["dfd:{}/d"], "test_fraction": 0.2}),
+        ({"data_dir": "../d", "limit_test": 40, "seed": 3}, {"data_dir": "d", "limit_test": 40, "seed": 3}),
+    ],
+)
+def test_what_is_told_of_the_test_data_says_the_same_when_it_is_typed(paths, tmp_path, monkeypatch, data, typed):
+    monkeypatch.chdir(tmp_path)
+    own = _trained_on(paths[0], tmp_path / "run", **data)
+    words = overrides_of(shlex.split(arguments_of(load(own))), command="evaluate")
+    found = plain(compose([f"ckpt={own}", *words], config_name="evaluate").data)
+    home = {"~/ff": str(Path("~/ff").expanduser())}  # config.expand_home
+    for key, value in typed.items():
+        expected = json.loads(json.dumps(value).replace("{}/", ""))
+        assert home.get(str(found[key]), found[key]) == home.get(str(expected), expected)
+
+
+def test_a_checkpoint_names_no_place_pattern_or_code_of_its_evaluation(paths, data_dir, tmp_path):
+    hostile = {"index_dir": "/etc/x", "faces_dir": "/etc/y", "options": {"_target_": "os.system"}}
+    hostile |= {"data_dir": "/etc", "test": [{"_target_": "os.system"}], "group_pattern": "(a+)+$", "verify": False}
+    loaded = load(changed(paths[0], tmp_path / "hostile.ckpt", config={"data": hostile, "trainer": "x"}))
+    taken = data_of({"data_dir": str(data_dir)}, loaded)
+    assert set(taken) == {"image_size", "align", "crop", "margin", "mask_of", "face_crops", "mask"}
+
+
+@pytest.mark.parametrize(
+    "name", ["a\nb", "a\x1b[2J", "a\u202eb", "${oc.env:HOME}", "x" * 3000, 3, ["a"], None, {"a": 1}]
+)
+def test_what_can_t_be_typed_as_it_stands_is_not_offered(paths, tmp_path, name):
+    loaded = load(_trained_on(paths[0], tmp_path / "run", data_dir=name, options={"split": name}))
+    if isinstance(name, (str, dict)):
+        assert not arguments_of(loaded)
+    with pytest.raises(UserError, match="no test data are named"):
+        require_data({}, loaded)
+
+
+def test_a_told_line_is_one_argument_each_whatever_a_stranger_wrote(paths, tmp_path):
+    loaded = load(_trained_on(paths[0], tmp_path / "run", data_dir="../$(touch x); 'rm' \"-rf\" `a` && b"))
+    assert len(shlex.split(arguments_of(loaded))) == 2
+
+
+def test_the_part_that_was_kept_for_testing_needs_the_patterns_that_chose_it(paths, tmp_path):
+    own = load(_trained_on(paths[0], tmp_path / "run", data_dir="../f", test_fraction=0.2, group_pattern=r"(\d+)"))
+    with pytest.raises(UserError, match=r"data\.group_pattern: .* trained on"):
+        require_data({"data_dir": str(tmp_path / "f")}, own)
+    require_data({"data_dir": str(tmp_path / "f"), "group_pattern": r"(\d+)"}, own)
+    require_data({"data_dir": str(tmp_path / "g")}, own)
 
 
 def test_several_test_sets_make_a_table(paths, data_dir, own_data_dir, index_dir, tmp_path):
@@ -106,22 +187,6 @@ def test_several_test_sets_make_a_table(paths, data_dir, own_data_dir, index_dir
 def test_other_settings_than_those_of_the_training_are_refused(paths, data_dir, index_dir, tmp_path, override, said):
     with pytest.raises(UserError, match=said):
         evaluate(_config(paths[0], tmp_path, index_dir, f"data.data_dir={data_dir}", override, "mistakes=0"))
-
-
-@pytest.mark.parametrize(
-    "hostile",
-    [
-        {"data_dir": "x", "options": {"_target_": "os.system"}},
-        {"data_dir": "x", "test": [{"layout": "folder", "_target_": "os.system"}]},
-        {"data_dir": "${oc.env:HOME}"},
-    ],
-)
-def test_a_checkpoint_can_t_name_code_in_its_data(paths, tmp_path, hostile):
-    written = torch.load(paths[0], weights_only=True)
-    written["addnet"]["config"] = {"data": hostile}
-    torch.save(written, tmp_path / "hostile.ckpt")
-    with pytest.raises(UserError, match=r"name them by data\.data_dir"):
-        data_of({}, load(tmp_path / "hostile.ckpt"))
 
 
 def test_the_share_kept_for_testing_stays_the_share_of_the_training(paths, tmp_path):

@@ -1,6 +1,7 @@
 """Real trainings, small: real Hydra, Lightning, dlib and Comet, in the process that a user would start."""
 
 import json
+import shlex
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ import torch
 import trainings
 from addnet.config import build, compose
 from addnet.evaluate import evaluate
+from addnet.inference.loading import load
+from addnet.tested_on import arguments_of
 from addnet.training import DeepfakeDetector
 from trainings import SMALL, rows, wait_for
 
@@ -31,12 +34,15 @@ def run(data_dir, root, *overrides, code=0):
 
 
 RATE = "optimizer.lr=1e-2"
+SECRET = "s3cr3t-0f-mine"
 
 
 @pytest.fixture(scope="module")
 def first(data_dir, tmp_path_factory):
     """Two epochs of the bandpass model, at a rate at which so few steps tell pictures apart; its folder and output."""
-    return run(data_dir, tmp_path_factory.mktemp("first"), "model=bandpass", "trainer.max_epochs=2", RATE)
+    root = tmp_path_factory.mktemp("first")
+    words = ["model=bandpass", "trainer.max_epochs=2", RATE, "logger.comet.workspace=${oc.env:ADDNET_PRIVATE}"]
+    return trainings.run(data_dir, root, COMET, *words, env={"ADDNET_PRIVATE": SECRET})
 
 
 def _archive(folder):
@@ -59,6 +65,17 @@ def test_a_run_folder_holds_what_was_promised(first):
     assert "-m addnet.train" in told["command"]
     assert len(told["data_fingerprint"]) == 64
     assert told["packages"]["pytorch-lightning"].startswith("2.6")
+
+
+def test_no_file_of_a_run_holds_what_the_environment_gave_and_no_checkpoint_a_place(first, data_dir):
+    folder, _ = first
+    files = [file for file in folder.rglob("*") if file.is_file() and "comet" not in file.parts]
+    assert not [file for file in files if SECRET.encode() in file.read_bytes()]
+    for file in folder.glob("checkpoints/*.ckpt"):
+        content = file.read_bytes()
+        assert not [place for place in (folder, data_dir, sys.prefix) if str(place).encode() in content]
+        assert b'Logger"' not in content
+        assert b"addnet.training.loggers" not in content
 
 
 def test_a_run_says_in_few_lines_what_matters(first):
@@ -139,7 +156,13 @@ def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_d
 
 def test_evaluation_reproduces_the_run_s_own_test(first, tmp_path):
     folder, _ = first
-    where = [f"ckpt={folder / 'checkpoints' / 'best.ckpt'}", f"paths.output_dir={tmp_path}", "data.num_workers=0"]
+    best = folder / "checkpoints" / "best.ckpt"
+    where = [
+        f"ckpt={best}",
+        f"paths.output_dir={tmp_path}",
+        "data.num_workers=0",
+        *shlex.split(arguments_of(load(best))),
+    ]
     numbers = evaluate(compose([*where, "resamples=1", "mistakes=0", "device=cpu"], config_name="evaluate"))
     (about,) = numbers["checkpoints"].values()
     own = json.loads((folder / "reports" / "test_metrics.json").read_text())

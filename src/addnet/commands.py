@@ -55,7 +55,10 @@ COMMANDS = {
     "evaluate": Described(
         "Measures how well checkpoints detect, with intervals, and writes a report.",
         (
-            (f"ckpt={BEST}", "on the data it was tested on"),
+            (
+                f"ckpt={BEST} data.data_dir=faces",
+                "on faces/test/; without data it says what the checkpoint was tested on",
+            ),
             (f"ckpt={BEST} data=celebdf data.data_dir=/data/Celeb-DF-v2", "on other data"),
             ("'ckpt=[a.ckpt,b.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
         ),

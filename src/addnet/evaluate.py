@@ -14,6 +14,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import build, config_dir, plain
+from addnet.console import shown_path
 from addnet.errors import UserError
 from addnet.untrusted.texts import in_markup
 
@@ -46,6 +47,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     from addnet.evaluation.assess import assess
     from addnet.evaluation.report import write_report
     from addnet.training.run_folder import provenance
+    from addnet.untrusted.secrets import without_home
 
     folder = Path(cfg.paths.output_dir)
     detectors = load_detectors(cfg)
@@ -61,7 +63,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         scored,
         robustness=robustness if cfg.robustness.kinds else {},
         mistakes=worst_mistakes(cfg, first, detectors[first], modules[first], scored[first], decisions[first]),
-        about=provenance(modules[first].fingerprint) | {name: str(it.loaded.path) for name, it in detectors.items()},
+        about=provenance(modules[first].fingerprint)
+        | {name: without_home(shown_path(it.loaded.path)) for name, it in detectors.items()},
     )
     print_summary(numbers)
     for file in written:
@@ -152,20 +155,14 @@ def _without_dates(names: list[str]) -> list[str]:
 
 def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
     """The test pictures, prepared as in the training of a checkpoint."""
-    from addnet.inference.evaluated_data import data_of, names_data
+    from addnet.inference.evaluated_data import data_of
+    from addnet.tested_on import require_data
 
     given = plain(cfg.data)
+    require_data(given, detector.loaded)
     module: DeepfakeDataModule = build(cfg.data, **data_of(given, detector.loaded))
-    try:
-        module.prepare_data()
-        module.setup("test")
-    except UserError as error:
-        if names_data(given):
-            raise
-        raise UserError(
-            f"{error}\nNo test data were named, so these are the ones that {detector.loaded.path} was tested on; "
-            "name others by data.data_dir=PATH"
-        ) from error
+    module.prepare_data()
+    module.setup("test")
     module.summary(folder)
     return module
 
@@ -220,8 +217,8 @@ def _scores(
     from addnet.inference.scoring import score_test
     from addnet.progress import show_progress
 
-    trained: Mapping[str, Any] = (detector.loaded.about.get("config") or {}).get("trainer") or {}
-    precision = str(cfg.precision or trained.get("precision") or "32-true")
+    trained = (detector.loaded.about.get("config") or {}).get("trainer")
+    precision = str(cfg.precision or (trained or {}).get("precision") or "32-true")
     batches = score_test(detector, module, degradation=degradation, rows=rows, precision=precision)
     total = -(-(len(module.splits["test"].records) if rows is None else len(rows)) // module.batch_size)
     shown: Iterator[Any] = show_progress(batches, total, outcome=lambda _: "scored", title=title, unit="batches")

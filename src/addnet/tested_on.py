@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import shlex
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from addnet.console import shown_path
 from addnet.errors import UserError
+from addnet.inference.evaluated_data import kept_share, names_data, stated_place, trained_data
 from addnet.inference.loading import Loaded
 from addnet.overrides import quoted, takes_path, to_type
 from addnet.untrusted.texts import shown
 
-_NUMBERS = ("test_fraction", "limit_test", "max_bad_fraction")
+Place: TypeAlias = Callable[[str], str]  # a path as a checkpoint tells it → as it is typed here
+
+_NUMBERS = {"test_fraction": None, "limit_test": None, "max_bad_fraction": 0.01}  # and what they are in configs/data
 _LONGEST = 2000  # characters of all arguments together
 _OTHERS = "name others by data.data_dir=PATH, or several by data.test=[LAYOUT:PATH,…]"
 
@@ -27,18 +29,25 @@ def require_data(data: Mapping[str, Any], loaded: Loaded) -> None:
         loaded: The checkpoint.
 
     Raises:
-        UserError: None are named; the text tells what the checkpoint was tested on, as arguments.
+        UserError: None are named, or a part of the training's own that it wasn't tested on; the text tells what it was
+            tested on, as arguments.
     """
-    from addnet.inference.evaluated_data import names_data
+    arguments = arguments_of(loaded)
+    if not names_data(data):
+        raise UserError(f"no test data are named{_said(loaded.path, arguments)}")
+    trained = trained_data(loaded)
+    others = [f"data.{key}" for key in ("group_pattern", "video_pattern") if data.get(key) != trained.get(key)]
+    if kept_share(data, loaded) is not None and others:
+        raise UserError(
+            f"{data['data_dir']} was trained on, but for a share that was chosen by other {' and '.join(others)}: with "
+            f"these, pictures that were trained on would be tested on{_said(loaded.path, arguments)}"
+        )
 
-    if names_data(data):
-        return
-    if not (arguments := arguments_of(loaded)):
-        raise UserError(f"no test data are named, and {loaded.path} doesn't say where its own are; {_OTHERS}")
-    raise UserError(
-        f"no test data are named. {loaded.path} says that it was tested on the following; to use that, add to the "
-        f"command\n  {arguments}\nor {_OTHERS}"
-    )
+
+def _said(path: Path, arguments: str) -> str:
+    if not arguments:
+        return f", and {path} doesn't say which it was tested on; {_OTHERS}"
+    return f". {path} says that it was tested on these; to use them, add to the command\n  {arguments}\nOr {_OTHERS}"
 
 
 def arguments_of(loaded: Loaded) -> str:
@@ -50,42 +59,41 @@ def arguments_of(loaded: Loaded) -> str:
     Returns:
         Empty where it doesn't say, as exports do, or says it in a way that can't be typed.
     """
-    config = loaded.about.get("config")
-    trained = config.get("data") if isinstance(config, Mapping) else None
-    if loaded.exported or not isinstance(trained, Mapping):
+    trained = trained_data(loaded)
+    if loaded.exported or not trained:
         return ""
-    portable = config.get("paths") == {"output_dir": "."}
-    run = loaded.path.resolve().parents[1] if portable else None
     try:
-        line = " ".join(_arguments(trained, run))
-    except (TypeError, ValueError):  # another kind of value than a config has
+        line = " ".join(_arguments(trained, lambda path: shown_path(stated_place(path, loaded))))
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # other values than a config has
         return ""
-    usable = line == shown(line) and len(line) <= _LONGEST and "${" not in line
-    return line if usable else ""
+    return line if line == shown(line, most=_LONGEST) and "${" not in line else ""
 
 
-def _arguments(data: Mapping[str, Any], run: Path | None) -> Iterator[str]:
+def _arguments(data: Mapping[str, Any], place: Place) -> Iterator[str]:
     if entries := data.get("test") or data.get("train"):
-        yield shlex.quote(f"data.test=[{','.join(_entry(entry, run) for entry in entries)}]")
+        key = "train" if not data.get("test") and data.get("test_fraction") else "test"
+        yield shlex.quote(f"data.{key}=[{','.join(_entry(entry, place) for entry in entries)}]")
     else:
         yield to_type("data.layout", _text(data["layout"]))
         for key in ("data_dir", "index"):
             if data.get(key):
-                yield to_type(f"data.{key}", _place(_text(data[key]), run))
+                yield to_type(f"data.{key}", place(_text(data[key])))
     for key, value in (data.get("options") or {}).items():
         if value is not None and key != "cache_dir":
-            yield _option(key, value, run)
+            yield _option(key, value, place)
     for key in ("group_pattern", "video_pattern"):
         if data.get(key):
             yield to_type(f"data.{key}", _text(data[key]))
-    yield from (f"data.{key}={float(data[key]):g}" for key in _NUMBERS if data.get(key) is not None)
+    yield from (
+        f"data.{key}={float(data[key]):g}" for key, usual in _NUMBERS.items() if data.get(key) not in (None, usual)
+    )
     if data.get("limit_test") is not None:
         yield f"data.seed={int(data['seed'])}"
     if data.get("verify") is False:
         yield "data.verify=false"
 
 
-def _option(key: str, value: Any, run: Path | None) -> str:
+def _option(key: str, value: Any, place: Place) -> str:
     if not key.isidentifier():
         raise ValueError(key)
     if isinstance(value, bool | int | float):
@@ -94,28 +102,21 @@ def _option(key: str, value: Any, run: Path | None) -> str:
         return shlex.quote(f"++data.options.{key}=[{','.join(quoted(_text(part)) for part in value)}]")
     text = _text(value)
     placed = takes_path(key) or text.startswith(("../", "~/"))
-    return to_type(f"++data.options.{key}", _place(text, run) if placed else text)
+    return to_type(f"++data.options.{key}", place(text) if placed else text)
 
 
-def _entry(entry: Any, run: Path | None) -> str:
+def _entry(entry: Any, place: Place) -> str:
     """One of several data sets, in Hydra's grammar."""
     if isinstance(entry, Mapping):
         pairs = []
         for key, value in entry.items():
             text = _text(value)
-            pairs.append(f"{key}:{quoted(_place(text, run) if key in ('data_dir', 'index') else text)}")
+            pairs.append(f"{key}:{quoted(place(text) if key in ('data_dir', 'index') else text)}")
             if not key.isidentifier():
                 raise ValueError(key)
         return "{" + ",".join(pairs) + "}"
     name, colon, path = _text(entry).partition(":")
-    return quoted(f"{name}:{_place(path, run)}" if colon else _place(name, run))
-
-
-def _place(path: str, run: Path | None) -> str:
-    """A path as it lies from here; `run` is None where an earlier version wrote it as it was typed."""
-    if run is None or path.startswith("~"):
-        return path
-    return shown_path(os.path.normpath(run / path))
+    return quoted(f"{name}:{place(path)}" if colon else place(name))
 
 
 def _text(value: Any) -> str:

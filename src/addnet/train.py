@@ -107,16 +107,19 @@ def data_used(cfg: DictConfig) -> dict[str, bool]:
 
 
 def check_switches(cfg: DictConfig) -> None:
-    """Checks the values at the top of the config, which no constructor sees.
+    """Checks the values at the top of the config, which no constructor sees, and that the checkpoint will be read.
 
     Raises:
         UserError: One is of another kind; `test=no` is a text, and would count as true.
     """
+    from addnet.faces.geometry import require_side
+
     for name in ("train", "test", "channels_last", "grad_checkpointing"):
         if not isinstance(cfg[name], bool):
             raise UserError(f"{name}={cfg[name]!r} must be true or false")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed!r} must be a whole number from 0 to 4294967295")
+    require_side(cfg.data.image_size)
 
 
 def check_config(

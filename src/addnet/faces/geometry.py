@@ -20,6 +20,7 @@ from addnet.faces.pictures import Picture
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 EYES, NOSE, MOUTH = slice(36, 48), slice(27, 36), slice(48, 68)
 CROPS = ("picture", "face")
+SIDES = (32, 1024)  # pixels of what a network may see: beyond, each image takes more than half a GB of it
 
 # Where each point goes in a mirrored face, so that "the eye at the left" stays the eye at the left.
 MIRRORED = np.array(
@@ -35,6 +36,17 @@ MIRRORED = np.array(
 
 Points = NDArray[np.float32]
 Matrix = NDArray[np.float64]
+
+
+def require_side(size: int) -> int:
+    """Returns `data.image_size` if a network may be trained for it.
+
+    Raises:
+        UserError: It is too small or too large.
+    """
+    if not SIDES[0] <= size <= SIDES[1]:
+        raise UserError(f"data.image_size={size} is not a side for the network; use {SIDES[0]} to {SIDES[1]:,} pixels")
+    return size
 
 
 @dataclass(frozen=True)

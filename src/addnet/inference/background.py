@@ -44,7 +44,7 @@ def _data(sets: Any) -> str:
             f"{count(int(one['videos']), 'video')})"
             for one in sets
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OverflowError, TypeError, ValueError):
         return ""
 
 
@@ -59,7 +59,7 @@ def _errors(validation: Any) -> str:
                     f"{int(found['real_called_fake'])} of {count(real, f'real {one}', f'real {many}')} called fake, "
                     f"{int(found['fake_called_real'])} of {count(fake, f'fake {one}', f'fake {many}')} called real"
                 )
-    except (AttributeError, KeyError, TypeError, ValueError):
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         told = []
     if not told:
         return "Its error rates on validation aren't in the checkpoint."

@@ -7,14 +7,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import safetensors.torch
 import timm
-import torch
 from torch import Tensor, nn
 
 from addnet.errors import UserError
 from addnet.models.state_dicts import by_part, fitted, unwrapped
 from addnet.untrusted.files import opened
+from addnet.untrusted.tensors import load_safetensors, load_torch
 
 log = logging.getLogger(__name__)
 
@@ -86,14 +85,18 @@ def _refuse_pointer(file: Path) -> None:
 
 def _read_safetensors(file: Path) -> Any:
     try:
-        return safetensors.torch.load_file(file)
+        return load_safetensors(file)
+    except UserError as error:
+        raise UserError(f"model.weights={file} was not loaded: {error}; use another file.") from error
     except Exception as error:  # the reader is Rust and promises no class of errors
         raise UserError(f"model.weights={file} is damaged ({error}); fetch or save it again.") from error
 
 
 def _read_torch(file: Path) -> Any:
     try:
-        return torch.load(file, map_location="cpu", weights_only=True)
+        return load_torch(file)
+    except UserError as error:
+        raise UserError(f"model.weights={file} was not loaded: {error}; use another file.") from error
     except Exception as error:  # torch raises almost anything on damaged bytes
         text = str(error)
         if "global" in text.lower() or "TorchScript" in text:

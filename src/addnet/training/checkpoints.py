@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
+import reprlib
 import shlex
 import shutil
 from collections.abc import Mapping
@@ -17,7 +18,10 @@ from torch import Tensor
 
 from addnet import __version__
 from addnet.errors import UserError, shortened
+from addnet.training.entries import check_checkpoint
 from addnet.training.optim import TIMED
+from addnet.untrusted.tensors import load_torch
+from addnet.untrusted.texts import shown
 
 log = logging.getLogger(__name__)
 
@@ -105,7 +109,9 @@ def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str,
     if not file.is_file():
         raise UserError(f"{option}={file}: no such file; {_there(file.parent)}")
     try:
-        checkpoint = torch.load(file, map_location="cpu", weights_only=True)
+        checkpoint = load_torch(file)
+    except UserError as error:
+        raise UserError(f"{file} was not loaded: {error}; use another checkpoint") from error
     except pickle.UnpicklingError as error:
         reason = "it holds more than tensors and plain values, or is damaged"
         raise UserError(f"{file} was not loaded: {reason}; use another checkpoint, such as best.ckpt") from error
@@ -113,8 +119,12 @@ def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str,
         raise UserError(f"{file} is damaged ({_first_line(error)}); use another checkpoint") from error
     if not isinstance(checkpoint, dict) or "addnet" not in checkpoint or "state_dict" not in checkpoint:
         raise UserError(f"{file} is no checkpoint of this program; weights alone go to model.weights=PATH")
-    if checkpoint["addnet"].get("format") != FORMAT:
-        raise UserError(f"{file} has format {checkpoint['addnet'].get('format')!r}; this version reads {FORMAT}")
+    about = checkpoint["addnet"]
+    if isinstance(about, Mapping) and about.get("format") != FORMAT:
+        raise UserError(
+            f"{file} has format {shown(reprlib.repr(about.get('format')), most=40)}; this version reads {FORMAT}"
+        )
+    check_checkpoint(checkpoint, path=file)
     return checkpoint
 
 

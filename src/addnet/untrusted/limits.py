@@ -214,6 +214,21 @@ def _worked() -> float:
     return time.monotonic() - waited_for_core()
 
 
+@contextmanager
+def memory_at_most(more: int) -> Iterator[None]:
+    """Lets what is done within take so many bytes more than the process has now, in any process, Linux alone.
+
+    For what is short and done once, such as reading a checkpoint: other threads share the bound.
+    """
+    data = _data_bytes()
+    soft = -1 if data is None else _limit_data(data + more)
+    try:
+        yield
+    finally:
+        if data is not None:
+            _limit_data(soft, lower=False)
+
+
 def bytes_in_words(count: int) -> str:
     """Bytes as people say them.
 

@@ -11,6 +11,7 @@ from typing import Any
 from addnet import __version__
 from addnet.errors import UserError
 from addnet.evaluation.decision import as_read
+from addnet.faces.geometry import SIDES
 from addnet.inference.network import model_of
 
 FORMAT = 1  # of this description
@@ -32,9 +33,19 @@ _SECTIONS = (
     *("seed", "tags", "model", "data", "augment", "loss", "optimizer", "scheduler", "trainer"),
     *("ema_decay", "freeze_backbone_epochs"),
 )
-_LEFT_OUT = {"prepare", "index", "index_dir", "faces_dir", "plugins", "default_root_dir", "num_workers", "logger"}
+_LEFT_OUT = {
+    "prepare",
+    "index",
+    "index_dir",
+    "faces_dir",
+    "plugins",
+    "default_root_dir",
+    "num_workers",
+    "logger",
+    "landmark_model",
+}
 # the folders of a whole path, also within a text such as dfd:/data/DFD
-_FOLDERS = re.compile(r"(?<![^:,=\s\[\]'\"])(?:~[\w.-]*/|/|[A-Za-z]:[/\\]|\\\\)(?:[^/\\:,\[\]'\"]*[/\\])*")
+_FOLDERS = re.compile(r"(?<![^:,=\s\[\]'\"])(?:~[\w.-]*/|\.\.?/|/|[A-Za-z]:[/\\]|\\\\)(?:[^/\\:,\[\]'\"]*[/\\])*")
 
 
 def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
@@ -50,8 +61,10 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     about = checkpoint["addnet"]
     preprocessing = dict(about.get("preprocessing") or {})
     size, names, model = preprocessing.get("image_size"), about.get("class_names"), model_of(checkpoint, path)
-    if isinstance(size, bool) or not isinstance(size, int) or not 32 <= size <= 4096:
-        raise UserError(f"{path}: its image_size={size!r} is no side of pictures; 32 to 4096 pixels are expected")
+    if isinstance(size, bool) or not isinstance(size, int) or not SIDES[0] <= size <= SIDES[1]:
+        raise UserError(
+            f"{path}: its image_size={size!r} is no side of pictures; {SIDES[0]} to {SIDES[1]:,} pixels are expected"
+        )
     if not isinstance(names, list) or len(names) != model.get("num_classes", 2):
         raise UserError(f"{path}: its class_names={names!r} don't fit {model.get('num_classes', 2)} classes")
     return {

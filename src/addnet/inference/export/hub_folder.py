@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import reprlib
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +17,9 @@ from addnet.errors import UserError
 from addnet.inference.export.card import model_card
 from addnet.inference.export.description import FORMAT
 from addnet.inference.network import build_network
+from addnet.training.entries import check_about
+from addnet.untrusted.files import read_bytes
+from addnet.untrusted.tensors import load_safetensors
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _LARGEST_CONFIG = 2**20  # bytes
@@ -68,7 +72,9 @@ def load_exported(folder: str | Path) -> Exported:
     if not file.is_file():
         raise UserError(f"{place} has no {WEIGHTS}; fetch or export it again")
     try:
-        state = safetensors.torch.load_file(file)
+        state = load_safetensors(file)
+    except UserError as error:
+        raise UserError(f"{file} was not loaded: {error}; fetch or export it again") from error
     except Exception as error:  # the reader is Rust and promises no class of errors
         raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
     net = build_network(config["model"], state, path=place)
@@ -100,16 +106,19 @@ def _read_config(folder: Path) -> dict[str, Any]:
     file = folder / CONFIG
     if not file.is_file():
         raise UserError(f"{folder} has no {CONFIG}; name the folder that addnet.export format=safetensors wrote")
-    if file.stat().st_size > _LARGEST_CONFIG:
-        raise UserError(f"{file} has {file.stat().st_size:,} bytes; that is no description of a network")
     try:
-        config = json.loads(file.read_text(encoding="utf-8"))
+        text = read_bytes(file, most=_LARGEST_CONFIG)
+    except UserError as error:
+        raise UserError(f"{error}; that is not the description of a network") from error
+    try:
+        config = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
     if not isinstance(config, dict) or config.get("library_name") != "addnet" or not _complete(config):
         raise UserError(f"{file} is not of this program; name the folder that addnet.export format=safetensors wrote")
     if config["format"] != FORMAT:
-        raise UserError(f"{file} has format {config['format']!r}; this version reads {FORMAT}")
+        raise UserError(f"{file} has format {reprlib.repr(config['format'])}; this version reads {FORMAT}")
+    check_about(config, path=file)
     return config
 
 
