@@ -27,6 +27,7 @@ from addnet.inference.network import network_of
 from addnet.inference.page.fragment import fragment, welcome
 from addnet.models.registry import MODELS
 from addnet.predict import about
+from addnet.tested_on import require_data
 from addnet.training.checkpoints import read_checkpoint
 from addnet.training.origin import training_data, validation_errors
 from checkpoints import changed, checkpoint
@@ -87,8 +88,8 @@ def test_weights_have_the_mode_that_the_umask_gives(exported):
 
 
 def test_an_export_has_no_data_of_its_own_to_be_evaluated_on(exported):
-    with pytest.raises(UserError, match=r"an export doesn't say where its test data are; name them by data\.data_dir="):
-        data_of({}, load(exported))
+    with pytest.raises(UserError, match=r"doesn't say which it was tested on; name others by data\.data_dir=PATH"):
+        require_data({}, load(exported))
     assert data_of({"data_dir": "x"}, load(exported))["image_size"] == 64
 
 

@@ -275,7 +275,8 @@ class DeepfakeDetector(pl.LightningModule):
         if about.get("format") != FORMAT:
             raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the one this version reads")
         self.decision = about.get("decision")
-        self.learnt_from = dict(about.get("learnt_from") or {})
+        learnt = about.get("learnt_from")
+        self.learnt_from = dict(learnt) if isinstance(learnt, Mapping) else {}
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = (about.get("preprocessing") or {}).get("framing")

@@ -130,7 +130,6 @@ _ABOUT = {
     "class_names": _or_null(NAMES),
     "preprocessing": _or_null(MAPPING),
     "decision": DECISION,
-    "learnt_from": _or_null(MAPPING),
     "class_weights": _or_null(NUMBERS),
     "config": _or_null(MAPPING),
     "config.data": _or_null(MAPPING),

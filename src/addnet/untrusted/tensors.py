@@ -100,8 +100,6 @@ def _check_values(content: Any) -> None:
             left += [(part, depth + 1) for part in value]
         elif isinstance(value, (str, bytes, bytearray)) and len(value) > _TEXT:
             raise UserError(f"it holds a text of {len(value):,} characters, as no checkpoint does")
-        elif isinstance(value, int) and value.bit_length() > 128:
-            raise UserError(f"it holds a number of {value.bit_length():,} bits, as no checkpoint does")
 
 
 def _check_tensor(tensor: Tensor) -> None:
