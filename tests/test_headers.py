@@ -15,6 +15,8 @@ from addnet.faces.pictures import MAX_PIXELS
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8))
 
+EXIF = b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)  # a segment that asks to be put together with others
+
 
 def _saved(form, image=NOISE, **how):
     data = io.BytesIO()
@@ -80,6 +82,12 @@ def _beyond_its_canvas():
     return data[:place] + struct.pack("<HH", 30_000, 30_000) + data[place + 4 :]
 
 
+def _many_comments():
+    data = _saved("GIF")
+    place = data.index(b"\x2c\0\0\0\0")
+    return data[:place] + (b"\x21\xfe" + b"\x01a" * 100 + b"\0") * 100 + data[place:]
+
+
 def _twice_in_a_tiff():
     """A directory that says 32 and then 60,000 pixels: decoders differ in which one they take."""
     data = _saved("TIFF")
@@ -99,6 +107,11 @@ def _twice_in_a_tiff():
         (b"P6\n# small\n90000 90000\n255\n", "90000×90000 pixels"),
         (b"BM" + bytes(12) + struct.pack("<Iii", 40, 40_000, -40_000), "40000×40000 pixels"),
         (_beyond_its_canvas(), "30032×30024 pixels"),
+        (
+            b"\xff\xd8" + (b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)) * 600 + _saved("JPEG")[2:],
+            "damaged picture: no JPEG",
+        ),
+        (_many_comments(), "damaged picture: no GIF"),
         (_twice_in_a_tiff(), "60000×60000 pixels"),
         (_many_scans(), "JPEG of 32×24 pixels in 609 scans; at most 500"),
         (_png(32, 24, *[(b"zTXt", b"k\0\0" + zlib.compress(bytes(9)))] * 40), "PNG with many texts"),

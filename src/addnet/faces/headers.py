@@ -38,8 +38,10 @@ _PNG = struct.Struct(">4sII")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 … SOF15
 _JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # a zero that is passed over, and markers without a length
 _JPEG_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
+_JPEG_HEAD = 16 << 20  # bytes before the first scan; Pillow puts pieces of EXIF together at a cost of their square
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _PPM = re.compile(rb"P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})\s")
+_GIF_EXTENSION, _GIF_FRAME = 0x21, 0x2C
 _PPM_HEAD = 1 << 16  # bytes; comments are short
 _TIFF_SIZES = {256: 0, 257: 1, 322: 2, 323: 3}  # image and tile: width, height
 _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}  # signed ones as large ones
@@ -84,7 +86,7 @@ def _jpeg(data: bytes) -> Header | None:
         elif marker == _JPEG_SCAN:
             many = progressive or data[place + 3] < components
             return Header(width, height, _scans(data) if many else 1) if components else None
-        elif marker == _JPEG_END:
+        elif marker == _JPEG_END or place > _JPEG_HEAD:
             return None
         place += 1 if marker in _JPEG_ALONE else 1 + max(2, data[place + 1] << 8 | data[place + 2])
     return None
@@ -140,27 +142,23 @@ def _ppm(data: bytes) -> Header | None:
 def _gif(data: bytes) -> Header | None:
     """The canvas, or the end of the first frame where that lies beyond it, as Pillow does."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
-    place = 13 + _colours(flags)
+    place, in_blocks = 13 + _colours(flags), False
     for _ in range(_MOST_PARTS):
-        if data[place] == 0x2C:
+        part = data[place]
+        if in_blocks:  # of a comment or the like, each with its length, the last one empty
+            place, in_blocks = place + 1 + part, part > 0
+        elif part == _GIF_EXTENSION:
+            place, in_blocks = place + 2, True
+        elif part == _GIF_FRAME:
             left, top, wide, tall = struct.unpack_from("<HHHH", data, place + 1)
             return Header(max(width, left + wide), max(height, top + tall))
-        if data[place] != 0x21:
+        else:
             return None
-        place = _behind_blocks(data, place + 2)
     return None
 
 
 def _colours(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
-
-
-def _behind_blocks(data: bytes, place: int) -> int:
-    for _ in range(_MOST_PARTS):
-        if not (length := data[place]):
-            return place + 1
-        place += 1 + length
-    return len(data)
 
 
 def _tiff(data: bytes) -> Header | None:
