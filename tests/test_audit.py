@@ -254,7 +254,7 @@ def test_settings_are_those_of_the_config():
 def test_no_pictures_and_none_readable_are_refused(tmp_path):
     with pytest.raises(UserError, match="no pictures to audit"):
         _audit(Records.of([]), tmp_path)
-    with pytest.raises(UserError, match="none of 1 pictures can be read"):
+    with pytest.raises(UserError, match="none of 1 picture can be read"):
         _audit(_records((0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})), tmp_path)
 
 

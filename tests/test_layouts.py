@@ -245,7 +245,7 @@ def test_lines_that_are_odd_are_refused_or_told(tmp_path):
     file.write_text("0 Celeb-real/id1_0007.mp4\n1 Celeb-synthesis/id9_id9_0009.mp4\n")
     notes = " ".join(scan("celebdf", tmp_path).notes)
     assert "2 lines contradict their folder" in notes
-    assert "1 videos of the test list are not there: Celeb-synthesis/id9_id9_0009" in notes
+    assert "1 video of the test list is not there: Celeb-synthesis/id9_id9_0009" in notes
     file.write_text("Celeb-real/id1_0007.mp4\n")
     with pytest.raises(UserError, match="no line such as"):
         scan("celebdf", tmp_path)

@@ -240,8 +240,8 @@ def test_dfdc_counts_what_is_not_there_and_what_nobody_names(tmp_path):
     (tmp_path / "dfdc_train_part_0" / "fake0.mp4").unlink()
     touch(tmp_path, "dfdc_train_part_3/stray.mp4")
     notes = scan_dfdc(tmp_path).notes
-    assert "1 videos that the labels name are not there: dfdc_train_part_0/fake0.mp4" in notes
-    assert any("metadata.json does not name them: dfdc_train_part_3/stray.mp4" in note for note in notes)
+    assert "1 video that the labels name is not there: dfdc_train_part_0/fake0.mp4" in notes
+    assert any("metadata.json does not name it: dfdc_train_part_3/stray.mp4" in note for note in notes)
 
 
 def test_dfdc_test_set_as_labels_beside_videos(tmp_path):
@@ -317,7 +317,7 @@ def test_uadfv_counts_and_odd_names(tmp_path):
     touch(tmp_path, "fake/notes.mp4")
     listing = scan_uadfv(tmp_path)
     assert "real/ holds 4 videos; the data set has 49" in listing.notes
-    assert "1 files are left out by their names: fake/notes.mp4" in listing.notes
+    assert "1 file is left out by its name: fake/notes.mp4" in listing.notes
 
 
 # DeeperForensics
@@ -392,7 +392,7 @@ def test_deeperforensics_files_that_no_list_names_are_counted(tmp_path):
     make_deeperforensics(tmp_path)
     touch(tmp_path, "manipulated_videos/end_to_end/900_W101.mp4")
     listing = scan_deeperforensics(tmp_path)
-    assert "1 videos of end_to_end are left out: no list names them: 900_W101" in listing.notes
+    assert "1 video of end_to_end is left out: no list names it: 900_W101" in listing.notes
     assert not any("900" in record.path for record in listing.videos)
 
 
@@ -421,4 +421,4 @@ def test_ffiw_the_same_video_in_two_archives_is_taken_once(tmp_path):
     touch(tmp_path, "FFIW10K-v1-release-test/target/val/val_00000001.mp4")
     listing = scan_ffiw(tmp_path)
     assert len(listing.videos) == 18
-    assert any("another archive holds them too" in note for note in listing.notes)
+    assert any("another archive holds it too" in note for note in listing.notes)

@@ -77,7 +77,7 @@ def test_frames_that_are_named_but_absent_are_told(tmp_path):
     (tmp_path / "FaceForensics++/original_sequences/youtube/c23/frames/071/012.png").unlink()
     (missing,) = scan("deepfakebench", tmp_path).missing
     assert missing.path == "FaceForensics++/original_sequences/youtube/c23/frames/071"
-    assert "1 in 1 folders" in missing.what
+    assert "1 in 1 folder like" in missing.what
     assert not missing.needed
 
 

@@ -107,7 +107,7 @@ def test_an_unknown_split_is_named_with_its_row(tmp_path):
 
 def test_a_path_in_two_rows_is_refused_naming_both(tmp_path):
     file = manifest(tmp_path, [*ROWS, "./a\\1.jpg,fake,test,v9,g9"])
-    with pytest.raises(UserError, match=r"names 1 files more than once: a/1\.jpg \(row 3, row 6\)"):
+    with pytest.raises(UserError, match=r"names 1 file more than once: a/1\.jpg \(row 3, row 6\)"):
         scan_manifest(file)
 
 
@@ -135,7 +135,7 @@ def test_a_few_missing_files_are_left_out_and_counted(tmp_path):
         scan_manifest(file)
     listing = scan_manifest(file, max_missing=0.5)
     assert [record.path for record in listing.pictures] == ["a/0.jpg", "a/1.jpg", "c/5.jpg"]
-    assert "1 files of the manifest are not there: b/0.jpg" in listing.notes
+    assert "1 file of the manifest is not there: b/0.jpg" in listing.notes
 
 
 def test_missing_files_are_the_right_ones_in_any_order_of_rows(tmp_path):

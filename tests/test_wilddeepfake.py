@@ -139,7 +139,7 @@ def test_a_class_that_contradicts_its_part_is_left_out_and_told(root):
     pack(root / "fake_train" / "3")
     listing = scan_wilddeepfake(root)
     assert len(listing.pictures) == PICTURES
-    assert any("1 pictures in fake_train/3.tar.gz/3/real/0" in note for note in listing.notes)
+    assert any("1 picture in fake_train/3.tar.gz/3/real/0" in note for note in listing.notes)
 
 
 def test_what_is_no_picture_is_passed_over(root):

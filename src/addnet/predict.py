@@ -71,7 +71,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
             for answer in _answers(cfg, detector, inputs, processes):
                 files.add(answer)
         except KeyboardInterrupt:
-            log.warning("%d of %d answers are in %s", len(answers), len(inputs), folder / "answers.csv")
+            log.warning("%d of %s are in %s", len(answers), count(len(inputs), "answer"), folder / "answers.csv")
             raise
     unreadable = [answer for answer in answers if answer.verdict == "unusable"]
     if not cfg.quiet:
@@ -79,7 +79,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
             Console().print(shown_lines(line), style="dim", markup=False, highlight=False)
         Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
         if len(answers) > _SHOWN:
-            log.info("%d more are in %s", len(answers) - _SHOWN, folder / "answers.csv")
+            log.info("%s in %s", count(len(answers) - _SHOWN, "more is", "more are"), folder / "answers.csv")
         log.info("answers: %s", folder / "answers.csv")
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))

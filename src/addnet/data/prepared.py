@@ -21,10 +21,11 @@ from addnet.index.update import IndexUpdate
 from addnet.preparation.pictures import prepare_pictures
 from addnet.preparation.settings import PrepareSettings
 from addnet.preparation.videos import prepare_videos
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 20
+_SHOWN = 10  # files that can't be used; the report of a preparation and a training's skipped.csv have the others
 
 
 def require_listed(sources: Sequence[Source]) -> None:
@@ -68,8 +69,8 @@ def cut_videos(
     _warn(skipped)
     without = sum(not entry["reason"] and not entry["crops"] for entry in entries)
     pictures = sum(entry["crops"] for entry in entries)
-    counts = (len(entries), pictures, without, len(skipped))
-    log.info("%s: %d videos gave %d pictures; %d without a face, %d unusable", source.index_file, *counts)
+    gave = f"{count(len(entries), 'video')} gave {count(pictures, 'picture')}"
+    log.info("%s: %s; %d without a face, %d unusable", source.index_file, gave, without, len(skipped))
     refuse_too_many_bad(skipped, len(entries), max_fraction=max_bad_fraction, kind="videos")
     return entries
 
@@ -102,7 +103,9 @@ def index_pictures(
         looked_at = prepare_pictures(
             update, records.replaced(root=""), detector=detector, run=settings.run, storage=source.storage
         )
-    log.info("%s: %d pictures looked at, %d known already", source.index_file, looked_at, len(records) - looked_at)
+    log.info(
+        "%s: %s looked at, %d known already", source.index_file, count(looked_at, "picture"), len(records) - looked_at
+    )
     index = FaceIndex(source.index_file, columns=("path", "reason"))
     rows = index.rows.take(index.find(records.paths))
     bad = rows.filter(pc.is_valid(rows["reason"]))
@@ -116,7 +119,7 @@ def _warn(skipped: Sequence[tuple[str, str]]) -> None:
     for path, reason in skipped[:_SHOWN]:
         log.warning("left out: %s: %s", path, reason)
     if len(skipped) > _SHOWN:
-        log.warning("left out: %d more", len(skipped) - _SHOWN)
+        log.warning("left out: %s more", f"{len(skipped) - _SHOWN:,}")
 
 
 def by_root(sources: Sequence[Source]) -> dict[str, Source]:

@@ -175,10 +175,11 @@ def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[S
         rest = whole[source].take(~_in_split(whole[source], "train"))
         found[source] = Records.concat([train, rest, test])
         log.warning(
-            "%s: nothing is for testing; %d of %d groups of train, with %d pictures, are kept for it "
+            "%s: nothing is for testing; %d of %s of train, with %s, are kept for it "
             "(data.test_fraction=%g), the same for every seed",
             *(source.data_dir or source.index, len(test.names("group_id"))),
-            *(len(test.names("group_id")) + len(train.names("group_id")), len(test), fraction),
+            count(len(test.names("group_id")) + len(train.names("group_id")), "group"),
+            *(count(len(test), "picture"), fraction),
         )
     return found
 

@@ -147,7 +147,7 @@ def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Record
     if number is None or number >= len(records):
         return records
     if number < 2:
-        raise UserError(f"a limit of {number} pictures is too small; at least one of each class is needed")
+        raise UserError(f"a limit of {count(number, 'picture')} is too small; at least one of each class is needed")
     groups, counts = _groups(records)
     target = number / max(1, int((counts.sum(axis=0) > 0).sum()))
     taken = np.zeros(counts.shape[1])

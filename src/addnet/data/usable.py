@@ -25,7 +25,7 @@ from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.index.storage import Storage
 from addnet.wording import count
 
-_SHOWN = 20
+_SHOWN = 10
 _MEASURED = 2000  # pictures, for `framing`
 _ON_THE_FLY = "on the fly"
 _FOUND = pa.schema(
@@ -155,9 +155,10 @@ def refuse_too_many_bad(
     than = "which is all there are" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
     lines = [f"  {path}: {reason}" for path, reason in skipped[:_SHOWN]]
     if len(skipped) > _SHOWN:
-        lines.append(f"  and {len(skipped) - _SHOWN} more")
+        lines.append(f"  and {len(skipped) - _SHOWN:,} more")
     raise UserError(
-        f"{len(skipped)} of {total} {kind} are unusable, {than}:\n"
+        f"{len(skipped):,} of {count(total, kind.removesuffix('s'), kind)} "
+        f"{'is' if len(skipped) == 1 else 'are'} unusable, {than}:\n"
         + "\n".join(lines)
         + "\nRepair or remove them"
         + ("." if len(skipped) == total else ", or raise data.max_bad_fraction.")

@@ -21,6 +21,7 @@ from addnet.faces.sheet import face_sheet, save_sheet
 from addnet.faces.walk import walk
 from addnet.progress import show_progress
 from addnet.untrusted.texts import in_markup, shown
+from addnet.wording import count
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -68,7 +69,9 @@ def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, ou
 def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     there = walk(folder)
     paths = [folder / name for name in there.pictures]
-    notes = there.notes() + ([f"{len(there.videos):,} videos: see python -m addnet.prepare"] if there.videos else [])
+    notes = there.notes() + (
+        [f"{count(len(there.videos), 'video')}: see python -m addnet.prepare"] if there.videos else []
+    )
     if not paths:
         raise UserError("; ".join([f"{folder} holds no pictures", *notes]))
     for note in notes:

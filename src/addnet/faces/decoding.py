@@ -13,6 +13,7 @@ from addnet.faces.pictures import MAX_PIXELS, check_size
 from addnet.faces.upright import square_pixels
 from addnet.untrusted.files import require_regular
 from addnet.untrusted.limits import is_memory_error
+from addnet.wording import count
 
 if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
@@ -55,7 +56,9 @@ class Damage:
         if self.unreadable:
             notes.append(f"unreadable after frame {self.frames - 1}")
         if self.announced > self.frames + self.corrupt + self.packets:
-            notes.append(f"truncated after frame {self.frames - 1}: the header announces {self.announced} frames")
+            notes.append(
+                f"truncated after frame {self.frames - 1}: the header announces {count(self.announced, 'frame')}"
+            )
         elif (lasts := self._lasts()) < _SHORT_BY * self.duration:
             seconds = f"it lasts {lasts:.1f} s, the header announces {self.duration:.1f} s"
             notes.append(f"truncated after frame {self.frames - 1}: {seconds}")

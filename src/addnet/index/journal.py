@@ -20,6 +20,7 @@ import numpy as np
 
 from addnet.errors import NotWrittenError
 from addnet.index.points import VALUES, Rows
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -89,7 +90,8 @@ class Journal:
                 else:
                     damaged += bool(line.strip())
         if damaged:
-            log.warning("%s: %d damaged lines are left out; their pictures are looked at again", self.file, damaged)
+            lines = count(damaged, "damaged line is", "damaged lines are")
+            log.warning("%s: %s left out; what stood there is looked at again", self.file, lines)
 
     def clear(self, *, unfinished: bool = False) -> None:
         """Empties the journal, once the index holds what was in it.

@@ -31,6 +31,7 @@ from addnet.index.journal import Journal, Line
 from addnet.index.lock import sole_writer
 from addnet.index.points import VALUES, PointStore, Rows
 from addnet.index.records import FIELDS, Records
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -165,9 +166,9 @@ class IndexUpdate:
                 others += 1
         if others:
             log.warning(
-                "%s: %d lines are of another version of addnet and are left out; their pictures are looked at again",
+                "%s: %s of another version of addnet, left out; their pictures are looked at again",
                 self._journal.file,
-                others,
+                count(others, "line is", "lines are"),
             )
 
     def _keep(self, row: dict[str, Any], points: Rows | None) -> None:

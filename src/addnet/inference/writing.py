@@ -143,8 +143,8 @@ def _people_of_video(answer: Answer) -> str:
     """Whose score it is, in how many frames, and how many others there were."""
     seen = len(answer.deciding)
     if answer.people < 2:
-        return f"{seen} of {answer.frames} frames with a face"
-    who = f"track {answer.track}, in {seen} of {answer.frames} frames"
+        return f"{seen} of {count(answer.frames, 'frame')} with a face"
+    who = f"track {answer.track}, in {seen} of {count(answer.frames, 'frame')}"
     if answer.others:
         return f"{who}; {count(answer.others, 'other person', 'other people')} not scored"
     return f"{who}; the most suspicious of {answer.people} people"

@@ -11,6 +11,7 @@ from timm.models import adapt_input_conv
 from torch import Tensor
 
 from addnet.errors import UserError, shortened
+from addnet.wording import count
 
 # entries under which training scripts keep the state dict, those that are meant for use first
 _ENTRIES = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "backbone", "encoder")
@@ -159,7 +160,9 @@ def _check(state: Mapping[str, Tensor | None], expected: Mapping[str, Tensor], p
     ]
     kinds = {"missing": missing, "of another shape": other}
     found = [
-        f"{len(names)} of {len(expected)} entries {kind}: {shortened(names)}" for kind, names in kinds.items() if names
+        f"{len(names)} of {count(len(expected), 'entry', 'entries')} {kind}: {shortened(names)}"
+        for kind, names in kinds.items()
+        if names
     ]
     if not found:
         return

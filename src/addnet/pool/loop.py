@@ -16,6 +16,7 @@ from addnet.errors import UserError
 from addnet.pool.job import Job, Outcome, outcome_of, unpacked, work
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 from addnet.untrusted.limits import OverTimeError
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,12 @@ class _Loop(Generic[Task, Result]):
             self.deaths += 1
             if self.deaths >= _HOPELESS:
                 raise UserError(
-                    f"{self.deaths} workers died and not one task was done; the last one: {error}"
+                    f"{count(self.deaths, 'worker')} died and not one task was done; the last one: {error}"
                 ) from error
         if len(attempt.tasks) > 1:
-            log.warning("a worker died over one of %d tasks (%s); each is tried again", len(attempt.tasks), error)
+            log.warning(
+                "a worker died over one of %s (%s); each is tried again", count(len(attempt.tasks), "task"), error
+            )
             self.suspects.extend(_Attempt((task,)) for task in attempt.tasks)
         elif attempt.deaths == 0:
             log.warning("a worker died over %s (%s); tried once more at the end", attempt.tasks[0], error)

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from addnet import wording
 from addnet.preparation.census import (
     CLASSES,
     ReadPicture,
@@ -142,7 +143,7 @@ def _pictures(good: pa.Table, luma: NDArray[Any], labels: NDArray[Any]) -> list[
     quantities += [(f"brightness, {CLASSES[label]} (0–255)", luma[labels == label]) for label in classes_in(good)]
     rows = [(name, *_spread(values)) for name, values in quantities if len(values)]
     head = ("", "smallest", "5 %", "median", "95 %", "largest")
-    note = [] if len(luma) == len(good) else [f"Brightness is that of {len(luma):,} pictures."]
+    note = [] if len(luma) == len(good) else [f"Brightness is that of {wording.count(len(luma), 'picture')}."]
     return ["## Pictures", _table(head, rows), *note]
 
 

@@ -28,6 +28,7 @@ from addnet.preparation.pictures import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
 from addnet.untrusted.files import opened, status_of
 from addnet.untrusted.limits import memory_in_words
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -150,7 +151,7 @@ def prepare_videos(
     wanted = [entry_of(job, settings, detector) for job in jobs]
     _refuse_other_data(wanted, known)
     todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(job, entry, known, crops)]
-    log.info("%d videos to be cut, %d known already", len(todo), len(jobs) - len(todo))
+    log.info("%s to be cut, %d known already", count(len(todo), "video"), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, detector)
 
     lost = partial(_lost, out=update.root, settings=settings, detector=detector)

@@ -16,6 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from addnet.untrusted.texts import shown
+from addnet.wording import count
 
 _TAIL = 4096  # bytes of a job's output that are looked at
 _STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
@@ -82,7 +83,7 @@ class Board:
         for job in sorted(self._running.values(), key=lambda job: job.number):
             head = f"#{job.number} {_duration(now - job.began)}"
             lines.add_row(head, Text(shown(job.told)), Text(shown(last_line(job.output)) or "starts", style="dim"))
-        share = f"{self.ended} of {self.total} jobs done, {_duration(now - self._began)}"
+        share = f"{self.ended} of {count(self.total, 'job')} done, {_duration(now - self._began)}"
         return Group(lines, Text(share, style="bold"))
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from addnet.sweeps.intervals import CONFIDENCE, Estimate
 from addnet.sweeps.jobs import shown
 from addnet.sweeps.table import ABLATION, Row, Table
+from addnet.wording import count
 
 _FEW = 5  # seeds below which an interval is mostly Student's t
 
@@ -50,7 +51,7 @@ def _compared(table: Table) -> list[str]:
     if not rows:
         return ["Nothing is compared: no row has a seed in common with its reference."]
     found = [row for row in rows if row.corrected < 1 - CONFIDENCE]
-    number = f"{len(rows)} {'comparison' if len(rows) == 1 else 'comparisons'}"
+    number = count(len(rows), "comparison")
     if found:
         remain = f"differences that remain after correction: {', '.join(map(_name, found))}"
     elif all(math.isnan(row.corrected) for row in rows):
@@ -80,7 +81,7 @@ def _interval(found: Estimate, metric: str) -> str:
 
 def _chances(found: Estimate) -> str:
     videos = "with the sampling of test videos" if found.is_sampled else "on these very videos, not for others"
-    return f"t over {found.seeds} seeds, {videos}"
+    return f"t over {count(found.seeds, 'seed')}, {videos}"
 
 
 def _name(row: Row) -> str:

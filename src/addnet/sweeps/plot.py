@@ -13,6 +13,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 from addnet.colours import SERIES as COLOURS
 from addnet.sweeps.jobs import Value, shown
 from addnet.sweeps.table import ABLATION, Row, Table
+from addnet.wording import count
 
 FAINT = {"marker": "o", "linestyle": "none", "markersize": 3, "alpha": 0.45, "zorder": 2}
 SOLID = {"marker": "o", "markersize": 6, "capsize": 3, "elinewidth": 1.2, "linewidth": 1.4, "zorder": 3}
@@ -38,7 +39,7 @@ def summary_figure(table: Table) -> Figure:
             figure = _dots(table, keys)
     lacking = sum(sum(row.lacking.values()) for row in table.rows)
     if lacking:
-        text = f"{lacking} of {len(table.jobs)} jobs without a figure"
+        text = f"{lacking} of {count(len(table.jobs), 'job')} without a figure"
         figure.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
     return figure
 

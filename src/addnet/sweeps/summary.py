@@ -139,7 +139,7 @@ def _difference(row: Row, table: Table) -> str:
     found = row.difference
     half = found.half_width()
     interval = f" [{_signed(found.mean - half)}, {_signed(found.mean + half)}]" if math.isfinite(half) else ""
-    over = f", {found.seeds} seeds" if found.seeds != len(table.seeds) else ""
+    over = f", {count(found.seeds, 'seed')}" if found.seeds != len(table.seeds) else ""
     return f"{_signed(found.mean)}{interval} to {row.reference}{over}"
 
 

@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from addnet.errors import UserError
 from addnet.models import create_model
 from addnet.training.optim import ENDLESS
+from addnet.wording import count
 
 
 def steps_per_epoch(trainer: pl.Trainer) -> int:
@@ -32,8 +33,8 @@ def describe_batches(trainer: pl.Trainer) -> str:
     processes, accumulated = trainer.world_size, trainer.accumulate_grad_batches
     each = f"{processes} {'processes' if processes > 1 else 'process'}"
     return (
-        f"effective batch size {pictures * processes * accumulated} = {pictures} pictures × {each} × {accumulated} "
-        f"accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
+        f"effective batch size {pictures * processes * accumulated} = {count(pictures, 'picture')} × {each} × "
+        f"{accumulated} accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
     )
 
 

@@ -22,6 +22,7 @@ from addnet.training.entries import check_checkpoint
 from addnet.training.optim import TIMED
 from addnet.untrusted.tensors import load_torch
 from addnet.untrusted.texts import shown
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -209,13 +210,13 @@ def nothing_left(checkpoint: Mapping[str, Any], *, max_epochs: int | None, max_s
     wanted = -1 if max_epochs is None else max_epochs
     if 0 <= wanted < epochs:
         raise UserError(
-            f"{path} has done {epochs} epochs and trainer.max_epochs={wanted} asks for fewer; "
+            f"{path} has done {count(epochs, 'epoch')} and trainer.max_epochs={wanted} asks for fewer; "
             f"to test it as it is, use train=false {shlex.quote(f'ckpt_path={path}')}"
         )
     if wanted == epochs:
         return f"nothing is left to train: {path} has done all epochs of trainer.max_epochs={wanted}"
     if 0 <= max_steps <= steps:
-        return f"nothing is left to train: {path} has done {steps} steps, and trainer.max_steps={max_steps}"
+        return f"nothing is left to train: {path} has done {count(steps, 'step')}, and trainer.max_steps={max_steps}"
     return ""
 
 

@@ -21,6 +21,7 @@ from addnet.training.losses import RowLoss
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import training_data, validation_errors
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -159,7 +160,8 @@ class DeepfakeDetector(pl.LightningModule):
     def on_train_epoch_end(self) -> None:
         """Says how many pictures could not be read in this epoch."""
         if unreadable := int(self._unreadable):
-            log.warning("epoch %d: %d pictures could not be read and did not count", self.current_epoch, unreadable)
+            some = count(unreadable, "picture")
+            log.warning("epoch %d: %s could not be read and did not count", self.current_epoch, some)
         self._unreadable = 0
 
     @property

@@ -14,6 +14,7 @@ from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, OneCycleLR
 
 from addnet.errors import UserError, require_choice
 from addnet.signatures import require_number
+from addnet.wording import count
 
 SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
 TIMED = ("cosine", "onecycle")  # those that are made for a number of steps
@@ -216,8 +217,8 @@ def check_length(trainer: pl.Trainer) -> None:
         planned = (of_cosine[0] if of_cosine else schedule).__dict__.get("total_steps", now)
         if planned != now:
             raise UserError(
-                f"the checkpoint brings back a schedule of {planned} steps, and this training has {now}: resume with "
-                "the same number of processes, data.batch_size, trainer.accumulate_grad_batches, "
+                f"the checkpoint brings back a schedule of {count(planned, 'step')}, and this training has {now}: "
+                "resume with the same number of processes, data.batch_size, trainer.accumulate_grad_batches, "
                 "trainer.limit_train_batches and training data, or start anew from its backbone with "
                 f"model.weights={trainer.ckpt_path} and without ckpt_path."
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from omegaconf import DictConfig
 
 from addnet.console import shown_path
+from addnet.wording import count
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -38,7 +39,10 @@ def _network(cfg: DictConfig, detector: DeepfakeDetector) -> str:
 
 def _recipe(cfg: DictConfig) -> str:
     schedule = "a constant rate" if cfg.scheduler.name == "none" else f"schedule {cfg.scheduler.name}"
-    length = f"{cfg.trainer.max_steps} steps" if cfg.trainer.max_steps > 0 else f"{cfg.trainer.max_epochs} epochs"
+    epochs, steps = cfg.trainer.max_epochs, cfg.trainer.max_steps
+    length = (
+        count(steps, "step") if steps > 0 else "no limit of epochs" if epochs in (None, -1) else count(epochs, "epoch")
+    )
     parts = [f"{cfg.optimizer.name} at {cfg.optimizer.lr:g}, {schedule}, {length} at most, seed {cfg.seed}"]
     parts += [f"{key} {cfg[key]}" for key, off in _LEVERS.items() if cfg[key] != off]
     return ", ".join(parts)

@@ -24,6 +24,7 @@ from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.pictures import check_bytes
 from addnet.index.records import REAL, Record, Records
+from addnet.wording import count
 
 STRICT = 0.4
 _CHUNK = 16
@@ -197,9 +198,10 @@ def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
         if not near:
             continue
         one, other = pair.between
+        faces = count(len(pair.across), "face")
         text = (
-            f"{strict:,} of {len(pair.across):,} faces of {other} lie within {STRICT} of a face of another group in "
-            f"{one}, {near:,} within {SAME_PERSON}: probably the same people (within {one}: "
+            f"{strict:,} of {faces} of {other} lie within {STRICT} of a face of another group "
+            f"in {one}, {near:,} within {SAME_PERSON}: probably the same people (within {one}: "
             f"{below(pair.within, STRICT):.1%} and {below(pair.within, SAME_PERSON):.1%} of the faces)"
         )
         remedy = "A suspicion, to be checked by eye. If it holds, test figures are about known people: say so."

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from addnet import wording
 from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.overlap import rows_of
 from addnet.data.audit.scan import Signals
@@ -92,12 +93,15 @@ def readability_issues(records: Records, signals: Signals) -> list[Issue]:
     issues = []
     if signals.failures:
         examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:SHOWN]]
-        text = f"{len(signals.failures):,} pictures cannot be read"
-        remedy = "Copy them again or delete them; training leaves them out. `audit.json` lists all."
+        text = f"{wording.count(len(signals.failures), 'picture')} cannot be read"
+        remedy = "Copy them again or delete them; training leaves them out. audit.json lists all."
         issues.append(Issue("unreadable", WARNING, text, len(signals.failures), remedy, examples))
     flat = np.flatnonzero(signals["flat"] & signals.readable)
     if len(flat):
         examples = [records[int(row)].path for row in flat[:SHOWN]]
-        text = f"{len(flat):,} pictures are all of one colour; they were not compared by perceptual hash"
+        alone = wording.count(
+            len(flat), "picture is all of one colour; it was", "pictures are all of one colour; they were"
+        )
+        text = f"{alone} not compared by perceptual hash"
         issues.append(Issue("flat", INFO, text, len(flat), "Look at them; most show no face.", examples))
     return issues

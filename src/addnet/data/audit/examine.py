@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
 
+from addnet import wording
 from addnet.data.audit.actors import Actors, actor_issues, actors
 from addnet.data.audit.balance import balance_issues, count, readability_issues, spread
 from addnet.data.audit.confounds import Confound, confound_issues, confounds
@@ -135,7 +136,9 @@ def audit(
     )
     if not signals.readable.any():
         row, reason = signals.failures[0]
-        raise UserError(f"none of {len(records)} pictures can be read; the first, {records[row].path}: {reason}")
+        raise UserError(
+            f"none of {wording.count(len(records), 'picture')} can be read; the first, {records[row].path}: {reason}"
+        )
     near = {"distance": settings.distance}
     across, within = (search(shared, signals, read, **near) for search in (across_splits, within_splits))
     labels = across_labels(shared, signals, **near)

@@ -29,6 +29,7 @@ from addnet.data.audit.scan import Read, Signals
 from addnet.errors import UserError
 from addnet.faces.pictures import decode_picture
 from addnet.index.records import FAKE, REAL, Records
+from addnet.wording import count
 
 SAME_DETAIL = 0.9
 _SIDE, _SIGMA = 64, 2.0
@@ -189,8 +190,10 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
     where = f"within {one}" if one == other else f"across {one} and {other}"
     pictures = len(np.unique(found.rows[chosen, 1]))
-    counted = f"{len(chosen):,} pairs of nearly the same picture, of different groups, {where}"
-    affected = "" if one == other else f" ({pictures:,} pictures of {other} are affected)"
+    counted = f"{count(len(chosen), 'pair')} of nearly the same picture, of different groups, {where}"
+    affected = (
+        "" if one == other else f" ({count(pictures, f'picture of {other} is', f'pictures of {other} are')} affected)"
+    )
     examples = [_example(records, found, int(pair)) for pair in chosen[:SHOWN]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
 

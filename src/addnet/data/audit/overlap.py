@@ -160,7 +160,7 @@ def _identical_issue(
     for number in np.flatnonzero(chosen)[:SHOWN]:
         rows = sets.rows[sets.starts[number] :][: sets.counts[number]]
         examples.append(" = ".join(records[int(row)].path for row in _telling(records, rows)))
-    text = f"{pictures:,} files in {int(chosen.sum()):,} sets have the same bytes {where}"
+    text = f"{count(pictures, 'file')} in {count(int(chosen.sum()), 'set')} have the same bytes {where}"
     return Issue(kind, severity, text, pictures, _IDENTICAL_REMEDY[kind], examples)
 
 

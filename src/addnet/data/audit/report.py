@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
+from addnet import wording
 from addnet.data.audit.actors import STRICT
 from addnet.data.audit.balance import count, spread
 from addnet.data.audit.confounds import Confound
@@ -86,7 +87,11 @@ def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
 def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
     counts = count_by_severity(found.issues)
     yield f"# Audit of {in_markdown(name)}\n"
-    yield f"{len(found.records):,} pictures: " + ", ".join(f"{n} {_plural(s, n)}" for s, n in counts.items()) + ".\n"
+    yield (
+        f"{wording.count(len(found.records), 'picture')}: "
+        + ", ".join(f"{n} {_plural(s, n)}" for s, n in counts.items())
+        + ".\n"
+    )
     yield from _issue_lines(found.issues)
     yield from _count_lines(found)
     yield from _confound_lines(found)

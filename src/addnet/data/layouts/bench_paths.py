@@ -9,6 +9,7 @@ from pathlib import Path, PurePosixPath
 from addnet.data.layouts.bench_json import BenchVideo
 from addnet.data.layouts.files import pictures_in, points_in
 from addnet.data.layouts.listing import Missing
+from addnet.wording import count
 
 
 class Folders:
@@ -48,7 +49,8 @@ class Folders:
         if not self._absent:
             return []
         first = next(iter(self._absent))
-        what = f"frames that descriptions name: {self._absent.total()} in {len(self._absent)} folders like this"
+        where = count(len(self._absent), "folder")
+        what = f"frames that descriptions name: {self._absent.total():,} in {where} like this"
         return [Missing(first, what)]
 
     def _here(self, written: str) -> str | None:

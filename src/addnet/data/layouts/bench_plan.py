@@ -9,6 +9,7 @@ from addnet.data.layouts.bench_json import SPLITS, BenchVideo
 from addnet.data.layouts.bench_paths import Folders
 from addnet.data.layouts.names import FACEFORENSICS, celeb_origin, group_of, pair_of, scene_of, target_of, united
 from addnet.data.layouts.parts import Place, shown
+from addnet.wording import count
 
 
 class Plan:
@@ -60,9 +61,10 @@ class Plan:
         """What was done about videos in several splits."""
         notes = []
         if self._several:
-            notes.append(f"{len(self._several)} videos are in several splits; test comes before val, val before train")
+            several = count(len(self._several), "video is", "videos are")
+            notes.append(f"{several} in several splits; test comes before val, val before train")
         if self._related:
-            what = f"{len(self._related)} videos of train or val whose source video is tested"
+            what = f"{count(len(self._related), 'video')} of train or val whose source video is tested"
             notes.append(f"left out {what}: {shown(self._related)}")
         return notes
 

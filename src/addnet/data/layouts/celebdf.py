@@ -24,6 +24,7 @@ from addnet.data.layouts.parts import Part, Place, list_parts, shown
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError, require_choice
 from addnet.index.records import FAKE, REAL
+from addnet.wording import count
 
 VERSIONS = ("v1", "v2")
 RELATED = ("leave_out", "keep")
@@ -83,9 +84,10 @@ def scan_celebdf(
     listing = list_parts(root, parts, place, dataset=f"{CELEBDF}-{version}", source=source)
     notes = [*tests.notes, *listing.notes]
     if version == "v2" and not tests.missing and len(tests.videos) != _LISTED_IN_V2:
-        notes.append(f"{TEST_LIST} names {len(tests.videos)} videos; that of version 2 names {_LISTED_IN_V2}")
+        notes.append(f"{TEST_LIST} names {count(len(tests.videos), 'video')}; that of version 2 names {_LISTED_IN_V2}")
     if absent := sorted(tests.videos - seen):
-        notes.append(f"{len(absent)} videos of the test list are not there: {shown(absent)}")
+        gone = count(len(absent), "video of the test list is", "videos of the test list are")
+        notes.append(f"{gone} not there: {shown(absent)}")
     return replace(listing, missing=[*tests.missing, *listing.missing], notes=notes)
 
 
@@ -109,7 +111,8 @@ def read_test_list(root: Path, file: str) -> TestList:
         videos.append(f"{folder}/{video}")
         if _LIST_LABELS[number] != FOLDERS[folder]:
             odd.append(line.strip())
-    notes = [f"{file}: {len(odd)} lines contradict their folder, which counts: {shown(odd)}"] if odd else []
+    lines = count(len(odd), "line contradicts its folder", "lines contradict their folders")
+    notes = [f"{file}: {lines}, which counts: {shown(odd)}"] if odd else []
     groups = frozenset(celeb_group(video.partition("/")[2]) for video in videos)
     return TestList(frozenset(videos), groups, notes=notes)
 

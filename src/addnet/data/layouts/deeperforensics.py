@@ -21,6 +21,7 @@ from addnet.data.layouts.names import pair_group, target_of
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import UserError, require_choice
 from addnet.index.records import FAKE, REAL, Record
+from addnet.wording import count
 
 DATASET = "DeeperForensics-1.0"
 VARIANTS = (
@@ -96,7 +97,11 @@ def _targets(splits: dict[str, str], findings: Findings) -> dict[str, str]:
     for name, split in splits.items():
         if targets.setdefault(name[:3], split) != split:
             torn.add(name[:3])
-    findings.note(torn, "originals have fakes in two lists, and are in the split of the first")
+    findings.note(
+        torn,
+        "original has fakes in two lists, and is in the split of the first",
+        "originals have fakes in two lists, and are in the split of the first",
+    )
     return targets
 
 
@@ -108,8 +113,13 @@ def _fakes(
     if not present:
         findings.lacks(folder, f"fake videos ({_WHERE})", needed=True)
     names = splits if splits is not None and present else dict.fromkeys(present, split)
-    findings.note(set(present) - set(names), f"videos of {variant} are left out: no list names them")
-    findings.note([n for n in names if not target_of(n)], "names are left out: expected <target>_<actor>")
+    unnamed, why = set(present) - set(names), "left out: no list names"
+    findings.note(unnamed, f"video of {variant} is {why} it", f"videos of {variant} are {why} them")
+    findings.note(
+        [n for n in names if not target_of(n)],
+        "name is left out: expected <target>_<actor>",
+        "names are left out: expected <target>_<actor>",
+    )
 
     def clips() -> Iterator[Record]:
         for name, where in names.items():
@@ -138,7 +148,7 @@ def _reals(
         findings.lacks(where, what)
         return collect(tree, ())
     if absent := [name for name in targets if name not in present]:
-        findings.notes.append(f"{len(absent)} originals are not there: {few(absent)}")
+        findings.notes.append(f"{count(len(absent), 'original is', 'originals are')} not there: {few(absent)}")
 
     def clips() -> Iterator[Record]:
         for name, path in present.items():

@@ -27,6 +27,7 @@ from addnet.data.layouts.pairs import Pairs, read_pairs
 from addnet.data.layouts.parts import Part, Place, list_parts, shown
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL, Record, Records
+from addnet.wording import count
 
 DATASET = "DF40"
 DOMAINS = ("ff", "cdf", "own")
@@ -99,7 +100,7 @@ class _Fakes:
         if not self.tested:
             return []
         videos = sorted(set(self.tested))
-        return [f"left out {len(videos)} videos of train whose originals are tested: {shown(videos)}"]
+        return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {shown(videos)}"]
 
     def _record(self, file: PurePosixPath, split: str, label: int, domain: str) -> Record | None:
         # a folder is a video; in a folder that is no more than a side, each picture stands alone

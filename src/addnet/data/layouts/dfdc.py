@@ -69,13 +69,19 @@ def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict
         match = _PART.fullmatch(path.rpartition("/")[2])
         if match and folders.setdefault(int(match[1]), path) != path:
             twice.append(path)
-    findings.note(twice, "folders are left out because their part is there already")
+    findings.note(
+        twice,
+        "folder is left out because its part is there already",
+        "folders are left out because their part is there already",
+    )
     if wanted is not None:
         if absent := [number for number in wanted if number not in folders]:
             raise UserError(f"data.options.parts={absent} are not in {tree.root}; there are: {sorted(folders)}")
         folders = {number: folders[number] for number in wanted}
     elif folders and len(folders) < PARTS:
-        findings.notes.append(f"{len(folders)} of {PARTS} parts are there: {_ranges(sorted(folders))}")
+        findings.notes.append(
+            f"{len(folders)} of {PARTS} parts {'is' if len(folders) == 1 else 'are'} there: {_ranges(sorted(folders))}"
+        )
     if not folders and tree.has_folder(_SAMPLE):
         return {"sample": _SAMPLE}
     return {f"part_{number}": folders[number] for number in sorted(folders)}
@@ -94,9 +100,17 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
         video = f"{DFDC}/{CLASS_NAMES[label]}/{name}/{stem(file)}"
         group = dfdc_group(stem(original or file))
         clips.append(Record(_located(tree, folder, file), label, "train", video, group, DFDC))
-    findings.note(unclear, "entries of metadata.json are left out: their label is not REAL or FAKE")
+    findings.note(
+        unclear,
+        "entry of metadata.json is left out: its label is not REAL or FAKE",
+        "entries of metadata.json are left out: their label is not REAL or FAKE",
+    )
     if metadata:
-        findings.note(_unnamed(tree, folder, metadata), "videos are left out because metadata.json does not name them")
+        findings.note(
+            _unnamed(tree, folder, metadata),
+            "video is left out because metadata.json does not name it",
+            "videos are left out because metadata.json does not name them",
+        )
     return collect(tree, clips, source=source)
 
 
@@ -111,8 +125,16 @@ def _apart(tree: Tree, split: str, source: str, findings: Findings) -> Collected
         findings.lacks(join(folder, "labels.csv"), what)
         labels = {}
     elif labels:
-        findings.note(_unnamed(tree, folder, labels), "videos are left out because no label names them")
-    findings.note([file for file, label in labels.items() if label is None], "videos are left out: unclear labels")
+        findings.note(
+            _unnamed(tree, folder, labels),
+            "video is left out because no label names it",
+            "videos are left out because no label names them",
+        )
+    findings.note(
+        [file for file, label in labels.items() if label is None],
+        "video is left out: unclear label",
+        "videos are left out: unclear labels",
+    )
     return collect(tree, _clips_apart(tree, folder, labels, split), source=source)
 
 

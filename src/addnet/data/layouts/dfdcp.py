@@ -70,7 +70,11 @@ def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings
         video = f"{DFDCP}/{method}/{inner.rpartition('.')[0] or inner}"
         path = _located(tree, base, method, inner)
         yield Record(path, label, split, video, dfdcp_group(group), DFDCP, method, " ".join(persons))
-    findings.note(unclear, "entries of dataset.json are left out: no label real or fake, or no set train or test")
+    findings.note(
+        unclear,
+        "entry of dataset.json is left out: no label real or fake, or no set train or test",
+        "entries of dataset.json are left out: no label real or fake, or no set train or test",
+    )
 
 
 def _located(tree: Tree, base: str, method: str, inner: str) -> str:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from addnet.index.records import CLASS_NAMES, Records
 from addnet.untrusted.texts import shown
+from addnet.wording import count
 
 _MANY = 8  # pictures of a class, from which on a guess is doubted
 _SHARE = 0.5  # of a class in one group, above which it is
@@ -67,9 +68,9 @@ def _lone_pictures(records: Records, counted: Sequence[bool], *, groups_given: b
             return ""
         some = records.take(chosen)
         return (
-            f"{len(some):,} pictures such as {_examples(some)} are each taken for a video and a group of its own: "
-            "nothing in their names says which video they show. If some are frames of one video, put those of each "
-            f"video into a folder of its own{_coarser(some)}"
+            f"{count(len(some), 'picture')} such as {_examples(some)} are each taken for a video and a group of its "
+            "own: nothing in their names says which video they show. If some are frames of one video, put those of "
+            f"each video into a folder of its own{_coarser(some)}"
         )
     if len(records.names("video_id")) < len(records):
         return ""

@@ -64,4 +64,8 @@ def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: Fi
             continue
         seen.add(video)
         yield Record(path, label, split, video, group, DATASET)
-    findings.note(again, "videos are left out because another archive holds them too")
+    findings.note(
+        again,
+        "video is left out because another archive holds it too",
+        "videos are left out because another archive holds them too",
+    )

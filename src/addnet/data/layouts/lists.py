@@ -16,6 +16,7 @@ from addnet.errors import UserError
 from addnet.index.records import Records
 from addnet.untrusted.files import read_bytes
 from addnet.untrusted.texts import shown
+from addnet.wording import count
 
 _SHOWN = 3
 
@@ -36,16 +37,18 @@ class Findings:
         """Something was expected at this path, relative to the data folder."""
         self.missing.append(Missing(path, what, needed))
 
-    def note(self, names: Collection[str], what: str) -> None:
-        """A sentence about some files, if there are any: their number, `what`, the first names."""
+    def note(self, names: Collection[str], one: str, many: str) -> None:
+        """A sentence about some files, if there are any: their number, what is to be said of one or many, names."""
         if names:
-            self.notes.append(f"{len(names):,} {what}: {few(names)}")
+            self.notes.append(f"{count(len(names), one, many)}: {few(names)}")
 
     def listing(self, parts: Iterable[Collected], *, named_by: str = "the lists") -> Listing:
         """The listing of everything that was collected."""
         found = list(parts)
-        self.note([path for part in found for path in part.absent], f"videos that {named_by} name are not there")
-        self.note([path for part in found for path in part.bare], "videos are left out: no pictures taken from them")
+        absent = [path for part in found for path in part.absent]
+        self.note(absent, f"video that {named_by} name is not there", f"videos that {named_by} name are not there")
+        bare, why = [path for part in found for path in part.bare], "left out: no pictures taken from"
+        self.note(bare, f"video is {why} it", f"videos are {why} them")
         pictures = Records.concat(part.pictures for part in found)
         return Listing(pictures, Records.concat(part.videos for part in found), self.missing, self.notes)
 
@@ -58,7 +61,7 @@ def few(names: Collection[str]) -> str:
         'a, b, c and 2 more'
     """
     first = ", ".join(map(shown, sorted(names)[:_SHOWN]))
-    return first + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
+    return first + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -30,6 +30,7 @@ from addnet.data.layouts.manifest_splits import choose_splits
 from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.errors import UserError, require_choice
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
+from addnet.wording import count
 
 SPLITS = ("train", "val", "test")
 _NUMBER = r"(?:^|[_\-. /]|frame)(?P<number>\d{1,9})$"
@@ -194,10 +195,11 @@ def _listing(
     absent = absent_files(folder, records.paths)
     names = [records.paths[int(row)].as_py() for row in np.flatnonzero(absent)]
     if len(names) > allowed * len(records):
+        absent_ones = f"{len(names):,} of {count(len(records), 'file')} of {rows.file}"
         raise UserError(
-            f"{len(names):,} of {len(records):,} files of {rows.file} are not in {folder}: {few(names)}; see "
+            f"{absent_ones} {'is' if len(names) == 1 else 'are'} not in {folder}: {few(names)}; see "
             f"data.options.root and data.options.max_missing{''.join(f'; {note}' for note in rows.notes)}"
         )
-    findings.note(names, "files of the manifest are not there")
+    findings.note(names, "file of the manifest is not there", "files of the manifest are not there")
     pictures, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)
     return Listing(pictures, videos, findings.missing, findings.notes)

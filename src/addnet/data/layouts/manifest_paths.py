@@ -15,6 +15,7 @@ from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, kind_of
 from addnet.untrusted.places import first_outside
 from addnet.untrusted.texts import shown
+from addnet.wording import count
 
 _SHOWN = 3
 
@@ -64,7 +65,7 @@ def refuse_twice(rows: Rows, paths: pa.Array) -> None:
         )
     more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
     raise UserError(
-        f"{rows.file} names {len(twice):,} files more than once: {'; '.join(told)}{more}; keep one row of each"
+        f"{rows.file} names {count(len(twice), 'file')} more than once: {'; '.join(told)}{more}; keep one row of each"
     )
 
 
@@ -95,10 +96,10 @@ def absent_files(root: Path, paths: pa.Array) -> NDArray[np.bool_]:
     counts = np.bincount(codes, minlength=len(folders.dictionary)).tolist()
     absent = np.zeros(len(paths), dtype=bool)
     start = 0
-    for folder, count in zip(folders.dictionary.to_pylist(), counts, strict=True):
+    for folder, number in zip(folders.dictionary.to_pylist(), counts, strict=True):
         there = _files(os.path.join(root, folder))  # noqa: PTH118 - Path takes longer than reading the folder
-        absent[order[start : start + count]] = [name not in there for name in names.slice(start, count).to_pylist()]
-        start += count
+        absent[order[start : start + number]] = [name not in there for name in names.slice(start, number).to_pylist()]
+        start += number
     return absent
 
 

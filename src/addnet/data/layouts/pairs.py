@@ -14,6 +14,7 @@ from addnet.data.layouts.names import pair_group, pair_of
 from addnet.data.layouts.parts import UNLISTED, Place
 from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
+from addnet.wording import count
 
 OFFICIAL = {"train": 720, "val": 140, "test": 140}
 WHERE = "github.com/ondyari/FaceForensics, folder dataset/splits"
@@ -68,12 +69,12 @@ def read_pairs(root: Path, folder: str | None = None, *, base: str = "") -> Pair
             continue
         ids = _add(pairs, file, split)
         if ids != number:
-            pairs.notes.append(f"{file.name} names {ids} source videos; the official list names {number}")
+            pairs.notes.append(f"{file.name} names {count(ids, 'source video')}; the official list names {number}")
     return pairs
 
 
 def _add(pairs: Pairs, file: Path, split: str) -> int:
-    count = 0
+    added = 0
     for first, second in _read(file):
         for number in (first, second):
             if number in pairs.splits:
@@ -81,8 +82,8 @@ def _add(pairs: Pairs, file: Path, split: str) -> int:
                 raise UserError(f"{file} names {number}, which {other} names too; take the lists of {WHERE}")
             pairs.splits[number] = split
             pairs.groups[number] = pair_group(first, second)
-            count += 1
-    return count
+            added += 1
+    return added
 
 
 def _read(file: Path) -> list[tuple[str, str]]:

@@ -173,7 +173,7 @@ def list_parts(root: Path, parts: Sequence[Part], place: Placing, *, dataset: st
 def shown(names: Sequence[str]) -> str:
     """The first few of many names, for a message."""
     more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more} more" if more > 0 else "")
+    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _with_pictures(folder: Path) -> Iterator[tuple[str, list[str]]]:

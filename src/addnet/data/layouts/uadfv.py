@@ -21,6 +21,7 @@ from addnet.data.layouts.names import UADFV, uadfv_group
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record
+from addnet.wording import count
 
 SPLITS = ("test", "train")
 VIDEOS = 49
@@ -46,9 +47,13 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
         if not paths:
             findings.lacks(name, f"{VIDEOS} {name} videos ({_WHERE})", needed=True)
         elif len(paths) != VIDEOS:
-            findings.notes.append(f"{name}/ holds {len(paths)} videos; the data set has {VIDEOS}")
+            findings.notes.append(f"{name}/ holds {count(len(paths), 'video')}; the data set has {VIDEOS}")
         parts.append(collect(tree, _clips(paths, label, split), source=source))
-        findings.note([path for path in paths if not uadfv_group(stem(path))], "files are left out by their names")
+        findings.note(
+            [path for path in paths if not uadfv_group(stem(path))],
+            "file is left out by its name",
+            "files are left out by their names",
+        )
     return findings.listing(parts)
 
 

@@ -25,6 +25,7 @@ from addnet.faces.walk import entries, is_junk, iter_pictures
 from addnet.index.archives import ARCHIVE_SUFFIXES
 from addnet.index.member_cache import members_of
 from addnet.index.records import CLASS_NAMES, WHOLE_FILE, Record, Records
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -118,7 +119,7 @@ def _parts(root: Path) -> list[_Part]:
 def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Findings) -> Iterator[Record]:
     ids: dict[str, tuple[str, str] | None] = {}
     units = _units(part.folder)
-    log.info("listing %s: %d archives or folders", part.folder, len(units))
+    log.info("listing %s: %s", part.folder, count(len(units), "archive or folder", "archives or folders"))
     for unit in units.values():
         for path, offset, length in _pictures(unit, cache_dir, findings):
             folder, _, name = path.rpartition("/")
@@ -221,9 +222,11 @@ def _gaps(part: _Part) -> list[Missing]:
 def _told(findings: _Findings) -> list[str]:
     notes = [f"left out: {text}" for text in findings.damaged[:_SHOWN]]
     if len(findings.damaged) > _SHOWN:
-        notes.append(f"left out: {len(findings.damaged) - _SHOWN} more damaged archives")
-    for folder, count in list(findings.contradictions.items())[:_SHOWN]:
-        notes.append(f"left out: {count} pictures in {folder}, whose inner folder names the other class")
+        notes.append(f"left out: {count(len(findings.damaged) - _SHOWN, 'more damaged archive')}")
+    for folder, number in list(findings.contradictions.items())[:_SHOWN]:
+        notes.append(f"left out: {count(number, 'picture')} in {folder}, whose inner folder names the other class")
     if len(findings.contradictions) > _SHOWN:
-        notes.append(f"left out: pictures in {len(findings.contradictions) - _SHOWN} more folders of that kind")
+        notes.append(
+            f"left out: pictures in {count(len(findings.contradictions) - _SHOWN, 'more folder')} of that kind"
+        )
     return notes + findings.notes

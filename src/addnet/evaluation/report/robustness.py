@@ -10,6 +10,7 @@ import numpy as np
 from addnet.evaluation.report.document import Cell, Gallery, Paragraph, Picture, Section, Table
 from addnet.evaluation.report.figures import robustness_figure
 from addnet.evaluation.report.wording import figure_name, legend, slug, value_cell
+from addnet.wording import count
 
 Steps = Sequence[Mapping[str, Any]]
 Robustness = Mapping[str, Mapping[str, Mapping[str, Steps]]]
@@ -67,7 +68,9 @@ def _counts(clean: Mapping[str, Mapping[str, Any]]) -> Iterator[Paragraph]:
     """How many pictures it is about, which may be fewer than in the other sections."""
     step = next(iter(clean.values()))
     if "pictures" in step:
-        yield Paragraph(f"{step['pictures']:,} pictures of {step['videos']:,} videos, the same in every step.")
+        yield Paragraph(
+            f"{count(step['pictures'], 'picture')} of {count(step['videos'], 'video')}, the same in every step."
+        )
 
 
 def _clean(given: Any, evaluation: Mapping[str, Any], checkpoint: str, name: str) -> Mapping[str, Any]:

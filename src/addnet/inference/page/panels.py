@@ -19,6 +19,7 @@ from addnet.inference.explaining import Explanation
 from addnet.inference.page.asking import Said
 from addnet.inference.sheet import heated, stretched
 from addnet.inference.timeline import timeline_figure
+from addnet.wording import count
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -63,7 +64,7 @@ def timeline_of(answer: Answer) -> Panel | None:
     if answer.kind != "video" or not answer.faces:
         return None
     scores = [face.score for face in answer.faces]
-    alt = f"Scores of {len(scores)} frames, from {min(scores):.2f} to {max(scores):.2f}"
+    alt = f"Scores of {count(len(scores), 'frame')}, from {min(scores):.2f} to {max(scores):.2f}"
     whose = "a face" if answer.people < 2 else "that face"
     caption = f"Each dot is a frame that was looked at; frames without {whose} have none."
     return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)

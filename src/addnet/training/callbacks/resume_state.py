@@ -13,6 +13,7 @@ from torch import distributed
 
 from addnet.errors import UserError
 from addnet.training.loggers import loggers_state
+from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
@@ -63,8 +64,9 @@ class ResumeState(pl.Callback):
         now = (trainer.world_size, trainer.datamodule.batch_size)  # type: ignore[attr-defined]
         if resume["batch"] and before != now:
             raise UserError(
-                f"the checkpoint was written within an epoch by {before[0]} processes with data.batch_size={before[1]};"
-                f" {now[0]} with data.batch_size={now[1]} cannot go on from there. Resume with the same numbers."
+                f"the checkpoint was written within an epoch by {count(before[0], 'process', 'processes')} with "
+                f"data.batch_size={before[1]}; {now[0]} with data.batch_size={now[1]} cannot go on from there. Resume "
+                "with the same numbers."
             )
         trainer.datamodule.start_at(epoch=resume["epoch"], batch=resume["batch"])  # type: ignore[attr-defined]
 
