@@ -84,7 +84,7 @@ def test_a_journal_of_another_version_costs_only_its_rows(tmp_path, caplog):
         journal.append({"path": "a", "a column of later": 1}, None)
     made(tmp_path, "b")
     assert FaceIndex(tmp_path / "i.parquet").rows["path"].to_pylist() == ["b"]
-    assert "1 lines are of another version" in caplog.text
+    assert "1 line is of another version" in caplog.text
 
 
 def test_points_of_an_index_that_was_replaced_are_never_mixed_with_rows_of_the_old_one(tmp_path):
