@@ -10,11 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from addnet.data.dataset import DeepfakeDataset
 from addnet.data.layouts.lists import read_object
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
 from addnet.faces import check_picture, kind_of, read_picture
 from addnet.faces.decoding import Damage, decoded, length
+from addnet.faces.geometry import Geometry
+from addnet.faces.masks import AttentionMask
 from addnet.index.archives import ArchiveReader
 from addnet.index.members import list_members
 from addnet.index.records import Record
@@ -161,3 +164,13 @@ def test_points_of_a_data_set_take_no_more_memory_than_points(tmp_path, shape):
     record = Record("a.png", 0, "train", "v", "g", "d", landmarks="a.npy")
     face = Examine(tmp_path, None, Storage())._given(record)
     assert (face is not None) == (shape == (68, 2))
+
+
+@pytest.mark.usefixtures("in_time")
+def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkeypatch):
+    Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
+    os.mkfifo(tmp_path / "pipe.png")
+    monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    records = [Record(name, 0, "train", "v", "g", "d") for name in ("bomb.png", "pipe.png", "a\0b.png")]
+    dataset = DeepfakeDataset(tmp_path, records, points=[None] * 3, geometry=Geometry(size=96), mask=AttentionMask())
+    assert [dataset[number]["valid"] for number in range(3)] == [False] * 3
