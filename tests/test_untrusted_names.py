@@ -22,13 +22,13 @@ from addnet.inference.answers import unusable
 from addnet.inference.export.card import model_card
 from addnet.inference.writing import AnswerFiles, table_of
 from addnet.plotting import heading
-from addnet.predict import tell_unusable
+from addnet.predict import _name, tell_unusable
 from addnet.preparation.report import _unusable as unusable_files
 from addnet.untrusted import patterns
 from addnet.untrusted.places import below, first_outside
 from addnet.untrusted.texts import in_data, in_html, in_json, in_markdown, in_markdown_code, in_markup, shown
 
-HOSTILE = "\x1b]0;x\x07\x1b[2J\r\nERROR\u2028forged\u202egpj.\x9b\udce4<script>![a](http://b)|`*[bold]x[/]"
+HOSTILE = "\x7f\x1b]0;x\x07\x1b[2J\r\nERROR\u2028forged\u202egpj.\x9b\udce4<script>![a](http://b)|`*[bold]x[/]"
 
 
 @pytest.mark.parametrize("show", [shown, in_markdown, in_markdown_code, in_html, in_markup])
@@ -192,3 +192,11 @@ def test_a_pattern_that_would_take_for_ever_ends_in_a_sentence(monkeypatch):
 def test_what_is_no_pattern_ends_in_a_sentence(pattern):
     with pytest.raises(UserError, match="is not a regular expression"):
         patterns.compiled("data.group_pattern", pattern)
+
+
+def test_what_is_drawn_about_a_file_has_a_name_that_can_be_written_and_shown(tmp_path):
+    names = [_name(str(tmp_path / name)) for name in ("ä" * 120 + ".jpg", "a\n\x1b[2J\udce4.jpg", "b/a.jpg", "c/a.jpg")]
+    assert all(name.isprintable() for name in names)
+    assert len(set(names)) == 4
+    for name in names:
+        (tmp_path / f"{name}_frame123456_timeline.png").touch()

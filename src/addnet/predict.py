@@ -32,6 +32,7 @@ log = logging.getLogger(__name__)
 SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
 TRUTHS = ("real", "fake")
 _SHOWN = 40
+_LONGEST = 150  # bytes of a file's name that stand in the names of what is drawn about it
 _TOLD = 10  # files that could not be used; all are in answers.csv
 
 
@@ -216,11 +217,15 @@ def _save(figure: Any, file: Path) -> None:
 
 
 def _name(path: str) -> str:
-    """A name for what is drawn about a file: its own, and a number where two files in different folders share it."""
+    """A name for what is drawn about a file: its own, and a number that tells it from others.
+
+    Without control characters, and short enough for what is added to it: a file system takes 255 bytes.
+    """
     import os
     import zlib
 
-    stem = os.fsencode(Path(path).stem).decode("utf-8", "replace")
+    kept = os.fsencode(Path(path).stem).decode("utf-8", "replace").encode()[:_LONGEST].decode("utf-8", "ignore")
+    stem = "".join(character if character.isprintable() else "_" for character in kept)
     return f"{stem}-{zlib.crc32(os.fsencode(Path(path).resolve())):08x}"
 
 

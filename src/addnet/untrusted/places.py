@@ -10,6 +10,8 @@ from typing import NamedTuple
 from addnet.errors import UserError
 from addnet.untrusted.texts import shown
 
+SUSPICIOUS = r"^/|\.\.|\x00"  # names without it stay below a folder where there are no links; for whole columns
+
 
 class Outside(NamedTuple):
     """A name that leads out of its folder.

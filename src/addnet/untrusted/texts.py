@@ -86,7 +86,7 @@ def in_json(text: str) -> str:
         >>> print(in_json('{"path": "Ä\u202e\x9b.jpg"}'))
         {"path": "Ä\u202e\u009b.jpg"}
     """
-    return _HIDDEN_IN_LINES.sub(lambda found: json.dumps(found[0])[1:-1], text)
+    return _HIDDEN_IN_LINES.sub(_json_escape, text)
 
 
 def in_markdown(text: object, *, most: int = MOST) -> str:
@@ -146,6 +146,11 @@ def in_markup(text: object, *, most: int = MOST) -> str:
 
 def _line(text: object, most: int) -> str:
     return shown(" ".join(str(text).split()), most=most)
+
+
+def _json_escape(found: re.Match[str]) -> str:
+    # JSON itself lets DEL stand
+    return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
 
 
 def _number(found: re.Match[str]) -> str:

@@ -15,10 +15,9 @@ import pyarrow.compute as pc
 from addnet.data.layouts.listing import Listing
 from addnet.errors import UserError, suggestion
 from addnet.index.records import Records
-from addnet.untrusted.places import below
+from addnet.untrusted.places import SUSPICIOUS, below
 
 Layout = Callable[..., Listing]
-_SUSPICIOUS = r"^/|\.\.|\x00"  # few names, if any: these are asked one by one
 
 
 def options_of(layout: Layout) -> dict[str, Any]:
@@ -61,7 +60,7 @@ def _require_below(records: Records, root: Path) -> None:
     """
     for column in ("path", "landmarks"):
         paths = records.table[column]
-        odd = np.flatnonzero(np.asarray(pc.match_substring_regex(paths, _SUSPICIOUS)))
+        odd = np.flatnonzero(np.asarray(pc.match_substring_regex(paths, SUSPICIOUS)))
         for row in odd.tolist():
             record = records[row]
             folder = record.root or (root.parent if root.is_file() else root)

@@ -16,6 +16,7 @@ from addnet.evaluation.report.markdown import markdown
 from addnet.evaluation.report.page import html_page
 from addnet.evaluation.report.robustness import Robustness
 from addnet.evaluation.report.sections import document
+from addnet.untrusted.texts import in_json
 
 __all__ = ["write_report"]
 
@@ -63,7 +64,7 @@ def write_report(
     contents = {
         PAGE: html_page(told),
         TEXT: markdown(told, pictures=PICTURES),
-        NUMBERS: json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False) + "\n",
+        NUMBERS: in_json(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)) + "\n",
     }
     for name, text in contents.items():
         (folder / name).write_text(text, encoding="utf-8")

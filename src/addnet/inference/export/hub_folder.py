@@ -20,6 +20,7 @@ from addnet.inference.network import build_network
 from addnet.training.entries import check_about
 from addnet.untrusted.files import read_bytes
 from addnet.untrusted.tensors import load_safetensors
+from addnet.untrusted.texts import in_json
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
 _LARGEST_CONFIG = 2**20  # bytes
@@ -53,7 +54,7 @@ def write_folder(net: nn.Module, folder: Path, *, about: Mapping[str, Any], lice
     shutil.copymode(folder / CARD, folder / WEIGHTS)  # the writer makes files that nobody else may read
     config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
     config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS)}
-    (folder / CONFIG).write_text(json.dumps(config, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / CONFIG).write_text(in_json(json.dumps(config, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     (folder / CARD).write_text(model_card(config, licence=licence), encoding="utf-8")
 
 
