@@ -1,5 +1,6 @@
 """A real Chromium that uses the page, and the command that serves it."""
 
+import json
 import re
 import shutil
 from contextlib import contextmanager
@@ -58,3 +59,15 @@ def start(checkpoint, temporary, *overrides):
             return process, found[1]
     process.wait()
     raise AssertionError("".join(printed))
+
+
+def ask(url, file, *, session):
+    """What a page does with a dropped file, by HTTP alone: the HTML of its answer."""
+    httpx = pytest.importorskip("httpx", reason="httpx comes with Gradio")
+    with httpx.Client(base_url=url, timeout=PATIENCE / 1000) as client:
+        (path,) = client.post("/gradio_api/upload", files={"files": (Path(file).name, Path(file).read_bytes())}).json()
+        question = {"data": [{"path": path}], "fn_index": 0, "trigger_id": 1, "session_hash": session}
+        client.post("/gradio_api/queue/join", json=question).raise_for_status()
+        with client.stream("GET", "/gradio_api/queue/data", params={"session_hash": session}) as lines:
+            messages = (json.loads(line.removeprefix("data:")) for line in lines.iter_lines() if line)
+            return next(one["output"]["data"][0] for one in messages if one["msg"] == "process_completed")

@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 import psutil
 import pytest
@@ -14,6 +15,7 @@ from PIL import Image
 import browsing
 import media
 from addnet.inference import Detector
+from addnet.inference.page.private import remove_left_behind
 from addnet.inference.page.words import percent
 from checkpoints import checkpoint
 from trainings import ENVIRONMENT, ended, launch
@@ -44,7 +46,7 @@ def face(portrait, tmp_path_factory):
 
 
 def _uploads(temporary):
-    """What is left of uploads; Gradio makes an empty file for each beside, which stays until the end."""
+    """What is left of uploads; Gradio makes an empty file at its start."""
     files = [file for file in temporary.glob("addnet-app-*/**/*") if file.is_file() and "examples" not in file.parts]
     return [file for file in files if file.stat().st_size]
 
@@ -101,6 +103,13 @@ def test_an_example_is_tried_by_the_keyboard_alone(served):
         opened.locator("#said .probability").wait_for()
 
 
+def test_the_same_picture_from_two_visitors_at_once_is_answered_for_twice(served, face):
+    with ThreadPoolExecutor() as threads:
+        asked = [threads.submit(browsing.ask, served[1], face, session=session) for session in ("one", "two")]
+        assert all("score is" in one.result() for one in asked)
+    assert not _uploads(served[2])
+
+
 def test_it_listens_on_loopback_alone(served):
     process, url, _ = served
     listening = [
@@ -128,6 +137,19 @@ def test_the_server_ends_cleanly_and_leaves_no_files(path, tmp_path, way):
         process.kill()
     assert process.returncode == 0, said
     assert "Traceback" not in said
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+def test_a_server_that_is_killed_leaves_no_process_and_the_next_one_removes_its_folder(path, tmp_path):
+    process, _ = browsing.start(path, tmp_path)
+    readers = psutil.Process(process.pid).children(recursive=True)
+    process.kill()
+    process.communicate()
+    assert len(readers) >= 3
+    assert not psutil.wait_procs(readers, timeout=60)[1]
+    assert list(tmp_path.glob("addnet-app-*"))
+    assert remove_left_behind(tmp_path)
     assert not list(tmp_path.iterdir())
 
 

@@ -1,6 +1,8 @@
 """What the page says about a file: verdict, threshold, reasons, and words instead of errors."""
 
 import re
+from contextlib import closing
+from copy import copy
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +18,8 @@ from addnet.inference import Answer, Detector, FaceAnswer
 from addnet.inference.page.asking import Limits, Visit
 from addnet.inference.page.examples import draw_examples
 from addnet.inference.page.fragment import bars, fragment, welcome
-from addnet.inference.page.layout import _answer
-from addnet.inference.page.serving import Address, is_loopback, private_folder, warn_unless_loopback
+from addnet.inference.page.private import private_folder
+from addnet.inference.page.serving import Address, is_loopback, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
 
@@ -32,9 +34,10 @@ def detector(tmp_path_factory):
     return Detector.from_checkpoint(path, device="cpu")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def visit(detector):
-    return Visit(detector, Limits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4))
+    with closing(Visit(detector, Limits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4), workers=1)) as visit:
+        yield visit
 
 
 @pytest.fixture
@@ -99,9 +102,10 @@ def test_every_picture_of_the_page_lies_in_it_and_has_words(visit, detector, fac
     assert "http" not in page
 
 
-def test_a_plain_network_has_no_filtered_picture(tmp_path, face):
-    plain = Detector.from_checkpoint(checkpoint(tmp_path / "plain.ckpt"), device="cpu")
-    assert "Filtered" not in fragment(Visit(plain, Limits()).ask(face), plain)
+def test_a_plain_network_has_no_filtered_picture(visit, tmp_path, face):
+    plain = copy(visit)
+    plain.detector = Detector.from_checkpoint(checkpoint(tmp_path / "plain.ckpt"), device="cpu")
+    assert "Filtered" not in fragment(plain.ask(face), plain.detector)
 
 
 def test_a_video_gets_a_timeline_and_its_worst_frame(visit, detector, video_dir):
@@ -154,23 +158,6 @@ def test_names_of_files_are_text_and_nothing_else(detector):
 
     page = fragment(Said(replace(ANSWER, path="<script>{{ 7 * 7 }}.jpg")), detector)
     assert "&lt;script&gt;{{ 7 * 7 }}.jpg" in page
-
-
-def test_an_upload_is_gone_once_it_is_answered_for_even_if_the_program_fails(visit, face, monkeypatch):
-    folder = face.parent / "upload"
-    folder.mkdir()
-    upload = face.rename(folder / "face.png")
-    monkeypatch.setattr(visit, "ask", lambda path: 1 / 0)
-    assert visit.ask_and_forget(upload) is None
-    assert not folder.exists()
-    assert "The program failed" in fragment(None, visit.detector)
-
-
-def test_a_file_that_is_nobodys_upload_is_neither_read_nor_deleted(visit, face):
-    with private_folder():
-        said, _ = _answer(visit, str(face))
-    assert "Nothing here yet" in said
-    assert face.is_file()
 
 
 def test_seconds_of_a_video_are_those_of_its_pictures(tmp_path):

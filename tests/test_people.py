@@ -1,6 +1,7 @@
 """Of several people in a video one is followed, or each is scored: whatever is said, is said about the same person."""
 
 import csv
+from contextlib import closing
 
 import av
 import numpy as np
@@ -107,8 +108,8 @@ def test_a_box_goes_with_its_person(detector, portraits, tmp_path):
 
 
 def test_the_page_follows_the_same_person(detector, clip):
-    visit = Visit(detector, Limits(frames=6))
-    said = visit.ask(clip)
+    with closing(Visit(detector, Limits(frames=6), workers=1)) as visit:
+        said = visit.ask(clip)
     page = fragment(said, detector)
     assert "Of 2 people the one who is there longest was followed (track 1, in 6 frames); 1 other has no score." in page
     assert f"number {said.answer.worst.frame}" in page

@@ -4,8 +4,11 @@ import os
 from functools import partial
 from itertools import islice
 
+import pytest
+
 from addnet.errors import UserError
 from addnet.pool import Job, streams
+from addnet.pool.processes import ProcessExecutor
 
 COUNT, LENGTHS = 100, (0, 1, 8, 16)
 
@@ -52,3 +55,10 @@ def test_no_tasks_need_no_process():
 def test_streams_of_any_length_end():
     for found, length in zip(streams(Job.of(up_to), LENGTHS, workers=1), LENGTHS, strict=True):
         assert list(found) == list(range(length))
+
+
+def test_a_pool_that_is_shut_down_takes_no_calls_which_nobody_would_do():
+    pool = ProcessExecutor(1)
+    pool.shutdown()
+    with pytest.raises(RuntimeError, match="shut down"):
+        pool.submit(os.getpid)

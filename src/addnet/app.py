@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from contextlib import closing
 
 import hydra
 from omegaconf import DictConfig
@@ -23,7 +24,8 @@ def app(cfg: DictConfig) -> None:
     Raises:
         UserError: The checkpoint or a setting has to be put right, or Gradio isn't installed.
     """
-    from addnet.inference.page.serving import Address, private_folder, require_gradio, serve, warn_unless_loopback
+    from addnet.inference.page.private import private_folder
+    from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
 
     if not cfg.ckpt:
         raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
@@ -34,16 +36,23 @@ def app(cfg: DictConfig) -> None:
         from addnet.inference import Detector
         from addnet.inference.explaining import BLOCKS
         from addnet.inference.page.asking import Limits, Visit
+        from addnet.inference.page.desk import Desk
         from addnet.inference.page.examples import draw_examples
         from addnet.inference.page.layout import build
+        from addnet.inference.page.uploads import Uploads
+        from addnet.inference.page.visitors import Visitors
 
-        limits = Limits(**plain(cfg.limits))
+        limits, visitors = Limits(**plain(cfg.limits)), Visitors()
         block = require_choice("block", cfg.block, BLOCKS)
         detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
-        detector.preprocessing.load()
-        examples = draw_examples(folder / "examples")
-        page = build(Visit(detector, limits, block=block), examples, waiting=cfg.waiting)
-        serve(page, address, max_bytes=limits.max_mb << 20)
+        most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
+        quota = cfg.quota_mb << 20
+        uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)
+        with closing(Visit(detector, limits, workers=cfg.workers, block=block)) as visit:
+            visit.readers.wait_until_ready()
+            with closing(Desk(visit, uploads, visitors)) as desk:
+                page = build(desk, draw_examples(folder / "examples"), waiting=cfg.waiting)
+                serve(page, address, names=cfg.names, uploads=uploads, visitors=visitors, max_bytes=most)
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="app")

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from addnet.errors import UserError
 from addnet.faces.pictures import MAX_PIXELS, check_size
@@ -106,21 +106,49 @@ def decoded(
         raise UserError(f"{path}: not one frame can be decoded; the file is damaged or cut off")
 
 
-def length(path: Path) -> float:
-    """Seconds from the first to the last picture, by the times of the packets: what a header says may be wrong.
+class Measures(NamedTuple):
+    """How long and how large a video is.
+
+    Attributes:
+        seconds: From the first to the last picture.
+        frames: Packets that it has of them.
+        width: Of a frame, in pixels; 0 if nothing says it before a frame is decoded.
+        height: Likewise.
+    """
+
+    seconds: float = 0.0
+    frames: int = 0
+    width: int = 0
+    height: int = 0
+
+    @property
+    def pixels(self) -> int:
+        """Of all frames together."""
+        return self.frames * self.width * self.height
+
+
+def measured(path: Path) -> Measures:
+    """Measures a video by its packets, none of which is decoded: what a header says of its length may be wrong.
 
     Returns:
-        0 for a file that is no video: whoever reads it then says why.
+        Zeros for a file that is no video: whoever reads it then says why.
     """
     import av
 
-    first, last = float("inf"), float("-inf")
+    first, last, frames, width, height = float("inf"), float("-inf"), 0, 0, 0
     with suppress(UserError, av.FFmpegError, OSError), _opened(path) as (container, stream):
+        width, height = stream.codec_context.width, stream.codec_context.height
         for packet in container.demux(stream):  # of a damaged file, what lies before the damage counts
+            frames += packet.size > 0  # the last one, which has nothing, has the decoder give what it holds
             if packet.pts is not None and packet.time_base is not None:
                 time = float(packet.pts * packet.time_base)
                 first, last = min(first, time), max(last, time)
-    return max(last - first, 0.0)
+    return Measures(max(last - first, 0.0), frames, width, height)
+
+
+def length(path: Path) -> float:
+    """Seconds from the first to the last picture of a video, as `measured`; 0 for a file that is no video."""
+    return measured(path).seconds
 
 
 def size_of(path: Path) -> int:

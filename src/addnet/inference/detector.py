@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from operator import itemgetter
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, overload
+from typing import Any, NamedTuple, TypeAlias, TypeVar, overload
 
 import numpy as np
 import torch
@@ -27,6 +27,7 @@ from addnet.inference.preprocessing import Seen
 from addnet.inference.videos import AboutVideo, FacesOfVideo, FrameFaces, VideoSettings
 
 Key = TypeVar("Key")
+Score: TypeAlias = Callable[[Sequence[Seen]], NDArray[np.float64]]
 
 
 class Watched(NamedTuple):
@@ -206,10 +207,16 @@ class Detector:
         """What is said about a video, whose faces are scored while they are found."""
         return self.watch(frames, path=path).answer
 
-    def watch(self, frames: FrameFaces, *, path: str) -> Watched:
-        """The same, with the face that speaks most for fake."""
+    def watch(self, frames: FrameFaces, *, path: str, by: Score | None = None) -> Watched:
+        """The same, with the face that speaks most for fake.
+
+        Args:
+            frames: The faces.
+            path: Of the answer.
+            by: As for `scored`.
+        """
         scored, worst, broken = [], dict[int, tuple[float, Seen]](), 0
-        for crop, score in self.scored((crop, crop.seen) for crop in frames):
+        for crop, score in self.scored(((crop, crop.seen) for crop in frames), by=by):
             if not np.isfinite(score):
                 broken += 1
                 continue
@@ -261,16 +268,20 @@ class Detector:
         """(N,) probability of fake of each face."""
         return np.asarray([score for _, score in self.scored((None, face) for face in seen)], dtype=np.float64)
 
-    def scored(self, seen: Iterable[tuple[Key, Seen]]) -> Iterator[tuple[Key, float]]:
+    def scored(self, seen: Iterable[tuple[Key, Seen]], *, by: Score | None = None) -> Iterator[tuple[Key, float]]:
         """Scores faces as they come, a batch at a time.
 
         Args:
             seen: Faces, each with whatever tells it from others.
+            by: Scores a batch instead of `scores_at_once`, such as in another thread.
         """
-        faces = iter(seen)
+        faces, by = iter(seen), by or self.scores_at_once
         while batch := list(islice(faces, self.batch_size)):
-            image, mask = self.tensors([face for _, face in batch])
-            yield from zip((key for key, _ in batch), self.probabilities(image, mask).tolist(), strict=True)
+            yield from zip((key for key, _ in batch), by([face for _, face in batch]).tolist(), strict=True)
+
+    def scores_at_once(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+        """(N,) probability of fake of a few faces, which the network gets as one batch."""
+        return self.probabilities(*self.tensors(seen))
 
     @torch.inference_mode()
     def probabilities(self, image: Tensor, mask: Tensor) -> NDArray[np.float64]:

@@ -7,11 +7,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
-from addnet.errors import UserError
-from addnet.faces.decoding import length
 from addnet.faces.extraction import extract_faces
 from addnet.inference.preprocessing import Preprocessing, Seen
-from addnet.pool import streamed
 
 
 @dataclass(frozen=True)
@@ -127,41 +124,14 @@ class FacesFrom:
         return self._about
 
 
-class FacesOfVideoApart(FacesFrom):
-    """The same as `FacesOfVideo`, found in a process of its own, which a broken file may take down.
-
-    Args:
-        path: The file.
-        preprocessing: How faces are cut out and seen.
-        settings: Which frames, whose faces.
-        max_seconds: A longer video is refused before a frame of it is decoded; None: of any length.
-
-    Raises:
-        UserError: While iterating: a setting is out of range, or the file can't be read, is too long or kills the
-            process.
-    """
-
-    def __init__(
-        self,
-        path: str | Path,
-        preprocessing: Preprocessing,
-        settings: VideoSettings,
-        *,
-        max_seconds: float | None = None,
-    ) -> None:
-        super().__init__(streamed(faces_and_about, path, preprocessing, settings, max_seconds))
-
-
 def faces_and_about(
-    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, max_seconds: float | None = None
+    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings
 ) -> Iterator[FrameFace | AboutVideo]:
     """The faces of a video, and at the end what is known about it: what travels between processes.
 
     Raises:
-        UserError: As `FacesOfVideoApart`.
+        UserError: As `FacesOfVideo`.
     """
-    if max_seconds is not None and (seconds := length(Path(path))) > max_seconds:
-        raise UserError(f"video of {seconds:.0f} seconds; at most {max_seconds:g} are taken")
     faces = FacesOfVideo(path, preprocessing, settings)
     yield from faces
     yield faces.about()

@@ -72,9 +72,16 @@ class ProcessExecutor(Executor):
         Returns:
             Its future; its exception is `WorkerDiedError` if the process died, `OverTimeError` if it was killed
             because it took too long.
+
+        Raises:
+            RuntimeError: It is shut down: nobody would do the call.
         """
         future: Future[T] = Future()
-        self._calls.put((future, pickle.dumps((fn, args, kwargs))))
+        call = future, pickle.dumps((fn, args, kwargs))
+        with self._lock:
+            if self._closed:
+                raise RuntimeError("a pool that is shut down takes no calls")
+            self._calls.put(call)
         return future
 
     def warm(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:

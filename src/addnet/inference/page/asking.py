@@ -3,44 +3,32 @@
 from __future__ import annotations
 
 import logging
-from contextlib import suppress
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
 from addnet.errors import UserError
-from addnet.faces.formats import VIDEO, kind_of
-from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.pictures import Picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, explain
-from addnet.inference.videos import FacesOfVideoApart, VideoSettings
+from addnet.inference.page.errand import Errand
+from addnet.inference.page.readers import Readers
+from addnet.inference.page.reading import Limits, PictureFaces, is_video, job_of
+from addnet.inference.page.turns import Turns
+from addnet.inference.preprocessing import Seen
+from addnet.inference.videos import AboutVideo, FacesFrom, FrameFace
+from addnet.untrusted.texts import shown
+
+__all__ = ["Limits", "Said", "Visit"]
 
 log = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True)
-class Limits:
-    """What is taken from a visitor.
-
-    Attributes:
-        max_mb: Of a file.
-        max_megapixels: Of a picture.
-        max_seconds: Of a video.
-        frames: Of a video that are looked at, evenly spaced.
-
-    Raises:
-        UserError: One is not above 0.
-    """
-
-    max_mb: int = 50
-    max_megapixels: float = 40
-    max_seconds: float = 60
-    frames: int = 32
-
-    def __post_init__(self) -> None:
-        for name in ("max_mb", "max_megapixels", "max_seconds", "frames"):
-            if not getattr(self, name) > 0:
-                raise UserError(f"limits.{name}={getattr(self, name)} must be above 0")
+_AT_ONCE = 2  # faces that the network looks at in one turn; on a GPU all of a batch take no longer
 
 
 @dataclass(frozen=True)
@@ -49,72 +37,91 @@ class Said:
 
     Attributes:
         answer: Its path is the name that the visitor gave the file.
-        picture: The picture itself; None for a video, and where it can't be read.
+        picture: The picture itself, shrunk to be shown; None for a video, and where it can't be read.
+        factor: By which it was shrunk.
         explanation: Of the face that was looked at; in a video, of the frame with the largest score of who decides.
     """
 
     answer: Answer
     picture: Picture | None = None
+    factor: float = 1.0
     explanation: Explanation | None = None
 
 
 class Visit:
-    """Answers for files, one at a time.
+    """Answers for files, several at once: each is read in a process of its own, the network has one thread for all.
 
     Args:
         detector: The detector that is asked.
         limits: What is taken.
+        workers: Files that are read at once.
         block: Where Grad-CAM is taken.
+
+    Raises:
+        UserError: `workers` is below 1.
     """
 
-    def __init__(self, detector: Detector, limits: Limits, *, block: str = "block12") -> None:
+    def __init__(self, detector: Detector, limits: Limits, *, workers: int = 3, block: str = "block12") -> None:
+        if workers < 1:
+            raise UserError(f"workers={workers} must be at least 1")
         self.detector = detector
         self.limits = limits
+        self.workers = workers
         self.block = block
+        self.turns = Turns()
+        self.readers: Readers[PictureFaces | FrameFace | AboutVideo] = Readers(
+            job_of(detector.preprocessing, limits), workers
+        )
 
-    def ask(self, path: Path) -> Said:
-        """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong."""
+    def close(self) -> None:
+        """Ends its processes."""
+        self.readers.close()
+
+    def ask(self, path: Path, *, name: str | None = None, errand: Errand | None = None) -> Said:
+        """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong.
+
+        Args:
+            path: The file.
+            name: What the visitor calls it; default: as it is called.
+            errand: By which the work may be given up.
+        """
+        errand, name = errand or Errand(), shown(path.name if name is None else name)
         try:
-            if (size := path.stat().st_size) > self.limits.max_mb << 20:
-                raise UserError(f"file of {size / 2**20:.0f} MB; at most {self.limits.max_mb} MB are taken")
-            said = self._video(path) if _is_video(path) else self._picture(path)
-        except OSError as error:
-            return self._unusable(path, f"cannot be read: {error.strerror or error}")
+            with self.readers.reading(path, errand) as items:
+                said = self._said(path, items, errand)
         except UserError as error:
-            return self._unusable(path, str(error).removeprefix(f"{path}: ").replace(str(path), path.name))
-        return replace(said, answer=replace(said.answer, path=path.name))
+            return self._unusable(path, name, str(error).removeprefix(f"{path}: ").replace(str(path), name))
+        return replace(said, answer=replace(said.answer, path=name))
 
-    def ask_and_forget(self, path: Path) -> Said | None:
-        """The same for an upload, which is gone afterwards; None where the program itself failed, which is logged."""
+    def ask_safely(self, path: Path, *, name: str, errand: Errand) -> Said | None:
+        """The same; None where the program itself failed, which is logged."""
         try:
-            return self.ask(path)
+            return self.ask(path, name=name, errand=errand)
         except Exception:
             log.exception("a %s file could not be answered for", path.suffix or "nameless")
             return None
-        finally:
-            path.unlink(missing_ok=True)
-            with suppress(OSError):  # Gradio makes a folder for each upload
-                path.parent.rmdir()
 
-    def _picture(self, path: Path) -> Said:
-        picture = check_picture(path)
-        if (pixels := picture.shape[0] * picture.shape[1]) > self.limits.max_megapixels * 1e6:
-            most = self.limits.max_megapixels
-            raise UserError(f"picture of {pixels / 1e6:.0f} megapixels; at most {most:g} are taken")
-        seen = self.detector.preprocessing.of_picture(picture)
-        answer = self.detector.answer(seen, self.detector.scores(seen).tolist(), path=str(path))
-        return Said(answer, picture, explain(self.detector, seen[0], block=self.block) if answer.faces else None)
+    def _said(self, path: Path, items: Iterator[PictureFaces | FrameFace | AboutVideo], errand: Errand) -> Said:
+        first = next(items)
+        if isinstance(first, PictureFaces):
+            [*_] = items  # to its end, so that its process is free
+            answer = self.detector.answer(first.seen, self._scores(first.seen, errand).tolist(), path=str(path))
+            worst = first.seen[0] if answer.faces else None
+            return Said(answer, first.shown, first.factor, self._explanation(worst, errand))
+        faces = FacesFrom(item for item in chain([first], items) if not isinstance(item, PictureFaces))
+        answer, worst = self.detector.watch(faces, path=str(path), by=lambda seen: self._scores(seen, errand))
+        return Said(answer, explanation=self._explanation(worst, errand))
 
-    def _video(self, path: Path) -> Said:
-        settings = VideoSettings(frames=self.limits.frames)
-        faces = FacesOfVideoApart(path, self.detector.preprocessing, settings, max_seconds=self.limits.max_seconds)
-        answer, worst = self.detector.watch(faces, path=str(path))
-        return Said(answer, None, explain(self.detector, worst, block=self.block) if worst else None)
+    def _scores(self, seen: Sequence[Seen], errand: Errand) -> NDArray[np.float64]:
+        """A few faces a turn, so that others have theirs in between."""
+        few = self.detector.batch_size if self.detector.device.type != "cpu" else _AT_ONCE
+        parts = (seen[start : start + few] for start in range(0, len(seen), few))
+        scores = [self.turns.do(errand, self.detector.scores_at_once, part) for part in parts]
+        return np.concatenate([np.zeros(0), *scores])
 
-    def _unusable(self, path: Path, reason: str) -> Said:
-        decision, kind = (self.detector.video, "video") if _is_video(path) else (self.detector.frame, "picture")
-        return Said(unusable(path.name, reason, threshold=decision.threshold, kind=kind))
+    def _explanation(self, seen: Seen | None, errand: Errand) -> Explanation | None:
+        return self.turns.do(errand, explain, self.detector, seen, block=self.block) if seen else None
 
-
-def _is_video(path: Path) -> bool:
-    return kind_of(path) == VIDEO
+    def _unusable(self, path: Path, name: str, reason: str) -> Said:
+        decision, kind = (self.detector.video, "video") if is_video(path) else (self.detector.frame, "picture")
+        return Said(unusable(name, reason, threshold=decision.threshold, kind=kind))

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from functools import partial
+from collections.abc import Callable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
-from shutil import copyfile
-from tempfile import gettempdir, mkdtemp
 from typing import Any
 
 from addnet.errors import UserError
 from addnet.faces.pictures import read_picture
-from addnet.inference.page.asking import Visit
+from addnet.inference.page.desk import Desk
 from addnet.inference.page.examples import Example
-from addnet.inference.page.fragment import fragment, welcome
+from addnet.inference.page.fragment import welcome
 from addnet.inference.page.panels import picture_uri
 from addnet.inference.page.words import KEPT
 
-_FORGET = (60, 600)  # uploads that nobody asked about: looked for each minute, gone after ten
-_ONE_AT_A_TIME = {"concurrency_limit": 1, "concurrency_id": "network", "api_visibility": "private"}
 
-
-def build(visit: Visit, examples: Sequence[Example], *, waiting: int = 8) -> Any:
+def build(desk: Desk, examples: Sequence[Example], *, waiting: int = 8) -> Any:
     """The page as `gradio.Blocks`.
 
     Args:
-        visit: Answers for files.
+        desk: Answers for files.
         examples: To be tried.
         waiting: Files that may wait for their turn.
 
@@ -37,9 +31,9 @@ def build(visit: Visit, examples: Sequence[Example], *, waiting: int = 8) -> Any
 
     if waiting < 1:
         raise UserError(f"waiting={waiting} must be at least 1")
-    limits = visit.limits
+    visit, limits = desk.visit, desk.visit.limits
     taken = f"up to {limits.max_mb} MB; videos of up to {limits.max_seconds:g} seconds"
-    with gradio.Blocks(title="ADDNet", analytics_enabled=False, delete_cache=_FORGET) as page:
+    with gradio.Blocks(title="ADDNet", analytics_enabled=False) as page:
         gradio.HTML(_head(), elem_id="head", js_on_load=None)
         with gradio.Row():
             with gradio.Column(scale=1, min_width=300):
@@ -48,10 +42,12 @@ def build(visit: Visit, examples: Sequence[Example], *, waiting: int = 8) -> Any
             with gradio.Column(scale=3, min_width=320):
                 said = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
         gradio.HTML(f"<p>{KEPT}</p>", elem_id="foot", js_on_load=None)
-        answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, **_ONE_AT_A_TIME}
-        file.upload(partial(_answer, visit), inputs=file, **answered)
+        answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, "api_visibility": "private"}
+        answered |= {"concurrency_limit": visit.workers, "concurrency_id": "files"}
+        # without `preprocess`: it makes an empty file for each that comes
+        file.upload(_of_upload(gradio, desk), inputs=file, preprocess=False, **answered)
         for button, example in zip(buttons, examples, strict=True):
-            button.click(partial(_try, visit, example.file), **answered)
+            button.click(_of_example(gradio, desk, example), **answered)
     page.queue(max_size=waiting)
     return page
 
@@ -61,22 +57,23 @@ def style() -> str:
     return (resources.files(__package__) / "page.css").read_text(encoding="utf-8")
 
 
-def _answer(visit: Visit, path: str | None) -> tuple[str, None]:
+def _of_upload(gradio: Any, desk: Desk) -> Callable[..., Any]:
     """HTML for the place of the verdict, and None for that of the file: another can be dropped at once."""
-    if path is None or not _is_temporary(Path(path)):
-        return welcome(visit.detector.background), None
-    return fragment(visit.ask_and_forget(Path(path)), visit.detector), None
+
+    async def answer(file: Mapping[str, Any] | None, request: Any) -> tuple[str, None]:
+        name = Path(file["path"]).name if file else ""
+        return await desk.answer(name, request.session_hash), None
+
+    answer.__annotations__["request"] = gradio.Request  # by which Gradio knows what to give
+    return answer
 
 
-def _is_temporary(path: Path) -> bool:
-    """Whether a file is this program's to delete. Gradio lets none through that isn't; here it would be lost."""
-    return path.resolve().is_relative_to(Path(gettempdir()).resolve())
+def _of_example(gradio: Any, desk: Desk, example: Example) -> Callable[..., Any]:
+    async def answer(request: Any) -> tuple[str, None]:
+        return await desk.answer_example(example.file, request.session_hash), None
 
-
-def _try(visit: Visit, example: Path) -> tuple[str, None]:
-    own = Path(mkdtemp(), example.name)  # an upload is deleted with its folder, the example is still needed
-    copyfile(example, own)
-    return _answer(visit, str(own))
+    answer.__annotations__["request"] = gradio.Request
+    return answer
 
 
 def _examples(gradio: Any, examples: Sequence[Example]) -> list[Any]:

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _SIDE = 320  # of a face on the page, in pixels
-_MOST = 640  # of the longer side of the whole picture
 _BOX, _POINT = (255, 176, 0), (0, 192, 255)  # amber and sky: told apart by all eyes, on light skin and dark
 
 
@@ -50,7 +49,7 @@ def panels_of(said: Said) -> list[Panel]:
     """The picture with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
     panels = []
     if said.picture is not None:
-        panels.append(_whole(said.picture, said.answer))
+        panels.append(_whole(said.picture, said.factor, said.answer))
     if said.explanation is None:
         return panels
     panels += [_face(said.explanation), _mask(said.explanation), _heat(said.explanation)]
@@ -70,10 +69,8 @@ def timeline_of(answer: Answer) -> Panel | None:
     return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
 
 
-def _whole(picture: Picture, answer: Answer) -> Panel:
-    factor = min(1.0, _MOST / max(picture.shape[:2]))
-    width, height = (max(1, round(side * factor)) for side in (picture.shape[1], picture.shape[0]))
-    canvas = np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8)
+def _whole(picture: Picture, factor: float, answer: Answer) -> Panel:
+    canvas = picture.copy()
     for face in answer.faces:
         if face.box is not None:
             left, top, right, bottom = (round(side * factor) for side in face.box)

@@ -4,30 +4,25 @@ from __future__ import annotations
 
 import ipaddress
 import logging
-import os
 import signal
-import tempfile
+import socket
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
+from addnet.inference.page.guarding import Guard
 from addnet.inference.page.layout import style
+from addnet.inference.page.uploads import Uploads
+from addnet.inference.page.visitors import Visitors
 
 log = logging.getLogger(__name__)
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
-_QUIET = {
-    "GRADIO_ANALYTICS_ENABLED": "False",
-    "HF_HUB_DISABLE_TELEMETRY": "1",
-    "HF_HUB_OFFLINE": "1",
-    "DO_NOT_TRACK": "1",
-}
+_SESSIONS = 100  # whose state Gradio keeps; the page has none of its own
 
 
 @dataclass(frozen=True)
@@ -80,41 +75,34 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-@contextmanager
-def private_folder() -> Iterator[Path]:
-    """A folder for all temporary files of this process, Gradio's too, removed at the end.
-
-    Settings that others made for Gradio by its environment variables, such as a public link, don't count within.
-    """
-    before, temporary = dict(os.environ), tempfile.tempdir
-    for name in [name for name in os.environ if name.startswith("GRADIO_")]:
-        del os.environ[name]
-    with tempfile.TemporaryDirectory(prefix="addnet-app-", ignore_cleanup_errors=True) as folder:
-        uploads = Path(folder, "uploads")
-        uploads.mkdir()
-        os.environ.update(_QUIET, GRADIO_TEMP_DIR=str(uploads))
-        tempfile.tempdir = folder
-        try:
-            yield Path(folder)
-        finally:
-            tempfile.tempdir = temporary
-            os.environ.clear()
-            os.environ.update(before)
+def own_names() -> list[str]:
+    """Names of this machine on its network."""
+    name = socket.gethostname().lower()
+    return [name, f"{name}.local"]
 
 
-def serve(page: Any, address: Address, *, max_bytes: int) -> None:
+def serve(
+    page: Any, address: Address, *, names: Sequence[str], uploads: Uploads, visitors: Visitors, max_bytes: int
+) -> None:
     """Serves until SIGTERM, SIGHUP or Ctrl-C.
 
     Args:
         page: From `layout.build`.
         address: Where.
-        max_bytes: Of an upload that the page takes; what is much larger is cut off on its way.
+        names: By which the server is reached besides its numbers and `localhost`, such as behind a proxy.
+        uploads: Takes files.
+        visitors: Are told who is there.
+        max_bytes: Of an upload that is taken; what is larger isn't sent by the page.
 
     Raises:
         UserError: The address can't be used.
     """
     import gradio
+    from starlette.middleware import Middleware
 
+    local = is_loopback(address.host)
+    names = [*names, *([] if local else own_names())]
+    guard = Middleware(Guard, uploads=uploads, visitors=visitors, local=local, names=names)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is there
     stop = _stopped_by_signals()
     try:
@@ -122,13 +110,14 @@ def serve(page: Any, address: Address, *, max_bytes: int) -> None:
             server_name=address.host,
             server_port=address.port,
             inbrowser=address.open_browser,
-            max_file_size=2 * max_bytes,  # below, the page itself says what is too large; Gradio's words vanish
+            max_file_size=max_bytes,
             theme=gradio.themes.Default(font=_FONTS, font_mono=_MONO),
             css=style(),
             footer_links=[],
             share=False,
             prevent_thread_lock=True,
-            max_threads=1,  # torch keeps buffers for each thread that it computed in
+            state_session_capacity=_SESSIONS,
+            app_kwargs={"middleware": [guard], "docs_url": None, "redoc_url": None, "openapi_url": None},
             quiet=True,
             run_history=False,
             enable_monitoring=False,

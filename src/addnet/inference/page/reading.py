@@ -1,0 +1,134 @@
+"""An uploaded file → what the network needs of it, made where strangers' files are opened: in a process. No torch."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from addnet.errors import UserError
+from addnet.faces.decoding import measured
+from addnet.faces.formats import VIDEO, kind_of
+from addnet.faces.pictures import Picture, check_picture
+from addnet.inference.preprocessing import Preprocessing, Seen
+from addnet.inference.videos import AboutVideo, FrameFace, VideoSettings, faces_and_about
+from addnet.pool import Job
+from addnet.untrusted.limits import Limits as Bounds
+
+_MOST = 640  # of the longer side of the whole picture, as it is shown
+_NICE = 10  # the server and the network come first
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What is taken from a visitor.
+
+    Attributes:
+        max_mb: Of a file.
+        max_megapixels: Of a picture.
+        max_seconds: Of a video.
+        max_gigapixels: Of a video, frames × pixels of each.
+        max_work: Seconds of work on a file; then it is given up.
+        frames: Of a video that are looked at, evenly spaced.
+
+    Raises:
+        UserError: One is not above 0.
+    """
+
+    max_mb: int = 50
+    max_megapixels: float = 40
+    max_seconds: float = 60
+    max_gigapixels: float = 16
+    max_work: float = 120
+    frames: int = 32
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            if not value > 0:
+                raise UserError(f"limits.{name}={value} must be above 0")
+
+
+@dataclass(frozen=True)
+class PictureFaces:
+    """What is found in a picture.
+
+    Attributes:
+        shown: The picture, (h, w, 3) uint8 RGB, at most 640 pixels a side.
+        factor: By which it was shrunk.
+        seen: Its faces as the network sees them.
+    """
+
+    shown: Picture
+    factor: float
+    seen: list[Seen]
+
+
+def job_of(preprocessing: Preprocessing, limits: Limits) -> Job[Path, Iterable[PictureFaces | FrameFace | AboutVideo]]:
+    """What processes that read uploads do, as the pool takes it."""
+    function = partial(faces_of, preprocessing=preprocessing, limits=limits)
+    bounds = Bounds(seconds=limits.max_work)
+    return Job.of(function, partial(_get_ready, preprocessing), limits=bounds)
+
+
+def faces_of(
+    path: Path, *, preprocessing: Preprocessing, limits: Limits
+) -> Iterator[PictureFaces | FrameFace | AboutVideo]:
+    """What a file has of faces: one `PictureFaces`, or what `faces_and_about` gives for a video.
+
+    Raises:
+        UserError: The file can't be read, or is larger or longer than the limits allow.
+    """
+    try:
+        yield from _faces_of(path, preprocessing, limits)
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}") from error
+
+
+def _faces_of(
+    path: Path, preprocessing: Preprocessing, limits: Limits
+) -> Iterator[PictureFaces | FrameFace | AboutVideo]:
+    if (size := path.stat().st_size) > limits.max_mb << 20:
+        raise UserError(f"file of {size / 2**20:.0f} MB; at most {limits.max_mb} MB are taken")
+    if is_video(path):
+        _require_short(path, limits)
+        yield from faces_and_about(path, preprocessing, VideoSettings(frames=limits.frames))
+        return
+    picture = check_picture(path)
+    if (pixels := picture.shape[0] * picture.shape[1]) > limits.max_megapixels * 1e6:
+        raise UserError(f"picture of {pixels / 1e6:.0f} megapixels; at most {limits.max_megapixels:g} are taken")
+    shown, factor = _shrunk(picture)
+    yield PictureFaces(shown, factor, preprocessing.of_picture(picture))
+
+
+def is_video(path: Path) -> bool:
+    """Whether a file is read as a video."""
+    return kind_of(path) == VIDEO
+
+
+def _require_short(path: Path, limits: Limits) -> None:
+    """Refuses a video before a frame of it is decoded."""
+    video = measured(path)
+    if video.seconds > limits.max_seconds:
+        raise UserError(f"video of {video.seconds:.0f} seconds; at most {limits.max_seconds:g} are taken")
+    if video.pixels > limits.max_gigapixels * 1e9:
+        raise UserError(
+            f"video of {video.frames:,} frames of {video.width}×{video.height} pixels, {video.pixels / 1e9:.0f} "
+            f"gigapixels in all; at most {limits.max_gigapixels:g} are taken"
+        )
+
+
+def _shrunk(picture: Picture) -> tuple[Picture, float]:
+    factor = min(1.0, _MOST / max(picture.shape[:2]))
+    width, height = (max(1, round(side * factor)) for side in (picture.shape[1], picture.shape[0]))
+    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
+
+
+def _get_ready(preprocessing: Preprocessing) -> None:
+    if hasattr(os, "nice"):  # Windows has none; there the server competes with what it reads
+        os.nice(_NICE)
+    preprocessing.load()

@@ -1,0 +1,204 @@
+"""Uploads: one file a request, of bounded size, under a private name, in a folder of bounded size.
+
+What is refused, cut off or not asked about is gone at once, or within seconds.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import shutil
+import time
+from collections.abc import AsyncGenerator, Callable
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, BinaryIO
+
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.untrusted.limits import bytes_in_words
+
+if TYPE_CHECKING:
+    from starlette.requests import Request
+    from starlette.responses import Response
+
+_ENVELOPE = 64 << 10  # bytes of a request around its file
+_UNASKED = 60.0  # seconds that a file stays which nobody asks about,
+_UNASKED_WHEN_FULL = 5.0  # and where others need its room; a page asks at once
+_TICK = 1.0
+
+
+@dataclass
+class Upload:
+    """A file that a visitor sent.
+
+    Attributes:
+        path: Where it lies. Its name is private; the suffix is one that is known, or none.
+        name: What the visitor calls it.
+        size: Bytes that came with it.
+        since: When it came.
+        session: Of who asked about it; it stays as long as that visitor is there.
+    """
+
+    path: Path
+    name: str
+    size: int
+    since: float
+    session: str | None = None
+
+
+class RefusedError(Exception):
+    """An upload that isn't taken.
+
+    Args:
+        status: Of the answer, by HTTP.
+        reason: In words.
+    """
+
+    def __init__(self, status: int, reason: str) -> None:
+        super().__init__(reason)
+        self.status = status
+
+
+class Uploads:
+    """The folder of uploads. For one thread, that of the server.
+
+    Args:
+        folder: Of this program alone; made if it isn't there.
+        most: Bytes of a file.
+        quota: Bytes of all files, those on their way too.
+        seconds: That one may be on its way.
+        has_left: Whether a session is gone, whose files nobody waits for.
+    """
+
+    def __init__(
+        self, folder: Path, *, most: int, quota: int, seconds: float = 120.0, has_left: Callable[[str], bool]
+    ) -> None:
+        self.folder = folder
+        self.folder.mkdir(exist_ok=True)
+        self._most, self._quota, self._seconds = most, quota, seconds
+        self._has_left = has_left
+        self._waiting: dict[str, Upload] = {}
+        self._held = 0
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def receive(self, request: Request) -> Response:
+        """Takes the file of a request; the answer is its private name in a list, as Gradio's page expects it."""
+        from starlette.formparsers import MultiPartException
+        from starlette.requests import ClientDisconnect
+        from starlette.responses import JSONResponse, PlainTextResponse
+
+        came = _Came()
+        try:
+            async with asyncio.timeout(self._seconds):
+                upload = await self._received(request, came)
+        except BaseException as error:
+            self._held -= came.bytes
+            if isinstance(error, RefusedError):
+                return PlainTextResponse(str(error), error.status)
+            if isinstance(error, MultiPartException):
+                return PlainTextResponse(f"not one file in a form: {error.message}", 400)
+            if isinstance(error, TimeoutError):
+                return PlainTextResponse(f"the upload took longer than {self._seconds:g} seconds", 408)
+            if isinstance(error, ClientDisconnect):
+                return PlainTextResponse("cut off", 400)
+            raise
+        self._waiting[upload.path.name] = upload
+        self._look_again()
+        return JSONResponse([upload.path.name])
+
+    def asked(self, name: str, session: str) -> Path | None:
+        """The file of a private name, which a session asks about; None: there is none, or it is another one's."""
+        upload = self._waiting.get(name)
+        if upload is None or upload.session not in (None, session):
+            return None
+        upload.session = session
+        return upload.path
+
+    def claim(self, name: str) -> Upload | None:
+        """The file of a private name, for whoever answers for it and then calls `discard`; None: there is none."""
+        return self._waiting.pop(name, None)
+
+    def discard(self, upload: Upload) -> None:
+        """Deletes a file."""
+        upload.path.unlink(missing_ok=True)
+        self._held -= upload.size
+
+    def sweep(self, unasked: float = _UNASKED) -> None:
+        """Deletes what nobody waits for.
+
+        Args:
+            unasked: Seconds that a file may wait to be asked about.
+        """
+        now = time.monotonic()
+        for name, upload in list(self._waiting.items()):
+            if now - upload.since > unasked if upload.session is None else self._has_left(upload.session):
+                self.discard(self._waiting.pop(name))
+
+    async def _received(self, request: Request, came: _Came) -> Upload:
+        from starlette.concurrency import run_in_threadpool
+        from starlette.datastructures import UploadFile
+        from starlette.formparsers import MultiPartParser
+
+        if not request.headers.get("content-type", "").startswith("multipart/form-data"):
+            raise RefusedError(415, "not a form with a file")
+        self._require_room(int(request.headers.get("content-length") or 0))
+        parser = MultiPartParser(request.headers, self._chunks(request, came), max_files=1, max_fields=0)
+        form = await parser.parse()
+        try:
+            file = next(iter(form.values()), None)
+            if not isinstance(file, UploadFile):
+                raise RefusedError(400, "not a form with a file")
+            name = PurePosixPath((file.filename or "").replace("\\", "/")).name
+            path = self.folder / (secrets.token_urlsafe(16) + _suffix(name))
+            try:
+                await run_in_threadpool(_write, file.file, path)
+            except BaseException:
+                path.unlink(missing_ok=True)
+                raise
+        finally:
+            await form.close()
+        return Upload(path, name or "file", came.bytes, time.monotonic())
+
+    async def _chunks(self, request: Request, came: _Came) -> AsyncGenerator[bytes, None]:
+        async for chunk in request.stream():
+            self._held += len(chunk)
+            came.bytes += len(chunk)
+            self._require_room(came.bytes)
+            yield chunk
+
+    def _require_room(self, size: int) -> None:
+        """Refuses a request that is larger than one may be, or than there is room for."""
+        if size > self._most + _ENVELOPE:
+            raise RefusedError(413, f"a file of more than {bytes_in_words(self._most)} isn't taken")
+        if self._held > self._quota:
+            self.sweep(_UNASKED_WHEN_FULL)
+            if self._held > self._quota:
+                raise RefusedError(503, "too many files wait to be looked at; try again in a minute")
+
+    def _look_again(self) -> None:
+        """Looks each second for what nobody waits for, as long as something waits."""
+        if self._timer is None and self._waiting:
+            self._timer = asyncio.get_running_loop().call_later(_TICK, self._swept)
+
+    def _swept(self) -> None:
+        self._timer = None
+        self.sweep()
+        self._look_again()
+
+
+@dataclass
+class _Came:
+    """Bytes of a request that have come."""
+
+    bytes: int = 0
+
+
+def _suffix(name: str) -> str:
+    """The suffix of a name if it is one that tells pictures from videos: nothing else of a name reaches the disk."""
+    suffix = PurePosixPath(name.lower()).suffix
+    return suffix if suffix in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) else ""
+
+
+def _write(file: BinaryIO, path: Path) -> None:
+    with path.open("xb") as own:
+        shutil.copyfileobj(file, own, 1 << 20)

@@ -1,0 +1,44 @@
+"""Who is there: a visitor's page listens for its answer, and one that has stopped listening has left."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+_GRACE = 3.0  # seconds in which a page may begin to listen, or listen again
+
+
+class Visitors:
+    """Sessions of pages, by the connections on which they wait. For one thread, that of the server.
+
+    Args:
+        grace: Seconds after which one that doesn't listen has left.
+    """
+
+    def __init__(self, *, grace: float = _GRACE) -> None:
+        self._grace = grace
+        self._listening: Counter[str] = Counter()
+        self._until: dict[str, float] = {}
+
+    def expect(self, session: str) -> None:
+        """A session has asked for something, and will listen for the answer."""
+        self._until = {one: until for one, until in self._until.items() if until > time.monotonic()}
+        self._until[session] = time.monotonic() + self._grace
+
+    @contextmanager
+    def listening(self, session: str) -> Iterator[None]:
+        """A session is there within the block, and as long after it as the grace says."""
+        self._listening[session] += 1
+        try:
+            yield
+        finally:
+            self._listening[session] -= 1
+            if not self._listening[session]:
+                del self._listening[session]
+            self.expect(session)
+
+    def has_left(self, session: str) -> bool:
+        """Whether nobody is there any more who would see the answer."""
+        return session not in self._listening and self._until.get(session, 0.0) <= time.monotonic()
