@@ -123,7 +123,7 @@ def test_answers_name_files_exactly_and_stay_valid(tmp_path):
     names = ("a\nb\x1b[2J\u202e[bold].jpg", "gesch\udce4ft.jpg")
     with AnswerFiles(tmp_path) as files:
         for name in names:
-            files.add(unusable(name, "damaged", threshold=0.5))
+            files.add(unusable(name, f"cannot open {name}", threshold=0.5))
     lines = (tmp_path / "answers.jsonl").read_bytes().decode().splitlines()
     assert [json.loads(line)["path"] for line in lines] == [names[0], r"gesch\xe4ft.jpg"]
     assert all(line.isprintable() for line in lines)

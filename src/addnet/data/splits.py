@@ -102,7 +102,8 @@ def require_usable(splits: Mapping[str, Sequence[Record]], *, left_out: Mapping[
             log.warning("%s", told)
         elif name in AIMS:
             number = (left_out or {}).get(name, 0)
-            hint = f"after {number} unusable files were left out" if number else "both are needed"
+            bad = count(number, "unusable file was", "unusable files were")
+            hint = f"after {bad} left out" if number else "both are needed"
             require_both_classes(part, AIMS[name], hint=hint)
 
 

@@ -95,7 +95,8 @@ class Answer:
 
     def as_dict(self) -> dict[str, Any]:
         """As plain values, for JSON."""
-        return asdict(self) | {"path": in_data(self.path)}
+        told = {"path": in_data(self.path), "reason": in_data(self.reason), "notes": tuple(map(in_data, self.notes))}
+        return asdict(self) | told
 
 
 def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:

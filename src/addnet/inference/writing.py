@@ -102,7 +102,7 @@ def _uninterrupted() -> Iterator[None]:
 def row_of(answer: Answer) -> tuple[Any, ...]:
     """An answer by `COLUMNS`."""
     about = (in_data(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
-    return (*about, len(answer.faces), answer.frames or "", answer.reason, answer.people, answer.track)
+    return (*about, len(answer.faces), answer.frames or "", in_data(answer.reason), answer.people, answer.track)
 
 
 def _cell(value: Any) -> Any:

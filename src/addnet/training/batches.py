@@ -34,7 +34,7 @@ def describe_batches(trainer: pl.Trainer) -> str:
     each = f"{processes} {'processes' if processes > 1 else 'process'}"
     return (
         f"effective batch size {pictures * processes * accumulated} = {count(pictures, 'picture')} × {each} × "
-        f"{accumulated} accumulated; {steps_per_epoch(trainer)} optimiser steps an epoch"
+        f"{accumulated} accumulated; {count(steps_per_epoch(trainer), 'optimiser step')} an epoch"
     )
 
 
