@@ -3,6 +3,7 @@
 import re
 import sys
 import time
+from functools import partial
 
 import cv2
 import numpy as np
@@ -10,15 +11,23 @@ import pytest
 from PIL import Image
 
 from addnet.errors import UserError
+from addnet.faces.videos import Video
+from addnet.index.file import read_index
+from addnet.index.records import Record, Records
+from addnet.index.update import IndexUpdate
 from addnet.pool import Job, ProcessExecutor, call_within, run_local, streamed_within
+from addnet.preparation.pictures import prepare_pictures
+from addnet.preparation.settings import PrepareSettings
 from addnet.untrusted.limits import Limits, memory_in_words, prolong
+from media import write_video
 
-TINY = Limits(memory=100 << 20, seconds=1.0, seconds_a_second=1.0, seconds_a_frame=1.0)
+TINY = Limits(memory=100 << 20, seconds=2.0)
+SHORT = Limits(seconds=1.0)
 MUCH = 300 << 20  # bytes
 needs_rlimit = pytest.mark.skipif(sys.platform != "linux", reason="only Linux bounds the memory of a process")
 
 
-def hostile(task):
+def hostile(task, *, video=None):
     """Does what decoders of hostile files do: none of these ever gives Python a turn, or they ask for all memory."""
     if task == "hangs":
         re.fullmatch("(a+)+b", "a" * 64)
@@ -28,6 +37,8 @@ def hostile(task):
         cv2.resize(np.zeros((8, 8, 3), np.uint8), (12_000, 12_000))
     if task == "pillow":
         Image.new("RGB", (12_000, 12_000))
+    if task == "video":
+        list(Video(video).frames(every=1))
     if task == "caught":  # as readers of files do
         try:
             with memory_in_words():
@@ -37,22 +48,42 @@ def hostile(task):
     return task
 
 
+@pytest.fixture(scope="module")
+def executor():
+    with ProcessExecutor(1) as executor:
+        yield executor
+
+
 @needs_rlimit
-def test_what_takes_too_much_memory_or_time_costs_only_itself():
-    tasks = ["before", "numpy", "between", "opencv", "pillow", "caught", "hangs", "after"]
-    job = Job.of(hostile, limits=TINY)
-    found = run_local(job, tasks, failed=lambda task, reason: (task, reason), workers=1, chunk=len(tasks))
+def test_what_takes_too_much_memory_or_time_costs_only_itself(executor, tmp_path):
+    frames = [np.zeros((6000, 6000, 3), np.uint8)] * 2
+    large = write_video(tmp_path / "large.avi", frames, codec="mjpeg", pixels="yuvj420p")
+    tasks = ["before", "numpy", "between", "opencv", "pillow", "video", "caught", "hangs", "after"]
+    job = Job.of(partial(hostile, video=large), limits=TINY)
+    lost = {"failed": lambda task, reason: (task, reason)}
+    found = run_local(job, tasks, executor=executor, chunk=len(tasks), **lost)
     said = sorted(map(str, found))
     much = "it needs more than 100 MB of memory"
-    refused = [("hangs", "took longer than 1 s"), *((task, much) for task in ("numpy", "opencv", "pillow"))]
+    refused = [("hangs", "took longer than 2 s"), *((task, much) for task in ("numpy", "opencv", "pillow", "video"))]
     assert said == sorted(["before", "between", "after", much, *map(str, refused)])
 
 
-def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered():
-    with ProcessExecutor(1) as executor:
-        with pytest.raises(UserError, match="took longer than 1 s"):
-            call_within(TINY, executor, hostile, "hangs")
-        assert call_within(TINY, executor, hostile, "honest") == "honest"
+def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered(executor):
+    with pytest.raises(UserError, match="took longer than 2 s"):
+        call_within(TINY, executor, hostile, "hangs")
+    assert call_within(TINY, executor, hostile, "honest") == "honest"
+
+
+@needs_rlimit
+def test_a_picture_that_needs_too_much_is_unusable_in_its_index_and_the_others_are_there(tmp_path):
+    Image.new("1", (7000, 7000)).save(tmp_path / "large.png")  # 147 MB as RGB
+    Image.new("RGB", (64, 64)).save(tmp_path / "small.png")
+    records = Records.of(Record(f"{name}.png", 0, "test", name, name, "set") for name in ("large", "small"))
+    with IndexUpdate(tmp_path / "i.parquet", tmp_path) as update:
+        prepare_pictures(update, records, detector=None, run=PrepareSettings(memory_gb=0.125).run)
+    rows = {row["path"]: row for row in read_index(tmp_path / "i.parquet")[0].to_pylist()}
+    assert rows["large.png"]["reason"] == "it needs more than 128 MB of memory"
+    assert (rows["small.png"]["reason"], rows["small.png"]["width"]) == (None, 64)
 
 
 def slowly(*, longer):
@@ -69,12 +100,12 @@ def quickly():
 
 def test_time_of_a_stream_is_that_of_its_process_and_a_long_video_gets_more():
     with pytest.raises(UserError, match=r"^took longer than 1 s"):
-        list(streamed_within(TINY, slowly, longer=False))
-    assert list(streamed_within(TINY, slowly, longer=True)) == list(range(7))
+        list(streamed_within(SHORT, slowly, longer=False))
+    assert list(streamed_within(SHORT, slowly, longer=True)) == list(range(7))
 
 
 def test_time_in_which_nobody_takes_anything_does_not_count():
-    items = streamed_within(TINY, quickly)
+    items = streamed_within(SHORT, quickly)
     first = [next(items)]
     time.sleep(1.2)
     assert first + list(items) == list(range(20))

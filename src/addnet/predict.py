@@ -145,17 +145,19 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs, processes: Pro
     from addnet.inference.videos import VideoSettings
     from addnet.pool import ProcessExecutor
     from addnet.progress import show_progress
+    from addnet.untrusted.limits import Limits
 
     folder = Path(cfg.paths.output_dir)
     settings = PictureSettings(**plain(cfg.pictures))
-    pictures = answer_pictures(detector, inputs.pictures, settings, workers=cfg.workers, executor=processes)
+    where: dict[str, Any] = {"workers": cfg.workers, "limits": Limits.of(**plain(cfg.limits))}
+    pictures = answer_pictures(detector, inputs.pictures, settings, executor=processes, **where)
     how: dict[str, Any] = {"title": "pictures", "outcome": lambda pair: pair[0].verdict}
     watched = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
     for answer, seen in watched:
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
         yield answer
-    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), workers=cfg.workers)
+    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), **where)
     how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
     with ProcessExecutor(1) as drawers:
         for answer, worst in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
@@ -196,6 +198,7 @@ def _sheet(cfg: DictConfig, detector: Detector, face: Seen, said: FaceAnswer, *,
 def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path, drawers: ProcessExecutor) -> None:
     from addnet.inference.annotating import annotate_apart
     from addnet.inference.timeline import timeline_figure
+    from addnet.untrusted.limits import Limits
 
     name = _name(answer.path)
     if cfg.timeline:
@@ -204,7 +207,8 @@ def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Pat
         file = folder / "videos" / f"{name}.mp4"
         file.parent.mkdir(parents=True, exist_ok=True)
         try:
-            annotate_apart(answer, file, class_names=detector.loaded.class_names, executor=drawers)
+            how: dict[str, Any] = {"executor": drawers, "limits": Limits.of(**plain(cfg.limits))}
+            annotate_apart(answer, file, class_names=detector.loaded.class_names, **how)
         except NotWrittenError:
             raise
         except UserError as error:

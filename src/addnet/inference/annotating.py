@@ -63,14 +63,23 @@ def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Pat
     return path
 
 
-def annotate_apart(answer: Answer, path: Path, *, class_names: tuple[str, ...], executor: ProcessExecutor) -> None:
+def annotate_apart(
+    answer: Answer, path: Path, *, class_names: tuple[str, ...], executor: ProcessExecutor, limits: Limits
+) -> None:
     """The same in a process of an executor, which takes no more than a file may.
+
+    Args:
+        answer: As for `annotate`.
+        path: Likewise.
+        class_names: Likewise.
+        executor: Of one process, which other calls may use too.
+        limits: What it may take.
 
     Raises:
         UserError: As `annotate`, or it takes more.
     """
     try:
-        call_within(Limits(), executor, partial(annotate, class_names=class_names), answer, path)
+        call_within(limits, executor, partial(annotate, class_names=class_names), answer, path)
     finally:
         _part_of(path).unlink(missing_ok=True)
 

@@ -25,6 +25,7 @@ from addnet.inference.videos import (
     faces_and_about,
 )
 from addnet.pool import Job, ProcessExecutor, cores, in_order, run_local, streams
+from addnet.untrusted.limits import Limits
 
 if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
     from addnet.inference.detector import Detector, Watched
@@ -99,6 +100,7 @@ def answer_pictures(
     *,
     workers: int | None = None,
     executor: ProcessExecutor | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[tuple[Answer, list[Seen]]]:
     """Answers for picture files in their order; faces are found on all cores while the network computes.
 
@@ -109,12 +111,13 @@ def answer_pictures(
         settings: How faces are looked for.
         workers: Processes; default: all cores. 0: this process, where nothing bounds what a file takes.
         executor: From `finders`, instead; its processes go on afterwards.
+        limits: What each file may take; default: `Limits()`.
 
     Returns:
         Each answer with the faces that it is about.
     """
     function = partial(_look, preprocessing=detector.preprocessing, settings=settings)
-    job = Job.of(function, start=detector.preprocessing.load)
+    job = Job.of(function, start=detector.preprocessing.load, limits=limits)
     with ExitStack() as stack:
         if workers != 0 and executor is None:
             executor = stack.enter_context(finders(len(paths), workers=workers))
@@ -139,7 +142,12 @@ def _answer(detector: Detector, look: _Look, scores: Sequence[float]) -> Answer:
 
 
 def answer_videos(
-    detector: Detector, paths: Sequence[Path], settings: VideoSettings, *, workers: int | None = None
+    detector: Detector,
+    paths: Sequence[Path],
+    settings: VideoSettings,
+    *,
+    workers: int | None = None,
+    limits: Limits | None = None,
 ) -> Iterator[Watched]:
     """Answers for video files in their order; faces are found on all cores while the network computes.
 
@@ -150,6 +158,7 @@ def answer_videos(
         settings: Which frames, whose faces.
         workers: Processes, each for one video after the other; default: all cores. 0: this process, where nothing
             bounds what a file takes.
+        limits: What each file may take, a video more time by its length; default: `Limits()`.
 
     Returns:
         Each answer with the face that speaks most for fake.
@@ -159,7 +168,8 @@ def answer_videos(
             yield _watched(detector, path, FacesOfVideo(path, detector.preprocessing, settings))
         return
     find = partial(faces_and_about, preprocessing=detector.preprocessing, settings=settings)
-    job: Job[Path, Iterable[FrameFace | AboutVideo]] = Job.of(find, start=detector.preprocessing.load)
+    start = detector.preprocessing.load
+    job: Job[Path, Iterable[FrameFace | AboutVideo]] = Job.of(find, start=start, limits=limits)
     for stream in streams(job, paths, workers=max(1, min(workers or cores(), len(paths)))):
         yield _watched(detector, stream.task, FacesFrom(stream))
 

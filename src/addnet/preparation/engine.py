@@ -7,6 +7,7 @@ from typing import TypeVar
 
 from addnet.pool import Job, run_local
 from addnet.preparation.cluster import run_on_cluster
+from addnet.untrusted.limits import Limits
 
 Task = TypeVar("Task")
 Result = TypeVar("Result")
@@ -21,6 +22,7 @@ def run(
     scheduler: str | None = None,
     chunk: int = 1,
     start: Callable[[], object] | None = None,
+    limits: Limits | None = None,
 ) -> Generator[Result, None, None]:
     """Does every task once and yields the results in the order in which they are finished.
 
@@ -38,6 +40,7 @@ def run(
         scheduler: Address of a Dask scheduler such as `tcp://127.0.0.1:8786`; None: this machine.
         chunk: Tasks a worker gets at once: 1 for videos, some 16 for pictures.
         start: Called once in each process before its first task, such as `detector.load`; what it raises ends the run.
+        limits: What each task may take of a process other than this one; default: `Limits()`.
 
     Raises:
         UserError: What cannot work for any task, such as a scheduler that does not answer.
@@ -46,7 +49,7 @@ def run(
         >>> sorted(run(abs, [-1, 2, -3], failed=lambda task, reason: 0, workers=0))
         [1, 2, 3]
     """
-    job = Job.of(function, start)
+    job = Job.of(function, start, limits=limits)
     if scheduler is None:
         return run_local(job, tasks, failed=failed, workers=workers, chunk=chunk)
     return run_on_cluster(job, tasks, scheduler=scheduler, failed=failed, chunk=chunk)

@@ -8,6 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from addnet.faces.crops import CropSettings
 from addnet.preparation.engine import run
+from addnet.untrusted.limits import MEMORY, SECONDS, Limits
 
 Task = TypeVar("Task")
 _WORTH_A_POOL = 4  # chunks; below, starting several processes takes longer than the work
@@ -60,11 +61,15 @@ class PrepareSettings(CropSettings):
     Attributes:
         workers: Processes on this machine; None: all cores. 0: this process, where nothing bounds what a file takes.
         scheduler: Address of a Dask scheduler, such as `tcp://host:8786`; None: this machine alone.
+        memory_gb: GB that opening one file may take; None: any.
+        seconds: Of work on one file, see `Limits`; None: any.
         wait: Waits for another process that writes the same index, instead of stopping.
     """
 
     workers: int | None = None
     scheduler: str | None = None
+    memory_gb: float | None = MEMORY / 2**30
+    seconds: float | None = SECONDS
     wait: bool = True
 
     def crops(self) -> CropSettings:
@@ -87,6 +92,7 @@ class PrepareSettings(CropSettings):
         few = not self.scheduler and total < _WORTH_A_POOL * chunk
         workers = min(self.workers, 1) if few and self.workers is not None else 1 if few else self.workers
         where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
+        where["limits"] = Limits.of(memory_gb=self.memory_gb, seconds=self.seconds)
         if total:
             from addnet.progress import show_progress  # not where an index is all that is read
 

@@ -76,6 +76,16 @@ class Limits:
             if (value := getattr(self, name)) is not None and not value > 0:
                 raise UserError(f"{name}={value} is not a valid limit; use a number above 0, or null for none")
 
+    @classmethod
+    def of(cls, *, memory_gb: float | None = MEMORY / 2**30, seconds: float | None = SECONDS) -> Limits:
+        """Limits as a config has them.
+
+        Args:
+            memory_gb: GB that a file may take; None: any.
+            seconds: As for the class.
+        """
+        return cls(None if memory_gb is None else int(memory_gb * 2**30), seconds)
+
     def more_for_video(self, *, lasts: float, size: int, every: int | None, frames: int | None) -> float:
         """Seconds that a video gets beyond `seconds`.
 
