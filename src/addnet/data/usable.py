@@ -23,9 +23,11 @@ from addnet.index.faces import CHECKED, GIVEN, FaceIndex
 from addnet.index.points import ChosenPoints
 from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.index.storage import Storage
+from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 _SHOWN = 10
+_LONGEST = 200  # characters of a path or a reason in a message
 _MEASURED = 2000  # pictures, for `framing`
 _ON_THE_FLY = "on the fly"
 _FOUND = pa.schema(
@@ -153,7 +155,7 @@ def refuse_too_many_bad(
     if not total or (len(skipped) < total and len(skipped) <= max_fraction * total):
         return
     than = "which is all there are" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
-    lines = [f"  {path}: {reason}" for path, reason in skipped[:_SHOWN]]
+    lines = [f"  {shown(path, most=_LONGEST)}: {shown(reason, most=_LONGEST)}" for path, reason in skipped[:_SHOWN]]
     if len(skipped) > _SHOWN:
         lines.append(f"  and {len(skipped) - _SHOWN:,} more")
     raise UserError(

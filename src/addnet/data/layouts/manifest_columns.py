@@ -61,7 +61,7 @@ def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> 
     for field, name in columns.items():
         if name is not None and name not in header:
             raise UserError(
-                f"data.options.columns.{field}={name!r}: no such column; there are: {', '.join(header)}."
+                f"data.options.columns.{field}={name!r}: no such column; there are: {shown(', '.join(header))}."
                 f"{suggestion(name, header)}"
             )
     found = {field: name for field, name in columns.items() if name is not None}
@@ -71,11 +71,11 @@ def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> 
             found[field] = free[name]
     for name in found.values():
         if header.count(name) > 1:
-            raise UserError(f"two columns are called {name!r} among {', '.join(header)}; rename one")
+            raise UserError(f"two columns are called {shown(name)!r} among {shown(', '.join(header))}; rename one")
     for field in NEEDED:
         if field not in found:
             raise UserError(
-                f"no column for the {field} among {', '.join(header) or 'none'}; it is usually called "
+                f"no column for the {field} among {shown(', '.join(header)) or 'none'}; it is usually called "
                 f"{', '.join(SYNONYMS[field])}{_named_otherwise(field, header, found)}"
             )
     return found
