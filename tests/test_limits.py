@@ -15,7 +15,7 @@ from addnet.faces.videos import Video
 from addnet.index.file import read_index
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
-from addnet.pool import Job, ProcessExecutor, call_within, run_local, streamed_within
+from addnet.pool import Job, ProcessExecutor, call_within, run_local, streams
 from addnet.preparation.pictures import prepare_pictures
 from addnet.preparation.settings import PrepareSettings
 from addnet.untrusted.limits import Limits, memory_in_words, prolong
@@ -86,29 +86,29 @@ def test_a_picture_that_needs_too_much_is_unusable_in_its_index_and_the_others_a
     assert (rows["small.png"]["reason"], rows["small.png"]["width"]) == (None, 64)
 
 
-def slowly(*, longer):
-    if longer:
+def slowly(task):
+    if task == "quick":
+        yield from range(20)
+        return
+    if task == "longer":
         prolong(lambda limits: limits.more_for_video(lasts=100, size=10**9, every=None, frames=1))
     for number in range(7):
         time.sleep(0.2)
         yield number
 
 
-def quickly():
-    yield from range(20)
-
-
 def test_time_of_a_stream_is_that_of_its_process_and_a_long_video_gets_more():
-    with pytest.raises(UserError, match=r"^took longer than 1 s"):
-        list(streamed_within(SHORT, slowly, longer=False))
-    assert list(streamed_within(SHORT, slowly, longer=True)) == list(range(7))
-
-
-def test_time_in_which_nobody_takes_anything_does_not_count():
-    items = streamed_within(SHORT, quickly)
-    first = [next(items)]
-    time.sleep(1.2)
-    assert first + list(items) == list(range(20))
+    said = {}
+    job = Job.of(slowly, limits=SHORT)
+    for stream in streams(job, ["short", "longer", "quick"], workers=1, at_once=1):
+        items = iter(stream)
+        try:
+            said[stream.task] = [next(items)]
+            time.sleep(1.2 if stream.task == "quick" else 0)  # while nobody takes anything, nothing counts
+            said[stream.task] += items
+        except UserError as error:
+            said[stream.task] = str(error)
+    assert said == {"short": "took longer than 1 s", "longer": list(range(7)), "quick": list(range(20))}
 
 
 def test_a_video_gets_time_by_its_length_as_far_as_it_has_bytes_for_it():

@@ -1,6 +1,7 @@
 """Streams come in the order of their tasks, from few processes, and one that dies takes no other with it."""
 
 import os
+from contextlib import closing
 from functools import partial
 from itertools import islice
 
@@ -62,3 +63,32 @@ def test_a_pool_that_is_shut_down_takes_no_calls_which_nobody_would_do():
     pool.shutdown()
     with pytest.raises(RuntimeError, match="shut down"):
         pool.submit(os.getpid)
+
+
+def some_then(then):
+    yield from range(3)
+    if then == "user error":
+        raise UserError("no video")
+    if then == "error":
+        raise ValueError("broken")
+    os.abort()
+
+
+@pytest.mark.parametrize(
+    ("then", "kind", "said"),
+    [("user error", UserError, "^no video$"), ("error", RuntimeError, "broken"), ("abort", UserError, "SIGABRT")],
+)
+def test_what_was_made_before_an_end_is_kept(then, kind, said):
+    with closing(streams(Job.of(some_then), [then], workers=1, at_once=1)) as found:
+        items = iter(next(found))
+        assert [next(items) for _ in range(3)] == [0, 1, 2]
+        with pytest.raises(kind, match=said):
+            next(items)
+
+
+def test_closing_ends_the_processes():
+    found = streams(Job.of(partial(numbers, most=10**9)), ["a"], workers=1)
+    pid = next(iter(next(found)))[0]
+    found.close()
+    with pytest.raises(ProcessLookupError):
+        os.kill(pid, 0)

@@ -5,7 +5,6 @@ from addnet.pool.job import Job, Outcome, work
 from addnet.pool.loop import cores, drive, run_local
 from addnet.pool.order import in_order
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
-from addnet.pool.stream import streamed, streamed_within
 from addnet.pool.streams import Stream, streams
 
 __all__ = [
@@ -19,8 +18,6 @@ __all__ = [
     "drive",
     "in_order",
     "run_local",
-    "streamed",
-    "streamed_within",
     "streams",
     "work",
 ]
