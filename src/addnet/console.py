@@ -10,7 +10,7 @@ import textwrap
 from pathlib import Path
 from typing import Any, TextIO
 
-from addnet.untrusted.texts import shown, shown_lines
+from addnet.untrusted.texts import MOST_OF_TEXT, shown, shown_lines
 
 # the framework's own progress reports; they stand in the log file
 _QUIET = ("pytorch_lightning", "lightning", "lightning_fabric")
@@ -119,7 +119,9 @@ def _with_names_shown(record: logging.LogRecord) -> logging.LogRecord:
     if record.msg == "%s" or not isinstance(record.args, tuple):
         return record
     copied = logging.makeLogRecord(record.__dict__)
-    copied.args = tuple(shown(value) if isinstance(value, (str, Path)) else value for value in record.args)
+    copied.args = tuple(
+        shown(value, most=MOST_OF_TEXT) if isinstance(value, (str, Path)) else value for value in record.args
+    )
     return copied
 
 

@@ -6,7 +6,8 @@ import html
 import json
 import re
 
-MOST = 1000  # characters that are shown of one text
+MOST = 1000  # characters that are shown of a name
+MOST_OF_TEXT = 10_000  # of what may be a whole paragraph
 # the joiners of Persian, Hindi and emoji (U+200C, U+200D) are no part of it: they are letters to those who read them
 _FORMAT = r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
 _BEYOND_ASCII = r"\x7f-\x9f\u2028\u2029\ud800-\udfff"  # DEL, C1, ends of lines, halves of characters
@@ -89,7 +90,7 @@ def in_json(text: str) -> str:
     return _HIDDEN_IN_LINES.sub(_json_escape, text)
 
 
-def in_markdown(text: object, *, most: int = MOST) -> str:
+def in_markdown(text: object, *, most: int = MOST_OF_TEXT) -> str:
     r"""On one line of Markdown: no HTML, no column, emphasis, heading, link or address of its own.
 
     Example:
@@ -101,7 +102,7 @@ def in_markdown(text: object, *, most: int = MOST) -> str:
     return f"{start[0]}\\{escaped[start.end() :]}" if start else escaped
 
 
-def in_markdown_code(text: object, *, most: int = MOST) -> str:
+def in_markdown_code(text: object, *, most: int = MOST_OF_TEXT) -> str:
     """As code in Markdown; as plain text where it holds what would end the code or be HTML without it.
 
     Example:
@@ -112,7 +113,7 @@ def in_markdown_code(text: object, *, most: int = MOST) -> str:
     return f"`{line}`" if _PLAIN_CODE.fullmatch(line) else in_markdown(line, most=most)
 
 
-def in_html(text: object, *, most: int = MOST) -> str:
+def in_html(text: object, *, most: int = MOST_OF_TEXT) -> str:
     """In HTML, between tags or in an attribute with quotes.
 
     Example:
