@@ -136,7 +136,7 @@ def curves(rows: Sequence[Row], file: Path) -> None:
     figure = Figure(figsize=(2.6 * len(drawn), 2.6), layout="constrained")
     for axes, row in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
         at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
-        axes.plot(list(row.times.values()), marker="o", color="#0072b2")
+        axes.plot(list(row.times.values()), marker="o", color="black")
         for position, value in enumerate(row.times.values()):
             words_at = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
             axes.annotate(quantity(value, row.unit), (position, value), **words_at)

@@ -161,7 +161,7 @@ def _checkpoints(feeder, files, out, folder, *, much):
         torch.save(written, whole)
         return evaluated(whole)
 
-    feeder("evaluate, with all weights", with_weights, files[:: 1 if much else 12])
+    feeder("evaluate, with all weights", with_weights, files[:: 8 if much else 12])
     whole.unlink(missing_ok=True)
 
 
