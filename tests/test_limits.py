@@ -122,3 +122,6 @@ def test_a_video_gets_time_by_its_length_as_far_as_it_has_bytes_for_it():
 def test_a_limit_has_to_be_above_zero():
     with pytest.raises(UserError, match="seconds=0 is not a valid limit"):
         Limits(seconds=0)
+    with pytest.raises(UserError, match="memory_gb='much' is not a valid limit"):
+        PrepareSettings(memory_gb="much")
+    assert Limits.of() == Limits()

@@ -53,11 +53,13 @@ def predict(cfg: DictConfig) -> list[Answer]:
     from addnet.inference.files import finders
     from addnet.inference.inputs import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
+    from addnet.untrusted.limits import Limits
 
     if not cfg.ckpt:
         raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
     if cfg.truth:
         require_choice("truth", cfg.truth, TRUTHS)
+    Limits.of(**plain(cfg.limits))
     folder = Path(cfg.paths.output_dir)
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     for note in inputs.notes:
@@ -157,6 +159,7 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs, processes: Pro
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
         yield answer
+    processes.shutdown()
     videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), **where)
     how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
     with ProcessExecutor(1) as drawers:

@@ -145,6 +145,9 @@ class Detector:
     ) -> Answer | list[Answer]:
         """Says whether the face in a picture or video is a fake.
 
+        Files are opened in this process, where nothing but checks of their sizes bounds what they take: files of
+        strangers are better given to `answer_pictures` and `answer_videos` of `addnet.inference.files`.
+
         Args:
             picture: A file, or (H, W, 3) uint8 RGB, or a PIL image; or a list of these, for a list of answers in which
                 a file that can't be read is answered for as `unusable`.

@@ -72,6 +72,18 @@ class PrepareSettings(CropSettings):
     seconds: float | None = SECONDS
     wait: bool = True
 
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.limits()
+
+    def limits(self) -> Limits:
+        """What each file may take.
+
+        Raises:
+            UserError: `memory_gb` or `seconds` is not a number above 0.
+        """
+        return Limits.of(memory_gb=self.memory_gb, seconds=self.seconds)
+
     def crops(self) -> CropSettings:
         """What is cut out of videos, alone."""
         return CropSettings(**{field.name: getattr(self, field.name) for field in fields(CropSettings)})
@@ -92,7 +104,7 @@ class PrepareSettings(CropSettings):
         few = not self.scheduler and total < _WORTH_A_POOL * chunk
         workers = min(self.workers, 1) if few and self.workers is not None else 1 if few else self.workers
         where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
-        where["limits"] = Limits.of(memory_gb=self.memory_gb, seconds=self.seconds)
+        where["limits"] = self.limits()
         if total:
             from addnet.progress import show_progress  # not where an index is all that is read
 

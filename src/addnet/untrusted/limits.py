@@ -73,8 +73,7 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("memory", "seconds", "seconds_a_second", "seconds_a_frame"):
-            if (value := getattr(self, name)) is not None and not value > 0:
-                raise UserError(f"{name}={value} is not a valid limit; use a number above 0, or null for none")
+            _require_limit(name, getattr(self, name))
 
     @classmethod
     def of(cls, *, memory_gb: float | None = MEMORY / 2**30, seconds: float | None = SECONDS) -> Limits:
@@ -83,8 +82,13 @@ class Limits:
         Args:
             memory_gb: GB that a file may take; None: any.
             seconds: As for the class.
+
+        Raises:
+            UserError: One is not a number above 0.
         """
-        return cls(None if memory_gb is None else int(memory_gb * 2**30), seconds)
+        for name, value in (("memory_gb", memory_gb), ("seconds", seconds)):
+            _require_limit(name, value)
+        return cls(None if memory_gb in (None, inf) else int((memory_gb or 0) * 2**30), seconds)
 
     def more_for_video(self, *, lasts: float, size: int, every: int | None, frames: int | None) -> float:
         """Seconds that a video gets beyond `seconds`.
@@ -102,6 +106,12 @@ class Limits:
         lasts = min(lasts, size / BYTES_A_SECOND)
         looked_at = FRAMES_A_SECOND * lasts / every if every else frames or 0
         return self.seconds_a_second * lasts + self.seconds_a_frame * looked_at
+
+
+def _require_limit(name: str, value: object) -> None:
+    if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
+        return
+    raise UserError(f"{name}={value!r} is not a valid limit; use a number above 0, or null for none")
 
 
 class Bound:
