@@ -186,13 +186,14 @@ class _Worker:
         return bool(succeeded), value
 
     def _answers_within(self, left: float) -> bool:
-        clock, waited = time.monotonic(), waited_for_core(self.process.pid)
+        waited = None  # looked at only once the first glance has passed: most files take milliseconds
         while left > 0:
+            clock = time.monotonic()
             if self._pipe.poll(min(left, _GLANCE)):
                 return True
-            before, clock = clock, time.monotonic()
-            ready, waited = waited, waited_for_core(self.process.pid)
-            left -= max(0.0, min(clock - before, 2 * _GLANCE) - (waited - ready))
+            before, waited = waited, waited_for_core(self.process.pid)
+            passed = min(time.monotonic() - clock, 2 * _GLANCE)
+            left -= passed if before is None else max(0.0, passed - (waited - before))
         return self._pipe.poll(0)
 
     def end(self) -> None:

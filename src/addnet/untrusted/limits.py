@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import inf
-from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
@@ -30,7 +29,7 @@ SECONDS_A_FRAME = 5.0  # and for each frame in which faces are looked for
 FRAMES_A_SECOND = 60  # frames of a video that count, where all of them are looked at
 BYTES_A_SECOND = 8_000  # a second of a video counts as far as its file has so many bytes for it
 _OUT_OF_MEMORY = -4  # cv2.Error.StsNoMem
-_STATM = Path("/proc/self/statm")
+_STATM = "/proc/self/statm"
 
 Tell: TypeAlias = Callable[[float, float, bool], None]
 
@@ -132,7 +131,7 @@ class Bound:
         global _bound
         _bound = self
         self._begun = _worked()
-        self._tell(new=True)
+        self._tell(self._left, new=True)
         if self._limits.memory is not None and self._data is not None and _tell:
             self._soft = _limit_data(self._data + self._limits.memory)
         return self
@@ -154,7 +153,7 @@ class Bound:
         if self._left is not None and self._allowed is not None:
             seconds = more(self._limits)
             self._allowed, self._left = self._allowed + seconds, self._left + seconds
-            self._tell(new=False)
+            self._tell(self._left - (_worked() - self._begun), new=False)
 
     def over_memory(self) -> OverLimitError:
         """What is said of a file for which there was no memory."""
@@ -162,10 +161,9 @@ class Bound:
         bounded = most is not None and self._data is not None
         return OverLimitError(f"it needs more than {bytes_in_words(most or 0)} of memory" if bounded else _TOO_LITTLE)
 
-    def _tell(self, *, new: bool) -> None:
+    def _tell(self, left: float | None, *, new: bool) -> None:
         if _tell:
-            left = inf if self._left is None else self._left - (_worked() - self._begun)
-            _tell(left, self._allowed or inf, new)
+            _tell(inf if left is None else left, self._allowed or inf, new)
 
 
 _TOO_LITTLE = "it needs more memory than there is"
@@ -224,7 +222,8 @@ def waited_for_core(pid: int | None = None) -> float:
         pid: Of the process; None: this one.
     """
     try:
-        return int(Path(f"/proc/{pid or 'self'}/schedstat").read_bytes().split()[1]) / 1e9
+        with open(f"/proc/{pid or 'self'}/schedstat", "rb", buffering=0) as file:  # noqa: PTH123 - once a file
+            return int(file.read(64).split()[1]) / 1e9
     except (OSError, IndexError, ValueError):
         return 0.0
 
@@ -264,7 +263,8 @@ def _data_bytes() -> int | None:
     try:
         import resource
 
-        return int(_STATM.read_bytes().split()[5]) * resource.getpagesize()
+        with open(_STATM, "rb", buffering=0) as file:  # noqa: PTH123 - once a file
+            return int(file.read(128).split()[5]) * resource.getpagesize()
     except (ImportError, OSError):
         return None
 
