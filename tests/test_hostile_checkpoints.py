@@ -24,6 +24,7 @@ from addnet.tested_on import arguments_of
 from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint
 from addnet.training.entries import check_checkpoint
 from addnet.training.kept_config import earlier_config
+from addnet.training.loggers import known_state
 from checkpoints import changed, checkpoint
 
 CONFIG = {
@@ -116,6 +117,7 @@ def test_a_value_of_a_wrong_kind_anywhere_is_a_sentence(path, network, tmp_path,
         ("preprocessing", {"align": {"_target_": "os.system"}}, "align is .*; expected true or false"),
         ("preprocessing", {"margin": float("nan")}, "margin is nan"),
         ("class_names", ["x" * 10**5, "fake"], "class_names is .*; expected a list of texts"),
+        ("class_names", ["real", "fa\x1b[2Jke"], "class_names is .*; expected a list of texts"),
         ("config", {"data": "x"}, "config.data is 'x'"),
         ("version", torch.zeros(3), "its addnet is .*; expected a mapping of plain values"),
     ],
@@ -204,6 +206,18 @@ def test_an_export_of_wrong_kinds_is_a_sentence(export, key, value):
     (folder / "config.json").write_text(json.dumps(config))
     with pytest.raises(UserError, match=f"its {key}.* expected"):
         load(folder)
+
+
+def test_what_a_logger_is_built_with_again_is_no_code_no_place_and_no_variable(tmp_path):
+    hostile = {
+        "_target_": "builtins.print",
+        "key": "${oc.env:HOME}",
+        "rows": [3],
+        "file": "/etc/passwd",
+        "run_dir": "/",
+    }
+    assert known_state(hostile) == {}
+    assert known_state({"key": "a1b2", "file": "metrics/metrics.csv", "rows": 3}) == {"key": "a1b2", "rows": 3}
 
 
 def test_a_cut_header_of_safetensors_is_a_sentence(tmp_path):

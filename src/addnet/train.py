@@ -210,6 +210,7 @@ def build_detector(
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
     """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
     from addnet.training.checkpoints import run_of
+    from addnet.training.loggers import known_state
 
     if cfg.trainer.get("fast_dev_run"):
         return []
@@ -217,7 +218,7 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
     run_dir = str(run_of(cfg.ckpt_path)) if states else None
     loggers = []
     for node in (cfg.logger or {}).values():
-        state = states.get(node["_target_"].rpartition(".")[2])
+        state = known_state(states.get(node["_target_"].rpartition(".")[2]))
         loggers.append(build(node, resume=state | {"run_dir": run_dir}) if state else build(node))
     return loggers
 

@@ -13,6 +13,7 @@ from omegaconf import OmegaConf
 from addnet.errors import UserError
 from addnet.sweeps.record import planned
 from addnet.sweeps.results import Result, read_result
+from addnet.untrusted.secrets import environment_by_name
 
 SCORE = "score"
 MISSING = "–"
@@ -59,7 +60,8 @@ class SweepJob:
         """Value of a parameter: as given, else as the job's config had it."""
         if key in self.overrides:
             return as_value(self.overrides[key])
-        found = OmegaConf.select(self.config, key, throw_on_missing=False, default=None)
+        with environment_by_name():  # tables are given away
+            found = OmegaConf.select(self.config, key, throw_on_missing=False, default=None)
         if found is None or OmegaConf.is_config(found):  # a group: the name of its file
             found = self._choices.get(key)
         return MISSING if found is None else as_value(str(found))

@@ -87,6 +87,9 @@ def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 NUMBER = Kind(_is_number, "a number")
 WHOLE = Kind(_is_whole, "a whole number from 0")
 NAME = Kind(_is_name, f"a text of at most {_NAME:,} characters")
+CLASSES = Kind(
+    _list_of(lambda value: _is_name(value) and shown(value) == value), "a list of texts that can be shown as they are"
+)
 NAMES = Kind(_list_of(_is_name), "a list of texts")
 NUMBERS = Kind(_list_of(_is_number), "a list of numbers")
 SWITCH = Kind(lambda value: isinstance(value, bool), "true or false")
@@ -99,6 +102,12 @@ TENSORS = Kind(
 SIDE = Kind(
     lambda value: _is_whole(value) and SIDES[0] <= value <= SIDES[1],
     f"a number of pixels from {SIDES[0]} to {SIDES[1]:,}",
+)
+RESUME = Kind(
+    lambda value: (
+        _is_mapping(value) and {"epoch", "batch", "batch_size", "processes", "figures", "loggers"} <= set(value)
+    ),
+    "a mapping that says where training stands",
 )
 DECISION = Kind(_or_none(_mapping_of(_mapping_of(_is_option))), "a mapping of levels to plain values")
 PLAIN = Kind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values alone")
@@ -127,7 +136,7 @@ _PREPROCESSING = {
 }
 _ABOUT = {
     "version": _or_null(NAME),
-    "class_names": _or_null(NAMES),
+    "class_names": _or_null(CLASSES),
     "preprocessing": _or_null(MAPPING),
     "decision": DECISION,
     "class_weights": _or_null(NUMBERS),
@@ -151,10 +160,11 @@ _CHECKPOINT = {
     "hyper_parameters.model.name": NAME,
     "epoch": WHOLE,
     "global_step": WHOLE,
-    "resume": MAPPING,
+    "resume": RESUME,
     "resume.epoch": WHOLE,
     "resume.batch": WHOLE,
     "resume.batch_size": WHOLE,
+    "resume.figures": Kind(_mapping_of(lambda value: isinstance(value, (int, float))), "a mapping of names to numbers"),
     "resume.loggers": Kind(_mapping_of(_is_mapping), "a mapping of loggers to mappings"),
     **{f"addnet.{name}": kind for name, kind in _ABOUT.items()},
 }

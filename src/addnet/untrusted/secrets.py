@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from contextvars import ContextVar
 from pathlib import Path
 from typing import Any
@@ -37,14 +38,27 @@ def masked(node: DictConfig | ListConfig) -> Any:
         >>> masked(OmegaConf.create({"folder": "${oc.env:ADDNET_SETS}/faces", "same": "${folder}", "api_key": "a1"}))
         {'folder': '${oc.env:ADDNET_SETS}/faces', 'same': '${oc.env:ADDNET_SETS}/faces', 'api_key': '***'}
     """
-    OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
     resolved = OmegaConf.to_container(node, resolve=True)
+    with environment_by_name():
+        told = _leaves(node)
+    return _chosen("", resolved, told)
+
+
+@contextmanager
+def environment_by_name() -> Iterator[None]:
+    """Within, `${oc.env:NAME}` in a config resolves to these words where the variable is set, or is asked for anyway.
+
+    Example:
+        >>> with environment_by_name():
+        ...     OmegaConf.select(OmegaConf.create({"user": "${oc.env:HOME}"}), "user")
+        '${oc.env:HOME}'
+    """
+    OmegaConf.register_new_resolver("oc.env", _environment, replace=True)
     hidden = _hiding.set(True)
     try:
-        told = _leaves(node)
+        yield
     finally:
         _hiding.reset(hidden)
-    return _chosen("", resolved, told)
 
 
 def without_secrets(key: str, text: str) -> str:
@@ -102,8 +116,8 @@ def _argument(text: str) -> str:
 
 
 def _environment(key: str, *default: Any) -> Any:
-    """The resolver `oc.env`; while values are masked, it gives its own words for a variable that is set."""
-    return f"${{oc.env:{key}}}" if _hiding.get() and key in os.environ else oc.env(key, *default)
+    """The resolver `oc.env`; while values are masked, it gives its own words instead of a variable's."""
+    return f"${{oc.env:{key}}}" if _hiding.get() and (key in os.environ or not default) else oc.env(key, *default)
 
 
 def _leaves(node: Any) -> Any:

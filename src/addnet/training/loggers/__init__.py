@@ -4,6 +4,7 @@ from addnet.training.loggers.comet import CometLogger
 from addnet.training.loggers.csv import CSVLogger
 from addnet.training.loggers.records import (
     close_loggers,
+    known_state,
     log_confusion_matrix,
     log_figure,
     log_text,
@@ -14,6 +15,7 @@ __all__ = [
     "CSVLogger",
     "CometLogger",
     "close_loggers",
+    "known_state",
     "log_confusion_matrix",
     "log_figure",
     "log_text",

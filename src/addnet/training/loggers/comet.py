@@ -69,7 +69,7 @@ class CometLogger(loggers.CometLogger):
         super().__init__(
             project=project,
             workspace=workspace,
-            experiment_key=resume["key"] if resume else None,
+            experiment_key=resume.get("key") if resume else None,
             mode="get_or_create" if resume else "create",  # the default would join whichever experiment is running
             name=name,
             offline_directory=offline_directory,

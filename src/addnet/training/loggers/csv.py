@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import logging
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,11 @@ from typing import Any
 from pytorch_lightning import loggers
 from pytorch_lightning.utilities import rank_zero_only
 
+from addnet.untrusted.files import read_bytes
+
 log = logging.getLogger(__name__)
+
+_MOST = 256 << 20  # bytes of a metrics.csv that is continued
 
 
 class CSVLogger(loggers.CSVLogger):
@@ -22,14 +27,15 @@ class CSVLogger(loggers.CSVLogger):
     Args:
         save_dir: The run folder.
         name: Folder of `metrics.csv` in it.
-        resume: What `state` gave to the checkpoint, and `run_dir`, the folder of the run that wrote it.
+        resume: What `state` gave to the checkpoint, and `run_dir`, the folder of the run that wrote it. The file is
+            looked for where such a logger writes it, whatever the checkpoint says.
     """
 
     def __init__(self, save_dir: str, *, name: str = "metrics", resume: dict[str, Any] | None = None) -> None:
         super().__init__(save_dir, name=name, version="")
         self._rows = 0
         if resume:
-            self._continue(Path(resume["run_dir"], resume["file"]), resume["rows"])
+            self._continue(Path(resume["run_dir"], name, "metrics.csv"), resume.get("rows", 0))
 
     def state(self) -> dict[str, Any]:
         """File, relative to the run folder, and rows in it; all of them are on the disk when this returns."""
@@ -47,8 +53,8 @@ class CSVLogger(loggers.CSVLogger):
         if not file.is_file():
             log.warning("%s is gone: metrics.csv begins at the checkpoint", file)
             return
-        with file.open(newline="", encoding="utf-8") as stream:
-            before = [row for row, _ in zip(csv.DictReader(stream), range(rows), strict=False)]
+        text = read_bytes(file, most=_MOST).decode("utf-8", "replace")
+        before = [row for row, _ in zip(csv.DictReader(io.StringIO(text, newline="")), range(rows), strict=False)]
         self._rows = len(before)
         self.experiment.metrics = [{k: v for k, v in row.items() if v} for row in before]
         self.save()

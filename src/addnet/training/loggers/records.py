@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,6 +84,24 @@ def _loggers(trainer: pl.Trainer) -> list[Any]:
 def loggers_state(loggers: Sequence[Logger]) -> dict[str, Any]:
     """How far the loggers have come that a resumed run continues, by class name."""
     return {type(logger).__name__: logger.state() for logger in loggers if isinstance(logger, (CometLogger, CSVLogger))}
+
+
+def known_state(state: Mapping[str, Any] | None) -> dict[str, Any]:
+    """What of a logger's state in a checkpoint it is built with again.
+
+    It becomes part of a config, where a stranger's `_target_` would be called: only what loggers
+    give as their `state` is taken, each value of its kind.
+
+    Args:
+        state: Of one logger, as `loggers_state` gave it; None: there is none.
+    """
+    given = state or {}
+    known: dict[str, Any] = {}
+    if isinstance(key := given.get("key"), str) and re.fullmatch(r"\w{1,64}", key):
+        known["key"] = key
+    if isinstance(rows := given.get("rows"), int):
+        known["rows"] = rows
+    return known
 
 
 def close_loggers(loggers: Sequence[Logger], *, status: str, checkpoint: str = "") -> None:
