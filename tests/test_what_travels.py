@@ -12,6 +12,7 @@ from omegaconf import OmegaConf
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.inference.export.description import public_config
+from addnet.sweeps.jobs import SweepJob
 from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoints import check_continues
 from addnet.training.kept_config import earlier_config, kept_config
@@ -146,3 +147,11 @@ def test_a_checkpoint_tells_of_its_best_without_places(tmp_path):
     best.best_model_path = best.kth_best_model_path = str(folder / "best.ckpt")
     best.best_k_models = {str(folder / "best.ckpt"): torch.tensor(0.5)}
     assert str(tmp_path) not in repr(best.state_dict())
+
+
+@pytest.mark.parametrize("name", ["ADDNET_PRIVATE", "ADDNET_NOWHERE"])
+def test_the_table_of_a_sweep_names_variables_and_tells_none(tmp_path, name):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / "config.yaml").write_text(f"model: {{name: '${{oc.env:{name}}}'}}\n")
+    job = SweepJob("sweep", "0", tmp_path / "0", {}, None)
+    assert job.value("model.name") == f"${{oc.env:{name}}}"

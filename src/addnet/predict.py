@@ -15,9 +15,11 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
+from addnet.console import shown_path
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
+from addnet.untrusted.secrets import without_home
 from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
@@ -114,7 +116,7 @@ def about(detector: Detector) -> dict[str, Any]:
     """Who answers, as plain values: what it is, what it learnt from, where fake begins."""
     loaded = detector.loaded
     return {
-        "checkpoint": str(loaded.path),
+        "checkpoint": without_home(shown_path(loaded.path)),
         "model": dict(loaded.model),
         "image_size": detector.preprocessing.geometry.size,
         "picture_threshold": detector.frame.stated,

@@ -89,7 +89,7 @@ def _loaded(
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     names = tuple(str(name) for name in about.get("class_names") or ())
-    if len(names) != 2 or model.get("num_classes", 2) != 2:
+    if set(names) != {"real", "fake"} or len(names) != 2 or model.get("num_classes", 2) != 2:
         raise UserError(f"{path}: it tells {list(names)} apart; real and fake are needed")
     net = net.to(memory_format=torch.channels_last)
     return Loaded(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported)
