@@ -120,10 +120,9 @@ def test_of_all_that_gradio_serves_only_what_the_page_needs_is_reached(server):
         for method in methods:
             server.asks(method.upper(), path.replace("{path}", "x.js").replace("{session_hash}", "abc"))
     files = {"/assets/x.js", "/static/x.js", "/svelte/x.js"}
-    told = {f"/gradio_api/{name}" for name in ("theme.css", "info", "startup-events", "heartbeat/abc")}
     reached = {path for method, path, _, _ in server.gradio.asked if method in ("GET", "HEAD")}
     assert len(reached) == len({path for _, path, _, _ in server.gradio.asked})
-    assert reached == {"/", "/config", "/theme.css", "/favicon.ico"} | files | told
+    assert reached == {"/", "/config", "/theme.css", "/favicon.ico", "/gradio_api/startup-events"} | files
 
 
 @pytest.mark.parametrize(
@@ -198,10 +197,17 @@ def received(*messages):
     return receive
 
 
+FORM = (b"content-type", b"multipart/form-data; boundary=x")
+
+
+def scope_of(method, path, query=b"", *headers):
+    headers = [(b"host", b"localhost"), *headers]
+    return {"type": "http", "method": method, "path": path, "query_string": query, "headers": headers}
+
+
 def status_of(server, receive):
     """Status of the answer to an upload, which is received so."""
-    headers = [(b"host", b"localhost"), (b"content-type", b"multipart/form-data; boundary=x")]
-    scope = {"type": "http", "method": "POST", "path": "/gradio_api/upload", "query_string": b"", "headers": headers}
+    scope = scope_of("POST", "/gradio_api/upload", b"", FORM)
     sent = []
 
     async def send(message):
@@ -321,3 +327,22 @@ def test_a_visitor_is_there_as_long_as_the_page_listens(server):
     assert there == [False]
     assert server.visitors.has_left("abc")
     assert server.gradio.asked[0][2] == b"session_hash=abc"
+
+
+def test_those_who_listen_are_let_go_when_the_server_closes(server):
+    sent, heard = [], []
+
+    async def gradio(_, receive, send):
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"data", "more_body": True})
+        server.visitors.close()
+        heard.append(await receive())
+
+    async def send(message):
+        sent.append(message)
+
+    server.guard._app = gradio
+    scope = scope_of("GET", "/gradio_api/queue/data", b"session_hash=abc")
+    asyncio.run(asyncio.wait_for(server.guard(scope, received(), send), 60))
+    assert heard == [{"type": "http.disconnect"}]
+    assert sent[-1]["more_body"] is False

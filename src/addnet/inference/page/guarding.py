@@ -9,6 +9,7 @@ the network with another `host`, only the limits stand.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from collections.abc import Sequence
@@ -16,29 +17,24 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from addnet.inference.page.messages import Sent, done, once, refused, with_headers
 from addnet.inference.page.uploads import Uploads
 from addnet.inference.page.visitors import Visitors
 
 if TYPE_CHECKING:
     from starlette.datastructures import Headers
     from starlette.requests import Request
-    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
 _API = "/gradio_api"
 _UPLOAD, _PROGRESS = f"{_API}/upload", f"{_API}/upload_progress"
 _JOIN, _DATA = f"{_API}/queue/join", f"{_API}/queue/data"
-_PAGES = {"/", "/config", "/theme.css", f"{_API}/theme.css", f"{_API}/info", f"{_API}/startup-events", "/favicon.ico"}
-_PATTERNS = re.compile(rf"/(assets|static|svelte)/[\w./@+-]+|{_API}/heartbeat/\w{{1,64}}", re.ASCII)
+_PAGES = {"/", "/config", "/theme.css", "/favicon.ico", f"{_API}/startup-events"}  # the last one Gradio asks itself
+_FILES = re.compile(r"/(assets|static|svelte)/[\w./@+-]+", re.ASCII)  # of Gradio itself
 _SESSION = re.compile(r"\w{1,64}", re.ASCII)
 _MOST_AT_ONCE = 200  # requests; a page has three open
-_MOST_ASKED = 16 << 10  # bytes of a question
-_OWN = "default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:; frame-ancestors 'none'; form-action 'self'"
-_HEADERS = (
-    (b"content-security-policy", _OWN.encode()),
-    (b"cross-origin-resource-policy", b"same-origin"),
-    (b"x-content-type-options", b"nosniff"),
-    (b"referrer-policy", b"no-referrer"),
-)
+_MOST_ASKED = 16 << 10  # bytes of a question,
+_ASKING = 10.0  # and seconds that it may be on its way
 
 
 class Guard:
@@ -68,7 +64,7 @@ class Guard:
         elif scope["type"] == "http":
             self._open += 1
             try:
-                await self._http(scope, receive, _with_headers(send))
+                await self._http(scope, self._visitors.until_closed(receive), with_headers(send))
             finally:
                 self._open -= 1
 
@@ -78,9 +74,9 @@ class Guard:
         request = Request(scope, receive)
         asked = scope["method"], scope["path"]
         if self._open > _MOST_AT_ONCE:
-            answer = _refused(503, "too many requests at once")
+            answer = refused(503, "too many requests at once")
         elif reason := self._foreign(scope, request.headers):
-            answer = _refused(403, reason)
+            answer = refused(403, reason)
         elif asked == ("POST", _UPLOAD):
             answer = await self._uploads.receive(request)
         elif asked == ("POST", _JOIN):
@@ -88,11 +84,11 @@ class Guard:
         elif asked == ("GET", _DATA):
             answer = self._listen(request)
         elif asked == ("GET", _PROGRESS):
-            answer = _done()
-        elif asked[0] in ("GET", "HEAD") and (asked[1] in _PAGES or _PATTERNS.fullmatch(asked[1])):
+            answer = done()
+        elif asked[0] in ("GET", "HEAD") and (asked[1] in _PAGES or _FILES.fullmatch(asked[1])):
             answer = self._passed({"query_string": b""}, receive)
         else:
-            answer = _refused(404, "not found")
+            answer = refused(404, "not found")
         await answer(scope, receive, send)
 
     # ---- who asks ------------------------------------------------------------------------------------------
@@ -101,7 +97,7 @@ class Guard:
         """Why a request isn't of the own page; empty if it is."""
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._is_own(host):
-            return "this server is not called that; use the address that it printed"
+            return "this server is not called that; use the address that it printed, or start it with names=[THAT NAME]"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return "requests come from the page of this server alone"
@@ -127,18 +123,22 @@ class Guard:
     async def _join(self, request: Request) -> ASGIApp:
         """Passes a question on, written anew: of what came only numbers and private names of uploads are left."""
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > _MOST_ASKED:
-                return _refused(413, "too large a question")
+        try:
+            async with asyncio.timeout(_ASKING):
+                async for chunk in request.stream():
+                    body += chunk
+                    if len(body) > _MOST_ASKED:
+                        return refused(413, "too large a question")
+        except TimeoutError:
+            return refused(408, "too slow a question")
         question = self._question(bytes(body))
         if question is None:
-            return _refused(400, "not a question of this page")
+            return refused(400, "not a question of this page")
         self._visitors.expect(question["session_hash"])
         written = json.dumps(question).encode()
         headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(written)).encode()))
-        return self._passed({"query_string": b"", "headers": headers}, _once(written, request.receive))
+        return self._passed({"query_string": b"", "headers": headers}, once(written, request.receive))
 
     def _question(self, body: bytes) -> dict[str, Any] | None:
         try:
@@ -158,12 +158,14 @@ class Guard:
     def _listen(self, request: Request) -> ASGIApp:
         session = request.query_params.get("session_hash", "")
         if not _SESSION.fullmatch(session):
-            return _refused(400, "not a session")
+            return refused(400, "not a session")
         passed = self._passed({"query_string": f"session_hash={session}".encode()}, request.receive)
 
         async def listening(scope: Scope, receive: Receive, send: Send) -> None:
+            sent = Sent(send)
             with self._visitors.listening(session):
-                await passed(scope, receive, send)
+                await passed(scope, receive, sent)
+            await sent.finish()
 
         return listening
 
@@ -174,35 +176,3 @@ class Guard:
             await self._app({**scope, **changes}, receive, send)
 
         return passed
-
-
-def _refused(status: int, reason: str) -> ASGIApp:
-    from starlette.responses import PlainTextResponse
-
-    return PlainTextResponse(reason, status)
-
-
-def _done() -> ASGIApp:
-    """What Gradio tells a page of an upload that has come; how far others are isn't followed."""
-    from starlette.responses import Response
-
-    return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
-
-
-def _with_headers(send: Send) -> Send:
-    async def sent(message: Message) -> None:
-        if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
-        await send(message)
-
-    return sent
-
-
-def _once(body: bytes, receive: Receive) -> Receive:
-    """Gives a body, then whatever else is received."""
-    left = [{"type": "http.request", "body": body, "more_body": False}]
-
-    async def received() -> Message:
-        return left.pop() if left else await receive()
-
-    return received

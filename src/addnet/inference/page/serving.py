@@ -104,6 +104,7 @@ def serve(
     names = [*names, *([] if local else own_names())]
     guard = Middleware(Guard, uploads=uploads, visitors=visitors, local=local, names=names)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is there
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # visitors don't fill the log
     stop = _stopped_by_signals()
     try:
         _, url, _ = page.launch(
@@ -132,6 +133,7 @@ def serve(
     try:
         stop.wait()
     finally:
+        visitors.close()
         page.close(verbose=False)
     log.info("ended; uploads are gone")
 

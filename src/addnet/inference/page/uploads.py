@@ -141,7 +141,8 @@ class Uploads:
 
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise RefusedError(415, "not a form with a file")
-        self._require_room(int(request.headers.get("content-length") or 0))
+        announced = request.headers.get("content-length", "")
+        self._require_room(int(announced) if announced.isdecimal() else 0)
         parser = MultiPartParser(request.headers, self._chunks(request, came), max_files=1, max_fields=0)
         form = await parser.parse()
         try:

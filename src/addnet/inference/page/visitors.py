@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Message, Receive
 
 _GRACE = 3.0  # seconds in which a page may begin to listen, or listen again
 
@@ -21,6 +26,8 @@ class Visitors:
         self._grace = grace
         self._listening: Counter[str] = Counter()
         self._until: dict[str, float] = {}
+        self._closed = asyncio.Event()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def expect(self, session: str) -> None:
         """A session has asked for something, and will listen for the answer."""
@@ -38,6 +45,26 @@ class Visitors:
             if not self._listening[session]:
                 del self._listening[session]
             self.expect(session)
+
+    def close(self) -> None:
+        """Ends whatever is still under way with visitors; from any thread."""
+        if self._loop:
+            self._loop.call_soon_threadsafe(self._closed.set)
+
+    def until_closed(self, receive: Receive) -> Receive:
+        """What comes from a visitor, who is told to have hung up once the server closes."""
+        self._loop = asyncio.get_running_loop()
+
+        async def received() -> Message:
+            message, closed = asyncio.ensure_future(receive()), asyncio.ensure_future(self._closed.wait())
+            try:
+                await asyncio.wait((message, closed), return_when=asyncio.FIRST_COMPLETED)
+                return message.result() if message.done() else {"type": "http.disconnect"}
+            finally:
+                message.cancel()
+                closed.cancel()
+
+        return received
 
     def has_left(self, session: str) -> bool:
         """Whether nobody is there any more who would see the answer."""
