@@ -118,7 +118,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
     assert "left out: train/real/p0.mp4" in caplog.text
     cut(video_dir, tmp_path / "cut")
     assert looks(caplog) == [8, 0]
-    with pytest.raises(UserError, match=r"1 of 8 .* are unusable"):
+    with pytest.raises(UserError, match=r"1 of 8 .* is unusable"):
         cut(video_dir, tmp_path / "cut", "data.max_bad_fraction=0.1")
 
 
