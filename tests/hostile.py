@@ -156,7 +156,10 @@ def _checkpoints(feeder, files, out, folder, *, much):
     whole = out / "whole.ckpt"
 
     def with_weights(file):
-        written = torch.load(file, weights_only=True)
+        try:
+            written = dict(torch.load(file, weights_only=True))
+        except Exception as error:  # no file of torch: seen above
+            raise UserError("cannot be changed") from error
         written["state_dict"] = good
         torch.save(written, whole)
         return evaluated(whole)

@@ -20,6 +20,7 @@ from addnet.evaluation.calibration import (
 )
 from addnet.evaluation.metrics import THRESHOLD, Scores
 from addnet.evaluation.scored import ScoredSet, by_video
+from addnet.untrusted.texts import shown
 
 # of the figures: pictures, and videos by how the scores of their pictures are put together
 LEVELS: Mapping[str, str | None] = {
@@ -36,6 +37,7 @@ ORIGINS = {
     "none": "no threshold in the checkpoint",
 }
 NOT_CALIBRATED = "not calibrated by the checkpoint"
+_LONGEST = 200  # characters of what a checkpoint says, in a message
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class Decision:
             temperature = None if found.get("temperature") is None else float(found["temperature"])
             low, high = map(float, found.get("limits") or _limits_of_earlier(decision, found))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise UserError(f"the checkpoint's decision for {level} is not valid: {found!r}") from error
+            raise UserError(
+                f"the checkpoint's decision for {level} is not valid: {shown(found, most=_LONGEST)}"
+            ) from error
         _check_ranges(level, threshold, temperature, low, high)
         calibration = str(found.get("calibration") or (NOT_CALIBRATED if temperature is None else FITTED))
         if temperature is not None:  # earlier versions kept one at the end of its range
