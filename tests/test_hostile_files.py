@@ -180,7 +180,7 @@ def test_the_limits_that_are_stated_are_those_of_the_code():
         f"{geometry.SIDES[0]} to {geometry.SIDES[1]:,} pixels",
         f"{text_files.MAX_BYTES >> 30} GB | `data/layouts/text_files.py`",
         f"{patterns.SECONDS:g} s for 256 names",
-        f"{tensors.MOST >> 30} GB; 16 MB",
+        f"{tensors.MOST >> 30} GB; 64 MB",
         f"{texts.MOST:,} characters",
         f"{page.max_mb} MB, {page.max_megapixels} megapixels, {page.max_seconds} s of video",
         f"{page.max_gigapixels} gigapixels of frames × pixels, {page.max_work} s of work",

@@ -143,7 +143,7 @@ def test_a_threshold_of_one_s_own_wins(path, face):
         ({"format": 99}, "format 99"),
         ({"class_names": ["a", "b", "c"]}, "real and fake are needed"),
         ({"decision": {"frame": {"threshold": 7}}}, "threshold for frame is 7"),
-        ({"decision": {"frame": "0.5"}}, "is not valid"),
+        ({"decision": {"frame": "0.5"}}, "expected a mapping of levels"),
     ],
 )
 def test_a_checkpoint_that_can_t_be_followed_is_refused(path, tmp_path, entry, said):

@@ -21,10 +21,10 @@ from addnet.untrusted.files import require_regular
 from addnet.untrusted.limits import bytes_in_words, memory_at_most
 
 MOST = 4 << 30  # bytes of a file
-_PICKLE = 16 << 20  # of the pickle in it, which holds names and plain values
+_PICKLE = 64 << 20  # of the pickle in it, which holds names and plain values: six a batch in the midst of an epoch
 _PARTS = 100_000
 _OBJECTS = 1 << 30  # bytes that plain values may take, beyond twice the file
-_VALUES, _DEPTH, _TEXT = 1_000_000, 64, 1_000_000
+_VALUES, _DEPTH, _TEXT = 4_000_000, 64, 1_000_000
 
 
 def load_torch(path: Path) -> Any:
