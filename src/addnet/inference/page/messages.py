@@ -14,6 +14,7 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
+_CLOSE = (b"connection", b"close")  # or the server would go on reading what it refused
 
 
 def refused(status: int, reason: str) -> ASGIApp:
@@ -35,7 +36,8 @@ def with_headers(send: Send) -> Send:
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message = {**message, "headers": [*message.get("headers", []), *_HEADERS]}
+            refused = [_CLOSE] if message["status"] >= 400 else []
+            message = {**message, "headers": [*message.get("headers", []), *_HEADERS, *refused]}
         await send(message)
 
     return sent
