@@ -25,7 +25,7 @@ from addnet.index.seek_points import keep_seek_points
 from addnet.index.storage import Storage
 from addnet.inference.inputs import Inputs
 from addnet.models.weights import read_weights
-from addnet.preparation.pictures import Examine
+from addnet.preparation.pictures import Examine, Job
 from addnet.preparation.videos import video_hash
 from addnet.untrusted.files import opened, read_bytes, require_regular
 from tarballs import make_entry, write_tar
@@ -174,3 +174,12 @@ def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkey
     records = [Record(name, 0, "train", "v", "g", "d") for name in ("bomb.png", "pipe.png", "a\0b.png")]
     dataset = DeepfakeDataset(tmp_path, records, points=[None] * 3, geometry=Geometry(size=96), mask=AttentionMask())
     assert [dataset[number]["valid"] for number in range(3)] == [False] * 3
+
+
+def test_what_an_index_says_of_an_unusable_picture_names_no_folder_of_this_machine(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    examine = Examine(tmp_path, None, Storage())
+    for name in ("pipe.png", "none.png", "a\0b.png"):
+        reason = examine(Job(0, Record(name, 0, "train", "v", "g", "d"))).reason
+        assert reason
+        assert str(tmp_path) not in reason

@@ -15,7 +15,7 @@ from addnet.errors import UserError
 from addnet.faces.formats import HEAD, PICTURE_FORMATS, picture_format, what_else
 from addnet.faces.headers import header_of
 from addnet.faces.native import jpeg_complaints
-from addnet.untrusted.files import read_bytes
+from addnet.untrusted.files import read_bytes, reason
 
 MIN_SIDE = 16
 MAX_PIXELS = 80_000_000  # 240 MB as RGB; larger is a scan or a decompression bomb, never a face crop
@@ -62,7 +62,7 @@ def check_picture(path: str | Path) -> Picture:
     try:
         data = read_bytes(path, most=MAX_BYTES)
     except UserError as error:
-        raise UserError(str(error).removeprefix(f"{path}: ")) from error.__cause__
+        raise UserError(reason(error, path)) from error.__cause__
     return check_bytes(data, path)
 
 

@@ -25,7 +25,7 @@ from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 from addnet.index.update import RECORDED, IndexUpdate
 from addnet.preparation.settings import Run
-from addnet.untrusted.files import read_bytes
+from addnet.untrusted.files import read_bytes, reason
 from addnet.untrusted.limits import memory_in_words
 
 UNCHANGED = "unchanged"
@@ -98,7 +98,7 @@ class Examine:
             size, mtime_ns = self.storage.stat(*where)
             data = self.storage.read(*where)
         except UserError as error:
-            return Finding(job.number, -1, -1, reason=str(error))
+            return Finding(job.number, -1, -1, reason=reason(error, where[0], record.path))
         digest = content_hash(data)
         found = partial(Finding, job.number, size, mtime_ns, digest)
         if digest == job.hash:

@@ -26,7 +26,7 @@ from addnet.index.update import IndexUpdate
 from addnet.preparation.folders import crop_folders
 from addnet.preparation.pictures import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
-from addnet.untrusted.files import opened, status_of
+from addnet.untrusted.files import opened, reason, status_of
 from addnet.untrusted.limits import memory_in_words
 from addnet.wording import count
 
@@ -104,7 +104,7 @@ class CutVideo:
             return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
             _take_away(folder)
-            return VideoFinding(entry | {"reason": str(error)}, [], [])
+            return VideoFinding(entry | {"reason": reason(error, job.path, job.record.path)}, [], [])
         if not rows:
             _take_away(folder)
         summary = asdict(crops.summary) if crops.summary else {}

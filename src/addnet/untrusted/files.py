@@ -104,6 +104,22 @@ def status_of(path: str | os.PathLike[str]) -> os.stat_result:
         raise _no_name(path, error) from error
 
 
+def reason(error: Exception, path: str | os.PathLike[str], name: str = "") -> str:
+    """What an error says of a file, where the file is named beside it: without its path, which nobody else has.
+
+    Args:
+        error: The error.
+        path: The file as it was opened.
+        name: The file as it is called where the reason is shown.
+
+    Example:
+        >>> reason(UserError("/home/a.jpg: a FIFO"), "/home/a.jpg"), reason(UserError("no /b.jpg"), "/b.jpg", "b.jpg")
+        ('a FIFO', 'no b.jpg')
+    """
+    text = str(error).removeprefix(f"{os.fspath(path)}: ")
+    return text.replace(os.fspath(path), name) if name else text
+
+
 def kind_in_words(mode: int) -> str:
     """What lies under a name that is not a regular file, by the mode that `stat` gives; empty for a regular file.
 
@@ -140,7 +156,7 @@ def _descriptor(path: str | os.PathLike[str], most: int | None) -> tuple[int, in
 
 def _no_name(path: str | os.PathLike[str], error: ValueError) -> UserError:
     """What is said of a name with NUL, or with characters that stand for no bytes."""
-    return UserError(f"{os.fspath(path)!r}: not a valid name of a file ({error})")
+    return UserError(f"{os.fspath(path)}: not a valid name of a file ({error})")
 
 
 def _size(count: int) -> str:
