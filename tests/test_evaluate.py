@@ -135,7 +135,7 @@ def test_what_is_told_of_the_test_data_says_the_same_when_it_is_typed(paths, tmp
 def test_a_checkpoint_names_no_place_pattern_or_code_of_its_evaluation(paths, data_dir, tmp_path):
     hostile = {"index_dir": "/etc/x", "faces_dir": "/etc/y", "options": {"_target_": "os.system"}}
     hostile |= {"data_dir": "/etc", "test": [{"_target_": "os.system"}], "group_pattern": "(a+)+$", "verify": False}
-    loaded = load(changed(paths[0], tmp_path / "hostile.ckpt", config={"data": hostile, "trainer": "x"}))
+    loaded = load(changed(paths[0], tmp_path / "hostile.ckpt", config={"data": hostile}))
     taken = data_of({"data_dir": str(data_dir)}, loaded)
     assert set(taken) == {"image_size", "align", "crop", "margin", "mask_of", "face_crops", "mask"}
 
@@ -144,11 +144,10 @@ def test_a_checkpoint_names_no_place_pattern_or_code_of_its_evaluation(paths, da
     "name", ["a\nb", "a\x1b[2J", "a\u202eb", "${oc.env:HOME}", "x" * 3000, 3, ["a"], None, {"a": 1}]
 )
 def test_what_can_t_be_typed_as_it_stands_is_not_offered(paths, tmp_path, name):
-    loaded = load(_trained_on(paths[0], tmp_path / "run", data_dir=name, options={"split": name}))
-    if isinstance(name, (str, dict)):
-        assert not arguments_of(loaded)
-    with pytest.raises(UserError, match="no test data are named"):
-        require_data({}, loaded)
+    file = _trained_on(paths[0], tmp_path / "run", data_dir=name, options={"split": name})
+    with pytest.raises(UserError, match=r"no test data are named|was not loaded") as caught:
+        require_data({}, load(file))
+    assert "add to the command" not in str(caught.value) or name is None
 
 
 def test_a_told_line_is_one_argument_each_whatever_a_stranger_wrote(paths, tmp_path):

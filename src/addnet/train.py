@@ -214,7 +214,7 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
 
     if cfg.trainer.get("fast_dev_run"):
         return []
-    states = checkpoint["resume"]["loggers"] if cfg.train and checkpoint and "resume" in checkpoint else {}
+    states = checkpoint.get("resume", {}).get("loggers", {}) if cfg.train and checkpoint else {}
     run_dir = str(run_of(cfg.ckpt_path)) if states else None
     loggers = []
     for node in (cfg.logger or {}).values():

@@ -103,12 +103,6 @@ SIDE = Kind(
     lambda value: _is_whole(value) and SIDES[0] <= value <= SIDES[1],
     f"a number of pixels from {SIDES[0]} to {SIDES[1]:,}",
 )
-RESUME = Kind(
-    lambda value: (
-        _is_mapping(value) and {"epoch", "batch", "batch_size", "processes", "figures", "loggers"} <= set(value)
-    ),
-    "a mapping that says where training stands",
-)
 DECISION = Kind(_or_none(_mapping_of(_mapping_of(_is_option))), "a mapping of levels to plain values")
 PLAIN = Kind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values alone")
 SETS = Kind(lambda value: isinstance(value, (list, tuple, str)), "a list of data sets")
@@ -160,7 +154,7 @@ _CHECKPOINT = {
     "hyper_parameters.model.name": NAME,
     "epoch": WHOLE,
     "global_step": WHOLE,
-    "resume": RESUME,
+    "resume": MAPPING,
     "resume.epoch": WHOLE,
     "resume.batch": WHOLE,
     "resume.batch_size": WHOLE,
