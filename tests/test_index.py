@@ -3,11 +3,14 @@
 import os
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from addnet.errors import UserError
 from addnet.faces import LandmarkDetector
 from addnet.index import FaceIndex, IndexUpdate, Record, Records
+from addnet.index.file import FORMAT, DamagedIndexError, read_index
 from addnet.preparation.pictures import prepare_pictures
 
 
@@ -169,3 +172,12 @@ def test_a_file_that_never_was_an_index_is_left_alone(tmp_path, own_data_dir, re
     with pytest.raises(UserError, match="data=manifest"):
         prepare(file, own_data_dir, records, detector)
     assert file.read_text().startswith("path,label")
+
+
+def test_an_index_that_is_larger_than_it_looks_is_refused(tmp_path):
+    file = tmp_path / "sent.parquet"
+    about = {"addnet.index": FORMAT, "addnet.root": "."}
+    same = pa.DictionaryArray.from_arrays(np.zeros(1_000_000, np.int32), pa.array(["a"]))
+    pq.write_table(pa.table({"split": same}).replace_schema_metadata(about), file)
+    with pytest.raises(DamagedIndexError, match=r"says that it has 1,000,000 rows, and has [\d,]+ bytes"):
+        read_index(file, columns=["split"])
