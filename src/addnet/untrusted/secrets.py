@@ -85,7 +85,7 @@ def relative(path: str | Path, run: Path) -> str:
     """A path as seen from a run folder; from the home folder where that alone is below it.
 
     Example:
-        >>> relative("/work/data/faces", Path("/work/outputs/train/now"))
+        >>> relative("/srv/data/faces", Path("/srv/outputs/train/now"))
         '../../../data/faces'
     """
     place, run = Path(path).expanduser().absolute(), run.absolute()
