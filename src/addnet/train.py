@@ -119,7 +119,8 @@ def check_switches(cfg: DictConfig) -> None:
             raise UserError(f"{name}={cfg[name]!r} must be true or false")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed!r} must be a whole number from 0 to 4294967295")
-    require_side(cfg.data.image_size)
+    if isinstance(cfg.data.image_size, int):  # what is no number is told by the data module
+        require_side(cfg.data.image_size)
 
 
 def check_config(

@@ -15,7 +15,7 @@ import re
 from collections.abc import Sequence
 from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from addnet.inference.page.messages import Sent, done, once, refused, with_headers
 from addnet.inference.page.uploads import Uploads
@@ -97,7 +97,7 @@ class Guard:
         """Why a request isn't of the own page; empty if it is."""
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._is_own(host):
-            return "this server is not called that; use the address that it printed, or start it with names=[THAT NAME]"
+            return "this server is not called that; use the address that it printed, or start it with names=[NAME]"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
             return "requests come from the page of this server alone"
@@ -159,7 +159,7 @@ class Guard:
         session = request.query_params.get("session_hash", "")
         if not _SESSION.fullmatch(session):
             return refused(400, "not a session")
-        passed = self._passed({"query_string": f"session_hash={session}".encode()}, request.receive)
+        passed = self._passed({"query_string": urlencode({"session_hash": session}).encode()}, request.receive)
 
         async def listening(scope: Scope, receive: Receive, send: Send) -> None:
             sent = Sent(send)
