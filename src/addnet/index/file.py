@@ -13,11 +13,9 @@ import pyarrow.parquet as pq
 
 from addnet.errors import UserError
 from addnet.index.points import VALUES, Rows
-from addnet.untrusted.limits import is_memory_error, memory_at_most
 
 FORMAT = "2"
 GROUP = 16_384  # rows a row group: their points are one page (pyarrow 26 cuts pages at 20,000 rows)
-_EXPANDS, _MEMORY = 16, 1 << 30  # what reading may take: so often the file, which is points in the main, and 1 GB
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _BOX = pa.list_(pa.float32(), 4)
 
@@ -115,15 +113,11 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
     _refuse_other_files(file)
     try:
         coded = [name for name in columns if pa.types.is_dictionary(SCHEMA.field(name).type)]
-        size = file.stat().st_size
-        with (
-            memory_at_most(_EXPANDS * size + _MEMORY),
-            pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False, page_checksum_verification=True) as parquet,
-        ):
+        with pq.ParquetFile(file, read_dictionary=coded, pre_buffer=False, page_checksum_verification=True) as parquet:
             metadata = parquet.schema_arrow.metadata or {}
             if metadata.get(b"addnet.index") != FORMAT.encode():
                 raise ValueError("written by another version or another program")
-            _require_bytes(parquet, size)
+            _require_bytes(parquet, file.stat().st_size)
             # one column after the other: decoding all at once takes twice the memory of the table
             arrays = [parquet.read(columns=[name]).unify_dictionaries().combine_chunks()[name] for name in columns]
             table = pa.table(arrays, names=list(columns))
@@ -132,8 +126,8 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
         table = table.select(list(columns)).replace_schema_metadata(None).cast(schema)
         _require_sound(table)
         return table, metadata[b"addnet.root"].decode()
-    except (pa.ArrowException, OSError, ValueError, KeyError, MemoryError) as error:
-        reason = "it takes far more memory than it has bytes" if is_memory_error(error) else str(error).splitlines()[0]
+    except (pa.ArrowException, OSError, ValueError, KeyError) as error:
+        reason = str(error).splitlines()[0]
         raise DamagedIndexError(f"{file} is damaged or not a face index ({reason})") from error
 
 
