@@ -10,7 +10,10 @@ import torch
 from addnet.config import build, compose, config_dir, plain
 from addnet.data import DeepfakeDataset, Record
 from addnet.faces import AttentionMask, Geometry
-from addnet.models import SITES, create_model
+from addnet.models import create_model
+from addnet.models.xception import XCEPTION
+
+SITES = XCEPTION.sites
 
 NAMES = sorted(file.stem for file in Path(config_dir(), "ablation").glob("*.yaml"))
 EXPECTED = {

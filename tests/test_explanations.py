@@ -6,10 +6,11 @@ import torch
 
 from addnet.errors import UserError
 from addnet.inference import Detector, explain, grad_cam
-from addnet.inference.explaining import BLOCKS
 from addnet.inference.sheet import explanation_figure, heated, stretched
 from addnet.models import create_model
 from checkpoints import checkpoint
+
+BLOCKS = ("stem", *(f"block{number}" for number in range(1, 13)), "tail")
 
 
 @pytest.fixture(scope="module")

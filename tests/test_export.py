@@ -25,7 +25,10 @@ from addnet.inference.export import FORMATS, export_checkpoint, load_exported, n
 from addnet.inference.export.description import describe, public_config
 from addnet.inference.export.fixed import FixedBandpass, fixed
 from addnet.inference.export.parity import check_parity, random_batches
-from addnet.models import PLACEMENTS, SITES, BandpassLayer, create_model
+from addnet.models import BandpassLayer, create_model
+from addnet.models.xception import XCEPTION
+
+PLACEMENTS, SITES = XCEPTION.placements, XCEPTION.sites
 from addnet.training.checkpoints import read_checkpoint
 from exports import DECISION, MASK, seasoned, write_checkpoint
 

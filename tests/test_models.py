@@ -11,7 +11,10 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from addnet.config import load_group
 from addnet.errors import UserError
-from addnet.models import MODELS, PLACEMENTS, SITES, ADDBlock, create_model, pool_mask
+from addnet.models import MODELS, ADDBlock, create_model, pool_mask
+from addnet.models.xception import XCEPTION
+
+PLACEMENTS, SITES = XCEPTION.placements, XCEPTION.sites
 from addnet.models.__main__ import main
 from addnet.models.summary import summarise, without_gradient
 

@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
-from addnet.errors import UserError, require_choice
+from addnet.errors import UserError
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,6 @@ def app(cfg: DictConfig) -> None:
     with private_folder() as folder:
         require_gradio()
         from addnet.inference import Detector
-        from addnet.inference.explaining import BLOCKS
         from addnet.inference.page.asking import Limits, Visit
         from addnet.inference.page.desk import Desk
         from addnet.inference.page.examples import draw_examples
@@ -43,12 +42,11 @@ def app(cfg: DictConfig) -> None:
         from addnet.inference.page.visitors import Visitors
 
         limits, visitors = Limits(**plain(cfg.limits)), Visitors()
-        block = require_choice("block", cfg.block, BLOCKS)
         detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
         most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
         quota = cfg.quota_mb << 20
         uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)
-        with closing(Visit(detector, limits, workers=cfg.workers, block=block)) as visit:
+        with closing(Visit(detector, limits, workers=cfg.workers, block=cfg.block)) as visit:
             visit.readers.wait_until_ready()
             with closing(Desk(visit, uploads, visitors)) as desk:
                 page = build(desk, draw_examples(folder / "examples"), waiting=cfg.waiting)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 import numpy as np
 import torch
@@ -16,9 +17,8 @@ from addnet.faces.masks import Mask
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.inference.detector import Detector
 from addnet.inference.preprocessing import Seen
-from addnet.models import BandpassLayer
+from addnet.models import ADDNet, BandpassLayer
 
-BLOCKS = ("stem", *(f"block{number}" for number in range(1, 13)), "tail")
 TARGETS = ("fake", "real")
 
 
@@ -47,16 +47,17 @@ class Explanation:
     without: Mapping[str, float]
 
 
-def explain(detector: Detector, seen: Seen, *, block: str = "block12") -> Explanation:
+def explain(detector: Detector, seen: Seen, *, block: str | None = None) -> Explanation:
     """Explains the score of one face.
 
     Args:
         detector: The detector that is asked.
         seen: From `Preprocessing.of_picture`.
-        block: Where Grad-CAM is taken, one of `BLOCKS`.
+        block: Where Grad-CAM is taken; None: where the network says that it tells most.
     """
     image, mask = detector.tensors([seen])
     layer = next((part for part in detector.net.modules() if isinstance(part, BandpassLayer)), None)
+    block = block or str(detector.net.description.explained)  # type: ignore[union-attr]
     heat = grad_cam(detector.net, image, mask, block=block)[0]
     band = response = None
     if layer is not None:
@@ -68,17 +69,17 @@ def explain(detector: Detector, seen: Seen, *, block: str = "block12") -> Explan
     return Explanation(seen, score, mask[0, 0].cpu().numpy(), block, heat.cpu().numpy(), band, response, without)
 
 
-def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str = "block12", of: str = "fake") -> Tensor:
+def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, of: str = "fake") -> Tensor:
     """Where features speak for a class: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
 
     Channels are weighted by the mean gradient of the difference of the logits, summed, and cut off below 0. At a place
     with an ADD block, the features behind it are taken.
 
     Args:
-        net: An `ADDNet2D_Xception` or one with a bandpass layer, in evaluation mode.
+        net: An `ADDNet`, in evaluation mode.
         image: (B, 3, S, S) float32 in [-1, 1].
         mask: (B, 1, S, S) in [0, 1].
-        block: One of `BLOCKS`.
+        block: A stage of the network, or a module of its backbone.
         of: The class: `fake` or `real`.
 
     Returns:
@@ -87,7 +88,7 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str =
     Raises:
         UserError: There is no such block or class.
     """
-    module = _module(net, require_choice("block", block, BLOCKS))
+    module, stage = cast("ADDNet", net).place(block)
     sign = 1 if require_choice("of", of, TARGETS) == "fake" else -1
     kept: list[Tensor] = []
 
@@ -102,17 +103,10 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str =
             (gradient,) = torch.autograd.grad(sign * (logits[:, 1] - logits[:, 0]).sum(), kept[0])
     finally:
         handle.remove()
-    heat = (gradient.mean(dim=(2, 3), keepdim=True) * kept[0].detach()).sum(dim=1, keepdim=True).relu().float()
+    gradient, features = (stage.maps(part, image) for part in (gradient, kept[0].detach()))
+    heat = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu().float()
     heat = functional.interpolate(heat, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
-
-
-def _module(net: nn.Module, block: str) -> nn.Module:
-    """The last module of a block: its ADD block if it has one."""
-    stages = {name: modules for name, modules in net.stages() if modules}  # type: ignore[operator]
-    name = "middle" if block == "block11" else block  # the end of the middle, where its ADD block stands
-    module: nn.Module = stages[name][-1] if name in stages else getattr(net.backbone, name)
-    return module
 
 
 def _without_organs(detector: Detector, seen: Seen) -> tuple[float, dict[str, float]]:

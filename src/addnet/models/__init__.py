@@ -8,20 +8,22 @@ from addnet.late import late
 
 if TYPE_CHECKING:
     from addnet.models.add_block import ADDBlock, pool_mask
-    from addnet.models.addnet import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
     from addnet.models.bandpass import BandpassLayer
-    from addnet.models.placement import PLACEMENTS, SITES
+    from addnet.models.network import ADDNet
     from addnet.models.registry import MODELS, create_model
+    from addnet.models.stages import Description, Stage
     from addnet.models.weights import load_backbone_weights
+    from addnet.models.xception import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
 
 __all__ = [
     "MODELS",
-    "PLACEMENTS",
-    "SITES",
     "ADDBlock",
+    "ADDNet",
     "ADDNet2D_Xception",
     "ADDNet2D_Xception_Bandpass",
     "BandpassLayer",
+    "Description",
+    "Stage",
     "create_model",
     "load_backbone_weights",
     "pool_mask",
@@ -32,12 +34,13 @@ __getattr__, __dir__ = late(
     __name__,
     {
         "MODELS": "registry",
-        "PLACEMENTS": "placement",
-        "SITES": "placement",
         "ADDBlock": "add_block",
-        "ADDNet2D_Xception": "addnet",
-        "ADDNet2D_Xception_Bandpass": "addnet",
+        "ADDNet": "network",
+        "ADDNet2D_Xception": "xception",
+        "ADDNet2D_Xception_Bandpass": "xception",
         "BandpassLayer": "bandpass",
+        "Description": "stages",
+        "Stage": "stages",
         "create_model": "registry",
         "load_backbone_weights": "weights",
         "pool_mask": "add_block",

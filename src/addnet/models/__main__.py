@@ -20,7 +20,7 @@ from addnet.errors import UserError
 from addnet.mistyped import answer, refuse_options
 
 if TYPE_CHECKING:
-    from addnet.models.addnet import ADDNet2D_Xception
+    from addnet.models.network import ADDNet
     from addnet.models.summary import Summary
 
 NAME = "models"
@@ -50,7 +50,7 @@ def _summary(name: str, options: dict[str, Any], size: int) -> Summary:
     from addnet.models.registry import create_model  # brings torch: not for --help
     from addnet.models.summary import summarise
 
-    return summarise(cast("ADDNet2D_Xception", create_model(name, **options)), image_size=size)
+    return summarise(cast("ADDNet", create_model(name, **options)), image_size=size)
 
 
 def report(summary: Summary, *, title: str, options: dict[str, Any]) -> int:

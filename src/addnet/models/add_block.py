@@ -1,12 +1,16 @@
-"""The attention block of ADDNet: feature maps weighted by a facial attention mask."""
+"""The attention block of ADDNet: features weighted by a facial attention mask."""
+
+from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnet.errors import require_choice
+from addnet.errors import UserError, require_choice
+from addnet.models.stages import CHANNELS_LAST, MAPS, TOKENS, grid_of
 
-COMBINES = ("multiply", "residual", "mix")
+COMBINES = ("multiply", "residual", "mix", "gate")
+FORMS = (MAPS, CHANNELS_LAST, TOKENS)
 
 
 def pool_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
@@ -25,43 +29,71 @@ def pool_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
 
 class ADDBlock(nn.Module):
-    """Weights feature maps by a facial attention mask (Zi et al. 2020, section 4).
+    """Weights features by a facial attention mask (Zi et al. 2020, section 4).
 
-    The mask is average-pooled to the size of the feature map, so that one full-size mask serves every depth.
+    The mask is average-pooled to the grid of the features, so that one full-size mask serves every depth.
 
     Shapes:
-        features: (B, C, h, w), any float dtype.
+        features: (B, C, h, w), (B, h, w, C) or (B, N, C) as `form` says, any float dtype.
         mask: (B, 1, H, W) in [0, 1]. Ones leave the features unchanged, except with `residual`.
-        returns: (B, C, h, w), dtype of `features`.
+        returns: Shape and dtype of `features`.
 
     Args:
         combine: `multiply`: x·m, the paper's. `residual`: x·(1+m), which keeps what lies outside the face.
-            `mix`: x·(a·m + 1−a) with a learnable scalar `amount` a, which starts at 1, as `multiply`.
+            `mix`: x·(a·m + 1−a) with a learnable scalar `amount` a, which starts at 1, as `multiply`. `gate`:
+            x·(1 + a·(m−1)) with a learnable `amount` a for each channel, which starts at 0: features as they were.
+        channels: C, which `gate` needs.
+        form: `maps`, `channels_last` or `tokens`.
+        prefix: Tokens before those of patches (class token, registers); they are left as they are.
 
     Raises:
-        UserError: `combine` is not one of these.
+        UserError: An option lies outside these values.
 
     Example:
         >>> import torch
         >>> features, mask = torch.ones(1, 8, 5, 5), torch.full((1, 1, 20, 20), 0.25)
         >>> ADDBlock()(features, mask).mean().item()
         0.25
+        >>> ADDBlock(form="tokens", prefix=1)(torch.ones(1, 26, 8), mask)[0, :, 0].unique(return_counts=True)[1]
+        tensor([25,  1])
     """
 
-    def __init__(self, combine: str = "multiply") -> None:
+    def __init__(
+        self, combine: str = "multiply", *, channels: int | None = None, form: str = MAPS, prefix: int = 0
+    ) -> None:
         super().__init__()
         self.combine = require_choice("combine", combine, COMBINES)
-        self.amount = nn.Parameter(torch.ones(())) if combine == "mix" else None
+        self.form = require_choice("form", form, FORMS)
+        self.prefix = prefix
+        if combine == "gate" and not channels:
+            raise UserError(f"combine=gate has an amount for each channel; give channels, not {channels!r}.")
+        start = {"mix": torch.ones(()), "gate": torch.zeros(channels or 0)}.get(combine)
+        self.amount = None if start is None else nn.Parameter(start)
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
         """Returns the weighted features."""
-        weight = pool_mask(mask, (features.shape[-2], features.shape[-1]))
+        if self.form == MAPS:
+            weight = pool_mask(mask, (features.shape[-2], features.shape[-1]))
+            return features * self._combined(weight, (-1, 1, 1)).to(features.dtype)
+        if self.form == CHANNELS_LAST:
+            weight = pool_mask(mask, (features.shape[1], features.shape[2])).permute(0, 2, 3, 1)
+            return features * self._combined(weight, (-1,)).to(features.dtype)
+        before, patches = features[:, : self.prefix], features[:, self.prefix :]
+        weight = pool_mask(mask, grid_of(patches.shape[1], mask)).flatten(2).transpose(1, 2)
+        patches = patches * self._combined(weight, (-1,)).to(features.dtype)
+        return torch.cat([before, patches], dim=1) if self.prefix else patches
+
+    def _combined(self, weight: Tensor, channels: tuple[int, ...]) -> Tensor:
+        """What features are multiplied by, for the pooled mask; `channels` is the shape of a number for each."""
         if self.combine == "residual":
-            weight = 1 + weight
-        elif self.amount is not None:
-            weight = self.amount * weight + (1 - self.amount)
-        return features * weight.to(features.dtype)
+            return 1 + weight
+        if self.amount is None:
+            return weight
+        if self.combine == "mix":
+            return self.amount * weight + (1 - self.amount)
+        return 1 + self.amount.view(channels) * (weight - 1)
 
     def extra_repr(self) -> str:
         """Returns what `print(block)` shows."""
-        return f"combine={self.combine!r}"
+        form = "" if self.form == MAPS else f", form={self.form!r}, prefix={self.prefix}"
+        return f"combine={self.combine!r}{form}"

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
+
+
+def recompute(module: nn.Module, enable: bool = True) -> None:
+    """Makes a module compute its forward pass again in the backward pass, as `recomputed` does, while it trains.
+
+    Hooks on the module itself run once: they are no part of what is computed again.
+    """
+    module.__dict__.pop("forward", None)
+    if enable:
+        module.forward = _Again(module)
+
+
+class _Again:
+    """The forward pass of a module; an object, so that networks can be copied."""
+
+    def __init__(self, module: nn.Module) -> None:
+        self.module = module
+
+    def __call__(self, *inputs: Any, **options: Any) -> Any:
+        forward = partial(type(self.module).forward, self.module)
+        if not self.module.training or not torch.is_grad_enabled():
+            return forward(*inputs, **options)
+        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=_contexts([self.module]), **options)
 
 
 def recomputed(layers: Sequence[nn.Module], features: Tensor) -> Tensor:

@@ -8,12 +8,14 @@ from typing import Any
 from torch import nn
 
 from addnet.errors import UserError, require_choice, suggestion
-from addnet.models.addnet import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
+from addnet.models.network import ADDNet
+from addnet.models.xception import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
 from addnet.signatures import check_arguments
 
 MODELS: dict[str, type[nn.Module]] = {
     "addnet": ADDNet2D_Xception,
     "bandpass": ADDNet2D_Xception_Bandpass,
+    "timm": ADDNet,
 }
 
 

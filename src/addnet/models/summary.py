@@ -14,9 +14,9 @@ from torch.nn import functional
 
 from addnet.errors import UserError
 from addnet.models.add_block import ADDBlock
-from addnet.models.addnet import ADDNet2D_Xception
 from addnet.models.bandpass import BandpassLayer
 from addnet.models.blurs import multiply_adds
+from addnet.models.network import ADDNet
 
 SMALLEST_IMAGE = 32
 
@@ -26,7 +26,7 @@ class Stage:
     """What one stage of the network costs.
 
     Attributes:
-        name: As in `ADDNet2D_Xception.stages`.
+        name: As in `ADDNet.stages`.
         attention: Whether an ADD block ends the stage.
         shape: Of its output for one picture: (C, h, w), or (classes,).
         parameters: How many numbers it holds.
@@ -59,7 +59,7 @@ class Summary:
         return sum(stage.multiply_adds for stage in self.stages)
 
 
-def summarise(net: ADDNet2D_Xception, *, image_size: int = 299, batch_size: int = 2) -> Summary:
+def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Summary:
     """Runs one training step's forward and backward on random pictures and masks, and measures it.
 
     Args:
@@ -75,9 +75,10 @@ def summarise(net: ADDNet2D_Xception, *, image_size: int = 299, batch_size: int 
         raise UserError(f"image_size={image_size} leaves nothing of a picture; use {SMALLEST_IMAGE} or more.")
     image = torch.randn(batch_size, net.in_chans, image_size, image_size, device=place)
     mask = torch.rand(batch_size, 1, image_size, image_size, device=place)
-    stages = [_stage(name, modules) for name, modules in net.stages()]
-    watched = zip(stages, net.stages(), strict=True)
-    hooks = [hook for stage, (_, modules) in watched for hook in _watch(stage, modules)]
+    parts = list(net.stages())
+    stages = [_stage(*part) for part in parts]
+    watched = zip(stages, parts, strict=True)
+    hooks = [hook for stage, (_, modules, _) in watched for hook in _watch(stage, modules)]
     net.train().zero_grad()
     try:
         logits = net(image, mask)
@@ -118,10 +119,9 @@ def table(summary: Summary, *, title: str = "") -> Table:
     return drawn
 
 
-def _stage(name: str, modules: tuple[nn.Module, ...]) -> Stage:
+def _stage(name: str, modules: tuple[nn.Module, ...], parameters: tuple[nn.Parameter, ...]) -> Stage:
     attention = any(isinstance(module, ADDBlock) for module in modules)
-    parameters = sum(parameter.numel() for module in modules for parameter in module.parameters())
-    return Stage(name, attention, parameters=parameters)
+    return Stage(name, attention, parameters=sum(parameter.numel() for parameter in parameters))
 
 
 def _watch(stage: Stage, modules: Iterable[nn.Module]) -> list[Any]:

@@ -68,9 +68,7 @@ def _weights(
         return
     if not 0 < layer_decay <= 1:
         raise UserError(f"optimizer.layer_decay={layer_decay} must lie in (0, 1]; 0.75 is usual, null switches it off")
-    stages: Iterable[tuple[str, tuple[nn.Module, ...]]] = net.stages()  # type: ignore[operator]
-    for depth, (stage, modules) in enumerate(reversed(list(stages))):
-        parameters = [parameter for module in modules for parameter in module.parameters()]
+    for depth, (stage, _, parameters) in enumerate(reversed(list(net.stages()))):  # type: ignore[operator]
         yield f"weights.{stage}", parameters, {"lr": lr * layer_decay**depth}
 
 

@@ -14,7 +14,7 @@ from addnet.inference.export.fixed import fixed
 from addnet.inference.export.output import require_free, whole
 from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
 from addnet.inference.network import network_of
-from addnet.models import ADDNet2D_Xception
+from addnet.models import ADDNet
 from addnet.training.checkpoints import read_checkpoint
 
 FORMATS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}  # and how their files end
@@ -70,7 +70,7 @@ def export_checkpoint(
     checkpoint = read_checkpoint(ckpt)
     about = describe(checkpoint, ckpt)
     net = network_of(checkpoint, ckpt)
-    if not isinstance(net, ADDNet2D_Xception):
+    if not isinstance(net, ADDNet):
         raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
     size = int(about["preprocessing"]["image_size"])
     with whole(place) as part:
@@ -100,9 +100,7 @@ def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  
         onnx_file.require_opset(opset)
 
 
-def _write_program(
-    net: ADDNet2D_Xception, part: Path, *, size: int, about: Mapping[str, Any], opset: int | None
-) -> None:
+def _write_program(net: ADDNet, part: Path, *, size: int, about: Mapping[str, Any], opset: int | None) -> None:
     network = fixed(net, size)
     inputs = list(random_batches(size, channels=net.in_chans))[-1]
     if opset is None:

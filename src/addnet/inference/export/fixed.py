@@ -2,22 +2,21 @@
 
 ONNX has no adaptive pooling to sizes that don't divide: at 299 pixels the exporter makes 3,500 nodes of it, 140 of
 all the rest. And a learnable kernel would be built anew for each picture. At one size both are products with constant
-matrices: averaging rows and columns of a mask, blurring those of a picture. Batch normalisation is constant too, and
-becomes part of the convolution before it.
+matrices: averaging rows and columns of a mask, blurring those of a picture.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from functools import partial
 from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor, fx, nn
-from torch.fx.experimental.optimization import fuse
+from torch import Tensor, nn
 from torch.nn import functional
 
-from addnet.models import SITES, ADDBlock, ADDNet2D_Xception, BandpassLayer
+from addnet.models import ADDBlock, ADDNet, BandpassLayer, Stage
 
 _PADDING = {"reflect": "reflect", "replicate": "edge"}  # the border's name in torch, and in NumPy
 
@@ -25,7 +24,7 @@ _PADDING = {"reflect": "reflect", "replicate": "edge"}  # the border's name in t
 class FixedNetwork(nn.Module):
     """Gives the logits of an ADDNet, for pictures of one size.
 
-    Its layers are those of the network itself, not copies.
+    Its backbone and head are those of the network itself, not copies.
 
     Shapes:
         image: (B, C, S, S) float32 in [-1, 1].
@@ -33,7 +32,7 @@ class FixedNetwork(nn.Module):
         returns: (B, num_classes) logits.
 
     Args:
-        net: In evaluation mode.
+        net: In evaluation mode; left as it is.
         size: Side S of the pictures in pixels.
 
     Example:
@@ -44,57 +43,54 @@ class FixedNetwork(nn.Module):
         True
     """
 
-    def __init__(self, net: ADDNet2D_Xception, size: int) -> None:
+    @torch.no_grad()
+    def __init__(self, net: ADDNet, size: int) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(_layers(net, size))
-        self.head = net.get_classifier()
+        weights = {id(tensor): tensor for tensor in (*net.parameters(), *net.buffers())}
+        self.net: ADDNet = copy.deepcopy(net, weights)
+        if net.bandpass is not None:
+            self.net.bandpass = FixedBandpass(cast("BandpassLayer", net.bandpass), size)
+        self.net.pool = "adaptive"  # a chain of averages is one matrix
+        for site, matrix in _matrices(net, size).items():
+            self.net.set_block(site, FixedBlock(net.block_at(site), matrix))
 
     def forward(self, image: Tensor, mask: Tensor) -> Tensor:
         """Returns the logits, (B, num_classes)."""
-        features = image
-        for layer in self.layers:
-            features = layer(features, mask) if isinstance(layer, FixedBlock) else layer(features)
-        return cast("Tensor", self.head(features.mean(dim=(2, 3))))
+        return cast("Tensor", self.net(image, mask))
 
 
-def fixed(net: ADDNet2D_Xception, size: int) -> nn.Module:
-    """The network for pictures of one size, in evaluation mode, its convolutions fused with what normalises them.
-
-    Fused here because the exporter can't write batch normalisation with torch 2.6 (onnxscript#2651; 2.7 ends that).
+def fixed(net: ADDNet, size: int) -> nn.Module:
+    """The network for pictures of one size, in evaluation mode.
 
     Args:
         net: In evaluation mode; left as it is.
         size: Side S of the pictures in pixels.
     """
-    network = FixedNetwork(net, size).eval()
-    return fuse(fx.GraphModule(network, _Tracer().trace(network)), no_trace=True)
+    return FixedNetwork(net, size).eval()
 
 
-class _Tracer(fx.Tracer):
-    """Leaves alone what looks at shapes."""
+def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
+    """What averages lines of a mask for each ADD block; a pass of zeros tells the sizes."""
+    grids: dict[str, int] = {}
+    mask = torch.ones(1, 1, size, size)
 
-    def is_leaf_module(self, m: nn.Module, module_qualified_name: str) -> bool:
-        return isinstance(m, (FixedBlock, FixedBandpass)) or super().is_leaf_module(m, module_qualified_name)
+    def note(stage: Stage, _module: nn.Module, _inputs: object, output: Tensor) -> None:
+        grids[stage.name] = stage.grid(output, mask)[0]
 
-
-@torch.no_grad()
-def _layers(net: ADDNet2D_Xception, size: int) -> Iterator[nn.Module]:
-    """What runs one after the other, but for dropout and classifier; a pass of zeros tells the sizes."""
-    features = torch.zeros(1, net.in_chans, size, size)
-    matrix = torch.eye(size, dtype=torch.float64)
-    for stage, modules in net.stages():
-        if stage == "head":
-            return
-        for module in modules:
-            if not isinstance(module, ADDBlock):
-                layer = FixedBandpass(module, size) if isinstance(module, BandpassLayer) else module
-                features = layer(features)
-                yield layer
-        if stage in SITES:
-            side = features.shape[-1]
-            matrix = averages(len(matrix), side) @ matrix if net.pool == "chain" else averages(size, side)
-        if stage in net.add_blocks:
-            yield FixedBlock(cast("ADDBlock", net.add_blocks[stage]), matrix)
+    sites = [net.description.stage(name) for name in net.description.sites]
+    hooks = [net.place(stage.name)[0].register_forward_hook(partial(note, stage)) for stage in sites if stage.module]
+    try:
+        net(torch.zeros(1, net.in_chans, size, size), mask)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    matrix, found = torch.eye(size, dtype=torch.float64), {}
+    for stage in sites:
+        side = grids.get(stage.name, size)  # the image itself has the mask's
+        matrix = averages(len(matrix), side) @ matrix if net.pool == "chain" else averages(size, side)
+        if stage.name in net.placement:
+            found[stage.name] = matrix
+    return found
 
 
 class FixedBlock(nn.Module):

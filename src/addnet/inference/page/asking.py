@@ -61,7 +61,7 @@ class Visit:
         UserError: `workers` is below 1.
     """
 
-    def __init__(self, detector: Detector, limits: Limits, *, workers: int = 3, block: str = "block12") -> None:
+    def __init__(self, detector: Detector, limits: Limits, *, workers: int = 3, block: str | None = None) -> None:
         if workers < 1:
             raise UserError(f"workers={workers} must be at least 1")
         self.detector = detector

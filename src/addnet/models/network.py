@@ -1,0 +1,279 @@
+"""Any network of timm whose features are weighted by a facial attention mask on their way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import timm
+from torch import Tensor, nn
+
+from addnet.errors import UserError, require_choice
+from addnet.models.add_block import ADDBlock, pool_mask
+from addnet.models.bandpass import BandpassLayer
+from addnet.models.recompute import recompute
+from addnet.models.spans import parts_of
+from addnet.models.stages import INPUT, Description, Stage
+from addnet.models.timm_stages import describe
+from addnet.models.weights import load_backbone_weights
+
+POOLS = ("adaptive", "chain")
+FRONTS = ("none", "bandpass")
+HEAD = "head"
+
+
+class ADDNet(nn.Module):
+    """A network of timm with ADD blocks after some of its stages, and a bandpass layer in front of it if wished.
+
+    The backbone runs as timm wrote it: hooks on the modules that end its stages weight what these give. One pass at a
+    time: the mask is kept in the network while a pass is under way. With a mask of ones and any way to combine but
+    `residual`, and with `gate` before training, the features are those of the backbone alone.
+
+    Shapes:
+        image: (B, in_chans, H, W) float32 in [-1, 1]; rescaled here where the start weights want another mean or
+            deviation.
+        mask: (B, 1, H, W) in [0, 1]; may be None with `placement="none"`, which does not touch it.
+        returns: (B, num_classes) logits.
+
+    Args:
+        backbone: A name of timm's.
+        num_classes: Size of the output; 0 gives pooled features.
+        placement: `full` (the last stage of each resolution, or the ends of the quarters of equal blocks), `late`,
+            `none`, a stage or a list of stages; `python -m addnet.models` lists them.
+        combine: How a mask acts on features: see `ADDBlock`.
+        pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks each stage's mask from the one of the
+            stage before, whether a block stands there or not.
+        drop_rate: Dropout before the classifier, in [0, 1).
+        in_chans: Channels of the image.
+        pretrained: Start from timm's weights, which are fetched once.
+        weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
+        front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
+        learnable_sigmas: False freezes both widths.
+        options: Further arguments of the network in timm, such as `drop_path_rate`.
+        description: Of the backbone, if it is known.
+
+    Raises:
+        UserError: An option lies outside these values, or the weights can't be had.
+
+    Example:
+        >>> import torch
+        >>> net = ADDNet("resnet10t", combine="gate").eval()
+        >>> net.placement
+        ('act1', 'layer1', 'layer2', 'layer3', 'layer4')
+        >>> net(torch.rand(1, 3, 64, 64), torch.rand(1, 1, 64, 64)).shape
+        torch.Size([1, 2])
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        num_classes: int = 2,
+        *,
+        placement: str | Iterable[str] = "full",
+        combine: str = "multiply",
+        pool: str = "adaptive",
+        drop_rate: float = 0.5,
+        in_chans: int = 3,
+        pretrained: bool = False,
+        weights: str | Path | None = None,
+        front: str = "none",
+        kernel_size: int = 31,
+        sigma_low: float = 1.0,
+        delta: float = 1.0,
+        mode: str = "replace",
+        border: str = "reflect",
+        learnable_sigmas: bool = True,
+        options: Mapping[str, Any] | None = None,
+        description: Description | None = None,
+    ) -> None:
+        super().__init__()
+        bandpass = None
+        if require_choice("front", front, FRONTS) == "bandpass":
+            bandpass = BandpassLayer(
+                kernel_size, sigma_low=sigma_low, delta=delta, mode=mode, border=border, learnable=learnable_sigmas
+            )
+        self.in_chans = in_chans
+        channels = bandpass.out_channels(in_chans) if bandpass else in_chans
+        self.description = description or describe(backbone, options, in_chans=channels)
+        self.placement = self.description.placed(placement)
+        self.pool = require_choice("pool", pool, POOLS)
+        if not 0 <= drop_rate < 1:
+            raise UserError(f"drop_rate={drop_rate!r} is no rate; use 0 <= drop_rate < 1.")
+        self.grad_checkpointing = False
+        self.add_blocks = nn.ModuleDict({_key(site): self._block(site, combine) for site in self.placement})
+        self.backbone: nn.Module = timm.create_model(backbone, num_classes=0, in_chans=channels, **(options or {}))
+        load_backbone_weights(self.backbone, weights, pretrained=pretrained)
+        self.num_features = self.description.num_features
+        self.dropout = nn.Dropout(drop_rate)
+        self.reset_classifier(num_classes)
+        self.bandpass: nn.Module | None = bandpass
+        self._mask: Tensor | None = None
+        self._hook()
+
+    def reset_classifier(self, num_classes: int) -> None:
+        """Replaces the classifier by a fresh one; 0 classes leave the pooled features as output."""
+        if num_classes < 0:
+            raise UserError(f"num_classes={num_classes!r} is negative; use 2, or 0 for features.")
+        self.num_classes = num_classes
+        place = next(self.backbone.parameters())
+        self.head: nn.Module = nn.Identity()
+        if num_classes:
+            self.head = nn.Linear(self.num_features, num_classes, device=place.device, dtype=place.dtype)
+
+    def get_classifier(self) -> nn.Module:
+        """Returns the classifier: a linear layer, or an identity with 0 classes."""
+        return self.head
+
+    def sigma_parameters(self) -> list[nn.Parameter]:
+        """Returns the parameters behind the sigmas, for their own learning rate and no weight decay."""
+        return list(self.bandpass.parameters()) if self.bandpass else []
+
+    def set_grad_checkpointing(self, enable: bool = True) -> None:
+        """Keeps the input of each block in training, and computes the rest again in the backward pass.
+
+        About a third more time for a fraction of the memory; loss, gradients and statistics are the same.
+        """
+        self.grad_checkpointing = enable
+        for module in self._blocks():
+            recompute(module, enable)
+
+    def stages(self) -> Iterator[tuple[str, tuple[nn.Module, ...], tuple[nn.Parameter, ...]]]:
+        """Yields every stage in the order they run: its name, its modules, and those of its parameters.
+
+        Stages of the backbone have their ADD block behind them; the bandpass layer comes first, the classifier last.
+        All parameters of the network are there, each once.
+        """
+        if self.bandpass is not None:
+            yield "bandpass", (self.bandpass,), tuple(self.bandpass.parameters())
+        for name, modules, parameters in parts_of(self.backbone, self.description.stages):
+            own = (self.block_at(name),) if name in self.placement else ()
+            yield name, (*modules, *own), (*parameters, *(p for part in own for p in part.parameters()))
+        yield HEAD, (self.dropout, self.head), tuple(self.head.parameters())
+
+    def place(self, name: str, *, option: str = "block") -> tuple[nn.Module, Stage]:
+        """Where the features behind a stage can be had: weighted, if an ADD block stands there.
+
+        Args:
+            name: Of a stage, or of any module of the backbone that gives maps.
+            option: What named it, for messages.
+
+        Returns:
+            The module whose output they are, and their form.
+
+        Raises:
+            UserError: There is nothing of that name.
+        """
+        stages = {stage.name: stage for stage in self.description.stages if stage.module}
+        if name not in stages and name and name in dict(self.backbone.named_modules()):
+            return self.backbone.get_submodule(name), Stage(name, name)
+        stage = stages[require_choice(option, name, stages)]
+        return self.backbone.get_submodule(stage.module), stage
+
+    def block_at(self, site: str) -> ADDBlock:
+        """The ADD block of a site in `placement`."""
+        return cast("ADDBlock", self.add_blocks[_key(site)])
+
+    def set_block(self, site: str, block: nn.Module) -> None:
+        """Puts another block in the place of one: any that takes features and mask."""
+        self.add_blocks[_key(site)] = block
+
+    def forward_features(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Returns the last features of the backbone, as timm's own `forward_features` does.
+
+        Raises:
+            UserError: A mask is needed and missing, or is not of one channel.
+        """
+        if self.placement:
+            mask = _checked(mask, self.placement)
+        image = self._rescaled(image)
+        if self.bandpass is not None:
+            dtype = next(self.backbone.parameters()).dtype  # half-precision weights without autocast
+            image = self.bandpass(image).to(dtype)
+        self._mask = mask if self.placement else None
+        try:
+            return self._run(self._weighted(INPUT, image))
+        finally:
+            self._mask = None
+
+    def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
+        """Pools features as the backbone does, and classifies them.
+
+        Args:
+            features: From `forward_features`.
+            pre_logits: Return the pooled features after dropout, (B, num_features), as timm does.
+
+        Returns:
+            (B, num_classes) logits.
+        """
+        pooled: Tensor = self.dropout(self._pooled(features))
+        if pre_logits:
+            return pooled
+        logits: Tensor = self.head(pooled)
+        return logits
+
+    def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
+        """Returns the logits, (B, num_classes)."""
+        return self.forward_head(self.forward_features(image, mask))
+
+    def _run(self, image: Tensor) -> Tensor:
+        return cast("Tensor", self.backbone.forward_features(image))  # type: ignore[operator]
+
+    def _pooled(self, features: Tensor) -> Tensor:
+        return cast("Tensor", self.backbone.forward_head(features))  # type: ignore[operator]
+
+    def _blocks(self) -> Iterator[nn.Module]:
+        """What gradient checkpointing computes again together: blocks, or the parts of a stage that is a sequence."""
+        for stage in self.description.stages:
+            if stage.module:
+                module = self.backbone.get_submodule(stage.module)
+                yield from module.children() if isinstance(module, nn.Sequential) else (module,)
+
+    def _block(self, site: str, combine: str) -> ADDBlock:
+        stage = self.description.stage(site)
+        return ADDBlock(combine, channels=stage.channels, form=stage.form, prefix=stage.prefix)
+
+    def _hook(self) -> None:
+        for site in self.description.sites if self.pool == "chain" and self.placement else self.placement:
+            if module := self.description.stage(site).module:
+                self.backbone.get_submodule(module).register_forward_hook(_After(self, site))
+
+    def _weighted(self, site: str, features: Tensor) -> Tensor:
+        """Features behind a site, weighted if an ADD block stands there."""
+        if self._mask is None:
+            return features
+        if self.pool == "chain":
+            self._mask = pool_mask(self._mask, self.description.stage(site).grid(features, self._mask))
+        return self.block_at(site)(features, self._mask) if site in self.placement else features
+
+    def _rescaled(self, image: Tensor) -> Tensor:
+        """Images lie in [-1, 1]; start weights may have been made with another mean and deviation."""
+        mean, std = self.description.mean, self.description.std
+        if set(mean) | set(std) == {0.5} or len(mean) != self.in_chans:
+            return image
+        scale = image.new_tensor([0.5 / deviation for deviation in std])[:, None, None]
+        shift = image.new_tensor([(0.5 - at) / deviation for at, deviation in zip(mean, std, strict=True)])
+        return image * scale + shift[:, None, None]
+
+
+class _After:
+    """Weights what a stage gives by the mask of the pass that is under way; an object, so that networks are copied."""
+
+    def __init__(self, net: ADDNet, site: str) -> None:
+        self.net, self.site = net, site
+
+    def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
+        return self.net._weighted(self.site, output)
+
+
+def _key(site: str) -> str:
+    """The name of a site among modules, which may hold no dots."""
+    return site.replace(".", "_")
+
+
+def _checked(mask: Tensor | None, placement: tuple[str, ...]) -> Tensor:
+    if mask is None:
+        raise UserError(f"A mask is needed at {', '.join(placement)}; pass one, or use model.placement=none.")
+    if mask.ndim != 4 or mask.shape[1] != 1:
+        raise UserError(f"A mask of shape {tuple(mask.shape)} was given; expected (B, 1, H, W).")
+    return mask
