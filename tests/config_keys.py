@@ -25,5 +25,5 @@ def homes(key):
             yield config, None
         elif name in known(config):
             yield config, known(config)[name]
-        elif name.startswith("data.options.") and name.rsplit(".", 1)[0] in known(config):
+        elif name.startswith(("data.options.", "model.options.")) and name.rsplit(".", 1)[0] in known(config):
             yield config, known(config)[name.rsplit(".", 1)[0]]

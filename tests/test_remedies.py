@@ -32,11 +32,12 @@ PYTHON = {
     "count",
     "drop_rate",
     "every",
+    "form",
     "high",
     "image_size",
 }
 PYTHON |= {"kernel_size", "key", "low", "margin", "mode", "num_classes", "order", "parts", "placement", "sigma_high"}
-PYTHON |= {"sigma_low", "size", "temperature", "value_range", "max_side", "max_spread", "padding"}
+PYTHON |= {"sigma_low", "size", "temperature", "value_range", "max_side", "max_spread", "padding", "prefix"}
 
 
 def _text(node):

@@ -23,9 +23,12 @@ class TinyNet(nn.Module):
         self.dropout, self.head = nn.Dropout(drop_rate), nn.Linear(6, 2)
 
     def stages(self):
-        yield "first", tuple(self.backbone[:3])
-        yield "second", tuple(self.backbone[3:])
-        yield "head", (self.dropout, self.head)
+        for name, modules in (
+            ("first", tuple(self.backbone[:3])),
+            ("second", tuple(self.backbone[3:])),
+            ("head", (self.dropout, self.head)),
+        ):
+            yield name, modules, tuple(parameter for module in modules for parameter in module.parameters())
 
     def forward(self, image, mask):
         return self.head(self.dropout(self.backbone(image * mask).relu().mean(dim=(2, 3))))

@@ -227,7 +227,8 @@ class ADDNet(nn.Module):
         for stage in self.description.stages:
             if stage.module:
                 module = self.backbone.get_submodule(stage.module)
-                yield from module.children() if isinstance(module, nn.Sequential) else (module,)
+                parts = module.children() if isinstance(module, nn.Sequential) else (module,)
+                yield from (part for part in parts if any(True for _ in part.parameters()))  # activations: no gain
 
     def _block(self, site: str, combine: str) -> ADDBlock:
         stage = self.description.stage(site)

@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.checkpoint import checkpoint
 
+from addnet.errors import UserError
+
 
 def recompute(module: nn.Module, enable: bool = True) -> None:
     """Makes a module compute its forward pass again in the backward pass, as `recomputed` does, while it trains.
@@ -33,7 +35,14 @@ class _Again:
         forward = partial(type(self.module).forward, self.module)
         if not self.module.training or not torch.is_grad_enabled():
             return forward(*inputs, **options)
-        return checkpoint(forward, *inputs, use_reentrant=False, context_fn=_contexts([self.module]), **options)
+        versions = [given._version for given in inputs if isinstance(given, Tensor)]
+        result = checkpoint(forward, *inputs, use_reentrant=False, context_fn=_contexts([self.module]), **options)
+        if versions != [given._version for given in inputs if isinstance(given, Tensor)]:
+            raise UserError(
+                f"gradient checkpointing can't compute {type(self.module).__name__} again, which writes into what it "
+                "is given; use grad_checkpointing=false"
+            )
+        return result
 
 
 def recomputed(layers: Sequence[nn.Module], features: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ TAIL = "tail"
 def parts_of(
     backbone: nn.Module, stages: Sequence[Stage]
 ) -> Iterator[tuple[str, tuple[nn.Module, ...], tuple[nn.Parameter, ...]]]:
-    """Name, modules and parameters of each stage; what comes after the last is the stage `tail`, if there is any.
+    """Name, modules and parameters of each stage; parameters behind the last one are those of a stage `tail`.
 
     A stage takes all that is registered behind the end of the one before it, up to its own end: networks are built in
     the order in which they run. What the network itself holds (class tokens, positions) belongs to the first.
@@ -30,7 +30,7 @@ def parts_of(
         last = max((order[id(part)] for part in modules[stage.module].modules()), default=0) if stage.module else -1
         ends.append(max([last, *ends]))
     names = [stage.name for stage in stages]
-    if ends[-1] < len(order) - 1:
+    if any(True for _ in _parameters(backbone, order, range(ends[-1] + 1, len(order)))):
         names, ends = [*names, TAIL], [*ends, len(order)]
     first = next(number for number, end in enumerate(ends) if end >= 0)
     starts = [-1, *ends[:-1]]

@@ -121,6 +121,6 @@ def grid_of(tokens: int, mask: Tensor) -> tuple[int, int]:
     if tokens % rows:
         raise UserError(
             f"{tokens} patches of an image of {height} × {width} are no grid, so a mask can't weight them; switch off "
-            "what drops patches (model.options.patch_drop_rate=0), or use model.placement=none"
+            "what drops patches (++model.options.patch_drop_rate=0), or use model.placement=none"
         )
     return rows, tokens // rows

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from addnet.models.network import ADDNet
 from addnet.models.recompute import recomputed
@@ -32,7 +32,7 @@ XCEPTION = Description(
     explained="block12",
     side=299,
 )
-# what gradient checkpointing computes again together; what ends a stage stands apart or alone, for a hook weights it
+# what gradient checkpointing computes again together; single ones run by themselves, as hooks weight what they give
 _SEGMENTS = (
     ("conv1", "bn1", "act1", "conv2", "bn2"),
     ("act2",),
@@ -102,6 +102,9 @@ class ADDNet2D_Xception(ADDNet):
             weights=weights,
             description=XCEPTION,
         )
+
+    def _blocks(self) -> Iterator[nn.Module]:
+        return (self.backbone.get_submodule(f"block{number}") for number in range(1, 13))  # `_run` sees to the rest
 
     def _run(self, image: Tensor) -> Tensor:
         if not (self.grad_checkpointing and self.training):
