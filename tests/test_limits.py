@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from addnet.errors import UserError
+from addnet.faces.pictures import MAX_PIXELS, read_picture
 from addnet.faces.videos import Video
 from addnet.index.file import read_index
 from addnet.index.records import Record, Records
@@ -66,6 +67,21 @@ def test_what_takes_too_much_memory_or_time_costs_only_itself(executor, tmp_path
     much = "it needs more than 100 MB of memory"
     refused = [("hangs", "took longer than 2 s"), *((task, much) for task in ("numpy", "opencv", "pillow", "video"))]
     assert said == sorted(["before", "between", "after", much, *map(str, refused)])
+
+
+@needs_rlimit
+def test_the_largest_picture_that_is_read_takes_less_than_a_gigabyte(executor, tmp_path):
+    """Loaders of training and evaluation need no other bound: what headers let pass is bounded by them."""
+    side = int(MAX_PIXELS**0.5)
+    dearest = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]  # coefficients are kept
+    cv2.imwrite(str(tmp_path / "large.jpg"), np.zeros((side, side, 3), np.uint8), dearest)
+    limits = Limits(memory=1 << 30, seconds=None)
+    assert call_within(limits, executor, _pixels, tmp_path / "large.jpg") == side * side
+
+
+def _pixels(path):
+    picture = read_picture(path)
+    return picture.shape[0] * picture.shape[1]
 
 
 def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered(executor):
