@@ -103,7 +103,7 @@ class ADDNet(nn.Module):
         self.grad_checkpointing = False
         self.add_blocks = nn.ModuleDict({_key(site): self._block(site, combine) for site in self.placement})
         self.backbone: nn.Module = timm.create_model(backbone, num_classes=0, in_chans=channels, **(options or {}))
-        load_backbone_weights(self.backbone, weights, pretrained=pretrained)
+        load_backbone_weights(self.backbone, weights, pretrained=pretrained, name=backbone, options=options)
         self.num_features = self.description.num_features
         self.dropout = nn.Dropout(drop_rate)
         self.reset_classifier(num_classes)

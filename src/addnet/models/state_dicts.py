@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from typing import Any, NamedTuple
 
 import torch
+from timm.layers import resample_abs_pos_embed
 from timm.models import adapt_input_conv
 from torch import Tensor
 
@@ -16,6 +18,8 @@ from addnet.wording import count
 # entries under which training scripts keep the state dict, those that are meant for use first
 _ENTRIES = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "backbone", "encoder")
 _DEEPEST = 3
+_POSITIONS = "pos_embed"
+_COUNTER = "num_batches_tracked"
 
 
 class Fitted(NamedTuple):
@@ -59,30 +63,59 @@ def unwrapped(content: Any) -> dict[str, Any]:
     return {}
 
 
-def fitted(given: Mapping[str, Any], expected: Mapping[str, Tensor], *, stem: str = "") -> Fitted:
+def fitted(
+    given: Mapping[str, Any],
+    expected: Mapping[str, Tensor],
+    *,
+    stems: Container[str] = (),
+    grid: tuple[int, int] | None = None,
+) -> Fitted:
     """Picks a module's entries out of a state dict, whatever they are part of there.
 
     The module may stand anywhere in the file's network (`model.`, `module.backbone.`, `encoder.` …), beside a
     classifier or other layers. Where numbers are the same and only dimensions of size 1 differ (a 1 × 1 convolution
     written as a matrix), the shape is adapted; a stem for other numbers of input channels is repeated and scaled, so
-    that its response to equal channels stays the same.
+    that its response to equal channels stays the same; position embeddings of another grid are resampled as timm does.
 
     Args:
         given: Names to tensors; other values are left out.
         expected: State dict of the module.
-        stem: Name of the weights of its first convolution, if it has one.
+        stems: Names of the weights that take the channels of the image.
+        grid: Height and width of the module's grid of patches, if it has one.
 
     Raises:
         UserError: An entry of the module is missing or of another shape, or there are several such modules.
     """
     tensors = {name: value for name, value in given.items() if isinstance(value, Tensor)}
     prefix = _prefix(tensors, expected)
-    state = {name: _shaped(name, tensors.get(prefix + name), wanted, stem) for name, wanted in expected.items()}
+    state = {name: _shaped(name, tensors.get(prefix + name), wanted, stems, grid) for name, wanted in expected.items()}
     _check(state, expected, prefix, list(given))
     ours = {prefix + name for name in expected}
     return Fitted(
         {name: value for name, value in state.items() if value is not None}, [n for n in given if n not in ours]
     )
+
+
+def in_order(given: Mapping[str, Any], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Gives the tensors of a state dict the names of another one with the same tensors in the same order.
+
+    Counters of batches, which say nothing of a network's answers, are not looked at.
+
+    Args:
+        given: Names to tensors.
+        expected: State dict with the names that are wanted.
+
+    Raises:
+        UserError: Numbers of tensors differ, or a shape or the kind of a tensor (`weight`, `running_mean` …) does.
+    """
+    tensors, wanted = ({n: v for n, v in state.items() if not n.endswith(_COUNTER)} for state in (given, expected))
+    if len(tensors) != len(wanted):
+        raise UserError(f"{count(len(tensors), 'tensor')} instead of {len(wanted)}")
+    for (name, value), (other, like) in zip(tensors.items(), wanted.items(), strict=True):
+        if _kind(name) != _kind(other) or not isinstance(value, Tensor) or not _fits(value, like):
+            told = _described(value) if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{name} {told} stands where {other} {_described(like)} is expected")
+    return dict(zip(wanted, tensors.values(), strict=True))
 
 
 def by_part(names: Iterable[str]) -> str:
@@ -104,6 +137,10 @@ def _layer(name: str) -> str:
     while len(parts) > 1 and parts[-1].isdigit():
         parts.pop()
     return ".".join(parts)
+
+
+def _kind(name: str) -> str:
+    return name.rpartition(".")[2]
 
 
 def _holds_tensors(value: Any) -> bool:
@@ -136,14 +173,28 @@ def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
     return best[0]
 
 
-def _shaped(name: str, value: Tensor | None, wanted: Tensor, stem: str) -> Tensor | None:
+def _shaped(
+    name: str, value: Tensor | None, wanted: Tensor, stems: Container[str], grid: tuple[int, int] | None
+) -> Tensor | None:
     """The value in the shape that is wanted, if it is the same numbers; else as it is."""
     if value is None:  # files older than torch 0.4.1 have no such counter
-        return torch.zeros_like(wanted) if name.endswith("num_batches_tracked") else None
-    if name == stem and value.ndim == 4 and value.shape[1] == 3 and wanted.shape[1] != 3:
+        return torch.zeros_like(wanted) if name.endswith(_COUNTER) else None
+    if name in stems and value.ndim == 4 and value.shape[1] == 3 and wanted.shape[1] != 3:
         return adapt_input_conv(wanted.shape[1], value)
+    if grid and name.endswith(_POSITIONS) and value.ndim == wanted.ndim == 3 and value.shape[1] != wanted.shape[1]:
+        return _on_grid(value, wanted, grid)
     same = [size for size in value.shape if size > 1] == [size for size in wanted.shape if size > 1]
     return value.reshape(wanted.shape) if same else value
+
+
+def _on_grid(value: Tensor, wanted: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Position embeddings of square images (1, N, C) on another grid of patches; as they are if they aren't such."""
+    prefix = wanted.shape[1] - grid[0] * grid[1]
+    side = math.isqrt(max(0, value.shape[1] - prefix))
+    if value.shape[2] != wanted.shape[2] or prefix < 0 or side == 0 or side**2 + prefix != value.shape[1]:
+        return value
+    resampled: Tensor = resample_abs_pos_embed(value, list(grid), [side, side], num_prefix_tokens=prefix)
+    return resampled
 
 
 def _check(state: Mapping[str, Tensor | None], expected: Mapping[str, Tensor], prefix: str, given: list[str]) -> None:

@@ -1,0 +1,75 @@
+"""Weight files as the field ships them → the state dict that they hold; nothing in them is ever run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from addnet.errors import UserError
+from addnet.models.state_dicts import unwrapped
+from addnet.untrusted.files import opened
+from addnet.untrusted.tensors import load_safetensors, load_torch
+
+
+def read_weights(path: str | Path, *, called: str = "") -> dict[str, Tensor]:
+    """Reads a state dict; only tensors and plain values are ever loaded.
+
+    Args:
+        path: `.safetensors`, or what `torch.save` wrote: a state dict, or a dict that holds one as `state_dict`,
+            `model`, `net` or the like.
+        called: What messages call it; nothing: what gave it, `model.weights`.
+
+    Raises:
+        UserError: The file is missing, damaged, wants to run code or holds something else.
+    """
+    file = Path(path).expanduser()
+    called = called or f"model.weights={path}"
+    try:
+        _refuse_pointer(file, called)
+    except (FileNotFoundError, IsADirectoryError):
+        raise UserError(f"{called}: there is no such file; give the path of a weight file.") from None
+    except OSError as error:
+        raise UserError(f"{called} can't be opened: {error.strerror or error}.") from error
+    content = _read_safetensors(file, called) if file.suffix == ".safetensors" else _read_torch(file, called)
+    try:
+        state = unwrapped(content)
+    except UserError as error:
+        raise UserError(f"{called} was not loaded: {error}.") from None
+    if not state:
+        raise UserError(f"{called} holds no weights; expected a (nested) state dict.")
+    return state
+
+
+def _refuse_pointer(file: Path, called: str) -> None:
+    with opened(file, most=None) as stream:
+        start = stream.read(40)
+    if start.startswith(b"version https://git-lfs"):
+        raise UserError(f"{called} is only a pointer of Git LFS; fetch the file itself with `git lfs pull`.")
+    if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
+        raise UserError(f"{called} is damaged: it is a web page; fetch the file itself.")
+
+
+def _read_safetensors(file: Path, called: str) -> Any:
+    try:
+        return load_safetensors(file)
+    except UserError as error:
+        raise UserError(f"{called} was not loaded: {error}; use another file.") from error
+    except Exception as error:  # the reader is Rust and promises no class of errors
+        raise UserError(f"{called} is damaged ({error}); fetch or save it again.") from error
+
+
+def _read_torch(file: Path, called: str) -> Any:
+    try:
+        return load_torch(file)
+    except UserError as error:
+        raise UserError(f"{called} was not loaded: {error}; use another file.") from error
+    except Exception as error:  # torch raises almost anything on damaged bytes
+        text = str(error)
+        if "global" in text.lower() or "TorchScript" in text:
+            raise UserError(
+                f"{called} was not loaded: it wants to run Python code, which a file from "
+                "elsewhere must not; save the state dict alone, e.g. with torch.save(net.state_dict(), PATH)."
+            ) from error
+        raise UserError(f"{called} is damaged or no weight file ({type(error).__name__}); fetch it again.") from error
