@@ -51,7 +51,7 @@ def test_every_file_composes_and_every_key_binds(override):
         keys = {str(key) for key in node if not str(key).startswith("_")}
         if not any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             assert keys <= set(parameters), path
-    if "model" in cfg:
+    if "name" in cfg.get("model", {}):
         network = plain(cfg.model)
         assert set(network) - {"name"} <= set(inspect.signature(MODELS[network["name"]]).parameters)
 
@@ -75,7 +75,8 @@ def test_predict_defaults_are_those_of_the_signatures():
         ("detector", Detector.from_checkpoint),
     ):
         signature = inspect.signature(function).parameters
-        assert {name: p.default for name, p in signature.items() if name != "path"} == plain(cfg[node])
+        node = plain(cfg[node]) | (plain(cfg.model) if node == "detector" else {})
+        assert {name: p.default for name, p in signature.items() if name != "path"} == node
 
 
 @pytest.mark.parametrize("name", ["folder", "synthetic"])
@@ -117,6 +118,7 @@ def test_export_defaults_are_those_of_the_signature():
     from addnet.inference.export import export_checkpoint
 
     node = plain(compose(config_name="export"))
+    node |= node["model"]
     signature = inspect.signature(export_checkpoint).parameters
     defaults = {name: node["license" if name == "licence" else name] for name in signature}
     assert defaults.pop("ckpt") is None
@@ -228,7 +230,7 @@ def test_app_defaults_are_those_of_the_signatures():
 
     cfg = plain(compose(config_name="app"))
     assert defaults(Limits) == cfg["limits"]
-    assert defaults(Detector.from_checkpoint) == cfg["detector"]
+    assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"]
     alone = defaults(Address) | defaults(Visit) | defaults(build)
     assert alone == {name: cfg[name] for name in alone}
     assert cfg["host"] == "127.0.0.1"

@@ -34,20 +34,26 @@ class TinyNet(nn.Module):
         return self.head(self.dropout(self.backbone(image * mask).relu().mean(dim=(2, 3))))
 
 
+def timm_model(backbone, tune="all", **options):
+    """The config of one of timm's networks that are made for tests."""
+    vit = {"options": {"dynamic_img_size": True}} if "vit" in backbone else {}
+    return {"name": "timm", "backbone": backbone, "tune": tune, "pretrained": False} | vit | options
+
+
 class Pictures(Dataset):
     """Noise; fakes are brighter."""
 
-    def __init__(self, count: int):
+    def __init__(self, count: int, side: int = 16):
         generator = torch.Generator().manual_seed(count)
-        self.labels = torch.arange(count) % 2
-        noise = torch.randn(count, 3, 16, 16, generator=generator)
+        self.labels, self.side = torch.arange(count) % 2, side
+        noise = torch.randn(count, 3, side, side, generator=generator)
         self.images = noise + self.labels[:, None, None, None]
 
     def __len__(self):
         return len(self.labels)
 
     def __getitem__(self, index):
-        row = {"image": self.images[index], "mask": torch.ones(1, 16, 16), "label": self.labels[index]}
+        row = {"image": self.images[index], "mask": torch.ones(1, self.side, self.side), "label": self.labels[index]}
         return row | {"video": index, "video_id": str(index), "path": f"{index}.png", "valid": True}
 
 
@@ -57,12 +63,12 @@ def detector(**arguments):
     return DeepfakeDetector(**({"model": MODEL, "optimizer": SGD} | arguments))
 
 
-def fit(module, *, rows=20, batch_size=4, callbacks=(), ckpt_path=None, **arguments):
+def fit(module, *, rows=20, batch_size=4, callbacks=(), ckpt_path=None, side=16, **arguments):
     """Trains, 5 batches an epoch; returns the trainer."""
     defaults = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
     defaults |= {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 1}
     trainer = pl.Trainer(callbacks=[StepSeed(0), *callbacks], **(defaults | arguments))
-    loaders = DataLoader(Pictures(rows), batch_size=batch_size), DataLoader(Pictures(12), batch_size=batch_size)
+    loaders = (DataLoader(Pictures(number, side), batch_size=batch_size) for number in (rows, 12))
     trainer.fit(module, *loaders, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 

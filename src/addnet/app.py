@@ -42,7 +42,7 @@ def app(cfg: DictConfig) -> None:
         from addnet.inference.page.visitors import Visitors
 
         limits, visitors = Limits(**plain(cfg.limits)), Visitors()
-        detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
+        detector = Detector.from_checkpoint(cfg.ckpt, weights=cfg.model.weights, **plain(cfg.detector))
         most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
         quota = cfg.quota_mb << 20
         uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)

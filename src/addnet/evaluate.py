@@ -78,7 +78,11 @@ def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
 
     return {
         name: Detector.from_checkpoint(
-            path, device=cfg.device, threshold=cfg.threshold, landmark_model=cfg.data.landmark_model
+            path,
+            device=cfg.device,
+            threshold=cfg.threshold,
+            landmark_model=cfg.data.landmark_model,
+            weights=cfg.model.weights,
         )
         for name, path in named(plain(cfg.ckpt) if OmegaConf.is_config(cfg.ckpt) else cfg.ckpt).items()
     }

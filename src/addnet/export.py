@@ -47,6 +47,7 @@ def export(cfg: DictConfig) -> Export:
         seed=cfg.seed,
         overwrite=cfg.overwrite,
         licence=cfg.license,
+        weights=cfg.model.weights,
     )
     log.info("checked %s", done.parity)
     if done.parity.spread < 100 * done.parity.atol:

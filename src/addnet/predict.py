@@ -106,7 +106,7 @@ def load_detector(cfg: DictConfig, inputs: Inputs) -> Detector:
     """The detector of a config, once it is clear that there is something to ask it."""
     from addnet.inference import Detector
 
-    detector = Detector.from_checkpoint(cfg.ckpt, **plain(cfg.detector))
+    detector = Detector.from_checkpoint(cfg.ckpt, weights=cfg.model.weights, **plain(cfg.detector))
     if not inputs.pictures or cfg.workers == 0:  # else the processes do, which are the only ones that need it
         detector.preprocessing.load()
     return detector

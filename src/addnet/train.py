@@ -66,9 +66,9 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     checkpoint = find_checkpoint(cfg)
     detector = check_config(cfg, datamodule, trainer, checkpoint)
     datamodule.list_data()  # type: ignore[attr-defined]
-    if not checkpoint and (cfg.model.get("pretrained") or cfg.model.get("weights")):
+    if wants_start_weights(cfg, checkpoint):
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
-        detector = build_detector(cfg, datamodule)
+        detector = build_detector(cfg, datamodule, checkpoint)
     if trainer.is_global_zero:
         print_config(cfg)
         datamodule.prepare_data()
@@ -131,7 +131,7 @@ def check_config(
     Raises:
         UserError: Something is wrong with the config.
     """
-    from addnet.training.preflight import check_loggers, check_monitors, check_rates
+    from addnet.training.preflight import check_checkpoints, check_loggers, check_monitors, check_rates
 
     for option in ("paths.output_dir", "paths.index_dir"):
         require_writable(option, OmegaConf.select(cfg, option))
@@ -142,7 +142,15 @@ def check_config(
     if cfg.train:
         check_rates(detector, trainer)
         check_monitors(detector, trainer)
+        check_checkpoints(detector, trainer)
     return detector
+
+
+def wants_start_weights(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> bool:
+    """Whether weights are fetched or read before training: a checkpoint brings them all, or all but these."""
+    from addnet.training.trained_part import is_part
+
+    return bool(cfg.model.get("pretrained") or cfg.model.get("weights")) and (not checkpoint or is_part(checkpoint))
 
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
@@ -183,9 +191,10 @@ def build_detector(
     from addnet.training import DeepfakeDetector
     from addnet.training.checkpoints import check_fits
     from addnet.training.kept_config import kept_config
+    from addnet.training.trained_part import complete, start_of
 
     model = plain(cfg.model)
-    if checkpoint or not start_weights:  # the checkpoint brings them all
+    if not start_weights or not wants_start_weights(cfg, checkpoint):
         model |= {"pretrained": False, "weights": None}
     detector = DeepfakeDetector(
         model,
@@ -203,7 +212,9 @@ def build_detector(
     detector.row_loss.check_balance(cfg.data.get("balance", "none"))
     if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # which averages over processes
         detector.check_batch_size(cfg.data.get("batch_size", 0))
-    if checkpoint:
+    detector.start = start_of(plain(cfg.model), detector.net)
+    if checkpoint and (start_weights or not wants_start_weights(cfg, checkpoint)):
+        complete(checkpoint, detector.state_dict(), path=cfg.ckpt_path, start=detector.start)
         check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
     return detector
 

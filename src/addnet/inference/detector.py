@@ -99,6 +99,7 @@ class Detector:
         batch_size: int = 16,
         threshold: float | None = None,
         landmark_model: str | None = None,
+        weights: str | Path | None = None,
     ) -> Detector:
         """Loads a checkpoint, or an export of it; only tensors and plain values of it are ever read.
 
@@ -108,11 +109,13 @@ class Detector:
             batch_size: Faces that the network gets at once.
             threshold: Instead of those of the checkpoint.
             landmark_model: Where its 68-point model lies, if that is not the packaged one.
+            weights: File of the start weights, where the checkpoint holds the trained part alone and they are not
+                timm's own.
 
         Raises:
-            UserError: The checkpoint is missing, damaged or of another kind.
+            UserError: The checkpoint is missing, damaged or of another kind, or its start weights are not there.
         """
-        loaded = load(path, landmark_model=landmark_model)
+        loaded = load(path, landmark_model=landmark_model, weights=weights)
         return cls(loaded, device=device, batch_size=batch_size, threshold=threshold)
 
     @classmethod

@@ -46,7 +46,7 @@ class Loaded:
     exported: bool = False
 
 
-def load(path: str | Path, *, landmark_model: str | None = None) -> Loaded:
+def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> Loaded:
     """Reads a checkpoint, or what `addnet.export format=safetensors` made of one.
 
     The network is built by name: nothing that a file brings is run.
@@ -54,6 +54,7 @@ def load(path: str | Path, *, landmark_model: str | None = None) -> Loaded:
     Args:
         path: The checkpoint; or the export's folder, or its `model.safetensors`.
         landmark_model: Where its landmark model lies, if that is not the packaged one.
+        weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
 
     Raises:
         UserError: It is missing, damaged, of another program or format, or asks for what can't be done here.
@@ -70,7 +71,7 @@ def load(path: str | Path, *, landmark_model: str | None = None) -> Loaded:
             f"ckpt={path}: only an export of format=safetensors can be loaded again; name its folder, or the checkpoint"
         )
     checkpoint = read_checkpoint(path, option="ckpt")
-    net = network_of(checkpoint, path)
+    net = network_of(checkpoint, path, weights=weights)
     return _loaded(Path(path), net, model_of(checkpoint, path), checkpoint["addnet"], landmark_model)
 
 

@@ -16,6 +16,7 @@ from addnet.models.recompute import recompute
 from addnet.models.spans import parts_of
 from addnet.models.stages import INPUT, Description, Stage
 from addnet.models.timm_stages import describe
+from addnet.models.tuning import Tuning, apply_tuning
 from addnet.models.weights import load_backbone_weights
 
 POOLS = ("adaptive", "chain")
@@ -50,6 +51,7 @@ class ADDNet(nn.Module):
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
         front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
         learnable_sigmas: False freezes both widths.
+        tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.
         options: Further arguments of the network in timm, such as `drop_path_rate`.
         description: Of the backbone, if it is known.
 
@@ -84,10 +86,12 @@ class ADDNet(nn.Module):
         mode: str = "replace",
         border: str = "reflect",
         learnable_sigmas: bool = True,
+        tune: str = "all",
         options: Mapping[str, Any] | None = None,
         description: Description | None = None,
     ) -> None:
         super().__init__()
+        Tuning.of(tune)
         bandpass = None
         if require_choice("front", front, FRONTS) == "bandpass":
             bandpass = BandpassLayer(
@@ -110,6 +114,8 @@ class ADDNet(nn.Module):
         self.bandpass: nn.Module | None = bandpass
         self._mask: Tensor | None = None
         self._hook()
+        self.tune = tune
+        apply_tuning(self, tune)
 
     def reset_classifier(self, num_classes: int) -> None:
         """Replaces the classifier by a fresh one; 0 classes leave the pooled features as output."""

@@ -67,6 +67,7 @@ class ADDNet2D_Xception(ADDNet):
         in_chans: Channels of the image.
         pretrained: Start from timm's ImageNet weights, which are fetched once.
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
+        tune: What of the backbone is trained: see `apply_tuning`.
 
     Raises:
         UserError: An option lies outside these values, or the weights can't be had.
@@ -89,6 +90,7 @@ class ADDNet2D_Xception(ADDNet):
         in_chans: int = 3,
         pretrained: bool = False,
         weights: str | Path | None = None,
+        tune: str = "all",
     ) -> None:
         super().__init__(
             XCEPTION.name,
@@ -100,6 +102,7 @@ class ADDNet2D_Xception(ADDNet):
             in_chans=in_chans,
             pretrained=pretrained,
             weights=weights,
+            tune=tune,
             description=XCEPTION,
         )
 
@@ -132,7 +135,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
         returns: (B, num_classes) logits.
 
     Args:
-        num_classes: As all options up to `weights`: see `ADDNet2D_Xception`.
+        num_classes: As all options up to `tune`: see `ADDNet2D_Xception`.
         in_chans: Channels of the image, before the bandpass layer.
         kernel_size: As the options from here on: see `BandpassLayer`.
         learnable_sigmas: False freezes both widths.
@@ -160,6 +163,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
         in_chans: int = 3,
         pretrained: bool = False,
         weights: str | Path | None = None,
+        tune: str = "all",
         kernel_size: int = 31,
         sigma_low: float = 1.0,
         delta: float = 1.0,
@@ -178,6 +182,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
             in_chans=in_chans,
             pretrained=pretrained,
             weights=weights,
+            tune=tune,
             front="bandpass",
             kernel_size=kernel_size,
             sigma_low=sigma_low,

@@ -173,9 +173,14 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
         UserError: Optimiser or schedule are set differently. Their states come from the checkpoint, rates included:
             new settings would quietly have no effect. Or a schedule that was made for so many epochs gets others.
     """
-    earlier, present = _flat(before), _flat(now)
+    earlier, present = {"model.tune": "all"} | _flat(before), _flat(now)
     keys = [key for key in {**earlier, **present} if earlier.get(key) != present.get(key)]
     changes = {key: f"{key} was {earlier.get(key)!r} and is {present.get(key)!r}" for key in keys}
+    if "model.tune" in changes and "model.tune" in present:
+        raise UserError(
+            f"{path} brings back an optimiser of what it trained, but {changes['model.tune']}; resume with that of "
+            f"then, or start anew from its backbone with model.weights={path} and without ckpt_path."
+        )
     anew = f"or start anew from its backbone with model.weights={path} and without ckpt_path."
     if refused := [told for key, told in changes.items() if key.startswith(_BROUGHT_BACK)]:
         raise UserError(

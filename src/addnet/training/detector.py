@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, binary_metrics, by_video, decide
 from addnet.models import create_model
+from addnet.models.tuning import ALL, still_entries
 from addnet.training.batches import check_single_rows, describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
@@ -21,6 +22,7 @@ from addnet.training.losses import RowLoss
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import training_data, validation_errors
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
+from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -50,6 +52,12 @@ class DeepfakeDetector(pl.LightningModule):
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
         config: What `kept_config` keeps of the run's config, for the checkpoint alone.
+
+    Attributes:
+        learning: Names of the network's parameters that are trained, as `model.tune` says.
+        still: Names in the network's state dict of what training leaves as it was.
+        start: What the backbone starts from, by name; None: random weights.
+        trained_only: Whether the checkpoint that is being written leaves out what is still.
     """
 
     def __init__(
@@ -72,12 +80,17 @@ class DeepfakeDetector(pl.LightningModule):
         _check_levers(compile_net, grad_checkpointing)
         self.row_loss = RowLoss(**(loss or {}))
         # made here, so that wrong values are answered at once
-        self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if freeze_backbone_epochs else []
+        frozen = freeze_backbone_epochs or model.get("tune", ALL) != ALL
+        self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if frozen else []
         self._levers += [WeightAverage(ema_decay)] if ema_decay is not None else []
         self.save_hyperparameters(ignore="config", logger=False)  # the whole config is logged instead
         self.config = dict(config) if config else None
         options = dict(model)
         self.net: nn.Module = create_model(options.pop("name"), **options)
+        self.learning = frozenset(name for name, value in self.net.named_parameters() if value.requires_grad)
+        self.still = still_entries(self.net)
+        self.start = start_of(model, self.net)
+        self.trained_only = False
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         if grad_checkpointing:
@@ -266,12 +279,16 @@ class DeepfakeDetector(pl.LightningModule):
         checkpoint["addnet"]["learnt_from"] = self.learnt_from
         # so that a test of the checkpoint alone has the loss of a test after training
         checkpoint["addnet"]["class_weights"] = None if self.class_weights is None else self.class_weights.tolist()
+        if self.trained_only:
+            leave_out(checkpoint, self.still, self.start)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.
 
+        One of the trained part alone gets the rest from this network, which has to have its start weights.
+
         Raises:
-            UserError: It was not written by this program, or by another format of it.
+            UserError: It was not written by this program, or by another format of it, or the start weights are others.
         """
         about = checkpoint.get("addnet", {})
         if about.get("format") != FORMAT:
@@ -282,6 +299,9 @@ class DeepfakeDetector(pl.LightningModule):
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = (about.get("preprocessing") or {}).get("framing")
+        if is_part(checkpoint):
+            path = (self._trainer and self._trainer.ckpt_path) or "the checkpoint"
+            complete(checkpoint, self.state_dict(), path=path, start=self.start)
         if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
             checkpoint["state_dict"] |= learning_weights(checkpoint)
 

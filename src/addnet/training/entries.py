@@ -94,7 +94,10 @@ NAMES = Kind(_list_of(_is_name), "a list of texts")
 NUMBERS = Kind(_list_of(_is_number), "a list of numbers")
 SWITCH = Kind(lambda value: isinstance(value, bool), "true or false")
 MAPPING = Kind(_is_mapping, "a mapping with texts as keys")
-OPTIONS = Kind(_mapping_of(_is_option), f"names with plain values, numbers up to {_LARGEST:,}")
+OPTIONS = Kind(  # those of the backbone are a mapping among those of the network
+    _mapping_of(lambda value: _is_option(value) or _mapping_of(_is_option)(value)),
+    f"names with plain values, numbers up to {_LARGEST:,}",
+)
 TENSORS = Kind(
     _mapping_of(lambda value: isinstance(value, Tensor)),
     "a mapping of names to tensors",
@@ -135,6 +138,10 @@ _ABOUT = {
     "decision": DECISION,
     "class_weights": _or_null(NUMBERS),
     "config": _or_null(MAPPING),
+    "start": _or_null(MAPPING),
+    "start.name": NAME,
+    "start.pretrained": SWITCH,
+    "start.sha256": NAME,
     "config.data": _or_null(MAPPING),
     "config.trainer": _or_null(MAPPING),
     "config.paths": _or_null(MAPPING),

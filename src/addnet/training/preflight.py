@@ -12,6 +12,7 @@ from addnet.errors import UserError, suggestion
 from addnet.evaluation.metrics import METRICS
 from addnet.training.detector import DeepfakeDetector
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers
+from addnet.training.trained_part import check_trained_only
 
 _STEPS = 100  # of a training whose length is known once its data are
 _NEEDED = {  # packages, of which one is needed, and how to get it
@@ -49,6 +50,18 @@ def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
                 f"{option}={name} is no figure of validation; choose one of: {', '.join(known)}."
                 f"{suggestion(name, known)}"
             )
+
+
+def check_checkpoints(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+    """Looks whether checkpoints can hold the trained part alone, where that is asked for.
+
+    Raises:
+        UserError: One can't.
+    """
+    for callback in trainer.checkpoint_callbacks:
+        if getattr(callback, "trained_only", False):
+            name = getattr(callback, "filename", None)
+            check_trained_only(f"callbacks.{name}.trained_only", detector, str(trainer.precision))
 
 
 def check_loggers(nodes: Mapping[str, Any] | None) -> None:

@@ -47,6 +47,7 @@ def export_checkpoint(
     seed: int = 0,
     overwrite: bool = False,
     licence: str = "other",
+    weights: str | Path | None = None,
 ) -> Export:
     """Exports a checkpoint's network, and compares what was written with PyTorch before it gets its name.
 
@@ -59,6 +60,7 @@ def export_checkpoint(
         seed: Decides the pictures and masks that are compared.
         overwrite: Whether what is there may be replaced.
         licence: Of the weights, as model hubs spell it; for the card beside safetensors.
+        weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
 
     Raises:
         UserError: The checkpoint is missing or damaged, an option is wrong, packages are missing, `output` is there
@@ -69,7 +71,7 @@ def export_checkpoint(
     require_atol(atol)
     checkpoint = read_checkpoint(ckpt)
     about = describe(checkpoint, ckpt)
-    net = network_of(checkpoint, ckpt)
+    net = network_of(checkpoint, ckpt, weights=weights)
     if not isinstance(net, ADDNet):
         raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
     size = int(about["preprocessing"]["image_size"])

@@ -7,11 +7,16 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
+
+from addnet.training.trained_part import saving_trained_part
+
+if TYPE_CHECKING:
+    from addnet.training.detector import DeepfakeDetector
 
 log = logging.getLogger(__name__)
 
@@ -27,6 +32,11 @@ class BestCheckpoint(ModelCheckpoint):
     here a checkpoint says how they lie to its own folder, and they are looked up from the folder that it is read from.
     Since anybody may have written that, none but a checkpoint of this run or of one beside it is taken for the best.
 
+    Args:
+        dirpath: Folder of the checkpoint.
+        trained_only: Whether it holds the trained part alone, with name and digest of the start weights.
+        settings: Those of Lightning's.
+
     Attributes:
         metrics: Every metric of validation at the best checkpoint, for whoever compares runs.
         lost: What to tell where training was resumed and the best checkpoint so far is gone; empty otherwise.
@@ -36,6 +46,15 @@ class BestCheckpoint(ModelCheckpoint):
     metrics: Mapping[str, float] = MappingProxyType({})
     _read_from: Path | None = None
     _resumed = True
+
+    # what else Lightning's own takes stays open to configs
+    def __init__(self, dirpath: str | Path | None = None, *, trained_only: bool = False, **settings: Any) -> None:
+        super().__init__(dirpath, **settings)
+        self.trained_only = trained_only
+
+    def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
+        with saving_trained_part(cast("DeepfakeDetector", trainer.lightning_module), self.trained_only):
+            super()._save_checkpoint(trainer, filepath)
 
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]

@@ -1,7 +1,8 @@
-"""Head, mix amounts and bandpass first: the backbone waits for the first epochs."""
+"""What of the backbone learns: the part that `model.tune` says, and nothing of it in the first epochs if so wished."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, cast
 
 import pytorch_lightning as pl
@@ -9,13 +10,15 @@ from torch import nn
 from torch.optim import Optimizer
 
 from addnet.errors import UserError
+from addnet.models.tuning import at_rest
 
 
 class FreezeBackbone(pl.Callback):
-    """Keeps `net.backbone` as it is for the first epochs: weights, and statistics of batch normalisation.
+    """Keeps `net.backbone` as it is for the first epochs, and what isn't tuned for all: weights and statistics.
 
-    Whether it is frozen follows from the epoch alone, at every step: a run that is resumed in the middle of an
-    epoch, where no `on_train_epoch_start` is called, goes on as it should.
+    What stays as it is runs as in evaluation, so that batch normalisation neither looks at batches nor counts them. It
+    follows from the epoch alone, at every step: a run that is resumed in the middle of an epoch, where no
+    `on_train_epoch_start` is called, goes on as it should.
 
     Args:
         epochs: How many, at least 0.
@@ -30,19 +33,25 @@ class FreezeBackbone(pl.Callback):
                 f"freeze_backbone_epochs={epochs!r} must be a whole number of at least 0; 0 freezes nothing"
             )
         self.epochs = epochs
+        self._at_rest: list[nn.Module] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Lets the optimiser see every weight, also after a training that was interrupted."""
-        _backbone(pl_module).requires_grad_(True)
+        """Lets the optimiser see every weight that learns, also after a training that was interrupted."""
+        self._at_rest = None
+        _ask_for_gradients(pl_module, True)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
         """Freezes or thaws, and undoes what validation did to the mode of the layers."""
-        backbone, frozen = _backbone(pl_module), trainer.current_epoch < self.epochs
-        backbone.train(not frozen)
+        if self._at_rest is None:  # not before the strategy has put synchronised layers in the place of others
+            self._at_rest = at_rest(_net(pl_module))
+        frozen = trainer.current_epoch < self.epochs
+        _backbone(pl_module).train(not frozen)
+        for module in self._at_rest:
+            module.eval()
         # DDP never learns of parameters that were frozen when it wrapped the network: there they keep their gradients
-        backbone.requires_grad_(not frozen or trainer.world_size > 1)
+        _ask_for_gradients(pl_module, not frozen or trainer.world_size > 1)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
@@ -54,8 +63,23 @@ class FreezeBackbone(pl.Callback):
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Leaves a network behind that learns."""
-        _backbone(pl_module).requires_grad_(True)
+        _ask_for_gradients(pl_module, True)
+
+
+def _ask_for_gradients(pl_module: pl.LightningModule, ask: bool) -> None:
+    for parameter in _learning(pl_module):
+        parameter.requires_grad_(ask)
+
+
+def _learning(pl_module: pl.LightningModule) -> Iterator[nn.Parameter]:
+    """What of the backbone the module lets learn."""
+    names = cast("frozenset[str]", pl_module.learning)
+    return (parameter for name, parameter in _backbone(pl_module).named_parameters() if f"backbone.{name}" in names)
+
+
+def _net(pl_module: pl.LightningModule) -> nn.Module:
+    return cast("nn.Module", pl_module.net)
 
 
 def _backbone(pl_module: pl.LightningModule) -> nn.Module:
-    return cast("nn.Module", cast("nn.Module", pl_module.net).backbone)
+    return cast("nn.Module", _net(pl_module).backbone)

@@ -8,12 +8,17 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 import pytorch_lightning as pl
 import torch
 from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
+
+from addnet.training.trained_part import saving_trained_part
+
+if TYPE_CHECKING:
+    from addnet.training.detector import DeepfakeDetector
 
 log = logging.getLogger(__name__)
 
@@ -36,6 +41,7 @@ class LastCheckpoint(Checkpoint):
         every_n_epochs: How often it is written between epochs; always at the end of training.
         every_n_steps: Also after so many optimiser steps within an epoch.
         minutes: Also when so much time has passed since the last one.
+        trained_only: Whether it holds the trained part alone, with name and digest of the start weights.
     """
 
     def __init__(
@@ -46,12 +52,14 @@ class LastCheckpoint(Checkpoint):
         every_n_epochs: int = 1,
         every_n_steps: int | None = None,
         minutes: float | None = None,
+        trained_only: bool = False,
     ) -> None:
         self.path = Path(dirpath, f"{filename}.ckpt")
         self.filename = filename
         self.every_n_epochs = every_n_epochs
         self.every_n_steps = every_n_steps
         self.seconds = None if minutes is None else 60 * minutes
+        self.trained_only = trained_only
         self.best_model_path = ""  # as ModelCheckpoint calls the file it has written
         self._stop = False
         self._saved_step = 0
@@ -96,7 +104,8 @@ class LastCheckpoint(Checkpoint):
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             # here it says what is written: optimiser and loops too; reading is torch's weights_only=True everywhere
-            trainer.save_checkpoint(self.path, weights_only=False)
+            with saving_trained_part(cast("DeepfakeDetector", trainer.lightning_module), self.trained_only):
+                trainer.save_checkpoint(self.path, weights_only=False)
             self.best_model_path = str(self.path)
 
     def _on_sigterm(self, number: int, frame: FrameType | None) -> None:
