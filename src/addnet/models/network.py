@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from addnet.errors import UserError, require_choice
 from addnet.models.add_block import ADDBlock, pool_mask
 from addnet.models.bandpass import BandpassLayer
+from addnet.models.heads import build_head
 from addnet.models.recompute import recompute
 from addnet.models.spans import parts_of
 from addnet.models.stages import INPUT, Description, Stage
@@ -49,6 +50,7 @@ class ADDNet(nn.Module):
         in_chans: Channels of the image.
         pretrained: Start from timm's weights, which are fetched once.
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
+        head: `linear`, or `cosine`: class weights on L2-normalised features, see `CosineHead`.
         front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
         learnable_sigmas: False freezes both widths.
         tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.
@@ -79,6 +81,7 @@ class ADDNet(nn.Module):
         in_chans: int = 3,
         pretrained: bool = False,
         weights: str | Path | None = None,
+        head: str = "linear",
         front: str = "none",
         kernel_size: int = 31,
         sigma_low: float = 1.0,
@@ -110,6 +113,7 @@ class ADDNet(nn.Module):
         load_backbone_weights(self.backbone, weights, pretrained=pretrained, name=backbone, options=options)
         self.num_features = self.description.num_features
         self.dropout = nn.Dropout(drop_rate)
+        self.head_kind = head
         self.reset_classifier(num_classes)
         self.bandpass: nn.Module | None = bandpass
         self._mask: Tensor | None = None
@@ -123,12 +127,11 @@ class ADDNet(nn.Module):
             raise UserError(f"num_classes={num_classes!r} is negative; use 2, or 0 for features.")
         self.num_classes = num_classes
         place = next(self.backbone.parameters())
-        self.head: nn.Module = nn.Identity()
-        if num_classes:
-            self.head = nn.Linear(self.num_features, num_classes, device=place.device, dtype=place.dtype)
+        head = build_head(self.head_kind, self.num_features, num_classes)
+        self.head: nn.Module = head.to(device=place.device, dtype=place.dtype)
 
     def get_classifier(self) -> nn.Module:
-        """Returns the classifier: a linear layer, or an identity with 0 classes."""
+        """Returns the classifier: see `build_head`; an identity with 0 classes."""
         return self.head
 
     def sigma_parameters(self) -> list[nn.Parameter]:

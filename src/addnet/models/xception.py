@@ -68,6 +68,7 @@ class ADDNet2D_Xception(ADDNet):
         pretrained: Start from timm's ImageNet weights, which are fetched once.
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
         tune: What of the backbone is trained: see `apply_tuning`.
+        head: `linear`, or `cosine`: class weights on L2-normalised features, see `CosineHead`.
 
     Raises:
         UserError: An option lies outside these values, or the weights can't be had.
@@ -91,6 +92,7 @@ class ADDNet2D_Xception(ADDNet):
         pretrained: bool = False,
         weights: str | Path | None = None,
         tune: str = "all",
+        head: str = "linear",
     ) -> None:
         super().__init__(
             XCEPTION.name,
@@ -103,6 +105,7 @@ class ADDNet2D_Xception(ADDNet):
             pretrained=pretrained,
             weights=weights,
             tune=tune,
+            head=head,
             description=XCEPTION,
         )
 
@@ -135,7 +138,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
         returns: (B, num_classes) logits.
 
     Args:
-        num_classes: As all options up to `tune`: see `ADDNet2D_Xception`.
+        num_classes: As all options up to `head`: see `ADDNet2D_Xception`.
         in_chans: Channels of the image, before the bandpass layer.
         kernel_size: As the options from here on: see `BandpassLayer`.
         learnable_sigmas: False freezes both widths.
@@ -164,6 +167,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
         pretrained: bool = False,
         weights: str | Path | None = None,
         tune: str = "all",
+        head: str = "linear",
         kernel_size: int = 31,
         sigma_low: float = 1.0,
         delta: float = 1.0,
@@ -183,6 +187,7 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
             pretrained=pretrained,
             weights=weights,
             tune=tune,
+            head=head,
             front="bandpass",
             kernel_size=kernel_size,
             sigma_low=sigma_low,

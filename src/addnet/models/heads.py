@@ -1,0 +1,60 @@
+"""What stands at a network's end: pooled features → logits."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional
+
+from addnet.errors import require_choice
+
+HEADS = ("linear", "cosine")
+_SHORTEST = 1e-6  # length of features below which they are no direction, and a gradient would be without bounds
+
+
+class CosineHead(nn.Linear):
+    """A logit for each class: the length of its weight times the cosine between its weight and the features.
+
+    How long features are says nothing then, only where they point. The lengths of the weights are learnt: there is
+    neither a fixed scale nor a bias. As in GenD (WACV 2026), whose head is a linear layer on L2-normalised features.
+
+    Shapes:
+        features: (B, num_features), any float dtype; normalised in float32.
+        returns: (B, num_classes) logits.
+
+    Args:
+        num_features: Size of the pooled features.
+        num_classes: Size of the output.
+
+    Example:
+        >>> import torch
+        >>> head, features = CosineHead(8, 2), torch.randn(3, 8)
+        >>> torch.allclose(head(features), head(5 * features), atol=1e-6)
+        True
+        >>> [name for name, _ in head.named_parameters()]
+        ['weight']
+    """
+
+    def __init__(self, num_features: int, num_classes: int) -> None:
+        super().__init__(num_features, num_classes, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Returns the logits, (B, num_classes)."""
+        directions = functional.normalize(features.float(), dim=1, eps=_SHORTEST)
+        return super().forward(directions.to(self.weight.dtype))
+
+
+def build_head(kind: str, num_features: int, num_classes: int) -> nn.Module:
+    """A fresh classifier.
+
+    Args:
+        kind: `linear`, or `cosine`: see `CosineHead`.
+        num_features: Size of the pooled features.
+        num_classes: Size of the output; 0 leaves the features as they are.
+
+    Raises:
+        UserError: There is no such kind.
+    """
+    require_choice("model.head", kind, HEADS)
+    if not num_classes:
+        return nn.Identity()
+    return CosineHead(num_features, num_classes) if kind == "cosine" else nn.Linear(num_features, num_classes)
