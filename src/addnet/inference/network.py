@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from addnet.errors import UserError
 from addnet.models import create_model
+from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, merge_tuned
 from addnet.training.checkpoints import check_fits
 from addnet.training.trained_part import NET, complete, is_part, missing, start_of
@@ -52,8 +53,7 @@ def model_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
     model = (checkpoint.get("hyper_parameters") or {}).get("model")
     if not isinstance(model, Mapping) or "name" not in model:
         raise UserError(f"{path} doesn't say which network it is of; use a checkpoint that addnet.train wrote")
-    plain = {key: value for key, value in model.items() if key != "tune"}
-    return plain | {"pretrained": False, "weights": None}
+    return without_start_weights({key: value for key, value in model.items() if key != "tune"})
 
 
 def build_network(model: Mapping[str, Any], state: Mapping[str, Tensor], *, path: str | Path) -> nn.Module:

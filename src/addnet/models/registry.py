@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import inspect
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, cast
 
 from torch import nn
 
-from addnet.errors import UserError, require_choice, suggestion
 from addnet.models.network import ADDNet
 from addnet.models.xception import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
-from addnet.signatures import check_arguments
+from addnet.registry import check_options, declared
 
-MODELS: dict[str, type[nn.Module]] = {
-    "addnet": ADDNet2D_Xception,
-    "bandpass": ADDNet2D_Xception_Bandpass,
-    "timm": ADDNet,
-}
+# with those that other packages register: see addnet.registry
+MODELS = declared("network", {"addnet": ADDNet2D_Xception, "bandpass": ADDNet2D_Xception_Bandpass, "timm": ADDNet})
+_START = {"pretrained": False, "weights": None}
 
 
 def create_model(name: str, /, **options: Any) -> nn.Module:
@@ -34,11 +31,14 @@ def create_model(name: str, /, **options: Any) -> nn.Module:
         >>> create_model("bandpass", kernel_size=15).bandpass.kernel_size
         15
     """
-    network = MODELS[require_choice("model.name", name, MODELS)]
-    valid = list(inspect.signature(network).parameters)
-    for option in options:
-        if option not in valid:
-            near = suggestion(option, valid)
-            raise UserError(f"model.{option} is no option of {name!r}; it takes: {', '.join(valid)}.{near}")
-    check_arguments(network, options, prefix="model.")
-    return network(**options)
+    return cast("nn.Module", check_options("network", name, options)(**options))
+
+
+def without_start_weights(model: Mapping[str, Any]) -> dict[str, Any]:
+    """Name and options of a network that is built to be given its weights; networks of others may have none to fetch.
+
+    Example:
+        >>> without_start_weights({"name": "addnet", "pretrained": True, "combine": "mix"})
+        {'name': 'addnet', 'pretrained': False, 'combine': 'mix'}
+    """
+    return dict(model) | {key: value for key, value in _START.items() if key in model}

@@ -13,6 +13,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from addnet.errors import UserError
 from addnet.models import create_model
+from addnet.models.registry import without_start_weights
 from addnet.training.optim import ENDLESS
 from addnet.wording import count
 
@@ -48,7 +49,7 @@ def check_single_rows(model: Mapping[str, Any], image_size: int) -> None:
     Raises:
         UserError: A feature map is of one pixel, so that with one image each channel has a single value.
     """
-    options = dict(model) | {"pretrained": False, "weights": None}
+    options = without_start_weights(model)
     single: list[str] = []
     with torch.random.fork_rng(devices=[]), torch.inference_mode():  # the run's own random numbers stay as they are
         net = create_model(options.pop("name"), **options).eval()
