@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from addnet.config import compose, plain
 from addnet.errors import UserError
-from addnet.training.losses import RowLoss
+from addnet.training.losses import RowLoss, build_losses
 from addnet.training.scores import LossMean
 
 LABELS = torch.tensor([0, 1, 1, 0, 1, 0, 1])
@@ -29,7 +29,17 @@ def logits():
 
 
 def test_the_defaults_are_those_of_the_config():
-    assert vars(RowLoss(**plain(compose().loss))) == vars(RowLoss())
+    for made, default in zip(build_losses(plain(compose().loss)), build_losses({}), strict=True):
+        assert {**vars(made), "of_rows": 0} == {**vars(default), "of_rows": 0}
+    assert vars(build_losses(plain(compose().loss))[0].of_rows) == vars(RowLoss().of_rows)
+    focal = plain(compose(["loss=focal"]).loss)
+    assert vars(build_losses(focal)[0].of_rows) == vars(RowLoss("focal").of_rows)
+
+
+def test_losses_of_configs_before_there_was_a_group_are_the_same():
+    for name in ("cross_entropy", "focal"):
+        earlier = {"name": name, "gamma": 2.0, "label_smoothing": 0.0, "average": "rows"}
+        assert vars(build_losses(earlier)[0].of_rows) == vars(RowLoss(name).of_rows)
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])

@@ -85,3 +85,22 @@ class Loaders(pl.LightningDataModule):
         return DataLoader(Pictures(12), batch_size=self.batch_size)
 
     test_dataloader = val_dataloader
+
+
+class TimmLikeNet(TinyNet):
+    """The same with features as networks of timm give them; without `norm` rows know nothing of each other."""
+
+    def __init__(self, norm: bool = True, drop_rate: float = 0.3):
+        super().__init__(drop_rate=drop_rate)
+        if not norm:
+            self.backbone[1], self.backbone[4] = nn.Identity(), nn.Identity()
+
+    def forward_features(self, image, mask):
+        return self.backbone(image * mask)
+
+    def forward_head(self, features, pre_logits=False):
+        pooled = self.dropout(features.relu().mean(dim=(2, 3)))
+        return pooled if pre_logits else self.head(pooled)
+
+    def get_classifier(self):
+        return self.head

@@ -141,6 +141,7 @@ def check_config(
     detector = build_detector(cfg, datamodule, checkpoint, start_weights=False)
     if cfg.train:
         check_rates(detector, trainer)
+        detector.check_trainer(trainer, cfg.data.get("batch_size"))
         check_monitors(detector, trainer)
         check_checkpoints(detector, trainer)
     return detector
@@ -188,6 +189,7 @@ def build_detector(
         checkpoint: That it will be loaded from.
         start_weights: False neither fetches nor reads the weights that the config names.
     """
+    from addnet.models.registry import without_start_weights
     from addnet.training import DeepfakeDetector
     from addnet.training.checkpoints import check_fits
     from addnet.training.kept_config import kept_config
@@ -195,7 +197,7 @@ def build_detector(
 
     model = plain(cfg.model)
     if not start_weights or not wants_start_weights(cfg, checkpoint):
-        model |= {"pretrained": False, "weights": None}
+        model = without_start_weights(model)
     detector = DeepfakeDetector(
         model,
         optimizer=plain(cfg.optimizer),

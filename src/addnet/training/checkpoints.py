@@ -19,7 +19,7 @@ from torch import Tensor
 from addnet import __version__
 from addnet.errors import UserError, shortened
 from addnet.training.entries import check_checkpoint
-from addnet.training.optim import TIMED
+from addnet.training.optim import UNTIMED
 from addnet.untrusted.tensors import load_torch
 from addnet.untrusted.texts import shown
 from addnet.wording import count
@@ -188,7 +188,9 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
             + "".join(f"  {told}\n" for told in refused)
             + f"Resume with the settings of then, {anew}"
         )
-    if present.get("scheduler.name") in TIMED and (longer := [changes[key] for key in _LENGTH if key in changes]):
+    if present.get("scheduler.name", "none") not in UNTIMED and (
+        longer := [changes[key] for key in _LENGTH if key in changes]
+    ):
         raise UserError(
             f"scheduler={present['scheduler.name']} leads the rate to its end within the training that it was made "
             f"for, but {' and '.join(longer)}; resume with the length of then, {anew}"

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import pytorch_lightning as pl
@@ -13,14 +14,16 @@ from torch import Tensor, nn
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, binary_metrics, by_video, decide
 from addnet.models import create_model
+from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, still_entries
 from addnet.training.batches import check_single_rows, describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
 from addnet.training.checkpoints import FORMAT, identity
-from addnet.training.losses import RowLoss
+from addnet.training.losses import build_losses
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import training_data, validation_errors
+from addnet.training.sam import SharpnessAware, require_whole_gradients
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
@@ -28,7 +31,7 @@ from addnet.wording import count
 log = logging.getLogger(__name__)
 
 # configs/optimizer/adam.yaml
-OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None}
+OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None, "sam_rho": None}
 SCHEDULER = {"name": "none"}
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
@@ -43,7 +46,7 @@ class DeepfakeDetector(pl.LightningModule):
         model: `name` in `addnet.models.MODELS` and the network's arguments.
         optimizer: See `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
         scheduler: See `build_scheduler`; None keeps the rate.
-        loss: Arguments of `RowLoss`; None is cross-entropy over the rows.
+        loss: Arguments of `RowLoss` and `PairLoss`; None is cross-entropy over the rows.
         channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
         grad_checkpointing: Keeps less of the forward pass and computes it again in the backward pass.
         compile_net: Compiles the network in place when a Trainer starts; True or a mode of `torch.compile`.
@@ -78,7 +81,9 @@ class DeepfakeDetector(pl.LightningModule):
     ) -> None:
         super().__init__()
         _check_levers(compile_net, grad_checkpointing)
-        self.row_loss = RowLoss(**(loss or {}))
+        self.row_loss, self.pair_loss = build_losses(loss or {})
+        rho: Any = (optimizer or OPTIMIZER).get("sam_rho")
+        self.sam = None if rho is None else SharpnessAware(rho)
         # made here, so that wrong values are answered at once
         frozen = freeze_backbone_epochs or model.get("tune", ALL) != ALL
         self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if frozen else []
@@ -91,6 +96,8 @@ class DeepfakeDetector(pl.LightningModule):
         self.still = still_entries(self.net)
         self.start = start_of(model, self.net)
         self.trained_only = False
+        self.pair_loss.check_network(self.net)
+        self._asked = self._with_features
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         if grad_checkpointing:
@@ -110,6 +117,13 @@ class DeepfakeDetector(pl.LightningModule):
         logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format), mask)
         return logits
 
+    def _with_features(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
+        """Logits as `forward` gives them, and the features that they are made of, (B, D), by one pass."""
+        net: Any = self.net
+        features = net.forward_features(image.contiguous(memory_format=self.memory_format), mask)
+        pooled = net.forward_head(features, pre_logits=True)
+        return net.get_classifier()(pooled), pooled
+
     def loss(self, logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
         """Loss over the rows that count, weighted by class if the data module asks for it."""
         return self.row_loss(logits, labels, valid, weights=self.class_weights)
@@ -119,6 +133,8 @@ class DeepfakeDetector(pl.LightningModule):
         mode = self.hparams["compile_net"]
         if mode and self.net._compiled_call_impl is None:
             self.net.compile(mode=None if mode is True else mode)
+            if self.pair_loss:
+                self._asked = torch.compile(self._with_features, mode=None if mode is True else mode)
 
     # ---- training ------------------------------------------------------------------------------------------
 
@@ -131,6 +147,18 @@ class DeepfakeDetector(pl.LightningModule):
         size = (self.hparams["preprocessing"] or {}).get("image_size")
         if batch_size == 1 and size:
             check_single_rows(self.hparams["model"], size)
+
+    def check_trainer(self, trainer: pl.Trainer, batch_size: int | None) -> None:
+        """Whether a Trainer can do what loss and optimiser ask for, with so many images a process and batch.
+
+        Raises:
+            UserError: It can't.
+        """
+        if self.sam:
+            self.sam.check_trainer(trainer)
+        if self.pair_loss:
+            require_whole_gradients(trainer, self.pair_loss.told())
+            self.pair_loss.check_rows((batch_size or 2) * trainer.world_size)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """What freezing the backbone and averaging the weights need; for training alone."""
@@ -148,9 +176,10 @@ class DeepfakeDetector(pl.LightningModule):
         """Says how many pictures decide a step; a schedule out of a checkpoint has to be of this training's length.
 
         Raises:
-            UserError: It is not.
+            UserError: It is not, or its steps don't go together with the Trainer.
         """
         check_length(self.trainer)
+        self.check_trainer(self.trainer, getattr(self.trainer.train_dataloader, "batch_size", None))
         line = describe_batches(self.trainer)
         if self.trainer.is_global_zero:
             log.info("%s", line)
@@ -158,17 +187,52 @@ class DeepfakeDetector(pl.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
         labels, valid = batch["label"], batch["valid"]
-        logits = self(batch["image"], batch["mask"])
+        features = None
+        if self.pair_loss:
+            logits, features = self._asked(batch["image"], batch["mask"])
+        else:
+            logits = self(batch["image"], batch["mask"])
         rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
         loss = self.row_loss.mean(rows, labels, valid, weights=self.class_weights)
+        terms = {} if features is None else self._terms(features, labels, valid)
+        if terms:
+            loss = loss + self.pair_loss.total(terms)
+        if self.sam and self.sam.second:
+            return loss
         self.train_loss.update(rows, labels, valid, self.class_weights)
         self.train_accuracy.update(logits.argmax(dim=1) == labels, valid)
         self._unreadable = self._unreadable + (~valid).sum()
         self.log("train/step/loss", loss.detach(), prog_bar=True, batch_size=len(labels))
+        self.log_dict({f"train/step/{name}": term.detach() for name, term in terms.items()}, batch_size=len(labels))
         self.log("train/step/lr", self.trainer.optimizers[0].param_groups[0]["lr"], batch_size=len(labels))
         self.log("train/frame/loss", self.train_loss, on_step=False, on_epoch=True)
         self.log("train/frame/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
+
+    def _terms(self, features: Tensor, labels: Tensor, valid: Tensor) -> dict[str, Tensor]:
+        """The terms over pairs of this step, over the rows of all processes.
+
+        Each process computes all of them, and gets the gradient of its rows from all, which DDP then divides by their
+        number: what one process with all rows would have. Every process has as many rows, for samplers see to it.
+        """
+        gathered: Any = self.all_gather(features.float(), sync_grads=True)
+        marks: Any = self.all_gather(torch.where(valid, labels, -1))
+        labels = marks.reshape(-1)
+        return self.pair_loss.terms(gathered.reshape(-1, features.shape[1]), labels, labels >= 0)
+
+    def optimizer_step(
+        self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
+    ) -> None:
+        """One step; of two passes, where it is a sharpness-aware one."""
+        if self.sam and optimizer_closure:
+            optimizer_closure = self.sam.both(optimizer_closure, self.net, partial(self._learning, optimizer))
+        super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
+
+    def _learning(self, optimizer: Any) -> list[nn.Parameter]:
+        """The parameters that a step is about to change."""
+        for lever in self._levers:  # what is frozen loses its gradient, here as before the step itself
+            lever.on_before_optimizer_step(self.trainer, self, optimizer)
+        return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
     def on_train_epoch_end(self) -> None:
         """Says how many pictures could not be read in this epoch."""
@@ -268,7 +332,7 @@ class DeepfakeDetector(pl.LightningModule):
         """Adds what a reader needs to use the weights, and nothing that would be fetched or run again."""
         hparams = checkpoint.get("hyper_parameters", {})
         if "model" in hparams:
-            hparams["model"] = dict(hparams["model"]) | {"pretrained": False, "weights": None}
+            hparams["model"] = without_start_weights(hparams["model"])
             hparams["compile_net"] = False  # the next machine may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),

@@ -1,34 +1,95 @@
-"""The loss of a batch in which some rows may not count: cross-entropy or focal, averaged over rows or classes."""
+"""The loss of a batch in which some rows may not count: any loss by row, averaged over rows or classes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from addnet.errors import UserError, require_choice
+from addnet.registry import check_options, declared
 from addnet.signatures import require_number
+from addnet.training.pairs import PairLoss
 
-LOSSES = ("cross_entropy", "focal")
 AVERAGES = ("rows", "classes")
-IGNORED = -100  # label of rows that do not count
 _TINY = torch.finfo(torch.float32).tiny
+
+# logits (B, 2) float32, labels (B,) 0 or 1, weight of each class (2,) or None → (B,) losses times the weight of their
+# class; rows that don't count come with logits of 0 and get no gradient
+RowFunction = Callable[[Tensor, Tensor, Tensor | None], Tensor]
+
+
+class CrossEntropy:
+    """Cross-entropy of each row.
+
+    Args:
+        label_smoothing: In [0, 1).
+        gamma: Has no effect; configs of earlier versions name it with either loss.
+
+    Raises:
+        UserError: An option lies outside these values.
+    """
+
+    def __init__(self, *, label_smoothing: float = 0.0, gamma: float = 2.0) -> None:
+        _check_gamma(gamma)
+        _check_smoothing(label_smoothing)
+        self.label_smoothing = label_smoothing
+
+    def __call__(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        """Takes and gives what a `RowFunction` does."""
+        return functional.cross_entropy(
+            logits, labels, weight=weights, label_smoothing=self.label_smoothing, reduction="none"
+        )
+
+
+class Focal:
+    """Cross-entropy of each row times (1 − p)^gamma, p being the probability of its true class.
+
+    Rows that are right already count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
+
+    Args:
+        gamma: At least 0; 0 is cross-entropy.
+        label_smoothing: 0, for the formula needs one true class a row.
+
+    Raises:
+        UserError: An option lies outside these values.
+    """
+
+    def __init__(self, *, gamma: float = 2.0, label_smoothing: float = 0.0) -> None:
+        _check_gamma(gamma)
+        _check_smoothing(label_smoothing)
+        if label_smoothing:
+            raise UserError(
+                f"loss.label_smoothing={label_smoothing} does not go with loss.name=focal, which needs one true "
+                "class a row; use loss.label_smoothing=0 or loss.name=cross_entropy"
+            )
+        self.gamma = gamma
+
+    def __call__(self, logits: Tensor, labels: Tensor, weights: Tensor | None) -> Tensor:
+        """Takes and gives what a `RowFunction` does."""
+        rows = functional.cross_entropy(logits, labels, reduction="none")
+        # 1 − p; never 0, where the slope of a power below 1 is infinite
+        rows = rows * (-torch.expm1(-rows)).clamp(min=_TINY) ** self.gamma
+        return rows if weights is None else rows * weights[labels]
+
+
+# with those that other packages register: see addnet.registry
+LOSSES = declared("loss", {"cross_entropy": CrossEntropy, "focal": Focal})
 
 
 class RowLoss:
     """Loss over the rows that count; 0 with a gradient of 0 where none does.
 
-    Focal loss weights the cross-entropy of a row by (1 − p)^gamma, p being the probability of its true class,
-    so that rows that are right already count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
-
     Args:
-        name: `cross_entropy` or `focal`.
-        gamma: Of the focal loss, at least 0; 0 is cross-entropy.
-        label_smoothing: Of the cross-entropy, in [0, 1).
+        name: `cross_entropy`, `focal`, or what another package registered.
         average: `rows`, or `classes`: real and fake apart, then the mean over those that the batch holds.
+        options: Of the loss of that name: see `CrossEntropy` and `Focal`.
 
     Raises:
-        UserError: An option lies outside these values, or two of them exclude each other.
+        UserError: An option is unknown or lies outside its values, or two of them exclude each other.
 
     Example:
         >>> logits, labels = torch.zeros(3, 2), torch.tensor([0, 1, 1])
@@ -36,28 +97,18 @@ class RowLoss:
         0.1733
     """
 
-    def __init__(
-        self,
-        name: str = "cross_entropy",
-        *,
-        gamma: float = 2.0,
-        label_smoothing: float = 0.0,
-        average: str = "rows",
-    ) -> None:
-        require_number("loss.gamma", gamma)
-        require_number("loss.label_smoothing", label_smoothing)
-        self.name = require_choice("loss.name", name, LOSSES)
+    def __init__(self, name: str = "cross_entropy", *, average: str = "rows", **options: Any) -> None:
+        self.name = name
         self.average = require_choice("loss.average", average, AVERAGES)
-        self.gamma, self.label_smoothing = gamma, label_smoothing
-        if not 0 <= label_smoothing < 1:
-            raise UserError(f"loss.label_smoothing={label_smoothing} must lie in [0, 1)")
-        if not 0 <= gamma < float("inf"):
-            raise UserError(f"loss.gamma={gamma} must be a number of at least 0; 2 is usual")
-        if name == "focal" and label_smoothing:
-            raise UserError(
-                f"loss.label_smoothing={label_smoothing} does not go with loss.name=focal, which needs one true "
-                "class a row; use loss.label_smoothing=0 or loss.name=cross_entropy"
-            )
+        self.of_rows: RowFunction = check_options("loss", name, options)(**options)
+        self._try()
+
+    def _try(self) -> None:
+        """Asks once, for losses of other packages: a mean instead of rows would be wrong in silence."""
+        given = self.of_rows(torch.zeros(3, 2), torch.tensor([0, 1, 1]), torch.ones(2))
+        if not isinstance(given, Tensor) or given.shape != (3,):
+            shape = tuple(given.shape) if isinstance(given, Tensor) else type(given).__name__
+            raise UserError(f"loss.name={self.name} gave {shape} for 3 rows; it has to give the loss of each, (3,)")
 
     def check_balance(self, balance: str) -> None:
         """Compares with `data.balance`.
@@ -95,20 +146,23 @@ class RowLoss:
 
     def rows(self, logits: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> Tensor:
         """(B,) float32 losses times the weight of their class, 0 where a row doesn't count; arguments as above."""
-        logits, targets = logits.float(), torch.where(valid, labels, IGNORED)
-        if self.name == "cross_entropy":
-            return functional.cross_entropy(
-                logits,
-                targets,
-                weight=weights,
-                ignore_index=IGNORED,
-                label_smoothing=self.label_smoothing,
-                reduction="none",
-            )
-        rows = functional.cross_entropy(logits, targets, ignore_index=IGNORED, reduction="none")
-        # 1 − p; never 0, where the slope of a power below 1 is infinite
-        rows = rows * (-torch.expm1(-rows)).clamp(min=_TINY) ** self.gamma
-        return rows if weights is None else rows * weights[targets.clamp(min=0)]
+        zero = torch.zeros((), device=logits.device)
+        logits = torch.where(valid[:, None], logits.float(), zero)  # before and behind: gradients of 0 also of nan
+        rows = self.of_rows(logits, torch.where(valid, labels, 0), weights)
+        return torch.where(valid, rows, zero)
+
+
+def build_losses(settings: Mapping[str, Any]) -> tuple[RowLoss, PairLoss]:
+    """The loss of rows and that of pairs.
+
+    Args:
+        settings: Arguments of `RowLoss` and `PairLoss`.
+
+    Raises:
+        UserError: One of them refuses its arguments.
+    """
+    of_pairs = {key: settings[key] for key in ("uniformity", "alignment") if key in settings}
+    return RowLoss(**{key: value for key, value in settings.items() if key not in of_pairs}), PairLoss(**of_pairs)
 
 
 def by_class(rows: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:
@@ -126,3 +180,15 @@ def by_class(rows: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | N
     members = (labels[:, None] == torch.arange(2, device=labels.device)) & valid[:, None]
     counted = members.sum(dim=0).to(rows.dtype)
     return (rows[:, None] * members).sum(dim=0), counted if weights is None else counted * weights
+
+
+def _check_gamma(gamma: float) -> None:
+    require_number("loss.gamma", gamma)
+    if not 0 <= gamma < float("inf"):
+        raise UserError(f"loss.gamma={gamma} must be a number of at least 0; 2 is usual")
+
+
+def _check_smoothing(label_smoothing: float) -> None:
+    require_number("loss.label_smoothing", label_smoothing)
+    if not 0 <= label_smoothing < 1:
+        raise UserError(f"loss.label_smoothing={label_smoothing} must lie in [0, 1)")

@@ -10,16 +10,15 @@ import pytorch_lightning as pl
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
-from torch.optim.lr_scheduler import LambdaLR, LinearLR, LRScheduler, OneCycleLR, ReduceLROnPlateau
+from torch.optim.lr_scheduler import LambdaLR, LinearLR, OneCycleLR, ReduceLROnPlateau
 
 from addnet.errors import UserError, require_choice
+from addnet.registry import check_options, declared, maker_of
 from addnet.signatures import require_number
 from addnet.wording import count
 
-SCHEDULERS = ("none", "cosine", "onecycle", "plateau")
-TIMED = ("cosine", "onecycle")  # those that are made for a number of steps
+UNTIMED = ("none", "plateau")  # the others are made for a number of steps
 _NUMBERS = {
-    "none": (),
     "cosine": ("warmup_epochs", "min_lr_factor"),
     "onecycle": ("warmup",),
     "plateau": ("factor", "patience", "warmup_epochs"),
@@ -77,13 +76,13 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
 
     Args:
         net: With `sigma_parameters()` if it has a bandpass layer.
-        settings: `name` (any in timm's registry), `lr`, `weight_decay`, `sigma_lr`, `layer_decay`; further
-            keys go to the optimiser.
+        settings: `name` (any in timm's registry), `lr`, `weight_decay`, `sigma_lr`, `layer_decay`; `sam_rho` is for
+            `SharpnessAware`; further keys go to the optimiser.
 
     Raises:
         UserError: The name is unknown or a key does not belong to it.
     """
-    options = dict(settings)
+    options = {key: value for key, value in settings.items() if key != "sam_rho"}
     for key in ("lr", "weight_decay", "sigma_lr"):
         require_number(f"optimizer.{key}", options.get(key, 0.0))
     require_number("optimizer.layer_decay", options.get("layer_decay"), optional=True)
@@ -110,33 +109,70 @@ def build_schedulers(
 
     Args:
         optimizer: Its groups keep their ratio of rates.
-        settings: `name` in `SCHEDULERS` and its keys; see `configs/scheduler/`.
+        settings: `name` of a schedule and its keys; see `configs/scheduler/`.
         total_steps: Optimiser steps of the whole training.
         steps_per_epoch: Optimiser steps of one epoch.
 
     Raises:
         UserError: The name or the length of the training is unknown, or a setting is missing or refused.
     """
-    name = require_choice("scheduler.name", settings["name"], SCHEDULERS)
-    for key in _NUMBERS[name]:
+    name = settings["name"]
+    maker = maker_of("schedule", name)
+    for key in _NUMBERS.get(name, ()):
         if key not in settings:
             raise UserError(f"scheduler.name={name} needs scheduler.{key}; scheduler={name} brings all that it needs")
         require_number(f"scheduler.{key}", settings[key])
         if settings[key] < 0:
             raise UserError(f"scheduler.{key}={settings[key]} must be at least 0")
-    if name == "none":
-        return []
-    if name == "plateau":
-        try:
-            return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
-        except (KeyError, ValueError) as error:
-            raise UserError(f"scheduler plateau refuses its settings {dict(settings)}: {error}") from error
-    if not 1 <= total_steps < ENDLESS:
+    if name not in UNTIMED and not 1 <= total_steps < ENDLESS:
         raise UserError(f"scheduler {name} needs to know the end: set trainer.max_epochs or trainer.max_steps")
-    if name == "onecycle" and settings["warmup"] > 1:
+    length = {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
+    if maker in _OWN.values():
+        return list(maker(optimizer, settings, **length))
+    options = {key: value for key, value in settings.items() if key != "name"}
+    check_options("schedule", name, options, given=("optimizer", *length))
+    return [{"scheduler": maker(optimizer=optimizer, **length, **options), "interval": "step"}]
+
+
+def _constant(optimizer: Optimizer, settings: Mapping[str, Any], **length: int) -> list[dict[str, Any]]:
+    return []
+
+
+def _onecycle(
+    optimizer: Optimizer, settings: Mapping[str, Any], *, total_steps: int, **length: int
+) -> list[dict[str, Any]]:
+    if settings["warmup"] > 1:
         raise UserError(f"scheduler.warmup={settings['warmup']} of onecycle is a share of the training, in [0, 1]")
-    schedule = _by_steps(optimizer, settings, total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+    schedule = OneCycleLR(
+        optimizer,
+        max_lr=[group["lr"] for group in optimizer.param_groups],
+        total_steps=total_steps,
+        pct_start=settings["warmup"],
+        cycle_momentum=False,  # cycling it too is a second experiment
+    )
     return [{"scheduler": schedule, "interval": "step"}]
+
+
+def _cosine(
+    optimizer: Optimizer, settings: Mapping[str, Any], *, total_steps: int, steps_per_epoch: int
+) -> list[dict[str, Any]]:
+    cycle = settings.get("cycle_epochs")
+    require_number("scheduler.cycle_epochs", cycle, optional=True)
+    if cycle is not None and not 0 < cycle < math.inf:
+        raise UserError(f"scheduler.cycle_epochs={cycle} must be a number above 0; null: the rate falls once")
+    length = total_steps if cycle is None else max(1, round(cycle * steps_per_epoch))
+    warmup = min(round(settings["warmup_epochs"] * steps_per_epoch), length - 1)
+    factor = _Cosine(warmup, total_steps, settings["min_lr_factor"], None if cycle is None else length)
+    return [{"scheduler": LambdaLR(optimizer, factor), "interval": "step"}]
+
+
+def _reduced(
+    optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epoch: int, **length: int
+) -> list[dict[str, Any]]:
+    try:
+        return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
+    except (KeyError, ValueError) as error:
+        raise UserError(f"scheduler plateau refuses its settings {dict(settings)}: {error}") from error
 
 
 def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epoch: int) -> list[dict[str, Any]]:
@@ -172,34 +208,33 @@ def step_plateau(trainer: pl.Trainer, figures: Mapping[str, float]) -> None:
         config.scheduler.step(figures[config.monitor])
 
 
-def _by_steps(
-    optimizer: Optimizer, settings: Mapping[str, Any], *, total_steps: int, steps_per_epoch: int
-) -> LRScheduler:
-    if settings["name"] == "onecycle":
-        rates = [group["lr"] for group in optimizer.param_groups]
-        # momentum stays: cycling it too is a second experiment
-        return OneCycleLR(
-            optimizer,
-            max_lr=rates,
-            total_steps=total_steps,
-            pct_start=settings["warmup"],
-            cycle_momentum=False,
-        )
-    warmup = min(round(settings["warmup_epochs"] * steps_per_epoch), total_steps - 1)
-    return LambdaLR(optimizer, _Cosine(warmup, total_steps, settings["min_lr_factor"]))
-
-
 class _Cosine:
-    """Factor on the rate at a step; an object, so that torch keeps its plain values in a checkpoint."""
+    """Factor on the rate at a step; an object, so that torch keeps its plain values in a checkpoint.
 
-    def __init__(self, warmup: int, total_steps: int, floor: float) -> None:
-        self.warmup, self.total_steps, self.floor = warmup, total_steps, floor
+    With a `cycle` of so many steps it begins anew after each, warm-up included (warm restarts, Loshchilov and Hutter
+    2017, arXiv 1608.03983).
+    """
+
+    def __init__(self, warmup: int, total_steps: int, floor: float, cycle: int | None = None) -> None:
+        self.warmup, self.total_steps, self.floor, self.cycle = warmup, total_steps, floor, cycle
 
     def __call__(self, step: int) -> float:
+        length = self.cycle or self.total_steps
+        step = step % length if self.cycle else step
         if step < self.warmup:
             return float((step + 1) / (self.warmup + 1))
-        progress = (step - self.warmup) / max(1, self.total_steps - self.warmup)
+        progress = (step - self.warmup) / max(1, length - self.warmup)
         return float(self.floor + (1 - self.floor) * 0.5 * (1 + math.cos(math.pi * min(1.0, progress))))
+
+
+_OWN: dict[str, Callable[..., list[dict[str, Any]]]] = {
+    "none": _constant,
+    "cosine": _cosine,
+    "onecycle": _onecycle,
+    "plateau": _reduced,
+}
+# with those that other packages register: see addnet.registry
+SCHEDULERS = declared("schedule", _OWN)
 
 
 def check_length(trainer: pl.Trainer) -> None:
