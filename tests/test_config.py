@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
 )
-GROUPS = {"model", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
+GROUPS = {"model", "loss", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
 GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare", "robustness"}
 
 
@@ -166,6 +166,7 @@ def test_the_table_of_flags_is_true():
         ("data.batchsize=3", "data.batch_size"),
         ("lr=1e-3", "optimizer.lr"),
         ("model.kernel_size=31", "exists only (with model=bandpass)"),
+        ("loss.gamma=1", "exists only (with loss=focal)"),  # when there was one file it named the keys of both
         ("trainer.max_epoch=1", "trainer.max_epochs"),
     ],
 )

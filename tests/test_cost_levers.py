@@ -176,7 +176,7 @@ def test_the_levers_of_the_config_are_those_of_the_detector():
     from addnet.train import build_detector
 
     overrides = ["model.pretrained=false", "data.data_dir=x", "grad_checkpointing=true", "ema_decay=0.9"]
-    overrides += ["freeze_backbone_epochs=2", "loss.name=focal", "optimizer.layer_decay=0.7"]
+    overrides += ["freeze_backbone_epochs=2", "loss=focal", "optimizer.layer_decay=0.7"]
     datamodule = SimpleNamespace(preprocessing=dict)
     hparams = build_detector(compose(overrides), datamodule).hparams
     names = ("grad_checkpointing", "ema_decay", "freeze_backbone_epochs", "compile_net")

@@ -38,6 +38,17 @@ _INDIFFERENT = (
 )
 
 
+# what keys count as where a config lacks them: one of an earlier version, or of another loss
+_ABSENT = {
+    "loss.gamma": 2.0,
+    "loss.label_smoothing": 0.0,
+    "loss.uniformity": 0.0,
+    "loss.alignment": 0.0,
+    "model.head": "linear",
+    "model.tune": "all",
+}
+
+
 class AtomicCheckpointIO(TorchCheckpointIO):
     """Writes a checkpoint beside its place and then moves it there: a kill leaves the previous one whole.
 
@@ -173,10 +184,10 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
         UserError: Optimiser or schedule are set differently. Their states come from the checkpoint, rates included:
             new settings would quietly have no effect. Or a schedule that was made for so many epochs gets others.
     """
-    earlier, present = {"model.tune": "all"} | _flat(before), _flat(now)
+    earlier, present = _ABSENT | _flat(before), _ABSENT | _flat(now)
     keys = [key for key in {**earlier, **present} if earlier.get(key) != present.get(key)]
     changes = {key: f"{key} was {earlier.get(key)!r} and is {present.get(key)!r}" for key in keys}
-    if "model.tune" in changes and "model.tune" in present:
+    if "model.tune" in changes:
         raise UserError(
             f"{path} brings back an optimiser of what it trained, but {changes['model.tune']}; resume with that of "
             f"then, or start anew from its backbone with model.weights={path} and without ckpt_path."
