@@ -18,7 +18,7 @@ CONFIG = {
 }
 
 
-def seasoned(net):
+def seasoned(net, *, size=96, spread=0.1):
     """The network with batch normalisation that has seen noise, and logits that differ from picture to picture."""
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
@@ -29,8 +29,8 @@ def seasoned(net):
         if block.amount is not None:
             nn.init.constant_(block.amount, 0.6)
     with torch.no_grad():
-        net.train()(*noise(96))
-    nn.init.normal_(net.head.weight, std=0.1)
+        net.train()(*noise(size))
+    nn.init.normal_(net.head.weight, std=spread)
     return net.eval()
 
 
@@ -43,7 +43,7 @@ def write_checkpoint(path, *, size=64, model=None, **entries):
     model = {"name": "addnet", "placement": "full", "pretrained": False, "weights": None} | (model or {})
     torch.manual_seed(2)
     options = {key: value for key, value in model.items() if key != "name"}
-    net = seasoned(create_model(model["name"], **options))
+    net = seasoned(create_model(model["name"], **options), size=max(size, 96) if model["name"] != "timm" else size)
     preprocessing = {"image_size": size, "align": True, "crop": "picture", "margin": 1.3, "mask": MASK}
     preprocessing |= {"mask_of": "own", "detector": DETECTOR, "value_range": [-1.0, 1.0]}
     about = {"format": FORMAT, "version": "0.1.0", "class_names": ["real", "fake"], "preprocessing": preprocessing}

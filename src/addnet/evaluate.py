@@ -46,11 +46,14 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     """
     from addnet.evaluation.assess import assess
     from addnet.evaluation.report import write_report
+    from addnet.inference.explaining import block_of
     from addnet.training.run_folder import provenance
     from addnet.untrusted.secrets import without_home
 
     folder = Path(cfg.paths.output_dir)
     detectors = load_detectors(cfg)
+    if cfg.mistakes:
+        block_of(next(iter(detectors.values())), cfg.block)  # raises now, not when all is scored
     modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
     scored = {name: score(cfg, name, detectors[name], modules[name]) for name in detectors}
     decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}

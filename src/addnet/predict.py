@@ -107,6 +107,10 @@ def load_detector(cfg: DictConfig, inputs: Inputs) -> Detector:
     from addnet.inference import Detector
 
     detector = Detector.from_checkpoint(cfg.ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+    if cfg.explain:
+        from addnet.inference.explaining import block_of
+
+        block_of(detector, cfg.block)  # raises now, not at the first face
     if not inputs.pictures or cfg.workers == 0:  # else the processes do, which are the only ones that need it
         detector.preprocessing.load()
     return detector

@@ -23,6 +23,7 @@ from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.pictures import Picture, check_picture, from_pillow
 from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
+from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
 from addnet.inference.videos import AboutVideo, FacesOfVideo, FrameFaces, VideoSettings
 
@@ -43,7 +44,7 @@ class Watched(NamedTuple):
 
 
 class Detector:
-    """Says whether faces in pictures and videos are fakes.
+    """Says whether faces in pictures and videos are fakes. Several threads may ask; the network answers in turns.
 
     Args:
         loaded: A checkpoint.
@@ -297,7 +298,8 @@ class Detector:
             image: (B, 3, S, S) in [-1, 1], on the detector's device.
             mask: (B, 1, S, S) in [0, 1].
         """
-        logits = self.net(image.contiguous(memory_format=torch.channels_last), mask).float()
+        with alone_with(self.net):
+            logits = self.net(image.contiguous(memory_format=torch.channels_last), mask).float()
         found: NDArray[np.float64] = probabilities_of((logits[:, 1] - logits[:, 0]).cpu()).numpy()
         return found
 

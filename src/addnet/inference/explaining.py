@@ -16,6 +16,7 @@ from addnet.errors import require_choice
 from addnet.faces.masks import Mask
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.inference.detector import Detector
+from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
 from addnet.models import ADDNet, BandpassLayer
 
@@ -56,8 +57,8 @@ def explain(detector: Detector, seen: Seen, *, block: str | None = None) -> Expl
         block: Where Grad-CAM is taken; None: where the network says that it tells most.
     """
     image, mask = detector.tensors([seen])
+    block = block_of(detector, block)
     layer = next((part for part in detector.net.modules() if isinstance(part, BandpassLayer)), None)
-    block = block or str(detector.net.description.explained)  # type: ignore[union-attr]
     heat = grad_cam(detector.net, image, mask, block=block)[0]
     band = response = None
     if layer is not None:
@@ -67,6 +68,19 @@ def explain(detector: Detector, seen: Seen, *, block: str | None = None) -> Expl
         response = frequencies.cpu().numpy(), gain.cpu().numpy()
     score, without = _without_organs(detector, seen)
     return Explanation(seen, score, mask[0, 0].cpu().numpy(), block, heat.cpu().numpy(), band, response, without)
+
+
+def block_of(detector: Detector, block: str | None) -> str:
+    """Where Grad-CAM is taken: what was asked for, or what the network takes unless it is asked.
+
+    Raises:
+        UserError: The network has no such stage or module; the message has those that there are.
+    """
+    net = cast("ADDNet", detector.net)
+    if block is None:
+        return net.description.explained
+    net.place(block)
+    return block
 
 
 def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, of: str = "fake") -> Tensor:
@@ -96,13 +110,14 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
         kept.append(output)
         return output.clone()  # the next layer may write into what it gets
 
-    handle = module.register_forward_hook(keep)
-    try:
-        with torch.enable_grad():
-            logits = net(image.clone().requires_grad_(), mask)
-            (gradient,) = torch.autograd.grad(sign * (logits[:, 1] - logits[:, 0]).sum(), kept[0])
-    finally:
-        handle.remove()
+    with alone_with(net):
+        handle = module.register_forward_hook(keep)
+        try:
+            with torch.enable_grad():
+                logits = net(image.clone().requires_grad_(), mask)
+                (gradient,) = torch.autograd.grad(sign * (logits[:, 1] - logits[:, 0]).sum(), kept[0])
+        finally:
+            handle.remove()
     gradient, features = (stage.maps(part, image) for part in (gradient, kept[0].detach()))
     heat = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu().float()
     heat = functional.interpolate(heat, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]

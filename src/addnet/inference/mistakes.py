@@ -57,14 +57,14 @@ def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: i
     return [mistake for _, (_, mistake) in turns[:most]]
 
 
-def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, *, block: str) -> dict[str, Any]:
+def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, *, block: str | None) -> dict[str, Any]:
     """A mistake with its explanation as a picture, for the report.
 
     Args:
         detector: Who made it.
         module: The data it was made on.
         mistake: From `farthest_wrong`.
-        block: Where Grad-CAM is taken.
+        block: Where Grad-CAM is taken; None: where the network says that it tells most.
 
     Returns:
         `path`, `set`, `label`, `probability` and `picture`, (H, W, 3) uint8.

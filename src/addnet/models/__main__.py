@@ -1,6 +1,6 @@
 """`python -m addnet.models`: builds a network, runs one step forward and back, and prints what each stage costs.
 
-Arguments are overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH
+Below the table stand the sites and placements of the network, and what its start weights were made with. Arguments are overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH
 is given. Exits with 1 if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
 """
 
@@ -21,6 +21,7 @@ from addnet.mistyped import answer, refuse_options
 
 if TYPE_CHECKING:
     from addnet.models.network import ADDNet
+    from addnet.models.stages import Description
     from addnet.models.summary import Summary
 
 NAME = "models"
@@ -36,37 +37,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
         refuse_options(overrides, command=NAME)
         cfg = compose(["model.pretrained=false", *overrides])
         options, size = plain(cfg.model), int(cfg.data.image_size)
-        summary = _summary(options.pop("name"), options, size)
+        described, summary = _summary(options.pop("name"), options, size)
     except (HydraException, OmegaConfBaseException) as error:
         sys.stderr.write(answer(error, overrides, command=NAME))
         return 2
     except UserError as error:
         say(error)
         return 2
-    return report(summary, title=f"{cfg.model.name}, one {size} × {size} picture", options=options)
+    title = f"{cfg.model.name} on {described.name}, one image of {size} × {size} pixels"
+    return report(described, summary, title=title, options=options)
 
 
-def _summary(name: str, options: dict[str, Any], size: int) -> Summary:
+def _summary(name: str, options: dict[str, Any], size: int) -> tuple[Description, Summary]:
     from addnet.models.registry import create_model  # brings torch: not for --help
     from addnet.models.summary import summarise
 
-    return summarise(cast("ADDNet", create_model(name, **options)), image_size=size)
+    net = cast("ADDNet", create_model(name, **options))
+    return net.description, summarise(net, image_size=size)
 
 
-def report(summary: Summary, *, title: str, options: dict[str, Any]) -> int:
-    """Prints the table and the verdict on the gradients; returns the exit code."""
+def report(described: Description, summary: Summary, *, title: str, options: dict[str, Any]) -> int:
+    """Prints the table, what else is known and the verdict on the gradients; returns the exit code."""
     from rich.console import Console
 
-    from addnet.models.summary import table
+    from addnet.models.summary import table, told
 
     console = Console()
     console.print(table(summary, title=title))
+    for line in told(described):
+        console.print(line, markup=False, highlight=False)
     if options["weights"] is None and not options["pretrained"]:
-        console.print("random weights; model.pretrained=true takes those of ImageNet", markup=False)
+        console.print("random weights here; model.pretrained=true takes timm's", markup=False)
     if summary.without_gradient:
         console.print("no finite gradient:", ", ".join(summary.without_gradient), style="red", markup=False)
         return 1
-    console.print(f"all {summary.trainable:,} trainable parameters got a finite gradient")
+    trained = f"all {summary.trainable:,} trainable parameters"
+    if summary.trainable < summary.parameters:
+        trained += f" (of {summary.parameters:,})"
+    console.print(f"{trained} got a finite gradient")
     return 0
 
 

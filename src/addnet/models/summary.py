@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -11,40 +12,54 @@ import torch
 from rich.table import Table
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils.flop_counter import FlopCounterMode
 
 from addnet.errors import UserError
 from addnet.models.add_block import ADDBlock
-from addnet.models.bandpass import BandpassLayer
-from addnet.models.blurs import multiply_adds
 from addnet.models.network import ADDNet
+from addnet.models.stages import CHANNELS_LAST, MAPS, TOKENS, Description
 
 SMALLEST_IMAGE = 32
 
 
 @dataclass
-class Stage:
+class StageCost:
     """What one stage of the network costs.
 
     Attributes:
         name: As in `ADDNet.stages`.
-        attention: Whether an ADD block ends the stage.
-        shape: Of its output for one picture: (C, h, w), or (classes,).
+        attention: Whether it has an ADD block.
+        site: Whether an ADD block may stand there.
+        form: Of its output: `maps`, `channels_last` or `tokens`.
+        shape: Of its output for one image: (C, h, w), (h, w, C), (N, C), or (classes,).
         parameters: How many numbers it holds.
-        multiply_adds: Of its convolutions, linear layers and blurs in a forward pass of one picture.
+        multiply_adds: Of convolutions and matrix products in a forward pass of one image, those of attention and of
+            blurs included.
     """
 
     name: str
     attention: bool
+    site: bool = False
+    form: str = MAPS
     shape: tuple[int, ...] = ()
     parameters: int = 0
     multiply_adds: int = 0
+
+    @property
+    def output(self) -> str:
+        """The shape in words, channels before height and width whatever their order."""
+        if self.form == TOKENS and len(self.shape) == 2:
+            return f"{self.shape[0]} tokens × {self.shape[1]}"
+        last = self.form == CHANNELS_LAST and len(self.shape) == 3
+        return " × ".join(map(str, (self.shape[-1], *self.shape[:-1]) if last else self.shape))
 
 
 @dataclass
 class Summary:
     """The stages of a network and which trainable parameters got no finite gradient."""
 
-    stages: list[Stage]
+    stages: list[StageCost]
     trainable: int
     without_gradient: list[str]
 
@@ -55,20 +70,20 @@ class Summary:
 
     @property
     def multiply_adds(self) -> int:
-        """Multiply-adds of a forward pass of one picture."""
+        """Multiply-adds of a forward pass of one image."""
         return sum(stage.multiply_adds for stage in self.stages)
 
 
 def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Summary:
-    """Runs one training step's forward and backward on random pictures and masks, and measures it.
+    """Runs one training step's forward and backward on random images and masks, and measures it.
 
     Args:
         net: In training mode afterwards, with gradients.
-        image_size: Side of the pictures in pixels.
-        batch_size: Pictures in the batch, at least 2: batch normalisation may see one pixel at the end.
+        image_size: Side of the images in pixels.
+        batch_size: Images in the batch, at least 2: batch normalisation may see one pixel at the end.
 
     Raises:
-        UserError: The pictures are too small.
+        UserError: The images are too small.
     """
     place = next(net.parameters()).device
     if image_size < SMALLEST_IMAGE:
@@ -76,18 +91,14 @@ def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Sum
     image = torch.randn(batch_size, net.in_chans, image_size, image_size, device=place)
     mask = torch.rand(batch_size, 1, image_size, image_size, device=place)
     parts = list(net.stages())
-    stages = [_stage(*part) for part in parts]
-    watched = zip(stages, parts, strict=True)
-    hooks = [hook for stage, (_, modules, _) in watched for hook in _watch(stage, modules)]
+    stages = [_stage(net, *part) for part in parts]
     net.train().zero_grad()
-    try:
+    with _watched([(stage, modules) for stage, (_, modules, _) in zip(stages, parts, strict=True)]):
         logits = net(image, mask)
-    finally:
-        for hook in hooks:
-            hook.remove()
     shape = tuple(image.shape[1:])
     for stage in stages:  # a stage without modules passes on what it got
         shape = stage.shape = stage.shape or shape
+        stage.multiply_adds //= batch_size
     labels = torch.arange(batch_size, device=place) % logits.shape[1]
     torch.autograd.backward(functional.cross_entropy(logits, labels))
     return Summary(stages, sum(p.numel() for p in net.parameters() if p.requires_grad), without_gradient(net))
@@ -111,39 +122,63 @@ def table(summary: Summary, *, title: str = "") -> Table:
     drawn.add_column("multiply-adds, 10⁶", justify="right", footer=f"{summary.multiply_adds / 1e6:,.1f}")
     for stage in summary.stages:
         drawn.add_row(
-            stage.name + (" · ADD" if stage.attention else ""),
-            " × ".join(map(str, stage.shape)),
+            stage.name + (" · ADD" if stage.attention else " · site" if stage.site else ""),
+            stage.output,
             f"{stage.parameters:,}",
             f"{stage.multiply_adds / 1e6:,.1f}",
         )
     return drawn
 
 
-def _stage(name: str, modules: tuple[nn.Module, ...], parameters: tuple[nn.Parameter, ...]) -> Stage:
-    attention = any(isinstance(module, ADDBlock) for module in modules)
-    return Stage(name, attention, parameters=sum(parameter.numel() for parameter in parameters))
+def told(description: Description) -> Iterator[str]:
+    """What a network says of itself beyond its stages, a line each."""
+    yield f"sites, where an ADD block may stand: {', '.join(description.sites)}"
+    for name, sites in description.placements.items():
+        yield f"model.placement={name}: {', '.join(sites) or 'no ADD block'}"
+    yield f"Grad-CAM unless asked otherwise: {description.explained}"
+    mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (description.mean, description.std))
+    yield (
+        f"start weights of {description.name}: made for {description.side} × {description.side} pixels, mean {mean}, "
+        f"standard deviation {std}, to which the network rescales images by itself"
+    )
 
 
-def _watch(stage: Stage, modules: Iterable[nn.Module]) -> list[Any]:
-    """Hooks the modules so that a forward pass fills in the stage's shape and multiply-adds."""
-    hooks: list[Any] = []
-    for module in modules:
-        hooks.append(module.register_forward_hook(partial(_note_shape, stage)))
-        hooks += [part.register_forward_hook(partial(_count, stage)) for part in module.modules()]
-    return hooks
+def _stage(net: ADDNet, name: str, modules: tuple[nn.Module, ...], parameters: tuple[nn.Parameter, ...]) -> StageCost:
+    described = {stage.name: stage for stage in net.description.stages}.get(name)
+    return StageCost(
+        name,
+        attention=name in net.placement,
+        site=described is not None and described.site,
+        form=described.form if described else MAPS,
+        parameters=sum(parameter.numel() for parameter in parameters),
+    )
 
 
-def _note_shape(stage: Stage, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-    stage.shape = tuple(output.shape[1:])
+@contextmanager
+def _watched(parts: Iterable[tuple[StageCost, tuple[nn.Module, ...]]]) -> Iterator[None]:
+    """Fills in the shapes and multiply-adds of stages while a network runs."""
+    counter, counted = FlopCounterMode(display=False), 0
+
+    def since_last() -> int:
+        """Multiply-adds since it was asked last: of the module that has just run, and of what led to it."""
+        nonlocal counted
+        before, counted = counted, counter.get_total_flops() // 2
+        return counted - before
+
+    hooks = [
+        module.register_forward_hook(partial(_note, stage, since_last)) for stage, modules in parts for module in modules
+    ]
+    try:
+        with sdpa_kernel(SDPBackend.MATH), counter:  # other kernels of attention aren't counted by every torch
+            yield
+    finally:
+        for hook in hooks:
+            hook.remove()
 
 
-def _count(stage: Stage, module: nn.Module, inputs: tuple[Any, ...], output: Tensor) -> None:
-    each = output[0].numel()
-    if isinstance(module, nn.Conv2d):
-        stage.multiply_adds += each * module.weight[0].numel()
-    elif isinstance(module, nn.Linear):
-        stage.multiply_adds += each * module.in_features
-    elif isinstance(module, BandpassLayer):
-        channels, height, width = inputs[0].shape[1:]
-        place = output.device
-        stage.multiply_adds += channels * multiply_adds(height, width, taps=module.kernel_size, device=place)
+def _note(
+    stage: StageCost, since_last: Callable[[], int], module: nn.Module, inputs: tuple[Any, ...], output: Any
+) -> None:
+    stage.multiply_adds += since_last()
+    if isinstance(output, Tensor) and not isinstance(module, ADDBlock):  # which changes no shape, or weights attention
+        stage.shape = tuple(output.shape[1:])

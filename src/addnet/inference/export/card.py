@@ -10,8 +10,8 @@ from typing import Any
 from addnet.errors import UserError
 from addnet.untrusted.texts import in_markdown, in_markdown_code, shown
 
-_TAGS = ("deepfake-detection", "image-classification", "face-forgery", "xception", "addnet")
-_NAMES = {"addnet": "ADDNet-2D on Xception", "bandpass": "ADDNet-2D on Xception behind a learnable bandpass layer"}
+_TAGS = ("deepfake-detection", "image-classification", "face-forgery", "addnet")
+_NOT_TOLD = ("name", "pretrained", "weights")  # of the options: they are those of a network that is loaded
 _USE = """## Use
 
 The folder has no code, and none is run from it:
@@ -81,17 +81,24 @@ def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER"
         raise UserError(f"license={licence!r} is no name that model hubs know; use other, apache-2.0, cc-by-nc-4.0 …")
     size, channels = about["preprocessing"]["image_size"], about["inputs"]["image"]["shape"][1]
     licences = "\n".join(f"| {in_markdown(part)} | {in_markdown(terms)} |" for part, terms in about["licences"].items())
-    network = _NAMES.get(about["model"]["name"]) or in_markdown(about["model"]["name"])
     return "\n".join(
         [
             _front(licence),
-            f"# {network}: a deepfake detector\n",
+            f"# {_called(about)}: a deepfake detector\n",
             _table(about),
             _figures(about),
             _USE.format(folder=json.dumps(shown(folder)), size=int(size), channels=int(channels)),
             _REST.format(licences=licences),
         ]
     )
+
+
+def _called(about: Mapping[str, Any]) -> str:
+    """The network in a few words: its name, its backbone and what stands in front of it."""
+    network = about.get("network") or {}
+    on = f" on {in_markdown(network['backbone'])}" if "backbone" in network else ""
+    behind = " behind a learnable bandpass layer" if network.get("bandpass") else ""
+    return f"{in_markdown(about['model']['name']) if not on else 'ADDNet'}{on}{behind}"
 
 
 def _front(licence: str) -> str:
@@ -106,11 +113,19 @@ def _table(about: Mapping[str, Any]) -> str:
     source, model, size = about["source"], about["model"], int(about["preprocessing"]["image_size"])
     steps = f"epoch {in_markdown(source['epoch'])}, step {in_markdown(source['global_step'])}"
     origin = f"{in_markdown_code(source['file'])}, {steps}, sha256 {in_markdown_code(source['sha256'])}"
-    options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in ("name", "weights")]
+    options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in _NOT_TOLD]
     called = ", ".join(map(in_markdown_code, options))
+    network = about.get("network") or {}
     rows = {
         "Task": "one face crop → probability that the face was swapped or re-enacted",
         "Network": f"{in_markdown_code(about['architectures'][0])}: {called}",
+    }
+    if network:
+        sites = ", ".join(map(in_markdown_code, network["sites"])) or "nowhere: the mask is not looked at"
+        rows["Backbone"] = f"{in_markdown_code(network['backbone'])} of timm {in_markdown(network['timm'])}"
+        rows["Attention"] = f"{in_markdown_code(model.get('combine', 'multiply'))} at {sites}"
+        rows["Start weights"] = in_markdown(network["start"])
+    rows |= {
         "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
         "Output": f"logits of {' and '.join(map(in_markdown, about['class_names']))}",
         "Training data": in_markdown(trained_on(about["config"])),

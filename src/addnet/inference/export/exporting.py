@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from addnet.errors import UserError, require_choice
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
-from addnet.inference.export.description import describe
+from addnet.inference.export.description import describe, described
 from addnet.inference.export.fixed import fixed
 from addnet.inference.export.output import require_free, whole
 from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
@@ -74,6 +74,7 @@ def export_checkpoint(
     net = network_of(checkpoint, ckpt, weights=weights)
     if not isinstance(net, ADDNet):
         raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
+    about = described(net, about)
     size = int(about["preprocessing"]["image_size"])
     with whole(place) as part:
         if format == "safetensors":

@@ -71,7 +71,7 @@ def write_onnx(
     import onnx
 
     batch = torch.export.Dim("batch")
-    with _quiet():
+    with _quiet(), torch.no_grad():  # with gradients attention is written in a way that the exporter can't lower
         program = torch.onnx.export(
             network,
             inputs,

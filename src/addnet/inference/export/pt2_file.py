@@ -27,7 +27,8 @@ def write_pt2(network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], 
     """
     batch = torch.export.Dim("batch")
     shapes = {"image": {0: batch}, "mask": {0: batch}}
-    program = torch.export.export(network, inputs, dynamic_shapes=shapes, strict=False)
+    with torch.no_grad():
+        program = torch.export.export(network, inputs, dynamic_shapes=shapes, strict=False)
     for node in program.graph.nodes:  # tell about the author's source files
         node.meta.pop("stack_trace", None)
     torch.export.save(program, path, extra_files={ABOUT: json.dumps(about, indent=2)})

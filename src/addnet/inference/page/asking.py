@@ -15,7 +15,7 @@ from addnet.errors import UserError
 from addnet.faces.pictures import Picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
-from addnet.inference.explaining import Explanation, explain
+from addnet.inference.explaining import Explanation, block_of, explain
 from addnet.inference.page.errand import Errand
 from addnet.inference.page.readers import Readers
 from addnet.inference.page.reading import Limits, PictureFaces, is_video, job_of
@@ -55,10 +55,10 @@ class Visit:
         detector: The detector that is asked.
         limits: What is taken.
         workers: Files that are read at once.
-        block: Where Grad-CAM is taken.
+        block: Where Grad-CAM is taken, a stage of the network; None: where it tells most.
 
     Raises:
-        UserError: `workers` is below 1.
+        UserError: `workers` is below 1, or the network has no such block.
     """
 
     def __init__(self, detector: Detector, limits: Limits, *, workers: int = 3, block: str | None = None) -> None:
@@ -67,7 +67,7 @@ class Visit:
         self.detector = detector
         self.limits = limits
         self.workers = workers
-        self.block = block
+        self.block = block_of(detector, block)
         self.turns = Turns()
         self.readers: Readers[PictureFaces | FrameFace | AboutVideo] = Readers(
             job_of(detector.preprocessing, limits), workers
