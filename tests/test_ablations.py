@@ -6,9 +6,12 @@ from pathlib import Path
 import pytest
 import timm
 import torch
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
 
 from addnet.config import build, compose, config_dir, plain
 from addnet.data import DeepfakeDataset, Record
+from addnet.errors import UserError
 from addnet.faces import AttentionMask, Geometry
 from addnet.models import create_model
 from addnet.models.xception import XCEPTION
@@ -26,6 +29,7 @@ EXPECTED = {
     **{f"site_{site}": {"model.placement": site} for site in SITES},
     "residual": {"model.combine": "residual"},
     "mix": {"model.combine": "mix"},
+    "gate": {"model.combine": "gate"},
     "chain_pool": {"model.pool": "chain"},
     "no_alignment": {"data.align": False},
     "shuffled_masks": {"data.mask_of": "other"},
@@ -173,6 +177,26 @@ def test_concat_adds_channels_and_residual_adds_the_band(network):
     concat = network("bandpass_concat")
     assert torch.equal(concat.bandpass(IMAGE), torch.cat([IMAGE, band], dim=1))
     assert concat.backbone.conv1.in_channels == 6
+
+
+TIMM = ("model=timm", "model.backbone=test_vit", "model.pretrained=false", "data.image_size=160")
+
+
+def test_those_of_any_network_are_built_with_one_of_timm():
+    text = OmegaConf.load(Path(config_dir(), "sweep", "ablations_any.yaml")).hydra.sweeper.params.ablation
+    chosen = OverridesParser.create().parse_override(f"ablation={text}").value().filter(NAMES)
+    assert {"base", "no_add_block", "mask_ones", "gate"} <= set(chosen)
+    for name in chosen:
+        options = plain(_compose(name, *TIMM).model)
+        assert (options.pop("name"), options["backbone"]) == ("timm", "test_vit")
+        with torch.device("meta"):
+            create_model("timm", **options)
+
+
+def test_a_site_that_the_network_lacks_is_answered_with_those_that_it_has():
+    options = plain(_compose("site_stem", *TIMM).model)
+    with pytest.raises(UserError, match=r"'stem' is unknown; choose one of: full.*blocks\.0"):
+        create_model(options.pop("name"), **options)
 
 
 # ---- what they do to the data ------------------------------------------------------------------------------

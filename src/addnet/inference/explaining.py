@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from addnet.errors import require_choice
+from addnet.errors import UserError, require_choice
 from addnet.faces.masks import Mask
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.inference.detector import Detector
@@ -77,10 +77,14 @@ def block_of(detector: Detector, block: str | None) -> str:
         UserError: The network has no such stage or module; the message has those that there are.
     """
     net = cast("ADDNet", detector.net)
-    if block is None:
-        return net.description.explained
-    net.place(block)
-    return block
+    if block is None and not net.description.explained:
+        raise UserError(
+            f"no stage of {net.description.name} gives features on a grid, so Grad-CAM has no place of its own there; "
+            "name a module of the backbone that gives maps by block=NAME"
+        )
+    where = net.description.explained if block is None else block
+    net.place(where)
+    return where
 
 
 def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, of: str = "fake") -> Tensor:

@@ -1,7 +1,8 @@
 """`python -m addnet.models`: builds a network, runs one step forward and back, and prints what each stage costs.
 
-Below the table stand the sites and placements of the network, and what its start weights were made with. Arguments are overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH
-is given. Exits with 1 if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
+Below the table stand the sites and placements of the network, and what its start weights were made with. Arguments are
+overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH is given. Exits with 1
+if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
 """
 
 from __future__ import annotations

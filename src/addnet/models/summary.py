@@ -166,7 +166,9 @@ def _watched(parts: Iterable[tuple[StageCost, tuple[nn.Module, ...]]]) -> Iterat
         return counted - before
 
     hooks = [
-        module.register_forward_hook(partial(_note, stage, since_last)) for stage, modules in parts for module in modules
+        module.register_forward_hook(partial(_note, stage, since_last))
+        for stage, modules in parts
+        for module in modules
     ]
     try:
         with sdpa_kernel(SDPBackend.MATH), counter:  # other kernels of attention aren't counted by every torch

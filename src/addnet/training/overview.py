@@ -15,7 +15,8 @@ if TYPE_CHECKING:
     from addnet.training.detector import DeepfakeDetector
 
 # what tells a network from others of its name, and what a recipe may have beyond rate and schedule, where it is set
-_TELLING = ("placement", "combine", "mode", "kernel_size")
+_TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
+_OF_BANDPASS = ("mode", "kernel_size")
 _LEVERS = {"ema_decay": None, "freeze_backbone_epochs": 0, "grad_checkpointing": False, "compile": False}
 
 
@@ -32,8 +33,9 @@ def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -
 def _network(cfg: DictConfig, detector: DeepfakeDetector) -> str:
     model, size = cfg.model, cfg.data.image_size
     millions = sum(parameter.numel() for parameter in detector.net.parameters()) / 1e6
-    start = cfg.ckpt_path or model.get("weights") or ("ImageNet" if model.get("pretrained") else "random weights")
-    telling = ", ".join(f"{key} {model[key]}" for key in _TELLING if key in model)
+    start = cfg.ckpt_path or model.get("weights") or ("timm's weights" if model.get("pretrained") else "random weights")
+    left_out = _OF_BANDPASS if model.get("front") == "none" else ()
+    telling = ", ".join(f"{key} {model[key]}" for key in _TELLING if key in model and key not in left_out)
     return f"{model.name} ({telling}), {millions:.1f} M parameters, {size} × {size}, from {start}"
 
 
