@@ -94,11 +94,15 @@ def test_constant_matrices_do_what_pooling_to_patches_does(pool):
 
 @pytest.fixture(scope="module")
 def ckpt(tmp_path_factory):
-    """A checkpoint of a small ViT that was trained from timm's weights, by its config."""
-    model = {"name": "timm", "backbone": "test_vit", "combine": "gate"}
+    """A checkpoint of a small ViT, of which low-rank updates were trained from timm's weights, by its config."""
+    model = {"name": "timm", "backbone": "test_vit", "combine": "gate", "tune": "lora:2"}
     path = write_checkpoint(tmp_path_factory.mktemp("any") / "best.ckpt", model=model, size=SIDE)
     written = torch.load(path, weights_only=True)
     written["addnet"]["config"] |= {"model": model | {"pretrained": True}}
+    updates = [value for name, value in written["state_dict"].items() if "lora" in name]
+    assert updates
+    for value in updates:
+        value.normal_(std=0.3)
     torch.save(written, path)
     return path
 
@@ -120,6 +124,19 @@ def test_a_folder_brings_back_any_network_with_all_that_it_says_of_itself(ckpt, 
         assert torch.equal(net(image, mask), Detector.from_checkpoint(ckpt).net(image, mask))
 
 
+@torch.no_grad()
+def test_low_rank_updates_are_merged_into_what_is_exported(ckpt, folder):
+    net, about = load_exported(folder)
+    assert not any("lora" in name for name in net.state_dict())
+    assert "tune" not in about["model"]
+    trained = create_model("timm", backbone="test_vit", combine="gate", tune="lora:2").eval()
+    state = torch.load(ckpt, weights_only=True)["state_dict"]
+    trained.load_state_dict({name.removeprefix("net."): value for name, value in state.items()})
+    image, mask = list(random_batches(SIDE))[1]
+    assert torch.allclose(net(image, mask), trained(image, mask), atol=1e-4)
+    assert about["network"]["tune"] == "lora:2"
+
+
 def test_a_card_names_backbone_sites_and_the_terms_of_the_start_weights(folder):
     card = (folder / "README.md").read_text(encoding="utf-8")
     for said in (
@@ -128,6 +145,7 @@ def test_a_card_names_backbone_sites_and_the_terms_of_the_start_weights(folder):
         "`combine=gate`",
         "timm's test_vit.r160_in1k",
         "apache",
+        "tune=lora:2",
     ):
         assert said in card.replace("\\", ""), said
     assert "xception" not in card.lower()

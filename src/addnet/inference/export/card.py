@@ -125,6 +125,7 @@ def _table(about: Mapping[str, Any]) -> str:
         rows["Backbone"] = f"{in_markdown_code(network['backbone'])} of timm {in_markdown(network['timm'])}"
         rows["Attention"] = f"{in_markdown_code(model.get('combine', 'multiply'))} at {sites}"
         rows["Start weights"] = in_markdown(network["start"])
+        rows["Trained"] = f"{in_markdown_code('tune=' + str(network['tune']))}, merged into the weights"
     rows |= {
         "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
         "Output": f"logits of {' and '.join(map(in_markdown, about['class_names']))}",

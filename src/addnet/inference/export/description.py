@@ -16,6 +16,7 @@ from addnet.evaluation.decision import as_read
 from addnet.faces.geometry import SIDES
 from addnet.inference.network import model_of
 from addnet.models import ADDNet
+from addnet.models.tuning import ALL
 
 FORMAT = 1  # of this description
 LICENCES = {
@@ -94,8 +95,8 @@ def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
         about: From `describe`.
 
     Returns:
-        `about` with an entry `network`: backbone, what its start weights were made with, where attention acts, and
-        which weights it started from under which terms, as far as timm knows.
+        `about` with an entry `network`: backbone, what its start weights were made with, where attention acts, which
+        weights it started from under which terms, as far as timm knows, and what of them was trained.
     """
     backbone = net.description
     network = {
@@ -109,9 +110,11 @@ def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
         "sites": list(net.placement),
         "bandpass": net.bandpass is not None,
     }
-    start, terms = _start(about.get("config", {}).get("model"), backbone.name)
+    config = about.get("config", {}).get("model")
+    start, terms = _start(config, backbone.name)
+    tune = str(config.get("tune", ALL)) if isinstance(config, Mapping) else ALL
     licences = dict(about["licences"]) | {"start": terms or LICENCES["start"]}
-    return dict(about) | {"network": network | {"start": start}, "licences": licences}
+    return dict(about) | {"network": network | {"start": start, "tune": tune}, "licences": licences}
 
 
 def _start(config: Any, backbone: str) -> tuple[str, str]:
