@@ -13,10 +13,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import addnet
 from addnet.errors import UserError
 from addnet.inference import Detector, explain, grad_cam
+from addnet.inference.explaining import block_of
 from addnet.inference.export import export_checkpoint, load_exported, onnx_file, pt2_file
 from addnet.inference.export.fixed import fixed
 from addnet.inference.export.parity import check_parity, random_batches
 from addnet.inference.one_at_a_time import alone_with
+from addnet.inference.page.asking import Limits, Visit
 from addnet.models import create_model
 from addnet.models.__main__ import main
 from addnet.models.summary import summarise
@@ -204,6 +206,17 @@ def test_a_detector_explains_where_its_own_network_says(ckpt, portrait):
     assert told.band is None
     with pytest.raises(UserError, match=r"block='stem' is unknown; choose one of: blocks\.0"):
         explain(detector, seen, block="stem")
+
+
+def test_a_place_that_the_network_lacks_is_refused_before_anything_is_asked(ckpt):
+    detector = Detector.from_checkpoint(ckpt, device="cpu")
+    assert "timm test_vit at 160 × 160" in repr(detector)
+    assert "timm test_vit on images of 160 × 160 pixels" in detector.background[0]
+    with pytest.raises(UserError, match=r"block='block12' is unknown; choose one of: blocks\.0"):
+        Visit(detector, Limits(), block="block12")
+    assert block_of(detector, "patch_embed.proj") == "patch_embed.proj"
+    for site in detector.net.description.sites[1:]:
+        assert block_of(detector, site) == site
 
 
 # ---- one pass at a time ------------------------------------------------------------------------------------

@@ -30,7 +30,7 @@ def where_bfloat16(there: Any, elsewhere: Any) -> Any:
 
 
 def run_name(_root_: Any) -> str:
-    """A name that tells a run from others in a list of them: network, data and task.
+    """A name that tells a run from others in a list of them: network (its backbone, if it is named), data and task.
 
     Configs say it as `${run_name:}`.
 
@@ -38,6 +38,8 @@ def run_name(_root_: Any) -> str:
         >>> cfg = {"model": {"name": "bandpass"}, "data": {"data_dir": "/sets/faces"}, "task": "train"}
         >>> run_name(OmegaConf.create(cfg))
         'bandpass faces train'
+        >>> run_name(OmegaConf.create(cfg | {"model": {"name": "timm", "backbone": "convnext_atto"}}))
+        'convnext_atto faces train'
     """
     data = _root_.data
     sources = [data.get("data_dir"), data.get("index")]
@@ -45,7 +47,8 @@ def run_name(_root_: Any) -> str:
         sources = [str(source).partition(":")[2] or source for source in trained_on]
     named = [Path(str(source)) for source in sources if source][: None if trained_on else 1]
     folders = [path.parent.name if path.name == "index.parquet" else path.name for path in named]
-    return " ".join([str(_root_.model.name), *(["+".join(folders)] if folders else []), str(_root_.task)])
+    network = _root_.model.get("backbone") or _root_.model.name
+    return " ".join([str(network), *(["+".join(folders)] if folders else []), str(_root_.task)])
 
 
 OmegaConf.register_new_resolver("where_bfloat16", where_bfloat16, replace=True)

@@ -22,7 +22,7 @@ def background_of(loaded: Loaded) -> tuple[str, ...]:
     config = loaded.about.get("config") or {}
     drawn = "drawn faces, " if (config.get("data") or {}).get("generate") else ""
     data = _data(learnt.get("data")) or trained_on(public_config(config))
-    what = f"{loaded.model['name']} on images of {size} × {size} pixels"
+    what = f"{loaded.network} on images of {size} × {size} pixels"
     return (
         f"{_called(loaded.path)}: {what}, learnt from {drawn}{data}.",
         _errors(learnt.get("validation")),

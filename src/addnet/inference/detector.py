@@ -78,7 +78,7 @@ class Detector:
 
     def __repr__(self) -> str:
         """Which checkpoint, network, size and thresholds."""
-        size, name = self.preprocessing.geometry.size, self.loaded.model["name"]
+        size, name = self.preprocessing.geometry.size, self.loaded.network
         return (
             f"<Detector {self.loaded.path}: {name} at {size} × {size}, fake above {self.frame.stated} (images) and "
             f"{self.video.stated} (videos), on {self.device}>"

@@ -45,6 +45,11 @@ class Loaded:
     about: Mapping[str, Any]
     exported: bool = False
 
+    @property
+    def network(self) -> str:
+        """Its name in the registry, and that of its backbone where a checkpoint names one."""
+        return " ".join(str(self.model[key]) for key in ("name", "backbone") if key in self.model)
+
 
 def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> Loaded:
     """Reads a checkpoint, or what `addnet.export format=safetensors` made of one.
