@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from addnet.errors import UserError
 from addnet.models import create_model
+from addnet.models.buffers import fill_buffers
 from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, merge_tuned
 from addnet.training.checkpoints import check_fits
@@ -77,6 +78,10 @@ def build_network(model: Mapping[str, Any], state: Mapping[str, Tensor], *, path
     if broken := [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]:
         raise UserError(f"{path}: weights that are no numbers in {', '.join(broken[:3])}; use an earlier checkpoint")
     net.load_state_dict(dict(state), assign=True)
+    if not fill_buffers(net):
+        options = dict(model)
+        net = create_model(options.pop("name"), **options)
+        net.load_state_dict(dict(state))
     merge_tuned(net.float())
     return net.eval().requires_grad_(False)
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 from typing import Any, cast
 
-import timm
 from torch import Tensor, nn
 
 from addnet.errors import UserError, require_choice
-from addnet.models.add_block import ADDBlock, pool_mask
+from addnet.models.add_block import COMBINES, ADDBlock, pool_mask
+from addnet.models.attend import ATTEND, AttendBlock, require_attention
+from addnet.models.backbones import backbone_options, create_backbone
 from addnet.models.bandpass import BandpassLayer
 from addnet.models.heads import build_head
 from addnet.models.recompute import recompute
@@ -41,9 +43,10 @@ class ADDNet(nn.Module):
     Args:
         backbone: A name of timm's.
         num_classes: Size of the output; 0 gives pooled features.
-        placement: `full` (the last stage of each resolution, or the ends of the quarters of equal blocks), `late`,
-            `none`, a stage or a list of stages; `python -m addnet.models` lists them.
-        combine: How a mask acts on features: see `ADDBlock`.
+        placement: `full` (the last stage of each resolution, or the ends of the quarters of equal blocks), `late` (the
+            last of these), `none`, a stage or a list of stages; `python -m addnet.models` lists them.
+        combine: How a mask acts on features: see `ADDBlock`; or `attend`: on what attention reads from each site in
+            `placement` up to the end of the next stage, see `AttendBlock`.
         pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks each stage's mask from the one of the
             stage before, whether a block stands there or not.
         drop_rate: Dropout before the classifier, in [0, 1).
@@ -54,6 +57,8 @@ class ADDNet(nn.Module):
         front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
         learnable_sigmas: False freezes both widths.
         tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.
+        image_size: Side of the images in pixels, for backbones that are made for one size, such as most transformers;
+            None takes the one that timm made them for. `model.options.dynamic_img_size=true` allows others later.
         options: Further arguments of the network in timm, such as `drop_path_rate`.
         description: Of the backbone, if it is known.
 
@@ -90,6 +95,7 @@ class ADDNet(nn.Module):
         border: str = "reflect",
         learnable_sigmas: bool = True,
         tune: str = "all",
+        image_size: int | None = None,
         options: Mapping[str, Any] | None = None,
         description: Description | None = None,
     ) -> None:
@@ -102,22 +108,28 @@ class ADDNet(nn.Module):
             )
         self.in_chans = in_chans
         channels = bandpass.out_channels(in_chans) if bandpass else in_chans
-        self.description = description or describe(backbone, options, in_chans=channels)
+        self.description = description or describe(backbone, options, in_chans=channels, image_size=image_size)
         self.placement = self.description.placed(placement)
         self.pool = require_choice("pool", pool, POOLS)
         if not 0 <= drop_rate < 1:
             raise UserError(f"drop_rate={drop_rate!r} is no rate; use 0 <= drop_rate < 1.")
         self.grad_checkpointing = False
-        self.add_blocks = nn.ModuleDict({_key(site): self._block(site, combine) for site in self.placement})
-        self.backbone: nn.Module = timm.create_model(backbone, num_classes=0, in_chans=channels, **(options or {}))
-        load_backbone_weights(self.backbone, weights, pretrained=pretrained, name=backbone, options=options)
+        self.combine = require_choice("combine", combine, (*COMBINES, ATTEND))
+        self.add_blocks = nn.ModuleDict()  # filled once the backbone is there; their parameters come first all the same
+        made = backbone_options(backbone, options, image_size=image_size)
+        self.backbone = create_backbone(backbone, made, in_chans=channels)
+        load_backbone_weights(self.backbone, weights, pretrained=pretrained, name=backbone, options=made)
         self.num_features = self.description.num_features
         self.dropout = nn.Dropout(drop_rate)
         self.head_kind = head
         self.reset_classifier(num_classes)
         self.bandpass: nn.Module | None = bandpass
         self._mask: Tensor | None = None
-        self._hook()
+        for site in self.placement:
+            self._put_block(site)
+        if pool == "chain" and self.placement:
+            for site in self.description.sites:
+                self._hook(site)
         self.tune = tune
         apply_tuning(self, tune)
 
@@ -145,7 +157,7 @@ class ADDNet(nn.Module):
         """
         self.grad_checkpointing = enable
         for module in self._blocks():
-            recompute(module, enable)
+            recompute(module, enable, self._again)
 
     def stages(self) -> Iterator[tuple[str, tuple[nn.Module, ...], tuple[nn.Parameter, ...]]]:
         """Yields every stage in the order they run: its name, its modules, and those of its parameters.
@@ -199,11 +211,8 @@ class ADDNet(nn.Module):
         if self.bandpass is not None:
             dtype = next(self.backbone.parameters()).dtype  # half-precision weights without autocast
             image = self.bandpass(image).to(dtype)
-        self._mask = mask if self.placement else None
-        try:
+        with self._with(mask if self.placement else None):
             return self._run(self._weighted(INPUT, image))
-        finally:
-            self._mask = None
 
     def forward_head(self, features: Tensor, pre_logits: bool = False) -> Tensor:
         """Pools features as the backbone does, and classifies them.
@@ -239,22 +248,42 @@ class ADDNet(nn.Module):
                 parts = module.children() if isinstance(module, nn.Sequential) else (module,)
                 yield from (part for part in parts if any(True for _ in part.parameters()))  # activations: no gain
 
-    def _block(self, site: str, combine: str) -> ADDBlock:
+    def _put_block(self, site: str) -> None:
         stage = self.description.stage(site)
-        return ADDBlock(combine, channels=stage.channels, form=stage.form, prefix=stage.prefix)
+        if self.combine == ATTEND:
+            following, attention = require_attention(self.description, self.backbone, site)
+            self.set_block(site, AttendBlock(prefix=following.prefix))
+            for part, taken in attention:
+                part.register_forward_pre_hook(_Reading(self, site, taken), with_kwargs=True)
+            return
+        self.set_block(site, ADDBlock(self.combine, channels=stage.channels, form=stage.form, prefix=stage.prefix))
+        if self.pool == "adaptive":
+            self._hook(site)
 
-    def _hook(self) -> None:
-        for site in self.description.sites if self.pool == "chain" and self.placement else self.placement:
-            if module := self.description.stage(site).module:
-                self.backbone.get_submodule(module).register_forward_hook(_After(self, site))
+    def _hook(self, site: str) -> None:
+        if module := self.description.stage(site).module:
+            self.backbone.get_submodule(module).register_forward_hook(_After(self, site))
 
     def _weighted(self, site: str, features: Tensor) -> Tensor:
-        """Features behind a site, weighted if an ADD block stands there."""
+        """Features behind a site, weighted if an ADD block stands there that weights them."""
         if self._mask is None:
             return features
         if self.pool == "chain":
             self._mask = pool_mask(self._mask, self.description.stage(site).grid(features, self._mask))
-        return self.block_at(site)(features, self._mask) if site in self.placement else features
+        weights = site in self.placement and self.combine != ATTEND
+        return self.block_at(site)(features, self._mask) if weights else features
+
+    def _again(self) -> AbstractContextManager[None]:
+        """Has the mask of now for what is computed again in the backward pass, when the pass itself is over."""
+        return self._with(self._mask)
+
+    @contextmanager
+    def _with(self, mask: Tensor | None) -> Iterator[None]:
+        before, self._mask = self._mask, mask
+        try:
+            yield
+        finally:
+            self._mask = before
 
     def _rescaled(self, image: Tensor) -> Tensor:
         """Images lie in [-1, 1]; start weights may have been made with another mean and deviation."""
@@ -274,6 +303,22 @@ class _After:
 
     def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
         return self.net._weighted(self.site, output)
+
+
+class _Reading:
+    """Adds a block's bias to the logits of attention in its stage, during a pass."""
+
+    def __init__(self, net: ADDNet, site: str, argument: str) -> None:
+        self.net, self.site, self.argument = net, site, argument
+
+    def __call__(
+        self, module: nn.Module, inputs: tuple[Any, ...], given: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        mask = self.net._mask
+        if mask is None:
+            return inputs, given
+        bias, own = self.net.block_at(self.site)(inputs[0], mask), given.get(self.argument)
+        return inputs, {**given, self.argument: bias if own is None else own + bias}
 
 
 def _key(site: str) -> str:

@@ -14,29 +14,37 @@ from torch.utils.checkpoint import checkpoint
 
 from addnet.errors import UserError
 
+Context = AbstractContextManager[None]
 
-def recompute(module: nn.Module, enable: bool = True) -> None:
+
+def recompute(module: nn.Module, enable: bool = True, surroundings: Callable[[], Context] = nullcontext) -> None:
     """Makes a module compute its forward pass again in the backward pass, as `recomputed` does, while it trains.
 
-    Hooks on the module itself run once: they are no part of what is computed again.
+    Hooks on the module itself run once: they are no part of what is computed again. Those on modules in it are.
+
+    Args:
+        module: What to compute again.
+        enable: False computes once, as before.
+        surroundings: Called in the first pass; what it gives is entered around the second.
     """
     module.__dict__.pop("forward", None)
     if enable:
-        module.forward = _Again(module)
+        module.forward = _Again(module, surroundings)
 
 
 class _Again:
     """The forward pass of a module; an object, so that networks can be copied."""
 
-    def __init__(self, module: nn.Module) -> None:
-        self.module = module
+    def __init__(self, module: nn.Module, surroundings: Callable[[], Context]) -> None:
+        self.module, self.surroundings = module, surroundings
 
     def __call__(self, *inputs: Any, **options: Any) -> Any:
         forward = partial(type(self.module).forward, self.module)
         if not self.module.training or not torch.is_grad_enabled():
             return forward(*inputs, **options)
         versions = [given._version for given in inputs if isinstance(given, Tensor)]
-        result = checkpoint(forward, *inputs, use_reentrant=False, context_fn=_contexts([self.module]), **options)
+        contexts = _contexts([self.module], self.surroundings())
+        result = checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **options)
         if versions != [given._version for given in inputs if isinstance(given, Tensor)]:
             raise UserError(
                 f"gradient checkpointing can't compute {type(self.module).__name__} again, which writes into what it "
@@ -70,11 +78,15 @@ def recomputed(layers: Sequence[nn.Module], features: Tensor) -> Tensor:
     return result
 
 
-def _contexts(
-    layers: Sequence[nn.Module],
-) -> Callable[[], tuple[AbstractContextManager[None], AbstractContextManager[None]]]:
+def _contexts(layers: Sequence[nn.Module], around: Context | None = None) -> Callable[[], tuple[Context, Context]]:
     norms = [module for layer in layers for module in layer.modules() if isinstance(module, _BatchNorm)]
-    return lambda: (nullcontext(), _without_statistics(norms))
+    return lambda: (nullcontext(), _second(norms, around or nullcontext()))
+
+
+@contextmanager
+def _second(norms: Sequence[_BatchNorm], around: Context) -> Iterator[None]:
+    with around, _without_statistics(norms):
+        yield
 
 
 @contextmanager

@@ -66,6 +66,7 @@ class Description:
         mean: Of the images that its start weights were made with, by channel, in [0, 1].
         std: The same for the standard deviation.
         side: The height and width of these images in pixels.
+        lacking: Why attention can follow no stage, where it can't.
     """
 
     name: str
@@ -76,6 +77,7 @@ class Description:
     mean: tuple[float, ...] = (0.5, 0.5, 0.5)
     std: tuple[float, ...] = (0.5, 0.5, 0.5)
     side: int = 224
+    lacking: str = ""
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -97,6 +99,17 @@ class Description:
         Raises:
             UserError: A name is unknown or given twice.
         """
+        try:
+            return self._placed(placement)
+        except UserError as error:
+            if not self.lacking:
+                raise
+            raise UserError(
+                f"{error} No stage of model.backbone={self.name} takes attention, for {self.lacking}; use "
+                "model.placement=none, or another backbone."
+            ) from None
+
+    def _placed(self, placement: str | Iterable[str]) -> tuple[str, ...]:
         if isinstance(placement, str):
             require_choice("placement", placement, [*self.placements, *self.sites])
             return self.placements.get(placement, (placement,))

@@ -2,75 +2,147 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
-import timm
 import torch
+from timm.layers import PatchEmbed
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from addnet.errors import UserError
+from addnet.models.backbones import backbone_options, create_backbone, reason, require_size
 from addnet.models.stages import CHANNELS_LAST, INPUT, MAPS, TOKENS, Description, Stage
 
+_known: dict[str, Description] = {}  # a run builds its network several times, and a pass costs up to a second
 _LAST = 4  # stages of a network of equal blocks that `full` takes: at the ends of its quarters
 
 
-def describe(name: str, options: Mapping[str, Any] | None = None, *, in_chans: int = 3) -> Description:
+def describe(
+    name: str, options: Mapping[str, Any] | None = None, *, in_chans: int = 3, image_size: int | None = None
+) -> Description:
     """Describes a network of timm by its `feature_info` and the shapes that its stages give.
+
+    A network without stages has the image alone as a site.
 
     Args:
         name: As timm knows it.
-        options: Further arguments of `timm.create_model`.
+        options: Further arguments of the network.
         in_chans: Channels of the image.
+        image_size: Side of the images in pixels that it has to take; None: those that it was made for.
 
     Raises:
-        UserError: The network has no stages that attention could follow.
+        UserError: The name, an option or the size is not valid.
     """
-    with torch.device("meta"):
-        net = timm.create_model(name, num_classes=0, in_chans=in_chans, **(options or {})).eval()
-    info = _feature_info(net, name)
+    key = repr((name, sorted((options or {}).items()), in_chans, image_size))
+    if key not in _known:
+        _known[key] = _found(name, options, in_chans, image_size)
+    return _known[key]
+
+
+def _found(name: str, options: Mapping[str, Any] | None, in_chans: int, image_size: int | None) -> Description:
+    net = _on_meta(name, options, in_chans)
     config = getattr(net, "pretrained_cfg", {}) or {}
-    height, width = _size(net, config)
-    image = torch.zeros(1, in_chans, height, width, device="meta")
-    shapes = _shapes(net, [row["module"] for row in info], image)
-    prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
-    found = [Stage(INPUT, "", MAPS, in_chans)]
-    for row in info:
-        shape = shapes.get(row["module"])
-        stage = None if shape is None else _stage(row, shape, (height, width), prefix)
-        if stage is not None:
-            found.append(stage)
-    sites = [stage.name for stage in found if stage.site and stage.name != INPUT]
-    if not sites:
-        raise UserError(
-            f"model.backbone={name} has no stages of maps or tokens that attention could follow; use another backbone, "
-            "or model.placement=none"
-        )
+    size = _size(net, config)
+    stages = _stages(net, size, in_chans)
+    if image_size and (image_size, image_size) != size:
+        names = [stage.name for stage in stages]
+        fits = partial(objection, name, stages=names, options=options, in_chans=in_chans)
+        require_size(name, image_size, fits, own=max(size))
+    sites = [stage.name for stage in stages if stage.site and stage.name != INPUT]
     return Description(
         name=name,
-        stages=tuple(found),
-        num_features=int(net(image).shape[-1]),
-        placements={"full": _spread(found), "late": (sites[-1],), "none": ()},
-        explained=sites[-1],
+        stages=tuple(stages),
+        num_features=_num_features(net, size, in_chans),
+        placements={"full": _spread(stages), "late": (_spread(stages)[-1],), "none": ()} if sites else {"none": ()},
+        explained=sites[-1] if sites else "",
         mean=tuple(config.get("mean") or (0.5,) * 3),
         std=tuple(config.get("std") or (0.5,) * 3),
-        side=height,
+        side=size[0],
+        lacking="" if sites else _lacking(net),
     )
 
 
-def _feature_info(net: nn.Module, name: str) -> list[dict[str, Any]]:
+def _on_meta(name: str, options: Mapping[str, Any] | None, in_chans: int, image_size: int | None = None) -> nn.Module:
+    made = backbone_options(name, options, image_size=image_size)
+    with torch.device("meta"):
+        return create_backbone(name, made, in_chans=in_chans).eval()
+
+
+def objection(
+    name: str, side: int, *, stages: Iterable[str], options: Mapping[str, Any] | None = None, in_chans: int = 3
+) -> str | None:
+    """What a network has against images of a size.
+
+    Args:
+        name: As timm knows it.
+        side: Of the images, in pixels.
+        stages: Those that it has at its own size.
+        options: Further arguments of the network.
+        in_chans: Channels of the image.
+
+    Returns:
+        The reason, empty where timm has none in words; None if the network takes them and has the same stages.
+    """
+    try:
+        net = _on_meta(name, options, in_chans, side)
+        if left_over := _left_over(net, side):
+            return left_over
+        found = [stage.name for stage in _stages(net, (side, side), in_chans)]
+        _num_features(net, (side, side), in_chans)
+    except Exception as error:  # timm's networks promise no class of errors
+        return reason(error) if isinstance(error, AssertionError | UserError) else ""
+    return None if found == list(stages) else "its patches would be no grid"
+
+
+def _left_over(net: nn.Module, side: int) -> str | None:
+    """Patches that don't cover the image would leave its last rows and columns out."""
+    embed = getattr(net, "patch_embed", None)
+    if not isinstance(embed, PatchEmbed) or embed.dynamic_img_pad or side % embed.patch_size[0] == 0:
+        return None
+    return f"its patches of {embed.patch_size[0]} pixels would leave {side % embed.patch_size[0]} of a row out"
+
+
+def _num_features(net: nn.Module, size: tuple[int, int], in_chans: int) -> int:
+    with torch.no_grad():
+        return int(net(torch.zeros(1, in_chans, *size, device="meta")).shape[-1])
+
+
+def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> list[Stage]:
+    """The image and what the rows of `feature_info` end, where it lies on a grid."""
+    rows = _feature_info(net)
+    shapes = _shapes(net, [row["module"] for row in rows], torch.zeros(1, in_chans, *size, device="meta"))
+    prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
+    patches = getattr(getattr(net, "patch_embed", None), "num_patches", None)
+    found = [_stage(row, shapes[row["module"]], size, prefix, patches) for row in rows if row["module"] in shapes]
+    stages = [stage for stage in found if stage is not None]
+    if stages and stages[-1].prefix and getattr(net, "global_pool", None) == "token":
+        stages[-1] = replace(stages[-1], site=False)  # of what it gives, the class token alone is read
+    return [Stage(INPUT, "", MAPS, in_chans), *stages]
+
+
+def _feature_info(net: nn.Module) -> list[dict[str, Any]]:
     info = getattr(net, "feature_info", None)
-    rows = [dict(row) for row in (getattr(info, "info", info) or ())]
     modules = dict(net.named_modules())
-    rows = [row for row in rows if row["module"] in modules]
-    if not rows:
-        raise UserError(
-            f"model.backbone={name} doesn't say what its stages are (timm's feature_info), so attention can't follow "
-            "them; use another backbone"
-        )
+    rows = [dict(row) for row in (getattr(info, "info", info) or ()) if row.get("module") in modules]
+    if _reordered(net):
+        return []
     return [{**row, "module": _kept_whole(net, modules, row["module"])} for row in rows]
+
+
+def _reordered(net: nn.Module) -> bool:
+    """Whether patches lie in the order of Hiera's mask units instead of rows (Ryali et al. 2023, arXiv 2306.00989)."""
+    return hasattr(net, "unroll") and hasattr(net, "reroll")
+
+
+def _lacking(net: nn.Module) -> str:
+    if _reordered(net):
+        return "its patches are not in the order of rows"
+    if not getattr(net, "feature_info", None):
+        return "it doesn't say what its stages are (timm's feature_info)"
+    return "its stages give neither maps nor tokens on a grid"
 
 
 def _kept_whole(net: nn.Module, modules: Mapping[str, nn.Module], name: str) -> str:
@@ -106,7 +178,9 @@ def _shapes(net: nn.Module, names: list[str], image: Tensor) -> dict[str, tuple[
     return found
 
 
-def _stage(row: Mapping[str, Any], shape: tuple[int, ...], size: tuple[int, int], prefix: int) -> Stage | None:
+def _stage(
+    row: Mapping[str, Any], shape: tuple[int, ...], size: tuple[int, int], prefix: int, patches: int | None
+) -> Stage | None:
     """What ends with a module; None where its output is neither maps nor tokens on a grid."""
     channels = int(row["num_chs"])
     named = partial(Stage, row["module"], row["module"])
@@ -116,18 +190,25 @@ def _stage(row: Mapping[str, Any], shape: tuple[int, ...], size: tuple[int, int]
         return named(CHANNELS_LAST, shape[3], round(size[0] / shape[1]))
     if len(shape) != 3:
         return None
-    for before in sorted({0, prefix}):
-        patches = shape[1] - before
-        side = round((patches * size[1] / size[0]) ** 0.5)  # of the grid's width, which has the image's proportions
-        if side and patches % side == 0 and (patches // side) * size[1] == side * size[0]:
+    order = sorted({0, prefix}, reverse=shape[1] - prefix == patches)  # 4 + 5 tokens would be a grid of 3 × 3
+    for before in order:
+        count = shape[1] - before
+        side = round((count * size[1] / size[0]) ** 0.5)  # of the grid's width, which has the image's proportions
+        if side and count % side == 0 and (count // side) * size[1] == side * size[0]:
             return named(TOKENS, shape[2], round(size[1] / side), before)
     return None
 
 
 def _spread(stages: list[Stage]) -> tuple[str, ...]:
-    """The last stage of each resolution; of a network of one resolution those at the ends of its quarters."""
+    """The last stage of each resolution; of a network of equal blocks those at the ends of its quarters.
+
+    Of equal blocks of tokens the last isn't among them: what stands behind it no attention reads.
+    """
     sites = [stage for stage in stages if stage.site and stage.name != INPUT]
     last = {stage.reduction: stage.name for stage in sites}
-    if len(last) > 1 or len(sites) <= _LAST:
-        return tuple(last.values()) if len(last) > 1 else tuple(stage.name for stage in sites)
-    return tuple(sites[(quarter + 1) * len(sites) // _LAST - 1].name for quarter in range(_LAST))
+    if len(last) > 1:
+        return tuple(last.values())
+    if sites[-1].form == TOKENS and sites[-1] is stages[-1] and len(sites) > 1:
+        sites = sites[:-1]
+    quarters = min(_LAST, len(sites))
+    return tuple(sites[(quarter + 1) * len(sites) // quarters - 1].name for quarter in range(quarters))
