@@ -6,7 +6,6 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-from torch import nn
 from torch.nn import functional
 
 import tiny
@@ -14,6 +13,7 @@ from addnet.errors import UserError
 from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits
+from addnet.training.sync_batchnorm import SyncBatchNorm
 
 SEED = torch.Generator().manual_seed(0)
 IMAGE, MASK = torch.randn(4, 3, 64, 64, generator=SEED), torch.rand(4, 1, 64, 64, generator=SEED)
@@ -61,7 +61,7 @@ def test_recomputing_gives_the_same_bit_for_bit_and_keeps_less(name, options):
 
 
 def test_recomputing_gets_on_with_the_batch_normalisation_of_many_gpus():
-    net = nn.SyncBatchNorm.convert_sync_batchnorm(create_model("addnet"))  # as sync_batchnorm=true does
+    net = SyncBatchNorm().apply(create_model("addnet"))  # as sync_batchnorm=true does
     net.set_grad_checkpointing()
     _step(net)
     assert net.backbone.bn1.num_batches_tracked == 1

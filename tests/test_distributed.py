@@ -12,8 +12,10 @@ from pathlib import Path
 import pytest
 import torch
 
+from addnet.config import build, compose
 from addnet.launch import join_run, process_name
 from addnet.models import create_model
+from addnet.training.sync_batchnorm import SyncBatchNorm
 from trainings import ENVIRONMENT, SMALL, differences, ended, fault, last, rows, run, start, wait_for
 
 ROOT = Path(__file__).parents[1]
@@ -207,10 +209,27 @@ def test_every_launcher_tells_who_is_who(monkeypatch, variables, name):
     assert (join_run(["a=b"]) == ["a=b"]) == (name is None)
 
 
-def test_synchronised_batch_norm_takes_the_place_of_every_batch_norm():
-    net = create_model("bandpass").eval()
+@pytest.mark.parametrize("name", ["test_resnet", "test_efficientnet", "resnetv2_18", "legacy_xception"])
+def test_synchronised_batch_norm_takes_the_place_of_every_batch_norm_and_changes_nothing_else(name):
+    net = create_model("timm", backbone=name, combine="residual").eval()
     image, mask = torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64)
-    before, layers = net(image, mask), sum(isinstance(m, torch.nn.BatchNorm2d) for m in net.modules())
-    net = torch.nn.SyncBatchNorm.convert_sync_batchnorm(net)
-    assert sum(isinstance(m, torch.nn.SyncBatchNorm) for m in net.modules()) == layers > 30
-    assert torch.equal(net(image, mask), before)
+    layers = [module for module in net.modules() if isinstance(module, torch.nn.BatchNorm2d)]
+    kept, before, sync = list(net.modules()), net(image, mask), SyncBatchNorm()
+    sync.apply(net)
+    assert sum(isinstance(module, torch.nn.SyncBatchNorm) for module in net.modules()) == len(layers) > 5
+    assert not any(type(module) in {type(layer) for layer in layers} for module in net.modules())
+    assert torch.equal(net(image, mask), before)  # activations of timm's layers, and hooks that weight features
+    layers[0].running_mean.add_(1)
+    net.add_module("backbone", net.backbone.double().float())  # other buffers, as on another device
+    sync.revert(net)
+    assert list(net.modules()) == kept
+    assert not torch.equal(net(image, mask), before)
+    layers[0].running_mean.sub_(1)
+    torch.testing.assert_close(net(image, mask), before, rtol=0, atol=1e-5)
+
+
+def test_it_is_what_a_trainer_of_several_processes_uses():
+    trainer = build(compose(["trainer=ddp_cpu", "trainer.sync_batchnorm=true"]).trainer, logger=False)
+    assert isinstance(trainer.strategy._layer_sync, SyncBatchNorm)
+    assert trainer.strategy._layer_sync.enabled
+    assert not build(compose(["trainer=ddp_cpu"]).trainer, logger=False).strategy._layer_sync.enabled

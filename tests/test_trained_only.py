@@ -18,7 +18,7 @@ from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint, LastCheckpoint
 from addnet.training.checkpoints import read_checkpoint
 from addnet.training.preflight import check_checkpoints
-from addnet.training.trained_part import digest
+from addnet.training.trained_part import check_resumable, digest
 from exports import DETECTOR
 from trainings import differences
 
@@ -69,6 +69,9 @@ def test_it_holds_what_is_trained_and_what_changes(trained):
         assert start["entries"] == len(net.state_dict()) - len(kept)
         assert str(folder) not in json.dumps(start)
     assert (folder / "best.ckpt").stat().st_size < weights.stat().st_size
+    check_resumable(read_checkpoint(folder / "last.ckpt"), "last.ckpt")
+    with pytest.raises(UserError, match=r"without the state of the optimiser; resume from last.ckpt"):
+        check_resumable(read_checkpoint(folder / "best.ckpt"), "best.ckpt")
 
 
 def test_the_digest_is_that_of_names_types_shapes_and_numbers():
@@ -132,7 +135,7 @@ def test_a_place_that_it_names_is_never_looked_at(trained, tmp_path):
 
 
 def test_an_export_holds_all_weights_merged(trained, tmp_path):
-    folder, weights, *_ = trained
+    folder, weights, backbone, tune, _ = trained
     done = export_checkpoint(folder / "best.ckpt", tmp_path / "hub", format="safetensors", weights=weights)
     assert done.size > 0.95 * weights.stat().st_size
     loaded = load(tmp_path / "hub")
@@ -141,6 +144,10 @@ def test_an_export_holds_all_weights_merged(trained, tmp_path):
     with torch.no_grad():
         assert torch.equal(loaded.net(images, mask), best(images, mask))
     assert "tune" not in loaded.model
+    again = _detector(tmp_path / "hub" / "model.safetensors", backbone, tune).net.eval()  # where another one starts
+    torch.testing.assert_close(again.backbone(images), best.backbone(images))
+    with pytest.raises(UserError, match=r"holds the trained part alone; export it"):
+        _detector(folder / "best.ckpt", backbone, tune)
 
 
 @pytest.mark.parametrize(

@@ -143,6 +143,17 @@ def test_low_rank_updates_start_at_nothing_change_answers_and_merge(name):
         assert torch.equal(copied(image), tuned)  # a copy is tuned as well
 
 
+def test_updates_come_along_as_start_weights_of_another_training(tmp_path):
+    net = _net("test_vit", "lora:2").eval()
+    with torch.no_grad():
+        for key, parameter in net.named_parameters():
+            parameter.normal_() if "lora_b" in key else None
+    torch.save({"state_dict": {f"net.{key}": value for key, value in net.state_dict().items()}}, tmp_path / "it.ckpt")
+    other = _net("test_vit", "norm", weights=str(tmp_path / "it.ckpt")).eval()
+    image = torch.randn(1, 3, SIZE, SIZE)
+    assert torch.equal(other.backbone(image), net.backbone(image))
+
+
 def test_every_layer_that_is_updated_counts():
     net = ADDNet("eva02_tiny_patch14_224", placement="none", tune="lora:2", options={"img_size": 56})
     net(torch.randn(1, 3, 56, 56)).sum().backward()

@@ -158,6 +158,7 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
     from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint, run_of
     from addnet.training.kept_config import earlier_config, kept_config
+    from addnet.training.trained_part import check_resumable
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
@@ -165,6 +166,8 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     if not cfg.ckpt_path:
         return None
     checkpoint = read_checkpoint(cfg.ckpt_path)
+    if cfg.train:
+        check_resumable(checkpoint, cfg.ckpt_path)
     if cfg.train and (before := checkpoint["addnet"].get("config")):
         earlier = run_of(cfg.ckpt_path)
         check_continues(earlier_config(before, earlier), kept_config(cfg, earlier), path=cfg.ckpt_path)

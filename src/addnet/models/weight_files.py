@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,12 @@ def read_weights(path: str | Path, *, called: str = "") -> dict[str, Tensor]:
     except OSError as error:
         raise UserError(f"{called} can't be opened: {error.strerror or error}.") from error
     content = _read_safetensors(file, called) if file.suffix == ".safetensors" else _read_torch(file, called)
+    about = content.get("addnet") if isinstance(content, Mapping) else None
+    if isinstance(about, Mapping) and about.get("start"):
+        raise UserError(
+            f"{called} holds the trained part alone; export it (python -m addnet.export format=safetensors) and give "
+            "the model.safetensors that comes of it."
+        )
     try:
         state = unwrapped(content)
     except UserError as error:

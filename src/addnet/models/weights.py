@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from addnet.errors import UserError
+from addnet.models.lora import folded
 from addnet.models.published import WAYS_OUT, published_weights
 from addnet.models.state_dicts import by_part, fitted
 from addnet.models.weight_files import read_weights
@@ -29,8 +30,8 @@ def load_backbone_weights(
 
     Every key of the backbone must be met: a network is never left partly random. What else the file holds is left
     out and named in the log: classifiers, layers that others have added, the other parts of this package's own
-    networks (head, blend amounts, sigmas), so that weights can move between the variants. How the backbone is found
-    in the file: see `addnet.models.state_dicts`.
+    networks (head, blend amounts, sigmas), so that weights can move between the variants. Low-rank updates are
+    merged. How the backbone is found in the file: see `addnet.models.state_dicts`.
 
     Args:
         backbone: A network of timm without classifier. Left as it was if an error is raised.
@@ -49,7 +50,7 @@ def load_backbone_weights(
     config = getattr(backbone, "pretrained_cfg", {}) or {}
     name = name or config.get("architecture") or type(backbone).__name__
     if weights is not None:
-        state, source = read_weights(weights), str(weights)
+        state, source = folded(read_weights(weights)), str(weights)
     else:
         state, source = published_weights(name, options)
     try:

@@ -61,6 +61,7 @@ class DeepfakeDetector(pl.LightningModule):
         still: Names in the network's state dict of what training leaves as it was.
         start: What the backbone starts from, by name; None: random weights.
         trained_only: Whether the checkpoint that is being written leaves out what is still.
+        to_resume: Whether training is to go on from it even then.
     """
 
     def __init__(
@@ -95,7 +96,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.learning = frozenset(name for name, value in self.net.named_parameters() if value.requires_grad)
         self.still = still_entries(self.net)
         self.start = start_of(model, self.net)
-        self.trained_only = False
+        self.trained_only, self.to_resume = False, True
         self.pair_loss.check_network(self.net)
         self._asked = self._with_features
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
@@ -344,7 +345,7 @@ class DeepfakeDetector(pl.LightningModule):
         # so that a test of the checkpoint alone has the loss of a test after training
         checkpoint["addnet"]["class_weights"] = None if self.class_weights is None else self.class_weights.tolist()
         if self.trained_only:
-            leave_out(checkpoint, self.still, self.start)
+            leave_out(checkpoint, self.still, self.start, to_resume=self.to_resume)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.

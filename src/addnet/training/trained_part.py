@@ -6,8 +6,9 @@ import hashlib
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
+import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -44,13 +45,14 @@ def start_of(model: Mapping[str, Any], net: nn.Module) -> dict[str, Any] | None:
 
 
 @contextmanager
-def saving_trained_part(detector: DeepfakeDetector, alone: bool) -> Iterator[None]:
-    """While a callback writes a checkpoint: whether it holds the trained part alone."""
-    detector.trained_only = alone
+def saving_trained_part(trainer: pl.Trainer, alone: bool, *, to_resume: bool) -> Iterator[None]:
+    """While a checkpoint is written: whether it holds the trained part alone, and what resuming needs beside it."""
+    detector = cast("DeepfakeDetector", trainer.lightning_module)
+    detector.trained_only, detector.to_resume = alone, to_resume
     try:
         yield
     finally:
-        detector.trained_only = False
+        detector.trained_only, detector.to_resume = False, True
 
 
 def check_trained_only(option: str, detector: DeepfakeDetector, precision: str) -> None:
@@ -81,13 +83,16 @@ def check_trained_only(option: str, detector: DeepfakeDetector, precision: str) 
         )
 
 
-def leave_out(checkpoint: dict[str, Any], still: Collection[str], start: Mapping[str, Any] | None) -> None:
+def leave_out(
+    checkpoint: dict[str, Any], still: Collection[str], start: Mapping[str, Any] | None, *, to_resume: bool
+) -> None:
     """Takes the start weights out of a checkpoint; their name and digest come in.
 
     Args:
         checkpoint: Complete, with its `addnet` entry.
         still: Names in the network's state dict of what training leaves as it was.
         start: From `start_of`.
+        to_resume: False leaves out the state of the optimiser too, which is twice as large as what it trains.
 
     Raises:
         UserError: There is nothing that they could be taken from again.
@@ -98,11 +103,25 @@ def leave_out(checkpoint: dict[str, Any], still: Collection[str], start: Mapping
     left = {name: value for name, value in state.items() if name.removeprefix(NET) in still}
     if not left:  # on a process that gathers no weights
         return
+    if not to_resume:
+        checkpoint.pop("optimizer_states", None)
     checkpoint["state_dict"] = {name: value for name, value in state.items() if name not in left}
     if average := checkpoint.get("weight_average"):
         learning = {name: value for name, value in average["weights"].items() if name not in still}
         checkpoint["weight_average"] = average | {"weights": learning}
     checkpoint["addnet"]["start"] = {**start, "entries": len(left), "sha256": digest(left)}
+
+
+def check_resumable(checkpoint: Mapping[str, Any], path: str | Path) -> None:
+    """Whether training can go on from a checkpoint.
+
+    Raises:
+        UserError: It holds the trained part alone and no state of the optimiser, as `best.ckpt` does.
+    """
+    if is_part(checkpoint) and "optimizer_states" not in checkpoint:
+        raise UserError(
+            f"{path} holds the trained part alone, without the state of the optimiser; resume from last.ckpt alongside"
+        )
 
 
 def is_part(checkpoint: Mapping[str, Any]) -> bool:

@@ -7,16 +7,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 from pytorch_lightning.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from addnet.training.trained_part import saving_trained_part
-
-if TYPE_CHECKING:
-    from addnet.training.detector import DeepfakeDetector
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +31,8 @@ class BestCheckpoint(ModelCheckpoint):
 
     Args:
         dirpath: Folder of the checkpoint.
-        trained_only: Whether it holds the trained part alone, with name and digest of the start weights.
+        trained_only: Whether it holds the trained part alone, with name and digest of the start weights and without the
+            state of the optimiser.
         settings: Those of Lightning's.
 
     Attributes:
@@ -53,7 +51,7 @@ class BestCheckpoint(ModelCheckpoint):
         self.trained_only = trained_only
 
     def _save_checkpoint(self, trainer: pl.Trainer, filepath: str) -> None:
-        with saving_trained_part(cast("DeepfakeDetector", trainer.lightning_module), self.trained_only):
+        with saving_trained_part(trainer, self.trained_only, to_resume=False):
             super()._save_checkpoint(trainer, filepath)
 
     def on_load_checkpoint(

@@ -8,7 +8,7 @@ import threading
 import time
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
 import pytorch_lightning as pl
 import torch
@@ -16,9 +16,6 @@ from pytorch_lightning.callbacks import Checkpoint
 from pytorch_lightning.utilities.exceptions import SIGTERMException
 
 from addnet.training.trained_part import saving_trained_part
-
-if TYPE_CHECKING:
-    from addnet.training.detector import DeepfakeDetector
 
 log = logging.getLogger(__name__)
 
@@ -104,7 +101,7 @@ class LastCheckpoint(Checkpoint):
         self._saved_step, self._saved_at = trainer.global_step, time.monotonic()
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             # here it says what is written: optimiser and loops too; reading is torch's weights_only=True everywhere
-            with saving_trained_part(cast("DeepfakeDetector", trainer.lightning_module), self.trained_only):
+            with saving_trained_part(trainer, self.trained_only, to_resume=True):
                 trainer.save_checkpoint(self.path, weights_only=False)
             self.best_model_path = str(self.path)
 
