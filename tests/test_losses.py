@@ -8,6 +8,7 @@ from torch.nn import functional
 
 from addnet.config import compose, plain
 from addnet.errors import UserError
+from addnet.training.checkpoints import check_continues
 from addnet.training.losses import RowLoss, build_losses
 from addnet.training.scores import LossMean
 
@@ -40,6 +41,19 @@ def test_losses_of_configs_before_there_was_a_group_are_the_same():
     for name in ("cross_entropy", "focal"):
         earlier = {"name": name, "gamma": 2.0, "label_smoothing": 0.0, "average": "rows"}
         assert vars(build_losses(earlier)[0].of_rows) == vars(RowLoss(name).of_rows)
+
+
+def test_a_run_of_before_goes_on_without_a_word_about_keys_that_it_lacks(caplog):
+    now = plain(compose()) | {"data": {}, "trainer": {}}
+    before = now | {"loss": {"name": "cross_entropy", "gamma": 2.0, "label_smoothing": 0.0, "average": "rows"}}
+    for section, key in (("optimizer", "sam_rho"), ("model", "head")):
+        before[section] = {name: value for name, value in now[section].items() if name != key}
+    check_continues(before, now, path="last.ckpt")
+    assert not caplog.text
+    check_continues(before, now | {"loss": {"name": "focal", "uniformity": 0.5}}, path="last.ckpt")
+    assert "loss.uniformity was 0.0 and is 0.5" in caplog.text
+    with pytest.raises(UserError, match=r"optimizer\.sam_rho was None and is 0\.1"):
+        check_continues(before, now | {"optimizer": now["optimizer"] | {"sam_rho": 0.1}}, path="last.ckpt")
 
 
 @pytest.mark.parametrize("weights", [None, WEIGHTS])
