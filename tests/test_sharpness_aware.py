@@ -100,21 +100,13 @@ def test_with_pairs_dropout_averaging_and_freezing_a_resume_is_exact(tmp_path):
         assert torch.equal(one, other), name
 
 
-def test_what_is_frozen_is_not_moved_on_any_number_of_processes():
-    """Of several, a frozen backbone keeps its gradients until just before the step."""
-    module = _module(freeze_backbone_epochs=1)
-    seen = []
+def test_what_is_frozen_is_not_moved_where_it_keeps_its_gradients_as_on_several_processes():
+    module, seen = _module(freeze_backbone_epochs=1), []
+    module.on_train_batch_start = lambda *_: module.net.backbone.requires_grad_(True) and None  # after the callback's
     module.net.register_forward_pre_hook(lambda net, _: seen.append(net.backbone[0].weight.detach().clone()))
-    tiny.fit(module, callbacks=[KeepGradients()], **ONE)
+    tiny.fit(module, **ONE)
     assert len(seen) == 2
     assert torch.equal(*seen)
-
-
-class KeepGradients(pl.Callback):
-    """What `FreezeBackbone` does on several processes."""
-
-    def on_train_batch_start(self, trainer, pl_module, batch, batch_idx):
-        pl_module.net.backbone.requires_grad_(True)
 
 
 def test_a_loss_that_is_no_number_in_the_second_pass_leaves_the_weights_where_they_were():

@@ -199,6 +199,24 @@ def test_rates_by_depth_keep_their_ratio_under_a_schedule():
     assert all(row == pytest.approx([row[0], row[0] / 2, row[0] / 4]) for row in steps.rates)
 
 
+def test_a_cosine_with_cycles_begins_anew_after_each_and_knows_its_place_after_a_resume():
+    settings = {"name": "cosine", "warmup_epochs": 1, "min_lr_factor": 0.1, "cycle_epochs": 4}
+    optimizer = build_optimizer(tiny.TinyNet(), tiny.SGD)
+    (schedule,) = build_schedulers(optimizer, settings, total_steps=30, steps_per_epoch=3)
+    factor = schedule["scheduler"].lr_lambdas[0]
+    rates = [factor(step) for step in range(30)]
+    assert rates[:12] == rates[12:24]
+    assert rates[24:] == rates[:6]
+    assert rates[:3] == pytest.approx([0.25, 0.5, 0.75])
+    assert rates[3] == 1
+    assert 0.1 < rates[11] < rates[10] < rates[4]
+    other = build_schedulers(optimizer, settings | {"cycle_epochs": None}, total_steps=30, steps_per_epoch=3)
+    assert other[0]["scheduler"].lr_lambdas[0](12) < 1
+    earlier = schedule["scheduler"].state_dict()
+    del earlier["lr_lambdas"][0]["cycle"]  # of a checkpoint before there were cycles
+    other[0]["scheduler"].load_state_dict(earlier)
+
+
 def test_a_plateau_of_a_figure_that_is_none_is_refused():
     with pytest.raises(UserError, match="val/frame/auroc"):
         tiny.fit(tiny.detector(scheduler=_plateau(0) | {"monitor": "val/frame/auc"}))

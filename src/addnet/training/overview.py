@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 
 from addnet.console import shown_path
 from addnet.wording import count
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
 _OF_BANDPASS = ("mode", "kernel_size")
 _LEVERS = {"ema_decay": None, "freeze_backbone_epochs": 0, "grad_checkpointing": False, "compile": False}
+_PARTS = {"loss.name": "cross_entropy", "loss.uniformity": 0, "loss.alignment": 0, "optimizer.sam_rho": None}
 
 
 def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
@@ -47,4 +48,7 @@ def _recipe(cfg: DictConfig) -> str:
     )
     parts = [f"{cfg.optimizer.name} at {cfg.optimizer.lr:g}, {schedule}, {length} at most, seed {cfg.seed}"]
     parts += [f"{key} {cfg[key]}" for key, off in _LEVERS.items() if cfg[key] != off]
+    parts += [
+        f"{key} {value}" for key, off in _PARTS.items() if (value := OmegaConf.select(cfg, key, default=off)) != off
+    ]
     return ", ".join(parts)
