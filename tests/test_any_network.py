@@ -3,6 +3,7 @@
 import ast
 import re
 import threading
+from copy import copy
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +22,7 @@ from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.page.asking import Limits, Visit
 from addnet.models import create_model
 from addnet.models.__main__ import main
-from addnet.models.summary import summarise
+from addnet.models.summary import summarise, told
 from addnet.models.xception import XCEPTION
 from exports import seasoned, write_checkpoint
 
@@ -35,10 +36,22 @@ FAMILIES = {
     "efficientnet": ("test_efficientnet", 75, "gate", {}),
     "mambaout": ("test_mambaout", 64, "multiply", {}),
     "nfnet": ("test_nfnet", 64, "multiply", {}),
-    "vision_transformer": ("test_vit", 64, "multiply", {"img_size": 64}),
-    "swin_transformer": ("swin_tiny_patch4_window7_224", 64, "gate", {"img_size": 64, **SMALL_SWIN}),
-    "eva": ("eva02_tiny_patch14_224", 56, "mix", {"img_size": 56, **SMALL_VIT}),
-    "beit": ("beit_base_patch16_224", 64, "multiply", {"img_size": 64, **SMALL_VIT}),
+    "vision_transformer": ("test_vit", 64, "multiply", {}),
+    "swin_transformer": ("swin_tiny_patch4_window7_224", 64, "gate", SMALL_SWIN),
+    "eva": ("eva02_tiny_patch14_224", 56, "mix", SMALL_VIT),
+    "beit": ("beit_base_patch16_224", 64, "attend", SMALL_VIT),
+}
+FURTHER = {
+    "maxxvit": ("test_maxvit", 160, "multiply", {}),
+    "vision_transformer_relpos": ("test_vit_relpos", 160, "multiply", {}),
+    "swin_transformer_v2": ("swinv2_tiny_window8_256", 64, "multiply", SMALL_SWIN),
+    "vision_transformer": ("test_vit", 160, "attend", {}),
+    "eva": ("vit_tiny_patch16_dinov3_qkvb", 64, "attend", SMALL_VIT),
+    "mobilevit": ("mobilevit_xxs", 64, "multiply", {}),
+    "davit": ("davit_tiny", 64, "multiply", {}),
+    "xcit": ("xcit_nano_12_p16_224", 64, "multiply", {}),
+    "edgenext": ("edgenext_xx_small", 64, "multiply", {}),
+    "levit": ("levit_128s", 224, "multiply", {}),
 }
 SIDE = 160  # of the images that test_vit is made for
 TOKENS, CHANNELS_LAST = FAMILIES["vision_transformer"], FAMILIES["swin_transformer"]
@@ -47,11 +60,12 @@ TOKENS, CHANNELS_LAST = FAMILIES["vision_transformer"], FAMILIES["swin_transform
 def built(backbone, size, combine, options, *, placement="everywhere", **more):
     """A small network whose logits differ from image to image."""
     torch.manual_seed(0)
-    net = create_model("timm", backbone=backbone, options=options, **more)
-    sites = list(net.description.sites) if placement == "everywhere" else placement
-    how = {"placement": sites, "combine": combine, "description": net.description}
-    net = create_model("timm", backbone=backbone, options=options, **how, **more)
-    return seasoned(net, size=size, spread=0.3).requires_grad_(False)
+    how = {"backbone": backbone, "options": options, "image_size": size, "combine": combine, **more}
+    if placement == "everywhere":
+        described = create_model("timm", **how, placement="none").description
+        unread = described.stages[-1].name if combine == "attend" else ""  # no attention follows
+        placement = [site for site in described.sites if site != unread]
+    return seasoned(create_model("timm", **how, placement=placement), size=size, spread=0.3).requires_grad_(False)
 
 
 # ---- exports -----------------------------------------------------------------------------------------------
@@ -59,13 +73,25 @@ def built(backbone, size, combine, options, *, placement="everywhere", **more):
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_onnxruntime_says_what_pytorch_says_of_ten_families(family, tmp_path):
-    backbone, size, *how = FAMILIES[family]
-    net, file = built(backbone, size, *how), tmp_path / "model.onnx"
-    assert family in type(net.backbone).__module__ or family == "beit"
+    onnx_says_the_same(family, *FAMILIES[family], file=tmp_path / "model.onnx")
+
+
+@pytest.mark.families
+@pytest.mark.parametrize("family", FURTHER)
+def test_onnxruntime_says_what_pytorch_says_of_further_families(family, tmp_path):
+    onnx_says_the_same(family, *FURTHER[family], file=tmp_path / "model.onnx")
+
+
+def onnx_says_the_same(family, backbone, size, combine, options, *, file):
+    net = built(backbone, size, combine, options)
+    assert type(net.backbone).__module__ == f"timm.models.{family}"
     onnx_file.write_onnx(fixed(net, size), file, inputs=list(random_batches(size))[-1], about={}, opset=18)
     parity = check_parity(onnx_file.runner(file), net, size=size, seed=5)
     assert parity.difference <= 1e-4
     assert parity.spread > 0.1  # else the comparison would say nothing
+    image, mask = list(random_batches(size))[1]
+    with torch.no_grad():
+        assert not torch.allclose(net(image, mask), net(image, torch.ones_like(mask)), atol=1e-3)
 
 
 @pytest.mark.parametrize("network", [TOKENS, CHANNELS_LAST], ids=["tokens", "channels_last"])
@@ -78,7 +104,7 @@ def test_torch_export_says_the_same_of_tokens_and_channels_last(network, tmp_pat
 
 def test_a_network_that_still_learns_can_be_exported(tmp_path):
     """With gradients, attention that can't be fused was traced into something that the exporter refuses."""
-    net = built("test_vit_relpos", 160, "multiply", {"depth": 1}, placement="late").requires_grad_()
+    net = built("test_vit_relpos", 160, "multiply", {"depth": 1}).requires_grad_()
     file = tmp_path / "model.onnx"
     onnx_file.write_onnx(fixed(net, 160), file, inputs=list(random_batches(160))[-1], about={}, opset=18)
     assert all(parameter.requires_grad for parameter in net.parameters())
@@ -87,7 +113,7 @@ def test_a_network_that_still_learns_can_be_exported(tmp_path):
 @torch.no_grad()
 @pytest.mark.parametrize("pool", ["adaptive", "chain"])
 def test_constant_matrices_do_what_pooling_to_patches_does(pool):
-    for backbone, size, *how in (TOKENS, CHANNELS_LAST):
+    for backbone, size, *how in (TOKENS, CHANNELS_LAST, FAMILIES["beit"]):
         net = built(backbone, size, *how, pool=pool)
         image, mask = list(random_batches(size))[1]
         assert torch.allclose(fixed(net, size)(image, mask), net(image, mask), atol=5e-5)
@@ -171,9 +197,7 @@ def test_there_is_a_map_at_every_site_of_any_network(network):
     backbone, size, *how = network
     net = built(backbone, size, *how)
     image, mask = list(random_batches(size))[1]
-    last = net.description.stages[-1]
-    unread = {last.name} if last.prefix else set()  # of what it gives, the class token alone
-    for site in set(net.description.sites[1:]) - unread:  # the first is the image
+    for site in net.description.sites[1:]:  # the first is the image
         fake, real = (grad_cam(net, image, mask, block=site, of=of) for of in ("fake", "real"))
         assert fake.shape == (len(image), size, size)
         assert min(fake.min(), real.min()) >= 0
@@ -217,6 +241,14 @@ def test_a_place_that_the_network_lacks_is_refused_before_anything_is_asked(ckpt
     assert block_of(detector, "patch_embed.proj") == "patch_embed.proj"
     for site in detector.net.description.sites[1:]:
         assert block_of(detector, site) == site
+
+
+def test_a_network_without_stages_has_no_place_of_its_own_for_a_map(ckpt):
+    detector = copy(Detector.from_checkpoint(ckpt, device="cpu"))
+    detector.net = create_model("timm", backbone="coat_tiny", placement="none")
+    with pytest.raises(UserError, match=r"coat_tiny, for it.*block=NAME"):
+        block_of(detector, None)
+    assert any("no stage takes attention" in line for line in told(detector.net.description))
 
 
 # ---- one pass at a time ------------------------------------------------------------------------------------
@@ -275,8 +307,8 @@ def test_the_command_lists_sites_placements_and_what_start_weights_were_made_wit
     description = create_model("timm", backbone="resnet10t").description
     for site in description.sites:
         assert f"{site} · " in said
-    for told in ("model.placement=full", "model.placement=late", "model.placement=none: no ADD block", "0.485, 0.456"):
-        assert told in said, told
+    for line in ("model.placement=full", "model.placement=late", "model.placement=none: no ADD block", "0.485, 0.456"):
+        assert line in said, line
     assert f"made for {description.side} × {description.side} pixels" in said
 
 

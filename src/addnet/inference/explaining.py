@@ -79,7 +79,7 @@ def block_of(detector: Detector, block: str | None) -> str:
     net = cast("ADDNet", detector.net)
     if block is None and not net.description.explained:
         raise UserError(
-            f"no stage of {net.description.name} gives features on a grid, so Grad-CAM has no place of its own there; "
+            f"Grad-CAM has no place of its own in {net.description.name}, for {net.description.lacking}; "
             "name a module of the backbone that gives maps by block=NAME"
         )
     where = net.description.explained if block is None else block

@@ -135,7 +135,10 @@ def told(description: Description) -> Iterator[str]:
     yield f"sites, where an ADD block may stand: {', '.join(description.sites)}"
     for name, sites in description.placements.items():
         yield f"model.placement={name}: {', '.join(sites) or 'no ADD block'}"
-    yield f"Grad-CAM unless asked otherwise: {description.explained}"
+    if description.lacking:
+        yield f"no stage takes attention, for {description.lacking}"
+    else:
+        yield f"Grad-CAM unless asked otherwise: {description.explained}"
     mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (description.mean, description.std))
     yield (
         f"start weights of {description.name}: made for {description.side} × {description.side} pixels, mean {mean}, "

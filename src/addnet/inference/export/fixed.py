@@ -70,15 +70,23 @@ def fixed(net: ADDNet, size: int) -> nn.Module:
 
 
 def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
-    """What averages lines of a mask for each ADD block; a pass of zeros tells the sizes."""
+    """What averages lines of a mask for each ADD block; a pass of zeros tells the sizes.
+
+    A block acts on a grid that need not be that of its site: `attend` acts on what is read behind it.
+    """
     grids: dict[str, int] = {}
+    acts_on: dict[str, int] = {}
     mask = torch.ones(1, 1, size, size)
 
     def note(stage: Stage, _module: nn.Module, _inputs: object, output: Tensor) -> None:
         grids[stage.name] = stage.grid(output, mask)[0]
 
+    def note_block(site: str, block: nn.Module, inputs: tuple[Tensor, Tensor]) -> None:
+        acts_on[site] = Stage(site, "", str(block.form), prefix=cast("int", block.prefix)).grid(inputs[0], mask)[0]
+
     sites = [net.description.stage(name) for name in net.description.sites]
     hooks = [net.place(stage.name)[0].register_forward_hook(partial(note, stage)) for stage in sites if stage.module]
+    hooks += [net.block_at(site).register_forward_pre_hook(partial(note_block, site)) for site in net.placement]
     try:
         net(torch.zeros(1, net.in_chans, size, size), mask)
     finally:
@@ -86,18 +94,18 @@ def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
             hook.remove()
     matrix, found = torch.eye(size, dtype=torch.float64), {}
     for stage in sites:
-        side = grids.get(stage.name, size)  # the image itself has the mask's
-        matrix = averages(len(matrix), side) @ matrix if net.pool == "chain" else averages(size, side)
+        if net.pool == "chain":
+            matrix = averages(len(matrix), grids.get(stage.name, size)) @ matrix  # the image itself has the mask's size
         if stage.name in net.placement:
-            found[stage.name] = matrix
+            found[stage.name] = averages(len(matrix), acts_on[stage.name]) @ matrix
     return found
 
 
 class FixedBlock(nn.Module):
-    """An ADD block whose mask is averaged by a constant matrix.
+    """An ADD block whose mask is averaged by a constant matrix, so that nothing is left for the block to pool.
 
     Args:
-        block: The block.
+        block: The block, for maps or tokens.
         matrix: (h, S) averages of rows and columns.
     """
 
@@ -109,7 +117,7 @@ class FixedBlock(nn.Module):
         self.register_buffer("matrix", None if len(matrix) == matrix.shape[1] else matrix.float())
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Returns the weighted features, (B, C, h, h)."""
+        """Returns what the block gives, in its shape."""
         if self.matrix is not None:
             mask = self.matrix @ mask @ self.matrix.T
         return cast("Tensor", self.block(features, mask))
