@@ -151,8 +151,9 @@ def beside_timm(net: ADDNet, image: Tensor) -> tuple[float, set[str]]:
     """The largest difference from timm's own features, and the parameters that get no gradient in timm's network."""
     own = timms_own(net.description, image.shape[-1])
     own.load_state_dict(net.backbone.state_dict())
-    mean, std = (torch.tensor(values)[:, None, None] for values in (net.description.mean, net.description.std))
-    scaled = (image / 2 + 0.5 - mean) / std
+    pairs = list(zip(net.description.mean, net.description.std, strict=True))
+    scale = torch.tensor([0.5 / std for _, std in pairs])[:, None, None]
+    scaled = image * scale + torch.tensor([(0.5 - mean) / std for mean, std in pairs])[:, None, None]
     with torch.no_grad():
         ones = net.eval().forward_features(image, torch.ones_like(image[:, :1]))
         difference = float((ones - own.eval().forward_features(scaled)).abs().max())

@@ -108,13 +108,18 @@ def test_yaml_and_signature_agree():
     assert (written.pop("name"), written.pop("backbone"), written.pop("image_size")) == ("timm", "test_vit", 64)
     declared = {key: each.default for key, each in inspect.signature(ADDNet).parameters.items()}
     declared = {key: value for key, value in declared.items() if key not in ("backbone", "image_size", "description")}
-    assert declared | {"pretrained": True, "options": {}} == {"in_chans": 3} | written
+    assert declared | {"pretrained": True} == {"in_chans": 3} | written
 
 
 def test_a_network_learns_the_size_of_the_images_from_the_data():
     options = plain(compose(["model=timm", "model.backbone=test_vit", "data.image_size=96"]).model)
     net = create_model(options.pop("name"), **options | {"pretrained": False})
     assert net.backbone.patch_embed.grid_size == (6, 6)
+
+
+@pytest.mark.parametrize("typed", ["model.options={drop_path_rate: 0.1}", "++model.options.drop_path_rate=0.1"])
+def test_options_are_typed_as_a_mapping_or_one_by_one(typed):
+    assert compose(["model=timm", "model.backbone=test_vit", typed]).model.options == {"drop_path_rate": 0.1}
 
 
 @torch.no_grad()

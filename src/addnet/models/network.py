@@ -58,7 +58,7 @@ class ADDNet(nn.Module):
         learnable_sigmas: False freezes both widths.
         tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.
         image_size: Side of the images in pixels, for backbones that are made for one size, such as most transformers;
-            None takes the one that timm made them for. `model.options.dynamic_img_size=true` allows others later.
+            None takes the one that timm made them for. `options` may allow others later: `dynamic_img_size`.
         options: Further arguments of the network in timm, such as `drop_path_rate`.
         description: Of the backbone, if it is known.
 
