@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
 import signal
@@ -48,7 +47,6 @@ class Command:
 
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
-        gc.set_threshold(_COMPOSING)
         code = 1
         try:
             sys.argv[1:] = overrides_of(sys.argv[1:], command=self.config_name)
@@ -132,8 +130,6 @@ def show_help(arguments: Sequence[str], *, command: str) -> bool:
 
 
 _started: list[bool] = []
-_WORKING = gc.get_threshold()
-_COMPOSING = 100_000  # new objects between two searches for garbage: a config is made of many and leaves little
 
 
 def friendly(task: Task) -> Task:
@@ -144,7 +140,6 @@ def friendly(task: Task) -> Task:
 
     def wrapped(cfg: DictConfig) -> Any:
         _started.append(True)
-        gc.set_threshold(*_WORKING)
         expand_home(cfg)
         try:
             return task(cfg)
