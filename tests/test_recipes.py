@@ -1,11 +1,14 @@
 """Every recipe composes with the numbers of its source, has its network described, and trains a step."""
 
+from pathlib import Path
+
 import pytest
 import timm
+import torch
 from omegaconf import OmegaConf
 
 from addnet.config import compose, config_dir, plain
-from addnet.models.timm_stages import describe
+from addnet.models import create_model
 from addnet.train import train
 
 RECIPES = ("addnet", "addnet_bandpass", "addnet_paper", "xception_deepfakebench")
@@ -30,8 +33,6 @@ SMALL = {"gend_clip_l14": "test_vit", "gend_pe_l14": "test_vit", "gend_dinov3_l"
 
 
 def test_every_recipe_is_tested():
-    from pathlib import Path
-
     files = {file.stem for file in Path(config_dir(), "experiment").glob("*.yaml")}
     assert files == {*RECIPES, "demo"} == {*NUMBERS, "demo"}
 
@@ -43,24 +44,21 @@ def test_a_recipe_has_the_numbers_of_its_source(name):
     assert cfg.task == name
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name in (*SMALL, "lite")])
-def test_a_recipe_s_network_fits_its_images(name):
-    cfg = compose([f"experiment={name}"])
-    backbone = cfg.model.backbone
-    assert timm.is_model_pretrained(backbone)
-    found = describe(backbone, plain(cfg.model.options), image_size=cfg.data.image_size)
-    assert found.num_features == (1280 if name == "lite" else 1024)
-    assert found.placed(cfg.model.placement) is not None
+@pytest.mark.parametrize("name", [*SMALL, "lite"])
+def test_a_recipe_s_network_takes_its_images(name):
+    cfg = compose([f"experiment={name}", "model.pretrained=false"])
+    options = plain(cfg.model)
+    with torch.device("meta"):  # which computes nothing, so that the largest take no memory
+        net = create_model(options.pop("name"), **options).eval()
+        side = cfg.data.image_size
+        assert net(torch.zeros(1, 3, side, side), torch.ones(1, 1, side, side)).shape == (1, 2)
+    assert timm.is_model_pretrained(options["backbone"])
 
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_a_recipe_trains_a_step(name, data_dir, index_dir, tmp_path):
     small = [f"model.backbone={SMALL[name]}"] if name in SMALL else []
-    small += ["model.options={}"] if name == "gend_dinov3_l" else []
+    small += ["data.image_size=64", "data.batch_size=4", "data.num_workers=0", "model.pretrained=false", "test=false"]
     places = [f"data.data_dir={data_dir}", f"paths.index_dir={index_dir}", f"paths.output_dir={tmp_path}"]
     trainer = ["trainer.accelerator=cpu", "trainer.precision=32-true", "trainer.fast_dev_run=true"]
-    cfg = compose(
-        [f"experiment={name}", *small, *places, *trainer, "model.pretrained=false", "data.image_size=64"]
-        + ["data.batch_size=4", "data.num_workers=0", "test=false"]
-    )
-    train(cfg)
+    train(compose([f"experiment={name}", *small, *places, *trainer]))
