@@ -59,7 +59,7 @@ def test_every_parameter_that_learns_gets_a_gradient_and_no_other(front):
 
 def test_normalisation_of_clip_large_has_102_400_numbers():
     with torch.device("meta"):
-        net = ADDNet("vit_large_patch14_clip_224.openai", placement="none", tune="norm")
+        net = ADDNet("vit_large_patch14_clip_224.openai", placement="none", tune="norm", head="cosine")
     learning = {name: parameter.numel() for name, parameter in net.named_parameters() if parameter.requires_grad}
     head = {name: size for name, size in learning.items() if name.startswith("head.")}
     assert sum(learning.values()) - sum(head.values()) == 102_400
@@ -168,6 +168,13 @@ def test_statistics_stay_where_nothing_of_their_layer_learns():
     assert "backbone.conv1.1.running_mean" in still_entries(net)
     assert not any("layer4" in name for name in still_entries(net))
     assert not any("running" in name for name in still_entries(_net("test_resnet", "norm")))
+
+
+def test_what_start_weights_were_made_to_fit_by_arithmetic_counts_as_changed():
+    assert "backbone.pos_embed" in still_entries(_net("test_vit", "norm"))
+    resized = create_model("timm", backbone="test_vit", tune="norm", image_size=SIZE)
+    assert "backbone.pos_embed" not in still_entries(resized)
+    assert "backbone.cls_token" in still_entries(resized)
 
 
 @pytest.mark.parametrize("tune", ["head", "norm", "last:1", "lora:2"])

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import re
+from functools import cache
 from typing import TYPE_CHECKING, NamedTuple
 
+import timm
+import torch
 from timm.layers import (
     EvoNorm2dB0,
     EvoNorm2dB1,
@@ -132,7 +135,11 @@ def at_rest(net: nn.Module) -> list[nn.Module]:
 
 
 def still_entries(net: nn.Module) -> frozenset[str]:
-    """Names in a network's state dict of what training leaves as it was: frozen parameters and statistics."""
+    """Names in a network's state dict of what training leaves as its start weights have it: parameters, statistics.
+
+    What they were made to fit by arithmetic is not among them, such as position embeddings of another size: other
+    machines may round it otherwise.
+    """
     if getattr(net, "tune", ALL) == ALL:
         return frozenset()
     resting = {id(part) for module in at_rest(net) for part in module.modules()}
@@ -142,7 +149,17 @@ def still_entries(net: nn.Module) -> frozenset[str]:
             own = {name: parameter.requires_grad for name, parameter in module.named_parameters(recurse=False)}
             own |= {name: id(module) not in resting for name, _ in module.named_buffers(recurse=False)}
             names |= {f"{prefix}.{name}" for name, changes in own.items() if not changes}
-    return frozenset(names & net.state_dict().keys())
+    made = _made_shapes(net.description.name)  # type: ignore[union-attr]
+    state = net.state_dict()
+    return frozenset(name for name in names & state.keys() if made.get(name) == state[name].shape)
+
+
+@cache
+def _made_shapes(name: str) -> dict[str, torch.Size]:
+    """Shapes of a network of timm as it is made without any options, by names in a network of ours."""
+    with torch.device("meta"):
+        state = timm.create_model(name, num_classes=0).state_dict()
+    return {f"{_BACKBONE}.{entry}": value.shape for entry, value in state.items()}
 
 
 def _is_still(module: nn.Module) -> bool:
