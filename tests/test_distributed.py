@@ -20,7 +20,9 @@ from trainings import ENVIRONMENT, SMALL, differences, ended, fault, last, rows,
 
 ROOT = Path(__file__).parents[1]
 TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
-SHORT = ["logger=csv", "trainer.max_epochs=2", "callbacks.sample_sheet=null", "test=false"]
+# a transformer of which normalisation alone is trained; test_resume.py has a convolutional network
+VIT = ["model=timm", "model.backbone=test_vit", "model.tune=norm", "+model.options.dynamic_img_size=true"]
+SHORT = [*VIT, "logger=csv", "trainer.max_epochs=2", "callbacks.sample_sheet=null", "test=false"]
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +57,7 @@ def pair(even_data, tmp_path_factory):
 
 
 def _tested(data, root, checkpoint, devices):
-    task = ["train=false", "logger=none", "data.batch_size=6", f"trainer.devices={devices}"]
+    task = [*VIT, "train=false", "logger=none", "data.batch_size=6", f"trainer.devices={devices}"]
     folder, _ = run(data, root / str(devices), *task, f"ckpt_path={checkpoint}/checkpoints/last.ckpt")
     figures = json.loads((folder / "reports" / "test_metrics.json").read_text())
     names = ("test_frame", "test_video")

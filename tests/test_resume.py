@@ -18,9 +18,12 @@ from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from trainings import COLD, SMALL, differences, fault, last, rows, run
 
+# of a convolutional network of timm; test_levers_together.py has Xception
 # everything that could make a difference: workers, accumulation, a schedule that looks at figures, averaged weights
 HARD = [
-    "model=bandpass",
+    "model=timm",
+    "model.backbone=test_resnet",
+    "model.front=bandpass",
     "model.kernel_size=7",
     "data.batch_size=4",
     "data.num_workers=2",
@@ -125,8 +128,8 @@ def test_a_checkpoint_tells_everything_in_plain_values(whole):
 def test_another_architecture_names_the_keys(whole, data_dir, tmp_path):
     arguments = [*HARD, f"ckpt_path={whole}/checkpoints/last.ckpt", "model.combine=mix", "model.mode=concat"]
     _, output = run(data_dir, tmp_path, *arguments, code=1)
-    assert "net.add_blocks.block1.amount" in output
-    assert "net.backbone.conv1.weight (32, 3, 3, 3) instead of (32, 6, 3, 3)" in output
+    assert "net.add_blocks.layer1.amount" in output
+    assert "net.backbone.conv1.0.weight (16, 3, 3, 3) instead of (16, 6, 3, 3)" in output
 
 
 def test_settings_that_a_checkpoint_brings_back_cannot_be_changed_on_the_way(whole, data_dir, tmp_path, caplog):
