@@ -37,13 +37,6 @@ def difference_of_blurs(picture: Tensor, narrow: Tensor, wide: Tensor, border: s
     return _difference(picture, narrow, wide, border)[0]
 
 
-def multiply_adds(height: int, width: int, *, taps: int, device: torch.device) -> int:
-    """Returns the multiply-adds of `difference_of_blurs` in one channel of one picture, forward."""
-    reach = taps - 1
-    columns, rows = (sum(n * (n + reach) for _, n in _blocks(side, device)) for side in (height, width))
-    return 2 * (columns * (width + reach) + rows * height)
-
-
 class _Difference(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
