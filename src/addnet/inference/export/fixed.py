@@ -37,6 +37,7 @@ class FixedNetwork(nn.Module):
 
     Example:
         >>> import torch
+        >>> from addnet.models import ADDNet2D_Xception
         >>> net = ADDNet2D_Xception().eval()
         >>> image, mask = torch.rand(1, 3, 75, 75), torch.rand(1, 1, 75, 75)
         >>> torch.allclose(FixedNetwork(net, 75)(image, mask), net(image, mask), atol=1e-5)
