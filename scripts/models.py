@@ -36,8 +36,8 @@ BEGIN, END = "<!-- begin: scripts/models.py -->", "<!-- end: scripts/models.py -
 SIDES = (32, 56, 64, 96, 112, 128, 160, 192, 224, 256, 384)
 # the smallest of each module of timm, then some that are often used
 NAMES = """
-beit_base_patch16_224 halonet_h1 test_byobnet cait_xxs24_224 coat_tiny convit_tiny convmixer_768_32 test_convnext
-cpubone_nano crossvit_tiny_240 csatv2 cs3darknet_focus_s cspnext_tiny davit_tiny deepseek_vit_412m
+beit_base_patch16_224 halonet_h1 test_byobnet cait_xxs24_224 coat_lite_tiny coat_tiny convit_tiny convmixer_768_32
+test_convnext cpubone_nano crossvit_tiny_240 csatv2 cs3darknet_focus_s cspnext_tiny davit_tiny deepseek_vit_412m
 deit_tiny_patch16_224 densenet121 dla46x_c dpn48b edgenext_xx_small efficientformer_l1 efficientformerv2_s0
 test_efficientnet efficientvim_m1 efficientvit_b0 efficientvit_m0 vit_tiny_patch16_dinov3_qkvb fasternet_t0 fastvit_t8
 focalnet_tiny_srf gcvit_xxtiny gemma4_vit_167m ghostnet_050 hardcorenas_b hgnetv2_b0 hiera_tiny_224 sam2_hiera_tiny

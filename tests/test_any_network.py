@@ -192,7 +192,11 @@ def test_random_start_weights_and_those_of_a_file_are_told(ckpt, tmp_path):
 # ---- explanations ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("network", [TOKENS, CHANNELS_LAST, FAMILIES["resnet"]], ids=["tokens", "last", "maps"])
+@pytest.mark.parametrize(
+    "network",
+    [TOKENS, CHANNELS_LAST, FAMILIES["resnet"], ("pit_ti_224", 64, "mix", {})],
+    ids=["tokens", "last", "maps", "parts"],
+)
 def test_there_is_a_map_at_every_site_of_any_network(network):
     backbone, size, *how = network
     net = built(backbone, size, *how)

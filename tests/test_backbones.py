@@ -53,6 +53,20 @@ def test_attention_everywhere_leaves_features_with_ones_and_teaches_what_is_trai
     _good(script.check(name))
 
 
+@pytest.mark.parametrize(("name", "stages", "part"), [("pit_ti_224", 3, 0), ("coat_lite_tiny", 4, None)])
+def test_stages_that_give_several_things_or_are_lists_are_found(script, name, stages, part):
+    _good(script.check(name))
+    _, *rest = describe(name).stages
+    assert len(rest) == stages
+    assert {stage.part for stage in rest} == {part}
+    assert not rest[-1].site  # a class token alone is read behind it
+
+
+@pytest.mark.parametrize("name", ["mvitv2_tiny", "twins_svt_small", "hrnet_w18_small", "tnt_s_legacy_patch16_224"])
+def test_stages_are_found_where_they_have_names_of_no_module_or_give_pixels_too(name):
+    assert len(describe(name).placed("full")) >= 4
+
+
 @pytest.mark.families
 def test_the_same_holds_for_every_family_of_timm(script):
     for name in script.NAMES.split():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -110,9 +110,9 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
     sign = 1 if require_choice("of", of, TARGETS) == "fake" else -1
     kept: list[Tensor] = []
 
-    def keep(_module: nn.Module, _inputs: object, output: Tensor) -> Tensor:
-        kept.append(output)
-        return output.clone()  # the next layer may write into what it gets
+    def keep(_module: nn.Module, _inputs: object, output: Any) -> Any:
+        kept.append(stage.taken(output))
+        return stage.put(output, kept[-1].clone())  # the next layer may write into what it gets
 
     with alone_with(net):
         handle = module.register_forward_hook(keep)

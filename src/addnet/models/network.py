@@ -301,8 +301,9 @@ class _After:
     def __init__(self, net: ADDNet, site: str) -> None:
         self.net, self.site = net, site
 
-    def __call__(self, module: nn.Module, inputs: object, output: Tensor) -> Tensor:
-        return self.net._weighted(self.site, output)
+    def __call__(self, module: nn.Module, inputs: object, output: Any) -> Any:
+        stage = self.net.description.stage(self.site)
+        return stage.put(output, self.net._weighted(self.site, stage.taken(output)))
 
 
 class _Reading:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from addnet.errors import UserError, require_choice
 
@@ -27,6 +27,7 @@ class Stage:
         reduction: Sides of the image over those of the features.
         prefix: Tokens that stand before those of patches: class token, registers.
         site: Whether an ADD block may follow.
+        part: Which of the parts of that module's output, where it gives several; None: it gives one.
     """
 
     name: str
@@ -36,6 +37,18 @@ class Stage:
     reduction: int = 1
     prefix: int = 0
     site: bool = True
+    part: int | None = None
+
+    def taken(self, output: Any) -> Tensor:
+        """The features in what the module gives."""
+        features: Tensor = output if self.part is None else output[self.part]
+        return features
+
+    def put(self, output: Any, features: Tensor) -> Any:
+        """What the module gives, with other features."""
+        if self.part is None:
+            return features
+        return type(output)([*output[: self.part], features, *output[self.part + 1 :]])
 
     def grid(self, features: Tensor, mask: Tensor) -> tuple[int, int]:
         """Height and width of the features behind the stage; of tokens those of their patches."""

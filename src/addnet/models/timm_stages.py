@@ -17,6 +17,15 @@ from addnet.models.backbones import backbone_options, create_backbone, reason, r
 from addnet.models.stages import CHANNELS_LAST, INPUT, MAPS, TOKENS, Description, Stage
 
 _known: dict[str, Description] = {}  # a run builds its network several times, and a pass costs up to a second
+# what some of timm's classes call a stage in `feature_info` is the name of no module, or of one that gives its branches
+_RENAMED: Mapping[str, Mapping[str, str]] = {
+    "HighResolutionNet": {
+        "stem": "act1",
+        **{f"stage{number}": f"incre_modules.{number - 1}" for number in range(1, 5)},
+    },
+    "MultiScaleVit": {f"block.{number}": f"stages.{number}" for number in range(4)},
+    "Twins": {f"block.{number}": f"blocks.{number}" for number in range(4)},
+}
 _LAST = 4  # stages of a network of equal blocks that `full` takes: at the ends of its quarters
 
 
@@ -113,23 +122,35 @@ def _num_features(net: nn.Module, size: tuple[int, int], in_chans: int) -> int:
 def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> list[Stage]:
     """The image and what the rows of `feature_info` end, where it lies on a grid."""
     rows = _feature_info(net)
-    shapes = _shapes(net, [row["module"] for row in rows], torch.zeros(1, in_chans, *size, device="meta"))
+    shapes, end = _shapes(net, [row["module"] for row in rows], torch.zeros(1, in_chans, *size, device="meta"))
     prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
     patches = getattr(getattr(net, "patch_embed", None), "num_patches", None)
-    found = [_stage(row, shapes[row["module"]], size, prefix, patches) for row in rows if row["module"] in shapes]
-    stages = [stage for stage in found if stage is not None]
-    if stages and stages[-1].prefix and getattr(net, "global_pool", None) == "token":
-        stages[-1] = replace(stages[-1], site=False)  # of what it gives, the class token alone is read
+    found = [_first(row, shapes[row["module"]], size, prefix, patches) for row in rows if row["module"] in shapes]
+    stages = [stage for stage in found if stage is not None and end]
+    if stages and _unread(net, stages[-1], end, size):
+        stages[-1] = replace(stages[-1], site=False)
     return [Stage(INPUT, "", MAPS, in_chans), *stages]
 
 
+def _unread(net: nn.Module, last: Stage, end: tuple[int, ...], size: tuple[int, int]) -> bool:
+    """Whether of what the last stage gives the class token alone is read."""
+    patches = (size[0] // last.reduction) * (size[1] // last.reduction)
+    of_tokens = bool(last.prefix) and getattr(net, "global_pool", None) == "token"
+    return of_tokens or (len(end) == 3 and end[1] < patches)
+
+
 def _feature_info(net: nn.Module) -> list[dict[str, Any]]:
-    info = getattr(net, "feature_info", None)
     modules = dict(net.named_modules())
-    rows = [dict(row) for row in (getattr(info, "info", info) or ()) if row.get("module") in modules]
-    if _reordered(net):
+    rows = [row for row in _rows(net) if row["module"] in modules]
+    names = [row["module"] for row in rows]
+    if _reordered(net) or len(set(names)) < len(names):
         return []
     return [{**row, "module": _kept_whole(net, modules, row["module"])} for row in rows]
+
+
+def _rows(net: nn.Module) -> list[dict[str, Any]]:
+    info, renamed = getattr(net, "feature_info", None), _RENAMED.get(type(net).__name__, {})
+    return [{**row, "module": renamed.get(row["module"], row["module"])} for row in (getattr(info, "info", info) or ())]
 
 
 def _reordered(net: nn.Module) -> bool:
@@ -142,11 +163,19 @@ def _lacking(net: nn.Module) -> str:
         return "its patches are not in the order of rows"
     if not getattr(net, "feature_info", None):
         return "it doesn't say what its stages are (timm's feature_info)"
-    return "its stages give neither maps nor tokens on a grid"
+    names = [row["module"] for row in _rows(net)]
+    if len(set(names)) < len(names):
+        return "its stages have branches that read images at different scales"
+    return "its stages, or its features at the end, are neither maps nor tokens on one grid"
 
 
 def _kept_whole(net: nn.Module, modules: Mapping[str, nn.Module], name: str) -> str:
-    """The module itself, or the sequence that it ends where it may be replaced by a synchronised normalisation."""
+    """The module itself; of a list, which never runs itself, the last; the sequence that a normalisation ends.
+
+    Synchronised normalisation replaces such a module, and hooks on it would be lost.
+    """
+    if isinstance(modules[name], nn.ModuleList):
+        return f"{name}.{len(list(modules[name].children())) - 1}"
     parent = name.rpartition(".")[0]
     if isinstance(modules[name], _BatchNorm) and parent and list(modules[parent].children())[-1] is modules[name]:
         return parent
@@ -160,22 +189,40 @@ def _size(net: nn.Module, config: Mapping[str, Any]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-def _shapes(net: nn.Module, names: list[str], image: Tensor) -> dict[str, tuple[int, ...]]:
-    found: dict[str, tuple[int, ...]] = {}
+_Shapes = list[tuple[int | None, tuple[int, ...]]]  # of the parts of an output, each with its number
+
+
+def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, _Shapes], tuple[int, ...]]:
+    """Shapes of what modules give, and of the features at the end; of several, none."""
+    found: dict[str, _Shapes] = {}
 
     def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
         if isinstance(output, Tensor):
-            found[name] = tuple(output.shape)
+            found[name] = [(None, tuple(output.shape))]
+        elif isinstance(output, (tuple, list)):
+            parts = enumerate(output)
+            found[name] = [(number, tuple(part.shape)) for number, part in parts if isinstance(part, Tensor)]
 
     modules = dict(net.named_modules())
     hooks = [modules[name].register_forward_hook(partial(note, name)) for name in names]
     try:
         with torch.no_grad():
-            net.forward_features(image)  # type: ignore[operator]
+            end = net.forward_features(image)  # type: ignore[operator]
     finally:
         for hook in hooks:
             hook.remove()
-    return found
+    return found, tuple(end.shape) if isinstance(end, Tensor) else ()
+
+
+def _first(
+    row: Mapping[str, Any], shapes: _Shapes, size: tuple[int, int], prefix: int, patches: int | None
+) -> Stage | None:
+    """The first part of an output that is maps or tokens on a grid, of the channels that are said."""
+    for part, shape in shapes:
+        stage = _stage(row, shape, size, prefix, patches)
+        if stage and (part is None or stage.channels == row["num_chs"]):
+            return replace(stage, part=part)
+    return None
 
 
 def _stage(
@@ -191,6 +238,7 @@ def _stage(
     if len(shape) != 3:
         return None
     order = sorted({0, prefix}, reverse=shape[1] - prefix == patches)  # 4 + 5 tokens would be a grid of 3 × 3
+    order += [1] if 1 not in order else []  # a class token that a network doesn't speak of
     for before in order:
         count = shape[1] - before
         side = round((count * size[1] / size[0]) ** 0.5)  # of the grid's width, which has the image's proportions

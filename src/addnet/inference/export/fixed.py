@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import copy
 from functools import partial
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -79,8 +79,8 @@ def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
     acts_on: dict[str, int] = {}
     mask = torch.ones(1, 1, size, size)
 
-    def note(stage: Stage, _module: nn.Module, _inputs: object, output: Tensor) -> None:
-        grids[stage.name] = stage.grid(output, mask)[0]
+    def note(stage: Stage, _module: nn.Module, _inputs: object, output: Any) -> None:
+        grids[stage.name] = stage.grid(stage.taken(output), mask)[0]
 
     def note_block(site: str, block: nn.Module, inputs: tuple[Tensor, Tensor]) -> None:
         acts_on[site] = Stage(site, "", str(block.form), prefix=cast("int", block.prefix)).grid(inputs[0], mask)[0]
