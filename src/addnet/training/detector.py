@@ -23,6 +23,7 @@ from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import build_losses
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import training_data, validation_errors
+from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware, require_whole_gradients
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
@@ -131,6 +132,7 @@ class DeepfakeDetector(pl.LightningModule):
 
     def setup(self, stage: str) -> None:
         """Compiles the network if asked to: in place, so that the keys of a checkpoint stay as they are."""
+        leave_at_exit()
         mode = self.hparams["compile_net"]
         if mode and self.net._compiled_call_impl is None:
             self.net.compile(mode=None if mode is True else mode)
