@@ -21,10 +21,11 @@ from addnet.data.degradations import Degradation
 from addnet.data.partners import MASKS_OF, Partners
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_picture
+from addnet.faces.geometry import Geometry, Jitter, Points
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture, decode_picture
+from addnet.faces.views import points_in_view, view
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
@@ -185,16 +186,13 @@ class DeepfakeDataset(Dataset[Sample]):
         face = points is not None
         if self.degradation:
             picture = self.degradation(picture, points, seed=self._random_address(address, record)[2])
-        matrix = self.geometry.matrix(picture.shape, points, jitter)
-        warp_picture(picture, matrix, self.geometry.size, out=out)
-        if photometric:
-            photometric(out, out=out)
+        seen = view(picture, points, self.geometry, jitter=jitter, light=photometric, out=out)
         if without_mask:
             return self._mask(None), face
-        if self._partners is not None:
-            shape, points = self._face(self._partners.of(address.record, self._random_address(address, record)))
-            matrix = self.geometry.matrix(shape, points, jitter)
-        return self._mask(None if points is None else map_points(points, matrix)), face
+        if self._partners is None:
+            return self._mask(seen.points), face
+        shape, points = self._face(self._partners.of(address.record, self._random_address(address, record)))
+        return self._mask(points_in_view(shape, points, self.geometry, jitter=jitter)), face
 
     def _mask(self, points: Points | None) -> Mask:
         return self.mask.draw_small(points, self.geometry.size)

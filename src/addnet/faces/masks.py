@@ -20,11 +20,10 @@ from addnet.faces.geometry import (
     RIGHT_EYE,
     Geometry,
     Points,
-    map_points,
-    warp_picture,
 )
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.pictures import Picture
+from addnet.faces.views import view
 
 PARTS = ("face", "organs")
 EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
@@ -96,9 +95,7 @@ class AttentionMask:
         """
         points = self._detector(picture).points
         size = max(picture.shape[:2])
-        matrix = Geometry(size=size).matrix(picture.shape, points)
-        level = warp_picture(picture, matrix, size)
-        landmarks = None if points is None else map_points(points, matrix)
+        level, landmarks = view(picture, points, Geometry(size=size))
         return Attention(level, self.draw(landmarks, size), landmarks)
 
     @cached_property

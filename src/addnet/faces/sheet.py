@@ -11,10 +11,11 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from addnet.faces.geometry import Geometry, map_points, warp_picture
+from addnet.faces.geometry import Geometry
 from addnet.faces.landmarks import Face
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture
+from addnet.faces.views import view
 
 
 def overlay(picture: Picture, mask: Mask) -> Picture:
@@ -31,9 +32,7 @@ def face_sheet(picture: Picture, face: Face, mask: AttentionMask, *, size: int =
         mask: How masks are drawn.
         size: Side of the aligned picture.
     """
-    matrix = Geometry(size=size).matrix(picture.shape, face.points)
-    level = warp_picture(picture, matrix, size)
-    points = None if face.points is None else map_points(face.points, matrix)
+    level, points = view(picture, face.points, Geometry(size=size))
     final = mask.draw(points, size)
     blank = np.zeros((size, size), dtype=np.float32)
     figure = Figure(figsize=(12, 8), layout="constrained")

@@ -7,17 +7,16 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
-import numpy as np
-
 from addnet.errors import UserError, require_choice
 from addnet.faces.crops import CropSettings, cut_face
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.framing import FramedCrops, Framing
-from addnet.faces.geometry import Geometry, Points, map_points, warp_picture
+from addnet.faces.geometry import Geometry, Points
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture
 from addnet.faces.videos import Frame
+from addnet.faces.views import view
 
 KINDS = ("auto", "crops", "scenes")
 FACES = ("largest", "all")
@@ -165,11 +164,8 @@ class Preprocessing:
             picture: (H, W, 3) uint8, RGB.
             face: What was found in it, in its pixels.
         """
-        size = self.geometry.size
-        matrix = self.geometry.matrix(picture.shape, face.points)
-        points = None if face.points is None else map_points(face.points, matrix)
-        seen = warp_picture(np.ascontiguousarray(picture), matrix, size)
-        return Seen(seen, self.mask.draw_small(points, size), points, face)
+        seen = view(picture, face.points, self.geometry)
+        return Seen(seen.picture, self.mask.draw_small(seen.points, self.geometry.size), seen.points, face)
 
     def _fits(self, face: Face, picture: Picture) -> bool:
         if self.geometry.crop == "face":
