@@ -131,10 +131,10 @@ class SelfBlend:
         level = random.uniform(0.5, 0.95) * float(eroded.max())
         cut = np.asarray(eroded >= max(level, 1.0), dtype=np.float32)
         soft = cv2.GaussianBlur(cut, (0, 0), max(_between(self.softness, random) * unit, 0.3))
-        soft *= random.choice(self.strengths) / max(float(soft.max()), 1e-6)
-        soft *= _edge()
+        strength = float(random.choice(self.strengths))
+        mask = soft * _edge() * (strength / max(float(soft.max()), 1e-6))
         matrix = np.array([[1 / to_canvas, 0, corner[0]], [0, 1 / to_canvas, corner[1]]])
-        return np.asarray(cv2.warpAffine(soft, matrix, (shape[1], shape[0]), flags=cv2.INTER_LINEAR), dtype=np.float32)
+        return np.asarray(cv2.warpAffine(mask, matrix, (shape[1], shape[0]), flags=cv2.INTER_LINEAR), dtype=np.float32)
 
     def _hulls(self, points: Points, random: Random) -> list[Points]:
         kind = self.hulls[int(random.integers(len(self.hulls)))]
