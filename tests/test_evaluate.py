@@ -214,7 +214,7 @@ def test_the_worst_mistakes_come_first_and_once_a_video():
 def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kind):
     picture, points = portrait
     damage = [
-        np.abs(step(picture, points, seed=1).astype(int) - picture.astype(int)).mean()
+        np.abs(step.damaged(picture, points, seed=1).astype(int) - picture.astype(int)).mean()
         for step in rungs({kind: LADDER[kind]})
     ]
     assert min(damage) > 0
@@ -225,9 +225,9 @@ def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kin
 def test_damage_is_the_same_each_time_and_leaves_the_picture_alone(portrait):
     picture, points = portrait
     before = picture.copy()
-    one, other = (Degradation("noise", 20)(picture, points, seed=5) for _ in range(2))
+    one, other = (Degradation("noise", 20).damaged(picture, points, seed=5) for _ in range(2))
     assert np.array_equal(one, other)
-    assert not np.array_equal(one, Degradation("noise", 20)(picture, points, seed=6))
+    assert not np.array_equal(one, Degradation("noise", 20).damaged(picture, points, seed=6))
     assert np.array_equal(picture, before)
 
 
@@ -238,7 +238,7 @@ def test_a_cover_hides_the_organ_and_nothing_else(portrait):
     assert changed[tuple(points[62].round().astype(int)[::-1])]
     assert rows.min() > points[30, 1]  # below the tip of the nose
     assert np.array_equal(occlude(picture, points, "mouth", scale=0), picture)
-    assert np.array_equal(Degradation("mouth", 1)(picture, None, seed=0), picture)
+    assert np.array_equal(Degradation("mouth", 1).damaged(picture, None, seed=0), picture)
 
 
 def test_fingerprints_of_the_run_are_in_the_report(whole):

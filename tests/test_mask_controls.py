@@ -103,9 +103,9 @@ def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_picture_s_
     geometry = Geometry(size=96, crop=crop)
     own, other = (_dataset(folder, geometry=geometry, augment=augment, mask_of=of) for of in ("own", "other"))
     for address in (Address(index, epoch) for index in range(6) for epoch in range(3)):
-        drawn_from = own._random_address(address, own.records[address.record])
+        drawn_from = own._key(address)
         jitter = augment.draw(drawn_from)[0]
-        partner = other._partners.of(address.record, drawn_from)
+        partner = Partners(VIDEOS).of(address.record, drawn_from)
         points, shape = folder[2][partner], folder[3][partner]
         expected = AttentionMask().draw(map_points(points, geometry.matrix(shape, points, jitter)), 96)
         sample = other[address]

@@ -4,13 +4,14 @@ from collections import Counter
 
 import pytest
 
+from addnet.data.orders import RealsAndBlends, Shuffled
 from addnet.data.samplers import EvalSampler, TrainSampler
 
 LABELS = [0] * 37 + [1] * 11
 
 
-def _epoch(epoch, **arguments):
-    sampler = TrainSampler(LABELS, seed=4, **arguments)
+def _epoch(epoch, balance=False, **arguments):
+    sampler = TrainSampler(Shuffled(LABELS, balance=balance), seed=4, **arguments)
     sampler.set_epoch(epoch)
     return list(sampler)
 
@@ -48,3 +49,25 @@ def test_evaluation_counts_every_record_exactly_once(length, world_size):
     assert len({len(share) for share in shares}) == 1
     counted = [a.record for share in shares for a in share if a.valid]
     assert sorted(counted) == list(range(length))
+
+
+@pytest.mark.parametrize("world_size", [1, 2, 3])
+def test_a_real_picture_and_its_blend_stay_in_one_batch_on_one_rank(world_size):
+    order = RealsAndBlends(LABELS, [number % 5 > 0 for number in range(48)])
+    reals = [number for number in range(37) if number % 5]
+
+    def epoch(rank, start=(3, 0)):
+        sampler = TrainSampler(order, seed=4, rank=rank, world_size=world_size, start=start)
+        return sampler, list(sampler)
+
+    shares = []
+    for rank in range(world_size):
+        sampler, share = epoch(rank)
+        assert len(sampler) == len(share)
+        assert epoch(rank, start=(3, 6))[1] == share[6:]
+        pairs = list(zip(share[::2], share[1::2], strict=True))
+        assert all(one._replace(blend="fake") == other and one.blend == "real" for one, other in pairs)
+        shares.append([one.record for one, _ in pairs])
+    together = [record for step in zip(*shares, strict=True) for record in step]
+    assert sorted(together[: len(reals)]) == reals
+    assert len(together) - len(reals) < world_size

@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader, Sampler
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
+from addnet.data.orders import Shuffled
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
@@ -289,7 +290,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             mask_of=self.mask_of,
             storage=self.storage,
             augment=self.augment if split == "train" else None,
-            degradation=degradation,
+            hooks=[] if degradation is None else [degradation],
             seed=self.seed,
         )
 
@@ -336,9 +337,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         dataset = self.dataset("train")
         rank, world_size = self._ranks()
         sampler = TrainSampler(
-            dataset.labels,
+            Shuffled(dataset.labels, balance=self.balance == "sampler"),
             seed=self.seed,
-            balance=self.balance == "sampler",
             rank=rank,
             world_size=world_size,
             start=self._start,

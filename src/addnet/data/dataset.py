@@ -17,8 +17,8 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
-from addnet.data.degradations import Degradation
-from addnet.data.partners import MASKS_OF, Partners
+from addnet.data.hook import At, Hook, Unwarped
+from addnet.data.partners import MASKS_OF, MaskOfOther
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Points
@@ -29,6 +29,7 @@ from addnet.faces.views import points_in_view, view
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
+BLENDED = " (self-blended)"
 _GREY = 128  # of a picture that could not be read
 
 
@@ -40,8 +41,8 @@ class Sample(TypedDict):
         mask: (1, S, S) float32 in [0, 1].
         label: 0 real, 1 fake, -1 unknown.
         path: Relative to the data folder.
-        video_id: `dataset/class/video`.
-        video: Number of the video in this data set, int64.
+        video_id: `dataset/class/video`; of a self-blended fake with `BLENDED` behind it.
+        video: Number of the video in this data set, int64; those of self-blended fakes stand behind all others.
         valid: False if the row must not count: padding, or a file that could not be read.
         face: False if no face was found, so that the mask is all ones.
     """
@@ -60,17 +61,21 @@ class Drawn(NamedTuple):
     """A sample before it is finished, as it leaves a loader process.
 
     Attributes:
-        record: Of the picture.
         picture: (S, S, 3) uint8.
         mask: (s, s) float32, from `AttentionMask.draw_small`.
+        label: As in `Sample`.
+        path: As in `Sample`.
+        video_id: As in `Sample`.
         video: As in `Sample`.
         valid: As in `Sample`.
         face: As in `Sample`.
     """
 
-    record: Record
     picture: Picture
     mask: Mask
+    label: int
+    path: str
+    video_id: str
     video: int
     valid: bool
     face: bool
@@ -89,7 +94,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
         augment: Random changes; None for evaluation.
         mask_of: `own`, or `other`: each picture gets the mask of a picture of another video, if there is one.
-        degradation: Damage that is done to each picture as it lies on disk; its points stay those of the whole one.
+        hooks: What happens to each sample before it is warped, in this order; see `addnet.data.hook`.
         storage: Reads files and members of archives.
         seed: First part of the address that decides changes and partners.
 
@@ -108,7 +113,7 @@ class DeepfakeDataset(Dataset[Sample]):
         shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
         augment: Augment | None = None,
         mask_of: str = "own",
-        degradation: Degradation | None = None,
+        hooks: Sequence[Hook] = (),
         storage: Storage | None = None,
         seed: int = 0,
     ) -> None:
@@ -119,13 +124,13 @@ class DeepfakeDataset(Dataset[Sample]):
         self.geometry = geometry
         self.mask = mask
         self.augment = augment
-        self.degradation = degradation
         self.storage = storage or Storage()
         self.seed = seed
         self.labels = self.records.labels
         self._videos = self.records.numbers("video_id")
         require_choice("data.mask_of", mask_of, MASKS_OF)
-        self._partners = Partners(self._videos) if mask_of == "other" else None
+        others = [MaskOfOther(self._videos, self._face)] if mask_of == "other" else []
+        self.hooks: tuple[Hook, ...] = (*hooks, *others)
 
     def __len__(self) -> int:
         return len(self.records)
@@ -135,17 +140,17 @@ class DeepfakeDataset(Dataset[Sample]):
 
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
         """
-        record, picture, mask, video, valid, face = self.draw(address)
-        planes = torch.from_numpy(np.stack(cv2.split(picture)))  # before there are four times as many bytes to move
+        drawn = self.draw(address)
+        planes = torch.from_numpy(np.stack(cv2.split(drawn.picture)))  # before there are four times as many bytes
         return {
             "image": finish_images(planes.movedim(0, -1)),
-            "mask": finish_masks(torch.from_numpy(mask)[None, None], self.geometry.size)[0],
-            "label": record.label,
-            "path": record.path,
-            "video_id": record.video_id,
-            "video": video,
-            "valid": valid,
-            "face": face,
+            "mask": finish_masks(torch.from_numpy(drawn.mask)[None, None], self.geometry.size)[0],
+            "label": drawn.label,
+            "path": drawn.path,
+            "video_id": drawn.video_id,
+            "video": drawn.video,
+            "valid": drawn.valid,
+            "face": drawn.face,
         }
 
     def draw(self, address: int | Address, *, out: Picture | None = None) -> Drawn:
@@ -158,15 +163,19 @@ class DeepfakeDataset(Dataset[Sample]):
         if not isinstance(address, Address):
             address = Address(address)
         record = self.records[address.record]
+        at = At(address.record, self._key(address), address.blend)
         seen = np.empty((self.geometry.size, self.geometry.size, 3), dtype=np.uint8) if out is None else out
         try:
-            mask, face = self._draw(record, address, seen)
+            mask, label, face = self._draw(record, at, seen)
             valid = address.valid
         except UserError:
             seen.fill(_GREY)
-            mask, face = self._mask(None), False
+            mask, label, face = self._mask(None), record.label, False
             valid = False
-        return Drawn(record, seen, mask, int(self._videos[address.record]), valid, face)
+        video, video_id = int(self._videos[address.record]), record.video_id
+        if address.blend == "fake":  # frames of a video have one label
+            video, video_id = video + len(self.records.names("video_id")), video_id + BLENDED
+        return Drawn(seen, mask, label, record.path, video_id, video, valid, face)
 
     def read(self, index: int) -> Picture:
         """The picture of a record as it lies on disk, (H, W, 3) uint8.
@@ -176,23 +185,21 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         return self._read(self.records[index])
 
-    def _draw(self, record: Record, address: Address, out: Picture) -> tuple[Mask, bool]:
-        """Writes the picture as it is seen, and returns its mask, and whether it has a face."""
+    def _draw(self, record: Record, at: At, out: Picture) -> tuple[Mask, int, bool]:
+        """Writes the picture as it is seen, and returns its mask, its label, and whether it has a face."""
         picture = self._read(record)
+        sample = Unwarped(picture, self._points(at.record, picture), record.label)
+        for hook in self.hooks:
+            sample = hook(sample, at)
         jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
-            jitter, photometric, without_mask = self.augment.draw(self._random_address(address, record))
-        points = self._points(address.record, picture)
-        face = points is not None
-        if self.degradation:
-            picture = self.degradation(picture, points, seed=self._random_address(address, record)[2])
-        seen = view(picture, points, self.geometry, jitter=jitter, light=photometric, out=out)
-        if without_mask:
-            return self._mask(None), face
-        if self._partners is None:
-            return self._mask(seen.points), face
-        shape, points = self._face(self._partners.of(address.record, self._random_address(address, record)))
-        return self._mask(points_in_view(shape, points, self.geometry, jitter=jitter)), face
+            jitter, photometric, without_mask = self.augment.draw(at.key)
+        seen = view(sample.picture, sample.points, self.geometry, jitter=jitter, light=photometric, out=out)
+        points = seen.points
+        if sample.mask_from is not None:
+            points = points_in_view(*sample.mask_from, self.geometry, jitter=jitter)
+        mask = self._mask(None if without_mask else points)
+        return mask, sample.label, sample.points is not None
 
     def _mask(self, points: Points | None) -> Mask:
         return self.mask.draw_small(points, self.geometry.size)
@@ -208,8 +215,9 @@ class DeepfakeDataset(Dataset[Sample]):
             return (1, 1), None  # broken since it was indexed: a mask of ones
         return picture.shape, self._points(index, picture)
 
-    def _random_address(self, address: Address, record: Record) -> tuple[int, ...]:
+    def _key(self, address: Address) -> tuple[int, ...]:
         # the path, not its position: adding a picture must not change what happens to the others
+        record = self.records[address.record if address.like < 0 else address.like]
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
     def _points(self, index: int, picture: Picture) -> Points | None:

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from addnet.data.augment import Photometric
+from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Points
 from addnet.faces.occlusion import ORGANS, occlude
@@ -46,7 +47,7 @@ _RANGES: Mapping[str, tuple[float, float]] = {
 
 @dataclass(frozen=True)
 class Degradation:
-    """One kind of damage at one strength, done to a picture as it lies on disk, before it is warped.
+    """A hook: one kind of damage at one strength, done to a picture as it lies on disk.
 
     Attributes:
         kind: A key of `LADDER`.
@@ -62,7 +63,11 @@ class Degradation:
             unit = UNITS[self.kind]
             raise UserError(f"robustness.{self.kind}={self.level} must lie in [{low:g}, {high:g}] ({unit})")
 
-    def __call__(self, picture: Picture, points: Points | None, *, seed: int) -> Picture:
+    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+        """The damaged sample; without points no organ is covered."""
+        return sample._replace(picture=self.damaged(sample.picture, sample.points, seed=at.key[2]))
+
+    def damaged(self, picture: Picture, points: Points | None, *, seed: int) -> Picture:
         """The damaged picture.
 
         Args:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.data.hook import PARTNERS, At, Unwarped
 from addnet.errors import UserError
+from addnet.faces.geometry import Points
 
 MASKS_OF = ("own", "other")
-_STREAM = 1  # apart from the draws of augmentation, which have the same address
+FaceOf = Callable[[int], "tuple[tuple[int, ...], Points | None]"]
 
 
 class Partners:
@@ -43,5 +45,25 @@ class Partners:
     def of(self, index: int, address: tuple[int, ...]) -> int:
         """The partner of a picture at an address such as (seed, epoch, sample, repeat)."""
         first, count = self._first[index], self._count[index]
-        drawn = np.random.default_rng((*address, _STREAM)).integers(len(self._order) - count)
+        drawn = np.random.default_rng((*address, PARTNERS)).integers(len(self._order) - count)
         return int(self._order[drawn if drawn < first else drawn + count])
+
+
+class MaskOfOther:
+    """A hook that gives each picture the mask of its partner.
+
+    Args:
+        videos: (N,) video of each picture.
+        face_of: Shape of a picture, and its points.
+
+    Raises:
+        UserError: There is but one picture.
+    """
+
+    def __init__(self, videos: Sequence[str] | NDArray[np.int64], face_of: FaceOf) -> None:
+        self._partners = Partners(videos)
+        self._face_of = face_of
+
+    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+        """The sample with the shape and points that its mask is drawn from."""
+        return sample._replace(mask_from=self._face_of(self._partners.of(at.record, at.key)))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from torch.utils.data import Sampler
+
+from addnet.data.orders import Order
 
 
 class Address(NamedTuple):
@@ -15,24 +16,27 @@ class Address(NamedTuple):
 
     Attributes:
         record: Number of the record.
-        epoch: In which epoch; with `record` and `repeat` it decides the augmentation.
+        epoch: In which epoch; with `record` and `repeat` it decides what is drawn.
         repeat: How often the record was asked for before in this epoch.
         valid: False where it only evens out the ranks; such rows count in no figure.
+        blend: `real` or `fake`: that half of its self-blend; empty: the picture itself.
+        like: Number of the record whose draws it has, so that both change alike; -1: its own.
     """
 
     record: int
     epoch: int = 0
     repeat: int = 0
     valid: bool = True
+    blend: str = ""
+    like: int = -1
 
 
 class TrainSampler(Sampler[Address]):
     """A new seeded order each epoch, every rank its share of one common order.
 
     Args:
-        labels: (N,) class of each record.
+        order: What an epoch consists of.
         seed: With the epoch it decides the order.
-        balance: Draws both classes equally often, the smaller one repeatedly.
         rank: This process.
         world_size: Number of processes; the last share is filled up with repeats.
         start: Epoch and number of samples of this share with which to begin: where an interrupted run stopped.
@@ -40,53 +44,42 @@ class TrainSampler(Sampler[Address]):
 
     def __init__(
         self,
-        labels: Sequence[int] | NDArray[np.int8],
+        order: Order,
         *,
         seed: int,
-        balance: bool = False,
         rank: int = 0,
         world_size: int = 1,
         start: tuple[int, int] = (0, 0),
     ) -> None:
-        self.labels = np.asarray(labels)
+        self.order = order
         self.seed = seed
-        self.balance = balance
         self.rank = rank
         self.world_size = world_size
         self.start = start
         self.epoch = start[0]  # workers fetch ahead before the Trainer names the epoch
 
     def __len__(self) -> int:
-        return -(-len(self.labels) // self.world_size)
+        return self._share * self.order.unit
+
+    @property
+    def _share(self) -> int:
+        """Units of each rank."""
+        return -(-len(self.order) // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
         """Called by the Trainer before each epoch."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[Address]:
-        order = self._order(len(self) * self.world_size)
-        done = self.start[1] * self.world_size if self.epoch == self.start[0] else 0
+        units = self.order.draw(np.random.default_rng((self.seed, self.epoch)), self._share * self.world_size)
+        done = self.start[1] // self.order.unit * self.world_size if self.epoch == self.start[0] else 0
         seen: dict[int, int] = {}
-        for position, index in enumerate(order.tolist()):
-            repeat = seen.get(index, 0)
-            seen[index] = repeat + 1
+        for position, unit in enumerate(units):
+            repeats = {record: seen.get(record, 0) for record, _, _ in unit}
+            seen |= {record: repeat + 1 for record, repeat in repeats.items()}
             if position >= done and position % self.world_size == self.rank:
-                yield Address(index, self.epoch, repeat)
-
-    def _order(self, length: int) -> NDArray[np.int64]:
-        random = np.random.default_rng((self.seed, self.epoch))
-        if not self.balance:
-            return _cycled(np.arange(len(self.labels)), length, random)
-        classes = np.unique(self.labels)
-        per_class = -(-length // len(classes))
-        parts = [_cycled(np.flatnonzero(self.labels == label), per_class, random) for label in classes]
-        return np.stack(parts, axis=1).reshape(-1)[:length]
-
-
-def _cycled(indices: NDArray[np.int64], length: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Permutations of `indices`, one after another, cut at `length`: no record waits while another repeats."""
-    rounds = -(-length // len(indices))
-    return np.concatenate([random.permutation(indices) for _ in range(rounds)])[:length]
+                for record, blend, like in unit:
+                    yield Address(record, self.epoch, repeats.get(like, repeats[record]), blend=blend, like=like)
 
 
 class EvalSampler(Sampler[Address]):

@@ -45,9 +45,9 @@ class PackedBatches(Dataset[Batch]):
         for place, address in enumerate(addresses):
             drawn = self.dataset.draw(address, out=images[place])
             masks[place, 0] = drawn.mask
-            numbers[:, place] = drawn.record.label, drawn.video, drawn.valid, drawn.face
-            paths.append(drawn.record.path)
-            video_ids.append(drawn.record.video_id)
+            numbers[:, place] = drawn.label, drawn.video, drawn.valid, drawn.face
+            paths.append(drawn.path)
+            video_ids.append(drawn.video_id)
         return {"block": sent, "size": size, "side": side, "path": paths, "video_id": video_ids}
 
 

@@ -1,0 +1,51 @@
+"""Fakes made of real pictures while they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from addnet.data.hook import BLENDS, At, Unwarped
+from addnet.errors import UserError
+from addnet.faces.blend import Blend
+from addnet.faces.geometry import Points
+from addnet.faces.pictures import Picture
+from addnet.index.records import FAKE, REAL
+
+FAKES = ("given", "self_blended", "mixed")
+Recipe = Callable[[Picture, Points, tuple[int, ...]], Blend]
+
+
+class SelfBlends:
+    """A hook that makes a real picture one half of its self-blend, where that is asked for.
+
+    Both halves are drawn from one address, and the halves of a pair are asked for one after the other, so that each
+    blend is made once.
+
+    Args:
+        recipe: How a picture is blended with itself, such as `addnet.faces.blend.SelfBlend`.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        self._recipe = recipe
+        self._last: tuple[tuple[int, tuple[int, ...]], Blend] | None = None
+
+    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+        """The sample as the half that is wanted, with the label of that half."""
+        if not at.blend:
+            return sample
+        blend = self.blend(sample, at)
+        picture, label = (blend.fake, FAKE) if at.blend == "fake" else (blend.real, REAL)
+        return sample._replace(picture=picture, label=label)
+
+    def blend(self, sample: Unwarped, at: At) -> Blend:
+        """Both halves, and the mask.
+
+        Raises:
+            UserError: The picture has no landmarks.
+        """
+        if sample.points is None:
+            raise UserError("a picture without landmarks can't be blended with itself")
+        where = (at.record, at.key)
+        if self._last is None or self._last[0] != where:
+            self._last = (where, self._recipe(sample.picture, sample.points, (*at.key, BLENDS)))
+        return self._last[1]
