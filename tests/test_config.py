@@ -20,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"
 )
-GROUPS = {"model", "loss", "data", "mask", "augment", "optimizer", "scheduler", "trainer"}
+GROUPS = {"model", "loss", "data", "mask", "augment", "blend", "optimizer", "scheduler", "trainer"}
 GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare", "robustness"}
 
 
@@ -84,7 +84,7 @@ def test_data_defaults_are_those_of_the_signature(name):
     from addnet.data import DeepfakeDataModule
 
     signature = inspect.signature(DeepfakeDataModule).parameters
-    changed = {"mask", "augment", "index_dir", "faces_dir", "seed", "prepare", "options"}
+    changed = {"mask", "augment", "blend", "index_dir", "faces_dir", "seed", "prepare", "options"}
     changed |= {"data_dir", "generate", "val_fraction"} if name == "synthetic" else set()
     for key, value in plain(compose([f"data={name}"]).data).items():
         if key not in changed | {"_target_"}:

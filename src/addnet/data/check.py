@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from addnet.config import plain
+from addnet.data.fakes import blended_splits
 from addnet.data.layouts import Listing
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, configured_parts, left_alone
@@ -125,6 +126,7 @@ def verdict(data: Mapping[str, Any], train: Sequence[Source], test: Sequence[Sou
         return _ready(listings, "predicted")
     if any("train" in _served(listings[source]).names("split") for source in train):
         more = {"val_fraction": data["val_fraction"], "allow_overlap": data["allow_overlap"], "limits": limits}
+        more["blended"] = blended_splits(data["fakes"], data["val_fakes"])
         return f"{_ready(listings, 'trained')}\n{_counts(select(train, test, **more, **how))}"
     tested = {"test": select_test(test or train, limit_to=limits["test"], **how)}
     return (

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow.compute as pc
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
@@ -18,7 +19,9 @@ from torch.utils.data import DataLoader, Sampler
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
-from addnet.data.orders import Shuffled
+from addnet.data.fakes import FAKES, SelfBlends, blended_splits
+from addnet.data.hook import Hook
+from addnet.data.orders import Order, RealsAndBlends, Shuffled
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
@@ -29,7 +32,7 @@ from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packe
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector
+from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
 from addnet.index.records import Records
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
@@ -70,6 +73,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
         mask_of: `own`, or `other`: each picture gets the mask of one of another video of its split, drawn anew
             each epoch in training. Shows whether the content of masks matters.
         augment: Random changes of training pictures.
+        fakes: `given` by the data set, or `self_blended`: made of the real pictures of `train/` alone, each of which
+            comes with its blend in the same batch.
+        val_fakes: The same for validation; its blends are the same ones in each epoch.
+        blend: How a picture is blended with itself.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; default: the cores, at most 8.
         balance: `none`, `sampler` (both classes equally often) or `loss_weight` (weights in the loss).
@@ -112,6 +119,9 @@ class DeepfakeDataModule(pl.LightningDataModule):
         mask: AttentionMask | None = None,
         mask_of: str = "own",
         augment: Augment | None = None,
+        fakes: str = "given",
+        val_fakes: str = "given",
+        blend: SelfBlend | None = None,
         batch_size: int = 16,
         num_workers: int | None = None,
         balance: str = "none",
@@ -135,8 +145,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         require_choice("data.balance", balance, BALANCES)
         require_choice("data.landmarks", landmarks, LANDMARKS)
         require_choice("data.mask_of", mask_of, MASKS_OF)
+        require_choice("data.fakes", fakes, FAKES)
+        require_choice("data.val_fakes", val_fakes, FAKES)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
+        _check_blending(blended_splits(fakes, val_fakes), landmarks=landmarks, balance=balance, batch_size=batch_size)
         if num_workers is not None and num_workers < 0:
             raise UserError(f"data.num_workers={num_workers} must be at least 0; null takes the cores, at most 8")
         if not 0 <= val_fraction < 1:
@@ -168,6 +181,9 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.mask = mask or AttentionMask()
         self.mask_of = mask_of
         self.augment = augment
+        self.fakes = fakes
+        self.val_fakes = val_fakes
+        self.blend = blend or SelfBlend()
         self.batch_size = batch_size
         self.num_workers = min(os.cpu_count() or 1, 8) if num_workers is None else num_workers
         self.balance = balance
@@ -234,8 +250,13 @@ class DeepfakeDataModule(pl.LightningDataModule):
         total = len(skipped) + sum(len(part.records) for part in self.splits.values())
         refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
         served = {name: part.records for name, part in self.splits.items()}
-        require_usable(served, left_out={name: len(part.skipped) for name, part in self.splits.items()})
+        left_out = {name: len(part.skipped) for name, part in self.splits.items()}
+        require_usable(served, left_out=left_out, blended=self._blended)
         self.fingerprint = fingerprint(self.splits)
+
+    @property
+    def _blended(self) -> frozenset[str]:
+        return blended_splits(self.fakes, self.val_fakes)
 
     def _sources(self) -> list[Source]:
         train = [] if self.only_test else self.train_sources
@@ -257,6 +278,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
                 allow_overlap=self.allow_overlap,
                 limits=self.limits,
                 seed=self.seed,
+                blended=self._blended,
             )
         if self.predict_sources:
             splits["predict"] = Records.concat(source.records() for source in self.predict_sources)
@@ -266,6 +288,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
         for line in describe(self.splits):
             log.info("%s", line)
+        for split in sorted(self._blended & set(self.splits)):
+            order, part = self._reals_and_blends(split), self.splits[split]
+            log.info("%s: fakes are blends of its %s", split, count(len(order), "real picture"))
+            if bare := len(part.records) - len(order):
+                log.warning("%s: %s without landmarks left out: no blend can be made", split, count(bare, "picture"))
         if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
             left_out = sum(len(part.skipped) for part in self.splits.values())
             log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
@@ -280,6 +307,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             degradation: Damage that is done to each picture.
         """
         part = self.splits[split]
+        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self._blended else []
         return DeepfakeDataset(
             "",
             part.records,
@@ -290,7 +318,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             mask_of=self.mask_of,
             storage=self.storage,
             augment=self.augment if split == "train" else None,
-            hooks=[] if degradation is None else [degradation],
+            hooks=hooks if degradation is None else [*hooks, degradation],
             seed=self.seed,
         )
 
@@ -336,8 +364,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
         dataset = self.dataset("train")
         rank, world_size = self._ranks()
+        order: Order = Shuffled(dataset.labels, balance=self.balance == "sampler")
+        if "train" in self._blended:
+            order = self._reals_and_blends("train")
         sampler = TrainSampler(
-            Shuffled(dataset.labels, balance=self.balance == "sampler"),
+            order,
             seed=self.seed,
             rank=rank,
             world_size=world_size,
@@ -371,7 +402,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
         rank, world_size = self._ranks()
         if rows is not None:
             return self._loader(dataset, [Address(row) for row in rows])
-        return self._loader(dataset, EvalSampler(len(dataset), rank=rank, world_size=world_size))
+        requests = self._reals_and_blends(split).requests() if split in self._blended else len(dataset)
+        return self._loader(dataset, EvalSampler(requests, rank=rank, world_size=world_size))
+
+    def _reals_and_blends(self, split: str) -> RealsAndBlends:
+        part = self.splits[split]
+        return RealsAndBlends(part.records.labels, np.asarray(pc.not_equal(part.found_by, "none")))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Unpacks a batch where the network runs, unless its loader has."""
@@ -397,4 +433,23 @@ class DeepfakeDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=start_worker,
             generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
+        )
+
+
+def _check_blending(blended: frozenset[str], *, landmarks: str, balance: str, batch_size: int) -> None:
+    """Refuses what can't go together with self-blends."""
+    if blended and landmarks != "index":
+        raise UserError(
+            f"data.landmarks={landmarks}: self-blends need to know before training which pictures have landmarks; use "
+            "data.landmarks=index"
+        )
+    if "train" in blended and balance != "none":
+        raise UserError(
+            f"data.balance={balance}: with data.fakes=self_blended half of each batch is fake anyway; use "
+            "data.balance=none"
+        )
+    if "train" in blended and batch_size % 2:
+        raise UserError(
+            f"data.batch_size={batch_size} is odd, and with data.fakes=self_blended a real picture and its blend stay "
+            "in one batch; use an even number"
         )

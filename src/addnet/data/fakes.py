@@ -11,8 +11,19 @@ from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.index.records import FAKE, REAL
 
-FAKES = ("given", "self_blended", "mixed")
+FAKES = ("given", "self_blended")
 Recipe = Callable[[Picture, Points, tuple[int, ...]], Blend]
+
+
+def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
+    """The splits whose fakes are made of their real pictures alone.
+
+    Example:
+        >>> blended_splits("self_blended", "given")
+        frozenset({'train'})
+    """
+    chosen = {"train": fakes, "val": val_fakes}
+    return frozenset(split for split, kind in chosen.items() if kind == "self_blended")
 
 
 class SelfBlends:

@@ -90,6 +90,10 @@ class RealsAndBlends:
     def __len__(self) -> int:
         return len(self.reals)
 
+    def requests(self) -> list[Request]:
+        """All pairs in order, one sample after the other."""
+        return [Request(index, half) for index in self.reals.tolist() for half in ("real", "fake")]
+
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
         """Pairs of a real picture and its blend."""
         for index in cycled(self.reals, length, random).tolist():

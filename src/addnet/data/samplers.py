@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from torch.utils.data import Sampler
 
-from addnet.data.orders import Order
+from addnet.data.orders import Order, Request
 
 
 class Address(NamedTuple):
@@ -83,10 +83,17 @@ class TrainSampler(Sampler[Address]):
 
 
 class EvalSampler(Sampler[Address]):
-    """Every record once, in order, in equal shares; the rows that even out the shares are marked invalid."""
+    """Every request once, in order, in equal shares; the rows that even out the shares are marked invalid.
 
-    def __init__(self, length: int, *, rank: int = 0, world_size: int = 1) -> None:
-        self.length = length
+    Args:
+        requests: What is asked for; a number: so many records.
+        rank: This process.
+        world_size: Number of processes.
+    """
+
+    def __init__(self, requests: Sequence[Request] | int, *, rank: int = 0, world_size: int = 1) -> None:
+        self.requests = requests
+        self.length = requests if isinstance(requests, int) else len(requests)
         self.rank = rank
         self.world_size = world_size
 
@@ -95,5 +102,9 @@ class EvalSampler(Sampler[Address]):
 
     def __iter__(self) -> Iterator[Address]:
         for position in range(self.rank, len(self) * self.world_size, self.world_size):
-            valid = position < self.length
-            yield Address(position if valid else self.length - 1, valid=valid)
+            valid, place = position < self.length, min(position, self.length - 1)
+            if isinstance(self.requests, int):
+                yield Address(place, valid=valid)
+            else:
+                record, blend, like = self.requests[place]
+                yield Address(record, valid=valid, blend=blend, like=like)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from addnet.data.splits import (
     torn_videos,
 )
 from addnet.errors import UserError
-from addnet.index.records import UNLABELLED, Records
+from addnet.index.records import REAL, UNLABELLED, Records
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
@@ -41,6 +41,7 @@ def select(
     limits: Mapping[str, int | None],
     seed: int,
     test_fraction: float | None = None,
+    blended: Collection[str] = (),
     records_of: Callable[[Source], Records] = Source.records,
 ) -> dict[str, Records]:
     """The records of each split.
@@ -56,6 +57,7 @@ def select(
         limits: At most about so many pictures of each split.
         seed: Decides what is carved out for validation and what is left out.
         test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
+        blended: Splits whose fakes are made of their real pictures; the fakes that they have are left out.
         records_of: Gives the pictures of a data set.
 
     Raises:
@@ -80,42 +82,44 @@ def select(
     _refuse_torn(Records.concat([kept, rest, listed, tested]), **how)
     _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), **how)
     _refuse_leaks(kept, listed, ("train", "val"), **how)
-    trained, val = _with_validation(kept, rest, listed, val_fraction, seed=seed, allow_overlap=allow_overlap)
+    carving: dict[str, Any] = {"seed": seed, "allow_overlap": allow_overlap, "blended": blended}
+    trained, val = _with_validation(kept, rest, listed, val_fraction, **carving)
     splits = {"train": trained, "val": val} | ({} if test is None else {"test": tested})
-    require_usable({"train": trained, "val": val})
+    splits |= {name: splits[name].take(splits[name].labels == REAL) for name in blended}
+    require_usable({"train": splits["train"], "val": splits["val"]}, blended=blended)
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
 
 
 def _with_validation(
-    kept: Records, rest: Records, listed: Records, fraction: float, *, seed: int, allow_overlap: bool
+    kept: Records, rest: Records, listed: Records, fraction: float, *, blended: Collection[str], **carving: Any
 ) -> tuple[Records, Records]:
     """Training and validation of data sets with lists of their own (`kept`, `listed`) and without (`rest`).
 
     What shares a group with a list follows it; from what is left validation is carved out.
     """
-    require_both_classes(Records.concat([kept, rest]), "training", hint="none are there")
+    require_both_classes(Records.concat([kept, rest]), "train", hint="none are there", blended=blended)
     in_train, in_val = (_of_groups(rest, part.names("group_id")) for part in (kept, listed))
     kept = Records.concat([kept, rest.take(in_train)])
     listed = Records.concat([listed, rest.take(in_val & ~in_train).replaced(split="val")])
     rest = rest.take(~in_train & ~in_val)
     if len(rest) or not len(listed):
-        carved, val = _carved(rest, fraction, seed=seed, allow_overlap=allow_overlap)
+        carved, val = _carved(rest, fraction, blended=blended, **carving)
         return Records.concat([kept, carved]), Records.concat([listed, val])
     return kept, listed
 
 
-def _carved(records: Records, fraction: float, *, seed: int, allow_overlap: bool) -> tuple[Records, Records]:
+def _carved(records: Records, fraction: float, *, allow_overlap: bool, **how: Any) -> tuple[Records, Records]:
     """Validation carved out by group; by video, then by picture, where groups are too few and overlap is allowed."""
     try:
-        return carve_validation(records, fraction, seed=seed)
+        return carve_validation(records, fraction, **how)
     except UserError as error:
         if not allow_overlap:
             raise
         log.warning("%s; validation shares groups with training, and its figures are too good", error)
     try:
-        return carve_validation(grouped_by(records, "video_id"), fraction, seed=seed)
+        return carve_validation(grouped_by(records, "video_id"), fraction, **how)
     except UserError:
-        return carve_validation(grouped_by(records, "path"), fraction, seed=seed)
+        return carve_validation(grouped_by(records, "path"), fraction, **how)
 
 
 def _of_groups(records: Records, groups: Sequence[str]) -> NDArray[np.bool_]:

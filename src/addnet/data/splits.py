@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.index.records import CLASS_NAMES, Record, Records
+from addnet.index.records import CLASS_NAMES, FAKE, Record, Records
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -19,7 +19,9 @@ _FIGURES = {"val": "Validation"}
 AIMS = {"train": "training", "val": "validation", "test": "testing"}
 
 
-def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -> tuple[Records, Records]:
+def carve_validation(
+    records: Sequence[Record], fraction: float, *, seed: int, blended: Collection[str] = ()
+) -> tuple[Records, Records]:
     """Splits training records into training and validation, whole groups at a time.
 
     Groups are taken in a seeded order while a class they hold is short of its share.
@@ -28,6 +30,7 @@ def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -
         records: Training records.
         fraction: Share of the pictures of each class that validation should get.
         seed: Decides the order of the groups.
+        blended: Splits whose fakes are made of their real pictures; see `require_both_classes`.
 
     Returns:
         Training records and validation records (their `split` changed to `val`), in the order given.
@@ -35,7 +38,7 @@ def carve_validation(records: Sequence[Record], fraction: float, *, seed: int) -
     Raises:
         UserError: One of the two would lack a class.
     """
-    return _carve(records, fraction, "val", key="data.val_fraction", address=(seed, 1))
+    return _carve(records, fraction, "val", key="data.val_fraction", address=(seed, 1), blended=blended)
 
 
 def carve_test(records: Sequence[Record], fraction: float) -> tuple[Records, Records]:
@@ -48,7 +51,13 @@ def carve_test(records: Sequence[Record], fraction: float) -> tuple[Records, Rec
 
 
 def _carve(
-    records: Sequence[Record], fraction: float, split: str, *, key: str, address: tuple[int, int]
+    records: Sequence[Record],
+    fraction: float,
+    split: str,
+    *,
+    key: str,
+    address: tuple[int, int],
+    blended: Collection[str] = (),
 ) -> tuple[Records, Records]:
     if not 0 < fraction < 1:
         raise UserError(f"{key}={fraction} must lie between 0 and 1; {0.1 if split == 'val' else 0.2} is usual")
@@ -63,16 +72,31 @@ def _carve(
     taken = chosen[groups]
     train, part = records.take(~taken), records.take(taken).replaced(split=split)
     for name, some in (("train", train), (split, part)):
-        require_both_classes(some, AIMS[name], hint=f"groups: {len(counts)}; see data.group_pattern")
+        hint = f"groups: {len(counts)}; see data.group_pattern"
+        require_both_classes(some, name, hint=hint, blended=blended)
     return train, part
 
 
-def require_both_classes(records: Sequence[Record], name: str, *, hint: str) -> None:
-    """Raises a UserError if a set lacks a class: no figure about it would mean anything."""
+def require_both_classes(records: Sequence[Record], split: str, *, hint: str, blended: Collection[str] = ()) -> None:
+    """Raises a UserError if a set lacks a class: no figure about it would mean anything.
+
+    Args:
+        records: The set.
+        split: What it is for: `train`, `val` or `test`.
+        hint: What else is known about it.
+        blended: Splits whose fakes are made of their real pictures: they need no others.
+    """
+    needed = CLASS_NAMES[:1] if split in blended else CLASS_NAMES
     present = set(Records.of(records).labels.tolist())
-    missing = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
-    if missing:
-        raise UserError(f"{name} would have no {' and no '.join(missing)} pictures ({hint})")
+    missing = [name for label, name in enumerate(needed) if label not in present]
+    if not missing:
+        return
+    remedy = ""
+    if missing == [CLASS_NAMES[FAKE]] and "train" in blended:
+        remedy = "; data.val_fakes=self_blended makes them of its real ones"
+    elif missing == [CLASS_NAMES[FAKE]] and split == "train":
+        remedy = "; data.fakes=self_blended data.val_fakes=self_blended makes them of the real ones"
+    raise UserError(f"{AIMS[split]} would have no {' and no '.join(missing)} pictures ({hint}){remedy}")
 
 
 def one_class(records: Sequence[Record], name: str) -> str:
@@ -87,12 +111,18 @@ def one_class(records: Sequence[Record], name: str) -> str:
     )
 
 
-def require_usable(splits: Mapping[str, Sequence[Record]], *, left_out: Mapping[str, int] | None = None) -> None:
+def require_usable(
+    splits: Mapping[str, Sequence[Record]],
+    *,
+    left_out: Mapping[str, int] | None = None,
+    blended: Collection[str] = (),
+) -> None:
     """The last word of training and of `check`: whether each split can be used for what it is.
 
     Args:
         splits: Their records.
         left_out: How many unusable files of each were left out.
+        blended: Splits whose fakes are made of their real pictures.
 
     Raises:
         UserError: Nothing is there, or training or validation lack a class.
@@ -104,7 +134,7 @@ def require_usable(splits: Mapping[str, Sequence[Record]], *, left_out: Mapping[
             number = (left_out or {}).get(name, 0)
             bad = count(number, "unusable file was", "unusable files were")
             hint = f"after {bad} left out" if number else "both are needed"
-            require_both_classes(part, AIMS[name], hint=hint)
+            require_both_classes(part, name, hint=hint, blended=blended)
 
 
 def torn_videos(records: Records) -> list[str]:

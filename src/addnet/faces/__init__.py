@@ -1,5 +1,6 @@
 """Pictures and videos → faces: landmarks, geometry and attention masks. NumPy, OpenCV, dlib and PyAV; no torch."""
 
+from addnet.faces.blend import SelfBlend
 from addnet.faces.extraction import CropSettings, FaceCrop, VideoSummary, extract_faces, save_crop
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES, kind_of
 from addnet.faces.geometry import Geometry, Jitter, map_points, warp_picture
@@ -23,6 +24,7 @@ __all__ = [
     "Geometry",
     "Jitter",
     "LandmarkDetector",
+    "SelfBlend",
     "Video",
     "VideoSummary",
     "check_bytes",

@@ -16,7 +16,7 @@ from addnet.untrusted.secrets import masked, relative, without_home
 # whose every text is a name out of a registry, or refused: what they are told to do is compared on a resume
 _NAMED = ("model", "optimizer", "scheduler", "loss")
 _SECTIONS = (
-    *("seed", "tags", *_NAMED, "data", "augment", "trainer"),
+    *("seed", "tags", *_NAMED, "data", "augment", "blend", "trainer"),
     *("ema_decay", "freeze_backbone_epochs", "channels_last"),
 )
 _LEFT_OUT = frozenset(

@@ -22,6 +22,7 @@ from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
 from addnet.data.audit.scan import Read, Stored
+from addnet.data.fakes import blended_splits
 from addnet.data.groups import told_apart, united_groups
 from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source, configured_parts
@@ -114,6 +115,7 @@ def _carved(
     if "train" not in records.names("split"):
         return records
     how: dict[str, Any] = {key: data[key] for key in ("val_fraction", "test_fraction", "seed")}
+    how["blended"] = blended_splits(data["fakes"], data["val_fakes"])
     nothing = dict.fromkeys(("train", "val", "test"))
     try:
         used = select(train, test, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)

@@ -34,7 +34,7 @@ STEPS = [
     "image = pixels / 127.5 - 1, channels first",
 ]
 _SECTIONS = (
-    *("seed", "tags", "model", "data", "augment", "loss", "optimizer", "scheduler", "trainer"),
+    *("seed", "tags", "model", "data", "augment", "blend", "loss", "optimizer", "scheduler", "trainer"),
     *("ema_decay", "freeze_backbone_epochs"),
 )
 _LEFT_OUT = {
