@@ -60,6 +60,14 @@ def test_a_report_holds_both_checkpoints_at_both_levels(whole):
     assert "AUROC" in (folder / "report.md").read_text()
 
 
+def test_pairs_of_one_group_are_compared(whole):
+    numbers, _ = whole
+    for about in numbers["checkpoints"].values():
+        found = about["sets"]["faces"]
+        assert found["pairs"] == {"sources": 3, "with_both": 3, "pairs": 36, "why_not": ""}
+        assert 0 <= found["levels"]["video"]["figures"]["paired_accuracy"]["value"] <= 1
+
+
 def test_the_ladder_ends_elsewhere_than_it_began(whole):
     numbers, folder = whole
     kinds = json.loads((folder / "evaluation.json").read_text())["robustness"]

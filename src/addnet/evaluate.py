@@ -264,7 +264,9 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
     from rich.table import Table
 
     table = Table(title="evaluation")
-    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", "balanced accuracy"):
+    sets = [found for about in numbers["checkpoints"].values() for found in about["sets"].values()]
+    paired = ["paired accuracy"] if any(found["pairs"]["with_both"] for found in sets) else []
+    for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", *paired, "balanced accuracy"):
         left = column in ("checkpoint", "test set", "level")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
     for checkpoint, about in numbers["checkpoints"].items():
@@ -274,11 +276,14 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
                 auroc = figures["auroc"]
                 interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
                 chosen = called["chosen"]["figures"]
-                cells = (auroc, figures["eer"], chosen["balanced_accuracy"])
-                first, eer, balanced = ("" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells)
+                cells = (auroc, figures["eer"], figures["paired_accuracy"], chosen["balanced_accuracy"])
+                first, eer, pairs, balanced = (
+                    "" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells
+                )
                 if not balanced and chosen["accuracy"]["value"] is not None:  # one class alone
                     balanced = f"accuracy {chosen['accuracy']['value']:.3f}"
-                table.add_row(in_markup(checkpoint), in_markup(name), level, first, interval, eer, balanced)
+                rest = [pairs, balanced] if paired else [balanced]
+                table.add_row(in_markup(checkpoint), in_markup(name), level, first, interval, eer, *rest)
     Console().print(table)
 
 

@@ -13,11 +13,12 @@ from addnet.evaluation.calibration import BINS
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.groups import group_numbers
 from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
+from addnet.evaluation.paired import PAIRED, pair_counts
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.weighted import CALLED
 
 FORMAT = 1
-CROSS = ("auroc", "ap", "eer", f"balanced_accuracy/{CHOSEN}")
+CROSS = ("auroc", "ap", "eer", PAIRED, f"balanced_accuracy/{CHOSEN}")
 COMPARED = (*PLAIN, *(f"{name}/{CHOSEN}" for name in CALLED))
 GROUP_LEVELS = ("frame", "video")
 
@@ -70,7 +71,7 @@ def _of_set(
     scored: ScoredSet, by_level: Mapping[str, Decision], *, resamples: int, seed: int
 ) -> tuple[dict[str, Any], dict[str, dict[str, Resampled]]]:
     drawn = Drawn.of(scored, resamples=resamples, seed=seed)
-    numbers: dict[str, Any] = {"counts": _counts(scored), "levels": {}, "groups": {}}
+    numbers: dict[str, Any] = {"counts": _counts(scored), "pairs": pair_counts(scored), "levels": {}, "groups": {}}
     found = {}
     for level, decision in by_level.items():
         here = drawn.at(level)

@@ -29,13 +29,17 @@ class Resampled:
     Attributes:
         value: With every row counted once.
         draws: (R,) float64; nan where the figure means nothing, or where there were too few videos to draw from.
+        ends: Of its interval, where a formula covers better than percentiles; None: the percentiles.
     """
 
     value: float
     draws: NDArray[np.float64]
+    ends: tuple[float, float] | None = None
 
     def interval(self) -> dict[str, float | None]:
-        """The value with the middle 95 % of the resamples (percentiles); None where there is no number."""
+        """The value with `ends`, or the middle 95 % of the resamples (percentiles); None where there is no number."""
+        if self.ends is not None:
+            return {"value": _number(self.value), "low": self.ends[0], "high": self.ends[1]}
         drawn = self.draws[np.isfinite(self.draws)]
         tail = (1 - CONFIDENCE) / 2
         low, high = np.quantile(drawn, (tail, 1 - tail)).tolist() if len(drawn) else (None, None)
@@ -107,6 +111,8 @@ def resampled(
 
 def average(parts: Sequence[Resampled]) -> Resampled:
     """The plain mean over data sets; their draws are independent, so that resamples are averaged one by one."""
+    if len(parts) == 1:
+        return parts[0]
     return Resampled(
         float(np.mean([part.value for part in parts])), np.asarray(np.mean([part.draws for part in parts], axis=0))
     )

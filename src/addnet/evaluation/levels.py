@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.metrics import METRICS, Scores
+from addnet.evaluation.paired import PAIRED, Sources
 from addnet.evaluation.ranking import RANKED, ranked_figures
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
 
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
-PLAIN = (*RANKED, *SAID, *_CALIBRATED)
+PLAIN = (*RANKED, PAIRED, *SAID, *_CALIBRATED)
 # The error is too large by what chance puts into bins, and that of a resample by as much again: its percentiles lie
 # above the true error, often above the value itself, and contain neither.
 WITHOUT_INTERVAL = ("ece", "ece_calibrated")
@@ -31,20 +32,23 @@ class Drawn:
     Attributes:
         scored: One row a picture.
         draws: (R, V) as `bootstrap.video_draws` gives them.
+        sources: Draws of whole sources, for pairs.
     """
 
     scored: ScoredSet
     draws: NDArray[np.uint16]
+    sources: Sources
 
     @classmethod
     def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Drawn:
         """Draws from seed, name and labels alone: the same for each checkpoint."""
-        return cls(scored, video_draws(scored.video_labels, resamples, seed=seed, name=scored.name))
+        draws = video_draws(scored.video_labels, resamples, seed=seed, name=scored.name)
+        return cls(scored, draws, Sources.of(scored, resamples=resamples, seed=seed))
 
     def at(self, level: str) -> Drawn:
         """The same at another of `LEVELS`, with the same draws."""
         how = LEVELS[level]
-        return self if how is None else Drawn(by_video(self.scored, how), self.draws)
+        return self if how is None else replace(self, scored=by_video(self.scored, how))
 
     def figures(self, decision: Decision) -> dict[str, Resampled]:
         """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
@@ -62,6 +66,7 @@ class Drawn:
             return found | _after_calibration(scored, weights, decision)
 
         found = resampled(figures_of, self.draws, scored.video_labels)
+        found[PAIRED] = self.sources.paired_accuracy(scored)
         nothing = np.full(len(self.draws), np.nan)
         return found | {name: replace(found[name], draws=nothing) for name in WITHOUT_INTERVAL}
 
@@ -119,7 +124,7 @@ def brief_figures(
     figures: dict[str, dict[str, float | None]] = {}
     for level in ("frame", "video"):
         found = drawn.at(level).figures(Decision.of(decision, level))
-        figures |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, *SAID)}
+        figures |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, PAIRED, *SAID)}
         figures |= {f"{level}/{name}": found[f"{name}/{CHOSEN}"].interval() for name in CALLED}
     return figures
 

@@ -7,11 +7,11 @@ import math
 _Z = 1.959963984540054  # of a two-sided 95 % interval
 
 
-def wilson(hits: int, total: int) -> tuple[float, float]:
+def wilson(hits: float, total: float) -> tuple[float, float]:
     """The 95 % interval of a share (Wilson 1927), which has a width also where no error was seen.
 
     Args:
-        hits: How many of `total`.
+        hits: How many of `total`; fractions where rows count for less than one.
         total: At least 1.
 
     Returns:

@@ -28,6 +28,8 @@ class ScoredSet:
         video_ids: V names of videos.
         groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
         faces: (N,) whether a face was found; None: in all, or not known.
+        sources: (V,) name of what each video was made from, the same for a real one and its fakes: their group. None:
+            not known.
 
     Raises:
         UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
@@ -42,6 +44,7 @@ class ScoredSet:
     video_ids: Sequence[str]
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faces: NDArray[np.bool_] | None = None
+    sources: Sequence[str] | None = None
 
     def __post_init__(self) -> None:
         if len(self.paths) == len(self.probabilities):
@@ -61,6 +64,10 @@ class ScoredSet:
             raise UserError(
                 f"{self.name}: videos are numbered {np.unique(videos)[:5].tolist()} …, but have "
                 f"{len(self.video_ids)} names; number them from 0 without gaps (numpy.unique, return_inverse)"
+            )
+        if self.sources is not None and len(self.sources) != len(self.video_ids):
+            raise UserError(
+                f"{self.name}: {len(self.sources)} sources for {len(self.video_ids)} videos; give one a video"
             )
         self._check_classes()
 
@@ -129,7 +136,9 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     videos, ids = np.arange(count, dtype=np.int64), list(scored.video_ids)
     # a mean of numbers in [0, 1] may leave it by a rounding error
     probabilities = np.clip(probabilities, 0, 1)
-    return ScoredSet(scored.name, probabilities, scored.video_labels, videos, ids, ids, _groups(scored))
+    return ScoredSet(
+        scored.name, probabilities, scored.video_labels, videos, ids, ids, _groups(scored), sources=scored.sources
+    )
 
 
 def _weighted_mean(scored: ScoredSet, weights: NDArray[np.float64]) -> NDArray[np.float64]:

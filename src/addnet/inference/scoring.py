@@ -16,6 +16,7 @@ from addnet.data.degradations import Degradation
 from addnet.data.splits import limit
 from addnet.errors import UserError, require_choice
 from addnet.evaluation.scored import ScoredSet
+from addnet.index.records import Records
 from addnet.inference.detector import Detector
 
 PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
@@ -72,7 +73,7 @@ def _scored(
 ) -> ScoredSet:
     part = module.splits["test"]
     records = part.records.take(rows)
-    videos, numbers = np.unique(records.numbers("video_id"), return_inverse=True)
+    videos, first, numbers = np.unique(records.numbers("video_id"), return_index=True, return_inverse=True)
     ids = records.names("video_id")
     labels = records.labels.astype(np.int64)
     methods = [
@@ -88,7 +89,15 @@ def _scored(
     kept = {kind: names for kind, names in groups.items() if len(set(names)) > 1}
     paths, video_ids = records.paths.to_pylist(), [ids[video] for video in videos.tolist()]
     faces = np.array([step != "none" for step in steps])
-    return ScoredSet(name, probabilities, labels, numbers.astype(np.int64), paths, video_ids, kept, faces)
+    return ScoredSet(
+        name, probabilities, labels, numbers.astype(np.int64), paths, video_ids, kept, faces, _sources(records, first)
+    )
+
+
+def _sources(records: Records, rows: NDArray[np.int64]) -> list[str]:
+    """Groups of some rows."""
+    names, numbers = records.names("group_id"), records.numbers("group_id")
+    return [names[number] for number in numbers[rows].tolist()]
 
 
 def size_group(side: int) -> str:

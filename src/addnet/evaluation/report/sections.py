@@ -18,7 +18,7 @@ from addnet.evaluation.report.tables import (
     group_tables,
     level_table,
 )
-from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, summary
+from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, pairs_text, summary
 from addnet.evaluation.report.wording import legend, slug
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.wording import count
@@ -76,7 +76,8 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
         f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
     )
     stem = f"{position}-{slug(name)}"
-    blocks: list[Block] = [told, _curves(mine, name, stem)]
+    pairs = Paragraph(pairs_text(next(iter(numbers.values()))["pairs"]))
+    blocks: list[Block] = [told, pairs, _curves(mine, name, stem)]
     if not _both_classes(mine):
         blocks = [told, Paragraph("With one class only there is no ranking: no AUROC, AP, EER, TPR, and no curves.")]
     parts = [

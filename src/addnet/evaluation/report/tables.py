@@ -9,6 +9,7 @@ from typing import Any
 from addnet.evaluation.assess import COMPARED, CROSS
 from addnet.evaluation.decision import LEVELS, ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
+from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.ranking import RANKED
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
@@ -33,14 +34,17 @@ def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video"
     for level in levels:
         found = evaluation["cross_dataset"][level]
         at = {name: found["decision"][level]["threshold"] for name, found in checkpoints.items()}
+        shown = [
+            name for name in CROSS if name != PAIRED or any(row["average"]["over"] for row in found[name].values())
+        ]
         if len(sets) > 1:
-            tables += [_cross_table(found[name], name, level, sets=sets, at=at) for name in CROSS]
+            tables += [_cross_table(found[name], name, level, sets=sets, at=at) for name in shown]
             continue
         rows = [
-            [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in CROSS)]
+            [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in shown)]
             for checkpoint in checkpoints
         ]
-        head = ["checkpoint", *map(figure_name, CROSS)]
+        head = ["checkpoint", *map(figure_name, shown)]
         tables.append(Table(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
     return tables
 
@@ -65,7 +69,7 @@ def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float)
 
 def level_table(levels: Mapping[str, Any]) -> Table:
     """All figures of one checkpoint on one data set: figures down, levels across; no rows without a number."""
-    rows = [[Cell(figure_name(name)), *_across(levels, name)] for name in RANKED]
+    rows = [[Cell(figure_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
     for at in (CHOSEN, HALF):
         if at == HALF and all(_same_threshold(level) for level in levels.values()):
             continue

@@ -19,7 +19,24 @@ GROUPS = (
     "real rows of the data set. A dash stands where there is one class only, and an interval is left out where a class "
     "has a single video."
 )
+PAIRS = (
+    "Paired accuracy is how often the fake of a source scores above its real, ties counted half. Pictures, or videos, "
+    "are of one source where they are in one group; of a source with several, it is the share of its pairs of a real "
+    "and a fake one, and the mean is over sources. It asks for the traces alone: people, cameras and places of a pair "
+    "are the same. Its interval on one data set is Wilson's, for as many sources as would be as steady with one pair "
+    "each; averages and differences have percentile intervals over draws of whole sources."
+)
 MISTAKES = "The pictures that were scored farthest from the truth."
+
+
+def pairs_text(pairs: Mapping[str, Any]) -> str:
+    """What paired accuracy is about in a data set, or why there is none."""
+    if pairs["why_not"]:
+        return f"There is no paired accuracy: {pairs['why_not']}."
+    return (
+        f"Paired accuracy is about {count(pairs['with_both'], 'source')} with real and fake pictures, of "
+        f"{pairs['sources']:,}: {count(pairs['pairs'], 'pair')} of pictures."
+    )
 
 
 def summary(evaluation: Mapping[str, Any]) -> list[str]:
@@ -96,6 +113,7 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at "
         "1 % (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that. AP "
         "is the sum of precision times steps of recall.",
+        PAIRS,
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
         "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos "
         "it is too large by chance alone (about 0.18 on 40, 0.06 on 400 and 0.03 on 2,000 videos where the true error "

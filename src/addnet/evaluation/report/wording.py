@@ -15,6 +15,7 @@ NAMES = {
     "eer": "EER",
     "tpr_at_1_fpr": "TPR at 1 % FPR",
     "tpr_at_5_fpr": "TPR at 5 % FPR",
+    "paired_accuracy": "paired accuracy",
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
     "f1": "F1 of fakes",

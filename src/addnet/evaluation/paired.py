@@ -1,0 +1,120 @@
+"""Paired accuracy: how often the fake of a source scores above its real.
+
+A detector that knows people, cameras or places ranks pictures of different sources by these; between two of one source
+it has only the traces to go by. Both are of one source where they share their `group`.
+"""
+
+from __future__ import annotations
+
+import math
+import zlib
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.evaluation.bootstrap import Resampled
+from addnet.evaluation.rates import wilson
+from addnet.evaluation.scored import ScoredSet
+
+PAIRED = "paired_accuracy"
+_STREAM = 1  # apart from the draws of videos
+_FEWEST = 2  # sources: one alone never changes
+
+_Floats = NDArray[np.float64]
+
+
+def shares_in_order(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
+    """Of each source with both classes, how many of its pairs of a real and a fake row are in the right order.
+
+    With one real and one fake a source, as in DFDC, a share is 1 or 0; with several it is the AUROC within the source,
+    so that the four fakes of one real in FaceForensics++ count as one source, and long videos no more than short ones.
+
+    Args:
+        scored: Pictures, or videos by `by_video`; with `sources`.
+
+    Returns:
+        (G,) shares, ties counted half, and (G,) numbers of pairs, of the sources in the order of their names.
+    """
+    names, of_videos = np.unique(np.asarray(scored.sources), return_inverse=True)
+    sources = of_videos[scored.videos]
+    _, ranks = np.unique(scored.probabilities, return_inverse=True)
+    order = np.lexsort((ranks, sources))
+    sources, ranks, fake = sources[order], ranks[order], scored.labels[order] == 1
+    source_starts = np.flatnonzero(np.diff(sources, prepend=-1))
+    before = np.concatenate([[0], np.cumsum(~fake)])  # reals in the rows before each row, of all sources
+    starts = np.flatnonzero((np.diff(sources, prepend=-1) != 0) | (np.diff(ranks, prepend=-1) != 0))  # of equal scores
+    run = np.cumsum(np.isin(np.arange(len(fake)), starts)) - 1
+    below = before[starts][run] - before[source_starts][sources]
+    equal = np.diff(before[np.append(starts, len(fake))])[run]
+    count = len(names)
+    right = np.bincount(sources, weights=fake * (below + equal / 2), minlength=count)
+    reals, fakes = (np.bincount(sources[kind], minlength=count) for kind in (~fake, fake))
+    pairs = reals * fakes
+    return right[pairs > 0] / pairs[pairs > 0], pairs[pairs > 0]
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Draws of the sources of a data set that have both classes, which all levels and checkpoints share.
+
+    Attributes:
+        draws: (R, G) how often each is drawn in each resample, with replacement; G is 0 where none has both.
+    """
+
+    draws: NDArray[np.uint16]
+
+    @classmethod
+    def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Sources:
+        """Draws from seed, name and sources alone: the same for each checkpoint."""
+        number = len(shares_in_order(scored)[0]) if scored.sources is not None else 0
+        random = np.random.default_rng([seed, zlib.crc32(scored.name.encode()), _STREAM])
+        draws = np.zeros((resamples, number), dtype=np.uint16)
+        for line in draws if number else ():
+            line[:] = np.bincount(random.integers(0, number, number), minlength=number)
+        return cls(draws)
+
+    def paired_accuracy(self, scored: ScoredSet) -> Resampled:
+        """The mean over sources of `shares_in_order`, with its interval; nan where no source has both classes.
+
+        Args:
+            scored: At any level; of the data set that these are of.
+        """
+        nothing = np.full(len(self.draws), np.nan)
+        number = self.draws.shape[1]
+        if not number:
+            return Resampled(math.nan, nothing)
+        shares, _ = shares_in_order(scored)
+        value = float(shares.mean())
+        if number < _FEWEST:
+            return Resampled(value, nothing)
+        return Resampled(value, self.draws @ shares / number, _ends(shares))
+
+
+def _ends(shares: _Floats) -> tuple[float, float]:
+    """Wilson's interval for as many sources as would be as steady with one pair each.
+
+    Percentiles of resamples are too narrow where nearly all pairs are right: they contained a true 0.97 in 72 of 100
+    simulated sets of 40 sources, these ends in 97. That number is what Kish calls the effective one; with few sources
+    it is uncertain itself, so it is lowered by the variance that Student's t has above the normal one, and is never
+    below the number of sources, since no share of [0, 1] is less steady than a single pair.
+    """
+    number, mean, spread = len(shares), float(shares.mean()), float(shares.var())
+    effective = mean * (1 - mean) / spread * number * (number - 3) / (number - 1) if spread > 0 else 0.0
+    total = max(float(number), effective)
+    return wilson(mean * total, total)
+
+
+def pair_counts(scored: ScoredSet) -> dict[str, Any]:
+    """What paired accuracy is about: sources, those with both classes, their pairs of pictures, or why there is none.
+
+    Returns:
+        "sources" (None: not known), "with_both", "pairs", and "why_not": in words, empty where there are pairs.
+    """
+    if scored.sources is None:
+        return {"sources": None, "with_both": 0, "pairs": 0, "why_not": "it is not known which pictures share a source"}
+    _, pairs = shares_in_order(scored)
+    number = len(set(scored.sources))
+    none = "" if len(pairs) else "no source (group) has both real and fake pictures"
+    return {"sources": number, "with_both": len(pairs), "pairs": int(pairs.sum()), "why_not": none}
