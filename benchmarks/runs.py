@@ -19,7 +19,7 @@ from torch.optim import Optimizer
 
 from addnet.config import build, build_all, plain
 from addnet.data import DeepfakeDataModule
-from addnet.data.transfer import unpack
+from addnet.data.transfer import finish
 from addnet.train import build_detector
 from addnet.training import DeepfakeDetector
 from addnet.training.loggers import close_loggers
@@ -135,8 +135,9 @@ class Run:
 
     def batches(self) -> Iterator[dict[str, Any]]:
         """Training batches on the device, without a Trainer."""
-        for packed in torch.utils.data.DataLoader.__iter__(self.datamodule.train_dataloader()):
-            yield unpack(packed | {"block": packed["block"].to(device(), non_blocking=True)})
+        for batch in torch.utils.data.DataLoader.__iter__(self.datamodule.train_dataloader()):
+            tensors = {name: value for name, value in batch.items() if isinstance(value, Tensor)}
+            yield finish(batch | {name: value.to(device(), non_blocking=True) for name, value in tensors.items()})
 
     def bare(self) -> BareLoop:
         """A loop of one's own with the same network, precision, layout and optimiser."""

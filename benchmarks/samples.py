@@ -88,7 +88,7 @@ def rows() -> Iterator[Row]:
             "a sample": epoch.median / served,
             "transport alone": bare.median / served,
         }
-        note = "packed batches, as a Trainer gets them; transport: so many bytes of nothing in new memory"
+        note = "unfinished batches, as a Trainer gets them; transport: so many bytes of nothing in new memory"
         yield Row(
             "6",
             f"loader, {WORKERS} workers",

@@ -10,7 +10,7 @@ from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import finish_images, finish_masks
 from addnet.data.samplers import Address
-from addnet.data.transfer import PackedBatches, unpack
+from addnet.data.transfer import UnfinishedBatches, finish
 
 QUIET = {
     "logger": False,
@@ -34,10 +34,10 @@ def _module(data_dir, index_dir, **arguments):
 
 
 @pytest.mark.parametrize("size", [64, 299])
-def test_a_packed_batch_holds_the_samples_of_the_data_set(data_dir, index_dir, size):
+def test_a_batch_holds_the_samples_of_the_data_set(data_dir, index_dir, size):
     dataset = _module(data_dir, index_dir, image_size=size).dataset("train")
     addresses = [Address(index, epoch) for index, epoch in ((3, 0), (0, 2), (3, 1))]
-    batch = unpack(PackedBatches(dataset).__getitems__(addresses))
+    batch = finish(UnfinishedBatches(dataset).__getitems__(addresses))
     for row, address in enumerate(addresses):
         for name, value in dataset[address].items():
             found = batch[name][row]
@@ -104,6 +104,7 @@ def test_a_trainer_and_a_loop_of_one_s_own_see_the_same(data_dir, index_dir, tmp
     for (path, *tensors), batch in zip(keeps.images, alone, strict=True):
         assert path == batch["path"]
         assert batch["valid"].dtype == torch.bool
+        assert not any(batch[name].is_shared() for name in ("label", "video", "valid", "face"))  # else a file each
         for mine, name in zip(tensors, ("image", "mask", "label", "valid"), strict=True):
             assert torch.equal(mine, batch[name])
 

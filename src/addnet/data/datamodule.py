@@ -28,7 +28,7 @@ from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
 from addnet.data.splits import require_usable
-from addnet.data.transfer import Batch, PackedBatches, UnpackingLoader, as_packed, unpack
+from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_it_is, finish
 from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
@@ -410,8 +410,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return RealsAndBlends(part.records.labels, np.asarray(pc.not_equal(part.found_by, "none")))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Unpacks a batch where the network runs, unless its loader has."""
-        return unpack(batch) if "block" in batch else batch
+        """Finishes a batch where the network runs, unless its loader has."""
+        return finish(batch)
 
     def _ranks(self) -> tuple[int, int]:
         return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
@@ -419,12 +419,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
     def _loader(
         self, dataset: DeepfakeDataset, sampler: Sampler[Address] | list[Address], *, drop_last: bool = False
     ) -> DataLoader[Batch]:
-        # for a Trainer at work, the hook above unpacks batches on its device
+        # for a Trainer at work, the hook above finishes batches on its device
         for_trainer = self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING
-        loader: type[DataLoader[Batch]] = DataLoader if for_trainer else UnpackingLoader
+        loader: type[DataLoader[Batch]] = DataLoader if for_trainer else FinishingLoader
         return loader(
-            PackedBatches(dataset),
-            collate_fn=as_packed,
+            UnfinishedBatches(dataset),
+            collate_fn=as_it_is,
             batch_size=self.batch_size,
             sampler=sampler,
             drop_last=drop_last,

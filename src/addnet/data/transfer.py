@@ -1,28 +1,26 @@
-"""How batches travel from loader processes to the device: as one block of bytes, finished there.
-
-Sharing one more tensor between processes costs as much as a third of a sample, so a batch is one tensor. Pictures stay
-bytes and masks small until they are where the network runs.
-"""
+"""How batches travel from loader processes to the device: images as bytes, masks small, finished on arrival."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+import numpy as np
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from addnet.data.blocks import SharedBlocks
 from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
 from addnet.data.samplers import Address
 
 Batch = dict[str, Any]
-_NUMBERS = 4  # of a sample: label, video, valid, face
+_KEPT = ("label", "video", "valid", "face")
 
 
-class PackedBatches(Dataset[Batch]):
-    """A data set as loaders read it: whole batches, packed. `unpack` gives what `Sample` describes.
+class UnfinishedBatches(Dataset[Batch]):
+    """A data set as loaders read it: whole batches, with the keys of `Sample`. `finish` gives what it describes.
+
+    Images are (B, S, S, 3) uint8, masks (B, 1, s, s) float32 as `AttentionMask.draw_small` gives them: a quarter and a
+    ninth of the bytes.
 
     Args:
         dataset: Draws the samples.
@@ -30,59 +28,44 @@ class PackedBatches(Dataset[Batch]):
 
     def __init__(self, dataset: DeepfakeDataset) -> None:
         self.dataset = dataset
-        self._blocks = SharedBlocks()
 
     def __len__(self) -> int:
         return len(self.dataset)
 
     def __getitems__(self, addresses: Sequence[Address]) -> Batch:
-        """A batch as `block`, the bytes of all that is numbers, and what cuts them up."""
-        count, size = len(addresses), self.dataset.geometry.size
-        side = self.dataset.mask.side(size)
-        block, sent = self._blocks.lend(sum(_lengths(count, size, side)))
-        numbers, masks, images = (part.numpy() for part in _parts(block, count, size, side))
-        paths, video_ids = [], []
-        for place, address in enumerate(addresses):
-            drawn = self.dataset.draw(address, out=images[place])
-            masks[place, 0] = drawn.mask
-            numbers[:, place] = drawn.label, drawn.video, drawn.valid, drawn.face
-            paths.append(drawn.path)
-            video_ids.append(drawn.video_id)
-        return {"block": sent, "size": size, "side": side, "path": paths, "video_id": video_ids}
+        """A batch."""
+        size = self.dataset.geometry.size
+        images = np.empty((len(addresses), size, size, 3), dtype=np.uint8)
+        drawn = [self.dataset.draw(address, out=image) for address, image in zip(addresses, images, strict=True)]
+        return {
+            "image": torch.from_numpy(images),
+            "mask": torch.from_numpy(np.stack([one.mask for one in drawn])[:, None]),
+            "label": torch.tensor([one.label for one in drawn]),
+            "path": [one.path for one in drawn],
+            "video_id": [one.video_id for one in drawn],
+            "video": torch.tensor([one.video for one in drawn]),
+            "valid": torch.tensor([one.valid for one in drawn]),
+            "face": torch.tensor([one.face for one in drawn]),
+        }
 
 
-def as_packed(batch: Any) -> Any:
-    """What a loader makes of a packed batch: nothing."""
+def as_it_is(batch: Any) -> Any:
+    """What a loader makes of a whole batch: nothing."""
     return batch
 
 
-def unpack(batch: Batch) -> Batch:
-    """A batch of the shapes and ranges that `Sample` describes, on the device that the packed one is on."""
-    numbers, masks, images = _parts(batch["block"], len(batch["path"]), batch["size"], batch["side"])
-    label, video, valid, face = numbers.clone()  # a view would keep the whole block
-    rest = {"path": batch["path"], "video_id": batch["video_id"], "video": video}
-    image, mask = finish_images(images), finish_masks(masks, batch["size"])
-    return {"image": image, "mask": mask, "label": label, "valid": valid.bool(), "face": face.bool()} | rest
+def finish(batch: Batch) -> Batch:
+    """A batch of the shapes and ranges that `Sample` describes, on its device; one that is finished is left alone."""
+    if batch["image"].dtype != torch.uint8:
+        return batch
+    size = batch["image"].shape[1]
+    # memory that a loader process shared keeps a file open as long as anybody has the tensor, as figures of an epoch do
+    own = {name: value.clone() for name, value in batch.items() if name in _KEPT}
+    return batch | own | {"image": finish_images(batch["image"]), "mask": finish_masks(batch["mask"], size)}
 
 
-class UnpackingLoader(DataLoader[Batch]):
-    """A loader of packed batches that unpacks them itself, for use without a Trainer."""
+class FinishingLoader(DataLoader[Batch]):
+    """A loader that finishes its batches itself, for use without a Trainer."""
 
     def __iter__(self) -> Iterator[Batch]:  # type: ignore[override]
-        return map(unpack, super().__iter__())
-
-
-def _lengths(count: int, size: int, side: int) -> tuple[int, int, int]:
-    """Bytes of numbers, masks and images."""
-    return _NUMBERS * 8 * count, 4 * count * side**2, 3 * count * size**2
-
-
-def _parts(block: Tensor, count: int, size: int, side: int) -> tuple[Tensor, Tensor, Tensor]:
-    """(4, B) int64 labels, videos, flags; (B, 1, s, s) float32 masks; (B, S, S, 3) uint8: views of the block."""
-    numbers, masks, images = torch.split(block, list(_lengths(count, size, side)))
-    shape = (count, size, size, 3)
-    return (
-        numbers.view(torch.int64).view(_NUMBERS, count),
-        masks.view(torch.float32).view(count, 1, side, side),
-        images.view(shape),
-    )
+        return map(finish, super().__iter__())
