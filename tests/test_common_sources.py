@@ -7,121 +7,54 @@ import pytest
 from addnet.data.layouts.names import sources_of, united
 from addnet.data.selection import select
 from addnet.data.sources import Source
+from addnet.data.splits import check_overlap
 from addnet.errors import UserError
-from replicas import (
-    bench_entry,
-    make_celebdf,
-    make_df40,
-    make_dfd,
-    make_faceforensics,
-    pictures,
-    scan,
-    touch,
-    write_description,
-)
-from replicas_b import make_dfdc, make_dfdcp, make_uadfv, write
+from replicas import make_faceforensics, pictures
+from replicas_b import write
+from shared_sources import FAMILIES, PLANTED
 
 METHODS = ["Deepfakes"]
-# what DeepfakeBench says of each data set: label, folder, name, in descriptions of their own
-_BENCH = {
-    "faceforensics": [
-        ("FF-real", "FaceForensics++/original_sequences/youtube/c23", "071"),
-        ("FF-DF", "FaceForensics++/manipulated_sequences/Deepfakes/c23", "071_054"),
-    ],
-    "deeperforensics": [("DF_fake", "DeeperForensics-1.0/manipulated_videos/end_to_end", "054_W101")],
-    "dfd": [
-        ("DFD_fake", "FaceForensics++/manipulated_sequences/DeepFakeDetection/c23", "01_03__kitchen_pan__JZUXXFRB")
-    ],
-    "celebdf": [("CelebDFv1_fake", "Celeb-DF-v1/Celeb-synthesis", "id2_id3_0001")],
-    "youtube": [("CelebDFv2_real", "Celeb-DF-v2/YouTube-real", "00171")],
-    "uadfv": [("UADFV_Fake", "UADFV/fake", "0007_fake")],
-    "dfdc": [("DFDC_Real", "DFDC/test", "tr")],
-    "dfdcp": [("DFDCP_FakeA", "DFDCP/method_A", "1002_1001_A_001")],
-}
-
-
-def _bench(root, name):
-    for label, folder, video in _BENCH[name]:
-        pictures(root, f"{folder}/frames/{video}", "000")
-        entry = bench_entry(label, folder, video, frames=["000"])
-        compressed = folder.startswith("FaceForensics++")
-        write_description(root, label, {name: {label: {"train": {"c23": entry} if compressed else entry}}})
-    return scan("deepfakebench", root)
-
-
-def _deeperforensics(root):
-    """All of it is for one purpose: no lists."""
-    touch(root, "manipulated_videos/end_to_end/071_W101.mp4", "original_sequences/youtube/c23/videos/071.mp4")
-    return scan("deeperforensics", root, split="train")
-
-
-def _deeperforensics_of_the_other(root):
-    touch(root, "manipulated_videos/end_to_end/054_M004.mp4")
-    return scan("deeperforensics", root, split="test")
-
-
-MADE = {
-    "faceforensics": lambda root: scan("faceforensics", make_faceforensics(root)),
-    "faceshifter": lambda root: scan(
-        "faceforensics", make_faceforensics(root, methods=["FaceShifter"]), methods=["FaceShifter"]
-    ),
-    "df40": lambda root: scan("df40", make_df40(root)),
-    "deeperforensics": _deeperforensics,
-    "deeperforensics of 054": _deeperforensics_of_the_other,
-    "bench faceforensics": lambda root: _bench(root, "faceforensics"),
-    "bench deeperforensics": lambda root: _bench(root, "deeperforensics"),
-    "celebdf-v1": lambda root: scan("celebdf", make_celebdf(root), version="v1"),
-    "celebdf-v2": lambda root: scan("celebdf", make_celebdf(root), version="v2"),
-    "bench celebdf": lambda root: _bench(root, "celebdf"),
-    "bench youtube": lambda root: _bench(root, "youtube"),
-    "dfd": lambda root: scan("dfd", make_dfd(root)),
-    "dfd by actors": lambda root: scan("dfd", make_dfd(root), split="actors", test_actors=[27, 28]),
-    "bench dfd": lambda root: _bench(root, "dfd"),
-    "uadfv": lambda root: scan("uadfv", make_uadfv(root)),
-    "bench uadfv": lambda root: _bench(root, "uadfv"),
-    "dfdc": lambda root: scan("dfdc", make_dfdc(root)),
-    "bench dfdc": lambda root: _bench(root, "dfdc"),
-    "dfdcp": lambda root: scan("dfdcp", make_dfdcp(root)),
-    "bench dfdcp": lambda root: _bench(root, "dfdcp"),
-}
-FAMILIES = [
-    ["faceforensics", "faceshifter", "df40", "deeperforensics", "bench faceforensics"],
-    ["faceforensics", "faceshifter", "df40", "deeperforensics of 054", "bench faceforensics", "bench deeperforensics"],
-    ["df40", "celebdf-v1", "celebdf-v2"],
-    ["celebdf-v1", "celebdf-v2", "bench celebdf"],
-    ["celebdf-v1", "celebdf-v2", "bench youtube"],
-    ["dfd", "dfd by actors", "bench dfd"],
-    ["uadfv", "bench uadfv"],
-    ["dfdc", "bench dfdc"],
-    ["dfdcp", "bench dfdcp"],
+MATRIX = [
+    (family, one, other)
+    for family, rows in FAMILIES.items()
+    for one, trained in rows.items()
+    for other in rows
+    if one != other and "train" in trained.splits
 ]
-TWO = sorted({tuple(sorted((a, b))) for family in FAMILIES for a in family for b in family if a != b})
 
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory):
-    """The groups of each of these data sets."""
+    """Of each family each data set, with the family's source video in training and, another copy, in test."""
     found = {}
-    for name, make in MADE.items():
-        listing = make(tmp_path_factory.mktemp("made"))
-        found[name] = {record.group_id for record in (*listing.pictures, *listing.videos)}
+    for family, rows in FAMILIES.items():
+        for name, row in rows.items():
+            for split in row.splits:
+                root = tmp_path_factory.mktemp(split)
+                options = row.make(root, split)
+                found[family, name, split] = Source(row.layout, str(root), options=options)
     return found
 
 
-def _shared(one, other):
-    names = united([*one, *other])
-    return {names[group] for group in one} & {names[group] for group in other}
+def _select(train, test, *, allow_overlap=False):
+    limits = dict.fromkeys(("train", "val", "test"))
+    return select(train, test, val_fraction=0.3, allow_overlap=allow_overlap, limits=limits, seed=0)
 
 
-@pytest.mark.parametrize(("one", "other"), TWO)
-def test_a_source_video_that_two_data_sets_share_is_found(one, other, made):
-    assert _shared(made[one], made[other])
+@pytest.mark.parametrize(("family", "one", "other"), MATRIX)
+def test_training_on_one_and_testing_on_the_other_is_stopped_with_the_list(family, one, other, made):
+    train, test = made[family, one, "train"], made[family, other, "test"]
+    assert check_overlap(train.records(), test.records())  # as they are, too: groups need not be united before
+    with pytest.raises(UserError, match=rf"^\d+ groups? (is|are) in both train and test: .*{PLANTED[family]}.*\n"):
+        _select([train], [test])
 
 
 def test_data_sets_of_other_videos_share_nothing(made):
-    apart = [(a, b) for a in made for b in made if a < b and (a, b) not in TWO]
+    """In whichever split a replica has the source, no family has anything in common with another."""
+    records = {key: source.records() for key, source in made.items()}
+    apart = [(a, b) for a in made for b in made if a[0] < b[0]]
     assert len(apart) > 100
-    assert not {pair: shared for pair in apart if (shared := _shared(made[pair[0]], made[pair[1]]))}
+    assert not {pair: leaks for pair in apart if (leaks := check_overlap(records[pair[0]], records[pair[1]]))}
 
 
 def test_groups_that_share_no_source_stay_apart():
@@ -146,11 +79,6 @@ def _deeper(root, split, *targets, name="deeper"):
         pictures(root / name, f"manipulated_videos/end_to_end/frames/{target}_W101", "000")
         pictures(root / name, f"original_sequences/youtube/c23/frames/{target}", "000")
     return Source("deeperforensics", str(root / name), options={"split": split})
-
-
-def _select(train, test, *, allow_overlap=False):
-    limits = dict.fromkeys(("train", "val", "test"))
-    return select(train, test, val_fraction=0.3, allow_overlap=allow_overlap, limits=limits, seed=0)
 
 
 def _sources(records):

@@ -8,6 +8,7 @@ from collections.abc import Collection, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.data.layouts.names import united
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, FAKE, Record, Records
 from addnet.wording import count
@@ -147,8 +148,13 @@ def torn_videos(records: Records) -> list[str]:
 
 
 def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
-    """Groups that are in both sets, sorted: a detector would recognise them instead of detecting."""
-    return sorted(set(Records.of(train).names("group_id")) & set(Records.of(test).names("group_id")))
+    """Groups that are in both sets, sorted: a detector would recognise them instead of detecting.
+
+    Groups of different names that are made of the same source videos are one, by the name of `united`.
+    """
+    one, other = (Records.of(records).names("group_id") for records in (train, test))
+    names = united([*one, *other])
+    return sorted({names[group] for group in one} & {names[group] for group in other})
 
 
 def overlap_message(

@@ -22,14 +22,13 @@ from addnet.data.layouts.celebdf import TEST_LIST, TestList, read_test_list
 from addnet.data.layouts.faceforensics import original_part
 from addnet.data.layouts.files import folders_in, frame_number, picture_folders, require_folder
 from addnet.data.layouts.listing import Listing, Missing
-from addnet.data.layouts.names import celeb_group, celeb_origin, pair_group, pair_of
+from addnet.data.layouts.names import DF40, celeb_group, celeb_origin, own_group, pair_group, pair_of
 from addnet.data.layouts.pairs import Pairs, read_pairs
 from addnet.data.layouts.parts import Part, Place, list_parts, shown
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL, Record, Records
 from addnet.wording import count
 
-DATASET = "DF40"
 DOMAINS = ("ff", "cdf", "own")
 FOLDERS = {"train": "DF40_train", "test": "DF40"}
 _FACEFORENSICS, _CELEBDF = "FaceForensics++", "Celeb-DF-v2"
@@ -107,13 +106,13 @@ class _Fakes:
         alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
         key = "/".join(kept)
-        group, identity, home = self._source(kept[-1], domain, f"{DATASET}/{key}")
+        group, identity, home = self._source(kept[-1], domain, own_group(DF40, key))
         if split == "train" and home == "test":
             self.tested.append(key)
             return None
         number = -1 if alone else frame_number(file.stem)
         path = f"{FOLDERS[split]}/{file}"
-        return Record(path, label, split, f"{DATASET}/{key}", group, DATASET, kept[0], identity, number)
+        return Record(path, label, split, f"{DF40}/{key}", group, DF40, kept[0], identity, number)
 
     def _source(self, video: str, domain: str, own: str) -> tuple[str, str, str]:
         """Group and identities of what a fake was made from, and `test` if the official lists test that."""
@@ -151,4 +150,4 @@ def _originals(root: Path, pairs: Pairs, tests: TestList, domains: Sequence[str]
         parts.append(original_part("c23", base=_FACEFORENSICS))
     if "cdf" in domains:
         parts += [Part(f"{_CELEBDF}/{name}", REAL, name) for name in ("Celeb-real", "YouTube-real")]
-    return list_parts(root, parts, place, dataset=DATASET, source="pictures")
+    return list_parts(root, parts, place, dataset=DF40, source="pictures")

@@ -20,10 +20,10 @@ from pathlib import Path
 from addnet.data.layouts.frames import clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.names import FFIW, own_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Record
 
-DATASET = "FFIW10K"
 SPLITS = ("train", "val", "test")
 _FOLDERS = {"source": REAL, "target": FAKE}
 _WHERE = "form at github.com/tfzhou/FFIW"
@@ -58,12 +58,12 @@ def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: Fi
     """The videos of one folder of each archive; the same name in a second archive is the same video."""
     label, again = _FOLDERS[name], []
     for path in paths:
-        video, group = f"{DATASET}/{name}/{split}/{stem(path)}", f"{DATASET}/{split}/{stem(path)}"
+        video, group = f"{FFIW}/{name}/{split}/{stem(path)}", own_group(FFIW, split, stem(path))
         if video in seen:
             again.append(path)
             continue
         seen.add(video)
-        yield Record(path, label, split, video, group, DATASET)
+        yield Record(path, label, split, video, group, FFIW)
     findings.note(
         again,
         "video is left out because another archive holds it too",

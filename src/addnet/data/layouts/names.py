@@ -10,6 +10,13 @@ celeb-deepfakeforensics#6). DeepFakeDetection: `01__hugging_happy`, `01_03__hugg
 of the two actors means is not documented, and nothing here depends on it. DeeperForensics: `000_W101`, an actor's face
 in a video of FaceForensics++. UADFV: `0000_fake`, made of `0000` (not verified with its authors). DFDC preview:
 `1255229_1260311_C_001` lies in the folder of the person filmed, 1260311.
+
+Which data sets share source videos: those made from FaceForensics++ (its FaceShifter, DeeperForensics, the `ff` half of
+DF40) and from Celeb-DF (both versions, the `cdf` half of DF40); and each with DeepfakeBench's list of it.
+DeepFakeDetection is handed out in the tree of FaceForensics++ but was filmed for itself: it shares with its list alone.
+DFDC and its preview share no name of a video, and neither tells whether it shares people; FFIW10K, UADFV and
+WildDeepfake are from the internet, and what they may share with others can't be told by names (`addnet.data audit`
+finds pictures that are alike).
 """
 
 from __future__ import annotations
@@ -24,6 +31,9 @@ DFD = "DeepFakeDetection"
 DFDC = "DFDC"
 DFDCP = "DFDCP"
 UADFV = "UADFV"
+FFIW = "FFIW10K"
+DF40 = "DF40"
+WILDDEEPFAKE = "wilddeepfake"
 DFD_ACTORS = 28
 
 _PAIR = re.compile(r"(\d{3})(?:_(\d{3}))?")
@@ -144,6 +154,16 @@ def dfdc_group(original: str) -> str:
 def dfdcp_group(person: str) -> str:
     """The group of a video of the DFDC preview: who was filmed."""
     return f"{DFDCP}/{person}"
+
+
+def own_group(dataset: str, *parts: str) -> str:
+    """The group of a video of a data set that shares source videos with no other, as far as its authors tell.
+
+    Example:
+        >>> own_group("FFIW10K", "train", "train_00000000")
+        'FFIW10K/train/train_00000000'
+    """
+    return "/".join((dataset, *parts))
 
 
 def group_of(folders: Collection[str], name: str) -> str | None:

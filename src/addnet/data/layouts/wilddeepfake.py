@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.names import WILDDEEPFAKE, own_group
 from addnet.errors import UserError, require_choice
 from addnet.faces.formats import PICTURE_SUFFIXES
 from addnet.faces.walk import entries, is_junk, iter_pictures
@@ -29,7 +30,6 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-DATASET = "wilddeepfake"
 SPLITS = ("train", "test")
 GROUPS = ("sequence", "archive")
 _PARENT = "deepfake_in_the_wild"
@@ -136,7 +136,7 @@ def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Finding
                 split=part.split,
                 video_id=sequence,
                 group_id=archive if group == "archive" else sequence,
-                dataset=DATASET,
+                dataset=WILDDEEPFAKE,
                 frame=_frame(name),
                 offset=offset,
                 length=length,
@@ -205,8 +205,8 @@ def _ids(part: _Part, folder: str) -> tuple[str, str] | None:
     if head[1:2] == head[:1]:
         head = head[1:]
     below = [*head, *names[border + len(classes[:1]) :]] or ["all"]
-    start = f"{DATASET}/{CLASS_NAMES[part.label]}/{part.split}"
-    return f"{start}/{'/'.join(below)}", f"{start}/{below[0]}"
+    start = (WILDDEEPFAKE, CLASS_NAMES[part.label], part.split)
+    return own_group(*start, *below), own_group(*start, below[0])
 
 
 def _gaps(part: _Part) -> list[Missing]:
