@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import NoneType, UnionType
 from typing import Any
 
@@ -49,6 +49,45 @@ def require_number(option: str, value: object, *, optional: bool = False) -> Non
     """
     if not (_is(value, float) or (optional and value is None)):
         raise UserError(f"{option}={value!r} must be a number{', such as 1e-4' if not optional else ' or null'}")
+
+
+def require_within(option: str, value: object, low: float, high: float, unit: str = "a number") -> None:
+    """Checks that a value is a number in [low, high].
+
+    Args:
+        option: Name as a user writes it.
+        value: What the user gave.
+        low: Smallest that is allowed.
+        high: Largest that is allowed.
+        unit: What the number is, for the message.
+
+    Raises:
+        UserError: It is something else, or outside.
+
+    Example:
+        >>> require_within("blend.target", 1.5, 0, 1, "a probability")
+        Traceback (most recent call last):
+        addnet.errors.UserError: blend.target=1.5 is not valid; use a probability in [0, 1]
+    """
+    if not (_is(value, float) and low <= value <= high):  # type: ignore[operator]
+        raise UserError(f"{option}={value!r} is not valid; use {unit} in [{low:g}, {high:g}]")
+
+
+def require_range(option: str, value: object, low: float, high: float) -> None:
+    """Checks that a value is a pair of numbers, the smaller one first, both in [low, high].
+
+    Raises:
+        UserError: It is something else, or outside.
+
+    Example:
+        >>> require_range("blend.scale", [1.1, 0.9], 0.5, 2)
+        Traceback (most recent call last):
+        addnet.errors.UserError: blend.scale=[1.1, 0.9] is not a range; use two numbers [low, high] in [0.5, 2]
+    """
+    pair: list[Any] = list(value) if isinstance(value, Sequence) and not isinstance(value, str) else []
+    if len(pair) != 2 or not all(_is(one, float) for one in pair) or not low <= pair[0] <= pair[1] <= high:
+        shown = pair or value
+        raise UserError(f"{option}={shown!r} is not a range; use two numbers [low, high] in [{low:g}, {high:g}]")
 
 
 def _plain_kinds(annotation: Any, target: Callable[..., Any]) -> tuple[type, ...]:

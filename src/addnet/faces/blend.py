@@ -15,20 +15,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.errors import UserError
-from addnet.faces.geometry import EYES, MOUTH, NOSE, Points
+from addnet.errors import UserError, require_choice
+from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
+from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.faces.tint import TintRanges
+from addnet.signatures import require_range, require_within
 
-HULLS = ("all", "no_jaw", "organs", "some")
-_CANVAS = 128  # pixels: side of the canvas that blend masks are made on; they are smooth
-_ROOM = 1.3  # side of that canvas over the face's longer side
-_GRID = 6  # points a side that are moved to deform a hull
-_JAW = 17  # the first so many points
-_FEWEST = 8  # points of a hull of some
-
-Mask = NDArray[np.float32]
-Random = np.random.Generator
+_SMALLEST = 8  # pixels of a face that can be blended
+_BLEED = 12  # grey levels around the usual difference that a border may bring in
+_SEEN = 0.25  # share of a hull that has to lie in the picture
 
 
 class Blend(NamedTuple):
@@ -47,17 +43,18 @@ class Blend(NamedTuple):
 
 @dataclass(frozen=True)
 class SelfBlend:
-    """How fakes are made of real pictures; the defaults are those of the paper, in shares of the face.
+    """How fakes are made of real pictures; `configs/blend/` shows the same numbers. Lengths are shares of the face.
 
     Attributes:
-        hulls: What is hulled, one of them drawn for each blend: `all` points, `no_jaw` (brows, eyes, nose and mouth),
-            `organs` (one or several of eyes, nose, mouth), `some` (a random subset of all points).
+        hulls: What is hulled, one of them drawn for each blend; what stands twice is drawn twice as often. `all`
+            points; `forehead`: with the brows raised; `no_jaw`: brows, eyes, nose and mouth; `organs`: one or several
+            of eyes, nose and mouth; `lower`: from the nostrils down; `some`: a random subset of all points.
         target: Probability that the target is changed instead of the source.
-        shift: Most that the source moves, right or left and down or up, in faces.
+        shift: Most that the source moves, right or left and down or up.
         scale: Range of the factor on the source's size.
-        elastic: Standard deviation of the movement of a hull's parts, in faces.
-        erosion: Range of the blur before a hull is cut smaller, in faces.
-        softness: Range of the sigma of the mask's blur, in faces.
+        elastic: Standard deviation of the movement of a hull's parts.
+        erosion: Range of the sigma of the blur before a hull is cut smaller.
+        softness: Range of the sigma of the blur of the mask's edge.
         strengths: One of these is the largest value of the mask.
         poisson: Probability that gradients are blended instead of colours (Pérez et al. 2003).
         tint: Changes of colour, sharpness and compression.
@@ -66,7 +63,7 @@ class SelfBlend:
         UserError: A value is outside its range.
     """
 
-    hulls: Sequence[str] = HULLS
+    hulls: Sequence[str] = ("all", "forehead", "no_jaw", "organs", "some")
     target: float = 0.5
     shift: tuple[float, float] = (0.04, 0.02)
     scale: tuple[float, float] = (0.95, 1.05)
@@ -78,19 +75,28 @@ class SelfBlend:
     tint: TintRanges = field(default_factory=TintRanges)
 
     def __post_init__(self) -> None:
-        if unknown := [hull for hull in self.hulls if hull not in HULLS]:
-            raise UserError(f"blend.hulls={unknown} is not valid; use some of {', '.join(HULLS)}")
+        for name in ("hulls", "strengths"):
+            if not isinstance(value := getattr(self, name), Sequence) or isinstance(value, str) or not len(value):
+                raise UserError(f"blend.{name}={value!r} is not valid; use a list of at least one")
+        for hull in self.hulls:
+            require_choice("blend.hulls", hull, HULLS)
+        for strength in self.strengths:
+            require_within("blend.strengths", strength, 0.01, 1, "numbers")
         for name in ("target", "poisson"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"blend.{name}={getattr(self, name)} is a probability; use a number in [0, 1]")
-        for name in ("scale", "erosion", "softness"):
-            low, high = getattr(self, name)
-            if not 0 <= low <= high:
-                raise UserError(f"blend.{name}=[{low}, {high}] is not a valid range; use [low, high] of at least 0")
-        if not self.hulls or not self.strengths or not all(0 < strength <= 1 for strength in self.strengths):
-            raise UserError("blend.hulls and blend.strengths need a value each; strengths lie in (0, 1]")
+            require_within(f"blend.{name}", getattr(self, name), 0, 1, "a probability")
+        shift: object = self.shift
+        if not isinstance(shift, Sequence) or isinstance(shift, str) or len(shift) != 2:
+            raise UserError(f"blend.shift={shift!r} is not valid; use two shares of the face, such as [0.04, 0.02]")
+        for most in shift:
+            require_within("blend.shift", most, 0, 0.5, "shares of the face")
+        require_range("blend.scale", self.scale, 0.5, 2)
+        require_within("blend.elastic", self.elastic, 0, 0.2, "a share of the face")
+        for name in ("erosion", "softness"):
+            require_range(f"blend.{name}", getattr(self, name), 0, 0.3)
+        if not isinstance(self.tint, TintRanges):
+            raise UserError(f"blend.tint={self.tint!r} is not valid; use the keys that configs/blend/sbi.yaml shows")
         for one in fields(self):  # lists from YAML would not hash
-            if isinstance(value := getattr(self, one.name), list):
+            if isinstance(value := getattr(self, one.name), Sequence):
                 object.__setattr__(self, one.name, tuple(value))
 
     def __call__(self, picture: Picture, points: Points, address: tuple[int, ...]) -> Blend:
@@ -100,107 +106,82 @@ class SelfBlend:
             picture: (H, W, 3) uint8, RGB, of a real face.
             points: (68, 2) in its pixels; they may lie outside.
             address: Decides all that is drawn, such as (seed, epoch, sample, repeat).
+
+        Raises:
+            UserError: The face is tiny, or lies outside of the picture.
         """
         random = np.random.default_rng(address)
+        unit = float(np.ptp(points, axis=0).max())
+        if not unit >= _SMALLEST:
+            raise UserError(f"a face of {unit:.0f} pixels can't be blended; at least {_SMALLEST} are needed")
         tint = self.tint.draw(random)
         change_target = random.random() < self.target
+        rows, columns, mask = self._place(points, picture.shape, unit, random)
+        mask *= np.float32(self.strengths[int(random.integers(len(self.strengths)))])
+        source = self._moved(picture, points, unit, random, rows, columns)
         real = tint(picture) if change_target else picture
-        mask = self._mask(points, picture.shape, random)
-        rows, columns = _where(mask)
-        if rows.start == rows.stop:  # the face lies outside of the picture
-            return Blend(real, real.copy(), mask)
-        source = self._moved(picture if change_target else tint(picture), points, random, rows, columns)
+        below = real[rows, columns]
         fake = real.copy()
-        if random.random() < self.poisson:
-            fake[rows, columns] = _poisson(source, real[rows, columns], mask[rows, columns])
-        else:
-            fake[rows, columns] = _mixed(source, real[rows, columns], mask[rows, columns])
-        return Blend(real, fake, mask)
+        paste = _poisson if random.random() < self.poisson else _mixed
+        fake[rows, columns] = paste(source if change_target else tint(source), below, mask)
+        whole = np.zeros(picture.shape[:2], dtype=np.float32)
+        whole[rows, columns] = mask
+        return Blend(real, fake, whole)
 
-    def _mask(self, points: Points, shape: tuple[int, ...], random: Random) -> Mask:
-        """A hull of landmarks, deformed, cut smaller, blurred, in the picture's pixels."""
-        side = float(np.ptp(points, axis=0).max()) * _ROOM
-        to_canvas = _CANVAS / side
-        corner = (points.min(axis=0) + points.max(axis=0) - side) / 2
-        canvas = np.zeros((_CANVAS, _CANVAS), dtype=np.uint8)
-        for hull in self._hulls((points - corner) * to_canvas, random):
-            cv2.fillConvexPoly(canvas, cv2.convexHull(np.rint(hull * 16).astype(np.int32)), 255, shift=4)
-        unit = _CANVAS / _ROOM  # pixels of a face
-        deformed = _deformed(canvas, self.elastic * unit, random)
-        eroded = cv2.GaussianBlur(deformed, (0, 0), max(_between(self.erosion, random) * unit, 0.3))
-        level = random.uniform(0.5, 0.95) * float(eroded.max())
-        cut = np.asarray(eroded >= max(level, 1.0), dtype=np.float32)
-        soft = cv2.GaussianBlur(cut, (0, 0), max(_between(self.softness, random) * unit, 0.3))
-        strength = float(random.choice(self.strengths))
-        mask = soft * _edge() * (strength / max(float(soft.max()), 1e-6))
-        matrix = np.array([[1 / to_canvas, 0, corner[0]], [0, 1 / to_canvas, corner[1]]])
-        return np.asarray(cv2.warpAffine(mask, matrix, (shape[1], shape[0]), flags=cv2.INTER_LINEAR), dtype=np.float32)
+    def _place(self, points: Points, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
+        """The mask of the first kind of hull, in random order, that lies in the picture well enough."""
+        for which in random.permutation(len(self.hulls)).tolist():
+            hulls = hulls_of(self.hulls[which], points, random)
+            if _share_inside(np.concatenate(hulls), shape) < _SEEN:
+                continue
+            how = {"erosion": self.erosion, "softness": self.softness}
+            found = placed(hulls, shape, random, unit=unit, elastic=self.elastic, **how)
+            if found.mask.size and found.mask.max() > 0:
+                return found
+        raise UserError("a face that lies outside of the picture can't be blended")
 
-    def _hulls(self, points: Points, random: Random) -> list[Points]:
-        kind = self.hulls[int(random.integers(len(self.hulls)))]
-        chosen = random.random(len(points))
-        if kind == "no_jaw":
-            return [points[_JAW:]]
-        if kind == "organs":
-            organs = [points[organ] for organ in (EYES, NOSE, MOUTH)]
-            return [organ for organ, share in zip(organs, chosen, strict=False) if share < 0.5] or organs[:1]
-        if kind == "some":
-            count = random.integers(_FEWEST, len(points) + 1)
-            return [points[np.argsort(chosen)[:count]]]
-        return [points]
-
-    def _moved(self, picture: Picture, points: Points, random: Random, rows: slice, columns: slice) -> Picture:
+    def _moved(
+        self, picture: Picture, points: Points, unit: float, random: Random, rows: slice, columns: slice
+    ) -> Picture:
         """The part of the picture that a mask covers, of a picture that moved a little around the face."""
-        side = float(np.ptp(points, axis=0).max())
-        scale = _between(self.scale, random)
-        right, down = (random.uniform(-most, most) * side for most in self.shift)
-        centre = points.mean(axis=0)
-        start = (1 - scale) * centre + (right, down) - (columns.start, rows.start)
+        scale = float(random.uniform(*self.scale))
+        moves = [float(random.uniform(-most, most)) * unit for most in self.shift]
+        start = (1 - scale) * points.mean(axis=0) + moves - (columns.start, rows.start)
         matrix = np.array([[scale, 0, start[0]], [0, scale, start[1]]])
         size = (columns.stop - columns.start, rows.stop - rows.start)
         moved = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return np.asarray(moved, dtype=np.uint8)
 
 
-def _deformed(canvas: NDArray[np.uint8], much: float, random: Random) -> NDArray[np.uint8]:
-    """Moves the parts of a canvas by a smooth random field of this standard deviation in pixels."""
-    grid = random.standard_normal((_GRID, _GRID, 2), dtype=np.float32) * np.float32(much)
-    moves = cv2.resize(grid, (_CANVAS, _CANVAS), interpolation=cv2.INTER_CUBIC)
-    down, right = np.indices((_CANVAS, _CANVAS), dtype=np.float32)
-    return np.asarray(cv2.remap(canvas, right + moves[..., 0], down + moves[..., 1], cv2.INTER_LINEAR), dtype=np.uint8)
-
-
-def _edge() -> Mask:
-    """Falls to 0 at the canvas's border, so that no mask ends in a line."""
-    ramp = np.minimum(1, np.arange(_CANVAS, dtype=np.float32) / (0.08 * _CANVAS))
-    ramp = np.minimum(ramp, ramp[::-1])
-    return np.asarray(np.minimum.outer(ramp, ramp), dtype=np.float32)
-
-
-def _where(mask: Mask) -> tuple[slice, slice]:
-    """Rows and columns in which a mask isn't 0."""
-    rows, columns = np.flatnonzero(mask.any(axis=1)), np.flatnonzero(mask.any(axis=0))
-    if not len(rows):
-        return slice(0, 0), slice(0, 0)
-    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
+def _share_inside(points: Points, shape: tuple[int, ...]) -> float:
+    """Share of a box around points that lies in a picture."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    inside = np.clip(np.minimum(high, (shape[1], shape[0])) - np.maximum(low, 0), 0, None)
+    return float(np.prod(inside / np.maximum(high - low, 1e-6)))
 
 
 def _mixed(source: Picture, target: Picture, mask: Mask) -> Picture:
-    share = mask[..., None]
-    return np.asarray(np.rint(target + share * (source.astype(np.float32) - target)), dtype=np.uint8)
+    return np.asarray(cv2.blendLinear(source, target, mask, 1 - mask), dtype=np.uint8)
 
 
 def _poisson(source: Picture, target: Picture, mask: Mask) -> Picture:
     """Gradients of the source where the mask is more than half its largest value, then mixed by the mask."""
-    inside = np.asarray(mask > mask.max() / 2, dtype=np.uint8) * 255
+    inside = np.asarray(mask > mask.max() / 2, dtype=np.uint8) * np.uint8(255)
     inside[[0, -1]] = inside[:, [0, -1]] = 0  # the solver needs a border
     if min(inside.shape) < 3 or not inside.any():
         return _mixed(source, target, mask)
     left, top, width, height = cv2.boundingRect(inside)
     centre = (left + width // 2, top + height // 2)
-    cloned = cv2.seamlessClone(source, target, inside, centre, cv2.NORMAL_CLONE)
+    cloned = cv2.seamlessClone(source, _alike(target, source, inside), inside, centre, cv2.NORMAL_CLONE)
     return _mixed(np.asarray(cloned, dtype=np.uint8), target, mask)
 
 
-def _between(bounds: tuple[float, float], random: Random) -> float:
-    return float(random.uniform(*bounds))
+def _alike(target: Picture, source: Picture, inside: NDArray[np.uint8]) -> Picture:
+    """A target that differs from the source by nearly the same everywhere.
+
+    Gradients carry what differs along the border over the whole face: where that is background on one side and skin on
+    the other, it would be coloured like the background.
+    """
+    differs = target.astype(np.int16) - source
+    middle = np.median(differs[inside > 0], axis=0)
+    return np.asarray(np.clip(source + np.clip(differs, middle - _BLEED, middle + _BLEED), 0, 255), dtype=np.uint8)

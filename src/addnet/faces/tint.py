@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.pictures import Picture
+from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
 Random = np.random.Generator
 _FEWEST = 8  # pixels: side that a picture is never shrunk below
+_MIDDLE = 127.5  # grey level that contrast leaves alone
+_SHARPENED = 1.0  # pixels: sigma of the blur that is taken away
 
 
 @dataclass(frozen=True)
@@ -21,11 +27,10 @@ class Tint:
 
     Attributes:
         channels: Grey levels that are added to R, G and B.
-        hue: Turn of the hue in degrees.
-        saturation: Share that is added to the saturation's range.
-        value: The same of the value.
-        brightness: Grey levels over 255 that are added.
-        contrast: Factor on the distance from 0, less 1.
+        hue: Turn of all colours about grey, in degrees.
+        saturation: Factor on the distance from grey, less 1.
+        brightness: Share of 255 that is added.
+        contrast: Factor on the distance from middle grey, less 1.
         shrink: Factor by which the picture is made smaller and enlarged again; 1: not at all.
         sharpen: How much of what a blur takes is added.
         jpeg: Quality of a JPEG round trip.
@@ -34,7 +39,6 @@ class Tint:
     channels: tuple[float, float, float] = (0.0, 0.0, 0.0)
     hue: float = 0.0
     saturation: float = 0.0
-    value: float = 0.0
     brightness: float = 0.0
     contrast: float = 0.0
     shrink: float = 1.0
@@ -46,57 +50,59 @@ class Tint:
 
         Args:
             picture: (H, W, 3) uint8, RGB; left as it is.
+
+        Returns:
+            (H, W, 3) uint8; the very array that came in where nothing changes.
         """
-        seen = self._colours(picture)
+        seen = picture
+        if any(self.channels) or self.hue or self.saturation or self.brightness or self.contrast:
+            seen = cv2.transform(seen, self._colours())  # type: ignore[assignment]
         height, width = seen.shape[:2]
         if self.shrink > 1:
-            small = (max(_FEWEST, round(width / self.shrink)), max(_FEWEST, round(height / self.shrink)))
+            small = (_shrunk(width, self.shrink), _shrunk(height, self.shrink))
             shrunk = cv2.resize(seen, small, interpolation=cv2.INTER_AREA)
             seen = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
         if self.sharpen:
-            blurred = cv2.GaussianBlur(seen, (0, 0), 1.0)
+            blurred = cv2.GaussianBlur(seen, (0, 0), _SHARPENED)
             seen = cv2.addWeighted(seen, 1 + self.sharpen, blurred, -self.sharpen, 0)  # type: ignore[assignment]
         if self.jpeg is not None:
-            _, encoded = cv2.imencode(".jpg", seen[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])
+            bgr = cv2.cvtColor(seen, cv2.COLOR_RGB2BGR)
+            _, encoded = cv2.imencode(".jpg", bgr, [cv2.IMWRITE_JPEG_QUALITY, self.jpeg])
             seen = cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)  # type: ignore[assignment]
         return np.asarray(seen, dtype=np.uint8)
 
-    def _colours(self, picture: Picture) -> Picture:
-        seen = picture
-        levels = np.arange(256, dtype=np.float32)
-        if any(self.channels) or self.brightness or self.contrast:
-            table = [(levels + more) * (1 + self.contrast) + 255 * self.brightness for more in self.channels]
-            seen = _looked_up(seen, table)
-        if self.hue or self.saturation or self.value:
-            hsv = cv2.cvtColor(seen, cv2.COLOR_RGB2HSV)  # hue 0 to 179
-            table = [
-                np.mod(levels + self.hue / 2, 180),
-                levels + 255 * self.saturation * (levels > 0),  # grey has no hue to be saturated
-                levels + 255 * self.value,
-            ]
-            seen = np.asarray(cv2.cvtColor(_looked_up(np.asarray(hsv, np.uint8), table), cv2.COLOR_HSV2RGB), np.uint8)
-        return seen
+    def _colours(self) -> NDArray[np.float32]:
+        """All changes of colour as one (3, 4) matrix on (R, G, B, 1).
+
+        Colours are turned and stretched as vectors around grey: as angles (HSV), nearly grey pixels would jump.
+        """
+        angle = math.radians(self.hue)
+        grey = np.full((3, 3), 1 / 3)
+        across = np.array([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / math.sqrt(3)
+        turned = math.cos(angle) * (np.eye(3) - grey) + math.sin(angle) * across
+        linear = (1 + self.contrast) * (grey + (1 + self.saturation) * turned)
+        added = linear @ self.channels + 255 * self.brightness - _MIDDLE * self.contrast
+        return np.column_stack([linear, added]).astype(np.float32)
 
 
 @dataclass(frozen=True)
 class TintRanges:
-    """What `Tint` is drawn from; numbers of Shiohara & Yamasaki 2022 but for the JPEG round trip.
+    """What a `Tint` is drawn from: ranges, and the probability of each kind; `configs/blend/` shows them.
 
     Attributes:
-        channels: Most grey levels on a channel, to either side.
+        channels: Most grey levels on R, G and B, to either side, each drawn on its own.
         channels_p: Probability of that.
         hue: Most degrees, to either side.
         saturation: Largest share, to either side.
-        value: Largest share, to either side.
-        hsv_p: Probability of these three.
-        brightness: Largest share, to either side.
+        hue_p: Probability of these two.
+        brightness: Largest share of 255, to either side.
         contrast: Largest share, to either side.
         light_p: Probability of these two.
         shrink: Factors, one of which is drawn.
         sharpen: Range of the amount.
         sharpness_p: Probability of either, each as often.
         jpeg: Range of qualities.
-        jpeg_p: Probability of a round trip.
+        jpeg_p: Probability of a JPEG round trip.
 
     Raises:
         UserError: A value is outside its range.
@@ -104,54 +110,60 @@ class TintRanges:
 
     channels: float = 20.0
     channels_p: float = 0.3
-    hue: float = 15.0
-    saturation: float = 0.1
-    value: float = 0.1
-    hsv_p: float = 1.0
+    hue: float = 8.0
+    saturation: float = 0.2
+    hue_p: float = 1.0
     brightness: float = 0.1
     contrast: float = 0.1
     light_p: float = 1.0
-    shrink: tuple[float, ...] = (2.0, 4.0)
+    shrink: Sequence[float] = (2.0, 4.0)
     sharpen: Range = (0.2, 0.5)
     sharpness_p: float = 1.0
-    jpeg: tuple[int, int] = (40, 100)
-    jpeg_p: float = 0.0
+    jpeg: tuple[int, int] = (40, 95)
+    jpeg_p: float = 0.2
 
     def __post_init__(self) -> None:
-        for name in ("channels_p", "hsv_p", "light_p", "sharpness_p", "jpeg_p"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"blend.tint.{name}={getattr(self, name)} is a probability; use a number in [0, 1]")
-        if not self.shrink or min(self.shrink) < 1:
-            raise UserError(f"blend.tint.shrink={list(self.shrink)} is not valid; use factors of at least 1")
-        if not 1 <= self.jpeg[0] <= self.jpeg[1] <= 100:
-            raise UserError(
-                f"blend.tint.jpeg={list(self.jpeg)} is not a range of qualities; use [low, high] in [1, 100]"
-            )
+        for name in ("channels_p", "hue_p", "light_p", "sharpness_p", "jpeg_p"):
+            require_within(f"blend.tint.{name}", getattr(self, name), 0, 1, "a probability")
+        for name, most, unit in (
+            ("channels", 255, "grey levels"),
+            ("hue", 180, "degrees"),
+            ("saturation", 1, "a share"),
+            ("brightness", 1, "a share of 255"),
+            ("contrast", 1, "a share"),
+        ):
+            require_within(f"blend.tint.{name}", getattr(self, name), 0, most, unit)
+        require_range("blend.tint.sharpen", self.sharpen, 0, 10)
+        require_range("blend.tint.jpeg", self.jpeg, 1, 100)
+        factors: object = self.shrink
+        if not isinstance(factors, Sequence) or isinstance(factors, str) or not len(factors):
+            raise UserError(f"blend.tint.shrink={factors!r} is not valid; use a list of factors, such as [2, 4]")
+        for factor in factors:
+            require_within("blend.tint.shrink", factor, 1, 64, "a factor")
+        for one in fields(self):  # lists from YAML would not hash
+            if not isinstance(value := getattr(self, one.name), (int, float)):
+                object.__setattr__(self, one.name, tuple(value))
 
     def draw(self, random: Random) -> Tint:
         """One change. Every value is drawn whether it is used or not, so that one range leaves the others alone."""
-        red, green, blue, hue, saturation, value, brightness, contrast = random.uniform(-1, 1, 8).tolist()
-        channels, hsv, light, sharpness, jpeg_p, which, share, quality, sharpened = random.random(9).tolist()
+        red, green, blue, hue, saturation, brightness, contrast = random.uniform(-1, 1, 7).tolist()
+        channels, turned, light, sharpness, jpeg_p, which, share, quality, sharpened = random.random(9).tolist()
         factor = self.shrink[int(share * len(self.shrink))]
-        changed = {"channels": (red * self.channels, green * self.channels, blue * self.channels)}
-        moved = {"hue": hue * self.hue, "saturation": saturation * self.saturation, "value": value * self.value}
-        lit = {"brightness": brightness * self.brightness, "contrast": contrast * self.contrast}
         low, high = self.sharpen
-        sharp = {"shrink": factor} if which < 0.5 else {"sharpen": low + (high - low) * sharpened}
         worst, best = self.jpeg
         chosen: dict[str, object] = {}
-        for wanted, what in (
-            (channels < self.channels_p, changed),
-            (hsv < self.hsv_p, moved),
-            (light < self.light_p, lit),
-            (sharpness < self.sharpness_p, sharp),
-            (jpeg_p < self.jpeg_p, {"jpeg": round(worst + (best - worst) * quality)}),
-        ):
-            chosen |= what if wanted else {}
+        if channels < self.channels_p:
+            chosen["channels"] = (red * self.channels, green * self.channels, blue * self.channels)
+        if turned < self.hue_p:
+            chosen |= {"hue": hue * self.hue, "saturation": saturation * self.saturation}
+        if light < self.light_p:
+            chosen |= {"brightness": brightness * self.brightness, "contrast": contrast * self.contrast}
+        if sharpness < self.sharpness_p:
+            chosen |= {"shrink": factor} if which < 0.5 else {"sharpen": low + (high - low) * sharpened}
+        if jpeg_p < self.jpeg_p:
+            chosen["jpeg"] = round(worst + (best - worst) * quality)
         return Tint(**chosen)  # type: ignore[arg-type]
 
 
-def _looked_up(picture: Picture, table: list[np.ndarray]) -> Picture:
-    """Each channel of a picture by its own table of 256 values."""
-    rounded = np.clip(np.rint(np.stack(table, axis=-1)), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, rounded[None]), dtype=np.uint8)
+def _shrunk(side: int, factor: float) -> int:
+    return min(side, max(_FEWEST, round(side / factor)))

@@ -1,0 +1,169 @@
+"""68 points → where a face is laid over itself: hulls of landmarks, deformed, cut smaller, soft at their edge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.faces.geometry import EYES, MOUTH, NOSE, Points
+
+HULLS = ("all", "forehead", "no_jaw", "organs", "lower", "some")
+_CANVAS = 128  # pixels: side of the canvas that blend masks are made on; they are smooth
+_ROOM = 1.5  # side of that canvas over the hulls' longer side: what is deformed and blurred stays on it
+_GRID = 6  # points a side that are moved to deform a hull
+_BROWS = slice(17, 27)
+_JAW = 17  # the first so many points
+_LOWER = [*range(2, 15), *range(31, 36), *range(48, 68)]  # jaw below the ears, nostrils, mouth
+_FOREHEAD = 0.6  # distances from eyes to mouth that brows are raised by
+_FEWEST = 8  # points of a hull of some
+_LEVELS = (0.5, 0.95)  # share of its largest value at which a blurred hull is cut
+_NOTHING = 1 / 512  # less than half a grey level of what it is multiplied with
+_SHARPEST = 0.6  # pixels of the canvas: sigma of a blur below which steps would be seen
+_STEEP = 2.5  # sigmas in which a blurred edge would rise from 0 to 1 were it as steep as in its middle: √2π
+
+Mask = NDArray[np.float32]
+Random = np.random.Generator
+Range = tuple[float, float]
+
+
+class Placed(NamedTuple):
+    """A blend mask as it lies in a picture.
+
+    Attributes:
+        rows: Of the picture.
+        columns: Of the picture.
+        mask: (rows, columns) float32 in [0, 1]; 0 in the rest of the picture.
+    """
+
+    rows: slice
+    columns: slice
+    mask: Mask
+
+
+def hulls_of(kind: str, points: Points, random: Random) -> list[Points]:
+    """The sets of points that are hulled.
+
+    Args:
+        kind: One of `HULLS`.
+        points: (68, 2).
+        random: Chooses organs and random points; draws the same amount whatever the kind.
+    """
+    chosen = random.random(len(points) + 1)
+    if kind == "forehead":
+        up = points[EYES].mean(axis=0) - points[MOUTH].mean(axis=0)
+        return [np.concatenate([points, points[_BROWS] + np.float32(_FOREHEAD) * up])]
+    if kind == "no_jaw":
+        return [points[_JAW:]]
+    if kind == "organs":
+        organs = [points[organ] for organ in (EYES, NOSE, MOUTH)]
+        nearest = int(np.argmin(chosen[:3]))
+        return [organ for n, organ in enumerate(organs) if chosen[n] < 0.5 or n == nearest]
+    if kind == "lower":
+        return [points[_LOWER]]
+    if kind == "some":
+        count = _FEWEST + int(chosen[-1] * (len(points) - _FEWEST + 1))
+        return [points[np.argsort(chosen[:-1])[:count]]]
+    return [points]
+
+
+def placed(
+    hulls: Sequence[Points],
+    shape: tuple[int, ...],
+    random: Random,
+    *,
+    unit: float,
+    elastic: float,
+    erosion: Range,
+    softness: Range,
+) -> Placed:
+    """Hulls as a soft mask in a picture; its largest value is 1 unless all of it lies outside.
+
+    Lengths are in faces, and for hulls smaller than the face as much smaller: else small ones would vanish.
+
+    Args:
+        hulls: Sets of points in pixels; they may lie outside.
+        shape: (H, W, ...) of the picture.
+        random: Decides deformation, erosion and softness.
+        unit: Pixels of a face.
+        elastic: Standard deviation of the movement of a hull's parts.
+        erosion: Range of the sigma of the blur before it is cut smaller.
+        softness: Range of the sigma of the blur of its edge.
+    """
+    every = np.concatenate(list(hulls))
+    low, high = every.min(axis=0), every.max(axis=0)
+    scale = _CANVAS / (float((high - low).max()) * _ROOM + 1e-6)  # canvas pixels of a pixel
+    corner = (low + high) / 2 - (_CANVAS - 1) / 2 / scale
+    outlines = [cv2.convexHull((hull - corner).astype(np.float32) * np.float32(scale)) for hull in hulls]
+    canvas = np.zeros((_CANVAS, _CANVAS), dtype=np.uint8)
+    for outline in outlines:
+        cv2.fillConvexPoly(canvas, np.rint(outline * 16).astype(np.int32), 255, shift=4)
+    thinnest = min(cv2.contourArea(outline) for outline in outlines)
+    length = min(unit * scale, max(thinnest, 1.0) ** 0.5)
+    deformed = _deformed(canvas, elastic * length, random)
+    sigma = max(random.uniform(*erosion) * length, _SHARPEST)
+    inside = _smaller(
+        np.asarray(cv2.GaussianBlur(deformed, (0, 0), sigma), dtype=np.uint8), random.uniform(*_LEVELS), sigma
+    )
+    soft = cv2.GaussianBlur(inside, (0, 0), max(random.uniform(*softness) * length, _SHARPEST))
+    return _in_picture(np.asarray(soft * _edge(), dtype=np.float32), corner, scale, shape)
+
+
+def _in_picture(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> Placed:
+    """The part of a canvas that lies in the picture, at the picture's resolution."""
+    columns, rows = (
+        _pixels(np.flatnonzero(canvas.max(axis=axis) >= _NOTHING), float(start), scale, most)
+        for axis, start, most in ((0, corner[0], shape[1]), (1, corner[1], shape[0]))
+    )
+    size = (columns.stop - columns.start, rows.stop - rows.start)
+    if min(size) < 1:
+        return Placed(rows, columns, np.zeros((max(0, size[1]), max(0, size[0])), dtype=np.float32))
+    start = corner - (columns.start, rows.start)
+    matrix = np.array([[1 / scale, 0, start[0]], [0, 1 / scale, start[1]]])
+    mask = np.asarray(cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.float32)
+    mask[mask < _NOTHING] = 0
+    return Placed(rows, columns, mask / max(float(mask.max()), _NOTHING))
+
+
+def _pixels(places: NDArray[np.int64], start: float, scale: float, most: int) -> slice:
+    """The pixels of a picture's side that some places of a canvas lie on."""
+    if not len(places):
+        return slice(0, 0)
+    first = int(np.floor(start + (places[0] - 1) / scale))
+    last = int(np.ceil(start + (places[-1] + 1) / scale))
+    return slice(min(max(first, 0), most), min(max(last + 1, 0), most))
+
+
+def _deformed(canvas: NDArray[np.uint8], much: float, random: Random) -> NDArray[np.uint8]:
+    """Moves the parts of a canvas by a smooth random field of this standard deviation in pixels."""
+    grid = random.standard_normal((_GRID, _GRID, 2), dtype=np.float32) * np.float32(much)
+    moves = cv2.resize(grid, (_CANVAS, _CANVAS), interpolation=cv2.INTER_CUBIC)
+    across, down = _places()
+    moved = cv2.remap(canvas, across + moves[..., 0], down + moves[..., 1], cv2.INTER_LINEAR)
+    return np.asarray(moved, dtype=np.uint8)
+
+
+def _smaller(blurred: NDArray[Any], level: float, sigma: float) -> Mask:
+    """1 where a blurred hull is above a share of its largest value, with an edge of a pixel instead of steps."""
+    largest = float(blurred.max())
+    pixel = largest / (_STEEP * max(sigma, 1.0))
+    return np.asarray(np.clip((blurred - np.float32(level * largest)) / pixel + 0.5, 0, 1), dtype=np.float32)
+
+
+@cache
+def _places() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """(S, S) x and y of each pixel of the canvas."""
+    down, across = np.indices((_CANVAS, _CANVAS), dtype=np.float32)
+    return across, down
+
+
+@cache
+def _edge() -> Mask:
+    """Falls to 0 at the canvas's border, so that no mask ends in a line."""
+    ramp = np.minimum(1, np.arange(_CANVAS, dtype=np.float32) / (0.08 * _CANVAS))
+    ramp = np.minimum(ramp, ramp[::-1])
+    return np.asarray(np.minimum.outer(ramp, ramp), dtype=np.float32)
