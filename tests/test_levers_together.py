@@ -20,6 +20,7 @@ LEVERS = [
     "data.num_workers=0",
     "data.val_fraction=0.3",
     "data.mask_of=other",
+    "augment=harsh",
     "augment.mask_dropout=0.3",
     "loss=focal",
     "loss.uniformity=0.5",

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
-import cv2
 import numpy as np
 
+from addnet.data.random_degradations import RandomDegradations
 from addnet.errors import UserError
+from addnet.faces.damage.codecs import jpeg
+from addnet.faces.damage.colours import lit, saturated
+from addnet.faces.damage.noise import gaussian
+from addnet.faces.damage.optics import blurred
 from addnet.faces.geometry import Jitter
 from addnet.faces.pictures import Picture
 
 Range = tuple[float, float]
-_LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 
 
 @dataclass(frozen=True)
@@ -45,25 +49,19 @@ class Photometric:
             picture: (S, S, 3) uint8.
             out: Of the same shape, takes the result; may be the picture itself.
         """
-        seen: Any = picture
+        seen = picture
         if self.brightness != 1 or self.contrast != 1:
-            mean = float(_LUMA @ cv2.mean(seen)[:3]) if self.contrast != 1 else 0.0
-            factor, offset = self.contrast * self.brightness, mean * (1 - self.contrast) * self.brightness
-            seen = cv2.addWeighted(seen, factor, seen, 0, offset, dst=out)  # rounded and cut off to 8 bits
+            seen = lit(seen, brightness=self.brightness, contrast=self.contrast, out=out)
         if self.saturation != 1:
-            mixing = self.saturation * np.eye(3) + (1 - self.saturation) * np.tile(_LUMA, (3, 1))
-            seen = cv2.transform(seen, mixing)
+            seen = saturated(seen, self.saturation)
         if self.blur is not None:
-            width = 2 * int(np.ceil(2 * self.blur)) + 1
-            seen = cv2.GaussianBlur(seen, (width, width), self.blur)
+            seen = blurred(seen, self.blur)
         if self.noise is not None:
-            random = np.random.default_rng(self.noise_seed)
-            noise = random.standard_normal(seen.shape, dtype=np.float32) * self.noise
-            seen = np.clip(np.rint(seen + noise), 0, 255)
+            seen = gaussian(seen, self.noise, np.random.default_rng(self.noise_seed))
         if self.jpeg is not None:
-            seen = _jpeg(_uint8(seen), self.jpeg)
+            seen = jpeg(seen, self.jpeg)
         if out is None or seen is out:
-            return _uint8(seen)
+            return seen
         out[:] = seen
         return out
 
@@ -87,6 +85,11 @@ class Augment:
         noise: Range of the noise's standard deviation in grey levels.
         noise_p: Probability of noise.
         mask_dropout: Probability that the attention mask is left out: replaced by ones.
+        degrade: What happens to the picture as it lies on disk, before all that: arguments of `RandomDegradations`
+            by their names, or one; None: nothing.
+
+    Raises:
+        UserError: A range or a probability is not valid.
     """
 
     flip: float = 0.0
@@ -103,6 +106,7 @@ class Augment:
     noise: Range = (1.0, 5.0)
     noise_p: float = 0.0
     mask_dropout: float = 0.0
+    degrade: Mapping[str, Any] | RandomDegradations | None = None
 
     def __post_init__(self) -> None:
         for field in fields(self):
@@ -113,6 +117,8 @@ class Augment:
                 object.__setattr__(self, field.name, tuple(value))  # YAML gives lists
             elif (field.name in ("flip", "mask_dropout") or field.name.endswith("_p")) and not 0 <= value <= 1:
                 raise UserError(f"augment.{field.name}={value!r} is a probability; it must lie in [0, 1]")
+        if self.degrade is not None and not isinstance(self.degrade, RandomDegradations):
+            object.__setattr__(self, "degrade", RandomDegradations.of(self.degrade))
 
     def draw(self, address: tuple[int, ...]) -> tuple[Jitter, Photometric, bool]:
         """What happens to the sample at an address such as (seed, epoch, sample, repeat).
@@ -147,13 +153,3 @@ class Augment:
 
 def _between(low: float, high: float, share: float) -> float:
     return low + (high - low) * share
-
-
-def _jpeg(picture: Picture, quality: int) -> Picture:
-    """A JPEG round trip."""
-    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return _uint8(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB))
-
-
-def _uint8(values: Any) -> Picture:
-    return np.asarray(values, dtype=np.uint8)

@@ -24,6 +24,7 @@ from addnet.data.hook import Hook
 from addnet.data.orders import Order, RealsAndBlends, Shuffled
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
+from addnet.data.random_degradations import RandomDegradations
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
@@ -308,6 +309,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """
         part = self.splits[split]
         hooks: list[Hook] = [SelfBlends(self.blend)] if split in self._blended else []
+        if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
+            hooks.append(self.augment.degrade)
         return DeepfakeDataset(
             "",
             part.records,

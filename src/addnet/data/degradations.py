@@ -1,20 +1,173 @@
-"""What pictures go through on their way, at fixed strengths: the ladder that a detector's robustness is measured on."""
+"""The kinds of damage that pictures meet on their way, by name and strength, and the ladder that climbs them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
-import cv2
 import numpy as np
 
-from addnet.data.augment import Photometric
 from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError, require_choice
+from addnet.faces.damage.codecs import coarse_colours, h264, jpeg, require_h264
+from addnet.faces.damage.colours import banded, cast, gamma, lit, saturated
+from addnet.faces.damage.covers import patched
+from addnet.faces.damage.noise import gaussian, salt_and_pepper, speckle
+from addnet.faces.damage.optics import blurred, moire, moved, there_and_back, vignetted
 from addnet.faces.geometry import Points
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.faces.pictures import Picture
+from addnet.signatures import require_number
 
+Random = np.random.Generator
+
+
+class Strength(NamedTuple):
+    """What a number that says how strong a kind is may be.
+
+    Attributes:
+        low: The smallest that is allowed.
+        high: The largest.
+        unit: What it counts, in words.
+        whole: Whether it is a whole number.
+    """
+
+    low: float
+    high: float
+    unit: str
+    whole: bool = False
+
+
+class Kind(NamedTuple):
+    """A kind of damage.
+
+    Attributes:
+        strengths: By name; the first is the one that a ladder climbs.
+        damage: Called as `damage(picture, points, random, *values)`, the values in the order of the strengths.
+        standard: What a ladder takes for the strengths after the first.
+        needs: Looks whether it can be done here.
+    """
+
+    strengths: Mapping[str, Strength]
+    damage: Callable[..., Picture]
+    standard: tuple[float, ...] = ()
+    needs: Callable[[], None] | None = None
+
+
+def _longer(picture: Picture, percent: float) -> float:
+    """Pixels that are so many per cent of a picture's longer side."""
+    return percent / 100 * int(max(picture.shape[:2]))
+
+
+def _passed_on(picture: Picture, passes: int) -> Picture:
+    """Scaled and compressed as JPEG so many times, each time a little more, then encoded as H.264."""
+    for number in range(passes):
+        picture = jpeg(there_and_back(picture, 0.75 - 0.05 * number), 75 - 10 * number)
+    return h264(picture, 28)
+
+
+def _covered(organ: str, picture: Picture, points: Points | None, scale: float) -> Picture:
+    return picture if points is None else occlude(picture, points, organ, scale=scale)
+
+
+KINDS: Mapping[str, Kind] = {
+    "jpeg": Kind(
+        {"quality": Strength(1, 100, "quality", True), "chroma": Strength(1, 2, "1 is 4:4:4, 2 is 4:2:0", True)},
+        lambda picture, _, random, quality, chroma: jpeg(picture, quality, chroma=chroma),
+        standard=(2,),
+    ),
+    "h264": Kind(
+        {"quality": Strength(0, 51, "constant rate factor"), "frames": Strength(1, 16, "frames", True)},
+        lambda picture, _, random, quality, frames: h264(picture, quality, frames=frames),
+        standard=(3,),
+        needs=require_h264,
+    ),
+    "chroma": Kind(
+        {"factor": Strength(1, 16, "pixels that share a colour, a side", True)},
+        lambda picture, _, random, factor: coarse_colours(picture, factor),
+    ),
+    "resize": Kind(
+        {"factor": Strength(0.01, 4, "factor, then back")},
+        lambda picture, _, random, factor: there_and_back(picture, factor),
+    ),
+    "compound": Kind(
+        {"passes": Strength(1, 5, "times resized and sent as JPEG, then H.264", True)},
+        lambda picture, _, random, passes: _passed_on(picture, passes),
+        needs=require_h264,
+    ),
+    "blur": Kind(
+        {"sigma": Strength(0, 20, "sigma, % of the longer side")},
+        lambda picture, _, random, sigma: blurred(picture, max(_longer(picture, sigma), 0.01)),
+    ),
+    "motion": Kind(
+        {"length": Strength(0, 20, "length, % of the longer side")},
+        lambda picture, _, random, length: moved(picture, _longer(picture, length), angle=random.uniform(0, np.pi)),
+    ),
+    "noise": Kind(
+        {"deviation": Strength(0, 255, "standard deviation, grey levels")},
+        lambda picture, _, random, deviation: gaussian(picture, deviation, random),
+    ),
+    "speckle": Kind(
+        {"deviation": Strength(0, 2, "standard deviation, share of the value")},
+        lambda picture, _, random, deviation: speckle(picture, deviation, random),
+    ),
+    "salt": Kind(
+        {"share": Strength(0, 1, "share of the pixels")},
+        lambda picture, _, random, share: salt_and_pepper(picture, share, random),
+    ),
+    "cast": Kind(
+        {"strength": Strength(0, 1, "largest change of a colour, as a share")},
+        lambda picture, _, random, strength: cast(picture, strength, random),
+    ),
+    "grey": Kind(
+        {"amount": Strength(0, 1, "share of the colour that is lost")},
+        lambda picture, _, random, amount: saturated(picture, 1 - amount),
+    ),
+    "banding": Kind(
+        {"levels": Strength(2, 256, "values a channel", True)},
+        lambda picture, _, random, levels: banded(picture, levels),
+    ),
+    "gamma": Kind(
+        {"exponent": Strength(0.05, 20, "exponent, above 1 darker")},
+        lambda picture, _, random, exponent: gamma(picture, exponent),
+    ),
+    "brightness": Kind(
+        {"factor": Strength(0, 10, "factor")}, lambda picture, _, random, factor: lit(picture, brightness=factor)
+    ),
+    "contrast": Kind(
+        {"factor": Strength(0, 10, "factor")}, lambda picture, _, random, factor: lit(picture, contrast=factor)
+    ),
+    "vignette": Kind(
+        {"strength": Strength(0, 1, "loss of light in the corners, as a share")},
+        lambda picture, _, random, strength: vignetted(picture, strength, random),
+    ),
+    "moire": Kind(
+        {
+            "strength": Strength(0, 1, "amplitude, as a share of the value"),
+            "period": Strength(0.1, 100, "period of the stripes, % of the longer side"),
+        },
+        lambda picture, _, random, strength, period: moire(
+            picture, strength, period=_longer(picture, period), random=random
+        ),
+        standard=(4,),
+    ),
+    "patches": Kind(
+        {
+            "side": Strength(0, 1, "root of the area, as a share of the shorter side"),
+            "count": Strength(1, 16, "patches", True),
+        },
+        lambda picture, _, random, side, count: patched(picture, side, count=count, random=random),
+        standard=(1,),
+    ),
+    **{
+        organ: Kind(
+            {"cover": Strength(0, 4, f"cover over the size of the {organ}")},
+            lambda picture, points, random, scale, organ=organ: _covered(organ, picture, points, scale),
+        )
+        for organ in ORGANS
+    },
+}
 # configs/robustness/ladder.yaml shows the same levels
 LADDER: Mapping[str, tuple[float, ...]] = {
     "jpeg": (100, 75, 50, 25, 10),
@@ -24,44 +177,36 @@ LADDER: Mapping[str, tuple[float, ...]] = {
     "brightness": (0.5, 0.75, 1.25, 1.5, 2.0),
     "contrast": (0.25, 0.5, 0.75, 1.5, 2.0),
     **dict.fromkeys(ORGANS, (0.5, 0.75, 1.0, 1.25, 1.5)),
+    "h264": (23, 28, 33, 38, 43),
+    "motion": (1.0, 2.0, 3.0, 4.0, 6.0),
+    "chroma": (2, 4, 8),
+    "grey": (0.5, 1.0),
+    "compound": (1, 2, 3),
 }
-UNITS: Mapping[str, str] = {
-    "jpeg": "quality",
-    "blur": "sigma, % of the longer side",
-    "resize": "factor, then back",
-    "noise": "standard deviation, grey levels",
-    "brightness": "factor",
-    "contrast": "factor",
-    **{organ: f"cover over the size of the {organ}" for organ in ORGANS},
-}
-_RANGES: Mapping[str, tuple[float, float]] = {
-    "jpeg": (1, 100),
-    "blur": (0, 20),
-    "resize": (0.01, 1),
-    "noise": (0, 255),
-    "brightness": (0, 10),
-    "contrast": (0, 10),
-    **dict.fromkeys(ORGANS, (0, 4)),
-}
+UNITS: Mapping[str, str] = {name: next(iter(kind.strengths.values())).unit for name, kind in KINDS.items()}
 
 
 @dataclass(frozen=True)
 class Degradation:
-    """A hook: one kind of damage at one strength, done to a picture as it lies on disk.
+    """One kind of damage at one strength, done to a picture as it lies on disk, before it is warped.
 
     Attributes:
-        kind: A key of `LADDER`.
+        kind: A key of `KINDS`.
         level: How strong, in the unit that `UNITS` names.
+
+    Raises:
+        UserError: The kind is unknown, the level out of its range, or this machine can't do it.
     """
 
     kind: str
     level: float
 
     def __post_init__(self) -> None:
-        low, high = _RANGES[require_choice("robustness", self.kind, LADDER)]
-        if not low <= self.level <= high:
-            unit = UNITS[self.kind]
-            raise UserError(f"robustness.{self.kind}={self.level} must lie in [{low:g}, {high:g}] ({unit})")
+        kind = KINDS[require_choice("robustness", self.kind, KINDS)]
+        name = f"robustness.{self.kind}"
+        require_strength(name, self.level, next(iter(kind.strengths.values())))
+        if kind.needs:
+            kind.needs()
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
         """The damaged sample; without points no organ is covered."""
@@ -73,40 +218,49 @@ class Degradation:
         Args:
             picture: (H, W, 3) uint8.
             points: (68, 2) in its pixels; without them no organ is covered.
-            seed: Of the noise.
+            seed: Of what is drawn: noise, directions.
 
         Returns:
             (H, W, 3) uint8.
         """
-        if self.kind in ORGANS:
-            return picture if points is None else occlude(picture, points, self.kind, scale=self.level)
-        if self.kind == "resize":
-            return _there_and_back(picture, self.level)
-        return self._photometric(max(picture.shape[:2]), seed)(picture)
-
-    def _photometric(self, side: int, seed: int) -> Photometric:
-        if self.kind == "jpeg":
-            return Photometric(jpeg=round(self.level))
-        if self.kind == "blur":
-            return Photometric(blur=max(self.level / 100 * side, 0.01))
-        if self.kind == "noise":
-            return Photometric(noise=self.level, noise_seed=seed)
-        return Photometric(brightness=self.level) if self.kind == "brightness" else Photometric(contrast=self.level)
+        kind = KINDS[self.kind]
+        return damage(self.kind, picture, points, np.random.default_rng(seed), (self.level, *kind.standard))
 
 
-def rungs(kinds: Mapping[str, Sequence[float]]) -> Iterator[Degradation]:
-    """Every degradation of some kinds and their levels, in order.
+def damage(kind: str, picture: Picture, points: Points | None, random: Random, values: Sequence[float]) -> Picture:
+    """A picture after one kind of damage.
+
+    Args:
+        kind: A key of `KINDS`.
+        picture: (H, W, 3) uint8.
+        points: (68, 2) in its pixels, or None.
+        random: Of what is drawn.
+        values: Of the kind's strengths, in their order.
+    """
+    strengths = KINDS[kind].strengths.values()
+    exact = [int(value) if strength.whole else value for value, strength in zip(values, strengths, strict=True)]
+    return KINDS[kind].damage(picture, points, random, *exact)
+
+
+def require_strength(option: str, value: Any, strength: Strength) -> None:
+    """Checks a value of a strength.
 
     Raises:
-        UserError: A kind is unknown or a level out of range.
+        UserError: It isn't a number, not a whole one where one is needed, or outside of its range.
+    """
+    require_number(option, value)
+    if not strength.low <= value <= strength.high:
+        raise UserError(f"{option}={value:g} must lie in [{strength.low:g}, {strength.high:g}] ({strength.unit})")
+    if strength.whole and value != int(value):
+        raise UserError(f"{option}={value:g} must be a whole number ({strength.unit})")
+
+
+def rungs(kinds: Mapping[str, Sequence[float] | None]) -> Iterator[Degradation]:
+    """Every degradation of some kinds and their levels, in order; a kind without levels is left out.
+
+    Raises:
+        UserError: A kind is unknown, a level out of range, or this machine can't do it.
     """
     for kind, levels in kinds.items():
-        for level in levels:
-            yield Degradation(kind, float(level))
-
-
-def _there_and_back(picture: Picture, factor: float) -> Picture:
-    height, width = picture.shape[:2]
-    small = (max(1, round(width * factor)), max(1, round(height * factor)))
-    shrunk = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)
-    return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
+        for level in levels or ():
+            yield Degradation(kind, level)

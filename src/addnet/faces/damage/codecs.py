@@ -1,0 +1,127 @@
+"""What compression leaves in a picture: JPEG, H.264 and coarse colours."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from functools import cache
+from typing import TYPE_CHECKING, Any, cast
+
+import cv2
+import numpy as np
+
+from addnet.errors import UserError, shortened
+from addnet.faces.pictures import Picture
+
+if TYPE_CHECKING:
+    from av.video.codeccontext import VideoCodecContext
+
+ENCODER = "libx264"  # has a constant quality (CRF); what else encodes H.264 has none, or none that means the same
+_SAMPLING = {1: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, 2: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420}
+_OPTIONS = {"threads": "1", "sliced-threads": "0", "keyint": "infinite", "scenecut": "0", "log-level": "none"}
+
+
+def jpeg(picture: Picture, quality: int, *, chroma: int = 2) -> Picture:
+    """A JPEG round trip.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        quality: 1 to 100.
+        chroma: 2: colours at half the size (4:2:0, as most programs write them); 1: whole (4:4:4).
+    """
+    options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[chroma]]
+    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], options)
+    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
+
+
+def coarse_colours(picture: Picture, factor: int) -> Picture:
+    """Colours (Cr, Cb) at a fraction of the size, brightness as it is; nothing else of a compression.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+        factor: Side of the block that shares a colour, in pixels: 2 is 4:2:0.
+    """
+    height, width = picture.shape[:2]
+    luma, *colours = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb))
+    small = (-(-width // factor), -(-height // factor))
+    coarse = [cv2.resize(cv2.resize(plane, small, interpolation=cv2.INTER_AREA), (width, height)) for plane in colours]
+    return np.asarray(cv2.cvtColor(cv2.merge([luma, *coarse]), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
+
+
+@cache
+def require_h264() -> None:
+    """Looks whether this installation can encode H.264 at a given quality.
+
+    Raises:
+        UserError: It can't; the message says what there is instead, and how to do without.
+    """
+    import av
+
+    if ENCODER in av.codecs_available:
+        try:
+            av.codec.Codec(ENCODER, "w")
+            return
+        except ValueError:  # PyAV's UnknownCodecError: it is listed, and can't encode
+            pass
+    others = [name for name in sorted(av.codecs_available) if "264" in name]
+    raise UserError(
+        f"H.264 needs the encoder {ENCODER}, and the installed PyAV {av.__version__} has it not (of this kind: "
+        f"{shortened(others) or 'none'}); install its wheel: pip install --force-reinstall --only-binary av av. To do "
+        "without: augment.degrade.h264.p=0 in training, robustness.kinds.h264=[] and robustness.kinds.compound=[] in "
+        "an evaluation"
+    )
+
+
+def h264(picture: Picture, quality: float, *, frames: int = 3) -> Picture:
+    """A picture as the last frame of a short H.264 video (4:2:0), in which it moves by a pixel a frame.
+
+    The first frame is coded by itself; each later one from the one before, as most frames of a video are. One thread
+    encodes, so that the result is always the same.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB; of any size: odd sides are prolonged by a pixel while it is encoded.
+        quality: Constant rate factor: 0 loses least, 23 is usual, 51 is worst.
+        frames: Length of the video; 1: no other frame is looked at.
+
+    Raises:
+        UserError: There is no encoder, see `require_h264`.
+    """
+    require_h264()
+    height, width = picture.shape[:2]
+    border = cv2.BORDER_REPLICATE
+    grown = cv2.copyMakeBorder(picture, frames - 1, height % 2, frames - 1, width % 2, border)
+    high, wide = height + height % 2, width + width % 2
+    encoder = _encoder(wide, high, quality)
+    packets: list[Any] = []
+    for start in range(frames):  # the last one lies where the picture does
+        packets += encoder.encode(_frame(grown[start : start + high, start : start + wide], number=start))
+    packets += encoder.encode(None)
+    return _last_frame(packets)[:height, :width].copy()
+
+
+def _encoder(width: int, height: int, quality: float) -> VideoCodecContext:
+    import av
+
+    encoder = cast("VideoCodecContext", av.CodecContext.create(ENCODER, "w"))
+    encoder.width, encoder.height, encoder.pix_fmt = width, height, "yuv420p"
+    encoder.time_base = Fraction(1, 25)
+    encoder.thread_count = 1
+    own = ":".join("=".join(pair) for pair in _OPTIONS.items())
+    encoder.options = {"crf": f"{quality:g}", "preset": "veryfast", "tune": "zerolatency", "x264-params": own}
+    return encoder
+
+
+def _frame(picture: Any, *, number: int) -> Any:
+    import av
+
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    frame.pts = number
+    return frame
+
+
+def _last_frame(packets: list[Any]) -> Picture:
+    import av
+
+    decoder = av.CodecContext.create("h264", "r")
+    decoder.thread_count = 1
+    decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
+    return np.asarray(decoded[-1].to_ndarray(format="rgb24"), dtype=np.uint8)

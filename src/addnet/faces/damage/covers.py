@@ -1,0 +1,27 @@
+"""Things in front of a face."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from addnet.faces.pictures import Picture
+
+
+def patched(picture: Picture, side: float, *, count: int, random: np.random.Generator) -> Picture:
+    """Rectangles of one colour each, anywhere in the picture; they may stand over its border.
+
+    Args:
+        picture: (H, W, 3) uint8.
+        side: Root of a rectangle's area, as a share of the picture's shorter side.
+        count: How many.
+        random: Draws places, shapes (at most twice as long as wide) and colours.
+    """
+    covered = picture.copy()
+    height, width = picture.shape[:2]
+    for _ in range(count):
+        stretch = 2 ** random.uniform(-0.5, 0.5)
+        wide, high = (max(1.0, side * min(height, width) * part) for part in (stretch, 1 / stretch))
+        left, top = random.uniform(0, width) - wide / 2, random.uniform(0, height) - high / 2
+        rows = slice(max(0, round(top)), max(1, round(top + high)))
+        covered[rows, max(0, round(left)) : max(1, round(left + wide))] = random.integers(256, size=3)
+    return covered
