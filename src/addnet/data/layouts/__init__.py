@@ -12,6 +12,7 @@ from addnet.data.layouts.dfd import scan_dfd
 from addnet.data.layouts.dfdc import scan_dfdc
 from addnet.data.layouts.dfdcp import scan_dfdcp
 from addnet.data.layouts.faceforensics import scan_faceforensics
+from addnet.data.layouts.fakeavceleb import scan_fakeavceleb
 from addnet.data.layouts.ffiw import scan_ffiw
 from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
 from addnet.data.layouts.listing import Listing, Missing
@@ -33,6 +34,7 @@ LAYOUTS: dict[str, Layout] = {
     "uadfv": scan_uadfv,
     "deeperforensics": scan_deeperforensics,
     "ffiw": scan_ffiw,
+    "fakeavceleb": scan_fakeavceleb,
     "deepfakebench": scan_deepfakebench,
     "df40": scan_df40,
 }

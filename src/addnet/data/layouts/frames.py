@@ -8,6 +8,7 @@ instead of `frames/`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
@@ -80,6 +81,28 @@ def clip_paths(tree: Tree, folder: str) -> list[str]:
     for name in stems:
         found.setdefault(name, join(folder, f"{name}.mp4"))
     return [found[name] for name in sorted(found)]
+
+
+def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], bool]) -> list[str]:
+    """Paths of the videos in a folder and at any depth below it, folder after folder.
+
+    Args:
+        tree: The data folder.
+        folder: Where to begin.
+        is_clip: Whether a folder's name is that of a video, of which it holds the pictures; others are looked into.
+    """
+    found: dict[str, None] = {}
+    waiting, met = [folder], set()
+    while waiting:
+        place = waiting.pop()
+        real = os.path.realpath(tree.root / place)
+        if real in met:  # reached a second time, by a link that may lead back
+            continue
+        met.add(real)
+        found |= dict.fromkeys(p for p in clip_paths(tree, place) if tree.has_file(p) or is_clip(stem(p)))
+        inner = tree.folders(place) - (_NO_VIDEOS - {"videos"})
+        waiting += [join(place, name) for name in sorted(inner, reverse=True) if not is_clip(name)]
+    return list(found)
 
 
 def picture_places(folder: str) -> Iterator[str]:

@@ -94,14 +94,27 @@ def read_names(file: Path) -> list[str]:
     return [line.strip() for line in lines if line.strip()]
 
 
+def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
+    """The rows of a CSV file with a header; what a row lacks is empty.
+
+    Raises:
+        UserError: It can't be read, or one of these columns is not in its header.
+    """
+    try:
+        rows = list(csv.DictReader(read_names(file)))
+    except csv.Error as error:
+        raise UserError(f"{file} is damaged: {error}; unpack or download it again") from error
+    header = list(rows[0]) if rows else []
+    if absent := [column for column in columns if column not in header]:
+        wanted = ", ".join(map(repr, absent))
+        raise UserError(f"{file} has the columns {header}; expected {wanted} as well, and a row a video")
+    return [{column: row[column] or "" for column in columns} for row in rows]
+
+
 def read_pairs(file: Path, key: str, value: str) -> dict[str, str]:
     """Two columns of a CSV file with a header, as a dictionary.
 
     Raises:
         UserError: It can't be read, or a column is not in its header.
     """
-    rows = list(csv.DictReader(read_names(file)))
-    columns = list(rows[0]) if rows else []
-    if key not in columns or value not in columns:
-        raise UserError(f"{file} has the columns {columns}; expected {key!r} and {value!r}, and a row a video")
-    return {row[key]: row[value] or "" for row in rows}
+    return {row[key]: row[value] for row in read_rows(file, key, value)}

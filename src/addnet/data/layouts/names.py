@@ -9,14 +9,16 @@ Celeb-DF: "aa_bb_cc.mp4, aa is the original id, bb is swapped id, cc is the vide
 celeb-deepfakeforensics#6). DeepFakeDetection: `01__hugging_happy`, `01_03__hugging_happy__ISF9SP4G`; what the order
 of the two actors means is not documented, and nothing here depends on it. DeeperForensics: `000_W101`, an actor's face
 in a video of FaceForensics++. UADFV: `0000_fake`, made of `0000` (not verified with its authors). DFDC preview:
-`1255229_1260311_C_001` lies in the folder of the person filmed, 1260311.
+`1255229_1260311_C_001` lies in the folder of the person filmed, 1260311. Made of Celeb-DF's videos and named after
+them: Celeb-DF++ (`id1_id0_0007`, talking faces `id29_0002_test_id08701_…`; the latter out of public loaders) and DFDM
+(`id28_id20_0008_4dfaker`, by its README `id**_id**_(scene)_(model_name)`).
 
 Which data sets share source videos: those made from FaceForensics++ (its FaceShifter, DeeperForensics, the `ff` half of
-DF40) and from Celeb-DF (both versions, the `cdf` half of DF40); and each with DeepfakeBench's list of it.
-DeepFakeDetection is handed out in the tree of FaceForensics++ but was filmed for itself: it shares with its list alone.
-DFDC and its preview share no name of a video, and neither tells whether it shares people; FFIW10K, UADFV and
-WildDeepfake are from the internet, and what they may share with others can't be told by names (`addnet.data audit`
-finds pictures that are alike).
+DF40) and from Celeb-DF (both versions, Celeb-DF++, DFDM, the `cdf` half of DF40); and each with DeepfakeBench's list of
+it. DeepFakeDetection is handed out in the tree of FaceForensics++ but was filmed for itself: it shares with its list
+alone. DFDC and its preview share no name of a video, and neither tells whether it shares people; FakeAVCeleb (of
+VoxCeleb2), FFIW10K, UADFV and WildDeepfake are from the internet, and what they may share with others can't be told by
+names (`addnet.data audit` finds pictures that are alike).
 """
 
 from __future__ import annotations
@@ -34,16 +36,21 @@ UADFV = "UADFV"
 FFIW = "FFIW10K"
 DF40 = "DF40"
 WILDDEEPFAKE = "wilddeepfake"
+FAKEAVCELEB = "FakeAVCeleb"
+KODF = "KoDF"
+DEEPSPEAK = "DeepSpeak"
 DFD_ACTORS = 28
 
 _PAIR = re.compile(r"(\d{3})(?:_(\d{3}))?")
 _CELEB = re.compile(r"(id\d+)(?:_(id\d+))?_(\d+)")
+_MADE_OF_CELEB = re.compile(_CELEB.pattern + r"(?:_.+)?")
 _SCENE = re.compile(r"(\d{2})(?:_(\d{2}))?__(.+?)(?:__([A-Z0-9]+))?")
 _TARGET = re.compile(r"(\d{3})_([MW]\d{3})")
 _NUMBERED = re.compile(r"(\d+)(_fake)?")
 _FILMED = re.compile(r"(?:\d+_)?(\d+)_[A-Z]_\d+")
 _SOURCES = re.compile(rf"((?:{re.escape(FACEFORENSICS)}|{DFD}/[^/]+)/)(\d+(?:_\d+)*)")
 _WHOLE_SCENE = re.compile(rf"{DFD}/[^/]+")
+_CELEB_FOLDERS = ("Celeb-DF", "DFDM")  # what such folders' names begin with
 # folders below which videos are named after those of FaceForensics++; the last two as DF40 names them
 _OF_FACEFORENSICS = frozenset({FACEFORENSICS, "DF40_train", "ff"})
 
@@ -112,6 +119,27 @@ def celeb_group(name: str) -> str:
     """
     origin = celeb_origin(name)
     return f"{CELEBDF}/{origin.source if origin else f'YouTube-real/{name}'}"
+
+
+def made_of_celeb(name: str) -> Origin | None:
+    """The same of a fake that others made of Celeb-DF, whatever their names go on with.
+
+    Example:
+        >>> made_of_celeb("id28_id20_0008_4dfaker"), made_of_celeb("id29_0002_test_id08701_a").source
+        (Origin(identities=('id28', 'id20'), source='id28_0008'), 'id29_0002')
+    """
+    match = _MADE_OF_CELEB.fullmatch(name)
+    return Origin(_present(match[1], match[2]), f"{match[1]}_{match[3]}") if match else None
+
+
+def celeb_source_group(origin: Origin) -> str:
+    """The group of a video whose target video is one of Celeb-DF's.
+
+    Example:
+        >>> celeb_source_group(Origin(("id28", "id20"), "id28_0008"))
+        'Celeb-DF/id28_0008'
+    """
+    return f"{CELEBDF}/{origin.source}"
 
 
 def scene_of(name: str) -> Origin | None:
@@ -187,6 +215,8 @@ def group_of(folders: Collection[str], name: str) -> str | None:
         return scene_group(scene)
     if celeb_origin(name) or "YouTube-real" in folders:
         return celeb_group(name)
+    if (made := made_of_celeb(name)) and any(folder.startswith(_CELEB_FOLDERS) for folder in folders):
+        return celeb_source_group(made)
     if UADFV in folders:
         return uadfv_group(name)
     if DFDCP in folders:

@@ -1,0 +1,177 @@
+"""Data sets of 2021 and later become records as their authors ship them."""
+
+from __future__ import annotations
+
+import inspect
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from addnet.config import load_group
+from addnet.data.layouts import LAYOUTS
+from addnet.errors import UserError
+from replicas import needed, scan
+from replicas_b import draw, touch, write
+from replicas_c import make_fakeavceleb
+
+ALL = {
+    "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
+}
+
+
+@pytest.fixture(params=ALL)
+def layout(request, tmp_path):
+    """(root, scan) of each replica; what may be for training is."""
+    make, options = ALL[request.param]
+    make(tmp_path)
+    return tmp_path, lambda **more: scan(request.param, tmp_path, **(options | more))
+
+
+def extract(root, listing):
+    """Pictures of all videos, in a folder of frames beside each."""
+    for video in listing.videos:
+        path = Path(video.path)
+        beside = path.parent.parent if path.parent.name == "videos" else path.parent
+        draw(Path(video.root or root), beside / "frames" / path.stem)
+
+
+def test_every_record_is_a_file_that_is_there(layout):
+    root, listed = layout
+    videos = listed().videos
+    assert len(videos) >= 6
+    assert all(Path(record.root or root, record.path).is_file() for record in videos)
+
+
+def test_a_whole_data_set_lacks_nothing(layout):
+    assert layout[1]().missing == []
+
+
+def test_no_two_videos_share_an_id(layout):
+    ids = [record.video_id for record in layout[1]().videos]
+    assert len(set(ids)) == len(ids)
+
+
+def test_no_group_is_in_two_splits(layout):
+    splits = defaultdict(set)
+    for record in layout[1]().videos:
+        splits[record.group_id].add(record.split)
+    assert all(len(found) == 1 for found in splits.values())
+
+
+def test_every_fake_is_grouped_with_a_real_video(layout):
+    videos = layout[1]().videos
+    groups = [{record.group_id for record in videos if record.label == label} for label in (0, 1)]
+    assert groups[1]
+    assert groups[1] <= groups[0]
+
+
+def test_extracted_pictures_are_preferred_and_tell_their_frame(layout):
+    root, listed = layout
+    before = listed()
+    extract(root, before)
+    after = listed()
+    assert len(after.videos) == 0
+    assert len(after.pictures) == 3 * len(before.videos)
+    assert [record.frame for record in after.pictures][:3] == [0, 7, 12]
+    assert {r.video_id: (r.label, r.split, r.group_id, r.method) for r in after.pictures} == {
+        r.video_id: (r.label, r.split, r.group_id, r.method) for r in before.videos
+    }
+
+
+def test_pictures_alone_are_enough(layout):
+    root, listed = layout
+    before = listed()
+    extract(root, before)
+    for record in before.videos:
+        Path(record.root or root, record.path).unlink()
+    pictures = listed().pictures
+    assert {r.video_id for r in pictures} == {r.video_id for r in before.videos}
+    assert all(Path(r.root or root, r.path).is_file() for r in pictures)
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_yaml_and_signature_agree(name):
+    node = load_group("data", name)
+    parameters = inspect.signature(LAYOUTS[name]).parameters
+    defaults = {key: p.default for key, p in parameters.items() if key != "root"}
+    assert node["layout"] == name
+    assert {key: list(v) if isinstance(v, tuple) else v for key, v in defaults.items()} == node["options"]
+
+
+def test_unknown_source_is_answered(layout):
+    with pytest.raises(UserError, match=r"data\.options\.source='frames' is unknown.*auto, videos, pictures"):
+        layout[1](source="frames")
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_an_empty_folder_lacks_what_is_needed_and_no_folder_is_answered(name, tmp_path):
+    missing = needed(scan(name, tmp_path))
+    assert missing
+    assert all("." in what for what in missing.values())  # where it is to be had
+    with pytest.raises(UserError, match="no such folder"):
+        scan(name, tmp_path / "nowhere")
+
+
+def test_a_link_that_leads_back_ends(layout):
+    root, listed = layout
+    before = listed()
+    folder = Path(root, before.videos[0].path).parent
+    (folder / "back").symlink_to(root, target_is_directory=True)
+    assert len(listed().videos) == len(before.videos)
+
+
+# ---- FakeAVCeleb ------------------------------------------------------------------------------------------------
+
+
+def by_path(listing):
+    return {record.path: record for record in (*listing.pictures, *listing.videos)}
+
+
+def test_fakeavceleb_is_one_of_pictures(tmp_path):
+    make_fakeavceleb(tmp_path)
+    listing = scan("fakeavceleb", tmp_path)
+    fake = by_path(listing)["FakeVideo-FakeAudio/African/men/id00076/00109_2_id10006_wavtolip.mp4"]
+    assert (fake.label, fake.split, fake.group_id, fake.method) == (1, "test", "FakeAVCeleb/id00076", "fsgan-wav2lip")
+    assert fake.identity == "id00076 id10006"
+    assert len(listing.videos) == 15
+    assert any(note.startswith("3 videos of RealVideo-FakeAudio left out") for note in listing.notes)
+    with_voices = scan("fakeavceleb", tmp_path, fake_audio="real")
+    assert sum(record.label == 0 for record in with_voices.videos) == 6
+
+
+@pytest.mark.parametrize("base", ["FakeAVCeleb", "FakeAVCeleb_v1.2"])
+def test_fakeavceleb_is_found_a_folder_deeper(base, tmp_path):
+    make_fakeavceleb(tmp_path, base)
+    assert len(scan("fakeavceleb", tmp_path).videos) == 15
+
+
+def test_fakeavceleb_without_its_list_is_usable_and_says_what_is_unknown(tmp_path):
+    make_fakeavceleb(tmp_path)
+    (tmp_path / "meta_data.csv").unlink()
+    listing = scan("fakeavceleb", tmp_path)
+    assert set(listing.videos.names("method")) == {
+        "RealVideo-RealAudio",
+        "FakeVideo-RealAudio",
+        "FakeVideo-FakeAudio",
+    }
+    assert [(m.path, m.needed) for m in listing.missing] == [("meta_data.csv", False)]
+
+
+def test_fakeavceleb_tells_what_its_list_and_its_folders_lack(tmp_path):
+    make_fakeavceleb(tmp_path)
+    (tmp_path / "FakeVideo-RealAudio/African/men/id00076/00109_id10006_faceswap.mp4").unlink()
+    touch(tmp_path, "FakeVideo-RealAudio/African/men/id00076/00999.mp4", "RealVideo-RealAudio/00001.mp4")
+    notes = " ".join(scan("fakeavceleb", tmp_path).notes)
+    assert "1 video of FakeVideo-RealAudio in meta_data.csv is not there: id00076/00109_id10006_faceswap" in notes
+    assert "meta_data.csv doesn't name it: FakeVideo-RealAudio/African/men/id00076/00999.mp4" in notes
+    assert "it lies in no folder of a person, such as id00076: RealVideo-RealAudio/00001.mp4" in notes
+
+
+def test_a_list_with_other_columns_is_refused(tmp_path):
+    make_fakeavceleb(tmp_path)
+    write(tmp_path, "meta_data.csv", "source,method\nid00076,real\n")
+    with pytest.raises(
+        UserError, match=r"meta_data\.csv has the columns .*expected 'target1', 'target2', 'type', 'path'"
+    ):
+        scan("fakeavceleb", tmp_path)
