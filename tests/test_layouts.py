@@ -181,6 +181,15 @@ def test_another_compression_is_another_video_of_the_same_group(tmp_path):
         scan("faceforensics", tmp_path, compression="c0")
 
 
+def test_a_video_in_two_formats_is_one_and_those_beside_the_folder_of_videos_are_listed_too(tmp_path):
+    make_faceforensics(tmp_path)
+    folder = "manipulated_sequences/Deepfakes/c23"
+    touch(tmp_path, f"{folder}/videos/071_054.avi", f"{folder}/072_055.mp4")
+    listing = scan("faceforensics", tmp_path)
+    assert len(listing.videos) == 24
+    assert any("1 video named by no official list: 072_055" in note for note in listing.notes)
+
+
 # ---- DeepFakeDetection ------------------------------------------------------------------------------------------
 
 

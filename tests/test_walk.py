@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from addnet.data.layouts.files import picture_folders
+from addnet.data.layouts.tree import Tree
 from addnet.faces import iter_pictures, kind_of, walk
 from addnet.faces.walk import entries
 
@@ -138,5 +138,5 @@ def test_listings_of_single_folders_leave_out_the_same(root, caplog):
 def test_folders_of_frames_are_listed_once_and_without_masks(root):
     (root / "train/fake/x/loop").symlink_to(root)
     _put(root, "train/fake/x/10.jpg", "train/fake/x/2.jpg", "train/fake/masks/1.png", "train/fake/x/models/1.png")
-    found = {str(folder.relative_to(root)): names for folder, names in picture_folders(root / "train/fake")}
+    found = {folder: [name for _, name in found] for folder, found in Tree(root).picture_folders("train/fake")}
     assert found == {"train/fake": ["0.jpg"], "train/fake/x": ["1.jpg", "2.jpg", "10.jpg"]}

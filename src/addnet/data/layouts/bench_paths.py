@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from addnet.data.layouts.bench_json import BenchVideo
-from addnet.data.layouts.files import pictures_in, points_in
 from addnet.data.layouts.listing import Missing
+from addnet.data.layouts.tree import Tree, stem
 from addnet.wording import count
 
 
@@ -16,11 +16,11 @@ class Folders:
     """Folders below the data folder, found by the ends of the paths that a description names.
 
     Args:
-        root: The data folder.
+        tree: The data folder.
     """
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, tree: Tree) -> None:
+        self._tree = tree
         self._found: dict[str, str | None] = {}
         self._cuts: list[int] = []
         self._absent: Counter[str] = Counter()
@@ -62,7 +62,7 @@ class Folders:
         parts = [part for part in PurePosixPath(written).parts if part not in ("/", "..")]
         for cut in (*self._cuts, *range(len(parts))):
             rest = "/".join(parts[cut:])
-            if rest and (self.root / rest).is_dir():
+            if rest and self._tree.has_folder(rest):
                 if cut not in self._cuts:
                     self._cuts.append(cut)
                 return rest
@@ -70,18 +70,17 @@ class Folders:
 
     def _names(self, folder: str) -> frozenset[str]:
         if folder not in self._content:
-            self._content = {folder: frozenset(pictures_in(self.root / folder))}  # the last alone: frames come in order
+            self._content = {folder: frozenset(name for _, name in self._tree.pictures(folder))}  # the last
         return self._content[folder]
 
     def _points_of(self, folder: str, name: str, named: str) -> str:
-        stem = name.rpartition(".")[0]
         place, _, file = named.rpartition("/")
         beside = self._here(place) if named else _beside(folder)
         if beside is None:
             return ""
         if beside not in self._points:
-            self._points = {beside: points_in(self.root / beside)}
-        wanted = file.removesuffix(".npy") if named else stem
+            self._points = {beside: self._tree.points(beside)}
+        wanted = file.removesuffix(".npy") if named else stem(name)
         return f"{beside}/{wanted}.npy" if wanted in self._points[beside] else ""
 
 

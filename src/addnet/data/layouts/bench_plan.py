@@ -7,8 +7,9 @@ from pathlib import PurePosixPath
 
 from addnet.data.layouts.bench_json import SPLITS, BenchVideo
 from addnet.data.layouts.bench_paths import Folders
+from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import FACEFORENSICS, celeb_origin, group_of, pair_of, scene_of, target_of, united
-from addnet.data.layouts.parts import Place, shown
+from addnet.data.layouts.parts import Place
 from addnet.wording import count
 
 
@@ -65,7 +66,7 @@ class Plan:
             notes.append(f"{several} in several splits; test comes before val, val before train")
         if self._related:
             what = f"{count(len(self._related), 'video')} of train or val whose source video is tested"
-            notes.append(f"left out {what}: {shown(self._related)}")
+            notes.append(f"left out {what}: {few(self._related)}")
         return notes
 
     def _identity(self, key: str) -> str:

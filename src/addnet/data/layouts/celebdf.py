@@ -17,11 +17,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from addnet.data.layouts.files import require_folder
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import CELEBDF, celeb_group, celeb_origin
-from addnet.data.layouts.parts import Part, Place, list_parts, shown
+from addnet.data.layouts.parts import Part, Place, list_parts
 from addnet.data.layouts.text_files import read_text
+from addnet.data.layouts.tree import Tree
 from addnet.errors import UserError, require_choice
 from addnet.index.records import FAKE, REAL
 from addnet.wording import count
@@ -70,24 +71,28 @@ def scan_celebdf(
     """
     require_choice("data.options.version", version, VERSIONS)
     require_choice("data.options.related", related, RELATED)
-    require_folder(root)
+    tree = Tree(root)
     tests = read_test_list(root, test_list or TEST_LIST)
-    seen: set[str] = set()
 
     def place(part: Part, video: str) -> Place | str:
         if tests.missing:
             return "because the official test list is missing"
-        seen.add(f"{part.method}/{video}")
         return _place(f"{part.method}/{video}", tests, keep=related == "keep")
 
+    dataset = f"{CELEBDF}-{version}"
     parts = [Part(folder, label, folder) for folder, label in FOLDERS.items()]
-    listing = list_parts(root, parts, place, dataset=f"{CELEBDF}-{version}", source=source)
+    listing = list_parts(tree, parts, place, dataset=dataset, source=source)
     notes = [*tests.notes, *listing.notes]
     if version == "v2" and not tests.missing and len(tests.videos) != _LISTED_IN_V2:
         notes.append(f"{TEST_LIST} names {count(len(tests.videos), 'video')}; that of version 2 names {_LISTED_IN_V2}")
-    if absent := sorted(tests.videos - seen):
+    seen = {
+        name.removeprefix(f"{dataset}/")
+        for kind in (listing.pictures, listing.videos)
+        for name in kind.names("video_id")
+    }
+    if absent := tests.videos - seen:
         gone = count(len(absent), "video of the test list is", "videos of the test list are")
-        notes.append(f"{gone} not there: {shown(absent)}")
+        notes.append(f"{gone} not there: {few(absent)}")
     return replace(listing, missing=[*tests.missing, *listing.missing], notes=notes)
 
 
@@ -112,7 +117,7 @@ def read_test_list(root: Path, file: str) -> TestList:
         if _LIST_LABELS[number] != FOLDERS[folder]:
             odd.append(line.strip())
     lines = count(len(odd), "line contradicts its folder", "lines contradict their folders")
-    notes = [f"{file}: {lines}, which counts: {shown(odd)}"] if odd else []
+    notes = [f"{file}: {lines}, which counts: {few(odd)}"] if odd else []
     groups = frozenset(celeb_group(video.partition("/")[2]) for video in videos)
     return TestList(frozenset(videos), groups, notes=notes)
 

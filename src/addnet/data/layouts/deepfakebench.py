@@ -12,13 +12,13 @@ DeepFakeDetection and UADFV: all three alike; DFDCP: val is test). Here a video 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from addnet.data.layouts.bench_json import BenchVideo, class_of, dataset_of, method_of, read_description
 from addnet.data.layouts.bench_paths import Folders
 from addnet.data.layouts.bench_plan import Plan
-from addnet.data.layouts.files import frame_number, require_folder
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.tree import Tree, frame_number
 from addnet.errors import require_choice
 from addnet.index.records import Record, Records
 
@@ -47,12 +47,12 @@ def scan_deepfakebench(
     Raises:
         UserError: No such folder, or a description that can't be used.
     """
-    require_folder(root)
+    tree = Tree(root)
     files = _descriptions(root, json, names)
     if not files:
         expected = (Path(json or _PLACES[1]) / "*.json").as_posix()
         return Listing(missing=[Missing(expected, f"description ({_WHERE})", needed=True)])
-    folders = Folders(root)
+    folders = Folders(tree)
     plan = Plan(folders)
     for file in files:
         plan.add(read_description(file, compression))
@@ -74,15 +74,15 @@ def _records(video: BenchVideo, plan: Plan, folders: Folders, labels: Mapping[st
     dataset = dataset_of(video)
     for path, points in folders.frames(video):
         yield Record(
-            path,
-            label,
-            place.split,
-            f"{dataset}/{folders.key(video)}",
-            place.group_id,
-            dataset,
-            method_of(video.label),
-            place.identity,
-            frame_number(PurePosixPath(path).stem),
+            path=path,
+            label=label,
+            split=place.split,
+            video_id=f"{dataset}/{folders.key(video)}",
+            group_id=place.group_id,
+            dataset=dataset,
+            method=method_of(video.label),
+            identity=place.identity,
+            frame=frame_number(path),
             landmarks=points,
         )
 

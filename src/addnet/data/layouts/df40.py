@@ -20,11 +20,12 @@ from pathlib import Path, PurePosixPath
 
 from addnet.data.layouts.celebdf import TEST_LIST, TestList, read_test_list
 from addnet.data.layouts.faceforensics import original_part
-from addnet.data.layouts.files import folders_in, frame_number, picture_folders, require_folder
 from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import DF40, celeb_group, celeb_origin, own_group, pair_group, pair_of
-from addnet.data.layouts.pairs import Pairs, read_pairs
-from addnet.data.layouts.parts import Part, Place, list_parts, shown
+from addnet.data.layouts.pairs import Pairs, read_official
+from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.data.layouts.tree import Tree
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL, Record, Records
 from addnet.wording import count
@@ -50,18 +51,18 @@ def scan_df40(
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.
     """
-    require_folder(root)
+    tree = Tree(root)
     for domain in domains:
         require_choice("data.options.domains", domain, DOMAINS)
-    there = sorted({name for folder in FOLDERS.values() for name in folders_in(root / folder)})
+    there = sorted({name for folder in FOLDERS.values() for name in tree.folders(folder)})
     for method in methods or ():
         require_choice("data.options.methods", method, there)
-    pairs = read_pairs(root, splits, base=_FACEFORENSICS) if "ff" in domains else Pairs()
+    pairs = read_official(root, splits, base=_FACEFORENSICS) if "ff" in domains else Pairs()
     tests = read_test_list(root, f"{_CELEBDF}/{TEST_LIST}") if "cdf" in domains else TestList()
-    fakes = _Fakes(root, pairs, frozenset(methods or there), frozenset(domains))
+    fakes = _Fakes(tree, pairs, frozenset(methods or there), frozenset(domains))
     made = Records.of(record for split in FOLDERS for record in fakes.records(split))
-    originals = _originals(root, pairs, tests, domains)
-    absent = [split for split, name in FOLDERS.items() if not folders_in(root / name)]
+    originals = _originals(tree, pairs, tests, domains)
+    absent = [split for split, name in FOLDERS.items() if not tree.folders(name)]
     missing = [Missing(FOLDERS[split], f"fakes for {split}", needed=not there) for split in absent]
     return Listing(
         Records.concat([made, originals.pictures]),
@@ -74,24 +75,22 @@ def scan_df40(
 class _Fakes:
     """The methods' folders."""
 
-    root: Path
+    tree: Tree
     pairs: Pairs
     methods: frozenset[str]
     domains: frozenset[str]
     tested: list[str] = field(default_factory=list)
 
     def records(self, split: str) -> Iterator[Record]:
-        base = self.root / FOLDERS[split]
-        for method in folders_in(base):
-            if method not in self.methods:
-                continue
-            for folder, names in picture_folders(base / method):
-                inner = PurePosixPath(folder.relative_to(base).as_posix())
+        base = FOLDERS[split]
+        for method in sorted(self.tree.folders(base) & self.methods):
+            for folder, pictures in self.tree.picture_folders(f"{base}/{method}"):
+                inner = PurePosixPath(folder).relative_to(base)
                 side, domain = _kind(inner, split)
                 if domain not in self.domains:
                     continue
-                for name in names:
-                    if record := self._record(inner / name, split, _SIDES[side], domain):
+                for number, name in pictures:
+                    if record := self._record(inner / name, number, split, _SIDES[side], domain):
                         yield record
 
     def notes(self) -> list[str]:
@@ -99,9 +98,9 @@ class _Fakes:
         if not self.tested:
             return []
         videos = sorted(set(self.tested))
-        return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {shown(videos)}"]
+        return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {few(videos)}"]
 
-    def _record(self, file: PurePosixPath, split: str, label: int, domain: str) -> Record | None:
+    def _record(self, file: PurePosixPath, number: int, split: str, label: int, domain: str) -> Record | None:
         # a folder is a video; in a folder that is no more than a side, each picture stands alone
         alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
@@ -110,9 +109,17 @@ class _Fakes:
         if split == "train" and home == "test":
             self.tested.append(key)
             return None
-        number = -1 if alone else frame_number(file.stem)
-        path = f"{FOLDERS[split]}/{file}"
-        return Record(path, label, split, f"{DF40}/{key}", group, DF40, kept[0], identity, number)
+        return Record(
+            path=f"{FOLDERS[split]}/{file}",
+            label=label,
+            split=split,
+            video_id=f"{DF40}/{key}",
+            group_id=group,
+            dataset=DF40,
+            method=kept[0],
+            identity=identity,
+            frame=-1 if alone else number,
+        )
 
     def _source(self, video: str, domain: str, own: str) -> tuple[str, str, str]:
         """Group and identities of what a fake was made from, and `test` if the official lists test that."""
@@ -133,7 +140,7 @@ def _kind(folder: PurePosixPath, split: str) -> tuple[str, str]:
     return "fake", "cdf" if split == "test" and "cdf" in parts else "ff"
 
 
-def _originals(root: Path, pairs: Pairs, tests: TestList, domains: Sequence[str]) -> Listing:
+def _originals(tree: Tree, pairs: Pairs, tests: TestList, domains: Sequence[str]) -> Listing:
     def place(part: Part, video: str) -> Place | str:
         if part.method != "youtube":
             listed = f"{part.method}/{video}" in tests.videos
@@ -150,4 +157,4 @@ def _originals(root: Path, pairs: Pairs, tests: TestList, domains: Sequence[str]
         parts.append(original_part("c23", base=_FACEFORENSICS))
     if "cdf" in domains:
         parts += [Part(f"{_CELEBDF}/{name}", REAL, name) for name in ("Celeb-real", "YouTube-real")]
-    return list_parts(root, parts, place, dataset=DF40, source="pictures")
+    return list_parts(tree, parts, place, dataset=DF40, source="pictures")

@@ -17,6 +17,7 @@ from addnet.data.layouts.faceforensics import COMPRESSIONS
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.names import DFD, scene_group, scene_of
 from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.data.layouts.tree import Tree
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL
 
@@ -54,7 +55,7 @@ def scan_dfd(
         Part(f"original_sequences/actors/{compression}", REAL, "actors", f"actors/{compression}"),
         Part(f"manipulated_sequences/{DFD}/{compression}", FAKE, DFD, f"{DFD}/{compression}"),
     ]
-    listing = list_parts(root, parts, lambda _, video: _place(video, chosen), dataset=DFD, source=source)
+    listing = list_parts(Tree(root), parts, lambda _, video: _place(video, chosen), dataset=DFD, source=source)
     note = "it has no official split: " + ("all of it is test" if chosen is None else "train and test by actors")
     return replace(listing, notes=[*listing.notes, note])
 

@@ -14,11 +14,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from addnet.data.layouts.files import folders_in, require_folder
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.names import DFD, FACEFORENSICS
-from addnet.data.layouts.pairs import read_pairs
+from addnet.data.layouts.pairs import read_official
 from addnet.data.layouts.parts import Part, list_parts
+from addnet.data.layouts.tree import Tree, join
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL
 
@@ -50,15 +50,15 @@ def scan_faceforensics(
     for method in methods:
         require_choice("data.options.methods", method, METHODS)
     require_choice("data.options.compression", compression, COMPRESSIONS)
-    require_folder(root)
-    pairs = read_pairs(root, splits)
+    tree = Tree(root)
+    pairs = read_official(root, splits)
     parts = [original_part(compression)]
     parts += [
         Part(f"manipulated_sequences/{method}/{compression}", FAKE, method, f"{method}/{compression}")
         for method in methods
     ]
-    listing = list_parts(root, parts, lambda _, video: pairs.place(video), dataset=FACEFORENSICS, source=source)
-    unused = [name for name in folders_in(root / "manipulated_sequences") if name not in {*methods, DFD}]
+    listing = list_parts(tree, parts, lambda _, video: pairs.place(video), dataset=FACEFORENSICS, source=source)
+    unused = sorted(tree.folders("manipulated_sequences") - {*methods, DFD})
     notes = [f"manipulated_sequences/{name} is there, but not among data.options.methods" for name in unused]
     return Listing(
         listing.pictures, listing.videos, [*pairs.missing, *listing.missing], [*pairs.notes, *listing.notes, *notes]
@@ -67,5 +67,5 @@ def scan_faceforensics(
 
 def original_part(compression: str, *, base: str = "") -> Part:
     """The part with the original videos."""
-    path = f"original_sequences/{ORIGINALS}/{compression}"
-    return Part(f"{base}/{path}" if base else path, REAL, ORIGINALS, f"{ORIGINALS}/{compression}")
+    path = join(base, "original_sequences", ORIGINALS, compression)
+    return Part(path, REAL, ORIGINALS, f"{ORIGINALS}/{compression}")

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.layouts.tree import Tree, join, stem
+from addnet.data.layouts.tree import NO_FACES, Tree, join, stem
 from addnet.errors import require_choice
 from addnet.index.records import Record, Records
 
@@ -23,7 +23,7 @@ PICTURE_FOLDERS = ("faces", "images", "frames")
 SOURCES = ("auto", "videos", "pictures")
 Places = Callable[[str], Iterable[str]]
 _LANDMARKS = "landmarks"
-_NO_VIDEOS = {*PICTURE_FOLDERS, _LANDMARKS, "videos", "masks"}
+_NO_VIDEOS = {*PICTURE_FOLDERS, *NO_FACES, "videos"}
 
 
 @dataclass(frozen=True)
@@ -137,15 +137,15 @@ def _frames(tree: Tree, folder: str, clip: Record) -> Iterator[Record]:
     for number, name in tree.pictures(folder):
         landmarks = f"{points_folder}/{stem(name)}.npy" if stem(name) in points else ""
         yield Record(
-            f"{folder}/{name}",
-            clip.label,
-            clip.split,
-            clip.video_id,
-            clip.group_id,
-            clip.dataset,
-            clip.method,
-            clip.identity,
-            number,
+            path=f"{folder}/{name}",
+            label=clip.label,
+            split=clip.split,
+            video_id=clip.video_id,
+            group_id=clip.group_id,
+            dataset=clip.dataset,
+            method=clip.method,
+            identity=clip.identity,
+            frame=number,
             landmarks=landmarks,
         )
 
@@ -157,5 +157,6 @@ def _points(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
         if part in PICTURE_FOLDERS:
             beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
             if tree.has_folder(beside):
-                return beside, frozenset(stem(name) for name in tree.list_files(beside) if name.endswith(".npy"))
-    return "", frozenset()
+                return beside, tree.points(beside)
+    beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # where the pictures lie beside the videos
+    return (beside, tree.points(beside)) if tree.has_folder(beside) else ("", frozenset())

@@ -47,7 +47,7 @@ class Pairs:
         return Place(self.splits[ids[0]], self.groups[ids[0]], " ".join(ids))
 
 
-def read_pairs(root: Path, folder: str | None = None, *, base: str = "") -> Pairs:
+def read_official(root: Path, folder: str | None = None, *, base: str = "") -> Pairs:
     """Reads the three lists.
 
     Args:

@@ -1,4 +1,4 @@
-"""Data sets that are a handful of folders, each with the videos of one class and method: listed in one way.
+"""Data sets that are a handful of folders, each with the videos of one class and method, placed by official lists.
 
 A part is such a folder. Its videos lie in `videos/` or in itself; pictures that were taken from them lie in
 `faces/`, `images/` or `frames/` beside them or in itself, one folder a video, with points of DeepfakeBench's
@@ -7,27 +7,21 @@ preprocessing in `landmarks/`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from addnet.data.layouts.files import (
-    NO_FACES,
-    folders_in,
-    frame_number,
-    pictures_in,
-    points_in,
-    require_folder,
-    videos_in,
-)
-from addnet.data.layouts.listing import Listing, Missing
+import numpy as np
+import pyarrow.compute as pc
+
+from addnet.data.layouts.frames import PICTURE_FOLDERS, SOURCES, Collected, clip_paths, collect
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.lists import Findings, few
+from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.wording import count
 
-SOURCES = ("auto", "videos", "pictures")
-PICTURE_FOLDERS = ("faces", "images", "frames")
-_SHOWN = 3
+UNLISTED = "named by no official list"
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,130 +57,86 @@ class Place:
 
 
 Placing = Callable[[Part, str], "Place | str"]
-UNLISTED = "named by no official list"
+_LEFT_OUT = ""  # the split of what has no place
 
 
-@dataclass(frozen=True, slots=True)
-class _Scan:
-    """One part, with the place of each of its videos looked up."""
-
-    root: Path
-    part: Part
-    dataset: str
-    place: Placing
-    left_out: dict[str, list[str]] = field(default_factory=dict)
-
-    @property
-    def folder(self) -> Path:
-        return self.root / self.part.path
-
-    def picture_folder(self) -> Path | None:
-        """Where pictures lie, one folder a video; None if there are none."""
-        places = (*(self.folder / name for name in PICTURE_FOLDERS), self.folder)
-        return next((place for place in places if any(_with_pictures(place))), None)
-
-    def video_folder(self) -> Path | None:
-        """Where videos lie; None if there are none."""
-        return next((place for place in (self.folder / "videos", self.folder) if videos_in(place)), None)
-
-    def videos(self, folder: Path) -> Iterator[Record]:
-        below = folder.relative_to(self.root).as_posix()
-        for name in videos_in(folder):
-            video = name.rpartition(".")[0]
-            if place := self._placed(video):
-                yield self._record(f"{below}/{name}", video, place)
-
-    def pictures(self, folder: Path) -> Iterator[Record]:
-        below = folder.relative_to(self.root).as_posix()
-        for video, names in _with_pictures(folder):
-            if not (place := self._placed(video)):
-                continue
-            points = points_in(self.folder / "landmarks" / video)
-            for name in names:
-                stem = name.rpartition(".")[0]
-                found = f"{self.part.path}/landmarks/{video}/{stem}.npy" if stem in points else ""
-                path = f"{below}/{video}/{name}"
-                yield self._record(path, video, place, frame=frame_number(stem), landmarks=found)
-
-    def notes(self) -> Iterator[str]:
-        for reason, names in self.left_out.items():
-            yield f"{self.part.path}: left out {count(len(names), 'video')} {reason}: {shown(names)}"
-
-    def videos_without(self, pictures: Path) -> Iterator[str]:
-        """Says which videos nobody took pictures from."""
-        extracted = set(folders_in(pictures))
-        names = [name.rpartition(".")[0] for name in videos_in(self.video_folder() or pictures)]
-        if bare := [name for name in names if name not in extracted]:
-            having = count(len(bare), "video has", "videos have")
-            yield f"{self.part.path}: {having} no folder with pictures: {shown(bare)}"
-
-    def _placed(self, video: str) -> Place | None:
-        place = self.place(self.part, video)
-        if isinstance(place, Place):
-            return place
-        self.left_out.setdefault(place, []).append(video)
-        return None
-
-    def _record(self, path: str, video: str, place: Place, *, frame: int = -1, landmarks: str = "") -> Record:
-        return Record(
-            path,
-            self.part.label,
-            place.split,
-            f"{self.dataset}/{self.part.key or self.part.method}/{video}",
-            place.group_id,
-            self.dataset,
-            self.part.method,
-            place.identity,
-            frame,
-            landmarks=landmarks,
-        )
-
-
-def list_parts(root: Path, parts: Sequence[Part], place: Placing, *, dataset: str, source: str) -> Listing:
+def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: str, source: str) -> Listing:
     """Lists the videos or pictures of several folders.
 
     Args:
-        root: The data folder.
+        tree: The data folder.
         parts: Which folders.
         place: Tells where a video (named without its suffix) belongs, or why it is left out.
         dataset: Name of the data set.
         source: `videos`, `pictures`, or `auto`: of each part its pictures if there are any, else its videos.
 
     Raises:
-        UserError: The data folder is not there, or an unknown `source`.
+        UserError: An unknown `source`, or a folder can't be read.
     """
     require_choice("data.options.source", source, SOURCES)
-    require_folder(root)
-    scans = [_Scan(root, part, dataset, place) for part in parts]
-    pictured = [(scan, folder) for scan in scans if source != "videos" and (folder := scan.picture_folder())]
-    rest = [scan for scan in scans if scan not in [scan for scan, _ in pictured]]
-    filmed = [(scan, folder) for scan in rest if source != "pictures" and (folder := scan.video_folder())]
-    pictures = Records.of(record for scan, folder in pictured for record in scan.pictures(folder))
-    videos = Records.of(record for scan, folder in filmed for record in scan.videos(folder))
-    present = [scan for scan, _ in (*pictured, *filmed)]
-    missing = _missing([scan.part for scan in scans if scan not in present], present, source)
-    notes = [note for scan in present for note in scan.notes()]
-    notes += [note for scan, folder in pictured for note in scan.videos_without(folder)]
-    return Listing(pictures, videos, missing, notes)
+    findings, collected = Findings(), []
+    found = {part: _found(tree, part, place, dataset, source, findings) for part in parts}
+    classes = {part.label for part, some in found.items() if some}
+    for part, some in found.items():
+        if some:
+            collected.append(some)
+        else:
+            kind = "videos or pictures" if source == "auto" else source
+            what = f"{CLASS_NAMES[part.label]} {kind} ({part.method})"
+            findings.lacks(part.path, what, needed=part.label not in classes)
+    for part, some in found.items():
+        if some and some.bare:
+            having = count(len(some.bare), "video has", "videos have")
+            findings.notes.append(f"{part.path}: {having} no folder with pictures: {few(list(map(stem, some.bare)))}")
+    return findings.listing(replace(some, bare=[], absent=[]) for some in collected)
 
 
-def shown(names: Sequence[str]) -> str:
-    """The first few of many names, for a message."""
-    more = len(names) - _SHOWN
-    return ", ".join(names[:_SHOWN]) + (f" and {more:,} more" if more > 0 else "")
+def _found(tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: Findings) -> Collected | None:
+    """What is there of a part and has a place; None if nothing is there. What has no place is told."""
+    reasons: dict[str, str] = {}
+    paths = {stem(path): path for path in clip_paths(tree, part.path)}
+
+    def clips() -> Iterator[Record]:
+        for video, path in paths.items():
+            where = place(part, video)
+            if not isinstance(where, Place):
+                reasons[video] = where
+                where = Place(_LEFT_OUT, "")
+            yield Record(
+                path=path,
+                label=part.label,
+                split=where.split,
+                video_id=f"{dataset}/{part.key or part.method}/{video}",
+                group_id=where.group_id,
+                dataset=dataset,
+                method=part.method,
+                identity=where.identity,
+            )
+
+    some = collect(tree, clips(), source=source, places=lambda _: _picture_place(tree, part))
+    if not len(some.pictures) + len(some.videos):
+        return None
+    for reason, videos in _left_out(some, reasons).items():
+        findings.notes.append(f"{part.path}: left out {count(len(videos), 'video')} {reason}: {few(videos)}")
+    return replace(some, pictures=_placed(some.pictures), videos=_placed(some.videos))
 
 
-def _with_pictures(folder: Path) -> Iterator[tuple[str, list[str]]]:
-    """The folders that hold pictures, each with the names of its pictures."""
-    for name in folders_in(folder):
-        if name not in NO_FACES and (pictures := pictures_in(folder / name)):
-            yield name, pictures
+def _left_out(found: Collected, reasons: Mapping[str, str]) -> dict[str, list[str]]:
+    """Reason → names of the videos that are there and have no place."""
+    there = {name for part in (found.pictures, found.videos) for name in _placed(part, False).names("video_id")}
+    named: dict[str, list[str]] = {}
+    for video in sorted(name.rpartition("/")[2] for name in there):
+        named.setdefault(reasons[video], []).append(video)
+    return named
 
 
-def _missing(absent: Sequence[Part], present: Sequence[_Scan], source: str) -> list[Missing]:
-    kind = "videos or pictures" if source == "auto" else source
-    classes = {scan.part.label for scan in present}
-    return [
-        Missing(part.path, f"{CLASS_NAMES[part.label]} {kind} ({part.method})", needed=part.label not in classes)
-        for part in absent
-    ]
+def _placed(records: Records, there: bool = True) -> Records:
+    """Those that have a place, or those that have none."""
+    left_out = np.asarray(pc.equal(records.table["split"], _LEFT_OUT).to_numpy(), dtype=bool)
+    return records.take(~left_out if there else left_out)
+
+
+def _picture_place(tree: Tree, part: Part) -> list[str]:
+    """The one folder that holds pictures of a part's videos: kinds of pictures aren't mixed."""
+    places = (*(join(part.path, name) for name in PICTURE_FOLDERS), part.path)
+    return next(([place] for place in places if tree.holds_pictures(place)), [])

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
-from addnet.faces.walk import entries
+from addnet.faces.walk import NO_FACES as NOT_WALKED
+from addnet.faces.walk import entries, walk
 from addnet.untrusted.places import leads_out
 from addnet.untrusted.texts import shown
 
+NO_FACES = NOT_WALKED | {"models"}  # lie beside the pictures and are none
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
 
@@ -57,6 +60,24 @@ class Tree:
         """(frame number, name) of the pictures in a folder, in the order of the video. Not kept: they are many."""
         names = self.list_files(folder)
         return sorted((frame_number(name), name) for name in names if name.lower().endswith(PICTURE_SUFFIXES))
+
+    def points(self, folder: str) -> frozenset[str]:
+        """Stems of the files with points (`.npy`) in a folder. Not kept."""
+        return frozenset(stem(name) for name in self.list_files(folder) if name.lower().endswith(".npy"))
+
+    def holds_pictures(self, folder: str) -> bool:
+        """Whether some folder in a folder holds pictures of faces."""
+        return any(self.pictures(join(folder, name)) for name in sorted(self.folders(folder) - NO_FACES))
+
+    def picture_folders(self, folder: str) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+        """Every folder below one (and itself) that holds pictures, once, with what `pictures` gives; faces alone."""
+        below: dict[str, list[str]] = {}
+        for path in walk(self.root / folder).pictures:
+            parent, _, name = path.rpartition("/")
+            below.setdefault(parent, []).append(name)
+        for parent, names in below.items():
+            if NO_FACES.isdisjoint(parent.split("/")):
+                yield join(folder, parent), sorted((frame_number(name), name) for name in names)
 
     def list_files(self, folder: str) -> list[str]:
         """Names in a folder that is looked at once only and not kept in memory."""
