@@ -40,7 +40,7 @@ def test_the_preset_sbi_is_what_the_class_does_by_itself_and_light_changes_less(
 
 @pytest.mark.parametrize("options", [{}, {"poisson": 1.0}, {"hulls": ["organs"]}, {"strengths": [0.25]}])
 def test_nothing_outside_of_the_mask_differs_and_something_inside_does(portrait, options):
-    for blend in _blends(portrait, **options):
+    for blend in _blends(portrait, saved_p=0.0, **options):
         differs = (blend.real != blend.fake).any(axis=-1)
         assert not differs[blend.mask == 0].any()
         assert differs.mean() > 0.0005
@@ -48,12 +48,21 @@ def test_nothing_outside_of_the_mask_differs_and_something_inside_does(portrait,
         assert blend.mask.shape == blend.real.shape[:2]
 
 
+def test_a_picture_that_is_saved_again_differs_in_the_blocks_of_the_mask_alone(portrait):
+    plain, both = (_blends(portrait, hulls=["organs"], saved_p=p, saved=(60, 60)) for p in (0.0, 1.0))
+    for before, after in zip(plain, both, strict=True):
+        assert (before.mask == after.mask).all()
+        assert (before.real != after.real).any()
+        near = cv2.dilate(np.asarray(after.mask > 0, np.uint8), np.ones((37, 37), np.uint8)) > 0
+        assert not (after.real != after.fake).any(axis=-1)[~near].any()
+
+
 def test_half_of_the_real_pictures_are_changed_and_the_others_are_left_as_they_are(portrait):
     picture = portrait[0].copy()
-    changed = [bool((blend.real != picture).any()) for blend in _blends(portrait, 200)]
+    changed = [bool((blend.real != picture).any()) for blend in _blends(portrait, 200, saved_p=0.0)]
     assert 0.4 < np.mean(changed) < 0.6
     assert (portrait[0] == picture).all()
-    assert not any((blend.real != picture).any() for blend in _blends(portrait, target=0.0))
+    assert not any((blend.real != picture).any() for blend in _blends(portrait, target=0.0, saved_p=0.0))
 
 
 def test_the_address_alone_decides(portrait):
@@ -101,7 +110,7 @@ def test_a_small_hull_keeps_as_much_of_itself_as_a_large_one(portrait):
 def test_a_flat_picture_differs_in_nothing_but_colour():
     points = _face(80)
     for number in range(10):
-        real, fake, mask = SelfBlend(tint=PLAIN)(np.full((80, 80, 3), 90, np.uint8), points, (number,))
+        real, fake, mask = SelfBlend(tint=PLAIN, saved_p=0.0)(np.full((80, 80, 3), 90, np.uint8), points, (number,))
         assert (real == 90).all()
         assert (fake == real).all()
         assert mask.max() > 0
@@ -111,7 +120,7 @@ def test_a_flat_picture_differs_in_nothing_but_colour():
 
 def test_grey_pictures_stay_grey_but_for_the_channels(portrait):
     grey = np.repeat(cv2.cvtColor(portrait[0], cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
-    blend = SelfBlend(tint=TintRanges(channels_p=0.0, hue=30.0, saturation=0.8))
+    blend = SelfBlend(tint=TintRanges(channels_p=0.0, hue=30.0, saturation=0.8, jpeg_p=0.0), saved_p=0.0)
     for number in range(20):
         for picture in blend(grey, portrait[1], (number,))[:2]:
             assert np.ptp(picture.astype(int), axis=-1).max() <= 1
@@ -151,7 +160,7 @@ def test_the_source_moves_no_farther_than_it_may(portrait):
     picture, points = portrait
     side, middle = float(np.ptp(points, axis=0).max()), points.mean(axis=0)
     dotted = cv2.circle(np.zeros_like(picture), np.rint(middle).astype(int).tolist(), 3, (255, 255, 255), -1)
-    blend = SelfBlend(tint=PLAIN, hulls=["all"], strengths=[1.0], scale=(1.0, 1.0), shift=(0.1, 0.02))
+    blend = SelfBlend(tint=PLAIN, saved_p=0.0, hulls=["all"], strengths=[1.0], scale=(1.0, 1.0), shift=(0.1, 0.02))
     moved = []
     for number in range(40):
         where = np.argwhere(blend(dotted, points, (number,)).fake[..., 0] > 127)
@@ -162,7 +171,14 @@ def test_the_source_moves_no_farther_than_it_may(portrait):
 
 
 def test_poisson_blending_takes_detail_and_leaves_colour(portrait):
-    how = {"target": 0.0, "hulls": ["all"], "strengths": [1.0], "scale": (1.0, 1.0), "shift": (0.0, 0.0)}
+    how = {
+        "target": 0.0,
+        "saved_p": 0.0,
+        "hulls": ["all"],
+        "strengths": [1.0],
+        "scale": (1.0, 1.0),
+        "shift": (0.0, 0.0),
+    }
     tint = replace(PLAIN, channels=60.0, channels_p=1.0)
     offsets = [
         np.mean(
@@ -221,6 +237,8 @@ def test_colours_turn_about_grey():
         ({"erosion": 0.1}, "blend.erosion=0.1 is not a range"),
         ({"softness": [0, 2]}, "blend.softness"),
         ({"tint": None}, "blend.tint"),
+        ({"saved": [0, 100]}, "blend.saved"),
+        ({"saved_p": -0.5}, "a probability"),
     ],
 )
 def test_options_that_are_wrong_are_refused_in_words(options, told):

@@ -19,7 +19,7 @@ from addnet.errors import UserError, require_choice
 from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
-from addnet.faces.tint import TintRanges
+from addnet.faces.tint import TintRanges, saved
 from addnet.signatures import require_range, require_within
 
 _SMALLEST = 8  # pixels of a face that can be blended
@@ -33,7 +33,8 @@ class Blend(NamedTuple):
     Attributes:
         real: (H, W, 3) uint8, the target: as it was, or changed.
         fake: (H, W, 3) uint8, the source laid over it.
-        mask: (H, W) float32 in [0, 1], how much of the source there is.
+        mask: (H, W) float32 in [0, 1], how much of the source there is. Where it is 0, both are equal, but for the
+            blocks of 16 pixels of a JPEG round trip.
     """
 
     real: Picture
@@ -58,6 +59,9 @@ class SelfBlend:
         strengths: One of these is the largest value of the mask.
         poisson: Probability that gradients are blended instead of colours (Pérez et al. 2003).
         tint: Changes of colour, sharpness and compression.
+        saved: Range of qualities of a JPEG round trip of both, as they are saved after all: else the blocks of the file
+            that a picture came from would tell a real one.
+        saved_p: Probability of that.
 
     Raises:
         UserError: A value is outside its range.
@@ -73,6 +77,8 @@ class SelfBlend:
     strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
     poisson: float = 0.0
     tint: TintRanges = field(default_factory=TintRanges)
+    saved: tuple[int, int] = (40, 100)
+    saved_p: float = 0.5
 
     def __post_init__(self) -> None:
         for name in ("hulls", "strengths"):
@@ -82,7 +88,7 @@ class SelfBlend:
             require_choice("blend.hulls", hull, HULLS)
         for strength in self.strengths:
             require_within("blend.strengths", strength, 0.01, 1, "numbers")
-        for name in ("target", "poisson"):
+        for name in ("target", "poisson", "saved_p"):
             require_within(f"blend.{name}", getattr(self, name), 0, 1, "a probability")
         shift: object = self.shift
         if not isinstance(shift, Sequence) or isinstance(shift, str) or len(shift) != 2:
@@ -93,6 +99,7 @@ class SelfBlend:
         require_within("blend.elastic", self.elastic, 0, 0.2, "a share of the face")
         for name in ("erosion", "softness"):
             require_range(f"blend.{name}", getattr(self, name), 0, 0.3)
+        require_range("blend.saved", self.saved, 1, 100)
         if not isinstance(self.tint, TintRanges):
             raise UserError(f"blend.tint={self.tint!r} is not valid; use the keys that configs/blend/sbi.yaml shows")
         for one in fields(self):  # lists from YAML would not hash
@@ -126,6 +133,9 @@ class SelfBlend:
         fake[rows, columns] = paste(source if change_target else tint(source), below, mask)
         whole = np.zeros(picture.shape[:2], dtype=np.float32)
         whole[rows, columns] = mask
+        if random.random() < self.saved_p:
+            quality = round(float(random.uniform(*self.saved)))
+            real, fake = saved(real, quality), saved(fake, quality)
         return Blend(real, fake, whole)
 
     def _place(self, points: Points, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
