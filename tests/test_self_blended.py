@@ -77,7 +77,7 @@ def test_pictures_without_landmarks_are_not_blended_and_counted(module, caplog, 
     part.found_by = pa.array(found_by)
     module.summary(tmp_path)
     assert f"blends of its {len(part.records) - 1} real pictures" in caplog.text
-    assert "1 picture without landmarks left out" in caplog.text
+    assert "1 real picture without landmarks left out" in caplog.text
     served = {path for batch in module.train_dataloader() for path in batch["path"]}
     assert part.records[0].path not in served
 

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.compute as pc
 import pytorch_lightning as pl
 import torch
 from numpy.typing import NDArray
@@ -19,9 +18,9 @@ from torch.utils.data import DataLoader, Sampler
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
-from addnet.data.fakes import FAKES, SelfBlends, blended_splits
+from addnet.data.epochs import Epochs
+from addnet.data.fakes import SelfBlends
 from addnet.data.hook import Hook
-from addnet.data.orders import Order, RealsAndBlends, Shuffled
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
 from addnet.data.random_degradations import RandomDegradations
@@ -34,14 +33,13 @@ from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_ba
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
-from addnet.index.records import Records
+from addnet.index.records import FAKE, REAL, Records
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-BALANCES = ("none", "sampler", "loss_weight")
 LANDMARKS = ("index", "on_the_fly")
 
 
@@ -74,9 +72,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
         mask_of: `own`, or `other`: each picture gets the mask of one of another video of its split, drawn anew
             each epoch in training. Shows whether the content of masks matters.
         augment: Random changes of training pictures.
-        fakes: `given` by the data set, or `self_blended`: made of the real pictures of `train/` alone, each of which
-            comes with its blend in the same batch.
+        fakes: `given` by the data set, `self_blended`: made of the real pictures of `train/` alone, each of which
+            comes with its blend in the same batch, or `mixed`: both; see `Epochs`, also of the next ones.
         val_fakes: The same for validation; its blends are the same ones in each epoch.
+        blend_share: With `mixed`: share of blends among the fakes of an epoch.
+        batch: `shuffled`, or `pairs`: a real and a fake picture of one group in one batch.
+        pair_augment: `same` or `own` random changes for both of a given pair.
         blend: How a picture is blended with itself.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; default: the cores, at most 8.
@@ -122,6 +123,9 @@ class DeepfakeDataModule(pl.LightningDataModule):
         augment: Augment | None = None,
         fakes: str = "given",
         val_fakes: str = "given",
+        blend_share: float = 0.5,
+        batch: str = "shuffled",
+        pair_augment: str = "same",
         blend: SelfBlend | None = None,
         batch_size: int = 16,
         num_workers: int | None = None,
@@ -143,14 +147,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
                 "data.data_dir is not set: name the folder that holds train/ and test/, "
                 "or see it work without data by experiment=demo"
             )
-        require_choice("data.balance", balance, BALANCES)
         require_choice("data.landmarks", landmarks, LANDMARKS)
         require_choice("data.mask_of", mask_of, MASKS_OF)
-        require_choice("data.fakes", fakes, FAKES)
-        require_choice("data.val_fakes", val_fakes, FAKES)
         if batch_size < 1:
             raise UserError(f"data.batch_size={batch_size} must be at least 1")
-        _check_blending(blended_splits(fakes, val_fakes), landmarks=landmarks, balance=balance, batch_size=batch_size)
+        self.epochs = Epochs(fakes, val_fakes, blend_share, batch, pair_augment, balance)
+        self.epochs.check(landmarks=landmarks, batch_size=batch_size)
         if num_workers is not None and num_workers < 0:
             raise UserError(f"data.num_workers={num_workers} must be at least 0; null takes the cores, at most 8")
         if not 0 <= val_fraction < 1:
@@ -182,8 +184,6 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.mask = mask or AttentionMask()
         self.mask_of = mask_of
         self.augment = augment
-        self.fakes = fakes
-        self.val_fakes = val_fakes
         self.blend = blend or SelfBlend()
         self.batch_size = batch_size
         self.num_workers = min(os.cpu_count() or 1, 8) if num_workers is None else num_workers
@@ -252,12 +252,10 @@ class DeepfakeDataModule(pl.LightningDataModule):
         refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
         served = {name: part.records for name, part in self.splits.items()}
         left_out = {name: len(part.skipped) for name, part in self.splits.items()}
-        require_usable(served, left_out=left_out, blended=self._blended)
+        require_usable(served, left_out=left_out, blended=self.epochs.blended)
+        if "train" in self.splits:
+            self.epochs.require_pairs(self.splits["train"])
         self.fingerprint = fingerprint(self.splits)
-
-    @property
-    def _blended(self) -> frozenset[str]:
-        return blended_splits(self.fakes, self.val_fakes)
 
     def _sources(self) -> list[Source]:
         train = [] if self.only_test else self.train_sources
@@ -279,7 +277,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
                 allow_overlap=self.allow_overlap,
                 limits=self.limits,
                 seed=self.seed,
-                blended=self._blended,
+                blended=self.epochs.blended,
             )
         if self.predict_sources:
             splits["predict"] = Records.concat(source.records() for source in self.predict_sources)
@@ -289,11 +287,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
         for line in describe(self.splits):
             log.info("%s", line)
-        for split in sorted(self._blended & set(self.splits)):
-            order, part = self._reals_and_blends(split), self.splits[split]
-            log.info("%s: fakes are blends of its %s", split, count(len(order), "real picture"))
-            if bare := len(part.records) - len(order):
-                log.warning("%s: %s without landmarks left out: no blend can be made", split, count(bare, "picture"))
+        for split, part in self.splits.items():
+            if told := self.epochs.told(split, part):
+                log.info("%s: %s", split, told)
+            if told := self.epochs.told_bare(split, part):
+                log.warning("%s: %s", split, told)
         if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
             left_out = sum(len(part.skipped) for part in self.splits.values())
             log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
@@ -308,7 +306,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             degradation: Damage that is done to each picture.
         """
         part = self.splits[split]
-        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self._blended else []
+        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self.epochs.blending else []
         if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
             hooks.append(self.augment.degrade)
         return DeepfakeDataset(
@@ -334,7 +332,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Weights for the loss, if `balance` asks for them."""
         if self.balance != "loss_weight":
             return None
-        return class_weights([record.label for record in self.splits["train"].records])
+        return class_weights(np.repeat([REAL, FAKE], self.epochs.order("train", self.splits["train"]).classes()))
 
     def preprocessing(self) -> dict[str, Any]:
         """What was done to a picture before the network saw it, as plain values: kept in every checkpoint."""
@@ -367,11 +365,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
         dataset = self.dataset("train")
         rank, world_size = self._ranks()
-        order: Order = Shuffled(dataset.labels, balance=self.balance == "sampler")
-        if "train" in self._blended:
-            order = self._reals_and_blends("train")
         sampler = TrainSampler(
-            order,
+            self.epochs.order("train", self.splits["train"]),
             seed=self.seed,
             rank=rank,
             world_size=world_size,
@@ -405,12 +400,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         rank, world_size = self._ranks()
         if rows is not None:
             return self._loader(dataset, [Address(row) for row in rows])
-        requests = self._reals_and_blends(split).requests() if split in self._blended else len(dataset)
+        requests = self.epochs.requests(split, self.splits[split])
         return self._loader(dataset, EvalSampler(requests, rank=rank, world_size=world_size))
-
-    def _reals_and_blends(self, split: str) -> RealsAndBlends:
-        part = self.splits[split]
-        return RealsAndBlends(part.records.labels, np.asarray(pc.not_equal(part.found_by, "none")))
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Finishes a batch where the network runs, unless its loader has."""
@@ -436,23 +427,4 @@ class DeepfakeDataModule(pl.LightningDataModule):
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=start_worker,
             generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
-        )
-
-
-def _check_blending(blended: frozenset[str], *, landmarks: str, balance: str, batch_size: int) -> None:
-    """Refuses what can't go together with self-blends."""
-    if blended and landmarks != "index":
-        raise UserError(
-            f"data.landmarks={landmarks}: self-blends need to know before training which pictures have landmarks; use "
-            "data.landmarks=index"
-        )
-    if "train" in blended and balance != "none":
-        raise UserError(
-            f"data.balance={balance}: with data.fakes=self_blended half of each batch is fake anyway; use "
-            "data.balance=none"
-        )
-    if "train" in blended and batch_size % 2:
-        raise UserError(
-            f"data.batch_size={batch_size} is odd, and with data.fakes=self_blended a real picture and its blend stay "
-            "in one batch; use an even number"
         )

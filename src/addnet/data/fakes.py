@@ -11,7 +11,7 @@ from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.index.records import FAKE, REAL
 
-FAKES = ("given", "self_blended")
+FAKES = GIVEN, SELF_BLENDED, MIXED = ("given", "self_blended", "mixed")
 Recipe = Callable[[Picture, Points, tuple[int, ...]], Blend]
 
 
@@ -23,7 +23,7 @@ def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
         frozenset({'train'})
     """
     chosen = {"train": fakes, "val": val_fakes}
-    return frozenset(split for split, kind in chosen.items() if kind == "self_blended")
+    return frozenset(split for split, kind in chosen.items() if kind == SELF_BLENDED)
 
 
 class SelfBlends:

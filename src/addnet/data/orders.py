@@ -8,7 +8,8 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.index.records import REAL
+from addnet.index.records import FAKE, REAL
+from addnet.wording import count
 
 
 class Request(NamedTuple):
@@ -33,6 +34,12 @@ class Order(Protocol):
 
     def __len__(self) -> int:
         """Units of an epoch."""
+
+    def classes(self) -> tuple[int, int]:
+        """Reals and fakes of an epoch."""
+
+    def told(self) -> str:
+        """What an epoch consists of, in words; empty where each picture comes as it is."""
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
         """So many units, at least an epoch of them: the first ones are that epoch.
@@ -59,6 +66,16 @@ class Shuffled:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    def classes(self) -> tuple[int, int]:
+        """Reals and fakes of an epoch; of a balanced one about half each."""
+        if self.balance:
+            return len(self) - len(self) // 2, len(self) // 2
+        return int((self.labels == REAL).sum()), int((self.labels == FAKE).sum())
+
+    def told(self) -> str:
+        """Nothing."""
+        return ""
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
         """Units of one sample."""
@@ -89,6 +106,14 @@ class RealsAndBlends:
 
     def __len__(self) -> int:
         return len(self.reals)
+
+    def classes(self) -> tuple[int, int]:
+        """Reals and fakes of an epoch: as many."""
+        return len(self), len(self)
+
+    def told(self) -> str:
+        """What an epoch consists of."""
+        return f"fakes are blends of its {count(len(self), 'real picture')}"
 
     def requests(self) -> list[Request]:
         """All pairs in order, one sample after the other."""

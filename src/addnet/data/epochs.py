@@ -1,0 +1,182 @@
+"""What an epoch consists of, as `data.fakes`, `data.batch` and their neighbours say. No torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from addnet.data.fakes import FAKES, GIVEN, MIXED, SELF_BLENDED, blended_splits
+from addnet.data.orders import Order, RealsAndBlends, Request, Shuffled
+from addnet.data.pair_orders import NO_PARTNER, Mixed, Pairs, source_sets
+from addnet.data.usable import Usable
+from addnet.errors import UserError, require_choice
+from addnet.index.records import REAL
+from addnet.signatures import require_number
+from addnet.wording import count
+
+BALANCES = ("none", "sampler", "loss_weight")
+BATCHES = ("shuffled", "pairs")
+PAIR_AUGMENTS = ("same", "own")
+HALF = 0.5
+
+
+@dataclass(frozen=True)
+class Epochs:
+    """Which samples there are and which of them come together; checked when made.
+
+    Attributes:
+        fakes: Of training: `given`, `self_blended` (blends of its reals alone), or `mixed` (both).
+        val_fakes: Of validation, likewise.
+        blend_share: With `mixed`: share of blends among the fakes of a training epoch.
+        batch: `shuffled`, or `pairs`: a real and a fake of one group next to each other in one batch.
+        pair_augment: Whether both of a pair change alike (`same`), or each by its own draws (`own`).
+        balance: `none`, `sampler` or `loss_weight`.
+
+    Raises:
+        UserError: A value is not valid, or two of them contradict each other.
+    """
+
+    fakes: str = GIVEN
+    val_fakes: str = GIVEN
+    blend_share: float = HALF
+    batch: str = BATCHES[0]
+    pair_augment: str = PAIR_AUGMENTS[0]
+    balance: str = BALANCES[0]
+
+    def __post_init__(self) -> None:
+        require_choice("data.fakes", self.fakes, FAKES)
+        require_choice("data.val_fakes", self.val_fakes, FAKES)
+        require_choice("data.batch", self.batch, BATCHES)
+        require_choice("data.pair_augment", self.pair_augment, PAIR_AUGMENTS)
+        require_choice("data.balance", self.balance, BALANCES)
+        self._check_share()
+        if self.pair_augment != PAIR_AUGMENTS[0] and not self._pairs_given:
+            raise UserError(
+                f"data.pair_augment={self.pair_augment} is about given pairs, and there are none: set data.batch=pairs "
+                "with data.fakes=given or data.fakes=mixed; a real picture and its blend always change alike"
+            )
+        if "train" in self.blending and self.balance != "none":
+            raise UserError(
+                f"data.balance={self.balance}: with data.fakes={self.fakes} half of each batch is fake anyway; use "
+                "data.balance=none"
+            )
+        if self._pairs_given and self.balance == "sampler":
+            raise UserError(
+                "data.balance=sampler draws both classes apart, and data.batch=pairs keeps a real and a fake of one "
+                "source together; use data.balance=none, or data.balance=loss_weight for what has no partner"
+            )
+
+    def _check_share(self) -> None:
+        require_number("data.blend_share", self.blend_share)
+        if not 0 < self.blend_share < 1:
+            raise UserError(
+                f"data.blend_share={self.blend_share} must lie between 0 and 1; data.fakes=given has no blends, "
+                "data.fakes=self_blended nothing else"
+            )
+        if self.blend_share != HALF and self.fakes != MIXED:
+            raise UserError(
+                f"data.blend_share={self.blend_share} is about data.fakes=mixed, and data.fakes={self.fakes} has no "
+                "such share; leave it at 0.5, or set data.fakes=mixed"
+            )
+
+    @property
+    def _pairs_given(self) -> bool:
+        return self.batch == "pairs" and self.fakes != SELF_BLENDED
+
+    @property
+    def blended(self) -> frozenset[str]:
+        """Splits whose fakes are all made of their reals, so that they need no others."""
+        return blended_splits(self.fakes, self.val_fakes)
+
+    @property
+    def blending(self) -> frozenset[str]:
+        """Splits that have blends."""
+        return frozenset(split for split, kind in self._kinds.items() if kind != GIVEN)
+
+    @property
+    def _kinds(self) -> dict[str, str]:
+        return {"train": self.fakes, "val": self.val_fakes}
+
+    def check(self, *, landmarks: str, batch_size: int) -> None:
+        """Looks whether it goes with how pictures are read.
+
+        Raises:
+            UserError: It does not.
+        """
+        if self.blending and landmarks != "index":
+            raise UserError(
+                f"data.landmarks={landmarks}: self-blends need to know before training which pictures have landmarks; "
+                "use data.landmarks=index"
+            )
+        if ("train" in self.blending or self._pairs_given) and batch_size % 2:
+            what = "data.batch=pairs" if self._pairs_given else f"data.fakes={self.fakes}"
+            raise UserError(
+                f"data.batch_size={batch_size} is odd, and with {what} a real picture and its fake stay in one batch; "
+                f"use an even number, such as data.batch_size={batch_size + 1}"
+            )
+
+    def order(self, split: str, part: Usable) -> Order:
+        """The units of an epoch of training, or of validation whose fakes are all blends."""
+        kind, labels = self._kinds.get(split, GIVEN), part.records.labels
+        if kind == SELF_BLENDED:
+            return RealsAndBlends(labels, _faces(part))
+        sets = source_sets(part.records) if self.batch == "pairs" else None
+        same = self.pair_augment == "same"
+        if kind == MIXED:
+            return Mixed(labels, _faces(part), share=self.blend_share, sets=sets, same=same)
+        return Shuffled(labels, balance=self.balance == "sampler") if sets is None else Pairs(labels, sets, same=same)
+
+    def requests(self, split: str, part: Usable) -> list[Request] | int:
+        """What an evaluation of a split asks for, in order; a number: so many records, as they are.
+
+        With `mixed` these are all given pictures as they are, and then both halves of all blends: what making a blend
+        does to a picture is done to real and to fake ones.
+        """
+        kind = self._kinds.get(split, GIVEN)
+        if kind == GIVEN:
+            return len(part.records)
+        blends = RealsAndBlends(part.records.labels, _faces(part)).requests()
+        return blends if kind == SELF_BLENDED else [*map(Request, range(len(part.records))), *blends]
+
+    def told(self, split: str, part: Usable) -> str:
+        """What stands in the log about a split; empty where it is served as it is."""
+        kind = self._kinds.get(split, GIVEN)
+        if split == "train" or kind == SELF_BLENDED:
+            return self.order(split, part).told()
+        if kind == GIVEN:
+            return ""
+        blended = len(RealsAndBlends(part.records.labels, _faces(part)))
+        return f"given fakes, and blends of its {count(blended, 'real picture')}"
+
+    def require_pairs(self, part: Usable) -> None:
+        """Looks whether there is a pair where pairs are asked for.
+
+        Args:
+            part: What is trained on.
+
+        Raises:
+            UserError: There is none.
+        """
+        if self._pairs_given and (source_sets(part.records) == NO_PARTNER).all():
+            raise UserError(
+                "data.batch=pairs: no group of the training pictures has both real and fake ones; see "
+                "data.group_pattern, or use data.batch=shuffled"
+            )
+
+    def told_bare(self, split: str, part: Usable) -> str:
+        """How many real pictures have no landmarks, where blends are made of them; empty if all have."""
+        bare = int(((part.records.labels == REAL) & ~_faces(part)).sum())
+        if split not in self.blending or not bare:
+            return ""
+        pictures = count(bare, "real picture")
+        if self._kinds[split] == SELF_BLENDED:
+            return f"{pictures} without landmarks left out: no blend can be made"
+        return f"no blend can be made of {pictures} without landmarks"
+
+
+def _faces(part: Usable) -> NDArray[np.bool_]:
+    """(N,) whether the landmarks of each picture are known."""
+    return np.asarray(pc.not_equal(part.found_by, "none"), dtype=bool)
