@@ -1,5 +1,7 @@
 """Fakes made while training: pairs of a real picture and its blend, the same for every worker, rank and resume."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -9,6 +11,7 @@ from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import BLENDED
 from addnet.data.samplers import Address
 from addnet.errors import UserError
+from addnet.training.callbacks import SampleSheet, sample_sheet
 
 
 def _module(data_dir, index_dir, **arguments):
@@ -80,6 +83,29 @@ def test_pictures_without_landmarks_are_not_blended_and_counted(module, caplog, 
     assert "1 real picture without landmarks left out" in caplog.text
     served = {path for batch in module.train_dataloader() for path in batch["path"]}
     assert part.records[0].path not in served
+
+
+def test_the_sheets_show_what_is_served_and_how_blends_are_made(module, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(sample_sheet, "log_figure", lambda trainer, name, figure: drawn.update({name: figure}))
+    trainer = SimpleNamespace(datamodule=module, is_global_zero=True, train_dataloader=module.train_dataloader())
+    SampleSheet(4).on_train_start(trainer, None)
+    titles = [axis.get_title() for axis in drawn["training_samples"].axes if axis.get_title()]
+    assert titles == ["real", "fake"] * 2
+    panels = [axis.images[0].get_array() for axis in drawn["self_blends"].axes if axis.images]
+    assert len(panels) == 4 * 4
+    for real, fake, difference, mask in zip(*(panels[first::4] for first in range(4)), strict=True):
+        assert (difference == np.clip(4 * np.abs(fake.astype(int) - real), 0, 255)).all()
+        assert difference[mask > 0.2].sum() > 0.7 * difference.sum() > 0
+
+
+def test_a_run_without_blends_has_no_sheet_of_them(data_dir, index_dir, monkeypatch):
+    names = []
+    monkeypatch.setattr(sample_sheet, "log_figure", lambda trainer, name, figure: names.append(name))
+    given = _module(data_dir, index_dir, fakes="given")
+    trainer = SimpleNamespace(datamodule=given, is_global_zero=True, train_dataloader=given.train_dataloader())
+    SampleSheet(4).on_train_start(trainer, None)
+    assert names == ["training_samples"]
 
 
 @pytest.mark.parametrize(

@@ -163,10 +163,10 @@ class DeepfakeDataset(Dataset[Sample]):
         if not isinstance(address, Address):
             address = Address(address)
         record = self.records[address.record]
-        at = At(address.record, self._key(address), address.blend)
+        at = self.at(address)
         seen = np.empty((self.geometry.size, self.geometry.size, 3), dtype=np.uint8) if out is None else out
         try:
-            mask, label, face = self._draw(record, at, seen)
+            mask, label, face = self._draw(at, seen)
             valid = address.valid
         except UserError:
             seen.fill(_GREY)
@@ -185,10 +185,23 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         return self._read(self.records[index])
 
-    def _draw(self, record: Record, at: At, out: Picture) -> tuple[Mask, int, bool]:
-        """Writes the picture as it is seen, and returns its mask, its label, and whether it has a face."""
+    def at(self, address: Address) -> At:
+        """Where a sample stands: what its hooks draw from."""
+        return At(address.record, self._key(address), address.blend)
+
+    def unwarped(self, at: At) -> Unwarped:
+        """The sample as it lies on disk, before any hook.
+
+        Raises:
+            UserError: It can't be read.
+        """
+        record = self.records[at.record]
         picture = self._read(record)
-        sample = Unwarped(picture, self._points(at.record, picture), record.label)
+        return Unwarped(picture, self._points(at.record, picture), record.label)
+
+    def _draw(self, at: At, out: Picture) -> tuple[Mask, int, bool]:
+        """Writes the picture as it is seen, and returns its mask, its label, and whether it has a face."""
+        sample = self.unwarped(at)
         for hook in self.hooks:
             sample = hook(sample, at)
         jitter, photometric, without_mask = Jitter(), None, False

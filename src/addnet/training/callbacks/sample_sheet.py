@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytorch_lightning as pl
 
 from addnet.data.dataset import DeepfakeDataset, Sample
+from addnet.data.fakes import SelfBlends
 from addnet.data.samplers import Address
+from addnet.errors import UserError
+from addnet.faces.blend import Blend
+from addnet.faces.geometry import Geometry
+from addnet.faces.views import view
 from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
 
@@ -17,8 +23,14 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_FACE = Geometry(size=224, crop="face", margin=1.6)  # of the sheet of blends
+_MORE = 4  # times that differences are enlarged
+
+
 class SampleSheet(pl.Callback):
-    """Draws training samples as the network gets them, augmented, with their masks, at the start of training.
+    """Draws the first training samples as the network gets them, augmented, with their masks, at the start of training.
+
+    Where fakes are made of real pictures, also how: the real picture, its blend, their difference and the blend mask.
 
     Args:
         samples: How many.
@@ -28,14 +40,33 @@ class SampleSheet(pl.Callback):
         self.samples = samples
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the sheet."""
+        """Draws the sheets."""
         datamodule = getattr(trainer, "datamodule", None)
         if datamodule is None or not trainer.is_global_zero:
             return
         dataset: DeepfakeDataset = datamodule.dataset("train")
-        chosen = np.linspace(0, len(dataset) - 1, min(self.samples, len(dataset))).round().astype(int)
-        samples = [dataset[Address(int(index), trainer.current_epoch)] for index in chosen]
+        loader: Any = trainer.train_dataloader
+        addresses = loader.sampler
+        samples = [dataset[address] for address in islice(addresses, self.samples)]
         log_figure(trainer, "training_samples", samples_figure(samples))
+        if blends := list(islice(_blends(dataset, addresses), self.samples)):
+            log_figure(trainer, "self_blends", blends_figure(blends))
+
+
+def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Iterator[Blend]:
+    """The blends among some samples, their faces cut out of the pictures."""
+    hook = next((hook for hook in dataset.hooks if isinstance(hook, SelfBlends)), None)
+    for address in addresses if hook else ():
+        if hook and isinstance(address, Address) and address.blend == "fake":
+            at = dataset.at(address)
+            try:
+                sample = dataset.unwarped(at)
+                blend = hook.blend(sample, at)
+            except UserError:  # its row of the batch is marked invalid
+                continue
+            mask = np.repeat(np.rint(blend.mask * 255).astype(np.uint8)[..., None], 3, axis=-1)
+            real, fake, mask = (view(part, sample.points, _FACE).picture for part in (blend.real, blend.fake, mask))
+            yield Blend(real, fake, np.asarray(mask[..., 0] / 255, dtype=np.float32))
 
 
 def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
@@ -52,4 +83,24 @@ def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
         axes[2 * row, column].imshow((sample["image"] / 2 + 0.5).clamp(0, 1).permute(1, 2, 0).numpy())
         axes[2 * row, column].set_title(CLASS_NAMES[sample["label"]], fontsize="small")
         axes[2 * row + 1, column].imshow(sample["mask"][0].numpy(), cmap="gray", vmin=0, vmax=1)
+    return figure
+
+
+def blends_figure(blends: Sequence[Blend], *, columns: int = 2) -> Figure:
+    """Each blend as a row of four: the real picture, the blend, their difference (enlarged), the blend mask."""
+    from matplotlib.figure import Figure
+
+    rows = -(-len(blends) // columns)
+    figure = Figure(figsize=(7.2 * columns, 1.85 * rows + 0.3), layout="constrained")
+    axes = figure.subplots(rows, 4 * columns, squeeze=False)
+    for axis in axes.flat:
+        axis.axis("off")
+    titles = ("real", "self-blend", f"difference × {_MORE}", "blend mask")
+    for axis, title in zip(axes[0], titles * columns, strict=True):
+        axis.set_title(title, fontsize="small")
+    for number, (real, fake, mask) in enumerate(blends):
+        column, row = divmod(number, rows)
+        differs = np.clip(_MORE * np.abs(fake.astype(np.int16) - real), 0, 255).astype(np.uint8)
+        for axis, panel in zip(axes[row, 4 * column :], (real, fake, differs, mask), strict=False):
+            axis.imshow(panel, cmap="gray", vmin=0, vmax=1 if panel.ndim == 2 else 255)
     return figure
