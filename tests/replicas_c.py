@@ -29,3 +29,23 @@ def make_fakeavceleb(root, base=""):
             lines.append(f"{person},{target},-,{method},A,{kind},{race},{gender},{name},FakeAVCeleb/{kind}/{place}\n")
     write(root, "meta_data.csv", "".join(lines))
     return root
+
+
+CELEBDFPP_METHODS = {"FaceSwap": ("Celeb-DF", "GHOST"), "FaceReenact": ("LIA",), "TalkingFace": ("SadTalker",)}
+
+
+def make_celebdfpp(root, *, own="Celeb-DF"):
+    """Four methods of 22; as in the real one, most target videos have some fake in the list."""
+    touch(root, *(f"Celeb-real/{name}.mp4" for name in ("id1_0007", "id16_0000", "id2_0001")))
+    touch(root, "YouTube-real/00170.mp4", "YouTube-real/00171.mp4")
+    lines = [f"1 {name}.mp4" for name in ("YouTube-real/00170", "Celeb-real/id1_0007", "Celeb-real/id16_0000")]
+    for scenario, methods in CELEBDFPP_METHODS.items():
+        for method in methods:
+            folder = f"Celeb-synthesis/{scenario}/{own if method == 'Celeb-DF' else method}"
+            names = ("id1_id0_0007", "id16_id20_0000", "id2_id3_0001")
+            if scenario == "TalkingFace":
+                names = ("id1_0007_test_id08701_aaa", "id16_0000_test_id1_b", "id2_0001_test_id08701_aaa")
+            touch(root, *(f"{folder}/{name}.mp4" for name in names))
+            lines += [f"0 {folder}/{name}.mp4" for name in names[: 1 + (method == "GHOST")]]
+    write(root, "List_of_testing_videos.txt", "\n".join(lines))
+    return root

@@ -89,6 +89,17 @@ def _celebdf(root, split, *, version="v2", youtube=False):
     return {"version": version}
 
 
+def _celebdfpp(root, split, *, scenario="FaceSwap/GHOST", fake="id1_id3_0007"):
+    """A fake of id1_0007, and another one, of which one is in the list; the real videos have no part in it."""
+    another = f"id5_id6_{len(fake):04d}"
+    for name in (fake, another):
+        pictures(root, f"Celeb-synthesis/{scenario}/frames/{name}", "000")
+    pictures(root, f"Celeb-real/frames/id6_{len(fake):04d}", "000")
+    tested = fake if split == "test" else another
+    write(root, "List_of_testing_videos.txt", f"0 Celeb-synthesis/{scenario}/{tested}.mp4")
+    return {"split": "official", "methods": [scenario.rpartition("/")[2]]}
+
+
 def _df40_of_celebdf(root, split, *, fake="simswap/cdf/frames/id1_id0_0007", real="id7_0005"):
     pictures(root, f"DF40/{fake}", "000")
     pictures(root, f"Celeb-DF-v2/Celeb-real/frames/{real}", "000")
@@ -163,7 +174,14 @@ FAMILIES: dict[str, dict[str, Row]] = {
     "Celeb-DF": {
         "celebdf, v1": _row("celebdf", _celebdf, version="v1"),
         "celebdf": _row("celebdf", _celebdf),
+        "celebdfpp": _row("celebdfpp", _celebdfpp),
+        "celebdfpp, talking": _row(
+            "celebdfpp", _celebdfpp, scenario="TalkingFace/SadTalker", fake="id1_0007_test_id08701_aaa"
+        ),
         "df40": _row("df40", _df40_of_celebdf, splits=_TEST),
+        "bench Celeb-DF-v3": _listed(
+            "CelebDFv3_fake", "Celeb-DF-v3/Celeb-synthesis/TalkingFace/SadTalker", "id1_0007_test_id2_a"
+        ),
         "bench Celeb-DF-v1": _listed("CelebDFv1_fake", "Celeb-DF-v1/Celeb-synthesis", "id1_id3_0007"),
         "bench Celeb-DF-v2": _listed("CelebDFv2_real", "Celeb-DF-v2/Celeb-real", "id1_0007"),
         "bench DF40": _listed("simswap_Fake", "DF40/simswap/cdf", "id1_id0_0007"),

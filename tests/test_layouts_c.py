@@ -13,10 +13,11 @@ from addnet.data.layouts import LAYOUTS
 from addnet.errors import UserError
 from replicas import needed, scan
 from replicas_b import draw, touch, write
-from replicas_c import make_fakeavceleb
+from replicas_c import make_celebdfpp, make_fakeavceleb
 
 ALL = {
     "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
+    "celebdfpp": (make_celebdfpp, {"split": "official", "methods": ["Celeb-DF", "GHOST", "LIA", "SadTalker"]}),
 }
 
 
@@ -175,3 +176,62 @@ def test_a_list_with_other_columns_is_refused(tmp_path):
         UserError, match=r"meta_data\.csv has the columns .*expected 'target1', 'target2', 'type', 'path'"
     ):
         scan("fakeavceleb", tmp_path)
+
+
+# ---- Celeb-DF++ -------------------------------------------------------------------------------------------------
+
+
+def test_celebdfpp_takes_what_its_list_names_for_testing_alone(tmp_path):
+    make_celebdfpp(tmp_path)
+    listing = scan("celebdfpp", tmp_path)
+    assert set(listing.videos.names("split")) == {"test"}
+    assert len(listing.videos) == 8
+    assert any("data.options.split=official" in note and note.startswith("9 videos") for note in listing.notes)
+    assert {m.path for m in listing.missing} >= {"Celeb-synthesis/FaceSwap/SimSwap"}
+    assert not needed(listing)
+
+
+def test_celebdfpp_trains_on_no_target_video_that_is_tested(tmp_path):
+    make_celebdfpp(tmp_path)
+    official = scan("celebdfpp", tmp_path, split="official")
+    assert {r.group_id for r in official.videos if r.split == "train"} == {
+        "Celeb-DF/id2_0001",
+        "Celeb-DF/YouTube-real/00171",
+    }
+    kept = scan("celebdfpp", tmp_path, split="official", related="keep")
+    assert {r.group_id for r in kept.videos if r.split == "train"} >= {"Celeb-DF/id16_0000"}
+
+
+def test_celebdfpp_names_of_talking_faces_tell_their_target(tmp_path):
+    make_celebdfpp(tmp_path)
+    fake = by_path(scan("celebdfpp", tmp_path))["Celeb-synthesis/TalkingFace/SadTalker/id1_0007_test_id08701_aaa.mp4"]
+    assert (fake.group_id, fake.method, fake.identity, fake.label) == ("Celeb-DF/id1_0007", "SadTalker", "id1", 1)
+
+
+def test_celebdfpp_own_fakes_may_lie_where_its_script_has_them(tmp_path):
+    make_celebdfpp(tmp_path / "a")
+    make_celebdfpp(tmp_path / "b", own="Celeb-DF-v2")
+    one, other = (scan("celebdfpp", tmp_path / name, methods=["Celeb-DF"]).videos for name in "ab")
+    assert one.names("video_id") == other.names("video_id")
+    assert len(one) == 4
+
+
+def test_celebdfpp_without_its_list_is_no_data_set(tmp_path):
+    make_celebdfpp(tmp_path)
+    touch(tmp_path, "Celeb-synthesis/FaceSwap/GHOST/clip.mp4", "Celeb-synthesis/FaceSwap/New/id1_id0_0007.mp4")
+    notes = " ".join(scan("celebdfpp", tmp_path).notes)
+    assert "1 video is left out: its name tells no target video, as id1_id0_0007 does: Celeb-synthesis" in notes
+    assert "1 folder is not read, as no method is called so: Celeb-synthesis/FaceSwap/New" in notes
+    (tmp_path / "List_of_testing_videos.txt").unlink()
+    listing = scan("celebdfpp", tmp_path)
+    assert len(listing.videos) == 0
+    assert needed(listing) == {
+        "List_of_testing_videos.txt": "official test list (form in the README of github.com/OUC-VAS/Celeb-DF-PP)"
+    }
+
+
+def test_a_damaged_list_says_where_another_is(tmp_path):
+    make_celebdfpp(tmp_path)
+    write(tmp_path, "List_of_testing_videos.txt", "GHOST/id1_id0_0007.mp4")
+    with pytest.raises(UserError, match=r"is no line such as .*take the list of .*OUC-VAS/Celeb-DF-PP"):
+        scan("celebdfpp", tmp_path)

@@ -5,6 +5,7 @@ them: see `names.py` for groups, `parts.py` for data sets that are a handful of 
 """
 
 from addnet.data.layouts.celebdf import scan_celebdf
+from addnet.data.layouts.celebdfpp import scan_celebdfpp
 from addnet.data.layouts.deeperforensics import scan_deeperforensics
 from addnet.data.layouts.deepfakebench import scan_deepfakebench
 from addnet.data.layouts.df40 import scan_df40
@@ -29,6 +30,7 @@ LAYOUTS: dict[str, Layout] = {
     "faceforensics": scan_faceforensics,
     "dfd": scan_dfd,
     "celebdf": scan_celebdf,
+    "celebdfpp": scan_celebdfpp,
     "dfdc": scan_dfdc,
     "dfdcp": scan_dfdcp,
     "uadfv": scan_uadfv,

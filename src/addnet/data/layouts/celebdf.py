@@ -96,15 +96,15 @@ def scan_celebdf(
     return replace(listing, missing=[*tests.missing, *listing.missing], notes=notes)
 
 
-def read_test_list(root: Path, file: str) -> TestList:
-    """Reads the official test list.
+def read_test_list(root: Path, file: str, *, where: str = WHERE) -> TestList:
+    """Reads the official test list; `where` is where it is to be had.
 
     Raises:
         UserError: A line is not a number and the path of a video.
     """
     path = root / file
     if not path.is_file():
-        return TestList(missing=[Missing(file, f"official test list ({WHERE})", needed=True)])
+        return TestList(missing=[Missing(file, f"official test list ({where})", needed=True)])
     videos, odd = [], []
     for line in read_text(path).text.splitlines():
         if not line.strip():
@@ -112,7 +112,7 @@ def read_test_list(root: Path, file: str) -> TestList:
         number, _, name = line.strip().partition(" ")
         folder, _, video = name.strip().replace("\\", "/").removesuffix(".mp4").partition("/")
         if folder not in FOLDERS or number not in _LIST_LABELS:
-            raise UserError(f"{path}: {line!r} is no line such as '1 YouTube-real/00170.mp4'; take the list of {WHERE}")
+            raise UserError(f"{path}: {line!r} is no line such as '1 YouTube-real/00170.mp4'; take the list of {where}")
         videos.append(f"{folder}/{video}")
         if _LIST_LABELS[number] != FOLDERS[folder]:
             odd.append(line.strip())

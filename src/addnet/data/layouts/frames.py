@@ -23,7 +23,7 @@ PICTURE_FOLDERS = ("faces", "images", "frames")
 SOURCES = ("auto", "videos", "pictures")
 Places = Callable[[str], Iterable[str]]
 _LANDMARKS = "landmarks"
-_NO_VIDEOS = {*PICTURE_FOLDERS, *NO_FACES, "videos"}
+NO_VIDEOS = {*PICTURE_FOLDERS, *NO_FACES, "videos"}
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def clip_paths(tree: Tree, folder: str) -> list[str]:
     for place in (folder, join(folder, "videos")):
         for name in tree.videos(place):
             found.setdefault(stem(name), join(place, name))
-    stems = set(tree.folders(folder) - _NO_VIDEOS)
+    stems = set(tree.folders(folder) - NO_VIDEOS)
     for name in PICTURE_FOLDERS:
         stems |= tree.folders(join(folder, name)) | tree.folders(join(name, folder))
     for name in stems:
@@ -100,7 +100,7 @@ def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], bool]) ->
             continue
         met.add(real)
         found |= dict.fromkeys(p for p in clip_paths(tree, place) if tree.has_file(p) or is_clip(stem(p)))
-        inner = tree.folders(place) - (_NO_VIDEOS - {"videos"})
+        inner = tree.folders(place) - (NO_VIDEOS - {"videos"})
         waiting += [join(place, name) for name in sorted(inner, reverse=True) if not is_clip(name)]
     return list(found)
 

@@ -1,0 +1,190 @@
+"""Celeb-DF++ (Celeb-DF v3): Celeb-DF version 2 and fakes of its videos by 22 methods in three scenarios.
+
+    Celeb-real/id0_0000.mp4   YouTube-real/00000.mp4
+    Celeb-synthesis/{FaceSwap,FaceReenact,TalkingFace}/<method>/id1_id0_0007.mp4
+    List_of_testing_videos.txt     `1 YouTube-real/00170.mp4`, `0 Celeb-synthesis/FaceSwap/GHOST/id1_id0_0007.mp4`
+
+Folders, methods and how many videos are tested (178 real ones as in Celeb-DF; 200 fakes of each method of face swapping
+and reenactment, 300 of each talking face): README of OUC-VAS/Celeb-DF-PP. The form of the list, crops in
+`<method>/frames/`, and that the folder of Celeb-DF's own fakes may be called `Celeb-DF-v2`: the authors'
+`DeepfakeBench/preprocessing/rearrange.py` there, which tells real from fake by the folder; the numbers are Celeb-DF's.
+How fakes are named is documented nowhere: that their names begin with the target video as those of Celeb-DF do, talking
+faces being `id29_0002_test_id08701_…`, is from public loaders. A fake whose name tells no target video is left out and
+counted, because nobody could say what it shares.
+
+Nearly every real video has some fake in the list, so that training on the rest sees scenes of the test: only what the
+list names is taken, for testing, unless `split: official`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from addnet.data.layouts.celebdf import FOLDERS, RELATED, TEST_LIST, TestList, read_test_list
+from addnet.data.layouts.frames import NO_VIDEOS, Collected, clip_paths, collect
+from addnet.data.layouts.listing import Listing
+from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.names import celeb_group, celeb_source_group, made_of_celeb
+from addnet.data.layouts.tree import Tree, stem
+from addnet.errors import require_choice
+from addnet.index.records import FAKE, REAL, Record
+
+DATASET = "Celeb-DF++"
+SPLITS = ("test", "official")
+SCENARIOS = {
+    "FaceSwap": "Celeb-DF BlendFace GHOST HifiFace InSwapper MobileFaceSwap SimSwap UniFace",
+    "FaceReenact": "DaGAN FSRT HyperReenact LIA LivePortrait MCNET TPSMM",
+    "TalkingFace": "AniTalker EchoMimic EDTalk FLOAT IP_LAP Real3DPortrait SadTalker",
+}
+METHODS = {method: scenario for scenario, methods in SCENARIOS.items() for method in methods.split()}
+_REALS = tuple(folder for folder, label in FOLDERS.items() if label == REAL)
+_FAKES, _YOUTUBE = "Celeb-synthesis", "YouTube-real"
+_OWN, _OWN_ELSEWHERE = "FaceSwap/Celeb-DF", "FaceSwap/Celeb-DF-v2"
+_WHERE = "form in the README of github.com/OUC-VAS/Celeb-DF-PP"
+
+
+def scan_celebdfpp(
+    root: Path,
+    *,
+    methods: Sequence[str] | None = None,
+    split: str = "test",
+    related: str = "leave_out",
+    test_list: str | None = None,
+    source: str = "auto",
+) -> Listing:
+    """Lists Celeb-DF++.
+
+    Args:
+        root: Holds `Celeb-real/`, `YouTube-real/`, `Celeb-synthesis/` and the list.
+        methods: Which fakes, such as `[SimSwap, SadTalker]`; None: all.
+        split: `test`: what the official list names and nothing else; `official`: the rest is training.
+        related: What becomes of training videos whose target video is tested, itself or as a fake: `leave_out` or
+            `keep` (needs `data.allow_overlap=true`).
+        test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
+        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+
+    Raises:
+        UserError: Unknown option, no such folder, or a damaged list.
+    """
+    require_choice("data.options.split", split, SPLITS)
+    require_choice("data.options.related", related, RELATED)
+    taken = list(METHODS) if methods is None else methods
+    for method in taken:
+        require_choice("data.options.methods", method, METHODS)
+    tree, findings = Tree(root), Findings()
+    tests = read_test_list(root, test_list or TEST_LIST, where=_WHERE)
+    findings.missing += tests.missing
+    findings.notes += tests.notes
+    plan = _Plan(tests, split, keep=related == "keep")
+    folders = {folder: folder for folder in _REALS} | {_folder(tree, method): method for method in taken}
+    paths = {folder: clip_paths(tree, folder) for folder in folders}
+    if not any(paths[folder] for folder in folders if folder not in _REALS):
+        findings.lacks(_FAKES, f"fake videos ({_WHERE})", needed=True)
+    parts = [_part(tree, folder, method, paths[folder], plan, source, findings) for folder, method in folders.items()]
+    wanted = {_listed(folder) for folder in folders}
+    absent = [video for video in plan.tests - plan.seen if video.rpartition("/")[0] in wanted]
+    unknown = {path for scenario in SCENARIOS for path in _unknown(tree, scenario)}
+    findings.note(unknown, "folder is not read, as no method is called so", "folders are not read: no methods' names")
+    findings.note(absent, "video of the test list is not there", "videos of the test list are not there")
+    findings.note(plan.related, *_told("whose target video is tested too (data.options.related)"))
+    findings.note(plan.untested, *_told(f"that {TEST_LIST} doesn't name (data.options.split=official trains on them)"))
+    return findings.listing(parts)
+
+
+class _Plan:
+    """In which split each video is.
+
+    Attributes:
+        tests: What the list names, as `Celeb-synthesis/<scenario>/<method>/<video>` or `<folder>/<video>`.
+        seen: What of it is there.
+        related: What is left out because it shows the target video of a tested one.
+        untested: What is left out because only tests are taken.
+    """
+
+    def __init__(self, tests: TestList, split: str, *, keep: bool) -> None:
+        self.tests = {_listed(video) for video in tests.videos}
+        self.seen: set[str] = set()
+        self.related: list[str] = []
+        self.untested: list[str] = []
+        self._without_list, self._split = bool(tests.missing), split
+        self._tested = set() if keep else {_group(*video.rpartition("/")[::2]) for video in self.tests}
+
+    def split(self, video: str, group: str) -> str:
+        """`test`, `train`, or nothing where it is left out."""
+        if self._without_list:
+            return ""
+        if video in self.tests:
+            self.seen.add(video)
+            return "test"
+        if self._split == "test":
+            self.untested.append(video)
+            return ""
+        if group in self._tested:
+            self.related.append(video)
+            return ""
+        return "train"
+
+
+def _folder(tree: Tree, method: str) -> str:
+    """Where the fakes of a method lie."""
+    folder = f"{_FAKES}/{METHODS[method]}/{method}"
+    other = folder.replace(_OWN, _OWN_ELSEWHERE)
+    return other if tree.has_folder(other) and not tree.has_folder(folder) else folder
+
+
+def _unknown(tree: Tree, scenario: str) -> list[str]:
+    """Folders of a scenario that are those of no method."""
+    folder = f"{_FAKES}/{scenario}"
+    known = {*METHODS, _OWN_ELSEWHERE.rpartition("/")[2], *NO_VIDEOS}
+    return [f"{folder}/{name}" for name in tree.folders(folder) - known]
+
+
+def _listed(path: str) -> str:
+    """A path with the one name for the folder of Celeb-DF's own fakes."""
+    return path.replace(_OWN_ELSEWHERE, _OWN)
+
+
+def _part(
+    tree: Tree, folder: str, method: str, paths: list[str], plan: _Plan, source: str, findings: Findings
+) -> Collected:
+    label, key = REAL if folder in _REALS else FAKE, _listed(folder)
+    if not paths:
+        findings.lacks(folder, f"videos ({_WHERE})", needed=folder == _REALS[0])
+    odd = [path for path in paths if not _group(key, stem(path))]
+    findings.note(
+        odd,
+        "video is left out: its name tells no target video, as id1_id0_0007 does",
+        "videos are left out: their names tell no target video, as id1_id0_0007 does",
+    )
+
+    def clips() -> Iterator[Record]:
+        for path in paths:
+            name = stem(path)
+            if (group := _group(key, name)) and (split := plan.split(f"{key}/{name}", group)):
+                origin = made_of_celeb(name)
+                yield Record(
+                    path=path,
+                    label=label,
+                    split=split,
+                    video_id=f"{DATASET}/{method}/{name}",
+                    group_id=group,
+                    dataset=DATASET,
+                    method=method,
+                    identity=" ".join(origin.identities) if origin else "",
+                )
+
+    return collect(tree, clips(), source=source)
+
+
+def _group(folder: str, name: str) -> str:
+    """The group of a video in a folder; empty if its name doesn't tell."""
+    if folder == _YOUTUBE:
+        return celeb_group(name)
+    origin = made_of_celeb(name)
+    return celeb_source_group(origin) if origin else ""
+
+
+def _told(which: str) -> tuple[str, str]:
+    """One or many that are left out."""
+    return f"video is left out {which}", f"videos are left out {which}"
