@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from replicas import make_faceforensics
 from replicas_b import touch, write
 
 FAVC_HEADER = "source,target1,target2,method,category,type,race,gender,path,\n"
@@ -49,3 +50,8 @@ def make_celebdfpp(root, *, own="Celeb-DF"):
             lines += [f"0 {folder}/{name}.mp4" for name in names[: 1 + (method == "GHOST")]]
     write(root, "List_of_testing_videos.txt", "\n".join(lines))
     return root
+
+
+def make_faceshifter(root):
+    """The fakes in the tree of FaceForensics++, beside those of another method."""
+    return make_faceforensics(root, methods=("FaceShifter", "Deepfakes"))

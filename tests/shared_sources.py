@@ -51,6 +51,11 @@ def _faceforensics(root, split, *, method="Deepfakes", original="054"):
     return {"methods": [method]}
 
 
+def _faceshifter(root, split):
+    _faceforensics(root, split, method="FaceShifter", original="071")
+    return {}
+
+
 def _deeperforensics(root, split):
     pictures(root, "manipulated_videos/end_to_end/frames/071_W101", "000")
     return {"split": split}
@@ -160,6 +165,7 @@ FAMILIES: dict[str, dict[str, Row]] = {
     "FaceForensics++": {
         "faceforensics": _row("faceforensics", _faceforensics),
         "faceforensics, FaceShifter": _row("faceforensics", _faceforensics, method="FaceShifter", original="071"),
+        "faceshifter": _row("faceshifter", _faceshifter),
         "deeperforensics": _row("deeperforensics", _deeperforensics),
         "deeperforensics by its lists": _row("deeperforensics", _deeperforensics_by_its_lists),
         "df40": _row("df40", _df40),

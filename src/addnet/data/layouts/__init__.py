@@ -13,6 +13,7 @@ from addnet.data.layouts.dfd import scan_dfd
 from addnet.data.layouts.dfdc import scan_dfdc
 from addnet.data.layouts.dfdcp import scan_dfdcp
 from addnet.data.layouts.faceforensics import scan_faceforensics
+from addnet.data.layouts.faceshifter import scan_faceshifter
 from addnet.data.layouts.fakeavceleb import scan_fakeavceleb
 from addnet.data.layouts.ffiw import scan_ffiw
 from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
@@ -28,6 +29,7 @@ LAYOUTS: dict[str, Layout] = {
     "unlabelled": list_unlabelled,
     "wilddeepfake": scan_wilddeepfake,
     "faceforensics": scan_faceforensics,
+    "faceshifter": scan_faceshifter,
     "dfd": scan_dfd,
     "celebdf": scan_celebdf,
     "celebdfpp": scan_celebdfpp,

@@ -12,6 +12,7 @@ the folder itself; both are found too.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from addnet.data.layouts.listing import Listing
@@ -49,6 +50,26 @@ def scan_faceforensics(
     """
     for method in methods:
         require_choice("data.options.methods", method, METHODS)
+    listing = list_faceforensics(root, methods, compression=compression, splits=splits, source=source)
+    unused = sorted(Tree(root).folders("manipulated_sequences") - {*methods, DFD})
+    notes = [f"manipulated_sequences/{name} is there, but not among data.options.methods" for name in unused]
+    return replace(listing, notes=[*listing.notes, *notes])
+
+
+def list_faceforensics(
+    root: Path,
+    methods: Sequence[str],
+    *,
+    compression: str,
+    splits: str | None,
+    source: str,
+    dataset: str = FACEFORENSICS,
+) -> Listing:
+    """The originals and the fakes of some methods by the official lists, as a data set of this name.
+
+    Raises:
+        UserError: Unknown compression or source, no such folder, or a damaged list.
+    """
     require_choice("data.options.compression", compression, COMPRESSIONS)
     tree = Tree(root)
     pairs = read_official(root, splits)
@@ -57,12 +78,8 @@ def scan_faceforensics(
         Part(f"manipulated_sequences/{method}/{compression}", FAKE, method, f"{method}/{compression}")
         for method in methods
     ]
-    listing = list_parts(tree, parts, lambda _, video: pairs.place(video), dataset=FACEFORENSICS, source=source)
-    unused = sorted(tree.folders("manipulated_sequences") - {*methods, DFD})
-    notes = [f"manipulated_sequences/{name} is there, but not among data.options.methods" for name in unused]
-    return Listing(
-        listing.pictures, listing.videos, [*pairs.missing, *listing.missing], [*pairs.notes, *listing.notes, *notes]
-    )
+    listing = list_parts(tree, parts, lambda _, video: pairs.place(video), dataset=dataset, source=source)
+    return replace(listing, missing=[*pairs.missing, *listing.missing], notes=[*pairs.notes, *listing.notes])
 
 
 def original_part(compression: str, *, base: str = "") -> Part:
