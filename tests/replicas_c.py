@@ -55,3 +55,13 @@ def make_celebdfpp(root, *, own="Celeb-DF"):
 def make_faceshifter(root):
     """The fakes in the tree of FaceForensics++, beside those of another method."""
     return make_faceforensics(root, methods=("FaceShifter", "Deepfakes"))
+
+
+def make_dfdm(root, *, rates=(23,), places=("Dfaker", "")):
+    """Two models, one of which has a folder, and the real videos of Celeb-DF that they were made of, and one more."""
+    for rate in rates:
+        for place, tag in zip(places, ("4dfaker", "iae"), strict=True):
+            for name in ("id28_id20_0008", "id20_id28_0001", "id1_id0_0007"):
+                touch(root, "/".join(filter(None, (f"DFDM_crf{rate}", place, f"{name}_{tag}.mp4"))))
+    touch(root, *(f"Celeb-real/{name}.mp4" for name in ("id28_0008", "id20_0001", "id1_0007", "id9_0009")))
+    return root

@@ -105,6 +105,11 @@ def _celebdfpp(root, split, *, scenario="FaceSwap/GHOST", fake="id1_id3_0007"):
     return {"split": "official", "methods": [scenario.rpartition("/")[2]]}
 
 
+def _dfdm(root, split):
+    pictures(root, "DFDM_crf23/Dfaker/frames/id1_id3_0007_4dfaker", "000")
+    return {"split": split}
+
+
 def _df40_of_celebdf(root, split, *, fake="simswap/cdf/frames/id1_id0_0007", real="id7_0005"):
     pictures(root, f"DF40/{fake}", "000")
     pictures(root, f"Celeb-DF-v2/Celeb-real/frames/{real}", "000")
@@ -184,6 +189,8 @@ FAMILIES: dict[str, dict[str, Row]] = {
         "celebdfpp, talking": _row(
             "celebdfpp", _celebdfpp, scenario="TalkingFace/SadTalker", fake="id1_0007_test_id08701_aaa"
         ),
+        "dfdm": _row("dfdm", _dfdm),
+        "bench DFDM": _listed("DFDM_fake", "DFDM_crf23/Dfaker", "id1_id3_0007_4dfaker"),
         "df40": _row("df40", _df40_of_celebdf, splits=_TEST),
         "bench Celeb-DF-v3": _listed(
             "CelebDFv3_fake", "Celeb-DF-v3/Celeb-synthesis/TalkingFace/SadTalker", "id1_0007_test_id2_a"

@@ -10,14 +10,16 @@ import pytest
 
 from addnet.config import load_group
 from addnet.data.layouts import LAYOUTS
+from addnet.data.layouts.dfdm import model_of
 from addnet.errors import UserError
 from replicas import make_faceforensics, needed, scan
 from replicas_b import draw, touch, write
-from replicas_c import make_celebdfpp, make_faceshifter, make_fakeavceleb
+from replicas_c import make_celebdfpp, make_dfdm, make_faceshifter, make_fakeavceleb
 
 ALL = {
     "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
     "faceshifter": (make_faceshifter, {}),
+    "dfdm": (make_dfdm, {"split": "train"}),
     "celebdfpp": (make_celebdfpp, {"split": "official", "methods": ["Celeb-DF", "GHOST", "LIA", "SadTalker"]}),
 }
 
@@ -256,3 +258,45 @@ def test_faceshifter_that_was_not_downloaded_is_told(tmp_path):
     make_faceforensics(tmp_path)
     missing = needed(scan("faceshifter", tmp_path))
     assert list(missing) == ["manipulated_sequences/FaceShifter/c23"]
+
+
+# ---- DFDM -------------------------------------------------------------------------------------------------------
+
+
+def test_dfdm_has_groups_of_celebdf_and_models_out_of_names_or_folders(tmp_path):
+    make_dfdm(tmp_path, places=("", "lightweight"))
+    records = by_path(scan("dfdm", tmp_path))
+    fake = records["DFDM_crf23/id28_id20_0008_4dfaker.mp4"]
+    assert (fake.method, fake.group_id, fake.identity) == ("Dfaker", "Celeb-DF/id28_0008", "id28 id20")
+    assert records["DFDM_crf23/lightweight/id1_id0_0007_iae.mp4"].method == "IAE"
+    assert model_of("DFDM_crf0/Light_weight/id1_id0_0007_2.mp4") == "Lightweight"
+    assert model_of("DFDM_crf0/id1_id0_0007_new.mp4") == "new"
+
+
+def test_dfdm_takes_originals_from_celebdf_those_alone_that_were_used(tmp_path):
+    make_dfdm(tmp_path / "celeb")
+    make_dfdm(tmp_path / "dfdm")
+    for file in (tmp_path / "dfdm" / "Celeb-real").iterdir():
+        file.unlink()
+    assert {m.path for m in scan("dfdm", tmp_path / "dfdm").missing} == {"Celeb-real"}
+    for originals in (tmp_path / "celeb", tmp_path / "celeb" / "Celeb-real"):
+        listing = scan("dfdm", tmp_path / "dfdm", originals=str(originals))
+        reals = [record for record in listing.videos if record.label == 0]
+        assert {Path(r.path).stem for r in reals} == {"id28_0008", "id20_0001", "id1_0007"}
+        assert all(Path(r.root, r.path).is_file() for r in reals)
+    (tmp_path / "celeb" / "Celeb-real" / "id1_0007.mp4").unlink()
+    assert "1 original is not there: id1_0007" in scan("dfdm", tmp_path / "dfdm", originals=str(originals)).notes
+    with pytest.raises(UserError, match=r"data\.options\.originals=.*no such folder; expected Celeb-DF"):
+        scan("dfdm", tmp_path / "dfdm", originals=str(tmp_path / "nowhere"))
+
+
+def test_dfdm_says_what_its_authors_do_not(tmp_path):
+    make_dfdm(tmp_path)
+    touch(tmp_path, "DFDM_crf23/readme.mp4")
+    notes = " ".join(scan("dfdm", tmp_path).notes)
+    assert "does not document which of the two persons in a name was filmed" in notes
+    assert "DFDM_crf23/ holds 7 videos; the data set has 2,150 of each rate" in notes
+    assert "1 file is left out by its name: expected id28_id20_0008_<model>: DFDM_crf23/readme.mp4" in notes
+    assert needed(scan("dfdm", tmp_path, compression="crf0")) == {
+        "DFDM_crf0": "fake videos (form in the README of github.com/shanface33/Deepfake_Model_Attribution)"
+    }

@@ -12,6 +12,7 @@ from addnet.data.layouts.df40 import scan_df40
 from addnet.data.layouts.dfd import scan_dfd
 from addnet.data.layouts.dfdc import scan_dfdc
 from addnet.data.layouts.dfdcp import scan_dfdcp
+from addnet.data.layouts.dfdm import scan_dfdm
 from addnet.data.layouts.faceforensics import scan_faceforensics
 from addnet.data.layouts.faceshifter import scan_faceshifter
 from addnet.data.layouts.fakeavceleb import scan_fakeavceleb
@@ -33,6 +34,7 @@ LAYOUTS: dict[str, Layout] = {
     "dfd": scan_dfd,
     "celebdf": scan_celebdf,
     "celebdfpp": scan_celebdfpp,
+    "dfdm": scan_dfdm,
     "dfdc": scan_dfdc,
     "dfdcp": scan_dfdcp,
     "uadfv": scan_uadfv,

@@ -157,6 +157,4 @@ def _reals(
                 yield Record(path, REAL, targets[name], video, pair_group(name), DATASET, "youtube", name)
 
     found = collect(tree, clips(), source=source)
-    where = "" if originals is None else str(tree.root)
-    pictures, videos = found.pictures.replaced(root=where), found.videos.replaced(root=where)
-    return Collected(pictures, videos, found.bare, found.absent)
+    return found if originals is None else found.elsewhere(tree.root)

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,6 +42,12 @@ class Collected:
     videos: Records
     bare: list[str]
     absent: list[str]
+
+    def elsewhere(self, root: Path) -> Collected:
+        """The same, told apart from what lies in the data folder: paths are relative to another one."""
+        return replace(
+            self, pictures=self.pictures.replaced(root=str(root)), videos=self.videos.replaced(root=str(root))
+        )
 
 
 def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None) -> Collected:
