@@ -61,7 +61,14 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
         path = root / f"{number}.jpg"
         path.write_bytes(data)
         split, label = "train" if number < count else "test", number % 2  # labels of no meaning
-        record = Record(path.name, label, split, f"drawn/{label}/{number}", f"{split}{number // 2}", "drawn")
+        record = Record(
+            path=path.name,
+            label=label,
+            split=split,
+            video_id=f"drawn/{label}/{number}",
+            group_id=f"{split}{number // 2}",
+            dataset="drawn",
+        )
         found = Finding(number, len(data), path.stat().st_mtime_ns, shape=(SIZE, SIZE), face=Face(GIVEN, points))
         records.append(record)
         rows.append((row_of(record, found, ""), points.ravel()))

@@ -213,7 +213,16 @@ def samples(portrait, tmp_path_factory):
     for number, degrees in enumerate((12.0, -9.0)):
         matrix = cv2.getRotationMatrix2D((100, 100), degrees, 0.9 - 0.2 * number)
         cv2.imwrite(str(root / f"{number}.png"), cv2.warpAffine(portrait[0], matrix, (200, 200)))
-        records.append(Record(f"{number}.png", number, "train", str(number), str(number), "d"))
+        records.append(
+            Record(
+                path=f"{number}.png",
+                label=number,
+                split="train",
+                video_id=str(number),
+                group_id=str(number),
+                dataset="d",
+            )
+        )
         points.append(map_points(portrait[1], matrix))
 
     def make(name):

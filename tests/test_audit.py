@@ -47,7 +47,9 @@ def _found(numbers):
 
 
 def _records(*rows):
-    return Records.of(Record(f"{n}.png", label, split, **names) for n, (label, split, names) in enumerate(rows))
+    return Records.of(
+        Record(path=f"{n}.png", label=label, split=split, **names) for n, (label, split, names) in enumerate(rows)
+    )
 
 
 def _audit(records, root):

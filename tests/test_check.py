@@ -74,7 +74,10 @@ def test_the_plain_folder_is_checked_too(data_dir, capsys):
 
 
 def test_a_leak_and_a_split_of_one_class_are_told():
-    made = [Record(f"{n}", 0, split, f"v{n}", "same", "d") for n, split in enumerate(("train", "test"))]
+    made = [
+        Record(path=f"{n}", label=0, split=split, video_id=f"v{n}", group_id="same", dataset="d")
+        for n, split in enumerate(("train", "test"))
+    ]
     text = " ".join(warnings(Listing(Records.of(made))))
     assert "1 group is in train and in test" in text
     assert "test has no fake pictures" in text

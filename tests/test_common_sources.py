@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
+from pathlib import Path
+
 import pytest
 
+from addnet.data import layouts
 from addnet.data.layouts.names import sources_of, united
 from addnet.data.selection import select
 from addnet.data.sources import Source
@@ -55,6 +59,20 @@ def test_data_sets_of_other_videos_share_nothing(made):
     apart = [(a, b) for a in made for b in made if a[0] < b[0]]
     assert len(apart) > 100
     assert not {pair: leaks for pair in apart if (leaks := check_overlap(records[pair[0]], records[pair[1]]))}
+
+
+def test_no_layout_makes_up_a_group_s_name_itself():
+    folder = Path(layouts.__file__).parent
+    given = [
+        (file.name, ast.unparse(argument.value))
+        for file in folder.glob("*.py")
+        for call in ast.walk(ast.parse(file.read_text()))
+        if isinstance(call, ast.Call) and ast.unparse(call.func) == "Record"
+        for argument in call.keywords
+        if argument.arg == "group_id"
+    ]
+    assert len(given) > 10
+    assert not [(name, value) for name, value in given if value.startswith(("f'", "'"))]
 
 
 def test_groups_that_share_no_source_stay_apart():

@@ -161,7 +161,7 @@ def test_points_of_a_data_set_take_no_more_memory_than_points(tmp_path, shape):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     (tmp_path / "a.npy").write_bytes(header.getvalue() + bytes(68 * 2 * 4))
-    record = Record("a.png", 0, "train", "v", "g", "d", landmarks="a.npy")
+    record = Record(path="a.png", label=0, split="train", video_id="v", group_id="g", dataset="d", landmarks="a.npy")
     face = Examine(tmp_path, None, Storage())._given(record)
     assert (face is not None) == (shape == (68, 2))
 
@@ -171,7 +171,10 @@ def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkey
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     os.mkfifo(tmp_path / "pipe.png")
     monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("decoded"))
-    records = [Record(name, 0, "train", "v", "g", "d") for name in ("bomb.png", "pipe.png", "a\0b.png")]
+    records = [
+        Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d")
+        for name in ("bomb.png", "pipe.png", "a\0b.png")
+    ]
     dataset = DeepfakeDataset(tmp_path, records, points=[None] * 3, geometry=Geometry(size=96), mask=AttentionMask())
     assert [dataset[number]["valid"] for number in range(3)] == [False] * 3
 
@@ -180,6 +183,8 @@ def test_what_an_index_says_of_an_unusable_picture_names_no_folder_of_this_machi
     os.mkfifo(tmp_path / "pipe.png")
     examine = Examine(tmp_path, None, Storage())
     for name in ("pipe.png", "none.png", "a\0b.png"):
-        reason = examine(Job(0, Record(name, 0, "train", "v", "g", "d"))).reason
+        reason = examine(
+            Job(0, Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d"))
+        ).reason
         assert reason
         assert str(tmp_path) not in reason

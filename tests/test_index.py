@@ -23,7 +23,15 @@ def detector():
 def records(own_data_dir):
     files = sorted((own_data_dir / "test" / "real").iterdir())[:4]
     return Records.of(
-        Record(f"test/real/{file.name}", 0, "test", f"faces/real/{file.stem}", file.stem, "faces") for file in files
+        Record(
+            path=f"test/real/{file.name}",
+            label=0,
+            split="test",
+            video_id=f"faces/real/{file.stem}",
+            group_id=file.stem,
+            dataset="faces",
+        )
+        for file in files
     )
 
 
@@ -142,11 +150,26 @@ def test_points_of_another_detector_are_not_used(made, own_data_dir, records):
     assert prepare(made, own_data_dir, records, LandmarkDetector(padding=0.5)) == 4
 
 
+def test_a_record_is_made_by_the_names_of_its_fields_alone():
+    with pytest.raises(TypeError, match="positional"):
+        Record("a.jpg", 1, "train", "g", "v", "d")  # a video and a group that have changed places
+
+
 def test_points_that_came_with_the_data_set_are_used_as_they_are(tmp_path, own_data_dir, records):
     given = np.random.default_rng(0).uniform(0, 112, (81, 2))
     np.save(own_data_dir / "points.npy", given)
     chosen = Records.of(
-        [Record("test/real/" + records[0].path.split("/")[-1], 0, "test", "v", "g", "d", landmarks="points.npy")]
+        [
+            Record(
+                path="test/real/" + records[0].path.split("/")[-1],
+                label=0,
+                split="test",
+                video_id="v",
+                group_id="g",
+                dataset="d",
+                landmarks="points.npy",
+            )
+        ]
     )
     file = tmp_path / "i.parquet"
     assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 1

@@ -94,7 +94,10 @@ def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered(exec
 def test_a_picture_that_needs_too_much_is_unusable_in_its_index_and_the_others_are_there(tmp_path):
     Image.new("1", (7000, 7000)).save(tmp_path / "large.png")  # 147 MB as RGB
     Image.new("RGB", (64, 64)).save(tmp_path / "small.png")
-    records = Records.of(Record(f"{name}.png", 0, "test", name, name, "set") for name in ("large", "small"))
+    records = Records.of(
+        Record(path=f"{name}.png", label=0, split="test", video_id=name, group_id=name, dataset="set")
+        for name in ("large", "small")
+    )
     with IndexUpdate(tmp_path / "i.parquet", tmp_path) as update:
         prepare_pictures(update, records, detector=None, run=PrepareSettings(memory_gb=0.125).run)
     rows = {row["path"]: row for row in read_index(tmp_path / "i.parquet")[0].to_pylist()}

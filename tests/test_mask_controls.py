@@ -28,7 +28,9 @@ def folder(portrait, tmp_path_factory):
         width, height = 200 + 20 * number, 240 - 10 * number
         matrix = cv2.getRotationMatrix2D((100, 100), 6.0 * number, 0.8)
         cv2.imwrite(str(root / f"{number}.png"), cv2.warpAffine(picture, matrix, (width, height)))
-        records.append(Record(f"{number}.png", number % 2, "train", video, video, "d"))
+        records.append(
+            Record(path=f"{number}.png", label=number % 2, split="train", video_id=video, group_id=video, dataset="d")
+        )
         found.append(map_points(points, matrix))
     return root, records, found, [(240 - 10 * n, 200 + 20 * n) for n in range(6)]
 

@@ -17,7 +17,7 @@ def marked(portrait, tmp_path_factory):
     points = portrait[1] + 100  # far from the border, where the picture is mirrored in and the mask is not
     shape = (AttentionMask(parts=("face",), face_blur=0.0).draw(points, 400) * 255).astype(np.uint8)
     cv2.imwrite(str(root / "a.png"), cv2.merge([shape] * 3))
-    record = Record("a.png", 0, "train", "a", "a", "d")
+    record = Record(path="a.png", label=0, split="train", video_id="a", group_id="a", dataset="d")
     return root, [record], [points]
 
 

@@ -13,6 +13,8 @@ FRAMES = [  # a name, its video, its group
     ("name-0001.png", "name", "name"),
     ("name frame 12.jpg", "name", "name"),
     ("name.mp4_frame_10.jpg", "name", "name"),
+    ("name.mts_frame_10.jpg", "name", "name"),
+    ("name.3gp_0010.jpg", "name", "name"),
     ("name_frame_0010_face_1.jpg", "name", "name"),
     ("name_f12.jpg", "name", "name"),
     ("name (3).jpg", "name", "name"),

@@ -14,7 +14,14 @@ KINDS = ("real", "fake")
 
 def _records(groups, labels=(0, 1), per_group=3):
     return [
-        Record(f"train/{label}/{group}_{n}.jpg", label, "train", f"{group}-{label}", group, "d")
+        Record(
+            path=f"train/{label}/{group}_{n}.jpg",
+            label=label,
+            split="train",
+            video_id=f"{group}-{label}",
+            group_id=group,
+            dataset="d",
+        )
         for group in groups
         for label in labels
         for n in range(per_group)

@@ -26,7 +26,9 @@ def _hear(caplog):
 def add(update, *names):
     """Adds rows with points that tell the name's length."""
     for name in names:
-        row = row_of(Record(name, 0, "train", name, name, "d"), Finding(0, 1, 1), "")
+        row = row_of(
+            Record(path=name, label=0, split="train", video_id=name, group_id=name, dataset="d"), Finding(0, 1, 1), ""
+        )
         update.add(row, np.full(136, len(name), np.float32))
 
 

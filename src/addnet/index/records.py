@@ -36,7 +36,7 @@ _TYPES: dict[str, pa.DataType] = {
 _BLOCK = 50_000
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """One picture, or one video that pictures are to be taken from.
 
@@ -82,7 +82,8 @@ class Records(Sequence[Record]):
         table: A column for each field of `Record`, of the types that `Records.of` gives.
 
     Example:
-        >>> records = Records.of([Record("a.jpg", 1, "train", "d/fake/a", "a", "d")])
+        >>> record = Record(path="a.jpg", label=1, split="train", video_id="d/fake/a", group_id="a", dataset="d")
+        >>> records = Records.of([record])
         >>> records[0].path, records.labels, records.names("split")
         ('a.jpg', array([1], dtype=int8), ['train'])
     """
@@ -120,12 +121,12 @@ class Records(Sequence[Record]):
         if not -len(self) <= index < len(self):
             raise IndexError(index)
         position = index % len(self)
-        return Record(*(column[position].as_py() for column in self._columns))  # type: ignore[index]
+        return _record(column[position].as_py() for column in self._columns)  # type: ignore[index]
 
     def __iter__(self) -> Iterator[Record]:
         for start in range(0, len(self), _BLOCK):
             rows = self.table.slice(start, _BLOCK)
-            yield from (Record(*row) for row in zip(*(rows[name].to_pylist() for name in FIELDS), strict=True))
+            yield from (_record(row) for row in zip(*(rows[name].to_pylist() for name in FIELDS), strict=True))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Sequence) and list(self) == list(other)
@@ -185,6 +186,10 @@ class Records(Sequence[Record]):
         rank = np.empty(len(order), dtype=np.int64)
         rank[order] = np.arange(len(order))
         return [texts[i] for i in order], rank[codes] if len(codes) else np.empty(0, dtype=np.int64)
+
+
+def _record(row: Iterable[Any]) -> Record:
+    return Record(**dict(zip(FIELDS, row, strict=True)))
 
 
 def _table(columns: dict[str, Any]) -> pa.Table:

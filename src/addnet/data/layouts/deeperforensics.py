@@ -125,7 +125,16 @@ def _fakes(
         for name, where in names.items():
             if who := target_of(name):
                 path, video = present.get(name, f"{folder}/{name}.mp4"), f"{DATASET}/{variant}/{name}"
-                yield Record(path, FAKE, where, video, pair_group(who[0]), DATASET, variant, " ".join(who))
+                yield Record(
+                    path=path,
+                    label=FAKE,
+                    split=where,
+                    video_id=video,
+                    group_id=pair_group(who[0]),
+                    dataset=DATASET,
+                    method=variant,
+                    identity=" ".join(who),
+                )
 
     return collect(tree, clips(), source=source)
 
@@ -154,7 +163,16 @@ def _reals(
         for name, path in present.items():
             if name in targets:
                 video = f"{DATASET}/youtube/{compression}/{name}"
-                yield Record(path, REAL, targets[name], video, pair_group(name), DATASET, "youtube", name)
+                yield Record(
+                    path=path,
+                    label=REAL,
+                    split=targets[name],
+                    video_id=video,
+                    group_id=pair_group(name),
+                    dataset=DATASET,
+                    method="youtube",
+                    identity=name,
+                )
 
     found = collect(tree, clips(), source=source)
     return found if originals is None else found.elsewhere(tree.root)

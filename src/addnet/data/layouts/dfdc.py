@@ -98,8 +98,8 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
             continue
         original = entry.get("original") if label == FAKE else None
         video = f"{DFDC}/{CLASS_NAMES[label]}/{name}/{stem(file)}"
-        group = dfdc_group(stem(original or file))
-        clips.append(Record(_located(tree, folder, file), label, "train", video, group, DFDC))
+        group, path = dfdc_group(stem(original or file)), _located(tree, folder, file)
+        clips.append(Record(path=path, label=label, split="train", video_id=video, group_id=group, dataset=DFDC))
     findings.note(
         unclear,
         "entry of metadata.json is left out: its label is not REAL or FAKE",
@@ -142,8 +142,8 @@ def _clips_apart(tree: Tree, folder: str, labels: Mapping[str, int | None], spli
     for file, label in labels.items():
         if label is not None:
             video = f"{DFDC}/{CLASS_NAMES[label]}/{_APART[split][0]}/{stem(file)}"
-            path = _located(tree, folder, file)
-            yield Record(path, label, split, video, dfdc_group(stem(file)), DFDC)
+            path, group = _located(tree, folder, file), dfdc_group(stem(file))
+            yield Record(path=path, label=label, split=split, video_id=video, group_id=group, dataset=DFDC)
 
 
 def _labels_apart(tree: Tree, folder: str, findings: Findings) -> dict[str, int | None] | None:

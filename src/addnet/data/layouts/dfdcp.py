@@ -69,7 +69,16 @@ def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings
         group = persons[0] if persons else stem(name)
         video = f"{DFDCP}/{method}/{inner.rpartition('.')[0] or inner}"
         path = _located(tree, base, method, inner)
-        yield Record(path, label, split, video, dfdcp_group(group), DFDCP, method, " ".join(persons))
+        yield Record(
+            path=path,
+            label=label,
+            split=split,
+            video_id=video,
+            group_id=dfdcp_group(group),
+            dataset=DFDCP,
+            method=method,
+            identity=" ".join(persons),
+        )
     findings.note(
         unclear,
         "entry of dataset.json is left out: no label real or fake, or no set train or test",

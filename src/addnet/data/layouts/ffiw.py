@@ -63,7 +63,7 @@ def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: Fi
             again.append(path)
             continue
         seen.add(video)
-        yield Record(path, label, split, video, group, FFIW)
+        yield Record(path=path, label=label, split=split, video_id=video, group_id=group, dataset=FFIW)
     findings.note(
         again,
         "video is left out because another archive holds it too",

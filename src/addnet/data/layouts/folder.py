@@ -159,7 +159,14 @@ def scan_unlabelled(folder: str | Path) -> list[Record]:
 
 def _unlabelled(dataset: str, paths: Sequence[str], videos: Sequence[str]) -> Iterator[Record]:
     for path, video in zip(paths, videos, strict=True):
-        yield Record(path, UNLABELLED, "predict", f"{dataset}/{video.lstrip('/')}", video, dataset)
+        yield Record(
+            path=path,
+            label=UNLABELLED,
+            split="predict",
+            video_id=f"{dataset}/{video.lstrip('/')}",
+            group_id=video,
+            dataset=dataset,
+        )
 
 
 def _guessed(paths: Sequence[str]) -> list[str]:
@@ -197,7 +204,9 @@ def _records(
     for (path, split, label, _), found, group_id in zip(files, guesses, groups, strict=True):
         # videos are files: those of one name in two splits are two
         name = f"{split}/{CLASS_NAMES[label]}/{found.video}" if videos else f"{CLASS_NAMES[label]}/{found.video}"
-        yield Record(path, label, split, f"{dataset}/{name}", group_id, dataset)
+        yield Record(
+            path=path, label=label, split=split, video_id=f"{dataset}/{name}", group_id=group_id, dataset=dataset
+        )
 
 
 def _searched(paths: Sequence[str], pattern: re.Pattern[str]) -> list[Guess]:

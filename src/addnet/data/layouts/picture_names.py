@@ -11,6 +11,7 @@ import re
 from typing import NamedTuple
 
 from addnet.data.layouts.manifest_columns import LABELS, SPLITS
+from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
 
 REAL_WORDS, FAKE_WORDS = (
     frozenset(word for word, label in LABELS.items() if label == wanted and not word.isdigit()) for wanted in (0, 1)
@@ -27,7 +28,9 @@ _GRADES = frozenset(("easy", "mid", "hard"))  # in names of a set of single pict
 COMMON_WORDS = PICTURE_WORDS | _COUNTED | _GRADES | CLASS_WORDS | SPLIT_WORDS
 
 _SEP = r"[_\-. ]"
-_SUFFIX = re.compile(r"\.(?:mp4|avi|mov|mkv|webm|m4v|mpe?g|wmv|flv|jpe?g|png|bmp|webp)(?=$|[_\-. ])", re.IGNORECASE)
+# but for those that are numbers (`.264`), which in names count
+_SUFFIXES = "|".join(suffix[1:] for suffix in (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES) if not suffix[1:].isdigit())
+_SUFFIX = re.compile(rf"\.(?:{_SUFFIXES})(?=$|{_SEP})", re.IGNORECASE)
 _EXPORTED = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)  # Roboflow's; copies of one picture differ
 _CELEB = re.compile(rf"(id\d+(?:_id\d+)?_\d{{4}})(?:{_SEP}+(?:frame{_SEP}?)?(\d+))?", re.IGNORECASE)
 _LEADING = re.compile(rf"(?:frame|frm){_SEP}?(\d+){_SEP}+(?=.*[^\W\d_])", re.IGNORECASE)

@@ -60,4 +60,5 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
 def _clips(paths: list[str], label: int, split: str) -> Iterator[Record]:
     for path in paths:
         if group := uadfv_group(stem(path)):
-            yield Record(path, label, split, f"{UADFV}/{CLASS_NAMES[label]}/{stem(path)}", group, UADFV)
+            video = f"{UADFV}/{CLASS_NAMES[label]}/{stem(path)}"
+            yield Record(path=path, label=label, split=split, video_id=video, group_id=group, dataset=UADFV)
