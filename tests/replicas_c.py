@@ -65,3 +65,17 @@ def make_dfdm(root, *, rates=(23,), places=("Dfaker", "")):
                 touch(root, "/".join(filter(None, (f"DFDM_crf{rate}", place, f"{name}_{tag}.mp4"))))
     touch(root, *(f"Celeb-real/{name}.mp4" for name in ("id28_0008", "id20_0001", "id1_0007", "id9_0009")))
     return root
+
+
+KODF_ACTORS = ("0a1b2c3d4e5f60718293", "123456")
+KODF_METHODS = {"audio-driven": 5, "dffs": 2, "fsgan": 3}
+
+
+def make_kodf(root, *, real="original_videos", fake="synthesized_videos"):
+    """Two actors, three methods, folders as in the version that is sent on request."""
+    for number, actor in enumerate(KODF_ACTORS):
+        touch(root, *(f"{real}/{actor}/{actor}_{clip:03d}.mp4" for clip in (1, 2)))
+        other = KODF_ACTORS[1 - number]
+        for method, code in KODF_METHODS.items():
+            touch(root, f"{fake}/{method}/20200817/{actor}/{actor}_{other}_{code}_0001.mp4")
+    return root

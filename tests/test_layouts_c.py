@@ -14,12 +14,13 @@ from addnet.data.layouts.dfdm import model_of
 from addnet.errors import UserError
 from replicas import make_faceforensics, needed, scan
 from replicas_b import draw, touch, write
-from replicas_c import make_celebdfpp, make_dfdm, make_faceshifter, make_fakeavceleb
+from replicas_c import make_celebdfpp, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
 
 ALL = {
     "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
     "faceshifter": (make_faceshifter, {}),
     "dfdm": (make_dfdm, {"split": "train"}),
+    "kodf": (make_kodf, {"split": "train"}),
     "celebdfpp": (make_celebdfpp, {"split": "official", "methods": ["Celeb-DF", "GHOST", "LIA", "SadTalker"]}),
 }
 
@@ -300,3 +301,37 @@ def test_dfdm_says_what_its_authors_do_not(tmp_path):
     assert needed(scan("dfdm", tmp_path, compression="crf0")) == {
         "DFDM_crf0": "fake videos (form in the README of github.com/shanface33/Deepfake_Model_Attribution)"
     }
+
+
+# ---- KoDF -------------------------------------------------------------------------------------------------------
+
+
+def test_kodf_is_grouped_by_actor(tmp_path):
+    make_kodf(tmp_path)
+    listing = scan("kodf", tmp_path)
+    fake = by_path(listing)["synthesized_videos/fsgan/20200817/123456/123456_0a1b2c3d4e5f60718293_3_0001.mp4"]
+    assert (fake.label, fake.split, fake.method, fake.group_id) == (1, "test", "fsgan", "KoDF/123456")
+    assert fake.identity == "123456 0a1b2c3d4e5f60718293"
+    assert set(listing.videos.names("method")) == {"real", "audio-driven", "dffs", "fsgan"}
+    assert any("does not document which of the two actors" in note for note in listing.notes)
+    assert "original_videos/ holds 4 clips; the data set has 62,166" in listing.notes
+
+
+def test_kodf_of_other_folders_is_named_and_the_remedy_says_how(tmp_path):
+    make_kodf(tmp_path / "release", real="원본영상", fake="변조영상")
+    missing = needed(scan("kodf", tmp_path / "release"))
+    assert "data.options.real=FOLDER" in missing["original_videos"]
+    assert len(scan("kodf", tmp_path / "release", real="원본영상", fake="변조영상/").videos) == 10
+    make_kodf(tmp_path / "deeper" / "kodf_release")
+    assert len(scan("kodf", tmp_path / "deeper").videos) == 10
+
+
+def test_kodf_tells_names_that_it_does_not_understand_and_actors_without_a_clip(tmp_path):
+    make_kodf(tmp_path)
+    touch(tmp_path, "synthesized_videos/adversarial/clip1.mp4", "original_videos/a_1.mp4")
+    for file in (tmp_path / "original_videos" / "123456").iterdir():
+        file.unlink()
+    notes = " ".join(scan("kodf", tmp_path).notes)
+    assert "expected <actor>_<actor>_<code>_<number>: synthesized_videos/adversarial/clip1.mp4" in notes
+    assert "expected <actor>_<number>: original_videos/a_1.mp4" in notes
+    assert "1 actor has fakes and no real clip: 123456" in notes

@@ -18,6 +18,7 @@ from addnet.data.layouts.faceshifter import scan_faceshifter
 from addnet.data.layouts.fakeavceleb import scan_fakeavceleb
 from addnet.data.layouts.ffiw import scan_ffiw
 from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
+from addnet.data.layouts.kodf import scan_kodf
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.manifest import scan_manifest
 from addnet.data.layouts.options import Layout, list_data, options_of
@@ -41,6 +42,7 @@ LAYOUTS: dict[str, Layout] = {
     "deeperforensics": scan_deeperforensics,
     "ffiw": scan_ffiw,
     "fakeavceleb": scan_fakeavceleb,
+    "kodf": scan_kodf,
     "deepfakebench": scan_deepfakebench,
     "df40": scan_df40,
 }

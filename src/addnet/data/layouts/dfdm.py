@@ -68,7 +68,7 @@ def scan_dfdm(
     require_choice("data.options.split", split, SPLITS)
     tree, findings = Tree(root), Findings()
     folder = f"DFDM_{compression}"
-    paths = clip_paths_below(tree, folder, lambda name: bool(_NAME.fullmatch(name)))
+    paths = clip_paths_below(tree, folder, _NAME.fullmatch)
     if not paths:
         findings.lacks(folder, f"fake videos ({_WHERE})", needed=True)
     elif len(paths) != VIDEOS:

@@ -85,7 +85,7 @@ def scan_fakeavceleb(
     tree, findings = Tree(root), Findings()
     base = next((name for name in _BASES if not tree.folders(name).isdisjoint(KINDS)), "")
     rows = _rows(tree, base, findings)
-    found = {kind: clip_paths_below(tree, join(base, kind), lambda name: bool(_CLIP.fullmatch(name))) for kind in KINDS}
+    found = {kind: clip_paths_below(tree, join(base, kind), _CLIP.fullmatch) for kind in KINDS}
     if fake_audio == "leave_out":
         _tell_left_out(found.pop(_ONLY_AUDIO), findings)
     fakes = any(paths for kind, paths in found.items() if KINDS[kind] == FAKE)

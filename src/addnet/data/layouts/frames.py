@@ -90,7 +90,7 @@ def clip_paths(tree: Tree, folder: str) -> list[str]:
     return [found[name] for name in sorted(found)]
 
 
-def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], bool]) -> list[str]:
+def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], object]) -> list[str]:
     """Paths of the videos in a folder and at any depth below it, folder after folder.
 
     Args:
