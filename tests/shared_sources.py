@@ -148,6 +148,17 @@ def _dfdcp(root, split):
     return {}
 
 
+def _deepspeak(root, split, *, version="v2"):
+    """A recording of person 87 and one of another, who is in the other split."""
+    for name in ("87-0", f"{version}-1"):
+        pictures(root, f"frames/{name}", "000")
+    write(root, "annotations-real.csv", f"video-file,identity\n87-0.mp4,87\n{version}-1.mp4,{version}\n")
+    write(root, "annotations-fake.csv", "video-file,engine,identity-source,identity-target\nno.mp4,memo,87,87\n")
+    other = "test" if split == "train" else "train"
+    write(root, "annotations-split-def.csv", f"identity,split\n87,{split}\n{version},{other}\n")
+    return {"version": version}
+
+
 def _bench(root, split, *, label, folder, video):
     """DeepfakeBench's list, or DF40's, which has the same form."""
     pictures(root, f"{folder}/frames/{video}", "000")
@@ -213,6 +224,10 @@ FAMILIES: dict[str, dict[str, Row]] = {
         ),
         "bench DFD_real": _listed("DFD_real", f"{_FF}/original_sequences/actors/c23", "03__kitchen_pan"),
     },
+    "DeepSpeak": {
+        "deepspeak, v1": _row("deepspeak", _deepspeak, version="v1"),
+        "deepspeak": _row("deepspeak", _deepspeak),
+    },
     "UADFV": {
         "uadfv": _row("uadfv", _uadfv),
         "bench UADFV": _listed("UADFV_Fake", "UADFV/fake", "0007_fake"),
@@ -233,6 +248,7 @@ PLANTED = {
     "Celeb-DF": "Celeb-DF/id1_0007",
     "YouTube-real of Celeb-DF": "Celeb-DF/YouTube-real/00170",
     "DeepFakeDetection": "DeepFakeDetection/kitchen_pan/01_03",
+    "DeepSpeak": "DeepSpeak/87",
     "UADFV": "UADFV/0007",
     "DFDC": "DFDC/aaaaaaaaaa",
     "DFDC preview": "DFDCP/1001",

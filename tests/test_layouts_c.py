@@ -14,13 +14,14 @@ from addnet.data.layouts.dfdm import model_of
 from addnet.errors import UserError
 from replicas import make_faceforensics, needed, scan
 from replicas_b import draw, touch, write
-from replicas_c import make_celebdfpp, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
+from replicas_c import make_celebdfpp, make_deepspeak, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
 
 ALL = {
     "fakeavceleb": (make_fakeavceleb, {"split": "train"}),
     "faceshifter": (make_faceshifter, {}),
     "dfdm": (make_dfdm, {"split": "train"}),
     "kodf": (make_kodf, {"split": "train"}),
+    "deepspeak": (make_deepspeak, {}),
     "celebdfpp": (make_celebdfpp, {"split": "official", "methods": ["Celeb-DF", "GHOST", "LIA", "SadTalker"]}),
 }
 
@@ -335,3 +336,41 @@ def test_kodf_tells_names_that_it_does_not_understand_and_actors_without_a_clip(
     assert "expected <actor>_<actor>_<code>_<number>: synthesized_videos/adversarial/clip1.mp4" in notes
     assert "expected <actor>_<number>: original_videos/a_1.mp4" in notes
     assert "1 actor has fakes and no real clip: 123456" in notes
+
+
+# ---- DeepSpeak --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("version", ["v1", "v2"])
+def test_deepspeak_goes_by_its_lists_whatever_the_names(version, tmp_path):
+    make_deepspeak(tmp_path, version=version)
+    listing = scan("deepspeak", tmp_path, version=version)
+    found = {(r.label, r.split, r.group_id, r.method, r.identity) for r in listing.videos}
+    assert (1, "train", "DeepSpeak/87", "facefusion", "10 87") in found
+    assert (0, "test", "DeepSpeak/12", "real", "12") in found
+    assert {r.dataset for r in listing.videos} == {f"DeepSpeak-{version}"}
+    assert len(listing.videos) == 9
+    assert "1 video is left out whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
+
+
+def test_deepspeak_without_a_list_is_no_data_set_and_all_of_it_needs_no_split(tmp_path):
+    make_deepspeak(tmp_path)
+    (tmp_path / "annotations-split-def.csv").unlink()
+    missing = needed(scan("deepspeak", tmp_path))
+    assert list(missing) == ["annotations-split-def.csv"]
+    assert "faridlab/deepspeak_v2" in missing["annotations-split-def.csv"]
+    assert {r.split for r in scan("deepspeak", tmp_path, split="test").videos} == {"test"}
+    assert len(scan("deepspeak", tmp_path, split="test").videos) == 10
+
+
+def test_deepspeak_tells_what_its_lists_and_its_folders_lack(tmp_path):
+    make_deepspeak(tmp_path)
+    (tmp_path / "deepspeak-v2-0" / "87-0.mp4").unlink()
+    touch(tmp_path, "deepspeak-v2-0/odd.mp4", "copy/12-5000.mp4")
+    notes = " ".join(scan("deepspeak", tmp_path).notes)
+    assert "1 video that the lists name is not there: 87-0.mp4" in notes
+    assert "1 video is left out: no list names it: deepspeak-v2-0/odd.mp4" in notes
+    assert "1 video is left out: its name is there twice: " in notes
+    write(tmp_path, "annotations-split-def.csv", "identity,split\n87,training\n")
+    with pytest.raises(UserError, match=r"names the split 'training'; expected one of: train, val, test"):
+        scan("deepspeak", tmp_path)

@@ -8,6 +8,7 @@ from addnet.data.layouts.celebdf import scan_celebdf
 from addnet.data.layouts.celebdfpp import scan_celebdfpp
 from addnet.data.layouts.deeperforensics import scan_deeperforensics
 from addnet.data.layouts.deepfakebench import scan_deepfakebench
+from addnet.data.layouts.deepspeak import scan_deepspeak
 from addnet.data.layouts.df40 import scan_df40
 from addnet.data.layouts.dfd import scan_dfd
 from addnet.data.layouts.dfdc import scan_dfdc
@@ -43,6 +44,7 @@ LAYOUTS: dict[str, Layout] = {
     "ffiw": scan_ffiw,
     "fakeavceleb": scan_fakeavceleb,
     "kodf": scan_kodf,
+    "deepspeak": scan_deepspeak,
     "deepfakebench": scan_deepfakebench,
     "df40": scan_df40,
 }
