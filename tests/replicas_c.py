@@ -87,16 +87,23 @@ DEEPSPEAK_HEADER = (
 
 
 def make_deepspeak(root, *, version="v2"):
-    """Four persons, two of them in train; fakes within each side, and one across; files in folders of archives."""
-    reals = {"87-0": "87", "87-1": "87", "10-4100": "10", "11-4897": "11", "12-5000": "12"}
+    """Five persons, three of them in train; fakes within each side, and one across; files in folders of archives."""
+    reals = {"87-0": "87", "13-1": "13", "10-4100": "10", "11-4897": "11", "12-5000": "12"}
     name = {"v1": "facefusion--{0}-{1}--1-{2}--0", "v2": "facefusion-{0}00{1}-{2}-playht"}[version]
-    fakes = [("10", "87", "0"), ("87", "10", "4100"), ("11", "12", "5000"), ("12", "11", "4897"), ("87", "11", "4897")]
+    fakes = [
+        ("10", "87", "0"),
+        ("13", "10", "4100"),
+        ("87", "13", "1"),
+        ("11", "12", "5000"),
+        ("12", "11", "4897"),
+        ("87", "11", "4897"),
+    ]
     fakes = {name.format(*who): who for who in fakes}
     rows = [f"{real}.mp4,{person},scripted\n" for real, person in reals.items()]
     write(root, "annotations-real.csv", "".join(["video-file,identity,kind\n", *rows]))
     rows = [f"{fake}.mp4,face-swap,facefusion,{a},{b},1,{c},playht\n" for fake, (a, b, c) in fakes.items()]
     write(root, "annotations-fake.csv", "".join([DEEPSPEAK_HEADER, *rows]))
-    write(root, "annotations-split-def.csv", "identity,split\n87,train\n10,train\n11,test\n12,test\n")
+    write(root, "annotations-split-def.csv", "identity,split\n87,train\n10,train\n13,train\n11,test\n12,test\n")
     for number, video in enumerate([*reals, *fakes]):
         touch(root, f"deepspeak-{version}-{number % 2}/{video}.mp4")
     return root

@@ -14,6 +14,7 @@ import media
 from addnet.data.synthetic import Identity, View, draw_portrait
 from replicas import make_celebdf, make_deepfakebench, make_df40, make_dfd, make_faceforensics, pictures, touch
 from replicas_b import make_deeperforensics, make_dfdc, make_dfdcp, make_ffiw, make_uadfv
+from replicas_c import make_celebdfpp, make_deepspeak, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
 from replicas_wild import make_wilddeepfake
 
 SIZE = 112
@@ -130,6 +131,11 @@ def _deepfakebench(root, portraits):
     return fill(root, portraits, lambda path: "manipulated" in path or "synthesis" in path)
 
 
+def _later(make, is_fake):
+    """One of the data sets of 2021 and later, whose fakes are those of such paths."""
+    return lambda root, portraits: fill(make(root), portraits, is_fake)
+
+
 def _manifest(root, portraits):
     """A table in a folder of its own, apart from its pictures."""
     rows = []
@@ -157,6 +163,12 @@ REPLICAS = {
     "df40": _df40,
     "deepfakebench": _deepfakebench,
     "manifest": _manifest,
+    "faceshifter": _later(make_faceshifter, lambda path: path.startswith("manipulated")),
+    "celebdfpp": _later(make_celebdfpp, lambda path: path.startswith("Celeb-synthesis")),
+    "dfdm": _later(make_dfdm, lambda path: path.startswith("DFDM")),
+    "fakeavceleb": _later(make_fakeavceleb, lambda path: path.startswith("FakeVideo")),
+    "kodf": _later(make_kodf, lambda path: path.startswith("synthesized")),
+    "deepspeak": _later(make_deepspeak, lambda path: "facefusion" in path),
 }
 
 

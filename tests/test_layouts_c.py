@@ -349,7 +349,7 @@ def test_deepspeak_goes_by_its_lists_whatever_the_names(version, tmp_path):
     assert (1, "train", "DeepSpeak/87", "facefusion", "10 87") in found
     assert (0, "test", "DeepSpeak/12", "real", "12") in found
     assert {r.dataset for r in listing.videos} == {f"DeepSpeak-{version}"}
-    assert len(listing.videos) == 9
+    assert len(listing.videos) == 10
     assert "1 video is left out whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
 
 
@@ -360,7 +360,7 @@ def test_deepspeak_without_a_list_is_no_data_set_and_all_of_it_needs_no_split(tm
     assert list(missing) == ["annotations-split-def.csv"]
     assert "faridlab/deepspeak_v2" in missing["annotations-split-def.csv"]
     assert {r.split for r in scan("deepspeak", tmp_path, split="test").videos} == {"test"}
-    assert len(scan("deepspeak", tmp_path, split="test").videos) == 10
+    assert len(scan("deepspeak", tmp_path, split="test").videos) == 11
 
 
 def test_deepspeak_tells_what_its_lists_and_its_folders_lack(tmp_path):

@@ -19,9 +19,9 @@ OPTIONS = {
     "dfd": {"split": "actors", "test_actors": [28, 27]},
     "uadfv": {"split": "test"},
 }
-OFFICIAL_VAL = {"faceforensics", "dfdc", "deeperforensics", "ffiw", "deepfakebench", "manifest"}
+OFFICIAL_VAL = {"faceforensics", "faceshifter", "dfdc", "deeperforensics", "ffiw", "deepfakebench", "manifest"}
 ALONE = ["wilddeepfake", "wilddeepfake-gzipped", "wilddeepfake-unpacked", "faceforensics", "celebdf", "dfdc"]
-ALONE += ["dfdcp", "deeperforensics", "ffiw", "df40", "deepfakebench", "manifest"]
+ALONE += ["dfdcp", "deeperforensics", "ffiw", "df40", "deepfakebench", "manifest", "faceshifter", "deepspeak"]
 
 
 @pytest.fixture(scope="session")
@@ -93,7 +93,7 @@ def official_val(module):
     return {record.group_id for record in records if record.split == "val"}
 
 
-@pytest.mark.parametrize("name", ["uadfv", "dfd"])
+@pytest.mark.parametrize("name", ["uadfv", "dfd", "celebdfpp", "dfdm", "fakeavceleb", "kodf"])
 def test_a_test_set_of_the_field_is_tested_on(name, replicas, places, data_dir):
     module = ready(train=[f"folder:{data_dir}"], test=[f"{name}:{replicas[name]}"], **places)
     check_split(module, "test")
