@@ -2,7 +2,6 @@
 
 import os
 import stat
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -29,7 +28,7 @@ from addnet.models.registry import MODELS
 from addnet.predict import about
 from addnet.tested_on import require_data
 from addnet.training.checkpoints import read_checkpoint
-from addnet.training.origin import training_data, validation_errors
+from addnet.training.origin import amounts, validation_errors
 from checkpoints import changed, checkpoint
 
 LEARNT = {
@@ -162,16 +161,15 @@ def test_training_writes_what_it_learnt_from_and_where_it_was_wrong(monkeypatch)
 
 def test_images_and_videos_of_each_data_set_are_counted():
     names = [("a", 0, "1"), ("a", 1, "2"), ("a", 1, "2"), ("b", 0, "3")]
+    here = {"split": "train"}
     records = Records.of(
         Record(path=f"{number}.png", label=label, split="train", video_id=video, group_id=video, dataset=dataset)
         for number, (dataset, label, video) in enumerate(names)
     )
-    module = SimpleNamespace(splits={"train": SimpleNamespace(records=records)})
-    assert training_data(module) == [
-        {"dataset": "a", "real": 1, "fake": 2, "videos": 2},
-        {"dataset": "b", "real": 1, "fake": 0, "videos": 1},
+    assert amounts(records) == [
+        {"dataset": "a", **here, "real": 1, "fake": 2, "videos": 2},
+        {"dataset": "b", **here, "real": 1, "fake": 0, "videos": 1},
     ]
-    assert training_data(None) == []
 
 
 def test_errors_of_validation_are_counted_at_its_own_thresholds():

@@ -123,6 +123,10 @@ def test_a_home_is_expanded_on_the_command_line_and_in_every_file(tmp_path, monk
     monkeypatch.setenv("HOME", "/home/人")
     assert read("data.data_dir=~/faces") == "/home/人/faces"
     assert read("data.train=[celebdf:~/CDF,~/own (1)]") == ["celebdf:/home/人/CDF", "/home/人/own (1)"]
+    entry = "{layout: faceforensics, data_dir: ~/FF (1), methods: [Deepfakes, FaceSwap], options: {compression: c40}}"
+    said = {"layout": "faceforensics", "methods": ["Deepfakes", "FaceSwap"], "options": {"compression": "c40"}}
+    for key in ("data.train", "data.val", "data.test"):
+        assert read(f"{key}=[{entry},dfd:~/D]") == [said | {"data_dir": "/home/人/FF (1)"}, "dfd:/home/人/D"]
     assert read("hydra.run.dir=~") == "/home/人"
     cfg = OmegaConf.create({"data": {"data_dir": "~/x", "train": ["dfdc:~/y", "a~b"], "other": "${.data_dir}/z"}})
     expand_home(cfg)

@@ -126,6 +126,36 @@ def test_without_data_the_checkpoint_s_own_are_told_and_the_line_works_as_it_sta
             {"test": ["celebdf:{}/C DF", "{}/own/index.parquet", {"layout": "dfd", "data_dir": "{}/d"}]},
         ),
         ({"train": ["dfd:../d"], "test_fraction": 0.2}, {"train": ["dfd:{}/d"], "test_fraction": 0.2}),
+        (
+            {
+                "layout": "faceforensics",
+                "options": {"compression": "c40", "methods": ["Deepfakes"]},
+                "val": ["celebdf:../v"],
+                "test": [
+                    "celebdf:../c",
+                    {"layout": "manifest", "data_dir": "../a.csv", "columns": {"path": "my, file"}},
+                ],
+            },
+            {  # options of what is trained on are no business of theirs, and nothing is chosen in an evaluation
+                "layout": "folder",
+                "options": {},
+                "val": None,
+                "test": [
+                    "celebdf:{}/c",
+                    {"layout": "manifest", "data_dir": "{}/a.csv", "columns": {"path": "my, file"}},
+                ],
+            },
+        ),
+        (
+            {
+                "options": {"compression": "c40"},
+                "test": ["dfd:../d", {"layout": "dfd", "data_dir": "../e", "split": "x"}],
+            },
+            {
+                "options": {"compression": "c40"},
+                "test": ["dfd:{}/d", {"layout": "dfd", "data_dir": "{}/e", "split": "x"}],
+            },
+        ),
         ({"data_dir": "../d", "limit_test": 40, "seed": 3}, {"data_dir": "d", "limit_test": 40, "seed": 3}),
     ],
 )

@@ -8,7 +8,7 @@ from PIL import Image
 import media
 from addnet.config import compose, plain
 from addnet.data.layouts import LAYOUTS, list_data
-from addnet.data.sources import configured
+from addnet.data.named import configured
 from addnet.errors import UserError
 from addnet.index import FaceIndex
 from addnet.prepare import prepare
@@ -47,11 +47,11 @@ def test_pictures_of_all_classes_come_before_videos_unless_videos_are_asked_for(
 def test_real_ones_as_pictures_and_fake_ones_as_videos_are_used_as_the_error_says(tmp_path, name):
     suffixes = {cell: ["jpg" if cell[1] == "real" else "mp4"] * 2 for cell in CELLS}
     root = _folder(tmp_path / name, suffixes)
-    (source,) = configured(plain(compose([f"data.data_dir='{root}'"]).data))
+    (source,) = configured(plain(compose([f"data.data_dir='{root}'"]).data)).sources
     with pytest.raises(UserError, match="has videos alone") as error:
         _ = source.listing
     (typed,) = [word for word in _words(str(error.value)) if word.startswith("data.train=")]
-    pictures, videos = configured(plain(compose([typed]).data))
+    pictures, videos = configured(plain(compose([typed]).data)).sources
     assert (len(pictures.listing.pictures), len(pictures.listing.videos)) == (4, 0)
     assert (len(videos.listing.pictures), len(videos.listing.videos)) == (0, 4)
 

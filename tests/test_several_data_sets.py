@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from addnet.data import DeepfakeDataModule
-from addnet.data.sources import chosen_sources, configured
+from addnet.data.named import chosen_sources, configured
 from addnet.errors import UserError
 from trainings import ONE_STEP, run
 
@@ -58,12 +58,14 @@ def test_two_data_sets_in_one_folder_are_looked_at_once(own_data_dir, tmp_path):
 
 
 def test_every_data_set_gets_figures_of_its_own(two, tmp_path, data_dir):
-    named = [f"data.train=[{','.join(two)}]", f"data.test=[{','.join(two)}]"]
+    one = f"{{layout: folder, data_dir: {two[1].removeprefix('folder:')}, source: auto}}"
+    named = [f"data.train=[{','.join(two)}]", f"data.val=[{one}]", f"data.test=[{','.join(two)}]"]
     folder, _ = run(data_dir, tmp_path / "runs", *named, *ONE_STEP, "data.data_dir=null")
     figures = json.loads((folder / "result.json").read_text())["figures"]
     for name in ("faces", "other"):
         assert figures[f"test/{name}/frame/auroc"] == pytest.approx(figures["test/frame/auroc"])
         assert f"test/{name}/video/eer" in figures
+    assert "checkpoints and thresholds are chosen on other" in (folder / "train.log").read_text()
 
 
 def test_an_official_validation_list_is_used_as_it_is(data_dir, tmp_path):
@@ -127,7 +129,24 @@ def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
 
 @pytest.mark.parametrize(
     ("entry", "hint"),
-    [("nowhere", "layout:folder"), ({"layout": "foldr", "data_dir": "x"}, "folder"), ({"path": "x"}, "layout")],
+    [
+        ("nowhere", r"data\.train: 'nowhere' .* layout:folder"),
+        ({"layout": "foldr", "data_dir": "x"}, "folder"),
+        ({"path": "x"}, "layout"),
+        ({"layout": "dfd"}, "lacks data_dir"),
+        ({"layout": "dfd", "data_dir": ["/d"]}, r"data\.train: data_dir is \['/d'\]; give the path"),
+        ({"layout": "dfd", "data_dir": "/d", "options": "c40"}, "give a mapping"),
+        (
+            {"layout": "dfd", "data_dir": "/d", "compresion": "c40"},
+            "it has: .*compression.* Did you mean 'compression'",
+        ),
+        ({"layout": "dfd", "data_dir": "/d", "options": {"methods": []}}, "'methods' is no option .*; it has: "),
+        ({"layout": "dfd", "data_dir": "/d", "split": "actors", "options": {"split": "test"}}, "'split' twice"),
+        (
+            {"index": "a.parquet", "compression": "c40"},
+            "'compression' is no option of data.layout=index; it has: outside",
+        ),
+    ],
 )
 def test_entries_that_name_nothing_are_explained(entry, hint):
     with pytest.raises(UserError, match=hint):
@@ -139,7 +158,7 @@ def test_entries_that_name_nothing_are_explained(entry, hint):
 
 def _options(**arguments):
     """What each named data set is told."""
-    train, test = chosen_sources(None, **({"layout": "folder"} | arguments))
+    train, _, test = chosen_sources(None, **({"layout": "folder"} | arguments))
     return [source.options for source in (*train, *test)]
 
 
@@ -157,6 +176,29 @@ def test_an_entry_s_own_options_come_first():
     assert _options(train=[entry], layout="celebdf", options=options)[0] == {"version": "v1", "related": "keep"}
 
 
+def test_options_reach_all_that_have_them_where_no_layout_is_chosen():
+    told = [{"source": "videos"}, {"source": "videos"}, {}]
+    assert _options(options={"source": "videos"}, train=["folder:/a", "faceforensics:/b", "a.parquet"])[:3] == told
+
+
+@pytest.mark.parametrize("form", [{"compression": "c40"}, {"options": {"compression": "c40"}}])
+def test_an_entry_has_its_options_beside_it_or_below(form):
+    entry = {"layout": "faceforensics", "data_dir": "/ff", **form}
+    of_train = chosen_sources(None, layout="folder", train=[entry]).train
+    chosen = chosen_sources("/own", layout="folder", val=[entry], test=[entry])
+    for (source,) in (of_train, chosen.val, chosen.test):
+        assert (source.layout, source.data_dir, source.options) == ("faceforensics", "/ff", {"compression": "c40"})
+
+
+def test_one_data_set_is_one_in_whatever_form_it_is_named():
+    forms = ["dfd:/d", {"layout": "dfd", "data_dir": "/d"}, {"layout": "dfd", "data_dir": "/d/", "compression": "c23"}]
+    train, _, test = chosen_sources(None, layout="folder", train=forms, test=forms[:1])
+    assert len(train) == 1
+    assert train[0] is test[0]
+    other = {"layout": "dfd", "data_dir": "/d", "compression": "c40"}
+    assert len(chosen_sources(None, layout="folder", train=[forms[0], other]).train) == 2
+
+
 def test_patterns_reach_folders():
     assert _options(train=["folder:/a", "celebdf:/b"], group_pattern=r"id(\d+)")[:2] == [
         {"group_pattern": r"id(\d+)"},
@@ -170,23 +212,43 @@ def test_patterns_reach_folders():
         ({"layout": "celebdf", "options": {"version": "v1"}}, r"data\.options\.version=v1 .*\(faceforensics\)"),
         ({"options": {"version": "v1"}}, r"data\.options\.version=v1 .* none of the data sets"),
         ({"group_pattern": "a"}, r"data\.group_pattern=a .* none of the data sets"),
+        ({"options": {"version": "v1"}}, r"faceforensics has .*compression"),
+        ({"train": None, "options": {"version": "v1"}}, r"data\.options\.version=v1 .* no data set is named"),
+        ({"train": "faceforensics:/ff"}, r"data\.train=faceforensics:/ff is not a list; put it into brackets"),
     ],
 )
 def test_what_no_data_set_would_heed_is_refused(arguments, message):
     with pytest.raises(UserError, match=message):
-        _options(train=["faceforensics:/ff"], **arguments)
+        _options(**{"train": ["faceforensics:/ff"]} | arguments)
+
+
+@pytest.mark.parametrize("layout", ["folder", "celebdf", "index"])
+def test_an_option_that_the_only_data_set_has_not_is_refused(layout):
+    index = {"index": "a.parquet"} if layout == "index" else {}
+    with pytest.raises(UserError, match=f"'compression' is no option of data.layout={layout}; it has: "):
+        chosen_sources("/own", layout=layout, options={"compression": "c40"}, **index)
+
+
+def test_options_of_a_folder_that_an_evaluation_leaves_alone_are_no_mistake():
+    """As where a training's own config is tested: train=false ckpt_path=…"""
+    how = {"layout": "faceforensics", "options": {"compression": "c40"}, "test": ["celebdf:/cdf"]}
+    assert [s.options for s in chosen_sources("/ff", **how, only_test=True).test] == [{}]
+    assert [s.options for s in chosen_sources("/ff", **how).train] == [{"compression": "c40"}]
 
 
 def test_a_folder_beside_named_data_sets_is_not_dropped():
     with pytest.raises(UserError, match=r"data\.data_dir=/own is used for nothing.*add it to data\.train"):
         chosen_sources("/own", layout="folder", train=["celebdf:/cdf"])
-    train, test = chosen_sources("/own", layout="folder", test=["celebdf:/cdf"])
+    train, _, test = chosen_sources("/own", layout="folder", test=["celebdf:/cdf"])
     assert [source.data_dir for source in (*train, *test)] == ["/own", "/cdf"]
-    data = {"data_dir": "/own", "layout": "folder", "options": {}, "train": None, "test": ["celebdf:/cdf"]}
+    data = {"data_dir": "/own", "layout": "folder", "options": {}, "train": None, "val": None, "test": ["celebdf:/cdf"]}
     data |= dict.fromkeys(("index", "group_pattern", "video_pattern")) | {"index_dir": "i", "faces_dir": "f"}
-    assert [source.data_dir for source in configured(data)] == ["/own", "/cdf"]  # what check, audit and prepare take
+    assert [source.data_dir for source in configured(data).sources] == [
+        "/own",
+        "/cdf",
+    ]  # what check, audit and prepare take
 
 
 def test_an_evaluation_takes_what_a_training_tested_on():
-    train, test = chosen_sources("/own", layout="index", test=["celebdf:/cdf"], only_test=True)
+    train, _, test = chosen_sources("/own", layout="index", test=["celebdf:/cdf"], only_test=True)
     assert [source.data_dir for source in (*train, *test)] == ["/cdf"]

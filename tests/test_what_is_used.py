@@ -8,9 +8,10 @@ import pytest
 
 from addnet.config import compose
 from addnet.data import DeepfakeDataModule
+from addnet.data.named import chosen_sources
 from addnet.data.prepared import cut_videos
 from addnet.data.selection import select
-from addnet.data.sources import Source, chosen_sources
+from addnet.data.sources import Source
 from addnet.errors import UserError
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.preparation.settings import PrepareSettings
@@ -66,7 +67,9 @@ def test_the_lists_of_other_splits_may_be_missing(tmp_path):
 
 
 def test_each_data_set_is_used_for_what_it_is_named_for():
-    train, test = chosen_sources(None, layout="folder", train=["folder:/a", "folder:/b"], test=["folder:/b", "dfd:/c"])
+    train, _, test = chosen_sources(
+        None, layout="folder", train=["folder:/a", "folder:/b"], test=["folder:/b", "dfd:/c"]
+    )
     assert [source.splits for source in train] == [("train", "val"), ("train", "val", "test")]
     assert [source.splits for source in test] == [("train", "val", "test"), ("test",)]
     assert train[1] is test[0]

@@ -12,6 +12,7 @@ from hydra.core.global_hydra import GlobalHydra
 from hydra.errors import InstantiationException
 from omegaconf import DictConfig, ListConfig, OmegaConf, open_dict
 
+from addnet.data.entries import entry_place
 from addnet.errors import UserError, require_choice
 from addnet.overrides import at_home
 from addnet.signatures import check_arguments
@@ -44,7 +45,7 @@ def run_name(_root_: Any) -> str:
     data = _root_.data
     sources = [data.get("data_dir"), data.get("index")]
     if trained_on := data.get("train"):
-        sources = [str(source).partition(":")[2] or source for source in trained_on]
+        sources = [entry_place(source) for source in trained_on]
     named = [Path(str(source)) for source in sources if source][: None if trained_on else 1]
     folders = [path.parent.name if path.name == "index.parquet" else path.name for path in named]
     network = _root_.model.get("backbone") or _root_.model.name

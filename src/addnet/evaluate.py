@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +67,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         robustness=robustness if cfg.robustness.kinds else {},
         mistakes=worst_mistakes(cfg, first, detectors[first], modules[first], scored[first], decisions[first]),
         about=provenance(modules[first].fingerprint)
-        | {name: without_home(shown_path(it.loaded.path)) for name, it in detectors.items()},
+        | {name: without_home(shown_path(it.loaded.path)) for name, it in detectors.items()}
+        | choices(detectors, tested=set(scored[first])),
     )
     print_summary(numbers)
     for file in written:
@@ -162,16 +163,32 @@ def _without_dates(names: list[str]) -> list[str]:
 
 def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
     """The test pictures, prepared as in the training of a checkpoint."""
-    from addnet.inference.evaluated_data import data_of
+    from addnet.inference.evaluated_data import data_of, require_used
     from addnet.tested_on import require_data
 
     given = plain(cfg.data)
+    require_used(given)
     require_data(given, detector.loaded)
     module: DeepfakeDataModule = build(cfg.data, **data_of(given, detector.loaded))
     module.prepare_data()
     module.setup("test")
     module.summary(folder)
     return module
+
+
+def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> dict[str, str]:
+    """What each checkpoint and its thresholds were chosen on, for the report; where that is tested now, it warns."""
+    from addnet.inference.background import chosen_on, chosen_on_tests
+
+    told = {}
+    for name, detector in detectors.items():
+        text = chosen_on(detector.loaded)
+        if both := chosen_on_tests(detector.loaded, tested):
+            text += f"; figures on {', '.join(both)} are too good, because it was chosen on what is tested here"
+            log.warning("%s: %s", name, text)
+        if text:
+            told[f"{name}, checkpoint and thresholds"] = text
+    return told
 
 
 def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule) -> dict[str, ScoredSet]:

@@ -16,7 +16,7 @@ from hydra.errors import HydraException
 _PATH = re.compile(
     r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath)$|_(dir|root|model)$"
 )
-_DATA_SETS = ("data.train", "data.test")  # lists of NAME:PATH
+_DATA_SETS = ("data.train", "data.val", "data.test")  # lists of NAME:PATH
 _OVERRIDE = re.compile(r"(\+{0,2})([A-Za-z_$][\w./@:$-]*)=(.*)", re.DOTALL)
 _UNREADABLE = object()
 
@@ -108,15 +108,24 @@ def _value(key: str, text: str) -> str:
         return _element(key, text, force=False)
     force = is_path and read is _UNREADABLE
     if text.startswith("[") and text.endswith("]"):
-        return "[" + ",".join(_element(key, part, force=force) for part in _parts(text[1:-1])) + "]"
+        return "[" + ",".join(_part(key, part, force=force) for part in _parts(text[1:-1])) + "]"
     if text.startswith("{") and text.endswith("}"):  # names and their paths
         pairs = [part.partition(":") for part in _parts(text[1:-1])]
-        named = (f"{name.strip()}: {_element(key, path.strip(), force=force)}" for name, _, path in pairs)
+        named = (f"{name.strip()}: {_part(key, path.strip(), force=force)}" for name, _, path in pairs)
         return "{" + ", ".join(named) + "}" if all(path for *_, path in pairs) else text
     parts = list(_parts(text))
     if len(parts) > 1 and any(map(_exists, parts)):  # of a sweep
         return ",".join(_element(key, part, force=force) for part in parts)
     return _element(key, text, force=force)
+
+
+def _part(key: str, text: str, *, force: bool) -> str:
+    """What a list or a mapping holds: one value, or a list or a mapping of them."""
+    return _value(key, text) if _nested(text) else _element(key, text, force=force)
+
+
+def _nested(text: str) -> bool:
+    return text[:1] + text[-1:] in ("[]", "{}")
 
 
 def _element(key: str, text: str, *, force: bool) -> str:
@@ -140,13 +149,25 @@ def _wanted(key: str, text: str) -> bool:
 
 def _parts(text: str) -> Iterator[str]:
     """Values between commas; those that name a file together, because its name has commas, stay together."""
-    pieces = re.findall(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""", text)
+    pieces = _whole(re.findall(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""", text))
     start = 0
     while start < len(pieces):
         ends = range(len(pieces), start + 1, -1)
         end = next((end for end in ends if _exists(",".join(pieces[start:end]).strip())), start + 1)
         yield ",".join(pieces[start:end]).strip()
         start = end
+
+
+def _whole(pieces: list[str]) -> list[str]:
+    """Pieces between commas, those of a list or a mapping that stands among them put together again."""
+    found: list[str] = []
+    for piece in pieces:
+        opened = re.match(r"\s*(?:\w+:\s*)?([\[{])", found[-1]) if found else None
+        if opened and found[-1].count(opened[1]) > found[-1].count("]" if opened[1] == "[" else "}"):
+            found[-1] += f",{piece}"
+        else:
+            found.append(piece)
+    return found
 
 
 def takes_path(key: str) -> bool:

@@ -71,17 +71,25 @@ def _title(index: Path) -> str:
 
 def sources(cfg: DictConfig) -> list[Source]:
     """The data sets that a config names: `input`, or those of `data`."""
-    from addnet.data.sources import Source, configured
+    from addnet.data.named import PATTERNS, configured
+    from addnet.data.sources import Source, said_options
+    from addnet.untrusted.texts import shown
 
     data = plain(cfg.data)
     if cfg.input:
+        if beside := [f"data.{key}" for key in ("data_dir", "train", "val", "test", *PATTERNS) if data[key]]:
+            raise UserError(
+                f"{beside[0]} is used for nothing, because input={shown(cfg.input)} names what is prepared, which has "
+                "no labels; leave one of them out"
+            )
         folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]}
-        whole = Source("unlabelled", cfg.input, data["index"], **folders, output=cfg.output)
+        options = said_options(data["layout"], data["options"])
+        whole = Source("unlabelled", cfg.input, data["index"], options, **folders, output=cfg.output)
         if not (len(whole.found.pictures) and len(whole.found.videos)):
             return [whole]
-        videos = replace(whole, index=None, options={"source": "videos"})  # each kind has an index of its own
-        return [replace(whole, options={"source": "pictures"}), videos]
-    return configured(data, output=cfg.output)
+        videos = replace(whole, index=None, options=options | {"source": "videos"})  # each kind has its own index
+        return [replace(whole, options=options | {"source": "pictures"}), videos]
+    return configured(data, output=cfg.output).sources
 
 
 def report(source: Source, folder: Path, *, seed: int) -> None:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 from addnet.console import shown_path
+from addnet.data.entries import entry_layout
+from addnet.data.named import PATTERNS, heeding
 from addnet.errors import UserError
 from addnet.inference.evaluated_data import kept_share, names_data, stated_place, trained_data
 from addnet.inference.loading import Loaded
@@ -78,12 +80,11 @@ def _arguments(data: Mapping[str, Any], place: Place) -> Iterator[str]:
         for key in ("data_dir", "index"):
             if data.get(key):
                 yield to_type(f"data.{key}", place(_text(data[key])))
-    for key, value in (data.get("options") or {}).items():
-        if value is not None and key != "cache_dir":
-            yield _option(key, value, place)
-    for key in ("group_pattern", "video_pattern"):
-        if data.get(key):
-            yield to_type(f"data.{key}", _text(data[key]))
+    told = _told_options(data)
+    if entries and any(key not in PATTERNS for key in told) and data["layout"] != "folder":
+        yield to_type("data.layout", _text(data["layout"]))  # which says whose options they are
+    for key, value in told.items():
+        yield to_type(f"data.{key}", _text(value)) if key in PATTERNS else _option(key, value, place)
     yield from (
         f"data.{key}={float(data[key]):g}" for key, usual in _NUMBERS.items() if data.get(key) not in (None, usual)
     )
@@ -93,28 +94,53 @@ def _arguments(data: Mapping[str, Any], place: Place) -> Iterator[str]:
         yield "data.verify=false"
 
 
+def _told_options(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Options and patterns of a `data` node that its data sets heed: others would be refused."""
+    given = {key: value for key, value in (data.get("options") or {}).items() if key != "cache_dir"}
+    given |= {key: data.get(key) for key in PATTERNS}
+    given = {key: value for key, value in given.items() if value is not None}
+    if entries := data.get("test") or data.get("train"):
+        layouts = [entry_layout(entry) for entry in entries]
+        return {key: value for key, value in given.items() if heeding(key, _text(data["layout"]), layouts)}
+    return given
+
+
 def _option(key: str, value: Any, place: Place) -> str:
     if not key.isidentifier():
         raise ValueError(key)
+    if isinstance(value, str):
+        return to_type(f"++data.options.{key}", _placed(key, value, place))
+    return shlex.quote(f"++data.options.{key}={_value(key, value, place)}")
+
+
+def _value(key: str, value: Any, place: Place) -> str:
+    """A value of an option in Hydra's grammar."""
     if isinstance(value, bool | int | float):
-        return f"++data.options.{key}={str(value).lower()}"
+        return str(value).lower()
     if isinstance(value, list):
-        return shlex.quote(f"++data.options.{key}=[{','.join(quoted(_text(part)) for part in value)}]")
-    text = _text(value)
-    placed = takes_path(key) or text.startswith(("../", "~/"))
-    return to_type(f"++data.options.{key}", place(text) if placed else text)
+        return f"[{','.join(_value(key, part, place) for part in value)}]"
+    if isinstance(value, Mapping):
+        return "{" + ",".join(f"{_name(name)}:{_value(name, part, place)}" for name, part in value.items()) + "}"
+    return quoted(_placed(key, _text(value), place))
+
+
+def _placed(key: str, text: str, place: Place) -> str:
+    return place(text) if takes_path(key) or text.startswith(("../", "~/")) else text
+
+
+def _name(key: Any) -> str:
+    if not isinstance(key, str) or not key.isidentifier():
+        raise ValueError(key)
+    return key
 
 
 def _entry(entry: Any, place: Place) -> str:
     """One of several data sets, in Hydra's grammar."""
     if isinstance(entry, Mapping):
-        pairs = []
-        for key, value in entry.items():
-            text = _text(value)
-            pairs.append(f"{key}:{quoted(place(text) if key in ('data_dir', 'index') else text)}")
-            if not key.isidentifier():
-                raise ValueError(key)
-        return "{" + ",".join(pairs) + "}"
+        said = {key: value for key, value in entry.items() if value is not None}
+        return _value(
+            "", {key: place(v) if key in ("data_dir", "index") else v for key, v in said.items()}, lambda p: p
+        )
     name, colon, path = _text(entry).partition(":")
     return quoted(f"{name}:{place(path)}" if colon else place(name))
 

@@ -15,8 +15,9 @@ from rich.table import Table
 from addnet.config import plain
 from addnet.data.fakes import blended_splits
 from addnet.data.layouts import Listing
+from addnet.data.named import Chosen, configured
 from addnet.data.selection import select, select_test
-from addnet.data.sources import INDEX, Source, configured_parts, left_alone
+from addnet.data.sources import INDEX, Source, left_alone
 from addnet.data.splits import AIMS
 from addnet.errors import UserError
 from addnet.index.records import CLASS_NAMES, Records
@@ -101,14 +102,14 @@ def _say(console: Console, text: str, *, style: str | None = None) -> None:
     console.print(shown_lines(text), style=style, markup=False, highlight=False)
 
 
-def verdict(data: Mapping[str, Any], train: Sequence[Source], test: Sequence[Source] | None, listings: Listings) -> str:
+def verdict(data: Mapping[str, Any], chosen: Chosen, listings: Listings, *, no_test: bool = False) -> str:
     """What can be done with data sets as they are, by the code that a training or an evaluation starts with.
 
     Args:
         data: The `data` node, as plain values.
-        train: The data sets that are trained on.
-        test: Those that are tested on; None: a training without.
+        chosen: The data sets.
         listings: What is in each.
+        no_test: Whether the training does without a test.
 
     Raises:
         UserError: Training would be refused; if nothing is for training, an evaluation.
@@ -122,13 +123,15 @@ def verdict(data: Mapping[str, Any], train: Sequence[Source], test: Sequence[Sou
 
     how: dict[str, Any] = {"test_fraction": data["test_fraction"], "seed": data["seed"], "records_of": records_of}
     limits = {name: data[f"limit_{name}"] for name in ("train", "val", "test")}
+    train, val, test = chosen
     if all("predict" in _served(listings[source]).names("split") for source in train):
         return _ready(listings, "predicted")
     if any("train" in _served(listings[source]).names("split") for source in train):
         more = {"val_fraction": data["val_fraction"], "allow_overlap": data["allow_overlap"], "limits": limits}
         more["blended"] = blended_splits(data["fakes"], data["val_fakes"])
-        return f"{_ready(listings, 'trained')}\n{_counts(select(train, test, **more, **how))}"
-    tested = {"test": select_test(test or train, limit_to=limits["test"], **how)}
+        splits = select(train, None if no_test else test, val=val, **more, **how)
+        return f"{_ready(listings, 'trained')}\n{_counts(splits)}"
+    tested = {"test": select_test(test, limit_to=limits["test"], **how)}
     return (
         f"{_ready(listings, 'tested')}; nothing is for training: train on another data set and name this one in "
         f"data.test\n{_counts(tested)}"
@@ -177,15 +180,14 @@ def main(cfg: DictConfig) -> int:
     """
     console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
     data = plain(cfg.data)
-    train, test = configured_parts(data)
+    chosen = configured(data)
     listings = {}
-    for source in dict.fromkeys([*train, *test]):
-        title = f"{source.layout} in {source.data_dir or source.index}"
+    for source in chosen.sources:
+        title = f"{source.layout} in {source.named}"
         listings[source] = Listing(pictures=source.records()) if source.layout == INDEX else source.found
         report(listings[source], title=title, console=console)
-    tested = test if cfg.get("test", True) else None
     try:
-        _say(console, verdict(data, train, tested, listings))
+        _say(console, verdict(data, chosen, listings, no_test=not cfg.get("test", True)))
     except UserError as error:
         _say(console, f"not ready: {error}", style="red")
         return 1

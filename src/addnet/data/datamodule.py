@@ -21,15 +21,16 @@ from addnet.data.degradations import Degradation
 from addnet.data.epochs import Epochs
 from addnet.data.fakes import SelfBlends
 from addnet.data.hook import Hook
+from addnet.data.named import chosen_sources
 from addnet.data.partners import MASKS_OF
 from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
 from addnet.data.random_degradations import RandomDegradations
 from addnet.data.samplers import Address, EvalSampler, TrainSampler
 from addnet.data.selection import select, select_test
-from addnet.data.sources import INDEX, Source, archives_dir, chosen_sources
+from addnet.data.sources import INDEX, Source, archives_dir
 from addnet.data.splits import require_usable
 from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_it_is, finish
-from addnet.data.usable import Usable, describe, fingerprint, refuse_too_many_bad, usable, write_skipped
+from addnet.data.usable import Usable, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
@@ -50,7 +51,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         data_dir: The data folder.
         layout: How it is organised; a name in `addnet.data.layouts.LAYOUTS`, or `index`: all is in the index.
         options: Arguments of the layout.
-        train: Data sets to train on instead of that one; see `sources_of`.
+        train: Data sets to train on instead of that one; see `source_of`.
+        val: Data sets to choose checkpoints and thresholds on, instead of those trained on; see `select`.
         test: Data sets to test on; default: those trained on.
         generate: Called with `data_dir` before it is read; makes the data set if it is not there.
         predict_dir: Pictures to predict, without labels.
@@ -101,6 +103,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         layout: str = "folder",
         options: Mapping[str, Any] | None = None,
         train: Sequence[Any] | None = None,
+        val: Sequence[Any] | None = None,
         test: Sequence[Any] | None = None,
         generate: Callable[[Path], None] | None = None,
         predict_dir: str | None = None,
@@ -161,11 +164,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.generate = generate
         self.predict_dir = predict_dir
         folders: dict[str, Any] = {"index_dir": index_dir, "faces_dir": faces_dir}
-        self.train_sources, self.test_sources = chosen_sources(
+        self.train_sources, self.val_sources, self.test_sources = chosen_sources(
             data_dir,
             layout=layout,
             options=options,
             train=train,
+            val=val,
             test=test,
             index=index,
             group_pattern=group_pattern,
@@ -258,7 +262,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.fingerprint = fingerprint(self.splits)
 
     def _sources(self) -> list[Source]:
-        train = [] if self.only_test else self.train_sources
+        train = [] if self.only_test else [*self.train_sources, *(self.val_sources or [])]
         test = [] if self.no_test else self.test_sources
         return list(dict.fromkeys([*train, *test, *self.predict_sources]))
 
@@ -272,6 +276,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             splits = select(
                 self.train_sources,
                 None if self.no_test else self.test_sources,
+                val=self.val_sources,
                 val_fraction=self.val_fraction,
                 test_fraction=self.test_fraction,
                 allow_overlap=self.allow_overlap,
@@ -287,6 +292,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
         for line in describe(self.splits):
             log.info("%s", line)
+        if self.val_sources is not None and "val" in self.splits:
+            log.info("checkpoints and thresholds are chosen on %s", ", ".join(origins(self.splits["val"])))
         for split, part in self.splits.items():
             if told := self.epochs.told(split, part):
                 log.info("%s: %s", split, told)

@@ -40,6 +40,7 @@ def select(
     allow_overlap: bool,
     limits: Mapping[str, int | None],
     seed: int,
+    val: Sequence[Source] | None = None,
     test_fraction: float | None = None,
     blended: Collection[str] = (),
     records_of: Callable[[Source], Records] = Source.records,
@@ -47,7 +48,9 @@ def select(
     """The records of each split.
 
     Validation is what the data sets of `train` call so; where one has no such list, it is carved out of its training
-    pictures by group. Groups of all of them that have source videos in common are one.
+    pictures by group. Of other data sets that `val` names it is the first of `VALIDATION` that they have, and lists of
+    data sets that are trained on and not named there are used for nothing. Groups of all of them that have source
+    videos in common are one.
 
     Args:
         train: Data sets whose pictures for training are trained on.
@@ -56,38 +59,63 @@ def select(
         allow_overlap: Only warns about groups that are in training and test.
         limits: At most about so many pictures of each split.
         seed: Decides what is carved out for validation and what is left out.
+        val: Data sets that checkpoints are chosen on; None: those of `train`.
         test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
         blended: Splits whose fakes are made of their real pictures; the fakes that they have are left out.
         records_of: Gives the pictures of a data set.
 
     Raises:
-        UserError: A split is empty or lacks a class, a group is in training and in test or a list for validation, a
-            video is in several groups, or two data sets have a video of the same id.
+        UserError: A split is empty or lacks a class, a group is in two of training, validation and test, a video is
+            in several groups, or two data sets have a video of the same id.
     """
-    whole = {source: records_of(source) for source in dict.fromkeys([*train, *(test or [])])}
+    whole = {source: records_of(source) for source in dict.fromkeys([*train, *(val or []), *(test or [])])}
     # also where nothing is tested now: what a later evaluation tests on must not be trained on
     whole |= with_test({source: whole[source] for source in (train if test is None else test)}, test_fraction)
-    _refuse_nothing(whole, train, test)
+    _refuse_nothing(whole, train, val, test)
     line = _Line(whole)
     if len(whole) > 1:
         whole = {source: told_apart(records) for source, records in whole.items()}
         _refuse_same_videos(whole.values())
-    parts = {name: [_part(whole[source], name) for source in train] for name in ("train", "val")}
-    official = [len(listed) > 0 for listed in parts["val"]]
-    kept = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if has_list)
-    rest = Records.concat(part for part, has_list in zip(parts["train"], official, strict=True) if not has_list)
+    lists = _lists(whole, train, val)
+    split = [source for source in train if (val is None or source in val) and not len(lists[source])]
+    kept = Records.concat(_part(whole[source], "train") for source in train if source not in split)
+    rest = Records.concat(_part(whole[source], "train") for source in split)
     tested = Records.concat(_part(whole[source], "test") for source in test or [])
-    kept, rest, listed, tested = united_groups([kept, rest, Records.concat(parts["val"]), tested])
+    kept, rest, listed, tested = united_groups([kept, rest, Records.concat(lists.values()), tested])
     how: dict[str, Any] = {"allow_overlap": allow_overlap, "line": line}
     _refuse_torn(Records.concat([kept, rest, listed, tested]), **how)
-    _refuse_leaks(Records.concat([kept, rest, listed]), tested, ("train", "test"), **how)
+    _refuse_leaks(Records.concat([kept, rest]), tested, ("train", "test"), **how)
+    _refuse_leaks(listed, tested, ("val", "test"), **how)
     _refuse_leaks(kept, listed, ("train", "val"), **how)
     carving: dict[str, Any] = {"seed": seed, "allow_overlap": allow_overlap, "blended": blended}
-    trained, val = _with_validation(kept, rest, listed, val_fraction, **carving)
-    splits = {"train": trained, "val": val} | ({} if test is None else {"test": tested})
+    trained, validated = _with_validation(kept, rest, listed, val_fraction, **carving)
+    splits = {"train": trained, "val": validated} | ({} if test is None else {"test": tested})
     splits |= {name: splits[name].take(splits[name].labels == REAL) for name in blended}
     require_usable({"train": splits["train"], "val": splits["val"]}, blended=blended)
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
+
+
+def _lists(
+    whole: Mapping[Source, Records], train: Sequence[Source], val: Sequence[Source] | None
+) -> dict[Source, Records]:
+    """What each data set has for validation without any of it being carved out; of others its split stays named."""
+    found = {}
+    for source in train if val is None else val:
+        split = "val" if source in train else source.validation_split(whole[source])
+        found[source] = _part(whole[source], split)
+        if split == "test":
+            log.warning(
+                "%s has nothing but pictures for testing: checkpoints are chosen on these, and figures of a test on "
+                "them would be too good",
+                source.named,
+            )
+    for source in train:
+        if source not in found and (left := int(_in_split(whole[source], "val").sum())):
+            log.info(
+                "%s: its own validation, %s, is used for nothing, because data.val names other data sets",
+                *(source.named, count(left, "picture")),
+            )
+    return found
 
 
 def _with_validation(
@@ -181,15 +209,20 @@ def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[S
         log.warning(
             "%s: nothing is for testing; %d of %s of train, with %s, are kept for it "
             "(data.test_fraction=%g), the same for every seed",
-            *(source.data_dir or source.index, len(test.names("group_id"))),
+            *(source.named, len(test.names("group_id"))),
             count(len(test.names("group_id")) + len(train.names("group_id")), "group"),
             *(count(len(test), "picture"), fraction),
         )
     return found
 
 
-def _refuse_nothing(whole: Mapping[Source, Records], train: Sequence[Source], test: Sequence[Source] | None) -> None:
-    """Raises where nothing is for training or for testing."""
+def _refuse_nothing(
+    whole: Mapping[Source, Records],
+    train: Sequence[Source],
+    val: Sequence[Source] | None,
+    test: Sequence[Source] | None,
+) -> None:
+    """Raises where nothing is for training, for validation or for testing."""
     if not any(_in_split(whole[source], "train").any() for source in train):
         if all((whole[source].labels == UNLABELLED).all() for source in train):
             raise UserError(
@@ -198,6 +231,10 @@ def _refuse_nothing(whole: Mapping[Source, Records], train: Sequence[Source], te
             )
         raise UserError(
             f"nothing of {_named(train)} is for training; train on another data set, and name this one in data.test"
+        )
+    if lacking := [s for s in val or [] if s not in train and not s.validation_split(whole[s])]:
+        raise UserError(
+            f"{_named(lacking)} has no labelled pictures to choose checkpoints on; name another data set in data.val"
         )
     if test is not None and not any(_in_split(whole[source], "test").any() for source in test):
         raise UserError(_no_test(test))
@@ -211,7 +248,7 @@ def _no_test(sources: Sequence[Source]) -> str:
 
 
 def _named(sources: Sequence[Source]) -> str:
-    return ", ".join(str(source.data_dir or source.index) for source in sources)
+    return ", ".join(source.named for source in sources)
 
 
 def _part(records: Records, split: str) -> Records:

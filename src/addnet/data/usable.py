@@ -186,6 +186,18 @@ def describe(splits: dict[str, Usable]) -> list[str]:
     return lines
 
 
+def origins(part: Usable) -> list[str]:
+    """The data sets of a split, each with the part of it that this is by its own account, where that is another one."""
+    found = _pairs(part.records, "dataset", "split")
+    return [dataset if split == "val" else f"{dataset} (its {split} part)" for dataset, split in found]
+
+
+def _pairs(records: Records, one: str, other: str) -> list[tuple[str, str]]:
+    """The different values of two columns together."""
+    numbers = np.unique(np.stack([records.numbers(one), records.numbers(other)]), axis=1)
+    return [(records.names(one)[i], records.names(other)[j]) for i, j in numbers.T.tolist()]
+
+
 def counts(splits: dict[str, Usable]) -> dict[str, dict[str, int]]:
     """What each split holds, as numbers: images by class, videos, groups, files left out."""
     found = {}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +21,11 @@ def background_of(loaded: Loaded) -> tuple[str, ...]:
     size = loaded.preprocessing.geometry.size
     config = loaded.about.get("config") or {}
     drawn = "drawn faces, " if (config.get("data") or {}).get("generate") else ""
-    data = _data(learnt.get("data")) or trained_on(public_config(config))
+    data = _data(learnt.get("data"), "train") or trained_on(public_config(config))
     what = f"{loaded.network} on images of {size} × {size} pixels"
     return (
         f"{_called(loaded.path)}: {what}, learnt from {drawn}{data}.",
-        _errors(learnt.get("validation")),
+        _errors(learnt.get("validation"), _others(learnt)),
     )
 
 
@@ -34,22 +34,45 @@ def _called(path: Path) -> str:
     return "/".join([part for part in path.parts if part != "checkpoints"][-2:])
 
 
-def _data(sets: Any) -> str:
-    """How much of which data; empty where it isn't known."""
+def _data(sets: Any, usual: str) -> str:
+    """How much of which data, with the split where it isn't the usual one; empty where it isn't known."""
     if not isinstance(sets, Sequence) or not sets:
         return ""
     try:
-        return "; ".join(
-            f"{one['dataset']} ({int(one['real']):,} real and {int(one['fake']):,} fake images of "
-            f"{count(int(one['videos']), 'video')})"
-            for one in sets
-        )
-    except (KeyError, OverflowError, TypeError, ValueError):
+        return "; ".join(_amount(one, usual) for one in sets)
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         return ""
 
 
-def _errors(validation: Any) -> str:
-    """How often it was wrong on its own validation."""
+def _amount(one: Mapping[str, Any], usual: str) -> str:
+    part = "" if one.get("split") in (None, usual) else f", its {one['split']} part"
+    return (
+        f"{one['dataset']}{part} ({int(one['real']):,} real and {int(one['fake']):,} fake images of "
+        f"{count(int(one['videos']), 'video')})"
+    )
+
+
+def chosen_on(loaded: Loaded) -> str:
+    """What a checkpoint or an export and its thresholds were chosen on, in words; empty where it doesn't say."""
+    told = _data(_chosen(loaded), "val")
+    return f"chosen on {told}" if told else ""
+
+
+def chosen_on_tests(loaded: Loaded, tested: Collection[str]) -> list[str]:
+    """Those of the data sets that are tested now on whose test parts it was chosen: figures on them are too good."""
+    sets = _chosen(loaded)
+    found = [one.get("dataset") for one in sets if isinstance(one, Mapping) and one.get("split") == "test"]
+    return [str(name) for name in found if name in tested]
+
+
+def _chosen(loaded: Loaded) -> Sequence[Any]:
+    learnt = loaded.about.get("learnt_from")
+    sets = learnt.get("chosen_on") if isinstance(learnt, Mapping) else None
+    return sets if isinstance(sets, list | tuple) else []
+
+
+def _errors(validation: Any, others: str) -> str:
+    """How often it was wrong on its validation, which may be of other data sets than it learnt from."""
     told = []
     try:
         for level, (one, many) in _KINDS.items():
@@ -63,4 +86,17 @@ def _errors(validation: Any) -> str:
         told = []
     if not told:
         return "Its error rates on validation aren't in the checkpoint."
-    return f"On its own validation, which chose the thresholds: {'; '.join(told)}. Other material may fare far worse."
+    which = "On its own validation, which chose the thresholds"
+    if others:
+        which = f"On {others}, which chose checkpoint and thresholds"
+    return f"{which}: {'; '.join(told)}. Other material may fare far worse."
+
+
+def _others(learnt: Mapping[str, Any]) -> str:
+    """The data sets that it was chosen on, where there are others than those that it learnt from."""
+    try:
+        trained = {one["dataset"] for one in learnt.get("data") or ()}
+        chosen = {one["dataset"]: None for one in learnt.get("chosen_on") or ()}
+    except (KeyError, TypeError):
+        return ""
+    return "" if set(chosen) <= trained else ", ".join(map(str, chosen))

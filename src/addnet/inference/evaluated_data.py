@@ -40,6 +40,21 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
     return given | _same_test(data, loaded)
 
 
+def require_used(data: Mapping[str, Any]) -> None:
+    """Refuses data sets that an evaluation would not look at.
+
+    Raises:
+        UserError: Some are named to choose checkpoints on, or to train on alongside those to test on.
+    """
+    unused = ["val"] if data.get("val") else [key for key in ("train", "data_dir", "index") if data.get(key)]
+    if data.get("val") or (data.get("test") and unused):
+        why = "an evaluation chooses nothing, its thresholds are those of the checkpoint"
+        raise UserError(
+            f"data.{unused[0]}={data[unused[0]]} is used for nothing: "
+            f"{why if data.get('val') else 'data.test names what is tested on'}; add it to data.test, or leave it out"
+        )
+
+
 def names_data(data: Mapping[str, Any]) -> bool:
     """Whether a `data` node says which data to evaluate on."""
     return any(data.get(name) for name in _NAMED)

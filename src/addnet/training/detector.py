@@ -22,7 +22,7 @@ from addnet.training.callbacks.weight_average import WeightAverage, learning_wei
 from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import build_losses
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
-from addnet.training.origin import training_data, validation_errors
+from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware, require_whole_gradients
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
@@ -173,7 +173,9 @@ class DeepfakeDetector(pl.LightningModule):
         weights = getattr(getattr(self.trainer, "datamodule", None), "class_weights", lambda: None)()
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.framing = getattr(getattr(self.trainer, "datamodule", None), "framing", lambda: None)()
-        self.learnt_from["data"] = training_data(getattr(self.trainer, "datamodule", None))
+        splits = getattr(getattr(self.trainer, "datamodule", None), "splits", {})
+        for name, split in (("data", "train"), ("chosen_on", "val")):
+            self.learnt_from[name] = amounts(splits[split].records) if split in splits else []
 
     def on_train_start(self) -> None:
         """Says how many pictures decide a step; a schedule out of a checkpoint has to be of this training's length.

@@ -8,32 +8,35 @@ from typing import Any
 import numpy as np
 
 from addnet.evaluation import Scores, by_video
+from addnet.index.records import FAKE, REAL, Records
 
 
-def training_data(datamodule: Any) -> list[dict[str, Any]]:
-    """How much of each data set is trained on, as plain values.
+def amounts(records: Records) -> list[dict[str, Any]]:
+    """How much there is of each data set, as plain values.
 
     Args:
-        datamodule: Set up; empty where it isn't one of this program.
+        records: Those of training, or those that checkpoints and thresholds are chosen on.
 
     Returns:
-        Of each data set: its name `dataset`, pictures of each class `real` and `fake`, and `videos`.
+        Of each data set: its name `dataset`, which `split` of it this is by its own account (`val` also where it was
+        carved out of its training pictures), pictures of each class `real` and `fake`, and `videos`.
     """
-    part = getattr(datamodule, "splits", {}).get("train")
-    if part is None:
-        return []
-    records = part.records
-    which, labels, videos = records.numbers("dataset"), np.asarray(records.labels), records.numbers("video_id")
-    names = records.names("dataset")
-    return [
-        {
-            "dataset": str(names[number]),
-            "real": int((labels[which == number] == 0).sum()),
-            "fake": int((labels[which == number] == 1).sum()),
-            "videos": len(np.unique(videos[which == number])),
-        }
-        for number in np.unique(which).tolist()
-    ]
+    datasets, splits, videos = (records.numbers(name) for name in ("dataset", "split", "video_id"))
+    names = {name: records.names(name) for name in ("dataset", "split")}
+    labels = np.asarray(records.labels)
+    found = []
+    for dataset, split in sorted(set(zip(datasets.tolist(), splits.tolist(), strict=True))):
+        here = (datasets == dataset) & (splits == split)
+        found.append(
+            {
+                "dataset": str(names["dataset"][dataset]),
+                "split": str(names["split"][split]),
+                "real": int((labels[here] == REAL).sum()),
+                "fake": int((labels[here] == FAKE).sum()),
+                "videos": len(np.unique(videos[here])),
+            }
+        )
+    return found
 
 
 def validation_errors(scores: Scores, decision: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -24,8 +24,9 @@ from addnet.data.audit.report import write_report
 from addnet.data.audit.scan import Read, Stored
 from addnet.data.fakes import blended_splits
 from addnet.data.groups import told_apart, united_groups
+from addnet.data.named import Chosen, configured
 from addnet.data.selection import select
-from addnet.data.sources import INDEX, Source, configured_parts
+from addnet.data.sources import INDEX, Source
 from addnet.errors import UserError
 from addnet.index.records import Records
 from addnet.untrusted.texts import in_markup, shown
@@ -94,23 +95,17 @@ def listed(data: DictConfig) -> Listed:
     if data.data_dir and data.get("generate"):
         hydra.utils.instantiate(data.generate)(Path(data.data_dir))
     settings = plain(data)
-    train, test = configured_parts(settings)
-    whole = {source: source.records() for source in dict.fromkeys([*train, *test])}
-    names = [Path(str(source.data_dir or source.index)).resolve().stem for source in whole]
+    chosen = configured(settings)
+    whole = {source: source.records() for source in chosen.sources}
+    names = [Path(source.named).resolve().stem for source in whole]
     guessed = [doubt for source in whole if source.layout != INDEX for doubt in source.found.doubts]
     parts = [told_apart(part) for part in whole.values()] if len(whole) > 1 else list(whole.values())
     records = united_groups([Records.concat(parts)])[0]
-    carved = _carved(records, train, test, whole, settings)
+    carved = _carved(records, chosen, whole, settings)
     return Listed(records, carved, Stored(next(iter(whole)).storage), "+".join(names), guessed)
 
 
-def _carved(
-    records: Records,
-    train: Sequence[Source],
-    test: Sequence[Source],
-    whole: Mapping[Source, Records],
-    data: Mapping[str, Any],
-) -> Records:
+def _carved(records: Records, chosen: Chosen, whole: Mapping[Source, Records], data: Mapping[str, Any]) -> Records:
     """Records of which those that the training of this config would validate and test with are called so."""
     if "train" not in records.names("split"):
         return records
@@ -118,7 +113,8 @@ def _carved(
     how["blended"] = blended_splits(data["fakes"], data["val_fakes"])
     nothing = dict.fromkeys(("train", "val", "test"))
     try:
-        used = select(train, test, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)
+        train, val, test = chosen
+        used = select(train, test, val=val, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)
     except UserError as error:
         say(f"training would refuse these data, so that no validation is looked at: {error}")
         return records

@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import re
 import shlex
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -40,16 +40,30 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
             raises.
     """
     known = options_of(layouts[name])
-    given = {key: value for key, value in options.items() if key in known or value is not None}
-    for key in given:
-        if key not in known:
-            has = f"it has: {', '.join(known)}" if known else "it has none"
-            raise UserError(f"{key!r} is no option of data.layout={name}; {has}.{suggestion(key, known)}")
+    require_options(known, name, options)
+    given = {key: value for key, value in options.items() if key in known}
     listing = layouts[name](Path(root), **given)
     if not given.get("outside"):
         for records in (listing.pictures, listing.videos):
             _require_below(records, Path(root))
     return listing
+
+
+def require_options(known: Iterable[str], layout: str, options: Mapping[str, Any]) -> None:
+    """Refuses options that a layout doesn't have.
+
+    Args:
+        known: Those that it has.
+        layout: Its name.
+        options: Those that are given; what is None is not.
+
+    Raises:
+        UserError: One is another; the text lists the layout's own.
+    """
+    names = list(known)
+    for key in (key for key, value in options.items() if key not in names and value is not None):
+        has = f"it has: {', '.join(names)}" if names else "it has none"
+        raise UserError(f"{key!r} is no option of data.layout={layout}; {has}.{suggestion(key, names)}")
 
 
 def _require_below(records: Records, root: Path) -> None:

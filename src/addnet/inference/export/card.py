@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from addnet.data.entries import entry_told
 from addnet.errors import UserError
 from addnet.untrusted.texts import in_markdown, in_markdown_code, shown
 
@@ -147,7 +148,7 @@ def trained_on(config: Mapping[str, Any]) -> str:
     named = data.get("train") or ([f"{data['layout']}: {data['data_dir']}"] if data.get("data_dir") else [])
     if isinstance(named, str):
         named = [named]
-    return "; ".join(map(str, named)) or "not named in the checkpoint"
+    return "; ".join(map(entry_told, named)) or "not named in the checkpoint"
 
 
 def _figures(about: Mapping[str, Any]) -> str:
