@@ -5,11 +5,14 @@ import re
 
 import numpy as np
 import pytest
+import torch
 
 from addnet.errors import UserError
 from addnet.evaluation.assess import assess
-from addnet.evaluation.levels import Drawn
-from addnet.evaluation.paired import Sources, pair_counts, shares_in_order
+from addnet.evaluation.levels import Drawn, draws_of_test
+from addnet.evaluation.metrics import Scores
+from addnet.evaluation.metrics import by_video as tensors_by_video
+from addnet.evaluation.paired import Sources, pair_counts, paired_metrics, shares_of
 from addnet.evaluation.report import write_report
 from addnet.evaluation.scored import ScoredSet, by_video
 from drawn_scores import drawn_scores
@@ -49,7 +52,7 @@ def test_it_is_what_a_double_loop_counts(decimals, per_source):
     scored = dataclasses.replace(scored, probabilities=scored.probabilities.round(decimals))
     scored = _with_sources(scored, per_source)
     for rows in (scored, by_video(scored)):
-        shares, pairs = shares_in_order(rows)
+        shares, pairs = shares_of(rows)
         expected = _by_double_loop(rows)
         np.testing.assert_allclose(shares, expected[0])
         assert pairs.tolist() == expected[1]
@@ -74,7 +77,7 @@ def test_a_source_counts_once_however_many_frames_it_has():
         paths=[scored.paths[row] for row in kept],
         groups={},
     )
-    (first, second), pairs = shares_in_order(few)
+    (first, second), pairs = shares_of(few)
     assert pairs.tolist() == [4, 144]
     value = Sources.of(few, resamples=2, seed=0).paired_accuracy(few).value
     assert value == pytest.approx((first + second) / 2)
@@ -113,6 +116,21 @@ def test_checkpoints_are_compared_over_the_same_sources():
     assert told["value"] == pytest.approx(levels[0]["paired_accuracy"]["value"] - levels[1]["paired_accuracy"]["value"])
     assert told["low"] <= told["value"] <= told["high"]
     assert told["p"] is not None
+
+
+def test_a_training_s_own_test_has_it_and_its_draws():
+    scored = _with_sources(drawn_scores(videos=24, skill=0.2))
+    sources = np.array([int(name.split()[1]) for name in scored.sources])
+    parts = (scored.probabilities, scored.labels, scored.videos, np.ones(len(scored), bool), sources[scored.videos])
+    scores = Scores(*map(torch.from_numpy, parts))
+    draws = draws_of_test(scores, resamples=20)
+    for level, rows, tensors in (("frame", scored, scores), ("video", by_video(scored), tensors_by_video(scores))):
+        value = paired_metrics(tensors)["paired_accuracy"]
+        assert value == pytest.approx(shares_of(rows)[0].mean())
+        assert draws[f"test/{level}/paired_accuracy"].std() > 0
+    unknown = scores._replace(sources=None)
+    assert paired_metrics(unknown) == {}
+    assert "test/frame/paired_accuracy" not in draws_of_test(unknown, resamples=2)
 
 
 def test_reports_show_it_or_say_why_not(tmp_path):

@@ -7,6 +7,7 @@ import pyarrow as pa
 import pytest
 import torch
 
+from addnet.config import build, compose
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import BLENDED
 from addnet.errors import UserError
@@ -95,6 +96,44 @@ def test_mixed_validation_has_all_that_was_given_and_the_same_blends_each_time(d
     assert all(len(labels) == 1 for labels in videos.values())
 
 
+@pytest.fixture(scope="module")
+def everything(data_dir, index_dir):
+    """Blends, pairs and damage."""
+    augment = build(compose(["augment=harsh"]).augment)
+    how = {"fakes": "mixed", "batch": "pairs", "augment": augment}
+    return {size: _module(data_dir, index_dir, batch_size=size, **how) for size in (4, 8)}
+
+
+def _equal(one, other):
+    return all(torch.equal(one[key], other[key]) for key in ("image", "mask", "label", "valid"))
+
+
+def test_two_processes_together_see_what_one_sees(everything, monkeypatch):
+    whole = list(everything[8].train_dataloader())
+    shares = []
+    for rank in (0, 1):
+        monkeypatch.setattr(everything[4], "_ranks", lambda rank=rank: (rank, 2))
+        shares.append(list(everything[4].train_dataloader()))
+    assert len(shares[0]) == len(shares[1]) >= len(whole) > 1
+    for step, batch in enumerate(whole):
+        for place in range(0, 8, 2):  # pairs are dealt out in turns
+            rank, row = place // 2 % 2, place // 4 * 2
+            share = shares[rank][step]
+            for offset in (0, 1):
+                assert share["path"][row + offset] == batch["path"][place + offset]
+                assert torch.equal(share["image"][row + offset], batch["image"][place + offset])
+
+
+def test_a_training_that_goes_on_gets_the_batches_that_were_left(everything):
+    module = everything[4]
+    whole = list(module.train_dataloader())
+    module.start_at(epoch=0, batch=3)
+    rest = list(module.train_dataloader())
+    module.start_at(epoch=0, batch=0)
+    assert all(map(_equal, rest, whole[3:]))
+    assert len(rest) == len(whole) - 3 > 0
+
+
 def test_the_log_counts_pairs_blends_and_pictures_without_landmarks(data_dir, index_dir, tmp_path, caplog):
     caplog.set_level("INFO")
     module = _module(data_dir, index_dir, fakes="mixed", batch="pairs", val_fakes="mixed")
@@ -139,3 +178,12 @@ def test_weights_in_the_loss_are_of_what_comes_not_of_what_lies_there(copies, in
 def test_what_contradicts_is_refused(copies, index_dir, arguments, words):
     with pytest.raises(UserError, match=words):
         _module(copies, index_dir, **arguments)
+
+
+def test_blends_are_in_the_group_of_their_real_picture(data_dir, index_dir):
+    module = _module(data_dir, index_dir, val_fakes="self_blended")
+    groups = module.video_groups("val")
+    for batch in module.val_dataloader():
+        assert groups[batch["video"][::2]].tolist() == groups[batch["video"][1::2]].tolist()
+    records = module.splits["val"].records
+    assert set(groups.tolist()) == set(records.numbers("group_id").tolist())

@@ -19,7 +19,8 @@ from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
 from trainings import COLD, SMALL, differences, fault, last, rows, run
 
 # of a convolutional network of timm; test_levers_together.py has Xception
-# everything that could make a difference: workers, accumulation, a schedule that looks at figures, averaged weights
+# everything that could make a difference: workers, blends, pairs, damage, accumulation, a schedule that looks at
+# figures, averaged weights
 HARD = [
     "model=timm",
     "model.backbone=test_resnet",
@@ -27,7 +28,11 @@ HARD = [
     "model.kernel_size=7",
     "data.batch_size=4",
     "data.num_workers=2",
-    "augment=strong",
+    "data.fakes=mixed",
+    "data.batch=pairs",
+    "data.val_fakes=mixed",
+    "augment=harsh",
+    "augment.rotation=10",
     "scheduler=plateau",
     "scheduler.patience=0",
     "scheduler.warmup_epochs=1",

@@ -169,7 +169,7 @@ def test_evaluation_reproduces_the_run_s_own_test(first, tmp_path):
     for level in ("frame", "video"):
         found = about["sets"]["faces"]["levels"][level]
         figures = found["figures"] | found["called"]["half"]["figures"]
-        for name in ("auroc", "ap", "eer", "accuracy", "balanced_accuracy", "f1", "log_loss"):
+        for name in ("auroc", "ap", "eer", "accuracy", "balanced_accuracy", "f1", "log_loss", "paired_accuracy"):
             assert figures[name]["value"] == pytest.approx(own[f"test/{level}/{name}"], abs=1e-6), name
 
 

@@ -335,6 +335,13 @@ class DeepfakeDataModule(pl.LightningDataModule):
         videos = self.splits["test"].videos_by_dataset()
         return videos if len(videos) > 1 else {}
 
+    def video_groups(self, split: str) -> NDArray[np.int64]:
+        """Number of the group of each video of a split; blends stand behind all others, as in `Sample`."""
+        records = self.splits[split].records
+        groups = np.zeros(len(records.names("video_id")), dtype=np.int64)
+        groups[records.numbers("video_id")] = records.numbers("group_id")
+        return np.concatenate([groups, groups])
+
     def class_weights(self) -> list[float] | None:
         """Weights for the loss, if `balance` asks for them."""
         if self.balance != "loss_weight":

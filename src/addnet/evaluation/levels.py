@@ -148,12 +148,17 @@ def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dic
         return {}
     probabilities = scores.probabilities.double().cpu().numpy()
     faces = None if scores.faces is None else scores.faces.cpu().numpy()
-    scored = ScoredSet("test", probabilities, labels, videos, [""] * len(labels), ids.tolist(), faces=faces)
+    sources = None
+    if scores.sources is not None:
+        sources = np.zeros(len(ids), dtype=np.int64)
+        sources[videos] = scores.sources.cpu().numpy()
+    scored = ScoredSet("test", probabilities, labels, videos, [""] * len(labels), ids.tolist(), {}, faces, sources)
     drawn = Drawn.of(scored, resamples=resamples, seed=seed)
     draws = {}
     for level in ("frame", "video"):
         found = drawn.at(level).figures(Decision())
-        for name in METRICS:
+        paired = [PAIRED] if np.isfinite(found[PAIRED].value) else []
+        for name in [*METRICS, *paired]:
             figure = found.get(name) or found[f"{name}/{HALF}"]
             draws[f"test/{level}/{name}"] = figure.draws
     return draws

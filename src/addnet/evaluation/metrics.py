@@ -30,17 +30,19 @@ class Scores(NamedTuple):
         labels: (N,) int64; 0 real, 1 fake.
         videos: (N,) int64 number of the video each picture is a frame of.
         faces: (N,) bool whether a face was found; None: not known.
+        sources: (N,) int64 number of what each was made from, the same for a real one and its fakes; None: not known.
     """
 
     probabilities: Tensor
     labels: Tensor
     videos: Tensor
     faces: Tensor | None = None
+    sources: Tensor | None = None
 
     def take(self, rows: Tensor) -> Scores:
         """Those of some rows: numbers, or (N,) bool."""
-        faces = None if self.faces is None else self.faces[rows]
-        return Scores(self.probabilities[rows], self.labels[rows], self.videos[rows], faces)
+        faces, sources = (None if part is None else part[rows] for part in (self.faces, self.sources))
+        return Scores(self.probabilities[rows], self.labels[rows], self.videos[rows], faces, sources)
 
 
 def probabilities_of(margins: Tensor) -> Tensor:
@@ -70,7 +72,11 @@ def by_video(scores: Scores) -> Scores:
     probabilities = torch.bincount(row, counted * scores.probabilities.double(), len(videos))
     labels = torch.zeros(len(videos), dtype=torch.int64, device=row.device)
     labels[row] = scores.labels  # all frames of a video share its label: the class is part of a video's id
-    return Scores(probabilities / torch.bincount(row, counted, len(videos)), labels, videos)
+    sources = None
+    if scores.sources is not None:
+        sources = torch.zeros(len(videos), dtype=torch.int64, device=row.device)
+        sources[row] = scores.sources
+    return Scores(probabilities / torch.bincount(row, counted, len(videos)), labels, videos, sources=sources)
 
 
 def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> dict[str, float]:

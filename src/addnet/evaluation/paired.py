@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.bootstrap import Resampled
+from addnet.evaluation.metrics import Scores
 from addnet.evaluation.rates import wilson
 from addnet.evaluation.scored import ScoredSet
 
@@ -25,34 +26,46 @@ _FEWEST = 2  # sources: one alone never changes
 _Floats = NDArray[np.float64]
 
 
-def shares_in_order(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
+def shares_in_order(
+    probabilities: _Floats, labels: NDArray[np.int64], sources: NDArray[np.int64]
+) -> tuple[_Floats, NDArray[np.int64]]:
     """Of each source with both classes, how many of its pairs of a real and a fake row are in the right order.
 
     With one real and one fake a source, as in DFDC, a share is 1 or 0; with several it is the AUROC within the source,
     so that the four fakes of one real in FaceForensics++ count as one source, and long videos no more than short ones.
 
     Args:
-        scored: Pictures, or videos by `by_video`; with `sources`.
+        probabilities: (N,) of fake, of pictures or of videos.
+        labels: (N,) 0 real, 1 fake.
+        sources: (N,) number of the source of each row, from 0.
 
     Returns:
-        (G,) shares, ties counted half, and (G,) numbers of pairs, of the sources in the order of their names.
+        (G,) shares, ties counted half, and (G,) numbers of pairs, of the sources in the order of their numbers.
+
+    Example:
+        >>> shares_in_order(np.array([0.1, 0.9, 0.5, 0.5]), np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]))
+        (array([1. , 0.5]), array([1, 1]))
     """
-    names, of_videos = np.unique(np.asarray(scored.sources), return_inverse=True)
-    sources = of_videos[scored.videos]
-    _, ranks = np.unique(scored.probabilities, return_inverse=True)
+    _, ranks = np.unique(probabilities, return_inverse=True)
     order = np.lexsort((ranks, sources))
-    sources, ranks, fake = sources[order], ranks[order], scored.labels[order] == 1
-    source_starts = np.flatnonzero(np.diff(sources, prepend=-1))
-    before = np.concatenate([[0], np.cumsum(~fake)])  # reals in the rows before each row, of all sources
-    starts = np.flatnonzero((np.diff(sources, prepend=-1) != 0) | (np.diff(ranks, prepend=-1) != 0))  # of equal scores
-    run = np.cumsum(np.isin(np.arange(len(fake)), starts)) - 1
-    below = before[starts][run] - before[source_starts][sources]
+    sources, ranks, fake = sources[order], ranks[order], labels[order] == 1
+    # reals before each row, over all sources: what lies below it in its own is a difference of two of these
+    before = np.concatenate([[0], np.cumsum(~fake)])
+    is_start = (np.diff(sources, prepend=-1) != 0) | (np.diff(ranks, prepend=-1) != 0)  # of a run of equal scores
+    starts, run = np.flatnonzero(is_start), np.cumsum(is_start) - 1
+    below = before[starts][run] - before[np.searchsorted(sources, sources, side="left")]
     equal = np.diff(before[np.append(starts, len(fake))])[run]
-    count = len(names)
+    count = int(sources.max(initial=-1)) + 1
     right = np.bincount(sources, weights=fake * (below + equal / 2), minlength=count)
     reals, fakes = (np.bincount(sources[kind], minlength=count) for kind in (~fake, fake))
     pairs = reals * fakes
     return right[pairs > 0] / pairs[pairs > 0], pairs[pairs > 0]
+
+
+def shares_of(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
+    """`shares_in_order` of pictures, or of videos by `by_video`; the sources in the order of their names."""
+    _, of_videos = np.unique(np.asarray(scored.sources), return_inverse=True)
+    return shares_in_order(scored.probabilities, scored.labels, of_videos[scored.videos])
 
 
 @dataclass(frozen=True)
@@ -68,7 +81,7 @@ class Sources:
     @classmethod
     def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Sources:
         """Draws from seed, name and sources alone: the same for each checkpoint."""
-        number = len(shares_in_order(scored)[0]) if scored.sources is not None else 0
+        number = len(shares_of(scored)[0]) if scored.sources is not None else 0
         random = np.random.default_rng([seed, zlib.crc32(scored.name.encode()), _STREAM])
         draws = np.zeros((resamples, number), dtype=np.uint16)
         for line in draws if number else ():
@@ -85,7 +98,7 @@ class Sources:
         number = self.draws.shape[1]
         if not number:
             return Resampled(math.nan, nothing)
-        shares, _ = shares_in_order(scored)
+        shares, _ = shares_of(scored)
         value = float(shares.mean())
         if number < _FEWEST:
             return Resampled(value, nothing)
@@ -106,6 +119,19 @@ def _ends(shares: _Floats) -> tuple[float, float]:
     return wilson(mean * total, total)
 
 
+def paired_metrics(scores: Scores) -> dict[str, float]:
+    """Paired accuracy of a training's own test, by its name; nothing where no source has both classes.
+
+    Args:
+        scores: Of pictures or of videos.
+    """
+    if scores.sources is None:
+        return {}
+    parts = (scores.probabilities.double(), scores.labels, scores.sources)
+    shares, _ = shares_in_order(*(part.cpu().numpy() for part in parts))
+    return {PAIRED: float(shares.mean())} if len(shares) else {}
+
+
 def pair_counts(scored: ScoredSet) -> dict[str, Any]:
     """What paired accuracy is about: sources, those with both classes, their pairs of pictures, or why there is none.
 
@@ -114,7 +140,7 @@ def pair_counts(scored: ScoredSet) -> dict[str, Any]:
     """
     if scored.sources is None:
         return {"sources": None, "with_both": 0, "pairs": 0, "why_not": "it is not known which pictures share a source"}
-    _, pairs = shares_in_order(scored)
+    _, pairs = shares_of(scored)
     number = len(set(scored.sources))
     none = "" if len(pairs) else "no source (group) has both real and fake pictures"
     return {"sources": number, "with_both": len(pairs), "pairs": int(pairs.sum()), "why_not": none}

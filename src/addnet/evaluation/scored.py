@@ -28,8 +28,8 @@ class ScoredSet:
         video_ids: V names of videos.
         groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
         faces: (N,) whether a face was found; None: in all, or not known.
-        sources: (V,) name of what each video was made from, the same for a real one and its fakes: their group. None:
-            not known.
+        sources: (V,) name or number of what each video was made from, the same for a real one and its fakes: their
+            group. None: not known.
 
     Raises:
         UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
@@ -44,7 +44,7 @@ class ScoredSet:
     video_ids: Sequence[str]
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faces: NDArray[np.bool_] | None = None
-    sources: Sequence[str] | None = None
+    sources: Sequence[str] | NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
         if len(self.paths) == len(self.probabilities):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, binary_metrics, by_video, decide
+from addnet.evaluation.paired import paired_metrics
 from addnet.models import create_model
 from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, still_entries
@@ -315,7 +316,7 @@ class DeepfakeDetector(pl.LightningModule):
             self.log_dict(_figures(f"test/{name}", scores.take(rows)), sync_dist=True)
 
     def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
-        scores = collector.scores(split)
+        scores = self._with_sources(collector.scores(split), split)
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
         loss.reset()
@@ -325,6 +326,13 @@ class DeepfakeDetector(pl.LightningModule):
         self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
         self.log_dict({name: value for name, value in figures.items() if name != on_bar}, sync_dist=True)
         return figures
+
+    def _with_sources(self, scores: Scores, split: str) -> Scores:
+        """Scores with the groups that the data module knows of."""
+        datamodule = getattr(self.trainer, "datamodule", None)
+        if datamodule is None or not hasattr(datamodule, "video_groups"):
+            return scores
+        return scores._replace(sources=torch.as_tensor(datamodule.video_groups(split))[scores.videos])
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""
@@ -389,6 +397,6 @@ def _figures(prefix: str, scores: Scores) -> dict[str, float]:
     """Every figure at both levels, by its full name."""
     figures: dict[str, float] = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):
-        values = binary_metrics(rows.probabilities, rows.labels)
+        values = binary_metrics(rows.probabilities, rows.labels) | paired_metrics(rows)
         figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
     return figures

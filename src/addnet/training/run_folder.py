@@ -24,6 +24,7 @@ import addnet
 from addnet.console import shown_path
 from addnet.data.usable import counts
 from addnet.evaluation.metrics import METRICS
+from addnet.evaluation.paired import PAIRED
 from addnet.launch import command_form
 from addnet.untrusted.secrets import masked, shown_command
 
@@ -157,8 +158,10 @@ def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:
     levels = ("frame", "video")
     for level in levels:
         table.add_column(level, justify="right")
-    for name in ("loss", *METRICS):
+    for name in ("loss", *METRICS, PAIRED):
         cells = [figures.get(f"{split}/{level}/{name}") for level in levels]
+        if name == PAIRED and cells == [None] * len(levels):
+            continue
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     return table
 
