@@ -144,8 +144,8 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
     lines = [f"run folder: {shown_path(run_dir)}"]
     if checkpoint:
         lines.append(f"checkpoint: {shown_path(checkpoint)}")
-    figures = [f"figures/{name}.png" for name in ("training_samples", "self_blends", "curves")]
-    names = [*figures, "reports/test_frame_classification_report.txt"]
+    plots = [f"figures/{name}.png" for name in ("training_samples", "self_blends", "curves")]
+    names = [*plots, "reports/test_frame_classification_report.txt"]
     found = [name for name in names if (run_dir / name).exists()]
     lines += [f"{'in there: ' if at == 0 else '':>12}{name}" for at, name in enumerate(found)]
     for line in lines:
