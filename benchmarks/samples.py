@@ -1,10 +1,10 @@
-"""Rows 4 to 6: one training sample beside the file read alone and beside landmarks found anew; the loader."""
+"""Rows 4 to 6: one training sample beside the file read alone, blended, and beside landmarks found anew; the loader."""
 
 from __future__ import annotations
 
 import itertools
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
@@ -12,10 +12,12 @@ import numpy as np
 import pictures
 import torch
 from measure import Work, race
+from numpy.typing import NDArray
 from peers import SearchingLoader
 from table import Row
 from torch.utils.data import DataLoader, Dataset
 
+from addnet.data.dataset import DeepfakeDataset
 from addnet.data.samplers import Address
 
 COUNT, WORKERS, BATCH, SIDE = 1024, 2, 16, 299
@@ -74,6 +76,9 @@ def rows() -> Iterator[Row]:
         anew, finished = long.values()
         yield Row("5", f"{what}, finished", "landmarks found in the loader", anew.over(finished), (">=", 20))
 
+        blending = pictures.module(root, "data.num_workers=0", "data.fakes=self_blended")
+        yield _blended(blending.dataset("train"), blending.train_dataloader().sampler, dataset, place)
+
         loader = module.train_dataloader()
         idle = DataLoader(Idle(len(loader)), batch_size=1, num_workers=WORKERS, persistent_workers=True)
         served = len(loader) * BATCH
@@ -100,3 +105,28 @@ def rows() -> Iterator[Row]:
         )
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
+
+
+def _blended(
+    dataset: DeepfakeDataset, served: Iterable[Address], plain: DeepfakeDataset, place: NDArray[np.uint8]
+) -> Row:
+    """A sample of real pictures and their blends, as they are served, over a sample of the same pictures alone."""
+    number = itertools.count()
+    pairs = list(served)
+    halves = [address for address in pairs if address.blend == "fake"]
+    records = [address._replace(blend="") for address in pairs]
+
+    def draw(data: DeepfakeDataset, addresses: list[Address]) -> object:
+        return data.draw(addresses[next(number) % len(addresses)], out=place)
+
+    times = race(
+        {
+            "real pictures and their blends": lambda: draw(dataset, pairs),
+            "the same pictures": lambda: draw(plain, records),
+            "blends alone": lambda: draw(dataset, halves),
+        }
+    )
+    blended, alone, _ = times.values()
+    note = "blend=sbi; both of a pair come after one another, so that each blend is made once"
+    per_sample = {name: time.median for name, time in times.items()}
+    return Row("4b", "one training sample, self-blended", "as it is", blended.over(alone), ("<=", 3), per_sample, note)

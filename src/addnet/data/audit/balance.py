@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,13 +67,18 @@ def _three(counts: Any) -> list[int]:
     return [int(counts.min()), round(float(np.median(counts))), int(counts.max())]
 
 
-def balance_issues(records: Records) -> list[Issue]:
-    """Splits with one class (error), with few of one (info), and a missing test split (warning)."""
+def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[Issue]:
+    """Splits with one class (error), with few of one (info), and a missing test split (warning).
+
+    Args:
+        records: The pictures.
+        blended: Splits whose fakes are made of their real pictures.
+    """
     issues = []
     labels = records.labels
     for split in records.names("split"):
         counts = [int((labels[rows_of(records, split)] == label).sum()) for label in (REAL, FAKE)]
-        if split == "predict":
+        if split == "predict" or (split in blended and counts[REAL]):
             continue
         if min(counts) == 0:
             text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake pictures: no figure means anything there"

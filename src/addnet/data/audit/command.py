@@ -9,26 +9,30 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import hydra
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from hydra.errors import InstantiationException
 from omegaconf import DictConfig
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from addnet.config import plain
+from addnet.config import check_values, plain
 from addnet.console import say
+from addnet.data.audit.blends import Blending
 from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
 from addnet.data.audit.scan import Read, Stored
-from addnet.data.fakes import blended_splits
+from addnet.data.fakes import GIVEN, blended_splits
 from addnet.data.groups import told_apart, united_groups
 from addnet.data.named import Chosen, configured
 from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source
 from addnet.errors import UserError
-from addnet.index.records import Records
+from addnet.faces.geometry import Geometry
+from addnet.index.records import FAKE, Records
 from addnet.untrusted.texts import in_markup, shown
 from addnet.wording import count
 
@@ -52,7 +56,7 @@ def main(cfg: DictConfig) -> int:
         strict, out = settings.pop("strict"), settings.pop("out")
         data = listed(cfg.data)
         folder = Path(out or Path(cfg.paths.output_root, "audit", data.name))
-        found = _audited(data, _settings(cfg, settings), console)
+        found = _audited(data, _settings(cfg, settings), blending(cfg.data), console)
         report = write_report(found, folder, data.read, name=data.name)
     except UserError as error:
         say(f"addnet.data audit: {error}")
@@ -102,7 +106,32 @@ def listed(data: DictConfig) -> Listed:
     parts = [told_apart(part) for part in whole.values()] if len(whole) > 1 else list(whole.values())
     records = united_groups([Records.concat(parts)])[0]
     carved = _carved(records, chosen, whole, settings)
+    made = np.isin(carved.numbers("split"), [carved.names("split").index(name) for name in _made(settings, carved)])
+    if (unused := made & (carved.labels == FAKE)).any():  # training makes its own
+        records, carved = records.take(~unused), carved.take(~unused)
     return Listed(records, carved, Stored(next(iter(whole)).storage), "+".join(names), guessed)
+
+
+def _made(data: Mapping[str, Any], records: Records) -> list[str]:
+    """Splits whose fakes are made of their real pictures alone."""
+    return sorted(blended_splits(data["fakes"], data["val_fakes"]) & set(records.names("split")))
+
+
+def blending(data: DictConfig) -> Blending | None:
+    """How the training of a `data` node would make fakes; None if it would not.
+
+    Raises:
+        UserError: A value of `data.blend` isn't valid.
+    """
+    splits = [split for split, key in (("train", "fakes"), ("val", "val_fakes")) if data[key] != GIVEN]
+    if not splits:
+        return None
+    geometry = Geometry(size=data.image_size, align=data.align, crop=data.crop, margin=data.margin)
+    check_values(data.blend)
+    try:  # not `build`, which imports torch
+        return Blending(hydra.utils.instantiate(data.blend), geometry, splits)
+    except InstantiationException as error:
+        raise UserError(f"{error.__cause__ or error}") from error
 
 
 def _carved(records: Records, chosen: Chosen, whole: Mapping[Source, Records], data: Mapping[str, Any]) -> Records:
@@ -139,7 +168,7 @@ def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in {**shared, **settings}.items() if name in known})
 
 
-def _audited(data: Listed, settings: Settings, console: Console) -> Audit:
+def _audited(data: Listed, settings: Settings, blends: Blending | None, console: Console) -> Audit:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:
@@ -149,7 +178,8 @@ def _audited(data: Listed, settings: Settings, console: Console) -> Audit:
                 tasks[what] = progress.add_task(what, total=total)
             progress.advance(tasks[what], done)
 
-        return audit(data.records, data.read, settings, carved=data.carved, guessed=data.guessed, advance=advance)
+        more: dict[str, Any] = {"carved": data.carved, "guessed": data.guessed, "blending": blends}
+        return audit(data.records, data.read, settings, **more, advance=advance)
 
 
 def _summarise(found: Audit, report: Path) -> None:

@@ -10,12 +10,14 @@ from typing import Any
 from addnet import wording
 from addnet.data.audit.actors import Actors, actor_issues, actors
 from addnet.data.audit.balance import balance_issues, count, readability_issues, spread
+from addnet.data.audit.blends import BlendedSplit, Blending, blend_issues, blended_splits_of
 from addnet.data.audit.confounds import Confound, confound_issues, confounds
 from addnet.data.audit.issues import INFO, Issue, count_by_severity, ordered
 from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
 from addnet.data.audit.overlap import identical_files, shared_names, torn
 from addnet.data.audit.scan import Read, Signals, measure_all
 from addnet.errors import UserError, require_choice
+from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.records import CLASS_NAMES, Records
 
 Advance = Callable[[str, int, int], None]
@@ -31,6 +33,7 @@ class Settings:
     faces: bool = False
     faces_per_group: int = 1
     faces_most: int = 2000
+    blends_most: int = 1000
     faces_of: str = "real"
     face_model: str | None = None
     landmark_model: str | None = None
@@ -42,7 +45,7 @@ class Settings:
         require_choice("audit.faces_of", self.faces_of, CLASS_NAMES)
         if not 0.5 <= self.warn_auroc <= 1:
             raise UserError(f"audit.warn_auroc={self.warn_auroc} must lie between 0.5 (always warns) and 1 (never)")
-        for name in ("faces_per_group", "faces_most"):
+        for name in ("faces_per_group", "faces_most", "blends_most"):
             if getattr(self, name) < 1:
                 raise UserError(f"audit.{name}={getattr(self, name)} must be at least 1")
 
@@ -60,6 +63,7 @@ class Audit:
         labels: Near pairs of different groups under two labels.
         confounds: Every signal's scores, the strongest first.
         actors: Faces across splits; empty unless asked for.
+        blends: Self-blends and their real pictures; empty unless training would make them.
         settings: Of the audit.
     """
 
@@ -71,6 +75,7 @@ class Audit:
     labels: list[Likeness]
     confounds: list[Confound]
     actors: list[Actors] = field(default_factory=list)
+    blends: list[BlendedSplit] = field(default_factory=list)
     settings: Settings = field(default_factory=Settings)
 
     def numbers(self) -> dict[str, Any]:
@@ -95,6 +100,7 @@ class Audit:
                 for confound in self.confounds
             },
             "actors": [pair.numbers() for pair in self.actors],
+            "blends": [split.numbers() for split in self.blends],
             "settings": asdict(self.settings),
         }
 
@@ -106,6 +112,7 @@ def audit(
     *,
     carved: Records | None = None,
     guessed: Sequence[str] = (),
+    blending: Blending | None = None,
     advance: Advance | None = None,
 ) -> Audit:
     """Looks for everything that makes figures about these pictures wrong.
@@ -117,6 +124,7 @@ def audit(
         carved: The same pictures, those that training would carve out for validation called `val`: what splits must not
             share is looked for between these. None: the splits are as they are.
         guessed: What of videos and groups was guessed and may be wrong.
+        blending: How training would make fakes of real pictures; None: it would not.
         advance: Called with what is being done, the number of pictures done since the last call and that of all, for
             a progress bar.
 
@@ -144,8 +152,9 @@ def audit(
     labels = across_labels(shared, signals, **near)
     scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
     people = _people(records, signals, read, settings, partial(tell, "finding faces")) if settings.faces else []
+    blends = _blends(shared, signals, read, settings, blending, partial(tell, "blending faces"))
     issues = [
-        *balance_issues(records),
+        *balance_issues(records, blended=blending.splits if blending else ()),
         *readability_issues(records, signals),
         *(Issue("guessed", INFO, text, 1, "Look whether that is so; else do what is said.") for text in guessed),
         *torn(shared),
@@ -154,8 +163,33 @@ def audit(
         *likeness_issues(shared, across=across, within=within, labels=labels),
         *actor_issues(records, people),
         *confound_issues(scored, warn_auroc=settings.warn_auroc),
+        *blend_issues(blends, warn_auroc=settings.warn_auroc),
     ]
-    return Audit(records, signals, ordered(issues), across, within, labels, scored, people, settings)
+    return Audit(records, signals, ordered(issues), across, within, labels, scored, people, blends, settings)
+
+
+def _blends(
+    records: Records,
+    signals: Signals,
+    read: Read,
+    settings: Settings,
+    blending: Blending | None,
+    advance: Callable[[int, int], None],
+) -> list[BlendedSplit]:
+    if blending is None:
+        return []
+    return blended_splits_of(
+        records,
+        signals,
+        read,
+        blending,
+        detector=LandmarkDetector(settings.landmark_model, face_crops=settings.face_crops),
+        most=settings.blends_most,
+        resamples=settings.resamples,
+        seed=settings.seed,
+        workers=settings.workers,
+        advance=advance,
+    )
 
 
 def _people(

@@ -97,6 +97,7 @@ def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
     yield from _confound_lines(found)
     yield from _near_lines(found)
     yield from _actor_lines(found)
+    yield from _blend_lines(found)
     yield "\n## Figures\n"
     for stem in figures:
         yield f"![{stem.replace('_', ' ')}](audit_{stem}.png)\n"
@@ -146,8 +147,24 @@ def _confound_lines(found: Audit) -> Iterator[str]:
         yield f"| {name} | " + " | ".join(cells) + " |"
 
 
+def _blend_lines(found: Audit) -> Iterator[str]:
+    if not found.blends:
+        return
+    yield "\n## Does one number tell self-blends from their real pictures?\n"
+    yield "AUROC of each signal alone: of pictures as they come out of the blend, and as the network sees them."
+    for blends in found.blends:
+        yield f"\n{blends.split}: {blends.blended:,} of {blends.looked_at:,} real pictures blended.\n"
+        yield "| signal | blended | seen |"
+        yield "|---|---|---|"
+        for name, stages in blends.scores.items():
+            yield f"| {name} | {_score(stages['blended'])} | {_score(stages['seen'])} |"
+
+
 def _cell(confound: Confound, split: str) -> str:
-    score: Score | None = confound.scores.get(split)
+    return _score(confound.scores.get(split))
+
+
+def _score(score: Score | None) -> str:
     if score is None or math.isnan(score.auroc):
         return "–"
     interval = "" if math.isnan(score.low) else f" [{score.low:.3f}, {score.high:.3f}]"

@@ -56,8 +56,27 @@ def measure(data: bytes) -> NDArray[np.void]:
     picture = check_bytes(data)
     _describe_file(row, data)
     row["height"], row["width"] = picture.shape[:2]
-    _describe_content(row, picture)
+    for name, value in describe_content(picture).items():
+        row[name] = value
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    row["phash"], row["flat"] = perceptual_hash(grey)
     return row
+
+
+def describe_content(picture: Picture) -> dict[str, float]:
+    """What a picture shows in four numbers, as `SIGNALS` has them.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB.
+    """
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    mean, deviation = cv2.meanStdDev(grey)
+    return {
+        "brightness": float(mean[0, 0]),
+        "contrast": float(deviation[0, 0]),
+        "saturation": cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1],
+        "sharpness": float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0]),
+    }
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> tuple[int, bool]:
@@ -96,12 +115,3 @@ def _quality(table_sum: int) -> float:
     """Libjpeg's quality from the sum of the luminance table; other encoders' tables get the nearest."""
     scale = 100 * table_sum / _STANDARD_SUM
     return round(float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100)))
-
-
-def _describe_content(row: NDArray[np.void], picture: Picture) -> None:
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
-    mean, deviation = cv2.meanStdDev(grey)
-    row["brightness"], row["contrast"] = mean[0, 0], deviation[0, 0]
-    row["saturation"] = cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1]
-    row["sharpness"] = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0]
-    row["phash"], row["flat"] = perceptual_hash(np.asarray(grey, dtype=np.uint8))

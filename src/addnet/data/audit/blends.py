@@ -1,0 +1,214 @@
+"""Do simple numbers tell self-blends from the real pictures they are made of? Measured on what a network would get."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet import wording
+from addnet.data.audit.issues import INFO, WARNING, Issue
+from addnet.data.audit.overlap import rows_of
+from addnet.data.audit.pool import over_records
+from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.scores import Score, score_numbers
+from addnet.data.audit.signals import describe_content
+from addnet.data.fakes import Recipe
+from addnet.data.hook import BLENDS
+from addnet.errors import UserError
+from addnet.faces.geometry import Geometry
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.pictures import Picture, check_bytes
+from addnet.faces.views import view
+from addnet.index.records import FAKE, REAL, Record, Records
+
+SIGNALS = ("brightness", "contrast", "saturation", "sharpness", "size as JPEG", "JPEG blocks")
+STAGES = ("blended", "seen")
+_QUALITY = 90  # of the JPEG whose size is measured
+_BLOCK = 8  # pixels of a JPEG block
+_CHUNK = 16
+_MANY = 0.2  # share of pictures without landmarks from which on something is wrong
+_REMEDY = (
+    "The network learns this instead of the blend. Use blend=sbi as it is, or look at the sheet of blends that a run "
+    "draws for what differs."
+)
+
+
+@dataclass(frozen=True)
+class Blending:
+    """How a training would make fakes.
+
+    Attributes:
+        recipe: How a picture is blended with itself.
+        geometry: What part of it the network sees.
+        splits: Those in which fakes are made.
+    """
+
+    recipe: Recipe
+    geometry: Geometry
+    splits: Collection[str]
+
+
+@dataclass(frozen=True)
+class BlendedSplit:
+    """How well numbers tell self-blends of a split from their real pictures.
+
+    Attributes:
+        split: Its name.
+        looked_at: Real pictures chosen.
+        blended: How many of them could be blended: those with landmarks.
+        scores: By signal: as they come out of the blend, and as the network sees them.
+    """
+
+    split: str
+    looked_at: int
+    blended: int
+    scores: dict[str, dict[str, Score]]
+
+    @property
+    def worst(self) -> float:
+        """The highest AUROC of all; 0.5 if there is none."""
+        return max([0.5, *(score.auroc for stages in self.scores.values() for score in stages.values())])
+
+    def numbers(self) -> dict[str, Any]:
+        """Its fields, for JSON."""
+        scores = {
+            name: {stage: score.plain() for stage, score in stages.items()} for name, stages in self.scores.items()
+        }
+        return {"split": self.split, "looked_at": self.looked_at, "blended": self.blended, "scores": scores}
+
+
+def blended_splits_of(
+    records: Records,
+    signals: Signals,
+    read: Read,
+    blending: Blending,
+    *,
+    detector: LandmarkDetector,
+    most: int,
+    resamples: int,
+    seed: int,
+    workers: int | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> list[BlendedSplit]:
+    """Blends real pictures as the first epoch of a training would, and scores each signal alone.
+
+    Args:
+        records: The pictures, those that training would carve out called `val`.
+        signals: Theirs; unreadable ones are left out.
+        read: Gives the bytes of one; picklable.
+        blending: How fakes are made.
+        detector: Finds the landmarks.
+        most: At most this many real pictures a split, chosen by `seed`.
+        resamples: How often groups are drawn for the intervals.
+        seed: Of the choice, the blends and the draws.
+        workers: Processes; default: all cores.
+        advance: Called with the number of pictures done since the last call and that of all.
+    """
+    usable = signals.readable & (records.labels == REAL)
+    sides = {}
+    for split in sorted(set(blending.splits) & set(records.names("split"))):
+        rows = rows_of(records, split)
+        sides[split] = np.sort(np.random.default_rng((seed, 6)).permutation(rows[usable[rows]])[:most])
+    total = sum(map(len, sides.values()))
+    task = _Measure(read, detector, blending.recipe, blending.geometry, seed)
+    found = []
+    for split, rows in sides.items():
+        how: dict[str, Any] = {"count": len(rows), "workers": workers, "chunk": _CHUNK}
+        measured = np.empty((len(rows), *_SHAPE), dtype=np.float32)
+        for number, values in enumerate(over_records(task, records.take(rows), failed=_nothing, **how)):
+            measured[number] = values
+            if advance:
+                advance(1, total)
+        groups = records.numbers("group_id")[rows]
+        found.append(_scored(split, measured, groups, resamples=resamples, seed=seed))
+    return found
+
+
+def blend_issues(found: list[BlendedSplit], *, warn_auroc: float) -> list[Issue]:
+    """A warning for each signal that tells blends from real pictures."""
+    issues = []
+    for split in found:
+        for name, stages in split.scores.items():
+            told = {stage: score for stage, score in stages.items() if score.auroc > warn_auroc}
+            if not told:
+                continue
+            each = ", ".join(f"{score.auroc:.3f} as {stage}" for stage, score in told.items())
+            text = f"{name} alone tells self-blends of {split} from their real pictures: AUROC {each}"
+            kind = "blend_" + name.lower().replace(" ", "_")
+            issues.append(Issue(kind, WARNING, text, split.blended, _REMEDY))
+        if bare := split.looked_at - split.blended:
+            text = f"{wording.count(bare, 'real picture')} of {split.split} can't be blended: no landmarks were found"
+            remedy = "They are left out of training; look whether they show faces."
+            issues.append(Issue("not_blended", WARNING if bare > _MANY * split.looked_at else INFO, text, bare, remedy))
+    return issues
+
+
+_SHAPE = (len(STAGES), 2, len(SIGNALS))  # of one picture: stages, real and fake, signals
+
+
+@dataclass(frozen=True)
+class _Measure:
+    """Signals of a real picture and its blend: `_SHAPE` float32, NaN where there is no blend."""
+
+    read: Read
+    detector: LandmarkDetector
+    recipe: Recipe
+    geometry: Geometry
+    seed: int
+
+    def __call__(self, record: Record) -> NDArray[np.float32]:
+        try:
+            picture = check_bytes(self.read(record))
+            points = self.detector(picture).points
+            if points is None:
+                return _nothing(record)
+            key = (self.seed, 0, zlib.crc32(record.path.encode()), 0)
+            halves = self.recipe(picture, points, (*key, BLENDS))[:2]
+        except (OSError, UserError):
+            return _nothing(record)
+        seen = [view(half, points, self.geometry).picture for half in halves]
+        return np.array([[_signals(half) for half in stage] for stage in (halves, seen)], dtype=np.float32)
+
+
+def _nothing(record: Record, reason: str = "") -> NDArray[np.float32]:
+    return np.full(_SHAPE, np.nan, dtype=np.float32)
+
+
+def _signals(picture: Picture) -> list[float]:
+    """The numbers that `SIGNALS` names."""
+    content = describe_content(picture)
+    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.int16)
+    blocks = np.mean([_blocks(grey), _blocks(grey.T)])
+    return [*(float(content[name]) for name in SIGNALS[:4]), float(len(encoded)), float(blocks)]
+
+
+def _blocks(grey: NDArray[np.int16]) -> float:
+    """How much larger steps between columns are at the borders of JPEG blocks, of any grid, than elsewhere."""
+    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
+    whole = len(steps) // _BLOCK * _BLOCK
+    if not whole:
+        return 1.0
+    by_place = steps[:whole].reshape(-1, _BLOCK).mean(axis=0)
+    return float(by_place.max() / max(float(np.median(by_place)), 1e-3))
+
+
+def _scored(
+    split: str, measured: NDArray[np.float32], groups: NDArray[np.int64], *, resamples: int, seed: int
+) -> BlendedSplit:
+    known = np.isfinite(measured).all(axis=(1, 2, 3))
+    values, both = measured[known], np.repeat(groups[known], 2)
+    labels = np.tile(np.array([REAL, FAKE], dtype=np.int64), len(values))
+    scores: dict[str, dict[str, Score]] = {}
+    for place, name in enumerate(SIGNALS if len(values) else ()):
+        scores[name] = {
+            stage: score_numbers(values[:, at, :, place].ravel(), labels, both, resamples=resamples, seed=seed)
+            for at, stage in enumerate(STAGES)
+        }
+    return BlendedSplit(split, len(measured), len(values), scores)
