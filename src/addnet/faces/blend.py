@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
 from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
+from addnet.faces.damage.codecs import jpeg
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
-from addnet.faces.tint import TintRanges, saved
+from addnet.faces.tint import TintRanges
 from addnet.signatures import require_range, require_within
 
 _SMALLEST = 8  # pixels of a face that can be blended
@@ -135,7 +136,7 @@ class SelfBlend:
         whole[rows, columns] = mask
         if random.random() < self.saved_p:
             quality = round(float(random.uniform(*self.saved)))
-            real, fake = saved(real, quality), saved(fake, quality)
+            real, fake = jpeg(real, quality), jpeg(fake, quality)
         return Blend(real, fake, whole)
 
     def _place(self, points: Points, shape: tuple[int, ...], unit: float, random: Random) -> Placed:

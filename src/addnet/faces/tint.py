@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.faces.damage.codecs import jpeg
 from addnet.faces.pictures import Picture
 from addnet.signatures import require_range, require_within
 
@@ -66,7 +67,7 @@ class Tint:
             blurred = cv2.GaussianBlur(seen, (0, 0), _SHARPENED)
             seen = cv2.addWeighted(seen, 1 + self.sharpen, blurred, -self.sharpen, 0)  # type: ignore[assignment]
         if self.jpeg is not None:
-            seen = saved(np.asarray(seen, dtype=np.uint8), self.jpeg)
+            seen = jpeg(np.asarray(seen, dtype=np.uint8), self.jpeg)
         return np.asarray(seen, dtype=np.uint8)
 
     def _colours(self) -> NDArray[np.float32]:
@@ -161,17 +162,6 @@ class TintRanges:
         if jpeg_p < self.jpeg_p:
             chosen["jpeg"] = round(worst + (best - worst) * quality)
         return Tint(**chosen)  # type: ignore[arg-type]
-
-
-def saved(picture: Picture, quality: int) -> Picture:
-    """A picture after a JPEG round trip.
-
-    Args:
-        picture: (H, W, 3) uint8, RGB.
-        quality: From 1 to 100.
-    """
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
 
 
 def _shrunk(side: int, factor: float) -> int:

@@ -183,7 +183,7 @@ def _nothing(record: Record, reason: str = "") -> NDArray[np.float32]:
 def _signals(picture: Picture) -> list[float]:
     """The numbers that `SIGNALS` names."""
     content = describe_content(picture)
-    _, encoded = cv2.imencode(".jpg", picture, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.int16)
     blocks = np.mean([_blocks(grey), _blocks(grey.T)])
     return [*(float(content[name]) for name in SIGNALS[:4]), float(len(encoded)), float(blocks)]
