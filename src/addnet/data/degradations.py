@@ -92,7 +92,7 @@ KINDS: Mapping[str, Kind] = {
         lambda picture, _, random, factor: there_and_back(picture, factor),
     ),
     "compound": Kind(
-        {"passes": Strength(1, 5, "times resized and sent as JPEG, then H.264", True)},
+        {"passes": Strength(1, 5, "times resized and compressed", True)},
         lambda picture, _, random, passes: _passed_on(picture, passes),
         needs=require_h264,
     ),

@@ -13,7 +13,9 @@ from addnet.errors import UserError, shortened
 from addnet.faces.pictures import Picture
 
 if TYPE_CHECKING:
+    from av.packet import Packet
     from av.video.codeccontext import VideoCodecContext
+    from av.video.frame import VideoFrame
 
 ENCODER = "libx264"  # has a constant quality (CRF); what else encodes H.264 has none, or none that means the same
 _SAMPLING = {1: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, 2: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420}
@@ -88,10 +90,10 @@ def h264(picture: Picture, quality: float, *, frames: int = 3) -> Picture:
     require_h264()
     height, width = picture.shape[:2]
     border = cv2.BORDER_REPLICATE
-    grown = cv2.copyMakeBorder(picture, frames - 1, height % 2, frames - 1, width % 2, border)
+    grown: Any = cv2.copyMakeBorder(picture, frames - 1, height % 2, frames - 1, width % 2, border)
     high, wide = height + height % 2, width + width % 2
     encoder = _encoder(wide, high, quality)
-    packets: list[Any] = []
+    packets: list[Packet[Any]] = []
     for start in range(frames):  # the last one lies where the picture does
         packets += encoder.encode(_frame(grown[start : start + high, start : start + wide], number=start))
     packets += encoder.encode(None)
@@ -110,18 +112,26 @@ def _encoder(width: int, height: int, quality: float) -> VideoCodecContext:
     return encoder
 
 
-def _frame(picture: Any, *, number: int) -> Any:
+def _frame(picture: Picture, *, number: int) -> VideoFrame:
+    """A picture with even sides as a frame: brightness and, of each block of 2 × 2 pixels, the mean colour.
+
+    OpenCV takes the colour of one pixel of a block, and PyAV's own conversion starts threads.
+    """
     import av
 
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")
+    half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    blocks = cv2.resize(half, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    planes, colours = (cv2.cvtColor(seen, cv2.COLOR_RGB2YUV_I420) for seen in (picture, blocks))
+    planes[len(picture) :] = colours[len(picture) :]
+    frame = av.VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
     frame.pts = number
     return frame
 
 
-def _last_frame(packets: list[Any]) -> Picture:
+def _last_frame(packets: list[Packet[Any]]) -> Picture:
     import av
 
     decoder = av.CodecContext.create("h264", "r")
     decoder.thread_count = 1
     decoded = [frame for packet in [*packets, None] for frame in decoder.decode(packet)]
-    return np.asarray(decoded[-1].to_ndarray(format="rgb24"), dtype=np.uint8)
+    return np.asarray(cv2.cvtColor(decoded[-1].to_ndarray(), cv2.COLOR_YUV2RGB_I420), dtype=np.uint8)
