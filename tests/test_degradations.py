@@ -161,9 +161,9 @@ def test_the_rungs_that_were_there_before_give_the_same_pixels(kind, odd):
 @pytest.mark.parametrize(
     ("kind", "level", "told"),
     [
-        ("h264", 52, r"robustness\.h264=52 must lie in \[0, 51\] \(constant rate factor\)"),
-        ("chroma", 2.5, r"robustness\.chroma=2\.5 must be a whole number"),
-        ("jpeg", "good", r"robustness\.jpeg='good' must be a number"),
+        ("h264", 52, r"robustness\.h264=52 is not valid; use a number \(constant rate factor\) in \[0, 51\]"),
+        ("chroma", 2.5, r"robustness\.chroma=2\.5 is not valid; use a whole number \(pixels"),
+        ("jpeg", "good", r"robustness\.jpeg='good' is not valid; use a whole number \(quality\) in \[1, 100\]"),
         ("sepia", 1, "robustness='sepia' is unknown"),
     ],
 )
@@ -229,18 +229,24 @@ def test_strengths_cover_their_range_and_whole_ones_reach_both_ends():
         ({"blur": {"p": 1, "sigmas": [0, 1]}}, "augment.degrade.blur='sigmas' is unknown; choose one of: p, sigma"),
         ({"blur": {"p": 1}}, "augment.degrade.blur needs sigma"),
         ({"blur": {"sigma": [0, 1]}}, "augment.degrade.blur needs p"),
-        ({"blur": {"p": 1.5, "sigma": 1}}, "augment.degrade.blur.p=1.5 is a probability"),
-        ({"blur": {"p": "often", "sigma": 1}}, "augment.degrade.blur.p='often' must be a number"),
+        ({"blur": {"p": 1.5, "sigma": 1}}, "augment.degrade.blur.p=1.5 is not valid; use a probability in [0, 1]"),
+        ({"blur": {"p": "often", "sigma": 1}}, "augment.degrade.blur.p='often' is not valid; use a probability"),
         (
             {"blur": {"p": 1, "sigma": [2, 1]}},
-            "blur.sigma=[2, 1] must be a range [low, high]; use [1, 2]",
+            "augment.degrade.blur.sigma=[2, 1] is not a range; use two numbers [low, high]",
         ),
         (
             {"blur": {"p": 1, "sigma": [1, 2, 3]}},
-            "blur.sigma=[1, 2, 3] must be a range [low, high], or",
+            "augment.degrade.blur.sigma=[1, 2, 3] is not a range",
         ),
-        ({"blur": {"p": 1, "sigma": [0, 99]}}, "augment.degrade.blur.sigma=99 must lie in [0, 20] (sigma, %"),
-        ({"banding": {"p": 1, "levels": [2.5, 8]}}, "augment.degrade.banding.levels=2.5 must be a whole number"),
+        (
+            {"blur": {"p": 1, "sigma": [0, 99]}},
+            "blur.sigma=[0, 99] is not a range; use two numbers [low, high] in [0, 20]",
+        ),
+        (
+            {"banding": {"p": 1, "levels": [2.5, 8]}},
+            "banding.levels=2.5 is not valid; use a whole number (values",
+        ),
         ({"blur": 0.5}, "augment.degrade.blur=0.5 is not valid; set augment.degrade.blur.p"),
         ({"most": 0}, "augment.degrade.most=0 must be a whole number of at least 1"),
     ],

@@ -47,8 +47,11 @@ WRONG = [
     ("data.align=no", "data.align='no' must be true or false"),
     ("data.val_fraction=1.5", "data.val_fraction=1.5 must lie in"),
     ("augment.flip=often", "augment.flip='often' must be a number"),
-    ("augment=harsh augment.degrade.jpeg.p=2", "augment.degrade.jpeg.p=2 is a probability; it must lie in [0, 1]"),
-    ("augment=screen augment.degrade.moire.period=[4,0]", "moire.period=0 must lie in [0.1, 100]"),
+    ("augment=harsh augment.degrade.jpeg.p=2", "augment.degrade.jpeg.p=2 is not valid; use a probability in [0, 1]"),
+    (
+        "augment=screen augment.degrade.moire.period=[4,0]",
+        "moire.period=[4, 0] is not a range; use two numbers",
+    ),
     ("test=no", "test='no' must be true or false"),
     ("seed=abc", "seed='abc' must be a whole number"),
     ("trainer.max_epochs=ten", "trainer.max_epochs='ten' must be a whole number or null"),

@@ -18,7 +18,7 @@ from addnet.faces.damage.optics import blurred, moire, moved, there_and_back, vi
 from addnet.faces.geometry import Points
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.faces.pictures import Picture
-from addnet.signatures import require_number
+from addnet.signatures import require_within
 
 Random = np.random.Generator
 
@@ -248,11 +248,10 @@ def require_strength(option: str, value: Any, strength: Strength) -> None:
     Raises:
         UserError: It isn't a number, not a whole one where one is needed, or outside of its range.
     """
-    require_number(option, value)
-    if not strength.low <= value <= strength.high:
-        raise UserError(f"{option}={value:g} must lie in [{strength.low:g}, {strength.high:g}] ({strength.unit})")
+    said = f"{'a whole number' if strength.whole else 'a number'} ({strength.unit})"
+    require_within(option, value, strength.low, strength.high, said)
     if strength.whole and value != int(value):
-        raise UserError(f"{option}={value:g} must be a whole number ({strength.unit})")
+        raise UserError(f"{option}={value!r} is not valid; use {said} in [{strength.low:g}, {strength.high:g}]")
 
 
 def rungs(kinds: Mapping[str, Sequence[float] | None]) -> Iterator[Degradation]:

@@ -14,7 +14,7 @@ from addnet.data.hook import DEGRADATIONS, At, Unwarped
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
-from addnet.signatures import require_number
+from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
 _OPTION = "augment.degrade"
@@ -46,9 +46,7 @@ class Chance(NamedTuple):
                 f"{_OPTION}.{kind} needs {' and '.join(missing)}; see configs/augment/harsh.yaml for the usual values"
             )
         p = given["p"]
-        require_number(f"{_OPTION}.{kind}.p", p)
-        if not 0 <= p <= 1:
-            raise UserError(f"{_OPTION}.{kind}.p={p:g} is a probability; it must lie in [0, 1]")
+        require_within(f"{_OPTION}.{kind}.p", p, 0, 1, "a probability")
         if p > 0 and (needs := KINDS[kind].needs):
             needs()
         return cls(p, tuple(_range(kind, name, given[name]) for name in known))
@@ -150,13 +148,8 @@ class RandomDegradations:
 def _range(kind: str, name: str, given: Any) -> Range:
     """Two values of a strength; one number stands for both."""
     option, strength = f"{_OPTION}.{kind}.{name}", KINDS[kind].strengths[name]
-    if isinstance(given, (int, float)) and not isinstance(given, bool):
-        given = (given, given)
-    if not isinstance(given, Sequence) or isinstance(given, str) or len(given) != 2:
-        raise UserError(f"{option}={given!r} must be a range [low, high], or one number ({strength.unit})")
-    for value in given:
-        require_strength(option, value, strength)
-    low, high = given
-    if low > high:
-        raise UserError(f"{option}={list(given)} must be a range [low, high]; use [{high:g}, {low:g}]")
-    return low, high
+    pair = given if isinstance(given, Sequence) else (given, given)
+    require_range(option, pair, strength.low, strength.high)
+    for value in pair:
+        require_strength(option, value, strength)  # whole numbers
+    return pair[0], pair[1]
