@@ -51,7 +51,7 @@ def test_a_blend_differs_from_its_real_picture_in_the_face_alone_and_has_its_mas
 @pytest.mark.parametrize("workers", [0, 2])
 def test_blends_depend_on_their_address_alone(data_dir, index_dir, module, workers):
     other = _module(data_dir, index_dir, num_workers=workers, augment=Augment(flip=0.5))
-    module.augment = Augment(flip=0.5)
+    module.loaders.augment = Augment(flip=0.5)
     for one, two in zip(module.train_dataloader(), other.train_dataloader(), strict=True):
         assert torch.equal(one["image"], two["image"])
     dataset = module.dataset("train")

@@ -23,8 +23,10 @@ if TYPE_CHECKING:
     import pytorch_lightning as pl
     from pytorch_lightning.loggers import Logger
 
+    from addnet.data import DeepfakeDataModule
     from addnet.sweeps import Result
     from addnet.training import DeepfakeDetector
+    from addnet.training.served_data import ServedData
 
 log = logging.getLogger(__name__)
 
@@ -61,11 +63,11 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
     # whatever the config may have wrong is found before weights are fetched, landmarks searched, an experiment opened
-    datamodule: pl.LightningDataModule = build(cfg.data, **data_used(cfg))
+    datamodule: DeepfakeDataModule = build(cfg.data, **data_used(cfg))
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
     checkpoint = find_checkpoint(cfg)
     detector = check_config(cfg, datamodule, trainer, checkpoint)
-    datamodule.list_data()  # type: ignore[attr-defined]
+    datamodule.list_data()
     if wants_start_weights(cfg, checkpoint):
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
         detector = build_detector(cfg, datamodule, checkpoint)
@@ -73,8 +75,8 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
         print_config(cfg)
         datamodule.prepare_data()
         datamodule.setup("fit")
-        datamodule.summary(run_dir)  # type: ignore[attr-defined]
-        write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)  # type: ignore[attr-defined]
+        datamodule.summary(run_dir)
+        write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)
         for line in overview(cfg, detector, trainer):
             log.info("%s", line)
 
@@ -124,7 +126,7 @@ def check_switches(cfg: DictConfig) -> None:
 
 
 def check_config(
-    cfg: DictConfig, datamodule: pl.LightningDataModule, trainer: pl.Trainer, checkpoint: dict[str, Any] | None
+    cfg: DictConfig, datamodule: ServedData, trainer: pl.Trainer, checkpoint: dict[str, Any] | None
 ) -> DeepfakeDetector:
     """Builds everything that needs no data, no weights and no server, and returns the module with random weights.
 
@@ -179,7 +181,7 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
 
 def build_detector(
     cfg: DictConfig,
-    datamodule: pl.LightningDataModule,
+    datamodule: ServedData,
     checkpoint: dict[str, Any] | None = None,
     *,
     start_weights: bool = True,
@@ -211,7 +213,7 @@ def build_detector(
         compile_net=cfg.compile,
         freeze_backbone_epochs=cfg.freeze_backbone_epochs,
         ema_decay=cfg.ema_decay,
-        preprocessing=datamodule.preprocessing(),  # type: ignore[attr-defined]
+        preprocessing=datamodule.preprocessing(),
         config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )
     detector.row_loss.check_balance(cfg.data.get("balance", "none"))
@@ -241,7 +243,7 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
 
 
 def fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, detector: DeepfakeDetector, datamodule: pl.LightningDataModule
+    cfg: DictConfig, trainer: pl.Trainer, detector: DeepfakeDetector, datamodule: DeepfakeDataModule
 ) -> float | None:
     """Fits, then tests the best checkpoint once."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException

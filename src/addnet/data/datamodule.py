@@ -2,44 +2,32 @@
 
 from __future__ import annotations
 
-import logging
-import os
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytorch_lightning as pl
-import torch
 from numpy.typing import NDArray
 from pytorch_lightning.trainer.states import TrainerStatus
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
 from addnet.data.epochs import Epochs
-from addnet.data.fakes import SelfBlends
-from addnet.data.hook import Hook
+from addnet.data.loaders import Loaders, Place
 from addnet.data.named import chosen_sources
-from addnet.data.partners import MASKS_OF
-from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
-from addnet.data.random_degradations import RandomDegradations
-from addnet.data.samplers import Address, EvalSampler, TrainSampler
-from addnet.data.selection import select, select_test
+from addnet.data.plan import DataPlan, Shares
 from addnet.data.sources import INDEX, Source, archives_dir
-from addnet.data.splits import require_usable
-from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_it_is, finish
-from addnet.data.usable import Usable, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
-from addnet.data.workers import start_worker
+from addnet.data.transfer import Batch, finish
+from addnet.data.usable import Usable
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
-from addnet.index.records import FAKE, REAL, Records
+from addnet.index.records import FAKE, REAL
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
-from addnet.wording import count
-
-log = logging.getLogger(__name__)
 
 LANDMARKS = ("index", "on_the_fly")
 
@@ -151,20 +139,12 @@ class DeepfakeDataModule(pl.LightningDataModule):
                 "or see it work without data by experiment=demo"
             )
         require_choice("data.landmarks", landmarks, LANDMARKS)
-        require_choice("data.mask_of", mask_of, MASKS_OF)
-        if batch_size < 1:
-            raise UserError(f"data.batch_size={batch_size} must be at least 1")
-        self.epochs = Epochs(fakes, val_fakes, blend_share, batch, pair_augment, balance)
-        self.epochs.check(landmarks=landmarks, batch_size=batch_size)
-        if num_workers is not None and num_workers < 0:
-            raise UserError(f"data.num_workers={num_workers} must be at least 0; null takes the cores, at most 8")
-        if not 0 <= val_fraction < 1:
-            raise UserError(f"data.val_fraction={val_fraction} must lie in [0, 1); 0.1 is usual")
-        self.data_dir = data_dir
-        self.generate = generate
-        self.predict_dir = predict_dir
+        epochs = Epochs(fakes, val_fakes, blend_share, batch, pair_augment, balance)
+        epochs.check(landmarks=landmarks, batch_size=batch_size)
+        limits = {"train": limit_train, "val": limit_val, "test": limit_test}
+        shares = Shares(val_fraction, test_fraction, allow_overlap, max_bad_fraction, limits, seed)
         folders: dict[str, Any] = {"index_dir": index_dir, "faces_dir": faces_dir}
-        self.train_sources, self.val_sources, self.test_sources = chosen_sources(
+        chosen = chosen_sources(
             data_dir,
             layout=layout,
             options=options,
@@ -178,34 +158,49 @@ class DeepfakeDataModule(pl.LightningDataModule):
             no_test=no_test,
             **folders,
         )
-        self.predict_sources = [Source("unlabelled", predict_dir, **folders)] if predict_dir else []
-        self.prepare = prepare or PrepareSettings()
-        self.storage = Storage(archives_dir(index_dir))
-        self.verify = verify
-        self.on_the_fly = landmarks == "on_the_fly"
+        on_the_fly = landmarks == "on_the_fly"
         self.detector = LandmarkDetector(landmark_model, face_crops=face_crops)
-        self.geometry = Geometry(size=image_size, align=align, crop=crop, margin=margin)
-        self.mask = mask or AttentionMask()
-        self.mask_of = mask_of
-        self.augment = augment
-        self.blend = blend or SelfBlend()
+        self.plan = DataPlan(
+            chosen,
+            predict=[Source("unlabelled", predict_dir, **folders)] if predict_dir else [],
+            generate=partial(generate, Path(data_dir)) if generate and data_dir else None,
+            shares=shares,
+            epochs=epochs,
+            detector=self.detector,
+            settings=prepare or PrepareSettings(),
+            on_the_fly=on_the_fly,
+            verify=verify,
+            only_test=only_test,
+            no_test=no_test,
+        )
+        self.loaders = Loaders(
+            geometry=Geometry(size=image_size, align=align, crop=crop, margin=margin),
+            mask=mask or AttentionMask(),
+            mask_of=mask_of,
+            augment=augment,
+            blend=blend or SelfBlend(),
+            epochs=epochs,
+            storage=Storage(archives_dir(index_dir)),
+            detector=self.detector if on_the_fly else None,
+            batch_size=batch_size,
+            num_workers=num_workers,
+            seed=seed,
+        )
+        self.epochs = epochs
         self.batch_size = batch_size
-        self.num_workers = min(os.cpu_count() or 1, 8) if num_workers is None else num_workers
         self.balance = balance
-        self.val_fraction = val_fraction
-        self.test_fraction = test_fraction
-        self.allow_overlap = allow_overlap
-        self.max_bad_fraction = max_bad_fraction
-        self.only_test = only_test
-        self.no_test = no_test
-        self.limits = {"train": limit_train, "val": limit_val, "test": limit_test}
-        self.seed = seed
-        self.splits: dict[str, Usable] = {}
-        self.fingerprint = ""
-        self._prepared = False
+        self.train_sources, self.val_sources, self.test_sources = chosen
         self._start = (0, 0)
 
-    # ---- finding out what there is -------------------------------------------------------------------------
+    @property
+    def splits(self) -> dict[str, Usable]:
+        """What is served, by split; empty before `setup`."""
+        return self.plan.splits
+
+    @property
+    def fingerprint(self) -> str:
+        """Of all that is served; empty before `setup`."""
+        return self.plan.fingerprint
 
     def list_data(self) -> None:
         """Lists what lies in the folders, without opening any file of it: what is missing is told at once.
@@ -213,8 +208,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         Raises:
             UserError: A data set isn't there, or is not complete.
         """
-        if not self.generate:
-            require_listed(self._sources())
+        self.plan.list_data()
 
     def prepare_data(self) -> None:
         """Finds the landmarks that are not in the index yet; on one process only.
@@ -222,113 +216,15 @@ class DeepfakeDataModule(pl.LightningDataModule):
         Raises:
             UserError: The data set is incomplete, leaks between its splits, or has too many unusable files.
         """
-        if self._prepared:
-            return
-        if self.generate and self.data_dir:
-            self.generate(Path(self.data_dir))
-        sources = self._sources()
-        how: dict[str, Any] = {"settings": self.prepare, "max_bad_fraction": self.max_bad_fraction}
-        for source in sources:
-            if source.from_videos:
-                cut_videos(source, detector=self.detector, **how)
-        wanted = [records for records in self._selected().values() if len(records)]
-        for root, source in by_root(sources).items():
-            if source.layout == INDEX or source.from_videos:
-                continue
-            index_pictures(
-                source,
-                Records.concat(records.of_root(root) for records in wanted),
-                detector=None if self.on_the_fly else self.detector,
-                **how,
-            )
-        self._prepared = True
+        self.plan.prepare()
 
     def setup(self, stage: str | None = None) -> None:
         """Reads the indexes on every process and builds the splits; does nothing the second time."""
-        if self.splits:
-            return
-        sources = self._sources()
-        indexes = open_indexes(sources)
-        verify = {str(source.root) for source in sources if source.layout == INDEX} if self.verify else set()
-        self.splits = {name: usable(part, indexes, verify=verify) for name, part in self._selected().items()}
-        skipped = [row for part in self.splits.values() for row in part.skipped]
-        total = len(skipped) + sum(len(part.records) for part in self.splits.values())
-        refuse_too_many_bad(skipped, total, max_fraction=self.max_bad_fraction)
-        served = {name: part.records for name, part in self.splits.items()}
-        left_out = {name: len(part.skipped) for name, part in self.splits.items()}
-        require_usable(served, left_out=left_out, blended=self.epochs.blended)
-        if "train" in self.splits:
-            self.epochs.require_pairs(self.splits["train"])
-        self.fingerprint = fingerprint(self.splits)
-
-    def _sources(self) -> list[Source]:
-        train = [] if self.only_test else [*self.train_sources, *(self.val_sources or [])]
-        test = [] if self.no_test else self.test_sources
-        return list(dict.fromkeys([*train, *test, *self.predict_sources]))
-
-    def _selected(self) -> dict[str, Records]:
-        """The records of each split, before unusable files are known."""
-        if self.only_test:
-            how: dict[str, Any] = {"seed": self.seed, "test_fraction": self.test_fraction}
-            return {"test": select_test(self.test_sources, limit_to=self.limits["test"], **how)}
-        splits = {}
-        if self.train_sources:
-            splits = select(
-                self.train_sources,
-                None if self.no_test else self.test_sources,
-                val=self.val_sources,
-                val_fraction=self.val_fraction,
-                test_fraction=self.test_fraction,
-                allow_overlap=self.allow_overlap,
-                limits=self.limits,
-                seed=self.seed,
-                blended=self.epochs.blended,
-            )
-        if self.predict_sources:
-            splits["predict"] = Records.concat(source.records() for source in self.predict_sources)
-        return splits
+        self.plan.setup()
 
     def summary(self, run_dir: str | Path) -> None:
         """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
-        for line in describe(self.splits):
-            log.info("%s", line)
-        if self.val_sources is not None and "val" in self.splits:
-            log.info("checkpoints and thresholds are chosen on %s", ", ".join(origins(self.splits["val"])))
-        for split, part in self.splits.items():
-            if told := self.epochs.told(split, part):
-                log.info("%s: %s", split, told)
-            if told := self.epochs.told_bare(split, part):
-                log.warning("%s: %s", split, told)
-        if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
-            left_out = sum(len(part.skipped) for part in self.splits.values())
-            log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
-
-    # ---- serving it ----------------------------------------------------------------------------------------
-
-    def dataset(self, split: str, *, degradation: Degradation | None = None) -> DeepfakeDataset:
-        """The data set of one split; only `train` is augmented.
-
-        Args:
-            split: `train`, `val`, `test` or `predict`.
-            degradation: Damage that is done to each picture.
-        """
-        part = self.splits[split]
-        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self.epochs.blending else []
-        if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
-            hooks.append(self.augment.degrade)
-        return DeepfakeDataset(
-            "",
-            part.records,
-            points=self.detector if self.on_the_fly else part.points,
-            shapes=part.shapes,
-            geometry=self.geometry,
-            mask=self.mask,
-            mask_of=self.mask_of,
-            storage=self.storage,
-            augment=self.augment if split == "train" else None,
-            hooks=hooks if degradation is None else [*hooks, degradation],
-            seed=self.seed,
-        )
+        self.plan.summary(run_dir)
 
     def test_sets(self) -> dict[str, NDArray[np.int64]]:
         """Numbers of the videos of each data set that is tested on, by its name; empty if there is but one."""
@@ -350,17 +246,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def preprocessing(self) -> dict[str, Any]:
         """What was done to a picture before the network saw it, as plain values: kept in every checkpoint."""
-        geometry = self.geometry
-        return {
-            "image_size": geometry.size,
-            "align": geometry.align,
-            "crop": geometry.crop,
-            "margin": geometry.margin,
-            "mask": self.mask.settings(),
-            "mask_of": self.mask_of,
-            "detector": self.detector.signature(),
-            "value_range": [-1.0, 1.0],
-        }
+        return self.loaders.preprocessing() | {"detector": self.detector.signature()}
 
     def framing(self) -> dict[str, Any] | None:
         """How faces lie in the training pictures, see `Framing`: kept in every checkpoint.
@@ -368,25 +254,25 @@ class DeepfakeDataModule(pl.LightningDataModule):
         None before `setup`, and where no points are known.
         """
         part = self.splits.get("train")
-        framing = None if part is None or self.on_the_fly else part.framing()
+        framing = None if part is None or self.plan.on_the_fly else part.framing()
         return framing.values() if framing else None
 
     def start_at(self, *, epoch: int, batch: int) -> None:
         """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""
         self._start = (epoch, batch * self.batch_size)
 
+    def dataset(self, split: str, *, degradation: Degradation | None = None) -> DeepfakeDataset:
+        """The data set of one split; only `train` is augmented.
+
+        Args:
+            split: `train`, `val`, `test` or `predict`.
+            degradation: Damage that is done to each picture.
+        """
+        return self.loaders.dataset(split, self.splits[split], degradation=degradation)
+
     def train_dataloader(self) -> DataLoader[Batch]:
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
-        dataset = self.dataset("train")
-        rank, world_size = self._ranks()
-        sampler = TrainSampler(
-            self.epochs.order("train", self.splits["train"]),
-            seed=self.seed,
-            rank=rank,
-            world_size=world_size,
-            start=self._start,
-        )
-        return self._loader(dataset, sampler, drop_last=len(sampler) >= self.batch_size)
+        return self.loaders.training(self.splits["train"], self._place(), start=self._start)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Validation in order, evened out over ranks by marked rows."""
@@ -410,35 +296,14 @@ class DeepfakeDataModule(pl.LightningDataModule):
             degradation: Damage that is done to each picture.
             rows: Numbers of the records that are served; None: all, evened out over ranks by marked rows.
         """
-        dataset = self.dataset(split, degradation=degradation)
-        rank, world_size = self._ranks()
-        if rows is not None:
-            return self._loader(dataset, [Address(row) for row in rows])
-        requests = self.epochs.requests(split, self.splits[split])
-        return self._loader(dataset, EvalSampler(requests, rank=rank, world_size=world_size))
+        return self.loaders.evaluation(split, self.splits[split], self._place(), degradation=degradation, rows=rows)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
         """Finishes a batch where the network runs, unless its loader has."""
         return finish(batch)
 
-    def _ranks(self) -> tuple[int, int]:
-        return (self.trainer.global_rank, self.trainer.world_size) if self.trainer else (0, 1)
-
-    def _loader(
-        self, dataset: DeepfakeDataset, sampler: Sampler[Address] | list[Address], *, drop_last: bool = False
-    ) -> DataLoader[Batch]:
-        # for a Trainer at work, the hook above finishes batches on its device
-        for_trainer = self.trainer is not None and self.trainer.state.status == TrainerStatus.RUNNING
-        loader: type[DataLoader[Batch]] = DataLoader if for_trainer else FinishingLoader
-        return loader(
-            UnfinishedBatches(dataset),
-            collate_fn=as_it_is,
-            batch_size=self.batch_size,
-            sampler=sampler,
-            drop_last=drop_last,
-            num_workers=self.num_workers,
-            persistent_workers=self.num_workers > 0,
-            pin_memory=torch.cuda.is_available(),
-            worker_init_fn=start_worker,
-            generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
-        )
+    def _place(self) -> Place:
+        if self.trainer is None:
+            return Place()
+        at_work = self.trainer.state.status == TrainerStatus.RUNNING
+        return Place(self.trainer.global_rank, self.trainer.world_size, at_work)

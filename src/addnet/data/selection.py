@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,21 +12,11 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.groups import grouped_by, told_apart, united_groups
-from addnet.data.layouts.doubts import tried_line, typed
+from addnet.data.leaks import Line, refuse_leaks, refuse_same_videos, refuse_torn
 from addnet.data.sources import Source
-from addnet.data.splits import (
-    carve_test,
-    carve_validation,
-    check_overlap,
-    limit,
-    overlap_message,
-    require_both_classes,
-    require_usable,
-    torn_videos,
-)
+from addnet.data.splits import carve_test, carve_validation, limit, require_both_classes, require_usable
 from addnet.errors import UserError
 from addnet.index.records import REAL, UNLABELLED, Records
-from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -72,10 +62,10 @@ def select(
     # also where nothing is tested now: what a later evaluation tests on must not be trained on
     whole |= with_test({source: whole[source] for source in (train if test is None else test)}, test_fraction)
     _refuse_nothing(whole, train, val, test)
-    line = _Line(whole)
+    line = Line(whole)
     if len(whole) > 1:
         whole = {source: told_apart(records) for source, records in whole.items()}
-        _refuse_same_videos(whole.values())
+        refuse_same_videos(whole.values())
     lists = _lists(whole, train, val)
     split = [source for source in train if (val is None or source in val) and not len(lists[source])]
     kept = Records.concat(_part(whole[source], "train") for source in train if source not in split)
@@ -83,10 +73,10 @@ def select(
     tested = Records.concat(_part(whole[source], "test") for source in test or [])
     kept, rest, listed, tested = united_groups([kept, rest, Records.concat(lists.values()), tested])
     how: dict[str, Any] = {"allow_overlap": allow_overlap, "line": line}
-    _refuse_torn(Records.concat([kept, rest, listed, tested]), **how)
-    _refuse_leaks(Records.concat([kept, rest]), tested, ("train", "test"), **how)
-    _refuse_leaks(listed, tested, ("val", "test"), **how)
-    _refuse_leaks(kept, listed, ("train", "val"), **how)
+    refuse_torn(Records.concat([kept, rest, listed, tested]), **how)
+    refuse_leaks(Records.concat([kept, rest]), tested, ("train", "test"), **how)
+    refuse_leaks(listed, tested, ("val", "test"), **how)
+    refuse_leaks(kept, listed, ("train", "val"), **how)
     carving: dict[str, Any] = {"seed": seed, "allow_overlap": allow_overlap, "blended": blended}
     trained, validated = _with_validation(kept, rest, listed, val_fraction, **carving)
     splits = {"train": trained, "val": validated} | ({} if test is None else {"test": tested})
@@ -183,7 +173,7 @@ def select_test(
         if not len(part):
             raise UserError(_no_test([source]))
         parts.append(told_apart(part) if len(test) > 1 else part)
-    _refuse_same_videos(parts)
+    refuse_same_videos(parts)
     return limit(Records.concat(parts), limit_to, seed=seed)
 
 
@@ -257,68 +247,3 @@ def _part(records: Records, split: str) -> Records:
 
 def _in_split(records: Records, split: str) -> NDArray[np.bool_]:
     return np.asarray(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy(), dtype=bool)
-
-
-class _Line:
-    """Overrides that would tell groups apart, looked for where they are asked for.
-
-    Args:
-        whole: The data sets; only a single one in the folder layout has such overrides.
-    """
-
-    def __init__(self, whole: Mapping[Source, Records]) -> None:
-        alone = len(whole) == 1 and all(source.layout == "folder" for source in whole)
-        self.source: Source | None = next(iter(whole)) if alone else None
-        self.records = whole[self.source] if self.source else Records.of([])
-
-    def groups(self) -> str:
-        """Other groups, each in one split; empty if none were found."""
-        return tried_line(self.records) if len(self.records) else ""
-
-    def videos(self) -> str:
-        """Videos by the pattern of the groups; empty if there is none."""
-        pattern = str(self.source.options.get("group_pattern") or "") if self.source else ""
-        return typed("data.video_pattern", pattern) if pattern and not set(pattern) & set("'\"$`!") else ""
-
-
-def _refuse_torn(records: Records, *, allow_overlap: bool, line: _Line) -> None:
-    if not (torn := torn_videos(records)):
-        return
-    own = records.take(records.numbers("video_id") == records.names("video_id").index(torn[0]))
-    groups = own.names("group_id")
-    files = [own[int(np.flatnonzero(own.numbers("group_id") == number)[0])].path for number in range(2)]
-    typed_line = f"; if they are different videos, type\n  {line.videos()}" if line.videos() else ""
-    message = (
-        f"{count(len(torn), 'video is', 'videos are')} in several groups, so that their frames could be in training "
-        "and in validation: "
-        f"{torn[0]} has {shown(files[0])} in {groups[0]!r} and {shown(files[1])} in {groups[1]!r}\n"
-        f"Give all frames of a video one group{typed_line}"
-    )
-    if not allow_overlap:
-        raise UserError(message)
-    log.warning("%s", message)
-
-
-def _refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool, line: _Line) -> None:
-    if leaks := check_overlap(one, other):
-        files = [
-            shown(part[int(np.flatnonzero(part.numbers("group_id") == part.names("group_id").index(leaks[0]))[0])].path)
-            for part in (one, other)
-        ]
-        message = overlap_message(leaks, splits=splits, examples=files, line="" if allow_overlap else line.groups())
-        if not allow_overlap:
-            raise UserError(message)
-        log.warning("%s", message)
-
-
-def _refuse_same_videos(sets: Iterable[Records]) -> None:
-    """Frames of two videos with one id would be scored as one."""
-    homes: dict[str, str] = {}
-    for records in sets:
-        for root in records.names("root"):
-            for video in records.of_root(root).names("video_id"):
-                if homes.setdefault(video, root) != root:
-                    raise UserError(
-                        f"{homes[video]} and {root} both have a video {video!r}; if they are different ones, rename a "
-                        "data folder (or set data.options.dataset of a manifest), else name the data set once"
-                    )

@@ -198,7 +198,7 @@ def _pairs(records: Records, one: str, other: str) -> list[tuple[str, str]]:
     return [(records.names(one)[i], records.names(other)[j]) for i, j in numbers.T.tolist()]
 
 
-def counts(splits: dict[str, Usable]) -> dict[str, dict[str, int]]:
+def counts(splits: Mapping[str, Usable]) -> dict[str, dict[str, int]]:
     """What each split holds, as numbers: images by class, videos, groups, files left out."""
     found = {}
     for name, part in splits.items():

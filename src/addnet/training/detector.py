@@ -27,6 +27,7 @@ from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware, require_whole_gradients
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
+from addnet.training.served_data import served_data
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
@@ -170,11 +171,12 @@ class DeepfakeDetector(pl.LightningModule):
 
     def on_fit_start(self) -> None:
         """Takes the class weights from the data module, once its splits are known."""
-        self.row_loss.check_balance(getattr(getattr(self.trainer, "datamodule", None), "balance", "none"))
-        weights = getattr(getattr(self.trainer, "datamodule", None), "class_weights", lambda: None)()
+        data = served_data(self.trainer)
+        self.row_loss.check_balance(data.balance if data else "none")
+        weights = data.class_weights() if data else None
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
-        self.framing = getattr(getattr(self.trainer, "datamodule", None), "framing", lambda: None)()
-        splits = getattr(getattr(self.trainer, "datamodule", None), "splits", {})
+        self.framing = data.framing() if data else None
+        splits = data.splits if data else {}
         for name, split in (("data", "train"), ("chosen_on", "val")):
             self.learnt_from[name] = amounts(splits[split].records) if split in splits else []
 
@@ -310,8 +312,8 @@ class DeepfakeDetector(pl.LightningModule):
     def on_test_epoch_end(self) -> None:
         """Logs the figures of test: of all pictures and, where several data sets are tested on, of each apart."""
         self._log_figures("test", self.test_loss, self.test_scores)
-        scores, datamodule = self.scores["test"], getattr(self.trainer, "datamodule", None)
-        for name, videos in getattr(datamodule, "test_sets", dict)().items():
+        scores, data = self.scores["test"], served_data(self.trainer)
+        for name, videos in (data.test_sets() if data else {}).items():
             rows = torch.isin(scores.videos, torch.as_tensor(videos))
             self.log_dict(_figures(f"test/{name}", scores.take(rows)), sync_dist=True)
 

@@ -31,6 +31,8 @@ from addnet.untrusted.secrets import masked, shown_command
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
+    from addnet.training.served_data import ServedData
+
 _REPEATED = re.compile(r"\$\{[\w.]+\}")  # an interpolation of another key and nothing else
 
 PACKAGES = (
@@ -91,7 +93,7 @@ def _as_yaml(values: dict[str, Any]) -> str:
     return text
 
 
-def parameters(cfg: DictConfig, datamodule: Any, net: nn.Module) -> dict[str, Any]:
+def parameters(cfg: DictConfig, data: ServedData, net: nn.Module) -> dict[str, Any]:
     """What loggers are told of a run: config, counts of the data, sizes of the network, each once.
 
     Nodes that only repeat another one (`data.mask`, which is `mask`) and the loggers themselves are left out.
@@ -100,9 +102,7 @@ def parameters(cfg: DictConfig, datamodule: Any, net: nn.Module) -> dict[str, An
     sizes = [parameter.numel() for parameter in net.parameters()]
     learning = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     counted = {
-        f"data/{split}/{what}": number
-        for split, part in counts(datamodule.splits).items()
-        for what, number in part.items()
+        f"data/{split}/{what}": number for split, part in counts(data.splits).items() for what, number in part.items()
     }
     network = {"parameters/total": sum(sizes), "parameters/trainable": learning}
     return {name: node for name, node in once.items() if name != "logger"} | network | counted

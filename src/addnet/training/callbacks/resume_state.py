@@ -13,6 +13,7 @@ from torch import distributed
 
 from addnet.errors import UserError
 from addnet.training.loggers import loggers_state
+from addnet.training.served_data import resumable_data
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -40,7 +41,7 @@ class ResumeState(pl.Callback):
         checkpoint["resume"] = {
             "epoch": epoch,
             "batch": batch,
-            "batch_size": trainer.datamodule.batch_size,  # type: ignore[attr-defined]
+            "batch_size": resumable_data(trainer).batch_size,
             "processes": _gathered(process, trainer.world_size),
             "figures": {name: float(value) for name, value in trainer.callback_metrics.items()},
             "loggers": loggers_state(trainer.loggers),
@@ -61,14 +62,15 @@ class ResumeState(pl.Callback):
             return
         self._loaded = resume = checkpoint["resume"]
         before = (len(resume["processes"]), resume["batch_size"])
-        now = (trainer.world_size, trainer.datamodule.batch_size)  # type: ignore[attr-defined]
+        data = resumable_data(trainer)
+        now = (trainer.world_size, data.batch_size)
         if resume["batch"] and before != now:
             raise UserError(
                 f"the checkpoint was written within an epoch by {count(before[0], 'process', 'processes')} with "
                 f"data.batch_size={before[1]}; {now[0]} with data.batch_size={now[1]} cannot go on from there. Resume "
                 "with the same numbers."
             )
-        trainer.datamodule.start_at(epoch=resume["epoch"], batch=resume["batch"])  # type: ignore[attr-defined]
+        data.start_at(epoch=resume["epoch"], batch=resume["batch"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Takes up the rest, once the Trainer has reset what it resets."""

@@ -18,6 +18,7 @@ from addnet.faces.geometry import Geometry
 from addnet.faces.views import view
 from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
+from addnet.training.served_data import served_data
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -41,10 +42,10 @@ class SampleSheet(pl.Callback):
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draws the sheets."""
-        datamodule = getattr(trainer, "datamodule", None)
-        if datamodule is None or not trainer.is_global_zero:
+        data = served_data(trainer)
+        if data is None or not trainer.is_global_zero:
             return
-        dataset: DeepfakeDataset = datamodule.dataset("train")
+        dataset = data.dataset("train")
         loader: Any = trainer.train_dataloader
         addresses = loader.sampler
         samples = [dataset[address] for address in islice(addresses, self.samples)]

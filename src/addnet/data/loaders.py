@@ -1,0 +1,170 @@
+"""What is served of a split → loaders of its batches, on each process its share."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader, Sampler
+
+from addnet.data.augment import Augment
+from addnet.data.dataset import DeepfakeDataset
+from addnet.data.degradations import Degradation
+from addnet.data.epochs import Epochs
+from addnet.data.fakes import SelfBlends
+from addnet.data.hook import Hook
+from addnet.data.partners import MASKS_OF
+from addnet.data.random_degradations import RandomDegradations
+from addnet.data.samplers import Address, EvalSampler, TrainSampler
+from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_it_is
+from addnet.data.usable import Usable
+from addnet.data.workers import start_worker
+from addnet.errors import UserError, require_choice
+from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
+from addnet.index.storage import Storage
+
+
+class Place(NamedTuple):
+    """Where batches go.
+
+    Attributes:
+        rank: Of the process.
+        world_size: How many processes there are.
+        for_trainer: A Trainer at work finishes batches on its device; otherwise the loader does.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    for_trainer: bool = False
+
+
+@dataclass
+class Loaders:
+    """Makes datasets and loaders of splits.
+
+    Attributes:
+        geometry: What of a picture the network sees.
+        mask: How attention masks are drawn.
+        mask_of: Whose mask a picture gets.
+        augment: Random changes of training pictures.
+        blend: How a picture is blended with itself.
+        epochs: Which samples there are and which come together.
+        storage: Reads pictures.
+        detector: Finds landmarks on the fly; None: they are known.
+        batch_size: Samples a batch on each process.
+        num_workers: Loader processes; None: the cores, at most 8.
+        seed: Decides order and augmentation.
+
+    Raises:
+        UserError: A value is not valid.
+    """
+
+    geometry: Geometry
+    mask: AttentionMask
+    mask_of: str
+    augment: Augment | None
+    blend: SelfBlend
+    epochs: Epochs
+    storage: Storage
+    detector: LandmarkDetector | None
+    batch_size: int
+    num_workers: int | None
+    seed: int
+
+    def __post_init__(self) -> None:
+        require_choice("data.mask_of", self.mask_of, MASKS_OF)
+        if self.batch_size < 1:
+            raise UserError(f"data.batch_size={self.batch_size} must be at least 1")
+        if self.num_workers is not None and self.num_workers < 0:
+            raise UserError(f"data.num_workers={self.num_workers} must be at least 0; null takes the cores, at most 8")
+
+    def preprocessing(self) -> dict[str, Any]:
+        """What is done to a picture before the network sees it, as plain values."""
+        geometry = self.geometry
+        return {
+            "image_size": geometry.size,
+            "align": geometry.align,
+            "crop": geometry.crop,
+            "margin": geometry.margin,
+            "mask": self.mask.settings(),
+            "mask_of": self.mask_of,
+            "value_range": [-1.0, 1.0],
+        }
+
+    def dataset(self, split: str, part: Usable, *, degradation: Degradation | None = None) -> DeepfakeDataset:
+        """The data set of one split; only `train` is augmented."""
+        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self.epochs.blending else []
+        if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
+            hooks.append(self.augment.degrade)
+        return DeepfakeDataset(
+            "",
+            part.records,
+            points=self.detector or part.points,
+            shapes=part.shapes,
+            geometry=self.geometry,
+            mask=self.mask,
+            mask_of=self.mask_of,
+            storage=self.storage,
+            augment=self.augment if split == "train" else None,
+            hooks=hooks if degradation is None else [*hooks, degradation],
+            seed=self.seed,
+        )
+
+    def training(self, part: Usable, place: Place, *, start: tuple[int, int]) -> DataLoader[Batch]:
+        """Shuffled, augmented; a last incomplete batch is left out unless it is the only one.
+
+        Args:
+            part: What is trained on.
+            place: Where batches go.
+            start: The epoch, and how many samples of it on each process were served before.
+        """
+        sampler = TrainSampler(
+            self.epochs.order("train", part),
+            seed=self.seed,
+            rank=place.rank,
+            world_size=place.world_size,
+            start=start,
+        )
+        return self._loader(self.dataset("train", part), sampler, place, drop_last=len(sampler) >= self.batch_size)
+
+    def evaluation(
+        self,
+        split: str,
+        part: Usable,
+        place: Place,
+        *,
+        degradation: Degradation | None = None,
+        rows: Sequence[int] | None = None,
+    ) -> DataLoader[Batch]:
+        """A split in order, unaugmented; see `DeepfakeDataModule.eval_loader`."""
+        dataset = self.dataset(split, part, degradation=degradation)
+        if rows is not None:
+            return self._loader(dataset, [Address(row) for row in rows], place)
+        sampler = EvalSampler(self.epochs.requests(split, part), rank=place.rank, world_size=place.world_size)
+        return self._loader(dataset, sampler, place)
+
+    def _loader(
+        self,
+        dataset: DeepfakeDataset,
+        sampler: Sampler[Address] | list[Address],
+        place: Place,
+        *,
+        drop_last: bool = False,
+    ) -> DataLoader[Batch]:
+        workers = min(os.cpu_count() or 1, 8) if self.num_workers is None else self.num_workers
+        loader: type[DataLoader[Batch]] = DataLoader if place.for_trainer else FinishingLoader
+        return loader(
+            UnfinishedBatches(dataset),
+            collate_fn=as_it_is,
+            batch_size=self.batch_size,
+            sampler=sampler,
+            drop_last=drop_last,
+            num_workers=workers,
+            persistent_workers=workers > 0,
+            pin_memory=torch.cuda.is_available(),
+            worker_init_fn=start_worker,
+            generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
+        )

@@ -1,0 +1,198 @@
+"""Data sets → what is served of each split: listed, prepared, selected, and looked up in their indexes. No torch."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from addnet.data.epochs import Epochs
+from addnet.data.named import Chosen
+from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
+from addnet.data.selection import select, select_test
+from addnet.data.sources import INDEX, Source
+from addnet.data.splits import require_usable
+from addnet.data.usable import Usable, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
+from addnet.errors import UserError
+from addnet.faces.landmarks import LandmarkDetector
+from addnet.index.records import Records
+from addnet.preparation.settings import PrepareSettings
+from addnet.wording import count
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Shares:
+    """How pictures are shared out between splits; checked when made.
+
+    Attributes:
+        val_fraction: Share of `train/` that becomes validation.
+        test_fraction: Share of `train/` that is kept for testing where nothing is for it.
+        allow_overlap: Turns a leak into a warning.
+        max_bad_fraction: Share of unusable files above which nothing is started.
+        limits: At most about so many pictures of each split, whole groups; None: all.
+        seed: Decides what is carved out and what is left out.
+
+    Raises:
+        UserError: A value is not valid.
+    """
+
+    val_fraction: float
+    test_fraction: float | None
+    allow_overlap: bool
+    max_bad_fraction: float
+    limits: Mapping[str, int | None]
+    seed: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.val_fraction < 1:
+            raise UserError(f"data.val_fraction={self.val_fraction} must lie in [0, 1); 0.1 is usual")
+
+
+@dataclass
+class DataPlan:
+    """Which pictures of which data sets each split is made of.
+
+    Args:
+        chosen: The data sets.
+        predict: Pictures to predict, without labels.
+        generate: Makes the data before they are read, where they are not there.
+        shares: How pictures are shared out.
+        epochs: Which splits get their fakes by blending, and what else is asked of them.
+        detector: Finds faces.
+        settings: How faces are found and cut out of videos.
+        on_the_fly: Landmarks are found in the loader, so that preparation only looks whether files are whole.
+        verify: Whether files of an index are still there and of the size that it knows.
+        only_test: Nothing but the test pictures is prepared and served.
+        no_test: Nothing for testing is.
+
+    Attributes:
+        splits: What is served, by split; empty before `setup`.
+        fingerprint: Of all that is served; empty before `setup`.
+    """
+
+    chosen: Chosen
+    predict: list[Source]
+    generate: Callable[[], None] | None
+    shares: Shares
+    epochs: Epochs
+    detector: LandmarkDetector
+    settings: PrepareSettings
+    on_the_fly: bool
+    verify: bool
+    only_test: bool
+    no_test: bool
+    splits: dict[str, Usable] = field(default_factory=dict, init=False)
+    fingerprint: str = field(default="", init=False)
+    _prepared: bool = field(default=False, init=False)
+    _found: dict[str, Records] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def sources(self) -> list[Source]:
+        """The data sets that are looked at, each once."""
+        train, val, test = self.chosen
+        trained = [] if self.only_test else [*train, *(val or [])]
+        return list(dict.fromkeys([*trained, *([] if self.no_test else test), *self.predict]))
+
+    def list_data(self) -> None:
+        """Lists what lies in the folders, without opening any file of it.
+
+        Raises:
+            UserError: A data set isn't there, or is not complete.
+        """
+        if not self.generate:
+            require_listed(self.sources)
+
+    def prepare(self) -> None:
+        """Finds what is not in the indexes yet; does nothing the second time.
+
+        Raises:
+            UserError: A data set is incomplete, leaks between its splits, or has too many unusable files.
+        """
+        if self._prepared:
+            return
+        if self.generate:
+            self.generate()
+        sources = self.sources
+        how: dict[str, Any] = {"settings": self.settings, "max_bad_fraction": self.shares.max_bad_fraction}
+        for source in sources:
+            if source.from_videos:
+                cut_videos(source, detector=self.detector, **how)
+        wanted = [records for records in self._selected().values() if len(records)]
+        for root, source in by_root(sources).items():
+            if source.layout == INDEX or source.from_videos:
+                continue
+            index_pictures(
+                source,
+                Records.concat(records.of_root(root) for records in wanted),
+                detector=None if self.on_the_fly else self.detector,
+                **how,
+            )
+        self._prepared = True
+
+    def setup(self) -> None:
+        """Reads the indexes and builds the splits; does nothing the second time.
+
+        Raises:
+            UserError: Too many files are unusable, or what is left of a split can't be used.
+        """
+        if self.splits:
+            return
+        sources = self.sources
+        indexes = open_indexes(sources)
+        verify = {str(source.root) for source in sources if source.layout == INDEX} if self.verify else set()
+        splits = {name: usable(part, indexes, verify=verify) for name, part in self._selected().items()}
+        skipped = [row for part in splits.values() for row in part.skipped]
+        total = len(skipped) + sum(len(part.records) for part in splits.values())
+        refuse_too_many_bad(skipped, total, max_fraction=self.shares.max_bad_fraction)
+        left_out = {name: len(part.skipped) for name, part in splits.items()}
+        served = {name: part.records for name, part in splits.items()}
+        require_usable(served, left_out=left_out, blended=self.epochs.blended)
+        if "train" in splits:
+            self.epochs.require_pairs(splits["train"])
+        self.splits, self.fingerprint, self._found = splits, fingerprint(splits), None
+
+    def _selected(self) -> dict[str, Records]:
+        """The records of each split, before unusable files are known; what is said about them is said once."""
+        if self._found is None:
+            self._found = self._select()
+        return self._found
+
+    def _select(self) -> dict[str, Records]:
+        shares, (train, val, test) = self.shares, self.chosen
+        common: dict[str, Any] = {"seed": shares.seed, "test_fraction": shares.test_fraction}
+        if self.only_test:
+            return {"test": select_test(test, limit_to=shares.limits["test"], **common)}
+        splits = {}
+        if train:
+            splits = select(
+                train,
+                None if self.no_test else test,
+                val=val,
+                val_fraction=shares.val_fraction,
+                allow_overlap=shares.allow_overlap,
+                limits=shares.limits,
+                blended=self.epochs.blended,
+                **common,
+            )
+        if self.predict:
+            splits["predict"] = Records.concat(source.records() for source in self.predict)
+        return splits
+
+    def summary(self, run_dir: str | Path) -> None:
+        """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
+        for line in describe(self.splits):
+            log.info("%s", line)
+        if self.chosen.val is not None and "val" in self.splits:
+            log.info("checkpoints and thresholds are chosen on %s", ", ".join(origins(self.splits["val"])))
+        for split, part in self.splits.items():
+            if told := self.epochs.told(split, part):
+                log.info("%s: %s", split, told)
+            if told := self.epochs.told_bare(split, part):
+                log.warning("%s: %s", split, told)
+        if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
+            left_out = sum(len(part.skipped) for part in self.splits.values())
+            log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
