@@ -27,7 +27,7 @@ from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware, require_whole_gradients
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
-from addnet.training.served_data import served_data
+from addnet.training.served_data import served_data, with_sources
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
@@ -318,7 +318,7 @@ class DeepfakeDetector(pl.LightningModule):
             self.log_dict(_figures(f"test/{name}", scores.take(rows)), sync_dist=True)
 
     def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
-        scores = self._with_sources(collector.scores(split), split)
+        scores = with_sources(collector.scores(split), self.trainer, split)
         self.scores[split] = scores
         figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
         loss.reset()
@@ -328,13 +328,6 @@ class DeepfakeDetector(pl.LightningModule):
         self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
         self.log_dict({name: value for name, value in figures.items() if name != on_bar}, sync_dist=True)
         return figures
-
-    def _with_sources(self, scores: Scores, split: str) -> Scores:
-        """Scores with the groups that the data module knows of."""
-        datamodule = getattr(self.trainer, "datamodule", None)
-        if datamodule is None or not hasattr(datamodule, "video_groups"):
-            return scores
-        return scores._replace(sources=torch.as_tensor(datamodule.video_groups(split))[scores.videos])
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""

@@ -8,11 +8,13 @@ from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pytorch_lightning as pl
+import torch
 from numpy.typing import NDArray
 
 from addnet.data.dataset import DeepfakeDataset
 from addnet.data.usable import Usable
 from addnet.errors import UserError
+from addnet.evaluation import Scores
 
 
 @runtime_checkable
@@ -61,6 +63,9 @@ class ServedData(ResumableData, Protocol):
     def test_sets(self) -> dict[str, NDArray[np.int64]]:
         """Numbers of the videos of each data set that is tested on; empty if there is but one."""
 
+    def video_groups(self, split: str) -> NDArray[np.int64]:
+        """Number of the group of each video of a split."""
+
     def class_weights(self) -> list[float] | None:
         """Weights for the loss."""
 
@@ -75,6 +80,14 @@ def served_data(trainer: pl.Trainer) -> ServedData | None:
     """The data module of a Trainer; None where it has plain loaders, or another's module that doesn't say all this."""
     module = getattr(trainer, "datamodule", None)  # an attribute that Lightning sets and doesn't declare
     return module if isinstance(module, ServedData) else None
+
+
+def with_sources(scores: Scores, trainer: pl.Trainer, split: str) -> Scores:
+    """Scores of a split with the groups that its data module knows of; as they are where there is none."""
+    data = served_data(trainer)
+    if data is None:
+        return scores
+    return scores._replace(sources=torch.as_tensor(data.video_groups(split))[scores.videos])
 
 
 def resumable_data(trainer: pl.Trainer) -> ResumableData:
