@@ -221,11 +221,11 @@ def test_the_verdict_is_that_of_training_by_the_same_code(paths, more, answer, t
     assert (code, answer in " ".join(text.split())) == (bool(answer), True)
     module = build(compose([f"data.data_dir={tmp_path / 'set'}", f"data.index_dir={tmp_path}", *more]).data)
     if not answer:
-        splits = module._selected()
+        splits = module.plan._selected()
         assert all(f"{len(splits[name]):,} in" in text for name in ("train", "val", "test"))
         return
     with pytest.raises(UserError, match=answer):
-        module._selected()
+        module.plan._selected()
 
 
 @pytest.mark.parametrize(

@@ -25,11 +25,12 @@ from test_readme import ROOT, _commands
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
 NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export")
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
-# machines and networks that a test doesn't have, what takes minutes, and commands with tests of their own
+# machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
 NOT_HERE = re.compile(
     r"^(make|pip|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
     r"|addnet\.(app|models|faces|filter|summarize)\b|addnet\.train (-m|--resume)\b|\b(sweep|experiment)="
     r"|trainer=ddp|trainer\.devices|audit\.faces|license="
+    r"|\{layout:|\b(data=)?(faceshifter|celebdfpp)\b"
 )
 RUN = "data.index=outputs/clips/index.parquet"  # that what was prepared is trained on is tried to its end
 # folders of the documents → data sets, and the options of which the few files of these know less

@@ -21,7 +21,8 @@ from trainings import ENVIRONMENT, ended, launch, wait_for
 
 def cut(video_dir, out, *overrides):
     """Prepares videos in this process; returns the index of their faces."""
-    own = [f"data.data_dir={video_dir}", f"output={out}", f"paths.output_dir={out}/report", "prepare.frames=3"]
+    named = [] if any(override.startswith("input=") for override in overrides) else [f"data.data_dir={video_dir}"]
+    own = [*named, f"output={out}", f"paths.output_dir={out}/report", "prepare.frames=3"]
     (file,) = prepare(compose([*own, "prepare.workers=1", "report=false", *overrides], config_name="prepare"))
     return FaceIndex(file, columns=NAMES)
 
