@@ -14,8 +14,7 @@ from addnet.data.fakes import SelfBlends
 from addnet.data.samplers import Address
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
-from addnet.faces.geometry import Geometry
-from addnet.faces.views import view
+from addnet.faces.geometry import Points
 from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
 from addnet.training.served_data import served_data
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_FACE = Geometry(size=224, crop="face", margin=1.6)  # of the sheet of blends
+_MARGIN = 1.6  # side of what the sheet of blends shows over the face's box
 _MORE = 4  # times that differences are enlarged
 
 
@@ -65,9 +64,17 @@ def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Ite
                 blend = hook.blend(sample, at)
             except UserError:  # its row of the batch is marked invalid
                 continue
-            mask = np.repeat(np.rint(blend.mask * 255).astype(np.uint8)[..., None], 3, axis=-1)
-            real, fake, mask = (view(part, sample.points, _FACE).picture for part in (blend.real, blend.fake, mask))
-            yield Blend(real, fake, np.asarray(mask[..., 0] / 255, dtype=np.float32))
+            if sample.points is not None:
+                face = _around(sample.points)
+                yield Blend(blend.real[face], blend.fake[face], blend.mask[face])
+
+
+def _around(points: Points) -> tuple[slice, slice]:
+    """The rows and columns of a picture around its face: a square, unless the picture ends before."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    (x, y), half = (low + high) / 2, _MARGIN * (high - low).max() / 2
+    rows, columns = (slice(max(0, round(middle - half)), max(1, round(middle + half))) for middle in (y, x))
+    return rows, columns
 
 
 def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
