@@ -28,7 +28,7 @@ from addnet.data.layouts.lists import Findings
 from addnet.data.layouts.names import KODF, own_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import require_choice
-from addnet.index.records import CLASS_NAMES, FAKE, Record
+from addnet.index.records import CLASS_NAMES, FAKE, REAL, Record
 from addnet.wording import count
 
 SPLITS = ("test", "train")
@@ -79,7 +79,7 @@ def scan_kodf(
     if actors[FAKE]:
         findings.notes.append(_ORDER)
     findings.note(
-        actors[1] - actors[0] if actors[0] else (),
+        actors[FAKE] - actors[REAL] if actors[REAL] else (),
         "actor has fakes and no real clip",
         "actors have fakes and no real clip",
     )

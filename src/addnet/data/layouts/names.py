@@ -106,10 +106,7 @@ def celeb_origin(name: str) -> Origin | None:
         >>> celeb_origin("id0_id16_0002")
         Origin(identities=('id0', 'id16'), source='id0_0002')
     """
-    match = _CELEB.fullmatch(name)
-    if not match:
-        return None
-    return Origin(_present(match[1], match[2]), f"{match[1]}_{match[3]}")
+    return _celeb(_CELEB.fullmatch(name))
 
 
 def celeb_group(name: str) -> str:
@@ -118,7 +115,7 @@ def celeb_group(name: str) -> str:
     The same in both versions: version 2 goes on from version 1 with the same names.
     """
     origin = celeb_origin(name)
-    return f"{CELEBDF}/{origin.source if origin else f'YouTube-real/{name}'}"
+    return celeb_source_group(origin) if origin else own_group(CELEBDF, "YouTube-real", name)
 
 
 def made_of_celeb(name: str) -> Origin | None:
@@ -128,8 +125,7 @@ def made_of_celeb(name: str) -> Origin | None:
         >>> made_of_celeb("id28_id20_0008_4dfaker"), made_of_celeb("id29_0002_test_id08701_a").source
         (Origin(identities=('id28', 'id20'), source='id28_0008'), 'id29_0002')
     """
-    match = _MADE_OF_CELEB.fullmatch(name)
-    return Origin(_present(match[1], match[2]), f"{match[1]}_{match[3]}") if match else None
+    return _celeb(_MADE_OF_CELEB.fullmatch(name))
 
 
 def celeb_source_group(origin: Origin) -> str:
@@ -261,6 +257,10 @@ def united(groups: Iterable[str]) -> dict[str, str]:
     for group in sorted(sources, key=lambda group: (-len(sources[group]), group)):
         names.setdefault(lead(next(iter(sources[group]))), group)
     return {group: names[lead(next(iter(parts)))] for group, parts in sources.items()}
+
+
+def _celeb(match: re.Match[str] | None) -> Origin | None:
+    return Origin(_present(match[1], match[2]), f"{match[1]}_{match[3]}") if match else None
 
 
 def _present(*names: str | None) -> tuple[str, ...]:
