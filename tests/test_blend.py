@@ -212,6 +212,18 @@ def test_each_tint_changes_a_picture_within_its_bounds_and_leaves_the_original(p
     assert after.shape == before.shape
 
 
+def test_sharpness_is_lost_by_the_size_of_the_face_not_of_the_picture():
+    ranges = TintRanges(shrink=[32], channels_p=0, hue_p=0, light_p=0, jpeg_p=0)
+    drawn = [[ranges.draw(np.random.default_rng(seed), unit) for seed in range(20)] for unit in (64, 400, 20)]
+    small, large, tiny = drawn
+    shrunk = [tint.shrink > 1 for tint in small]
+    assert 0 < sum(shrunk) < 20
+    assert {tint.shrink for tint in small} == {1.0, 2.0}
+    assert {tint.shrink for tint in large} == {1.0, 12.5}
+    assert {tint.shrink for tint in tiny} == {1.0}
+    assert {tint.sigma for tint, less in zip(large, shrunk, strict=True) if not less} == {2.0}
+
+
 def test_colours_turn_about_grey():
     red = np.array([[[200, 50, 50]]], np.uint8)
     assert np.array_equal(Tint(hue=120.0)(red), [[[50, 200, 50]]])
@@ -255,8 +267,8 @@ def test_options_that_are_wrong_are_refused_in_words(options, told):
         ({"contrast": 2}, "a share"),
         ({"jpeg": [0, 50]}, "blend.tint.jpeg"),
         ({"sharpen": [0.5, 0.2]}, "blend.tint.sharpen"),
-        ({"shrink": []}, "list of factors"),
-        ({"shrink": [0.5]}, "a factor"),
+        ({"shrink": []}, "list of sides"),
+        ({"shrink": [4]}, "pixels of a face"),
     ],
 )
 def test_tints_that_are_wrong_are_refused_in_words(options, told):

@@ -122,7 +122,7 @@ class SelfBlend:
         unit = float(np.ptp(points, axis=0).max())
         if not unit >= _SMALLEST:
             raise UserError(f"a face of {unit:.0f} pixels can't be blended; at least {_SMALLEST} are needed")
-        tint = self.tint.draw(random)
+        tint = self.tint.draw(random, unit)
         change_target = random.random() < self.target
         rows, columns, mask = self._place(points, picture.shape, unit, random)
         mask *= np.float32(self.strengths[int(random.integers(len(self.strengths)))])

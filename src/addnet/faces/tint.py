@@ -19,7 +19,8 @@ Range = tuple[float, float]
 Random = np.random.Generator
 _FEWEST = 8  # pixels: side that a picture is never shrunk below
 _MIDDLE = 127.5  # grey level that contrast leaves alone
-_SHARPENED = 1.0  # pixels: sigma of the blur that is taken away
+_SHARPENED = 0.005  # faces: sigma of the blur that is taken away
+_SHARPEST = 0.5  # pixels: least of that
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,7 @@ class Tint:
         contrast: Factor on the distance from middle grey, less 1.
         shrink: Factor by which the picture is made smaller and enlarged again; 1: not at all.
         sharpen: How much of what a blur takes is added.
+        sigma: Of that blur, in pixels.
         jpeg: Quality of a JPEG round trip.
     """
 
@@ -44,6 +46,7 @@ class Tint:
     contrast: float = 0.0
     shrink: float = 1.0
     sharpen: float = 0.0
+    sigma: float = 1.0
     jpeg: int | None = None
 
     def __call__(self, picture: Picture) -> Picture:
@@ -64,7 +67,7 @@ class Tint:
             shrunk = cv2.resize(seen, small, interpolation=cv2.INTER_AREA)
             seen = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
         if self.sharpen:
-            blurred = cv2.GaussianBlur(seen, (0, 0), _SHARPENED)
+            blurred = cv2.GaussianBlur(seen, (0, 0), self.sigma)
             seen = cv2.addWeighted(seen, 1 + self.sharpen, blurred, -self.sharpen, 0)  # type: ignore[assignment]
         if self.jpeg is not None:
             seen = jpeg(np.asarray(seen, dtype=np.uint8), self.jpeg)
@@ -97,7 +100,8 @@ class TintRanges:
         brightness: Largest share of 255, to either side.
         contrast: Largest share, to either side.
         light_p: Probability of these two.
-        shrink: Factors, one of which is drawn.
+        shrink: Pixels of a face's longer side that it is made as small as, one of which is drawn, and enlarged again;
+            a face that is no larger stays as it is.
         sharpen: Range of the amount.
         sharpness_p: Probability of either, each as often.
         jpeg: Range of qualities.
@@ -115,7 +119,7 @@ class TintRanges:
     brightness: float = 0.1
     contrast: float = 0.1
     light_p: float = 1.0
-    shrink: Sequence[float] = (2.0, 4.0)
+    shrink: Sequence[float] = (32, 48, 64, 96)
     sharpen: Range = (0.2, 0.5)
     sharpness_p: float = 1.0
     jpeg: tuple[int, int] = (40, 95)
@@ -134,20 +138,25 @@ class TintRanges:
             require_within(f"blend.tint.{name}", getattr(self, name), 0, most, unit)
         require_range("blend.tint.sharpen", self.sharpen, 0, 10)
         require_range("blend.tint.jpeg", self.jpeg, 1, 100)
-        factors: object = self.shrink
-        if not isinstance(factors, Sequence) or isinstance(factors, str) or not len(factors):
-            raise UserError(f"blend.tint.shrink={factors!r} is not valid; use a list of factors, such as [2, 4]")
-        for factor in factors:
-            require_within("blend.tint.shrink", factor, 1, 64, "a factor")
+        sides: object = self.shrink
+        if not isinstance(sides, Sequence) or isinstance(sides, str) or not len(sides):
+            raise UserError(f"blend.tint.shrink={sides!r} is not valid; use a list of sides, such as [32, 64]")
+        for side in sides:
+            require_within("blend.tint.shrink", side, _FEWEST, 4096, "pixels of a face")
         for one in fields(self):  # lists from YAML would not hash
             if not isinstance(value := getattr(self, one.name), (int, float)):
                 object.__setattr__(self, one.name, tuple(value))
 
-    def draw(self, random: Random) -> Tint:
-        """One change. Every value is drawn whether it is used or not, so that one range leaves the others alone."""
+    def draw(self, random: Random, unit: float) -> Tint:
+        """One change. Every value is drawn whether it is used or not, so that one range leaves the others alone.
+
+        Args:
+            random: Decides all of it.
+            unit: Pixels of the face's longer side.
+        """
         red, green, blue, hue, saturation, brightness, contrast = random.uniform(-1, 1, 7).tolist()
         channels, turned, light, sharpness, jpeg_p, which, share, quality, sharpened = random.random(9).tolist()
-        factor = self.shrink[int(share * len(self.shrink))]
+        side = self.shrink[int(share * len(self.shrink))]
         low, high = self.sharpen
         worst, best = self.jpeg
         chosen: dict[str, object] = {}
@@ -158,7 +167,8 @@ class TintRanges:
         if light < self.light_p:
             chosen |= {"brightness": brightness * self.brightness, "contrast": contrast * self.contrast}
         if sharpness < self.sharpness_p:
-            chosen |= {"shrink": factor} if which < 0.5 else {"sharpen": low + (high - low) * sharpened}
+            amount = {"sharpen": low + (high - low) * sharpened, "sigma": max(_SHARPEST, _SHARPENED * unit)}
+            chosen |= {"shrink": max(1.0, unit / side)} if which < 0.5 else amount
         if jpeg_p < self.jpeg_p:
             chosen["jpeg"] = round(worst + (best - worst) * quality)
         return Tint(**chosen)  # type: ignore[arg-type]
