@@ -12,12 +12,13 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.damage.codecs import jpeg
+from addnet.faces.damage.optics import there_and_back
 from addnet.faces.pictures import Picture
 from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
 Random = np.random.Generator
-_FEWEST = 8  # pixels: side that a picture is never shrunk below
+_SMALLEST = 8  # pixels: side that a face is never shrunk below
 _MIDDLE = 127.5  # grey level that contrast leaves alone
 _SHARPENED = 0.005  # faces: sigma of the blur that is taken away
 _SHARPEST = 0.5  # pixels: least of that
@@ -61,11 +62,8 @@ class Tint:
         seen = picture
         if any(self.channels) or self.hue or self.saturation or self.brightness or self.contrast:
             seen = cv2.transform(seen, self._colours())  # type: ignore[assignment]
-        height, width = seen.shape[:2]
         if self.shrink > 1:
-            small = (_shrunk(width, self.shrink), _shrunk(height, self.shrink))
-            shrunk = cv2.resize(seen, small, interpolation=cv2.INTER_AREA)
-            seen = cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)  # type: ignore[assignment]
+            seen = there_and_back(seen, 1 / self.shrink)
         if self.sharpen:
             blurred = cv2.GaussianBlur(seen, (0, 0), self.sigma)
             seen = cv2.addWeighted(seen, 1 + self.sharpen, blurred, -self.sharpen, 0)  # type: ignore[assignment]
@@ -142,7 +140,7 @@ class TintRanges:
         if not isinstance(sides, Sequence) or isinstance(sides, str) or not len(sides):
             raise UserError(f"blend.tint.shrink={sides!r} is not valid; use a list of sides, such as [32, 64]")
         for side in sides:
-            require_within("blend.tint.shrink", side, _FEWEST, 4096, "pixels of a face")
+            require_within("blend.tint.shrink", side, _SMALLEST, 4096, "pixels of a face")
         for one in fields(self):  # lists from YAML would not hash
             if not isinstance(value := getattr(self, one.name), (int, float)):
                 object.__setattr__(self, one.name, tuple(value))
@@ -172,7 +170,3 @@ class TintRanges:
         if jpeg_p < self.jpeg_p:
             chosen["jpeg"] = round(worst + (best - worst) * quality)
         return Tint(**chosen)  # type: ignore[arg-type]
-
-
-def _shrunk(side: int, factor: float) -> int:
-    return min(side, max(_FEWEST, round(side / factor)))
