@@ -11,13 +11,13 @@ def late(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], 
 
     Args:
         package: Its `__name__`; it has an `__all__`.
-        homes: Each public name's module in it.
+        homes: Each public name's module in it; one that begins with a dot is looked for beside the package.
     """
 
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"{package}.{homes[name]}"), name)
+        return getattr(import_module(f".{homes[name]}", package), name)
 
     def public() -> list[str]:
         return sorted(sys.modules[package].__all__)
