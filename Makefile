@@ -3,9 +3,11 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
 INSTALLED := .venv/.installed
+SIZE ?= small
+JOBS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test check bench advisories clean
+.PHONY: help demo study test check bench advisories clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -18,6 +20,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED)  ## draw a data set, train ADDNet on it, show the figures (a few minutes)
 	$(BIN)/python -m addnet.train experiment=demo
+
+study: $(INSTALLED)  ## the study: SIZE=tiny|small|full DATA=faces JOBS=2 ARGS='minutes=120'; the same line goes on
+	$(BIN)/python -m addnet.study size=$(SIZE) n_jobs=$(JOBS) $(if $(DATA),data_dir=$(DATA)) $(ARGS)
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest

@@ -22,6 +22,8 @@ FILES = sorted(
 )
 GROUPS = {"model", "loss", "data", "mask", "augment", "blend", "optimizer", "scheduler", "trainer"}
 GROUPS |= {"callbacks", "logger", "experiment", "ablation", "sweep", "debug", "paths", "hydra", "prepare", "robustness"}
+OF_OTHERS = {"robustness": "evaluate", "size": "study"}
+GROUPS |= {"size"}
 
 
 def _targets(node, path=""):
@@ -39,7 +41,7 @@ def test_all_groups_are_there():
 
 @pytest.mark.parametrize("override", FILES)
 def test_every_file_composes_and_every_key_binds(override):
-    cfg = compose([override], config_name="evaluate" if override.startswith("robustness=") else "train")
+    cfg = compose([override], config_name=OF_OTHERS.get(override.partition("=")[0], "train"))
     OmegaConf.resolve(cfg)
     for path, node in _targets(cfg):
         target = node["_target_"]

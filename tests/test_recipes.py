@@ -12,7 +12,7 @@ from addnet.models import create_model
 from addnet.train import train
 
 RECIPES = ("addnet", "addnet_bandpass", "addnet_paper", "xception_deepfakebench")
-RECIPES += ("gend_clip_l14", "gend_pe_l14", "gend_dinov3_l", "lite")
+RECIPES += ("gend_clip_l14", "gend_pe_l14", "gend_dinov3_l", "lite", "study")
 GEND = {"model.tune": "norm", "model.head": "cosine", "model.placement": "none", "optimizer.weight_decay": 0.0}
 GEND |= {"optimizer.lr": 3e-4, "data.batch_size": 512, "scheduler.cycle_epochs": 10, "trainer.max_epochs": 30}
 SEED = {"optimizer.name": "adam", "optimizer.lr": 1e-4, "optimizer.weight_decay": 1e-5, "trainer.max_epochs": 100}
@@ -27,6 +27,8 @@ NUMBERS = {
     "gend_pe_l14": GEND | {"loss.uniformity": 0.0, "loss.alignment": 0.0, "data.image_size": 224},
     "gend_dinov3_l": GEND | {"loss.uniformity": 0.5, "loss.alignment": 0.1, "data.image_size": 256},
     "lite": {"model.combine": "gate", "model.pretrained": True, "optimizer.lr": 1e-3, "scheduler.name": "onecycle"},
+    "study": {"model.placement": "none", "model.pretrained": True, "optimizer.lr": 5e-4, "trainer.max_epochs": 3}
+    | {"data.image_size": 128, "data.batch_size": 32, "data.limit_train": 6000, "scheduler.name": "onecycle"},
 }
 # a network of the same kind in the place of one of 300 million parameters
 SMALL = {"gend_clip_l14": "test_vit", "gend_pe_l14": "test_vit", "gend_dinov3_l": "test_vit"}
@@ -44,7 +46,7 @@ def test_a_recipe_has_the_numbers_of_its_source(name):
     assert cfg.task == name
 
 
-@pytest.mark.parametrize("name", [*SMALL, "lite"])
+@pytest.mark.parametrize("name", [*SMALL, "lite", "study"])
 def test_a_recipe_s_network_takes_its_images(name):
     cfg = compose([f"experiment={name}", "model.pretrained=false"])
     options = plain(cfg.model)

@@ -107,6 +107,15 @@ COMMANDS = {
         ),
         config="audit",
     ),
+    "study": Described(
+        "Trains the cells of a study, in pieces, and keeps what they found in results/.",
+        (
+            ("size=tiny", "the whole way in minutes, on drawn faces"),
+            ("size=small data_dir=faces n_jobs=2 minutes=120", "two hours of it; the same command goes on"),
+            ("size=small data_dir=faces do=list", "what is done, and how long the rest takes"),
+        ),
+        config="study",
+    ),
     "models": Described(
         "Builds a network, runs one step forward and back, and prints what each stage costs.",
         (

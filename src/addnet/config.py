@@ -106,14 +106,24 @@ def compose_with_choices(
     return cfg, choices
 
 
+def files_of(group: str) -> list[str]:
+    """Names of the files of a config group, as overrides name them.
+
+    Example:
+        >>> files_of("trainer")[:3], "attention/gate" in files_of("ablation")
+        (['cpu', 'cpu_fast', 'ddp'], True)
+    """
+    folder = Path(config_dir(), group)
+    return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
+
+
 def load_group(group: str, name: str) -> dict[str, Any]:
     """One file of a config group as plain arguments, without its `_target_`.
 
     Raises:
         UserError: There is no such file.
     """
-    available = sorted(path.stem for path in Path(config_dir(), group).glob("*.yaml"))
-    require_choice(group, name, available)
+    require_choice(group, name, files_of(group))
     node = plain(compose([f"{group}={name}"])[group])
     return {key: value for key, value in node.items() if key != "_target_"}
 

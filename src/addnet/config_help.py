@@ -14,7 +14,7 @@ import yaml
 from omegaconf import OmegaConf
 
 from addnet.commands import COMMANDS, opening
-from addnet.config import compose_with_choices, config_dir
+from addnet.config import compose_with_choices, config_dir, files_of
 
 _WIDEST, _NARROWEST = 120, 60  # columns
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one needs libyaml
@@ -150,6 +150,7 @@ def parsed(text: str) -> Comments:
         start, column = node.start_mark.line, node.start_mark.column
         end = start if isinstance(value, yaml.MappingNode) and not value.flow_style else value.end_mark.line
         end = start if isinstance(value, yaml.SequenceNode) and not value.flow_style else end
+        end = start if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">") else end
         behind = node.end_mark.column if end == start else 0
         if isinstance(value, yaml.ScalarNode) and value.end_mark.line == start:
             behind = value.end_mark.column
@@ -179,7 +180,7 @@ def _joined(lines: Sequence[str]) -> str:
 
 
 def _listed(group: str, choice: str | None, width: int) -> list[str]:
-    files = sorted(file.stem for file in Path(config_dir(), group).glob("*.yaml"))
+    files = files_of(group)
     if not files or files == [choice]:  # nothing to choose from
         return []
     return textwrap.wrap(f"  {group}: {', '.join(files)}", width, subsequent_indent="    ", break_on_hyphens=False)

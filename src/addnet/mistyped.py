@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 from omegaconf import OmegaConf
 
 from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose, compose_with_choices, config_dir
+from addnet.config import compose, compose_with_choices, config_dir, files_of
 from addnet.errors import UserError
 from addnet.overrides import sweeps, to_type, unreadable
 
@@ -152,11 +152,13 @@ def _several(arguments: Sequence[str], command: str) -> Iterator[str]:
 
 def _wrong_files(arguments: Sequence[str]) -> Iterator[str]:
     for group, name in _chosen(arguments):
-        there = sorted(file.stem for file in Path(config_dir(), group).glob("*.yaml"))
-        if name not in there and re.fullmatch(r"[\w.-]+", name):
+        there = files_of(group)
+        folder, _, stem = name.rpartition("/")
+        beside = [file for file in there if file.rpartition("/")[0] == folder]
+        if name not in there and beside and re.fullmatch(r"[\w.-]+", stem):
             near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
             meant = f"; did you mean {group}={near[0]}?" if near else "."
-            yield f"{group}={name}: there is no such file{meant} There are: {', '.join(there)}"
+            yield f"{group}={name}: there is no such file{meant} There are: {', '.join(beside)}"
 
 
 def _chosen(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from pytorch_lightning.loggers import Logger
 
     from addnet.data import DeepfakeDataModule
+    from addnet.evaluation import Scores
     from addnet.sweeps import Result
     from addnet.training import DeepfakeDetector
     from addnet.training.served_data import ServedData
@@ -46,8 +47,6 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     """
     import pytorch_lightning as pl
 
-    from addnet.evaluation.levels import draws_of_test
-    from addnet.sweeps.draws import write_draws
     from addnet.training.loggers import close_loggers
     from addnet.training.overview import overview
     from addnet.training.run_folder import final_figures, parameters, print_config, print_summary, write_run_folder
@@ -97,8 +96,20 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
         if result:
             result.figures = final_figures(trainer)
             if "test" in detector.scores:
-                write_draws(run_dir, draws_of_test(detector.scores["test"]))
+                keep_test(run_dir, detector.scores["test"], datamodule)
     return score
+
+
+def keep_test(run_dir: Path, scores: Scores, datamodule: DeepfakeDataModule) -> None:
+    """Leaves in the run folder what tables over several runs need of the test."""
+    from addnet.evaluation.levels import draws_of_test
+    from addnet.sweeps.draws import write_draws, write_scores
+
+    write_draws(run_dir, draws_of_test(scores))
+    if scores.sources is not None:
+        names = datamodule.splits["test"].records.names("group_id")
+        sources = [names[number] for number in scores.sources.tolist()]
+        write_scores(run_dir, scores.probabilities.numpy(), scores.labels.numpy(), sources)
 
 
 def data_used(cfg: DictConfig) -> dict[str, bool]:

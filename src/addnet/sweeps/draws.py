@@ -1,6 +1,7 @@
-"""What test metrics of a run would be with other test videos: resamples that its test leaves in its folder.
+"""What test metrics of a run would be with other test videos: what its test leaves in its folder for that.
 
-All runs on the same test set share the draws, so that differences between two of them are paired.
+Resamples: all runs on the same test set share the draws, so that differences between two of them are paired. And the
+scores themselves, for tables that are made later, where the run folder may be gone.
 """
 
 from __future__ import annotations
@@ -11,11 +12,14 @@ from pathlib import Path
 from zipfile import BadZipFile
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from addnet.sweeps.jobs import SweepJob
 
 FILE = "reports/test_draws.npz"
+SCORES = "reports/test_scores.parquet"
 
 
 def write_draws(run_dir: Path, draws: Mapping[str, NDArray[np.float64]]) -> Path:
@@ -23,6 +27,23 @@ def write_draws(run_dir: Path, draws: Mapping[str, NDArray[np.float64]]) -> Path
     file = run_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(file, allow_pickle=False, **{name: values.astype(np.float32) for name, values in draws.items()})
+    return file
+
+
+def write_scores(run_dir: Path, scores: NDArray[np.float64], labels: NDArray[np.int64], sources: Sequence[str]) -> Path:
+    """Writes the scores of a test into a run folder, a row an image, in the order of the test set.
+
+    Args:
+        run_dir: The folder.
+        scores: (N,) probabilities of fake.
+        labels: (N,) 0 real, 1 fake.
+        sources: N names of what each image was made from: its group.
+    """
+    file = run_dir / SCORES
+    file.parent.mkdir(parents=True, exist_ok=True)
+    names = pa.array(list(sources), pa.string()).dictionary_encode()
+    columns = {"source": names, "label": pa.array(labels, pa.int8()), "score": pa.array(scores, pa.float64())}
+    pq.write_table(pa.table(columns), file, compression="zstd")
     return file
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -9,7 +10,7 @@ import subprocess
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import FrameType
@@ -29,16 +30,20 @@ class Signals:
     """Collects signals to this process while jobs run, instead of ending it.
 
     The first one reaches every job once, so that it can finish what it wants to; a second one kills them.
+
+    Args:
+        passed_on: What a job gets for each.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, passed_on: Mapping[signal.Signals, signal.Signals] = PASSED_ON) -> None:
+        self.passed_on = passed_on
         self.received: list[int] = []
         self._passed = 0
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Signals:
         if threading.current_thread() is threading.main_thread():
-            for number in PASSED_ON:
+            for number in self.passed_on:
                 if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in a shell's background
                     self._before[number] = signal.signal(number, self._note)
         return self
@@ -51,7 +56,7 @@ class Signals:
         """Sends the jobs what has arrived since the last call."""
         while self._passed < len(self.received):
             first = self._passed == 0
-            number = PASSED_ON[signal.Signals(self.received[self._passed])] if first else signal.SIGKILL
+            number = self.passed_on[signal.Signals(self.received[self._passed])] if first else signal.SIGKILL
             for process in processes:
                 signal_group(process, number)
             self._passed += 1
@@ -66,6 +71,8 @@ def run_all(
     n_jobs: int,
     start: Callable[[T, int], subprocess.Popen[bytes]],
     end: Callable[[T, int, bool], None],
+    seconds: float = math.inf,
+    passed_on: Mapping[signal.Signals, signal.Signals] = PASSED_ON,
 ) -> int | None:
     """Runs jobs, `n_jobs` at a time, in order.
 
@@ -74,14 +81,19 @@ def run_all(
         n_jobs: How many at once.
         start: Starts one, given its slot from 0 to `n_jobs` - 1.
         end: Told the exit code of one, negative for a signal, and whether the sweep was being stopped.
+        seconds: After so long it is stopped as by SIGTERM.
+        passed_on: What a job gets for a signal to this process.
 
     Returns:
         Number of the signal that stopped the sweep; None if all jobs ran.
     """
     waiting = deque(jobs)
     running: dict[int, tuple[T, subprocess.Popen[bytes]]] = {}
-    with Signals() as signals:
+    stops_at = time.monotonic() + seconds
+    with Signals(passed_on) as signals:
         while running or (waiting and not signals.received):
+            if time.monotonic() > stops_at and not signals.received:
+                signals.received.append(signal.SIGTERM)
             while waiting and len(running) < n_jobs and not signals.received:
                 slot = min(set(range(n_jobs)) - set(running))
                 job = waiting.popleft()
@@ -98,19 +110,18 @@ def run_all(
 
 
 def start_process(
-    command: Sequence[str], environment: dict[str, str], *, console: Path | None
+    command: Sequence[str], environment: dict[str, str], *, console: Path | None, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
     """Starts a job in a process group of its own; with `console`, everything it prints goes there.
 
-    Of its own: Ctrl-C at a terminal would otherwise reach each job twice.
+    Of its own: Ctrl-C at a terminal would otherwise reach each job twice. `pass_fds` are descriptors that it inherits.
     """
+    how: dict[str, Any] = {"env": environment, "start_new_session": True, "pass_fds": pass_fds}
     if console is None:
-        return subprocess.Popen(list(command), env=environment, start_new_session=True)
+        return subprocess.Popen(list(command), **how)
     console.parent.mkdir(parents=True, exist_ok=True)
     with console.open("ab") as stream:
-        return subprocess.Popen(
-            list(command), env=environment, stdout=stream, stderr=subprocess.STDOUT, start_new_session=True
-        )
+        return subprocess.Popen(list(command), stdout=stream, stderr=subprocess.STDOUT, **how)
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:

@@ -99,9 +99,12 @@ def checkpoint_to_go_on(run_dir: Path) -> Path | None:
     last = run_dir / "checkpoints" / "last.ckpt"
     if not resuming() or not last.is_file():
         return None
-    result = read_result(run_dir)
-    cut_short = result is None or result.status == "interrupted" or result.killed_by is not None
-    return last if cut_short else None
+    return last if cut_short(read_result(run_dir)) else None
+
+
+def cut_short(result: Result | None) -> bool:
+    """Whether a job can go on where it was: it was interrupted or killed; an error would only come again."""
+    return result is None or result.status == "interrupted" or result.killed_by is not None
 
 
 def run_recorded(task: Callable[[DictConfig, Result], float | None], cfg: DictConfig) -> float | None:

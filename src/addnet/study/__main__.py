@@ -1,0 +1,152 @@
+"""`python -m addnet.study`: the sweeps of a study in one folder, in pieces, and what they found in `results/`.
+
+Each cell is an ordinary training in a run folder of its own. What is done is never trained again, also when sweeps are
+added; what was cut short goes on from its last checkpoint. Exits with 1 if a cell isn't done, with 2 if an argument is
+wrong, and with 128 and the number of the signal that stopped it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from addnet.cli import overrides_of, show_help
+from addnet.config import compose, plain
+from addnet.console import say
+from addnet.errors import UserError, require_choice
+from addnet.mistyped import answer, refuse_options
+from addnet.overrides import quoted
+from addnet.study.driving import Job, drive, remove_last, training
+from addnet.study.folders import State, StudyFolder
+from addnet.study.ladder import ladder_job
+from addnet.study.overview import overview
+from addnet.study.plan import Cell, cells
+from addnet.study.results import Results, collect
+
+NAME = "study"
+TASKS = ("run", "list", "ladder")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    overrides = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        overrides = overrides_of(overrides, command=NAME)
+        if show_help(overrides, command=NAME):
+            return 0
+        refuse_options(overrides, command=NAME)
+        return study(compose(overrides, config_name=NAME))
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(answer(error, overrides, command=NAME))
+        return 2
+    except UserError as error:
+        say(error)
+        return 2
+
+
+def study(cfg: DictConfig) -> int:
+    """Does what a composed config asks for.
+
+    Args:
+        cfg: `configs/study.yaml` composed.
+
+    Raises:
+        UserError: A value is not valid.
+    """
+    require_choice("do", cfg.do, TASKS)
+    every = planned(cfg)
+    chosen = [cell for cell in every if is_chosen(cfg, cell)]
+    if not chosen:
+        raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} leave no cell; see python -m addnet.study do=list")
+    folder = StudyFolder(Path(cfg.paths.output_root, cfg.task, cfg.size.name).absolute())
+    results = Results(results_dir(cfg))
+    states = {cell: folder.state(cell) for cell in every}
+    for cell in chosen:
+        if states[cell] == "done":
+            keep(folder, cell, results, size=cfg.size.name)
+    if cfg.do == "list":
+        sys.stdout.write(overview(chosen, states, folder, size=cfg.size, n_jobs=cfg.n_jobs))
+        return 0
+    if cfg.do == "ladder":
+        jobs = ladder_job(cfg, folder, results, every)
+        return 128 + stopped if (stopped := drive(jobs, n_jobs=1, minutes=cfg.minutes)) else 0
+    return run(cfg, folder, results, every=every, chosen=chosen, states=states)
+
+
+def planned(cfg: DictConfig) -> list[Cell]:
+    """All cells of a size."""
+    places = [f"data.data_dir={quoted(str(Path(cfg.data_dir).absolute()))}"] if cfg.data_dir else ["data=synthetic"]
+    places += [f"paths.{name}={quoted(str(Path(cfg.paths[name]).absolute()))}" for name in ("index_dir", "faces_dir")]
+    settings = plain(cfg.size)
+    sweeps = [*settings["sweeps"], *(cfg.sweeps or [])]
+    found = cells(list(dict.fromkeys(sweeps)), [*settings["overrides"], *cfg.overrides, *places])
+    seeds = settings["seeds"]
+    return [cell for cell in found if seeds is None or cell.seed in seeds]
+
+
+def is_chosen(cfg: DictConfig, cell: Cell) -> bool:
+    """Whether a cell is to be worked at now: a variant that several sweeps share belongs to each."""
+    if cfg.seeds is not None and cell.seed not in cfg.seeds:
+        return False
+    if cfg.sweeps is None:
+        return True
+    return any(cell.name == other.name for other in cells(list(cfg.sweeps)))
+
+
+def results_dir(cfg: DictConfig) -> Path:
+    """Where finished cells go: those of the tiny study beside it, where they are never taken for findings."""
+    if cfg.size.name == "tiny" and cfg.results == "results/study":
+        return Path(cfg.paths.output_root, cfg.task, cfg.size.name, "results")
+    return Path(cfg.results)
+
+
+def keep(folder: StudyFolder, cell: Cell, results: Results, *, size: str) -> None:
+    """Puts a finished cell into the results and takes away what only serves to train on."""
+    collect(folder, cell, results, size=size)
+    remove_last(folder.of(cell))
+
+
+def run(
+    cfg: DictConfig,
+    folder: StudyFolder,
+    results: Results,
+    *,
+    every: Sequence[Cell],
+    chosen: Sequence[Cell],
+    states: dict[Cell, State],
+) -> int:
+    """Trains what is left of the chosen cells, then evaluates the best of all."""
+    wanted = {"open", "begun", *(["failed"] if cfg.retry else [])}
+
+    def job(cell: Cell) -> Job:
+        return training(
+            folder,
+            cell,
+            afresh=states[cell] == "failed",
+            finished=lambda: keep(folder, cell, results, size=cfg.size.name),
+        )
+
+    jobs = [job(cell) for cell in chosen if states[cell] in wanted]
+    for cell in chosen:
+        if states[cell] == "changed":
+            say(
+                f"{cell.name} was trained by another config than the present one, and is left as it is; remove "
+                f"{folder.of(cell)} to have it trained again"
+            )
+    stopped = drive(jobs, n_jobs=cfg.n_jobs, minutes=cfg.minutes)
+    after = {cell: folder.state(cell) for cell in every}
+    if stopped is None and cfg.ladder and all(after[cell] == "done" for cell in every):
+        stopped = drive(ladder_job(cfg, folder, results, every), n_jobs=1, minutes=cfg.minutes)
+    sys.stdout.write(overview(chosen, after, folder, size=cfg.size, n_jobs=cfg.n_jobs))
+    if stopped:
+        return 128 + stopped
+    return int(any(after[cell] != "done" for cell in chosen))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""What of a study is done, what is left, and about how long that takes."""
+
+from __future__ import annotations
+
+import io
+import statistics
+from collections.abc import Mapping, Sequence
+
+from omegaconf import DictConfig
+from rich.console import Console
+from rich.table import Table
+
+from addnet.study.folders import State, StudyFolder, seconds_of
+from addnet.study.plan import Cell
+from addnet.sweeps.results import Result, read_result
+from addnet.wording import count
+
+_LEFT = ("open", "begun", "runs")
+
+
+def overview(
+    cells: Sequence[Cell], states: Mapping[Cell, State], folder: StudyFolder, *, size: DictConfig, n_jobs: int
+) -> str:
+    """A row for each variant with the state of each seed, then how much is left.
+
+    Args:
+        cells: Those that are told.
+        states: Of them.
+        folder: Where they lie.
+        size: Of the study: its images, and the seconds of one.
+        n_jobs: How many run at once.
+    """
+    seeds = sorted({cell.seed for cell in cells})
+    table = Table(title=f"study, {size.name}")
+    for column in ("sweep", "variant", *(f"seed {seed}" for seed in seeds)):
+        table.add_column(column)
+    rows: dict[tuple[str, str], dict[int, State]] = {}
+    for cell in cells:
+        rows.setdefault((cell.sweep, cell.variant), {})[cell.seed] = states[cell]
+    for (sweep, variant), row in rows.items():
+        table.add_row(sweep.removeprefix("study_"), variant, *(row.get(seed, "") for seed in seeds))
+    stream = io.StringIO()
+    Console(file=stream, width=100).print(table)
+    hours = seconds_left(cells, states, folder, size=size) / 3600
+    told = [f"{sum(states[cell] == state for cell in cells)} {state}" for state in ("done", "failed", "changed")]
+    left = sum(states[cell] in _LEFT for cell in cells)
+    lines = [f"{count(len(cells), 'cell')}: {', '.join(told)}, {left} left", f"in {folder.path}"]
+    if left:
+        at_once = f", {hours / n_jobs:.1f} h with n_jobs={n_jobs}" if n_jobs > 1 else ""
+        lines.insert(1, f"about {hours:.1f} h of one core{at_once}")
+    return stream.getvalue() + "\n".join(lines) + "\n"
+
+
+def seconds_left(
+    cells: Sequence[Cell], states: Mapping[Cell, State], folder: StudyFolder, *, size: DictConfig
+) -> float:
+    """About how long the cells that are left take, by what those took that are done: of the same network, if any."""
+    rates: dict[str, list[float]] = {}
+    for cell in states:
+        result = read_result(folder.of(cell)) if states[cell] == "done" else None
+        if result and (seconds := seconds_of(folder.of(cell), result)):
+            rates.setdefault(_network(cell), []).append(seconds / cell.work(size.images))
+    known = [rate for found in rates.values() for rate in found]
+    usual = statistics.median(known) if known else float(size.seconds_per_image)
+    total = 0.0
+    for cell in cells:
+        if states[cell] in _LEFT:
+            found = rates.get(_network(cell))
+            whole = cell.work(size.images) * (statistics.median(found) if found else usual)
+            spent = seconds_of(folder.of(cell), Result()) or 0.0 if states[cell] == "begun" else 0.0
+            total += max(0.0, whole - spent)
+    return total
+
+
+def _network(cell: Cell) -> str:
+    return str(cell.config["model"].get("backbone"))

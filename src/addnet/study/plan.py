@@ -1,0 +1,120 @@
+"""The named sweeps of a study → its cells, each once, with the config that each will be trained by."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from hydra.core.override_parser.overrides_parser import OverridesParser
+from omegaconf import OmegaConf
+
+from addnet.config import compose, config_dir, files_of, plain
+from addnet.errors import UserError, require_choice
+from addnet.overrides import takes_path
+from addnet.study.recipe import digest, recipe
+
+_KEYS = {"seed", "ablation"}
+_SIDE = 128  # pixels that a time per image is told for
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One training of a study.
+
+    Attributes:
+        sweep: The first of the study's sweeps that it stands in, whose settings it has.
+        variant: The file of the group `ablation`.
+        seed: Its seed.
+        fixed: Overrides that all cells have.
+    """
+
+    sweep: str
+    variant: str
+    seed: int
+    fixed: tuple[str, ...] = field(default=(), repr=False)
+
+    @property
+    def name(self) -> str:
+        """Of its folder and its files.
+
+        Example:
+            >>> Cell("study_attention", "attention/gate", 0).name
+            'attention/gate-0'
+        """
+        return f"{self.variant}-{self.seed}"
+
+    @property
+    def overrides(self) -> tuple[str, ...]:
+        """What makes its config, in Hydra's grammar."""
+        return f"sweep={self.sweep}", f"ablation={self.variant}", f"seed={self.seed}", *self.fixed
+
+    @property
+    def told(self) -> tuple[str, ...]:
+        """The overrides without those that name places on this machine."""
+        return tuple(one for one in self.overrides if not takes_path(one.lstrip("+~").partition("=")[0]))
+
+    @property
+    def config(self) -> dict[str, Any]:
+        """Its config, composed and resolved, but for the seed; not to be changed."""
+        return _composed(tuple(one for one in self.overrides if not one.startswith("seed=")))
+
+    @property
+    def digest(self) -> str:
+        """Of what makes it learn as it does: equal for the seeds of a variant."""
+        return digest(recipe(self.config))
+
+    def work(self, images: int) -> float:
+        """How long it takes, in images of 128 pixels that are trained on.
+
+        Args:
+            images: That there are, where the config sets no limit.
+        """
+        cfg = self.config
+        side, data = cfg["data"]["image_size"], cfg["data"]
+        shown = (data["limit_train"] or images) * (2 if data["fakes"] == "self_blended" else 1)
+        passes = 2 if cfg["optimizer"].get("sam_rho") else 1
+        return float(cfg["trainer"]["max_epochs"] * shown * passes * (side / _SIDE) ** 2)
+
+
+@cache  # a fifth of a second each, and the same for all seeds
+def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
+    return plain(compose([*overrides, "paths.output_dir=outputs/here"]))
+
+
+def cells(sweeps: Sequence[str], fixed: Sequence[str] = ()) -> list[Cell]:
+    """The cells of several sweeps, in their order; what stands in two of them is trained as in the first.
+
+    Args:
+        sweeps: Files of the group `sweep`, each over `seed` and `ablation`.
+        fixed: Overrides for all of them.
+
+    Raises:
+        UserError: There is no such sweep, or it is over other keys.
+    """
+    found: dict[str, Cell] = {}
+    for sweep in sweeps:
+        require_choice("sweeps", sweep, files_of("sweep"))
+        params = OmegaConf.load(Path(config_dir(), "sweep", f"{sweep}.yaml")).hydra.sweeper.params
+        for values in _combinations(sweep, params):
+            cell = Cell(sweep, values["ablation"], int(values["seed"]), tuple(fixed))
+            found.setdefault(cell.name, cell)
+    return list(found.values())
+
+
+def _combinations(sweep: str, params: Mapping[str, Any]) -> list[dict[str, str]]:
+    """As Hydra's own sweeper makes them: the first key changes slowest."""
+    if set(params) != _KEYS:
+        raise UserError(
+            f"sweep={sweep} is over {', '.join(map(str, params))}; a sweep of a study is over seed, ablation"
+        )
+    parser = OverridesParser.create()
+    values = []
+    for key, text in params.items():
+        parsed = parser.parse_override(f"{key}={text}")
+        names = parsed.sweep_string_iterator() if parsed.is_sweep_override() else [str(parsed.value())]
+        values.append([(str(key), name) for name in names])
+    return [dict(pairs) for pairs in itertools.product(*values)]
