@@ -6,7 +6,7 @@ import pytest
 
 from addnet.errors import UserError
 from addnet.faces import Geometry, Jitter, map_points, warp_picture
-from addnet.faces.geometry import MIRRORED, plausible, roll_degrees
+from addnet.faces.geometry import LEFT_EYE, MIRRORED, RIGHT_EYE, TEMPLATE, plausible, roll_degrees
 
 JITTERS = [
     Jitter(),
@@ -74,6 +74,30 @@ def test_upside_down_points_are_not_plausible(portrait):
     picture, points = portrait
     assert plausible(points, picture.shape)
     assert not plausible((199 - points).astype(np.float32), picture.shape)
+
+
+@pytest.mark.parametrize("align", [True, False])
+def test_a_template_brings_five_points_to_their_places(align):
+    points = np.full((68, 2), 0.5)
+    points[LEFT_EYE], points[RIGHT_EYE], points[[30, 48, 54]] = TEMPLATE[0], TEMPLATE[1], TEMPLATE[2:]
+    turn = cv2.getRotationMatrix2D((0, 0), 25 if align else 0, 80.0)
+    placed = (points @ turn[:, :2].T + (300, 200)).astype(np.float32)
+    matrix = Geometry(size=128, align=align, crop="template", margin=1.3).matrix((600, 600, 3), placed)
+    five = map_points(placed, matrix)[[30, 48, 54]]
+    assert np.abs(five - ((TEMPLATE[2:] - 0.5) / 1.3 * 128 + 63.5)).max() < 1e-2
+    assert abs(roll_degrees(map_points(placed, matrix))) < 1e-2
+
+
+def test_a_template_that_nothing_fits_is_nearest_in_the_mean(portrait):
+    picture, points = portrait
+    matrix = Geometry(size=100, crop="template").matrix(picture.shape, points)
+    pick = [points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0), points[30], points[48], points[54]]
+    found = np.stack(pick) @ matrix[:, :2].T + matrix[:, 2]
+    wanted = (TEMPLATE - 0.5) / 1.3 * 100 + 49.5
+    error = np.square(found - wanted).sum()
+    assert error < 5 * 4**2
+    for step in ((1, 0.5, 0), (1, -0.5, 0), (1, 0, 0.5), (1, 0, -0.5), (1.01, 0, 0), (0.99, 0, 0)):
+        assert np.square((found - 49.5) * step[0] + 49.5 + step[1:] - wanted).sum() > error
 
 
 def test_unknown_crops_name_the_known_ones():

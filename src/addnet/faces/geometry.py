@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -19,7 +20,11 @@ from addnet.faces.pictures import Picture
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 EYES, NOSE, MOUTH = slice(36, 48), slice(27, 36), slice(48, 68)
-CROPS = ("picture", "face")
+CROPS = ("picture", "face", "template")
+# where the centres of the eyes, the tip of the nose and the corners of the mouth lie in a square of side 1: the five
+# points of ArcFace (Deng et al. 2019), to hundredths
+TEMPLATE = np.array([(0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82)])
+_NOSE_TIP, _MOUTH_CORNERS = 30, (48, 54)
 SIDES = (32, 1024)  # pixels of what a network may see: beyond, each image takes more than half a GB of it
 
 # Where each point goes in a mirrored face, so that "the eye at the left" stays the eye at the left.
@@ -73,8 +78,9 @@ class Geometry:
     Attributes:
         size: Side of the square output in pixels.
         align: Rotates so that the line between the eyes is level (where there are points).
-        crop: `picture` keeps the whole picture (for face crops), `face` cuts a square around the points.
-        margin: Side of the face square over the longer side of the points' box; used by `crop="face"`.
+        crop: `picture` keeps the whole picture (for face crops), `face` cuts a square around the points, `template` one
+            that brings eyes, nose and mouth to the places of `TEMPLATE`, as GenD and DeepfakeBench do.
+        margin: Side of the square over the longer side of the points' box (`face`), or over that of the template.
     """
 
     size: int = 299
@@ -101,7 +107,7 @@ class Geometry:
             (2, 3) float64.
         """
         jitter = jitter or Jitter()
-        roll = roll_degrees(points) if self.align and points is not None else 0.0
+        roll = self._roll(points) if self.align and points is not None else 0.0
         centre, side = self.square(shape, points, roll)
         scale = self.size / side * jitter.scale
         angle = math.radians(roll - jitter.angle)
@@ -125,11 +131,48 @@ class Geometry:
         height, width = shape[:2]
         if self.crop == "picture" or points is None:
             return np.array([(width - 1) / 2, (height - 1) / 2]), float(max(width, height))
+        if self.crop == "template":
+            placed = template_in(points)
+            return placed.centre, placed.side * self.margin
         turn = _rotation(-roll)
         level = points @ turn.T
         low, high = level.min(axis=0), level.max(axis=0)
         centre = ((low + high) / 2) @ turn
         return centre.astype(np.float64), float((high - low).max()) * self.margin
+
+    def _roll(self, points: Points) -> float:
+        return template_in(points).roll if self.crop == "template" else roll_degrees(points)
+
+
+class Placed(NamedTuple):
+    """Where a square lies in a picture.
+
+    Attributes:
+        centre: (x, y) in pixels.
+        side: In pixels.
+        roll: By how much it is turned, in degrees, as `roll_degrees` gives it.
+    """
+
+    centre: NDArray[np.float64]
+    side: float
+    roll: float
+
+
+def template_in(points: Points) -> Placed:
+    """Where the square of `TEMPLATE` lies, by the similarity that brings five points nearest to it (least squares).
+
+    Args:
+        points: (68, 2) in picture pixels.
+    """
+    eyes = points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
+    five = np.stack([*eyes, points[_NOSE_TIP], *points[list(_MOUTH_CORNERS)]]).astype(np.float64)
+    # as complex numbers, of which one factor turns and scales
+    found, wanted = five @ (1, 1j), TEMPLATE @ (1, 1j)
+    offset = found - found.mean()
+    factor = np.vdot(offset, wanted - wanted.mean()) / max(float(np.vdot(offset, offset).real), 1e-12)
+    side = 1 / max(abs(factor), 1e-12)
+    centre = found.mean() + (0.5 + 0.5j - wanted.mean()) * np.exp(-1j * np.angle(factor)) * side
+    return Placed(np.array([centre.real, centre.imag]), float(side), -math.degrees(float(np.angle(factor))))
 
 
 def _rotation(degrees: float) -> NDArray[np.float64]:

@@ -22,6 +22,8 @@ KINDS = ("auto", "crops", "scenes")
 FACES = ("largest", "all")
 VALUE_RANGE = [-1.0, 1.0]
 _KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector", "value_range"}
+# sides of the points' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
+_ROOM = {"face": 2.0, "template": 2.8}
 _CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `LandmarkDetector`
 
 
@@ -144,8 +146,8 @@ class Preprocessing:
         Args:
             settings: Others of `CropSettings`.
         """
-        if self.geometry.crop == "face":  # it cuts itself, and what it cuts may be turned
-            return CropSettings(margin=2 * self.geometry.margin, **settings)
+        if self.geometry.crop in _ROOM:  # it cuts itself, and what it cuts may be turned
+            return CropSettings(margin=_ROOM[self.geometry.crop] * self.geometry.margin, **settings)
         return FramedCrops(framing=self.framing or Framing(), **settings)
 
     def cut(self, picture: Picture, face: Face) -> Seen:
@@ -168,7 +170,7 @@ class Preprocessing:
         return Seen(seen.picture, self.mask.draw_small(seen.points, self.geometry.size), seen.points, face)
 
     def _fits(self, face: Face, picture: Picture) -> bool:
-        if self.geometry.crop == "face":
+        if self.geometry.crop in _ROOM:
             return True
         return face.points is not None and (self.framing or Framing()).fits(face.points, picture.shape)
 
