@@ -7,15 +7,16 @@ from torch.nn import functional
 
 from addnet.errors import require_choice
 
-HEADS = ("linear", "cosine")
+HEADS = ("linear", "cosine", "cosine_bias")
 _SHORTEST = 1e-6  # length of features below which they are no direction, and a gradient would be without bounds
 
 
 class CosineHead(nn.Linear):
     """A logit for each class: the length of its weight times the cosine between its weight and the features.
 
-    How long features are says nothing then, only where they point. The lengths of the weights are learnt: there is
-    neither a fixed scale nor a bias. As in GenD (WACV 2026), whose head is a linear layer on L2-normalised features.
+    How long features are says nothing then, only where they point. The lengths of the weights are learnt: there is no
+    fixed scale, and no bias unless it is asked for. As in GenD (WACV 2026), whose head is a linear layer, with a bias,
+    on L2-normalised features.
 
     Shapes:
         features: (B, num_features), any float dtype; normalised in float32.
@@ -24,6 +25,7 @@ class CosineHead(nn.Linear):
     Args:
         num_features: Size of the pooled features.
         num_classes: Size of the output.
+        bias: Whether a logit has a number of its own on top.
 
     Example:
         >>> import torch
@@ -34,8 +36,8 @@ class CosineHead(nn.Linear):
         ['weight']
     """
 
-    def __init__(self, num_features: int, num_classes: int) -> None:
-        super().__init__(num_features, num_classes, bias=False)
+    def __init__(self, num_features: int, num_classes: int, *, bias: bool = False) -> None:
+        super().__init__(num_features, num_classes, bias=bias)
 
     def forward(self, features: Tensor) -> Tensor:
         """Returns the logits, (B, num_classes)."""
@@ -47,7 +49,7 @@ def build_head(kind: str, num_features: int, num_classes: int) -> nn.Module:
     """A fresh classifier.
 
     Args:
-        kind: `linear`, or `cosine`: see `CosineHead`.
+        kind: `linear`, or `cosine` or `cosine_bias`: see `CosineHead`.
         num_features: Size of the pooled features.
         num_classes: Size of the output; 0 leaves the features as they are.
 
@@ -57,4 +59,6 @@ def build_head(kind: str, num_features: int, num_classes: int) -> nn.Module:
     require_choice("model.head", kind, HEADS)
     if not num_classes:
         return nn.Identity()
-    return CosineHead(num_features, num_classes) if kind == "cosine" else nn.Linear(num_features, num_classes)
+    if kind == "linear":
+        return nn.Linear(num_features, num_classes)
+    return CosineHead(num_features, num_classes, bias=kind == "cosine_bias")

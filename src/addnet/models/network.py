@@ -53,7 +53,7 @@ class ADDNet(nn.Module):
         in_chans: Channels of the image.
         pretrained: Start from timm's weights, which are fetched once.
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
-        head: `linear`, or `cosine`: class weights on L2-normalised features, see `CosineHead`.
+        head: `linear`; `cosine`: class weights on L2-normalised features, or `cosine_bias`: see `CosineHead`.
         front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
         learnable_sigmas: False freezes both widths.
         tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.

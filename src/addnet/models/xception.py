@@ -68,7 +68,7 @@ class ADDNet2D_Xception(ADDNet):
         pretrained: Start from timm's ImageNet weights, which are fetched once.
         weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
         tune: What of the backbone is trained: see `apply_tuning`.
-        head: `linear`, or `cosine`: class weights on L2-normalised features, see `CosineHead`.
+        head: `linear`; `cosine`: class weights on L2-normalised features, or `cosine_bias`: see `CosineHead`.
 
     Raises:
         UserError: An option lies outside these values, or the weights can't be had.
