@@ -1,12 +1,14 @@
-"""Which command has a key."""
+"""Which command has a key, and what words without one are."""
 
 from functools import cache
 from pathlib import Path
 
+from addnet import adopt, predict
 from addnet.commands import COMMANDS
 from addnet.config import config_dir
 from addnet.mistyped import known_keys
 
+WORDS = {"predict": predict.arguments_of, "adopt": adopt.arguments_of}  # commands that take some
 CONFIGS = dict.fromkeys(said.config for said in COMMANDS.values() if said.config)
 
 

@@ -18,6 +18,7 @@ from addnet.inference.inputs import Inputs
 from addnet.mistyped import FLAGS, answer, refuse_flags, refuse_options
 from addnet.overrides import at_home, for_hydra, quoted, to_type
 from addnet.predict import arguments_of
+from config_keys import WORDS
 
 ROOT = Path(__file__).parents[1]
 HARD = [
@@ -243,7 +244,7 @@ def test_examples_compose(name):
     said = COMMANDS[name]
     for arguments, _ in said.examples:
         words = shlex.split(arguments)
-        words = arguments_of(words) if name == "predict" else words
+        words = WORDS[name](words) if name in WORDS else words
         single = [word.split(",")[0] for word in words if word != "-m"] if "-m" in words else words
         if said.config:
             compose(overrides_of(single, command=name), config_name=said.config)

@@ -18,6 +18,12 @@ def test_a_cosine_head_is_class_weights_on_normalised_features():
     torch.testing.assert_close(head(features * 1e4), expected)
 
 
+def test_a_cosine_head_may_have_a_bias():
+    head, features = build_head("cosine_bias", 8, 3), torch.randn(5, 8)
+    assert head.bias.shape == (3,)
+    torch.testing.assert_close(head(features) - head.bias, functional.normalize(features) @ head.weight.T)
+
+
 @pytest.mark.parametrize("value", [0.0, 1e30])
 def test_features_without_a_direction_and_huge_ones_give_finite_gradients(value):
     features = torch.full((2, 8), value, requires_grad=True)

@@ -109,9 +109,24 @@ def test_a_value_of_a_wrong_kind_anywhere_is_a_sentence(path, network, tmp_path,
                 raise AssertionError(f"{(root, *place)} = {value!r}") from error
 
 
+def test_whose_an_adopted_detector_is_is_text_or_a_sentence(path, network, tmp_path):
+    (file := tmp_path / "small.ckpt").write_bytes(b"x")
+    whole = torch.load(path, weights_only=True)
+    adopted = dict.fromkeys(("called", "terms", "source", "trained_on", "cite", "file"), "x")
+    whole["addnet"] |= {"config": CONFIG, "adopted": adopted}
+    _everything(whole, network, file)
+    for place in _places(whole["addnet"]["adopted"]):
+        for value in WRONG:
+            try:
+                _everything(_with(whole, ("addnet", "adopted", *place), value), network, file)
+            except UserError:
+                continue
+
+
 @pytest.mark.parametrize(
     ("entry", "value", "said"),
     [
+        ("adopted", ["x"], "adopted is .*; expected a mapping of names to texts"),
         ("decision", "x", "addnet.decision is 'x'; expected a mapping"),
         ("preprocessing", {"image_size": 10**6}, "image_size is 1000000; expected a number of pixels from 32 to 1,024"),
         ("preprocessing", {"align": {"_target_": "os.system"}}, "align is .*; expected true or false"),

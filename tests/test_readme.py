@@ -13,8 +13,7 @@ from addnet.commands import COMMANDS
 from addnet.config import compose
 from addnet.mistyped import refuse_flags, refuse_options
 from addnet.overrides import for_hydra
-from addnet.predict import arguments_of
-from config_keys import homes
+from config_keys import WORDS, homes
 
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
@@ -53,7 +52,7 @@ def _single(override):
 def _composes(name, arguments):
     refuse_flags(arguments, command=name)
     refuse_options([word for word in arguments if word not in ("--quiet", "--resume")], command=name)
-    words = arguments_of(arguments) if name == "predict" else arguments
+    words = WORDS[name](arguments) if name in WORDS else arguments
     overrides = [for_hydra(word) for word in words if not word.startswith("-")]
     if "-m" in arguments:
         overrides = [_single(word) for word in overrides if not word.startswith("hydra")]

@@ -82,6 +82,15 @@ COMMANDS = {
         ),
         config="export",
     ),
+    "adopt": Described(
+        "Turns the weights of a detector that others published into a checkpoint of this program.",
+        (
+            ("gend model.safetensors output=gend.ckpt", "GenD on CLIP ViT-L/14, MIT"),
+            ("deepfakebench best.pth output=deepfakebench.ckpt", "DeepfakeBench's baseline, CC BY-NC 4.0"),
+        ),
+        config="adopt",
+        words="gend|deepfakebench FILE [KEY=VALUE] ...",
+    ),
     "app": Described(
         "Serves a page in the browser that says what a detector says of a file, and why.",
         (

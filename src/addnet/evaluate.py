@@ -177,11 +177,17 @@ def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDa
 
 
 def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> dict[str, str]:
-    """What each checkpoint and its thresholds were chosen on, for the report; where that is tested now, it warns."""
+    """What each checkpoint and its thresholds were chosen on, for the report; where that is tested now, it warns.
+
+    Of detectors that others published, whose they are.
+    """
     from addnet.inference.background import chosen_on, chosen_on_tests
+    from addnet.inference.export.card import adopted_from
 
     told = {}
     for name, detector in detectors.items():
+        if adopted := detector.loaded.about.get("adopted"):
+            told[f"{name}, adopted"] = adopted_from(adopted)
         text = chosen_on(detector.loaded)
         if both := chosen_on_tests(detector.loaded, tested):
             text += f"; figures on {', '.join(both)} are too good, because it was chosen on what is tested here"

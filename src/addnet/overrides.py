@@ -114,7 +114,7 @@ def _value(key: str, text: str) -> str:
         named = (f"{name.strip()}: {_part(key, path.strip(), force=force)}" for name, _, path in pairs)
         return "{" + ", ".join(named) + "}" if all(path for *_, path in pairs) else text
     parts = list(_parts(text))
-    if len(parts) > 1 and any(map(_exists, parts)):  # of a sweep
+    if len(parts) > 1 and any(map(exists, parts)):  # of a sweep
         return ",".join(_element(key, part, force=force) for part in parts)
     return _element(key, text, force=force)
 
@@ -144,7 +144,7 @@ def _wanted(key: str, text: str) -> bool:
         return False
     if read == text and "${" not in text and not text.endswith("\\"):  # which would escape what follows it in a list
         return False
-    return (read is _UNREADABLE or takes_path(key)) and _exists(text)
+    return (read is _UNREADABLE or takes_path(key)) and exists(text)
 
 
 def _parts(text: str) -> Iterator[str]:
@@ -153,7 +153,7 @@ def _parts(text: str) -> Iterator[str]:
     start = 0
     while start < len(pieces):
         ends = range(len(pieces), start + 1, -1)
-        end = next((end for end in ends if _exists(",".join(pieces[start:end]).strip())), start + 1)
+        end = next((end for end in ends if exists(",".join(pieces[start:end]).strip())), start + 1)
         yield ",".join(pieces[start:end]).strip()
         start = end
 
@@ -175,7 +175,7 @@ def takes_path(key: str) -> bool:
     return key in _DATA_SETS or bool(_PATH.search(key))
 
 
-def _exists(text: str) -> bool:
+def exists(text: str) -> bool:
     """Whether a text names a file or folder, alone or behind the name of a data set."""
     path = at_home(text)
     try:

@@ -6,16 +6,23 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from addnet.inference.export.card import trained_on
+from addnet.inference.export.card import adopted_from, trained_on
 from addnet.inference.export.description import public_config
 from addnet.inference.loading import Loaded
 from addnet.wording import count
 
 _KINDS = {"frame": ("image", "images"), "video": ("video", "videos")}
+_UNMEASURED = (
+    "Nothing here chose its threshold or measured its errors: 0.5 is the network's own, and its probabilities are not "
+    "calibrated. Measure it on material like yours before relying on it."
+)
 
 
 def background_of(loaded: Loaded) -> tuple[str, ...]:
-    """Sentences about data, size and errors of a checkpoint or an export; what earlier ones don't say is said so."""
+    """Sentences about data, size and errors of a checkpoint or an export; what earlier ones don't say is said so.
+
+    Of a detector that others published, whose it is and under which terms.
+    """
     learnt = loaded.about.get("learnt_from")
     learnt = learnt if isinstance(learnt, Mapping) else {}
     size = loaded.preprocessing.geometry.size
@@ -23,6 +30,12 @@ def background_of(loaded: Loaded) -> tuple[str, ...]:
     drawn = "drawn faces, " if (config.get("data") or {}).get("generate") else ""
     data = _data(learnt.get("data"), "train") or trained_on(public_config(config))
     what = f"{loaded.network} on images of {size} × {size} pixels"
+    if adopted := loaded.about.get("adopted"):
+        return (
+            f"{_called(loaded.path)}: {what}, learnt from {adopted.get('trained_on')}, as its authors say.",
+            f"{adopted_from(adopted)}.",
+            _UNMEASURED,
+        )
     return (
         f"{_called(loaded.path)}: {what}, learnt from {drawn}{data}.",
         _errors(learnt.get("validation"), _others(learnt)),

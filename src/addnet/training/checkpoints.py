@@ -61,23 +61,37 @@ class AtomicCheckpointIO(TorchCheckpointIO):
         Raises:
             UserError: It could not be written, for example because the disk is full.
         """
-        file = Path(path)
-        file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.part")  # what a kill leaves of it is written over next time
-        try:
-            with part.open("wb") as stream:
-                torch.save(checkpoint, stream)
-                stream.flush()
-                os.fsync(stream.fileno())
-            part.replace(file)
-        except (OSError, RuntimeError) as error:  # torch's own where the disk is full: it lost its place in the file
-            free = shutil.disk_usage(file.parent).free / 2**20
-            raise UserError(
-                f"{file} could not be written ({_first_line(error)}); {free:,.0f} MiB are free there. "
-                f"{'The one before it is whole' if file.exists() else 'There is none before it'}; make room and resume."
-            ) from error
-        finally:
-            part.unlink(missing_ok=True)
+        write_checkpoint(checkpoint, path, then="resume")
+
+
+def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path, *, then: str) -> None:
+    """Writes a checkpoint whole or not at all: a kill leaves what was there before.
+
+    Args:
+        checkpoint: Tensors and plain values.
+        path: The file.
+        then: What to do once there is room, where the disk is full.
+
+    Raises:
+        UserError: It could not be written.
+    """
+    file = Path(path)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    part = file.with_name(f".{file.name}.part")  # what a kill leaves of it is written over next time
+    try:
+        with part.open("wb") as stream:
+            torch.save(checkpoint, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        part.replace(file)
+    except (OSError, RuntimeError) as error:  # torch's own where the disk is full: it lost its place in the file
+        free = shutil.disk_usage(file.parent).free / 2**20
+        raise UserError(
+            f"{file} could not be written ({_first_line(error)}); {free:,.0f} MiB are free there. "
+            f"{'The one before it is whole' if file.exists() else 'There is none before it'}; make room and {then}."
+        ) from error
+    finally:
+        part.unlink(missing_ok=True)
 
 
 def identity(

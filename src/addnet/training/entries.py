@@ -138,6 +138,7 @@ _ABOUT = {
     "decision": DECISION,
     "class_weights": _or_null(NUMBERS),
     "config": _or_null(MAPPING),
+    "adopted": _or_null(Kind(_mapping_of(_is_name), f"a mapping of names to texts of at most {_NAME:,} characters")),
     "start": _or_null(MAPPING),
     "start.name": NAME,
     "start.pretrained": SWITCH,

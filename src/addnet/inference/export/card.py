@@ -52,17 +52,19 @@ intended to decide alone about a person, a picture's publication or its removal.
 
 ## Citation
 
+{citation}"""
+_METHOD = """\
 The method is of Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extension by the authors of addnet.
 
 ```bibtex
-@inproceedings{{zi2020wilddeepfake,
-  title = {{WildDeepfake: A Challenging Real-World Dataset for Deepfake Detection}},
-  author = {{Zi, Bojia and Chang, Minghao and Chen, Jingjing and Ma, Xingjun and Jiang, Yu-Gang}},
-  booktitle = {{Proceedings of the 28th ACM International Conference on Multimedia}},
-  year = {{2020}},
-  eprint = {{2101.01456}},
-  archivePrefix = {{arXiv}}
-}}
+@inproceedings{zi2020wilddeepfake,
+  title = {WildDeepfake: A Challenging Real-World Dataset for Deepfake Detection},
+  author = {Zi, Bojia and Chang, Minghao and Chen, Jingjing and Ma, Xingjun and Jiang, Yu-Gang},
+  booktitle = {Proceedings of the 28th ACM International Conference on Multimedia},
+  year = {2020},
+  eprint = {2101.01456},
+  archivePrefix = {arXiv}
+}
 ```
 """
 
@@ -89,17 +91,25 @@ def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER"
             _table(about),
             _figures(about),
             _USE.format(folder=json.dumps(shown(folder)), size=int(size), channels=int(channels)),
-            _REST.format(licences=licences),
+            _REST.format(licences=licences, citation=_citation(about)),
         ]
     )
 
 
 def _called(about: Mapping[str, Any]) -> str:
     """The network in a few words: its name, its backbone and what stands in front of it."""
+    if adopted := about.get("adopted"):
+        return f"{in_markdown(adopted.get('called'))}, adopted by addnet"
     network = about.get("network") or {}
     on = f" on {in_markdown(network['backbone'])}" if "backbone" in network else ""
     behind = " behind a learnable bandpass layer" if network.get("bandpass") else ""
     return f"{in_markdown(about['model']['name']) if not on else 'ADDNet'}{on}{behind}"
+
+
+def _citation(about: Mapping[str, Any]) -> str:
+    """Whose work it is: that of the method, or of who published what was adopted."""
+    adopted = about.get("adopted")
+    return f"{in_markdown(adopted.get('cite'))}: {in_markdown(adopted.get('source'))}\n" if adopted else _METHOD
 
 
 def _front(licence: str) -> str:
@@ -112,8 +122,9 @@ def _front(licence: str) -> str:
 def _table(about: Mapping[str, Any]) -> str:
     """What it is, a line each."""
     source, model, size = about["source"], about["model"], int(about["preprocessing"]["image_size"])
-    steps = f"epoch {in_markdown(source['epoch'])}, step {in_markdown(source['global_step'])}"
-    origin = f"{in_markdown_code(source['file'])}, {steps}, sha256 {in_markdown_code(source['sha256'])}"
+    trained = source["epoch"] is not None  # what was adopted doesn't say how long
+    steps = f", epoch {in_markdown(source['epoch'])}, step {in_markdown(source['global_step'])}" if trained else ""
+    origin = f"{in_markdown_code(source['file'])}{steps}, sha256 {in_markdown_code(source['sha256'])}"
     options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in _NOT_TOLD]
     called = ", ".join(map(in_markdown_code, options))
     network = about.get("network") or {}
@@ -130,11 +141,26 @@ def _table(about: Mapping[str, Any]) -> str:
     rows |= {
         "Input": f"aligned face, {size} × {size}, in [-1, 1], and an attention mask in [0, 1] drawn from 68 landmarks",
         "Output": f"logits of {' and '.join(map(in_markdown, about['class_names']))}",
-        "Training data": in_markdown(trained_on(about["config"])),
+        "Training data": in_markdown(_training_data(about)),
+        **({"Adopted": in_markdown(adopted_from(adopted))} if (adopted := about.get("adopted")) else {}),
         "Source": origin,
         "Written by": f"addnet {in_markdown(about['version'])}",
     }
     return "\n".join(["| | |", "|---|---|", *(f"| {name} | {text} |" for name, text in rows.items()), ""])
+
+
+def adopted_from(adopted: Mapping[str, Any]) -> str:
+    """Whose detector it is, in words: of the file that it was adopted from, and under which terms."""
+    digest = str(adopted.get("sha256"))[:12]
+    return (
+        f"{adopted.get('called')} of {adopted.get('source')}, adopted from {adopted.get('file')} (sha256 {digest}…); "
+        f"its terms: {adopted.get('terms')}"
+    )
+
+
+def _training_data(about: Mapping[str, Any]) -> str:
+    adopted = about.get("adopted")
+    return f"{adopted.get('trained_on')}, as its authors say" if adopted else trained_on(about["config"])
 
 
 def trained_on(config: Mapping[str, Any]) -> str:

@@ -79,11 +79,12 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         "preprocessing": preprocessing | {"steps": STEPS},
         "decision": as_read(about.get("decision")),
         "learnt_from": about.get("learnt_from"),
+        **({"adopted": dict(adopted)} if (adopted := about.get("adopted")) else {}),
         "inputs": _inputs(size, model),
         "outputs": _outputs(len(names)),
         "config": public_config(about.get("config") or {}),
         "source": _source(checkpoint, path),
-        "licences": LICENCES,
+        "licences": LICENCES | ({"data": str(adopted.get("terms"))} if adopted else {}),
     }
 
 
@@ -112,6 +113,8 @@ def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
     }
     config = about.get("config", {}).get("model")
     start, terms = _start(config, backbone.name)
+    if about.get("adopted"):
+        start = terms = "those that its authors started from"
     tune = str(config.get("tune", ALL)) if isinstance(config, Mapping) else ALL
     licences = dict(about["licences"]) | {"start": terms or LICENCES["start"]}
     return dict(about) | {"network": network | {"start": start, "tune": tune}, "licences": licences}

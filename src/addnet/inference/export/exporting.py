@@ -46,7 +46,7 @@ def export_checkpoint(
     atol: float = ATOL,
     seed: int = 0,
     overwrite: bool = False,
-    licence: str = "other",
+    licence: str | None = None,
     weights: str | Path | None = None,
 ) -> Export:
     """Exports a checkpoint's network, and compares what was written with PyTorch before it gets its name.
@@ -59,7 +59,8 @@ def export_checkpoint(
         atol: Largest difference of logits that is allowed, at most `ATOL`.
         seed: Decides the pictures and masks that are compared.
         overwrite: Whether what is there may be replaced.
-        licence: Of the weights, as model hubs spell it; for the card beside safetensors.
+        licence: Of the weights, as model hubs spell it, for the card beside safetensors; None: that of a detector that
+            was adopted, else `other`.
         weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
 
     Raises:
@@ -71,6 +72,7 @@ def export_checkpoint(
     require_atol(atol)
     checkpoint = read_checkpoint(ckpt)
     about = describe(checkpoint, ckpt)
+    licence = _licence(licence, about, ckpt)
     net = network_of(checkpoint, ckpt, weights=weights)
     if not isinstance(net, ADDNet):
         raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
@@ -85,6 +87,18 @@ def export_checkpoint(
         parity = check_parity(run, net, size=size, channels=net.in_chans, atol=atol, seed=seed)
         written = sum(file.stat().st_size for file in part.iterdir()) if part.is_dir() else part.stat().st_size
     return Export(place, written, parity, about)
+
+
+def _licence(given: str | None, about: Mapping[str, Any], ckpt: str | Path) -> str:
+    """The licence that the card names.
+
+    Raises:
+        UserError: The detector is others', who have chosen another one.
+    """
+    own = (about.get("adopted") or {}).get("licence")
+    if own and given and given != own:
+        raise UserError(f"license={given}, but {ckpt} is others' detector, under {own}: leave license out")
+    return str(given or own or "other")
 
 
 def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  # noqa: A002

@@ -1,0 +1,102 @@
+"""`python -m addnet.adopt gend FILE`: a detector that others published → a checkpoint of this program."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import config_dir
+from addnet.console import shown_path
+from addnet.errors import UserError, require_choice
+from addnet.mistyped import refuse_flags
+from addnet.overrides import exists, quoted, to_type
+
+if TYPE_CHECKING:
+    from addnet.inference.adopting import Adopted
+
+log = logging.getLogger(__name__)
+
+_KEYS = ("detector", "input")  # what words without a key are, in this order
+
+
+def adopt(cfg: DictConfig) -> Adopted:
+    """Adopts the published detector that a composed config names.
+
+    Args:
+        cfg: `configs/adopt.yaml` composed, `paths.output_dir` being the run folder.
+
+    Returns:
+        What was written.
+
+    Raises:
+        UserError: Something in the config or the file has to be put right.
+    """
+    from addnet.inference import adopting
+    from addnet.inference.export.output import require_free
+    from addnet.models.publications import PUBLISHED
+
+    if not cfg.detector or not cfg.input:
+        raise UserError(
+            "a detector and the file of its weights are needed, such as: python -m addnet.adopt gend model.safetensors"
+        )
+    published = PUBLISHED[require_choice("detector", cfg.detector, PUBLISHED)]
+    output = Path(cfg.output or Path(cfg.paths.output_dir, f"{published.name}.ckpt"))
+    if output.suffix != ".ckpt":
+        raise UserError(f"output={output}: a checkpoint is written; name it {output.with_suffix('.ckpt').name}")
+    require_free(output, overwrite=cfg.overwrite)
+    log.info("%s, from %s (%s)", published.called, published.source, published.cite)
+    log.warning("its terms: %s", published.terms)
+    done = adopting.adopt(published, cfg.input, output)
+    if done.assumed:
+        log.warning("%s", done.assumed)
+    log.info("%s", adopting.in_words(done))
+    log.warning(
+        "its threshold is 0.5 and its probabilities are not calibrated, as no validation comes with it: measure it on "
+        "your own material (python -m addnet.evaluate) and set threshold=NUMBER of what asks it"
+    )
+    log.info("written: %s", output)
+    log.info("ask it: python -m addnet.predict %s face.jpg", to_type("ckpt", shown_path(output)))
+    return done
+
+
+def arguments_of(words: Sequence[str]) -> list[str]:
+    """Overrides of the command line: words without a key are the detector, then the file.
+
+    Example:
+        >>> arguments_of(["gend", "GenD (1)/model.safetensors", "output=gend.ckpt"])
+        ['output=gend.ckpt', "detector='gend'", "input='GenD (1)/model.safetensors'"]
+    """
+    named = [word for word in words if not word.startswith("-") and ("=" not in word or exists(word))]
+    if len(named) > len(_KEYS):
+        raise UserError(f"{named[len(_KEYS)]!r} is one word too many; type a detector and a file, then KEY=VALUE")
+    pairs = zip(_KEYS, named, strict=False)
+    return [word for word in words if word not in named] + [f"{key}={quoted(word)}" for key, word in pairs]
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="adopt")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    adopt(cfg)
+
+
+def main() -> None:
+    """Runs the command with the program's arguments."""
+    try:
+        refuse_flags(sys.argv[1:], command="adopt")
+        sys.argv[1:] = arguments_of(sys.argv[1:])
+    except UserError as error:
+        sys.exit(str(error))
+    Command(_main, config_name="adopt")()
+
+
+if __name__ == "__main__":
+    main()
