@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 import pytorch_lightning as pl
 import torch
@@ -16,6 +17,7 @@ import trainings
 from addnet.config import build, compose
 from addnet.evaluate import evaluate
 from addnet.inference.loading import load
+from addnet.sweeps.draws import SCORES
 from addnet.tested_on import arguments_of
 from addnet.training import DeepfakeDetector
 from trainings import SMALL, rows, wait_for
@@ -152,6 +154,16 @@ def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_d
     assert set(told) == set(figures)
     for name, value in figures.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
+
+
+def test_the_scores_that_a_training_leaves_are_those_of_its_test(first):
+    from sklearn.metrics import roc_auc_score
+
+    folder, _ = first
+    scored = pq.read_table(folder / SCORES).to_pydict()
+    told = json.loads((folder / "reports" / "test_metrics.json").read_text())
+    assert roc_auc_score(scored["label"], scored["score"]) == pytest.approx(told["test/frame/auroc"], abs=1e-6)
+    assert len(set(scored["source"])) < len(scored["source"]) == 20
 
 
 def test_evaluation_reproduces_the_run_s_own_test(first, tmp_path):

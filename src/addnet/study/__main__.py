@@ -8,7 +8,7 @@ wrong, and with 128 and the number of the signal that stopped it.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
@@ -66,9 +66,7 @@ def study(cfg: DictConfig) -> int:
     folder = StudyFolder(Path(cfg.paths.output_root, cfg.task, cfg.size.name).absolute())
     results = Results(results_dir(cfg))
     states = {cell: folder.state(cell) for cell in every}
-    for cell in chosen:
-        if states[cell] == "done":
-            keep(folder, cell, results, size=cfg.size.name)
+    keep_new(cfg, folder, every, states, results)
     if cfg.do == "list":
         sys.stdout.write(overview(chosen, states, folder, size=cfg.size, n_jobs=cfg.n_jobs))
         return 0
@@ -103,6 +101,16 @@ def results_dir(cfg: DictConfig) -> Path:
     if cfg.size.name == "tiny" and cfg.results == "results/study":
         return Path(cfg.paths.output_root, cfg.task, cfg.size.name, "results")
     return Path(cfg.results)
+
+
+def keep_new(
+    cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], states: Mapping[Cell, State], results: Results
+) -> None:
+    """Puts the finished cells that the results lack into them, such as those whose driver was killed."""
+    there = {(row["size"], row["variant"], row["seed"], row["config"]) for row in results.rows()}
+    for cell in every:
+        if states[cell] == "done" and (cfg.size.name, cell.variant, str(cell.seed), cell.digest) not in there:
+            keep(folder, cell, results, size=cfg.size.name)
 
 
 def keep(folder: StudyFolder, cell: Cell, results: Results, *, size: str) -> None:
@@ -140,6 +148,7 @@ def run(
             )
     stopped = drive(jobs, n_jobs=cfg.n_jobs, minutes=cfg.minutes)
     after = {cell: folder.state(cell) for cell in every}
+    keep_new(cfg, folder, every, after, results)
     if stopped is None and cfg.ladder and all(after[cell] == "done" for cell in every):
         stopped = drive(ladder_job(cfg, folder, results, every), n_jobs=1, minutes=cfg.minutes)
     sys.stdout.write(overview(chosen, after, folder, size=cfg.size, n_jobs=cfg.n_jobs))

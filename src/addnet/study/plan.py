@@ -63,6 +63,12 @@ class Cell:
         return _composed(tuple(one for one in self.overrides if not one.startswith("seed=")))
 
     @property
+    def compare_to(self) -> str:
+        """The variant that it is compared with."""
+        file = Path(config_dir(), "ablation", f"{self.variant}.yaml")
+        return str(OmegaConf.select(OmegaConf.load(file), "compare_to", default="base"))
+
+    @property
     def digest(self) -> str:
         """Of what makes it learn as it does: equal for the seeds of a variant."""
         return digest(recipe(self.config))

@@ -151,7 +151,7 @@ def collect(study: StudyFolder, cell: Cell, results: Results, *, size: str) -> N
     git = about.get("git") or {}
     seconds = seconds_of(folder, result)
     row = {"size": size, "sweep": cell.sweep, "variant": cell.variant, "seed": str(cell.seed)}
-    row |= {"compare_to": str(cell.config["compare_to"]), "config": digest(told)}
+    row |= {"compare_to": cell.compare_to, "config": digest(told)}
     row |= {name: _number(result.figures.get(name)) for name in METRICS}
     row |= {"steps": str(_steps(folder)), "seconds": "" if seconds is None else f"{seconds:.0f}"}
     row |= {"commit": str(git.get("commit", ""))[:12] + ("+" if git.get("dirty") else "")}
