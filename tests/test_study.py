@@ -225,6 +225,20 @@ def test_a_source_is_drawn_with_its_real_and_its_fake_images(results):
     assert drawn(scored)["paired_accuracy"][3] == pytest.approx(pairs.mean())
 
 
+def test_a_key_of_a_later_version_changes_neither_cell_nor_row(study, plan, results):
+    cell = plan[0]
+    file = study.of(cell) / "config.yaml"
+    earlier = deepcopy(cell.config)
+    del earlier["model"]["tune"]  # as if it had come since
+    file.write_text(yaml.safe_dump(earlier))
+    assert study.state(cell) == "done"
+    assert results.has(study, cell, size="small")
+    kept = results.config_file("small", "base").read_bytes()
+    collect(study, cell, results, size="small")
+    assert results.config_file("small", "base").read_bytes() == kept
+    assert len(variants(results, "small")["base"].rows) == 2
+
+
 def test_rows_of_two_recipes_are_never_one_variant(results):
     row = results.rows()[0]
     results.add(row | {"seed": "2", "config": "another"}, {}, None)

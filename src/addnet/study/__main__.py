@@ -107,9 +107,8 @@ def keep_new(
     cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], states: Mapping[Cell, State], results: Results
 ) -> None:
     """Puts the finished cells that the results lack into them, such as those whose driver was killed."""
-    there = {(row["size"], row["variant"], row["seed"], row["config"]) for row in results.rows()}
     for cell in every:
-        if states[cell] == "done" and (cfg.size.name, cell.variant, str(cell.seed), cell.digest) not in there:
+        if states[cell] == "done" and not results.has(folder, cell, size=cfg.size.name):
             keep(folder, cell, results, size=cfg.size.name)
 
 

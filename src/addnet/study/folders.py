@@ -11,7 +11,7 @@ from typing import Literal
 from omegaconf import OmegaConf
 
 from addnet.study.plan import Cell
-from addnet.study.recipe import digest, recipe
+from addnet.study.recipe import alike, recipe
 from addnet.sweeps.results import Result, read_result
 from addnet.sweeps.resume import cut_short
 
@@ -55,12 +55,7 @@ class StudyFolder:
     def is_changed(self, cell: Cell) -> bool:
         """Whether what lies in its folder was trained by another config."""
         file = self.of(cell) / "config.yaml"
-        return file.is_file() and run_digest(file) != cell.digest
-
-
-def run_digest(file: Path) -> str:
-    """The digest of the `config.yaml` of a run folder."""
-    return digest(run_recipe(file))
+        return file.is_file() and not alike(run_recipe(file), recipe(cell.config))
 
 
 def run_recipe(file: Path) -> dict[str, object]:

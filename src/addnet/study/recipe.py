@@ -36,6 +36,32 @@ def recipe(cfg: Mapping[str, Any]) -> dict[str, Any]:
     return told | {"chosen_by": best.get("monitor", "nothing")}
 
 
+def alike(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+    """Whether two recipes are one, of which the second may have been written by a later version.
+
+    That may know more keys, whose defaults leave everything as it was. A part that is new as a whole, such as damage in
+    the augmentation, is no such key.
+
+    Example:
+        >>> alike({"model": {"head": "linear"}}, {"model": {"head": "linear", "bias": False}})
+        True
+        >>> alike({"augment": {"flip": 0.5}}, {"augment": {"flip": 0.5, "degrade": {"most": 4}}})
+        False
+    """
+    if earlier.keys() - now.keys():
+        return False
+    for key, value in now.items():
+        if key not in earlier:
+            if isinstance(value, Mapping):
+                return False
+        elif isinstance(value, Mapping) and isinstance(earlier[key], Mapping):
+            if not alike(earlier[key], value):
+                return False
+        elif value != earlier[key]:
+            return False
+    return True
+
+
 def digest(told: Mapping[str, Any]) -> str:
     """Twelve hexadecimal digits that differ where two recipes do.
 

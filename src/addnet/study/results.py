@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from addnet.study.folders import StudyFolder, run_recipe, seconds_of
 from addnet.study.plan import Cell
-from addnet.study.recipe import digest
+from addnet.study.recipe import alike, digest
 from addnet.sweeps.draws import SCORES
 from addnet.sweeps.results import read_json, read_result, write_json
 
@@ -96,6 +96,21 @@ class Results:
         """Where the recipe of a variant is."""
         return self.path / CONFIGS / size / f"{variant}.yaml"
 
+    def digest_of(self, size: str, variant: str, told: Mapping[str, Any]) -> str:
+        """The digest of a recipe: that of the variant's kept one where the two are alike."""
+        file = self.config_file(size, variant)
+        if file.is_file():
+            kept = yaml.safe_load(file.read_text(encoding="utf-8"))
+            if alike(kept, told) or alike(told, kept):
+                return digest(kept)
+        return digest(told)
+
+    def has(self, study: StudyFolder, cell: Cell, *, size: str) -> bool:
+        """Whether a finished cell is there, as it was trained last."""
+        told = run_recipe(study.of(cell) / "config.yaml")
+        key = (size, cell.variant, str(cell.seed), self.digest_of(size, cell.variant, told))
+        return key in {tuple(row[name] for name in ("size", "variant", "seed", "config")) for row in self.rows()}
+
     def add(self, row: Row, told: Mapping[str, Any], scores: Path | None) -> None:
         """Adds a cell, in the place of what it had; several processes may do so.
 
@@ -109,8 +124,9 @@ class Results:
             kept = [other for other in self.rows() if [other[k] for k in key] != [row[k] for k in key]]
             if scores is not None:
                 _put(self.scores_file(*(row[k] for k in key)), scores.read_bytes())
-            recipe = f"# {row['config']}\n{yaml.safe_dump(dict(told), sort_keys=True)}"
-            _put(self.config_file(row["size"], row["variant"]), recipe.encode())
+            if row["config"] == digest(told):  # else the one that is kept already is alike
+                recipe = f"# {row['config']}\n{yaml.safe_dump(dict(told), sort_keys=True)}"
+                _put(self.config_file(row["size"], row["variant"]), recipe.encode())
             rows = sorted([*kept, row], key=lambda one: [one[k] for k in key])
             _put(self.path / CELLS, _csv(rows).encode())
 
@@ -151,7 +167,7 @@ def collect(study: StudyFolder, cell: Cell, results: Results, *, size: str) -> N
     git = about.get("git") or {}
     seconds = seconds_of(folder, result)
     row = {"size": size, "sweep": cell.sweep, "variant": cell.variant, "seed": str(cell.seed)}
-    row |= {"compare_to": cell.compare_to, "config": digest(told)}
+    row |= {"compare_to": cell.compare_to, "config": results.digest_of(size, cell.variant, told)}
     row |= {name: _number(result.figures.get(name)) for name in METRICS}
     row |= {"steps": str(_steps(folder)), "seconds": "" if seconds is None else f"{seconds:.0f}"}
     row |= {"commit": str(git.get("commit", ""))[:12] + ("+" if git.get("dirty") else "")}
