@@ -15,6 +15,7 @@ from torch import nn
 from torch.nn import functional
 
 from addnet.adopt import adopt as command
+from addnet.adopt import arguments_of
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.evaluate import evaluate
@@ -195,6 +196,8 @@ def test_what_an_answer_does_not_depend_on_is_named(state, tmp_path):
         (GEND, ["feature_extractor.backbone.blocks.0.attn.qkv.weight"], "GenD on another network"),
         (GEND, ["vision_model.embeddings.class_embedding"], "CLIP itself"),
         (GEND, ["net.backbone.cls_token", "net.head.weight"], "a checkpoint of this program"),
+        (GEND, ["backbone.block1.skip.weight"], "of DeepfakeBench, whose Xception is adopted as `deepfakebench`"),
+        (DEEPFAKEBENCH, ["feature_extractor.vision_model.x.weight"], "GenD, which is adopted as `gend`"),
         (GEND, ["x.weight"], "missing: feature_extractor.vision_model.embeddings.class_embedding"),
         (DEEPFAKEBENCH, ["conv1.weight", "fc.weight"], "the ImageNet weights"),
         (DEEPFAKEBENCH, ["backbone.efficientnet._conv_stem.weight"], "missing: backbone.conv1.weight"),
@@ -296,6 +299,15 @@ def test_the_command_writes_and_never_replaces_unasked(tiny, file, tmp_path):
     command(config_of(*given, "overwrite=true"))
     default = command(config_of(*given[:2], f"paths.output_dir={tmp_path / 'run'}"))
     assert default.output == tmp_path / "run" / "gend.ckpt"
+
+
+def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a=b (1).pt").touch()
+    assert arguments_of(["gend", "a=b (1).pt", "overwrite=true"])[1:] == ["detector='gend'", "input='a=b (1).pt'"]
+    assert arguments_of(["detector=gend", "a.pt"]) == ["detector=gend", "input='a.pt'"]
+    with pytest.raises(UserError, match=r"'c\.pt' is one word too many"):
+        arguments_of(["gend", "a.pt", "c.pt"])
 
 
 @pytest.mark.parametrize(

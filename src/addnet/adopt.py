@@ -75,10 +75,11 @@ def arguments_of(words: Sequence[str]) -> list[str]:
         ['output=gend.ckpt', "detector='gend'", "input='GenD (1)/model.safetensors'"]
     """
     named = [word for word in words if not word.startswith("-") and ("=" not in word or exists(word))]
-    if len(named) > len(_KEYS):
-        raise UserError(f"{named[len(_KEYS)]!r} is one word too many; type a detector and a file, then KEY=VALUE")
-    pairs = zip(_KEYS, named, strict=False)
-    return [word for word in words if word not in named] + [f"{key}={quoted(word)}" for key, word in pairs]
+    others = [word for word in words if word not in named]
+    keys = [key for key in _KEYS if not any(word.startswith(f"{key}=") for word in others)]
+    if len(named) > len(keys):
+        raise UserError(f"{named[len(keys)]!r} is one word too many; type a detector and a file, then KEY=VALUE")
+    return others + [f"{key}={quoted(word)}" for key, word in zip(keys, named, strict=False)]
 
 
 @hydra.main(version_base="1.3", config_path=config_dir(), config_name="adopt")

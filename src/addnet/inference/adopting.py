@@ -125,7 +125,7 @@ def _compared(publication: Publication, path: Path) -> str:
         said = json.loads(read_bytes(file, most=_LARGEST_CONFIG).decode("utf-8"))
     except FileNotFoundError:
         known = " and ".join(f"{key}={value}" for key, value in publication.described.items())
-        return f"there is no {_CONFIG} beside it, so {known} is taken for granted, as in what its authors published"
+        return f"there is no {_CONFIG} beside it, so {known} are taken for granted, as in what its authors published"
     except (OSError, ValueError, RecursionError) as error:
         raise UserError(f"{file} can't be read ({error}); fetch it again, or give {path.name} without it") from error
     for key, value in publication.described.items():

@@ -75,6 +75,7 @@ GEND = Publication(
     others={
         r"^feature_extractor\.backbone\.": "GenD on another network (Perception Encoder or DINOv3)",
         r"^(vision_model|text_model)\.": "CLIP itself, which tells no fakes",
+        r"backbone\.block1\.": "of DeepfakeBench, whose Xception is adopted as `deepfakebench`",
     },
     described={"head": "LinearNorm", "backbone": "openai/clip-vit-large-patch14"},
 )
@@ -92,6 +93,7 @@ DEEPFAKEBENCH = Publication(
     cite="Yan, Zhang, Yuan, Lyu and Wu, DeepfakeBench, NeurIPS 2023, arXiv 2307.01426",
     unused={r"backbone\.adjust_channel\.": "a layer of its other detectors, which this one doesn't run"},
     others={
+        r"^feature_extractor\.": "GenD, which is adopted as `gend`",
         r"^(conv1|block1)\.": "the ImageNet weights that its training starts from, which tell no fakes; "
         "model.weights=PATH takes them",
     },
