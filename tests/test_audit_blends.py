@@ -30,11 +30,11 @@ def reals(_data_dir):
     return _records(paths, _data_dir)
 
 
-def _brighter(picture, points, address):
+def _brighter(picture, points, address, donor=None):
     return Blend(picture, cv2.add(picture, (90, 90, 90, 0)), points)
 
 
-def _same(picture, points, address):
+def _same(picture, points, address, donor=None):
     return Blend(picture, picture, points)
 
 

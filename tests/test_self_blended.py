@@ -11,6 +11,7 @@ from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import BLENDED
 from addnet.data.samplers import Address
 from addnet.errors import UserError
+from addnet.faces import SelfBlend
 from addnet.training.callbacks import SampleSheet, sample_sheet
 
 
@@ -48,10 +49,11 @@ def test_a_blend_differs_from_its_real_picture_in_the_face_alone_and_has_its_mas
         assert torch.equal(real["mask"], fake["mask"])
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_blends_depend_on_their_address_alone(data_dir, index_dir, module, workers):
-    other = _module(data_dir, index_dir, num_workers=workers, augment=Augment(flip=0.5))
-    module.loaders.augment = Augment(flip=0.5)
+@pytest.mark.parametrize(("workers", "donors"), [(0, 0.0), (2, 0.7)])
+def test_blends_depend_on_their_address_alone(data_dir, index_dir, workers, donors):
+    options = {"augment": Augment(flip=0.5), "blend": SelfBlend(donors=donors)}
+    module = _module(data_dir, index_dir, **options)
+    other = _module(data_dir, index_dir, num_workers=workers, **options)
     for one, two in zip(module.train_dataloader(), other.train_dataloader(), strict=True):
         assert torch.equal(one["image"], two["image"])
     dataset = module.dataset("train")

@@ -237,8 +237,22 @@ class DeepfakeDataset(Dataset[Sample]):
         return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
 
     def _read(self, record: Record) -> Picture:
-        path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - once a sample
-        return decode_picture(self.storage.read(path, record.offset, record.length), path)
+        return read_record(record, self.storage, self.root)
+
+
+def read_record(record: Record, storage: Storage, root: str | Path = "") -> Picture:
+    """The picture of a record as it lies on disk, (H, W, 3) uint8.
+
+    Args:
+        record: Where it is.
+        storage: Reads files and members of archives.
+        root: The data folder, for records that don't name theirs.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    path = os.path.join(root, record.root, record.path)  # noqa: PTH118 - once a sample
+    return decode_picture(storage.read(path, record.offset, record.length), path)
 
 
 def finish_images(images: Tensor) -> Tensor:

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-import pyarrow.compute as pc
-from numpy.typing import NDArray
-
 from addnet.data.fakes import FAKES, GIVEN, MIXED, SELF_BLENDED, blended_splits
 from addnet.data.orders import Order, RealsAndBlends, Request, Shuffled
 from addnet.data.pair_orders import NO_PARTNER, Mixed, Pairs, source_sets
@@ -122,11 +118,11 @@ class Epochs:
         """The units of an epoch of training, or of validation whose fakes are all blends."""
         kind, labels = self._kinds.get(split, GIVEN), part.records.labels
         if kind == SELF_BLENDED:
-            return RealsAndBlends(labels, _faces(part))
+            return RealsAndBlends(labels, part.with_landmarks)
         sets = source_sets(part.records) if self.batch == "pairs" else None
         same = self.pair_augment == "same"
         if kind == MIXED:
-            return Mixed(labels, _faces(part), share=self.blend_share, sets=sets, same=same)
+            return Mixed(labels, part.with_landmarks, share=self.blend_share, sets=sets, same=same)
         return Shuffled(labels, balance=self.balance == "sampler") if sets is None else Pairs(labels, sets, same=same)
 
     def requests(self, split: str, part: Usable) -> list[Request] | int:
@@ -138,7 +134,7 @@ class Epochs:
         kind = self._kinds.get(split, GIVEN)
         if kind == GIVEN:
             return len(part.records)
-        blends = RealsAndBlends(part.records.labels, _faces(part)).requests()
+        blends = RealsAndBlends(part.records.labels, part.with_landmarks).requests()
         return blends if kind == SELF_BLENDED else [*map(Request, range(len(part.records))), *blends]
 
     def told(self, split: str, part: Usable) -> str:
@@ -148,7 +144,7 @@ class Epochs:
             return self.order(split, part).told()
         if kind == GIVEN:
             return ""
-        blended = len(RealsAndBlends(part.records.labels, _faces(part)))
+        blended = len(RealsAndBlends(part.records.labels, part.with_landmarks))
         return f"given fakes, and blends of its {count(blended, 'real picture')}"
 
     def require_pairs(self, part: Usable) -> None:
@@ -168,15 +164,10 @@ class Epochs:
 
     def told_bare(self, split: str, part: Usable) -> str:
         """How many real pictures have no landmarks, where blends are made of them; empty if all have."""
-        bare = int(((part.records.labels == REAL) & ~_faces(part)).sum())
+        bare = int(((part.records.labels == REAL) & ~part.with_landmarks).sum())
         if split not in self.blending or not bare:
             return ""
         pictures = count(bare, "real picture")
         if self._kinds[split] == SELF_BLENDED:
             return f"{pictures} without landmarks left out: no blend can be made"
         return f"no blend can be made of {pictures} without landmarks"
-
-
-def _faces(part: Usable) -> NDArray[np.bool_]:
-    """(N,) whether the landmarks of each picture are known."""
-    return np.asarray(pc.not_equal(part.found_by, "none"), dtype=bool)

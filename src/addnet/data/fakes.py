@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from addnet.data.donors import Donors
 from addnet.data.hook import BLENDS, At, Unwarped
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
+from addnet.faces.donors import Donor
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.index.records import FAKE, REAL
 
 FAKES = GIVEN, SELF_BLENDED, MIXED = ("given", "self_blended", "mixed")
-Recipe = Callable[[Picture, Points, tuple[int, ...]], Blend]
+Recipe = Callable[[Picture, Points, tuple[int, ...], "Donor | None"], Blend]
 
 
 def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
@@ -33,11 +35,13 @@ class SelfBlends:
     blend is made once.
 
     Args:
-        recipe: How a picture is blended with itself, such as `addnet.faces.blend.SelfBlend`.
+        recipe: How a picture is blended with itself or a donor, such as `addnet.faces.blend.SelfBlend`.
+        donors: Who is laid over whom; None: each over itself.
     """
 
-    def __init__(self, recipe: Recipe) -> None:
+    def __init__(self, recipe: Recipe, donors: Donors | None = None) -> None:
         self._recipe = recipe
+        self._donors = donors
         self._last: tuple[tuple[int, tuple[int, ...]], Blend] | None = None
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
@@ -58,5 +62,6 @@ class SelfBlends:
             raise UserError("a picture without landmarks can't be blended with itself")
         where = (at.record, at.key)
         if self._last is None or self._last[0] != where:
-            self._last = (where, self._recipe(sample.picture, sample.points, (*at.key, BLENDS)))
+            donor = self._donors(at, sample.points) if self._donors else None
+            self._last = (where, self._recipe(sample.picture, sample.points, (*at.key, BLENDS), donor))
         return self._last[1]

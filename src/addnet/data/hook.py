@@ -13,7 +13,7 @@ from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 
 # last part of the seed of each kind of draw; augmentation draws from the address itself
-PARTNERS, BLENDS, DEGRADATIONS = 1, 2, 3
+PARTNERS, BLENDS, DEGRADATIONS, DONORS = 1, 2, 3, 4
 
 
 class Unwarped(NamedTuple):

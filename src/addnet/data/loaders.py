@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch.utils.data import DataLoader, Sampler
 
 from addnet.data.augment import Augment
-from addnet.data.dataset import DeepfakeDataset
+from addnet.data.dataset import DeepfakeDataset, read_record
 from addnet.data.degradations import Degradation
+from addnet.data.donors import Donors
 from addnet.data.epochs import Epochs
 from addnet.data.fakes import SelfBlends
 from addnet.data.hook import Hook
@@ -24,6 +27,8 @@ from addnet.data.usable import Usable
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
+from addnet.faces.pictures import Picture
+from addnet.index.records import REAL, Records
 from addnet.index.storage import Storage
 
 
@@ -96,7 +101,7 @@ class Loaders:
 
     def dataset(self, split: str, part: Usable, *, degradation: Degradation | None = None) -> DeepfakeDataset:
         """The data set of one split; only `train` is augmented."""
-        hooks: list[Hook] = [SelfBlends(self.blend)] if split in self.epochs.blending else []
+        hooks: list[Hook] = [SelfBlends(self.blend, self._donors(part))] if split in self.epochs.blending else []
         if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
             hooks.append(self.augment.degrade)
         return DeepfakeDataset(
@@ -111,6 +116,17 @@ class Loaders:
             augment=self.augment if split == "train" else None,
             hooks=hooks if degradation is None else [*hooks, degradation],
             seed=self.seed,
+        )
+
+    def _donors(self, part: Usable) -> Donors | None:
+        if not self.blend.donors:
+            return None
+        return Donors(
+            self.blend.donors,
+            rows=np.flatnonzero((part.records.labels == REAL) & part.with_landmarks),
+            points=part.points,
+            groups=part.records.numbers("group_id"),
+            read=partial(_read_row, part.records, self.storage),
         )
 
     def training(self, part: Usable, place: Place, *, start: tuple[int, int]) -> DataLoader[Batch]:
@@ -168,3 +184,7 @@ class Loaders:
             worker_init_fn=start_worker,
             generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
         )
+
+
+def _read_row(records: Records, storage: Storage, row: int) -> Picture:
+    return read_record(records[row], storage)

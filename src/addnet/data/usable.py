@@ -69,6 +69,11 @@ class Usable:
         names = self.records.names("dataset")
         return {name: np.unique(videos[which == number]) for number, name in enumerate(names)}
 
+    @property
+    def with_landmarks(self) -> NDArray[np.bool_]:
+        """(N,) whether the landmarks of each picture are known."""
+        return np.asarray(pc.not_equal(self.found_by, "none"), dtype=bool)
+
     def framing(self) -> Framing | None:
         """How faces lie in these pictures, measured in some of them; None where no points are known."""
         some = np.unique(np.linspace(0, len(self.records) - 1, _MEASURED).round().astype(int))

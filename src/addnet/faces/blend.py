@@ -1,8 +1,9 @@
-"""Self-blended fakes: a face laid over itself, so that nothing but the blend tells the two apart.
+"""Blended fakes: a face laid over itself, or another person's over it, so that nothing but the blend tells them apart.
 
 After Shiohara & Yamasaki 2022 (arXiv 2204.08376): source and target are the same picture; one of the two is changed,
-the source is moved a little, and a deformed hull of landmarks says where it lies over the target. Written from the
-paper. All lengths are shares of the face, so that pictures of any size are treated alike.
+the source is moved a little, and a deformed hull of landmarks says where it lies over the target. Where a donor is
+given, the source is their face (`donors.py`). Written from the papers. All lengths are shares of the face, so that
+pictures of any size are treated alike.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from addnet.errors import UserError, require_choice
 from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
 from addnet.faces.damage.codecs import jpeg
+from addnet.faces.donors import Donor, coloured_like, worn
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 from addnet.faces.tint import TintRanges
@@ -59,6 +61,9 @@ class SelfBlend:
         softness: Range of the sigma of the blur of the mask's edge.
         strengths: One of these is the largest value of the mask.
         poisson: Probability that gradients are blended instead of colours (Pérez et al. 2003).
+        donors: Probability that the source is another person's face, if there is one.
+        follow: Range of how far a donor's landmarks go onto those of the target; 0: as one affine map leaves them.
+        matched: Range of how far a donor's colours become those of the target.
         tint: Changes of colour, sharpness and compression.
         saved: Range of qualities of a JPEG round trip of both, as they are saved after all: else the blocks of the file
             that a picture came from would tell a real one.
@@ -77,6 +82,9 @@ class SelfBlend:
     softness: tuple[float, float] = (0.01, 0.06)
     strengths: Sequence[float] = (0.25, 0.5, 0.75, 1.0, 1.0, 1.0)
     poisson: float = 0.0
+    donors: float = 0.0
+    follow: tuple[float, float] = (0.3, 1.0)
+    matched: tuple[float, float] = (0.5, 1.0)
     tint: TintRanges = field(default_factory=TintRanges)
     saved: tuple[int, int] = (40, 100)
     saved_p: float = 0.5
@@ -89,7 +97,7 @@ class SelfBlend:
             require_choice("blend.hulls", hull, HULLS)
         for strength in self.strengths:
             require_within("blend.strengths", strength, 0.01, 1, "numbers")
-        for name in ("target", "poisson", "saved_p"):
+        for name in ("target", "poisson", "donors", "saved_p"):
             require_within(f"blend.{name}", getattr(self, name), 0, 1, "a probability")
         shift: object = self.shift
         if not isinstance(shift, Sequence) or isinstance(shift, str) or len(shift) != 2:
@@ -100,6 +108,8 @@ class SelfBlend:
         require_within("blend.elastic", self.elastic, 0, 0.2, "a share of the face")
         for name in ("erosion", "softness"):
             require_range(f"blend.{name}", getattr(self, name), 0, 0.3)
+        for name in ("follow", "matched"):
+            require_range(f"blend.{name}", getattr(self, name), 0, 1)
         require_range("blend.saved", self.saved, 1, 100)
         if not isinstance(self.tint, TintRanges):
             raise UserError(f"blend.tint={self.tint!r} is not valid; use the keys that configs/blend/sbi.yaml shows")
@@ -107,13 +117,14 @@ class SelfBlend:
             if isinstance(value := getattr(self, one.name), Sequence):
                 object.__setattr__(self, one.name, tuple(value))
 
-    def __call__(self, picture: Picture, points: Points, address: tuple[int, ...]) -> Blend:
-        """Blends a picture with itself.
+    def __call__(self, picture: Picture, points: Points, address: tuple[int, ...], donor: Donor | None = None) -> Blend:
+        """Blends a picture with itself, or with another person's.
 
         Args:
             picture: (H, W, 3) uint8, RGB, of a real face.
             points: (68, 2) in its pixels; they may lie outside.
             address: Decides all that is drawn, such as (seed, epoch, sample, repeat).
+            donor: Another person's face, which is the source then; None: the picture itself.
 
         Raises:
             UserError: The face is tiny, or lies outside of the picture.
@@ -126,7 +137,12 @@ class SelfBlend:
         change_target = random.random() < self.target
         rows, columns, mask = self._place(points, picture.shape, unit, random)
         mask *= np.float32(self.strengths[int(random.integers(len(self.strengths)))])
-        source = self._moved(picture, points, unit, random, rows, columns)
+        if donor is None:
+            source = self._moved(picture, points, unit, random, rows, columns)
+        else:
+            follow, amount = random.uniform(*self.follow), random.uniform(*self.matched)
+            source = worn(donor, points, rows, columns, follow=follow)
+            source = coloured_like(source, picture[rows, columns], mask, amount)
         real = tint(picture) if change_target else picture
         below = real[rows, columns]
         fake = real.copy()

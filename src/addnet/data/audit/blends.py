@@ -18,10 +18,11 @@ from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import Read, Signals
 from addnet.data.audit.scores import Score, score_numbers
 from addnet.data.audit.signals import describe_content
-from addnet.data.fakes import Recipe
-from addnet.data.hook import BLENDS
+from addnet.data.donors import Donors
+from addnet.data.fakes import Recipe, SelfBlends
+from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError
-from addnet.faces.geometry import Geometry
+from addnet.faces.geometry import Geometry, Points
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.pictures import Picture, check_bytes
 from addnet.faces.views import view
@@ -44,14 +45,16 @@ class Blending:
     """How a training would make fakes.
 
     Attributes:
-        recipe: How a picture is blended with itself.
+        recipe: How a picture is blended with itself or with another person's.
         geometry: What part of it the network sees.
         splits: Those in which fakes are made.
+        donors: Probability of another person's.
     """
 
     recipe: Recipe
     geometry: Geometry
     splits: Collection[str]
+    donors: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -116,12 +119,14 @@ def blended_splits_of(
         rows = rows_of(records, split)
         sides[split] = np.sort(np.random.default_rng((seed, 6)).permutation(rows[usable[rows]])[:most])
     total = sum(map(len, sides.values()))
-    task = _Measure(read, detector, blending.recipe, blending.geometry, seed)
     found = []
     for split, rows in sides.items():
         how: dict[str, Any] = {"count": len(rows), "workers": workers, "chunk": _CHUNK}
+        chosen = records.take(rows)
+        points = list(over_records(_Find(read, detector), chosen, failed=_no_face, **how))
+        task = _Measure(read, chosen, points, blending, seed)
         measured = np.empty((len(rows), *_SHAPE), dtype=np.float32)
-        for number, values in enumerate(over_records(task, records.take(rows), failed=_nothing, **how)):
+        for number, values in enumerate(over_records(task, chosen, failed=_nothing, **how)):
             measured[number] = values
             if advance:
                 advance(1, total)
@@ -153,27 +158,59 @@ _SHAPE = (len(STAGES), 2, len(SIGNALS))  # of one picture: stages, real and fake
 
 
 @dataclass(frozen=True)
-class _Measure:
-    """Signals of a real picture and its blend: `_SHAPE` float32, NaN where there is no blend."""
+class _Find:
+    """Landmarks of a real picture; None where there are none, or it can't be read."""
 
     read: Read
     detector: LandmarkDetector
-    recipe: Recipe
-    geometry: Geometry
-    seed: int
+
+    def __call__(self, record: Record) -> Points | None:
+        try:
+            return self.detector(check_bytes(self.read(record))).points
+        except (OSError, UserError):
+            return None
+
+
+def _no_face(record: Record, reason: str = "") -> None:
+    return None
+
+
+class _Measure:
+    """Signals of a real picture and its blend: `_SHAPE` float32, NaN where there is no blend."""
+
+    def __init__(
+        self, read: Read, records: Records, points: list[Points | None], blending: Blending, seed: int
+    ) -> None:
+        self._read = read
+        self._points = points
+        self._geometry = blending.geometry
+        self._seed = seed
+        self._records = records
+        self._numbers = {(record.root, record.path): number for number, record in enumerate(records)}
+        donors = Donors(
+            blending.donors,
+            rows=np.flatnonzero([found is not None for found in points]),
+            points=points,
+            groups=records.numbers("group_id"),
+            read=self._picture,
+        )
+        self._blends = SelfBlends(blending.recipe, donors if blending.donors else None)
 
     def __call__(self, record: Record) -> NDArray[np.float32]:
+        number = self._numbers[record.root, record.path]
+        points = self._points[number]
+        if points is None:
+            return _nothing(record)
+        at = At(number, (self._seed, 0, zlib.crc32(record.path.encode()), 0))
         try:
-            picture = check_bytes(self.read(record))
-            points = self.detector(picture).points
-            if points is None:
-                return _nothing(record)
-            key = (self.seed, 0, zlib.crc32(record.path.encode()), 0)
-            halves = self.recipe(picture, points, (*key, BLENDS))[:2]
+            halves = self._blends.blend(Unwarped(self._picture(number), points, REAL), at)[:2]
         except (OSError, UserError):
             return _nothing(record)
-        seen = [view(half, points, self.geometry).picture for half in halves]
+        seen = [view(half, points, self._geometry).picture for half in halves]
         return np.array([[_signals(half) for half in stage] for stage in (halves, seen)], dtype=np.float32)
+
+    def _picture(self, number: int) -> Picture:
+        return check_bytes(self._read(self._records[number]))
 
 
 def _nothing(record: Record, reason: str = "") -> NDArray[np.float32]:

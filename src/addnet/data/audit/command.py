@@ -129,7 +129,8 @@ def blending(data: DictConfig) -> Blending | None:
     geometry = Geometry(size=data.image_size, align=data.align, crop=data.crop, margin=data.margin)
     check_values(data.blend)
     try:  # not `build`, which imports torch
-        return Blending(hydra.utils.instantiate(data.blend), geometry, splits)
+        recipe = hydra.utils.instantiate(data.blend)
+        return Blending(recipe, geometry, splits, donors=recipe.donors)
     except InstantiationException as error:
         raise UserError(f"{error.__cause__ or error}") from error
 

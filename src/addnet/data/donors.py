@@ -1,0 +1,65 @@
+"""Another person's face for a blend: drawn from an address among those of nearly the same pose."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.data.hook import DONORS, At
+from addnet.errors import UserError
+from addnet.faces.donors import Donor, poses
+from addnet.faces.geometry import Points
+from addnet.faces.pictures import Picture
+
+_CANDIDATES = 48  # faces that are drawn, of which the one with the nearest pose is taken
+
+
+class Donors:
+    """Draws donors from addresses.
+
+    Args:
+        share: Probability that a face gets a donor.
+        rows: (M,) numbers of the pictures that may give a face: real ones with landmarks.
+        points: (68, 2) of each picture.
+        groups: (N,) of each picture; a donor is of another group.
+        read: Gives a picture, (H, W, 3) uint8, by its number.
+    """
+
+    def __init__(
+        self,
+        share: float,
+        *,
+        rows: NDArray[np.int64],
+        points: Sequence[Points | None],
+        groups: NDArray[np.int64],
+        read: Callable[[int], Picture],
+    ) -> None:
+        self._share = share
+        self._rows = rows
+        self._points = points
+        self._groups = groups
+        self._read = read
+
+    def __call__(self, at: At, points: Points) -> Donor | None:
+        """The donor of a picture at an address; None where it is to be blended with itself, or there is no other.
+
+        Args:
+            at: Its address.
+            points: (68, 2) of the picture.
+        """
+        random = np.random.default_rng((*at.key, DONORS))
+        if random.random() >= self._share:
+            return None
+        drawn = self._rows[random.integers(len(self._rows), size=_CANDIDATES)]
+        others = [row for row in drawn.tolist() if self._groups[row] != self._groups[at.record]]
+        known = [found for row in others if (found := self._points[row]) is not None]
+        if not known:
+            return None
+        own, *theirs = poses(np.stack([points, *known]))
+        nearest = int(np.argmin([((own - other) ** 2).sum() for other in theirs]))
+        try:
+            return Donor(self._read(others[nearest]), known[nearest])
+        except UserError:  # broken since it was indexed
+            return None
