@@ -128,6 +128,7 @@ class DeepfakeDataset(Dataset[Sample]):
         self.seed = seed
         self.labels = self.records.labels
         self._videos = self.records.numbers("video_id")
+        self._video_count = len(self.records.names("video_id"))
         require_choice("data.mask_of", mask_of, MASKS_OF)
         others = [MaskOfOther(self._videos, self._face)] if mask_of == "other" else []
         self.hooks: tuple[Hook, ...] = (*hooks, *others)
@@ -174,7 +175,7 @@ class DeepfakeDataset(Dataset[Sample]):
             valid = False
         video, video_id = int(self._videos[address.record]), record.video_id
         if address.blend == "fake":  # frames of a video have one label
-            video, video_id = video + len(self.records.names("video_id")), video_id + BLENDED
+            video, video_id = video + self._video_count, video_id + BLENDED
         return Drawn(seen, mask, label, record.path, video_id, video, valid, face)
 
     def read(self, index: int) -> Picture:

@@ -13,7 +13,7 @@ from addnet.faces.donors import Donor, poses
 from addnet.faces.geometry import Points
 from addnet.faces.pictures import Picture
 
-_CANDIDATES = 48  # faces that are drawn, of which the one with the nearest pose is taken
+_CANDIDATES = 32  # faces that are drawn, of which the one with the nearest pose is taken
 
 
 class Donors:
@@ -57,8 +57,8 @@ class Donors:
         known = [found for row in others if (found := self._points[row]) is not None]
         if not known:
             return None
-        own, *theirs = poses(np.stack([points, *known]))
-        nearest = int(np.argmin([((own - other) ** 2).sum() for other in theirs]))
+        seen = poses(np.stack([points, *known]))
+        nearest = int(((seen[1:] - seen[0]) ** 2).sum(axis=(1, 2)).argmin())
         try:
             return Donor(self._read(others[nearest]), known[nearest])
         except UserError:  # broken since it was indexed

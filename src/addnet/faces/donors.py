@@ -122,5 +122,5 @@ def _with_one(points: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _nearness(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
     """(N, M) 1 where two points lie upon each other, falling to 0 beyond some `_REACH`."""
-    apart = ((points[:, None] - others[None]) ** 2).sum(axis=-1)
-    return np.asarray(np.exp(-apart / (2 * _REACH**2)))
+    apart = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+    return np.asarray(np.exp(apart / (-2 * _REACH**2)))
