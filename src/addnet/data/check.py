@@ -128,7 +128,7 @@ def verdict(data: Mapping[str, Any], chosen: Chosen, listings: Listings, *, no_t
         return _ready(listings, "predicted")
     if any("train" in _served(listings[source]).names("split") for source in train):
         more = {"val_fraction": data["val_fraction"], "allow_overlap": data["allow_overlap"], "limits": limits}
-        more["blended"] = blended_splits(data["fakes"], data["val_fakes"])
+        more |= {"blended": blended_splits(data["fakes"], data["val_fakes"]), "leave_out": data["leave_out"]}
         splits = select(train, None if no_test else test, val=val, **more, **how)
         return f"{_ready(listings, 'trained')}\n{_counts(splits)}"
     tested = {"test": select_test(test, limit_to=limits["test"], **how)}

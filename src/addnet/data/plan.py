@@ -35,6 +35,7 @@ class Shares:
         max_bad_fraction: Share of unusable files above which nothing is started.
         limits: At most about so many pictures of each split, whole groups; None: all.
         seed: Decides what is carved out and what is left out.
+        leave_out: A list of pictures that are not trained on.
 
     Raises:
         UserError: A value is not valid.
@@ -46,6 +47,7 @@ class Shares:
     max_bad_fraction: float
     limits: Mapping[str, int | None]
     seed: int
+    leave_out: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_fraction < 1:
@@ -176,6 +178,7 @@ class DataPlan:
                 allow_overlap=shares.allow_overlap,
                 limits=shares.limits,
                 blended=self.epochs.blended,
+                leave_out=shares.leave_out,
                 **common,
             )
         if self.predict:

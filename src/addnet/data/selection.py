@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from addnet.data.groups import grouped_by, told_apart, united_groups
 from addnet.data.leaks import Line, refuse_leaks, refuse_same_videos, refuse_torn
+from addnet.data.left_out import read_left_out, without
 from addnet.data.sources import Source
 from addnet.data.splits import carve_test, carve_validation, limit, require_both_classes, require_usable
 from addnet.errors import UserError
@@ -33,6 +34,7 @@ def select(
     val: Sequence[Source] | None = None,
     test_fraction: float | None = None,
     blended: Collection[str] = (),
+    leave_out: str | None = None,
     records_of: Callable[[Source], Records] = Source.records,
 ) -> dict[str, Records]:
     """The records of each split.
@@ -52,6 +54,7 @@ def select(
         val: Data sets that checkpoints are chosen on; None: those of `train`.
         test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
         blended: Splits whose fakes are made of their real pictures; the fakes that they have are left out.
+        leave_out: A list of pictures that are not trained on; see `left_out`.
         records_of: Gives the pictures of a data set.
 
     Raises:
@@ -81,6 +84,8 @@ def select(
     trained, validated = _with_validation(kept, rest, listed, val_fraction, **carving)
     splits = {"train": trained, "val": validated} | ({} if test is None else {"test": tested})
     splits |= {name: splits[name].take(splits[name].labels == REAL) for name in blended}
+    if leave_out is not None:  # what is validated stays, so that runs with and without a list are compared on the same
+        splits["train"] = without(splits["train"], read_left_out(leave_out), file=leave_out)
     require_usable({"train": splits["train"], "val": splits["val"]}, blended=blended)
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
 

@@ -16,6 +16,7 @@ from addnet.data.audit.issues import INFO, Issue, count_by_severity, ordered
 from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
 from addnet.data.audit.overlap import identical_files, shared_names, torn
 from addnet.data.audit.scan import Read, Signals, measure_all
+from addnet.data.audit.unchanged import Unchanged, unchanged_fakes, unchanged_issues
 from addnet.errors import UserError, require_choice
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.records import CLASS_NAMES, Records
@@ -30,6 +31,7 @@ class Settings:
     distance: int = 4
     warn_auroc: float = 0.6
     resamples: int = 200
+    unchanged: float = 0.12
     faces: bool = False
     faces_per_group: int = 1
     faces_most: int = 2000
@@ -45,6 +47,8 @@ class Settings:
         require_choice("audit.faces_of", self.faces_of, CLASS_NAMES)
         if not 0.5 <= self.warn_auroc <= 1:
             raise UserError(f"audit.warn_auroc={self.warn_auroc} must lie between 0.5 (always warns) and 1 (never)")
+        if self.unchanged < 0:
+            raise UserError(f"audit.unchanged={self.unchanged} must be 0 (not looked for) or more")
         for name in ("faces_per_group", "faces_most", "blends_most"):
             if getattr(self, name) < 1:
                 raise UserError(f"audit.{name}={getattr(self, name)} must be at least 1")
@@ -64,6 +68,7 @@ class Audit:
         confounds: Every signal's scores, the strongest first.
         actors: Faces across splits; empty unless asked for.
         blends: Self-blends and their real pictures; empty unless training would make them.
+        unchanged: Fakes that hardly differ from their real pictures; None: they weren't looked for.
         settings: Of the audit.
     """
 
@@ -76,6 +81,7 @@ class Audit:
     confounds: list[Confound]
     actors: list[Actors] = field(default_factory=list)
     blends: list[BlendedSplit] = field(default_factory=list)
+    unchanged: Unchanged | None = None
     settings: Settings = field(default_factory=Settings)
 
     def numbers(self) -> dict[str, Any]:
@@ -99,6 +105,9 @@ class Audit:
                 }
                 for confound in self.confounds
             },
+            "unchanged": None
+            if self.unchanged is None
+            else {"pairs": self.unchanged.pairs, "fakes": len(self.unchanged.rows)},
             "actors": [pair.numbers() for pair in self.actors],
             "blends": [split.numbers() for split in self.blends],
             "settings": asdict(self.settings),
@@ -152,6 +161,7 @@ def audit(
     labels = across_labels(shared, signals, **near)
     scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
     people = _people(records, signals, read, settings, partial(tell, "finding faces")) if settings.faces else []
+    same = _unchanged(shared, signals, read, settings, partial(tell, "comparing fakes"))
     blends = _blends(shared, signals, read, settings, blending, partial(tell, "blending faces"))
     issues = [
         *balance_issues(records, blended=blending.splits if blending else ()),
@@ -161,11 +171,21 @@ def audit(
         *shared_names(shared),
         *identical_files(shared, signals),
         *likeness_issues(shared, across=across, within=within, labels=labels),
+        *(unchanged_issues(shared, same, below=settings.unchanged) if same else []),
         *actor_issues(records, people),
         *confound_issues(scored, warn_auroc=settings.warn_auroc),
         *blend_issues(blends, warn_auroc=settings.warn_auroc),
     ]
-    return Audit(records, signals, ordered(issues), across, within, labels, scored, people, blends, settings)
+    return Audit(records, signals, ordered(issues), across, within, labels, scored, people, blends, same, settings)
+
+
+def _unchanged(
+    records: Records, signals: Signals, read: Read, settings: Settings, advance: Callable[[int, int], None]
+) -> Unchanged | None:
+    if not settings.unchanged:
+        return None
+    how: dict[str, Any] = {"below": settings.unchanged, "seed": settings.seed, "workers": settings.workers}
+    return unchanged_fakes(records, signals, read, **how, advance=advance)
 
 
 def _blends(

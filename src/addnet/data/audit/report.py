@@ -21,6 +21,7 @@ from addnet.data.audit.issues import Issue, count_by_severity
 from addnet.data.audit.likeness import Likeness
 from addnet.data.audit.scan import Read
 from addnet.data.audit.scores import Score
+from addnet.data.audit.unchanged import write_unchanged
 from addnet.faces.descriptors import SAME_PERSON
 from addnet.untrusted.texts import in_markdown
 
@@ -42,6 +43,8 @@ def write_report(found: Audit, folder: Path, read: Read, *, name: str) -> Path:
         figure.savefig(folder / f"audit_{stem}.png", dpi=90)
     numbers = {"name": name, **found.numbers(), "nearest_by_bits": bits}
     (folder / NUMBERS).write_text(json.dumps(numbers, indent=1, default=_json) + "\n", encoding="utf-8")
+    if found.unchanged is not None:
+        write_unchanged(found.records, found.unchanged, folder)
     report = folder / REPORT
     report.write_text("\n".join(_lines(found, name, list(figures))) + "\n", encoding="utf-8")
     return report

@@ -1,0 +1,177 @@
+"""Fakes in which hardly anything was changed: nearly the real picture of the same frame, under the other label.
+
+Where a generator failed, or all but failed, a fake is its real picture saved again. Training then says of one picture
+that it is real and that it is fake; a test with such pairs bounds what any detector can reach.
+
+The change of a pair is the largest difference of the two at 112 × 112 pixels after a blur of 2 pixels, which saving
+again hardly survives, over the brightness of the real one: what a dark picture can differ by is small.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.data.audit.issues import INFO, SHOWN, Issue
+from addnet.data.audit.pool import over_records
+from addnet.data.audit.scan import Read, Signals, read_or_reason
+from addnet.data.left_out import COLUMN
+from addnet.data.pair_orders import NO_PARTNER, source_sets
+from addnet.errors import UserError
+from addnet.faces.pictures import decode_picture
+from addnet.index.records import FAKE, REAL, Record, Records
+from addnet.wording import count
+
+FILE = "unchanged.csv"
+_SIDE, _SIGMA = 112, 2.0
+MOST = 20_000  # pairs: half a minute of one core
+_DARK = 20.0  # grey levels that are added to the brightness, so that black pictures aren't taken for changed ones
+
+
+@dataclass(frozen=True)
+class Unchanged:
+    """Fakes that hardly differ from the real picture of their frame.
+
+    Attributes:
+        rows: (P, 2) records, the real one first; those that differ least first.
+        change: (P,) how much they differ.
+        pairs: How many pairs of one frame were looked at.
+        of: How many there are.
+    """
+
+    rows: NDArray[np.int64]
+    change: NDArray[np.float64]
+    pairs: int
+    of: int
+
+
+def change(real: NDArray[np.uint8], fake: NDArray[np.uint8]) -> float:
+    """How much a fake differs from its real picture, by the place where it does most.
+
+    Args:
+        real: (H, W, 3).
+        fake: Of any size.
+
+    Example:
+        >>> grey = np.full((60, 60, 3), 80, dtype=np.uint8)
+        >>> round(change(grey, grey), 2), round(change(grey, grey + 40), 2)
+        (0.0, 0.4)
+    """
+    one, other = (cv2.resize(part, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA) for part in (real, fake))
+    difference = cv2.GaussianBlur(one.astype(np.float32) - other.astype(np.float32), (0, 0), _SIGMA)
+    return float(np.abs(difference).max() / (one.mean() + _DARK))
+
+
+def unchanged_fakes(
+    records: Records,
+    signals: Signals,
+    read: Read,
+    *,
+    below: float,
+    seed: int = 0,
+    workers: int | None = None,
+    advance: Callable[[int, int], None] | None = None,
+) -> Unchanged:
+    """Compares each fake with a real picture of the same frame; of more than `MOST` pairs so many.
+
+    Args:
+        records: The pictures.
+        signals: Theirs.
+        read: Gives the bytes of one; picklable.
+        below: Pairs that differ by less are told.
+        seed: Decides which, where there are too many.
+        workers: Processes; default: all cores.
+        advance: Called with the number of pairs done since the last call and that of all.
+    """
+    every = _pairs(records, signals)
+    pairs = every[np.sort(np.random.default_rng(seed).permutation(len(every))[:MOST])]
+    reals = {_key(records[fake]): records[real] for real, fake in pairs.tolist()}
+    fakes = (records[fake] for fake in pairs[:, 1].tolist())
+    found = np.full(len(pairs), np.inf)
+    task = _Change(read, reals)
+    for number, value in enumerate(over_records(task, fakes, failed=_none, count=len(pairs), workers=workers)):
+        found[number] = value
+        if advance:
+            advance(1, len(pairs))
+    order = np.argsort(found, kind="stable")
+    order = order[found[order] < below]
+    return Unchanged(pairs[order], found[order], len(pairs), len(every))
+
+
+def unchanged_issues(records: Records, found: Unchanged, *, below: float) -> list[Issue]:
+    """One for each split that has some."""
+    issues = []
+    splits = np.asarray(records.names("split"))[records.numbers("split")][found.rows[:, 1]]
+    for split in dict.fromkeys(splits.tolist()):
+        rows = np.flatnonzero(splits == split)
+        text = (
+            f"{count(len(rows), 'fake')} of {split} hardly {'differs' if len(rows) == 1 else 'differ'} from the real "
+            f"picture of the same frame (by less than {below:g}; {found.pairs:,} of {found.of:,} pairs were compared)"
+        )
+        examples = [
+            f"{records[int(real)].path} ~ {records[int(fake)].path} ({found.change[row]:.2f})"
+            for row in rows[:SHOWN].tolist()
+            for real, fake in [found.rows[row]]
+        ]
+        remedy = f"{FILE} in this folder has them all; a training leaves out what data.leave_out names."
+        issues.append(Issue("unchanged_fake", INFO, text, len(rows), remedy, examples))
+    return issues
+
+
+def write_unchanged(records: Records, found: Unchanged, folder: Path) -> None:
+    """Writes the fakes with their changes as a list that `data.leave_out` takes; removes that of an earlier audit."""
+    file = folder / FILE
+    file.unlink(missing_ok=True)
+    if not len(found.rows):
+        return
+    with file.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow([COLUMN, "change"])
+        writer.writerows(
+            [records[int(fake)].path, f"{value:.3f}"] for (_, fake), value in zip(found.rows, found.change, strict=True)
+        )
+
+
+def _pairs(records: Records, signals: Signals) -> NDArray[np.int64]:
+    """(P, 2) a real and a fake picture of one source and one frame, for each fake that has such a real one."""
+    usable = np.flatnonzero(signals.readable & ~signals["flat"])
+    part = records.take(usable)
+    sets, frames, labels = source_sets(part), part.table["frame"].to_numpy(), part.labels
+    reals = {
+        (int(sets[row]), int(frames[row])): row
+        for row in np.flatnonzero((labels == REAL) & (sets != NO_PARTNER)).tolist()[::-1]
+    }
+    fakes = np.flatnonzero((labels == FAKE) & (sets != NO_PARTNER)).tolist()
+    pairs = [(reals[place], row) for row in fakes if (place := (int(sets[row]), int(frames[row]))) in reals]
+    return usable[np.asarray(pairs, dtype=np.int64).reshape(-1, 2)]
+
+
+def _key(record: Record) -> tuple[str, str]:
+    return record.root, record.path
+
+
+def _none(record: Record, reason: str) -> float:
+    return float("inf")
+
+
+@dataclass(frozen=True)
+class _Change:
+    read: Read
+    reals: Mapping[tuple[str, str], Record]
+
+    def __call__(self, record: Record) -> float:
+        """How much a fake differs from its real picture; infinity where one of them can't be read."""
+        data = [read_or_reason(self.read, one) for one in (self.reals[_key(record)], record)]
+        if any(isinstance(part, str) for part in data):
+            return float("inf")
+        try:
+            real, fake = (decode_picture(part) for part in data if isinstance(part, bytes))
+        except UserError:
+            return float("inf")
+        return change(real, fake)
