@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 from copy import deepcopy
 from pathlib import Path
 
@@ -204,6 +205,21 @@ def test_results_name_no_place_and_no_machine(results, tmp_path):
             assert word.encode() not in content, (file, word)
     for file in results.path.rglob("*.parquet"):
         assert pq.read_schema(file).names == ["source", "label", "score"]
+
+
+def test_results_do_not_make_a_checkout_another_one(tmp_path, monkeypatch):
+    import addnet
+    from addnet.training.run_folder import provenance
+
+    (tmp_path / "src" / "addnet").mkdir(parents=True)
+    monkeypatch.setattr(addnet, "__file__", str(tmp_path / "src" / "addnet" / "__init__.py"))
+    git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run([*git, "init", "-q"], check=True)
+    subprocess.run([*git, "commit", "-q", "--allow-empty", "-m", "first"], check=True)
+    for file, dirty in (("results/study/cells.csv", False), ("src/addnet/new.py", True)):
+        (tmp_path / file).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / file).touch()
+        assert provenance("")["git"]["dirty"] is dirty
 
 
 def test_a_difference_is_paired_over_seeds_and_sources(results):

@@ -79,7 +79,10 @@ def study(cfg: DictConfig) -> int:
 def planned(cfg: DictConfig) -> list[Cell]:
     """All cells of a size."""
     places = [f"data.data_dir={quoted(str(Path(cfg.data_dir).absolute()))}"] if cfg.data_dir else ["data=synthetic"]
-    places += [f"paths.{name}={quoted(str(Path(cfg.paths[name]).absolute()))}" for name in ("index_dir", "faces_dir")]
+    places += [
+        f"paths.{name}={quoted(str(Path(cfg.paths[name]).absolute()))}"
+        for name in ("index_dir", "faces_dir", "output_root")
+    ]
     settings = plain(cfg.size)
     sweeps = [*settings["sweeps"], *(cfg.sweeps or [])]
     found = cells(list(dict.fromkeys(sweeps)), [*settings["overrides"], *cfg.overrides, *places])

@@ -56,10 +56,10 @@ def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, every: Se
         f"{cell.variant.replace('/', '_')}: {quoted(str(folder.of(cell) / 'checkpoints' / 'best.ckpt'))}"
         for cell in chosen
     )
-    data = next(one for one in chosen[0].fixed if one.startswith(("data.data_dir=", "data=")))
+    places = [one for one in chosen[0].fixed if one.startswith(("data.data_dir=", "data=", "paths."))]
     limits = [one for one in cfg.size.overrides if one.startswith("data.limit_test=")]
-    arguments = [f"ckpt={{{named}}}", data, *limits, f"robustness={cfg.size.robustness}", "mistakes=0"]
-    arguments += [f"paths.index_dir={quoted(str(cfg.paths.index_dir))}", f"hydra.run.dir={quoted(str(where))}"]
+    arguments = [f"ckpt={{{named}}}", *places, *limits, f"robustness={cfg.size.robustness}", "mistakes=0"]
+    arguments.append(f"hydra.run.dir={quoted(str(where))}")
 
     def finished() -> None:
         evaluation = read_json(where / "evaluation.json")

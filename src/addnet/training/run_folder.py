@@ -180,7 +180,9 @@ def _git() -> dict[str, Any] | None:
         return None
     try:
         commit = _git_output(root, "rev-parse", "HEAD").strip()
-        return {"commit": commit, "dirty": bool(_git_output(root, "status", "--porcelain").strip())}
+        # what is found is written beside the code, and says nothing of it
+        changed = _git_output(root, "status", "--porcelain", "--", ":/", ":(top,exclude)results")
+        return {"commit": commit, "dirty": bool(changed.strip())}
     except (OSError, subprocess.SubprocessError):
         return None
 
