@@ -156,7 +156,7 @@ def test_a_server_that_is_killed_leaves_no_process_and_the_next_one_removes_its_
 def test_mistakes_end_in_a_sentence_and_leave_nothing(tmp_path, path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for arguments, sentence in (
-        ((), "ckpt is not set"),
+        (("ckpt=null",), "ckpt is not set"),
         ((f"ckpt={tmp_path}/none.ckpt",), "no such file"),
         ((f"ckpt={path}", "limits.frames=0"), "limits.frames=0 must be above 0"),
         ((f"ckpt={path}", "blok=stem"), "did you mean block"),

@@ -123,7 +123,7 @@ def test_export_defaults_are_those_of_the_signature():
     node |= node["model"]
     signature = inspect.signature(export_checkpoint).parameters
     defaults = {name: node["license" if name == "licence" else name] for name in signature}
-    assert defaults.pop("ckpt") is None
+    assert defaults.pop("ckpt") == "lite"
     assert defaults.pop("output") is None
     assert {key: signature[key].default for key in defaults} == defaults
 

@@ -16,14 +16,17 @@ import addnet.data.__main__ as data_command
 from addnet.config import build, compose
 from addnet.evaluate import evaluate
 from addnet.export import export
+from addnet.inference import shipped
+from addnet.inference.export import export_checkpoint
 from addnet.predict import arguments_of, predict
 from addnet.prepare import prepare
+from addnet.release import release
 from addnet.train import data_used, train
 from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
 
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
-NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export")
+NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export", "detectors")
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 # machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
 NOT_HERE = re.compile(
@@ -100,6 +103,10 @@ class Desk:
         pytest.importorskip("onnx")
         export(compose(arguments, config_name="export"))
 
+    def release(self, arguments):
+        less = ["resamples=10", "robustness=none", "data.limit_test=8", *LITTLE, *self.places]
+        assert (release(compose([*arguments, *less], config_name="release")) / "README.md").is_file()
+
     def data(self, arguments):
         code = data_command.main([*arguments, *self.places])
         assert code == 0 or arguments[0] == "audit"  # which finds faults in so few pictures
@@ -119,10 +126,20 @@ def run(tmp_path_factory, data_dir, index_dir):
     return folder
 
 
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory, run):
+    """That training, as the detectors that come with the program."""
+    folder = tmp_path_factory.mktemp("installed")
+    for name in ("lite", "lite-clean"):
+        export_checkpoint(run / "checkpoints" / "best.ckpt", folder / name, format="safetensors")
+    return folder
+
+
 @pytest.fixture
-def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, monkeypatch):
+def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, monkeypatch):
     """With `faces/`, `clips/`, a few pictures, and earlier trainings under the names that documents give them."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(shipped, "FOLDER", detectors)
     Path("faces").symlink_to(data_dir)
     for name in ("outputs/train/TIME", "outputs/addnet", "outputs/bandpass"):
         shutil.copytree(run, name)

@@ -295,7 +295,7 @@ def test_the_command_tells_what_was_checked(ckpt, tmp_path):
 
 def test_the_command_answers_mistakes_in_words(tmp_path):
     with pytest.raises(UserError, match="ckpt is not set"):
-        export(compose(config_name="export"))
+        export(compose(["ckpt=null"], config_name="export"))
     assert "did you mean format" in _run("-m", "addnet.export", "fromat=onnx", cwd=tmp_path, code=1)
 
 

@@ -1,8 +1,10 @@
-"""An installed wheel works like the checkout: it carries every YAML file and finds it."""
+"""An installed wheel works like the checkout: it carries every YAML file and every detector, and finds them."""
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -11,16 +13,34 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
+FILES = ("model.safetensors", "config.json", "README.md")  # of a detector
+
+
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    """The contents of a wheel that is built here, as an installer would lay them down."""
-    folder = tmp_path_factory.mktemp("wheel")
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(command, cwd=ROOT, check=True, capture_output=True, timeout=120)
-    (wheel,) = folder.glob("*.whl")
+def built(tmp_path_factory):
+    """The folder of a wheel and a source distribution of this checkout, with one more detector in it."""
+    folder = tmp_path_factory.mktemp("built")
+    checkout = folder / "checkout"
+    for name in ("src", "configs"):
+        shutil.copytree(ROOT / name, checkout / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", ".gitignore", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, checkout / name)
+    detector = checkout / "src" / "addnet" / "detectors" / "one-more"
+    detector.mkdir(parents=True)
+    for name in FILES:
+        (detector / name).write_text("{}")
+    command = [sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-t", "wheel", "-d", str(folder)]
+    subprocess.run(command, cwd=checkout, check=True, capture_output=True, timeout=120)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def installed(built):
+    """The contents of the wheel, as an installer would lay them down."""
+    (wheel,) = built.glob("*.whl")
     with zipfile.ZipFile(wheel) as archive:
-        archive.extractall(folder / "site")
-    return folder / "site"
+        archive.extractall(built / "site")
+    return built / "site"
 
 
 def test_the_wheel_carries_every_file_of_configs(installed):
@@ -53,6 +73,22 @@ def test_the_command_starts_from_the_wheel_anywhere(installed, tmp_path, form):
         check=True,
     )
     assert where.stdout.strip() == str(installed / "addnet" / "configs")
+
+
+def test_wheel_and_sdist_carry_the_detectors_and_the_installation_knows_them(built, installed):
+    known = {file.parent.name for file in ROOT.glob("src/addnet/detectors/*/config.json")} | {"one-more"}
+    code = "from addnet.inference import shipped; print(*shipped.names(), shipped.FOLDER)"
+    environment = os.environ | {"PYTHONPATH": str(installed)}
+    said = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    *names, folder = said.stdout.split()
+    assert (set(names), Path(folder)) == (known, installed / "addnet" / "detectors")
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as source:
+        packed = {Path(name).relative_to(Path(name).parts[0]) for name in source.getnames()}
+    for name in known:
+        for file in FILES:
+            assert (installed / "addnet" / "detectors" / name / file).is_file()
+            assert Path("src", "addnet", "detectors", name, file) in packed
 
 
 def test_the_wheel_carries_template_and_style_of_the_page(installed):

@@ -15,7 +15,8 @@ from addnet.errors import UserError
 from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint
-from addnet.training.checkpoints import AtomicCheckpointIO, read_checkpoint
+from addnet.training.checkpoint_io import AtomicCheckpointIO
+from addnet.training.checkpoints import read_checkpoint
 from trainings import COLD, SMALL, differences, fault, last, rows, run
 
 # of a convolutional network of timm; test_levers_together.py has Xception
@@ -150,7 +151,7 @@ def test_settings_that_a_checkpoint_brings_back_cannot_be_changed_on_the_way(who
 
 WRITE = """
 import os, signal, sys, torch
-from addnet.training.checkpoints import AtomicCheckpointIO
+from addnet.training.checkpoint_io import AtomicCheckpointIO
 class Bomb:
     def __reduce__(self):
         os.kill(os.getpid(), signal.SIGKILL)
@@ -171,7 +172,7 @@ def test_a_full_disk_is_told_in_a_sentence_and_the_previous_checkpoint_is_whole(
     AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(3)}, file)
     code = """
 import resource, sys, torch
-from addnet.training.checkpoints import AtomicCheckpointIO
+from addnet.training.checkpoint_io import AtomicCheckpointIO
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # files cannot grow beyond
 AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6)}, sys.argv[1])
 """

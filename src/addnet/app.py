@@ -1,4 +1,4 @@
-"""`python -m addnet.app ckpt=…`: a page in the browser that says what a trained detector says, and why."""
+"""`python -m addnet.app`: a page in the browser that says what a trained detector says, and why."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from omegaconf import DictConfig
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
-from addnet.errors import UserError
+from addnet.inference.shipped import located
 
 log = logging.getLogger(__name__)
 
@@ -27,8 +27,7 @@ def app(cfg: DictConfig) -> None:
     from addnet.inference.page.private import private_folder
     from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
 
-    if not cfg.ckpt:
-        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    ckpt = located(cfg.ckpt)
     address = Address(host=cfg.host, port=cfg.port, open_browser=cfg.open_browser)
     warn_unless_loopback(address.host)
     with private_folder() as folder:
@@ -42,7 +41,9 @@ def app(cfg: DictConfig) -> None:
         from addnet.inference.page.visitors import Visitors
 
         limits, visitors = Limits(**plain(cfg.limits)), Visitors()
-        detector = Detector.from_checkpoint(cfg.ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+        detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+        if detector.loaded.shipped:
+            log.info("%s", *detector.background)
         most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
         quota = cfg.quota_mb << 20
         uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)

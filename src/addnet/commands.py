@@ -60,19 +60,19 @@ COMMANDS = {
                 "on faces/test/; without data it says what the checkpoint was tested on",
             ),
             (f"ckpt={BEST} data=celebdf data.data_dir=/data/Celeb-DF-v2", "on other data"),
-            ("'ckpt=[a.ckpt,b.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
+            ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
         ),
         config="evaluate",
     ),
     "predict": Described(
         "Says of pictures and videos whether they are fake, and why.",
         (
-            (f"ckpt={BEST} face.jpg clip.mp4 pictures/", "files and folders"),
-            (f"ckpt={BEST} pictures/ explain=true", "with a sheet of reasons for each face"),
+            ("face.jpg clip.mp4 pictures/", "files and folders, asked of the detector that comes with addnet"),
+            (f"ckpt={BEST} pictures/ explain=true", "of your own, with a sheet of reasons for each face"),
             (f"ckpt={BEST} truth=real originals/", "how often originals are called fake"),
         ),
         config="predict",
-        words="ckpt=CHECKPOINT FILE ... [KEY=VALUE] ... [--quiet]",
+        words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
     ),
     "export": Described(
         "Writes a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",
@@ -91,10 +91,24 @@ COMMANDS = {
         config="adopt",
         words="gend|deepfakebench FILE [KEY=VALUE] ...",
     ),
+    "release": Described(
+        "Makes the folder of a detector that is given away: weights, description, and a card of what was measured.",
+        (
+            (
+                f"ckpt={BEST} output=outputs/mine data.data_dir=faces",
+                "measured on faces/test/, also on degraded pictures",
+            ),
+            (
+                f"ckpt={BEST} output=outputs/mine data.data_dir=faces 'real={{portraits: portraits/, clips: clips/}}'",
+                "also how often files are called fake that are all real, as predict answers for them",
+            ),
+        ),
+        config="release",
+    ),
     "app": Described(
         "Serves a page in the browser that says what a detector says of a file, and why.",
         (
-            (f"ckpt={BEST}", "on this machine alone"),
+            ("", "the detector that comes with addnet, on this machine alone"),
             (f"ckpt={BEST} port=8000 open_browser=true", "on a port of your choice"),
         ),
         config="app",
@@ -174,7 +188,7 @@ def opening(name: str) -> str:
 
 def examples(name: str) -> str:
     """The examples of a command, each below what it does."""
-    lines = [f"  # {does}\n  {typed_as(name)} {arguments}\n" for arguments, does in COMMANDS[name].examples]
+    lines = [f"  # {does}\n  {typed_as(name)} {typed}".rstrip() + "\n" for typed, does in COMMANDS[name].examples]
     return "Examples:\n" + "".join(lines)
 
 

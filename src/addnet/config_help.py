@@ -111,8 +111,7 @@ def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments
     for group, choice in choices.items():
         if choice and "/" not in group:
             merged.update(_of_group(group, choice).under(group))
-    own = parsed(Path(config_dir(), f"{config_name}.yaml").read_text(encoding="utf-8"))
-    merged.update(own)
+    merged.update(_of_group("", config_name))
     return merged
 
 

@@ -1,4 +1,4 @@
-"""`python -m addnet.evaluate ckpt=…`: how well checkpoints detect, measured as the field measures, with a report."""
+"""`python -m addnet.evaluate`: how well checkpoints detect, measured as the field measures, with a report."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import build, config_dir, plain
-from addnet.console import shown_path
 from addnet.errors import UserError
+from addnet.inference import shipped
 from addnet.untrusted.texts import in_markup
 
 if TYPE_CHECKING:
@@ -66,8 +66,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         scored,
         robustness=robustness if cfg.robustness.kinds else {},
         mistakes=worst_mistakes(cfg, first, detectors[first], modules[first], scored[first], decisions[first]),
-        about=provenance(modules[first].fingerprint)
-        | {name: without_home(shown_path(it.loaded.path)) for name, it in detectors.items()}
+        about=told_of_shipped(detectors)
+        | provenance(modules[first].fingerprint)
+        | {name: without_home(it.loaded.called) for name, it in detectors.items()}
         | choices(detectors, tested=set(scored[first])),
     )
     print_summary(numbers)
@@ -96,7 +97,7 @@ def named(ckpt: Any) -> dict[str, str]:
     """Checkpoints by name.
 
     Args:
-        ckpt: One path, a list of paths or `name=path`, or a mapping of names to paths.
+        ckpt: One path or name of a detector, a list of these or of `name=path`, or a mapping of names to these.
 
     Raises:
         UserError: None is named, or one twice.
@@ -112,7 +113,7 @@ def named(ckpt: Any) -> dict[str, str]:
     else:
         pairs = [_pair(str(path)) for path in (ckpt if isinstance(ckpt, list) else [ckpt]) if path]
     if not pairs:
-        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+        raise shipped.not_set()
     short = iter(names_of([path for name, path in pairs if not name]))
     names = [name or next(short) for name, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), ""):
@@ -125,7 +126,8 @@ def named(ckpt: Any) -> dict[str, str]:
 def _pair(text: str) -> tuple[str, str]:
     """Name and path of `name=path`; a path that has an equals sign of its own has no name."""
     name, _, path = text.partition("=")
-    return (name, path) if path and not Path(text).exists() and Path(path).exists() else ("", text)
+    there = path in shipped.names() or Path(path).exists()
+    return (name, path) if path and not Path(text).exists() and there else ("", text)
 
 
 def names_of(paths: list[str]) -> list[str]:
@@ -197,6 +199,14 @@ def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> di
     return told
 
 
+def told_of_shipped(detectors: Mapping[str, Detector]) -> dict[str, str]:
+    """What has to be said with each use of a detector that comes with the program, for the report; it is logged."""
+    told = {name: " ".join(it.background) for name, it in detectors.items() if it.loaded.shipped}
+    for text in told.values():
+        log.info("%s", text)
+    return {f"{name}, about it": text for name, text in told.items()}
+
+
 def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule) -> dict[str, ScoredSet]:
     """Scores of all test pictures by data set."""
     from addnet.inference.scoring import scored_sets
@@ -240,8 +250,8 @@ def _scores(
     *,
     degradation: Degradation | None = None,
     rows: list[int] | None = None,
-) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
-    """Scores of the test records, or some of them, and which of them count."""
+) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
+    """Scores of the test records, or some of them, which of them count, and how bright their faces are."""
     import numpy as np
 
     from addnet.inference.scoring import score_test
@@ -252,8 +262,8 @@ def _scores(
     batches = score_test(detector, module, degradation=degradation, rows=rows, precision=precision)
     total = -(-(len(module.splits["test"].records) if rows is None else len(rows)) // module.batch_size)
     shown: Iterator[Any] = show_progress(batches, total, outcome=lambda _: "scored", title=title, unit="batches")
-    probabilities, valid = zip(*shown, strict=True)
-    return np.concatenate(probabilities), np.concatenate(valid)
+    probabilities, valid, brightness = map(np.concatenate, zip(*shown, strict=True))
+    return probabilities, valid, brightness
 
 
 def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, Any]] | None:

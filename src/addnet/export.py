@@ -12,7 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir
-from addnet.errors import UserError, require_choice
+from addnet.errors import require_choice
 
 if TYPE_CHECKING:
     from addnet.inference.export import Export
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 
 def export(cfg: DictConfig) -> Export:
-    """Exports the checkpoint that a composed config names.
+    """Exports the checkpoint or the detector that a composed config names.
 
     Args:
         cfg: `configs/export.yaml` composed.
@@ -32,23 +32,28 @@ def export(cfg: DictConfig) -> Export:
     Raises:
         UserError: Something in the config or the checkpoint has to be put right, or what was written is not as PyTorch.
     """
+    from addnet.inference.background import shipped_line
     from addnet.inference.export import FORMATS, export_checkpoint
+    from addnet.inference.export.hub_folder import folder_of
+    from addnet.inference.shipped import located, name_of
 
-    if not cfg.ckpt:
-        raise UserError("ckpt is not set; name a checkpoint: ckpt=outputs/train/TIME/checkpoints/best.ckpt")
+    ckpt = located(cfg.ckpt)
     suffix = FORMATS[require_choice("format", cfg.format, FORMATS)]
-    output = Path(cfg.output or Path(cfg.paths.output_dir, Path(cfg.ckpt).stem + suffix))
+    output = Path(cfg.output or Path(cfg.paths.output_dir, ckpt.stem + suffix))
     done = export_checkpoint(
-        cfg.ckpt,
+        ckpt,
         output,
         format=cfg.format,
         opset=cfg.opset,
+        tensors=cfg.tensors,
         atol=cfg.atol,
         seed=cfg.seed,
         overwrite=cfg.overwrite,
         licence=cfg.license,
         weights=cfg.model.weights,
     )
+    if name := name_of(folder_of(ckpt) or ckpt):
+        log.info("%s", shipped_line(name, done.about))
     log.info("checked %s", done.parity)
     if done.parity.spread < 100 * done.parity.atol:
         log.warning("the logits hardly depend on the picture, so the check says little; is the network trained?")

@@ -1,4 +1,4 @@
-"""`python -m addnet.predict ckpt=… input=…`: what a trained detector says about pictures and videos."""
+"""`python -m addnet.predict input=…`: what a trained detector says about pictures and videos."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
-from addnet.console import shown_path
 from addnet.errors import NotWrittenError, UserError, require_choice
+from addnet.inference.shipped import located
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
 from addnet.untrusted.secrets import without_home
@@ -57,8 +57,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     from addnet.inference.writing import AnswerFiles, table_of
     from addnet.untrusted.limits import Limits
 
-    if not cfg.ckpt:
-        raise UserError("ckpt is not set: name a checkpoint, such as outputs/train/TIME/checkpoints/best.ckpt")
+    ckpt = located(cfg.ckpt)
     if cfg.truth:
         require_choice("truth", cfg.truth, TRUTHS)
     Limits.of(**plain(cfg.limits))
@@ -69,7 +68,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     with ExitStack() as stack:
         model = cfg.detector.landmark_model
         processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
-        detector = load_detector(cfg, inputs)
+        detector = load_detector(cfg, ckpt, inputs)
         files = stack.enter_context(AnswerFiles(folder, about=about(detector)))
         answers = files.answers
         try:
@@ -102,11 +101,11 @@ def tell_unusable(answers: Sequence[Answer], file: Path) -> None:
         log.warning("%s could not be used, each with its reason in %s", count(len(answers), "file"), file)
 
 
-def load_detector(cfg: DictConfig, inputs: Inputs) -> Detector:
+def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
     """The detector of a config, once it is clear that there is something to ask it."""
     from addnet.inference import Detector
 
-    detector = Detector.from_checkpoint(cfg.ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+    detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, **plain(cfg.detector))
     if cfg.explain:
         from addnet.inference.explaining import block_of
 
@@ -120,7 +119,7 @@ def about(detector: Detector) -> dict[str, Any]:
     """Who answers, as plain values: what it is, what it learnt from, where fake begins."""
     loaded = detector.loaded
     return {
-        "checkpoint": without_home(shown_path(loaded.path)),
+        "checkpoint": without_home(loaded.called),
         "model": dict(loaded.model),
         "image_size": detector.preprocessing.geometry.size,
         "picture_threshold": detector.frame.stated,

@@ -12,13 +12,14 @@ from addnet.evaluation.bootstrap import Resampled, resampled
 from addnet.evaluation.decision import Decision
 from addnet.evaluation.levels import Drawn
 from addnet.evaluation.ranking import ranked_figures
+from addnet.evaluation.rates import error_rates
 from addnet.evaluation.weighted import called_figures
 
 AGAINST_ALL_REAL = ("method",)  # real pictures have no method: fakes of one are held against all of them
 
 
 def group_numbers(drawn: Drawn, decision: Decision) -> dict[str, list[dict[str, Any]]]:
-    """Kind → its sub-groups, each with counts, AUROC and accuracy, with intervals.
+    """Kind → its sub-groups, each with counts, AUROC, accuracy and error rates, with intervals.
 
     Accuracy is that of the rows with that name, at the checkpoint's threshold: for a method, the share of its fakes
     that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows of the data set.
@@ -52,6 +53,9 @@ def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str
         "auroc": _resampled(drawn, ranked, None)["auroc"].interval(),
         "threshold": decision.threshold,
         "accuracy": _resampled(drawn, mine, decision.threshold)["accuracy"].interval(),
+        "errors": error_rates(
+            scored.probabilities[mine], scored.labels[mine], scored.videos[mine], threshold=decision.threshold
+        ),
     }
 
 

@@ -14,6 +14,7 @@ from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.metrics import METRICS, Scores
 from addnet.evaluation.paired import PAIRED, Sources
 from addnet.evaluation.ranking import RANKED, ranked_figures
+from addnet.evaluation.rates import error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
 
@@ -91,6 +92,7 @@ def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: D
             "origin": origin,
             "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
             "confusion": confusion(scored, threshold),
+            "errors": error_rates(scored.probabilities, scored.labels, scored.videos, threshold=threshold),
         }
     return {
         "figures": {name: found[name].interval() for name in PLAIN},

@@ -7,13 +7,6 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torchmetrics.functional.classification import (
-    binary_auroc,
-    binary_average_precision,
-    binary_confusion_matrix,
-    binary_f1_score,
-    binary_roc,
-)
 
 from addnet.finite import require_finite
 
@@ -93,6 +86,9 @@ def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = 
     Raises:
         UserError: A probability isn't a finite number.
     """
+    # here and below: it takes as long to import as torch, and who asks a detector measures nothing
+    from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_f1_score
+
     require_finite(probabilities.cpu().numpy())
     if not len(labels):
         return dict.fromkeys(METRICS, float("nan"))
@@ -123,6 +119,8 @@ def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
         >>> equal_error_rate(torch.tensor([0.1, 0.6, 0.4, 0.9]), torch.tensor([0, 0, 1, 1]))
         tensor(0.5000, dtype=torch.float64)
     """
+    from torchmetrics.functional.classification import binary_roc
+
     require_finite(probabilities.cpu().numpy())
     fpr, tpr, _ = binary_roc(probabilities, labels)
     gap = (fpr + tpr - 1).double()  # fpr − fnr: grows from −1 to 1
@@ -134,6 +132,8 @@ def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
 
 def confusion_matrix(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> list[list[int]]:
     """Counts, rows the truth and columns the call, in the order real, fake."""
+    from torchmetrics.functional.classification import binary_confusion_matrix
+
     require_finite(probabilities.cpu().numpy())
     called = (probabilities > threshold).long()
     counts: list[list[int]] = binary_confusion_matrix(called, labels).tolist()

@@ -1,10 +1,59 @@
-"""A share of pictures with its interval, where there is nothing to resample: few errors, or none."""
+"""Shares of pictures with their intervals, where there is nothing to resample: few errors, or none."""
 
 from __future__ import annotations
 
 import math
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 _Z = 1.959963984540054  # of a two-sided 95 % interval
+
+
+WRONG = ("real_called_fake", "fake_called_real")
+
+
+def error_rates(
+    probabilities: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    videos: NDArray[np.int64],
+    *,
+    threshold: float,
+) -> dict[str, dict[str, Any] | None]:
+    """How often real rows are called fake, and fake ones real.
+
+    Args:
+        probabilities: (N,) of fake.
+        labels: (N,) 0 real, 1 fake.
+        videos: (N,) number of the video of each row.
+        threshold: Above it a row is called fake.
+
+    Returns:
+        Each of `WRONG` → how many (`count`) `of` how many rows, their share (`value`) and its 95 % interval (`low`,
+        `high`), Wilson's for as many rows as there are videos: frames of a video are alike. None without such rows.
+    """
+    called = probabilities > threshold
+    return {wrong: _rate_of(called != label, labels == label, videos) for label, wrong in enumerate(WRONG)}
+
+
+def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], videos: NDArray[np.int64]) -> dict[str, Any] | None:
+    if not own.any():
+        return None
+    return rate(int(wrong[own].sum()), int(own.sum()), rows=len(np.unique(videos[own])))
+
+
+def rate(count: int, of: int, *, rows: int | None = None) -> dict[str, Any]:
+    """A share of errors as plain values: `count`, `of`, `value`, `low`, `high`.
+
+    Args:
+        count: Errors.
+        of: Among so many, at least 1.
+        rows: That say something of their own, for the interval; None: all.
+    """
+    rows = of if rows is None else rows
+    low, high = wilson(count / of * rows, rows)
+    return {"count": count, "of": of, "value": count / of, "low": low, "high": high}
 
 
 def wilson(hits: float, total: float) -> tuple[float, float]:

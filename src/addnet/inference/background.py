@@ -1,4 +1,4 @@
-"""What a detector learnt from and how often it was wrong then, in words: whoever reads an answer has to know."""
+"""What a detector learnt from and how often it was wrong, in words: whoever reads an answer has to know."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from addnet.evaluation.rates import WRONG
 from addnet.inference.export.card import adopted_from, trained_on
 from addnet.inference.export.description import public_config
-from addnet.inference.loading import Loaded
+from addnet.inference.loading import Loaded, network_called
 from addnet.wording import count
 
 _KINDS = {"frame": ("image", "images"), "video": ("video", "videos")}
@@ -16,30 +17,83 @@ _UNMEASURED = (
     "Nothing here chose its threshold or measured its errors: 0.5 is the network's own, and its probabilities are not "
     "calibrated. Measure it on material like yours before relying on it."
 )
+_BLENDS = {
+    "self_blended": ", fakes being blends of the real images with themselves",
+    "mixed": ", and blends of the real images with themselves",
+}
 
 
 def background_of(loaded: Loaded) -> tuple[str, ...]:
     """Sentences about data, size and errors of a checkpoint or an export; what earlier ones don't say is said so.
 
-    Of a detector that others published, whose it is and under which terms.
+    Of a detector that others published, whose it is and under which terms; one line of a detector that comes with the
+    program: see `shipped_line`.
     """
-    learnt = loaded.about.get("learnt_from")
-    learnt = learnt if isinstance(learnt, Mapping) else {}
-    size = loaded.preprocessing.geometry.size
-    config = loaded.about.get("config") or {}
-    drawn = "drawn faces, " if (config.get("data") or {}).get("generate") else ""
-    data = _data(learnt.get("data"), "train") or trained_on(public_config(config))
-    what = f"{loaded.network} on images of {size} × {size} pixels"
+    if loaded.shipped:
+        return (shipped_line(loaded.shipped, loaded.about),)
     if adopted := loaded.about.get("adopted"):
+        what, data = _network(loaded.about, loaded.model), adopted.get("trained_on")
         return (
-            f"{_called(loaded.path)}: {what}, learnt from {adopted.get('trained_on')}, as its authors say.",
+            f"{_called(loaded.path)}: {what}, learnt from {data}, as its authors say.",
             f"{adopted_from(adopted)}.",
             _UNMEASURED,
         )
+    learnt = loaded.about.get("learnt_from")
+    learnt = learnt if isinstance(learnt, Mapping) else {}
     return (
-        f"{_called(loaded.path)}: {what}, learnt from {drawn}{data}.",
+        f"{_called(loaded.path)}: {_learnt_from(loaded.about, loaded.model)}.",
         _errors(learnt.get("validation"), _others(learnt)),
     )
+
+
+def shipped_line(name: str, about: Mapping[str, Any]) -> str:
+    """What has to be said with each answer of a detector that comes with the program.
+
+    Args:
+        name: Of the detector.
+        about: Its description, with what `addnet.release` measured.
+    """
+    return (
+        f"{name}, which comes with addnet: {_learnt_from(about, about['model'])}. {measured_in_words(about)} "
+        "A detector that is trained on your own kind of material will be better."
+    )
+
+
+def measured_in_words(about: Mapping[str, Any]) -> str:
+    """The error rates that a description has, with their intervals; says so where it has none."""
+    told = []
+    try:
+        for found in about.get("measured") or ():
+            rates = [_rate(found["errors"][wrong], wrong, found["level"]) for wrong in WRONG if found["errors"][wrong]]
+            told.append(f"on {found['name']} {' and '.join(rates)}")
+    except (AttributeError, KeyError, TypeError, ValueError):
+        told = []
+    return f"Measured {'; '.join(told)} (95 % intervals)." if told else "Its error rates were not measured."
+
+
+def _rate(found: Mapping[str, Any], wrong: str, level: str) -> str:
+    """Such as `1.4 % (0.7 to 2.9) of 500 real images called fake`."""
+    share, low, high = (100 * float(found[name]) for name in ("value", "low", "high"))
+    truth, _, called = wrong.partition("_")
+    whose = count(int(found["of"]), *(f"{truth} {kind}" for kind in _KINDS[level]))
+    return f"{share:.1f} % ({low:.1f} to {high:.1f}) of {whose} {called.replace('_', ' ')}"
+
+
+def _learnt_from(about: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    """The network, the size of its images and its data."""
+    learnt = about.get("learnt_from")
+    learnt = learnt if isinstance(learnt, Mapping) else {}
+    config = about.get("config") or {}
+    options = config.get("data") or {}
+    drawn = "drawn faces, " if options.get("generate") else ""
+    data = _data(learnt.get("data"), "train") or trained_on(public_config(config))
+    blends = _BLENDS.get(str(options.get("fakes")), "")
+    return f"{_network(about, model)}, learnt from {drawn}{data}{blends}"
+
+
+def _network(about: Mapping[str, Any], model: Mapping[str, Any]) -> str:
+    size = about["preprocessing"]["image_size"]
+    return f"{network_called(model)} on images of {size} × {size} pixels"
 
 
 def _called(path: Path) -> str:

@@ -25,6 +25,7 @@ from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_t
 from addnet.inference.loading import Loaded, load
 from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
+from addnet.inference.shipped import DEFAULT, located
 from addnet.inference.videos import AboutVideo, FacesOfVideo, FrameFaces, VideoSettings
 
 Key = TypeVar("Key")
@@ -80,7 +81,7 @@ class Detector:
         """Which checkpoint, network, size and thresholds."""
         size, name = self.preprocessing.geometry.size, self.loaded.network
         return (
-            f"<Detector {self.loaded.path}: {name} at {size} × {size}, fake above {self.frame.stated} (images) and "
+            f"<Detector {self.loaded.called}: {name} at {size} × {size}, fake above {self.frame.stated} (images) and "
             f"{self.video.stated} (videos), on {self.device}>"
         )
 
@@ -105,7 +106,8 @@ class Detector:
         """Loads a checkpoint, or an export of it; only tensors and plain values of it are ever read.
 
         Args:
-            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`, or as for `from_exported`.
+            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`, or as for `from_exported`; or as text the name
+                of a detector that comes with the program.
             device: As for the class, and all below.
             batch_size: Faces that the network gets at once.
             threshold: Instead of those of the checkpoint.
@@ -120,11 +122,23 @@ class Detector:
         return cls(loaded, device=device, batch_size=batch_size, threshold=threshold)
 
     @classmethod
+    def default(cls, **settings: Any) -> Detector:
+        """The detector that comes with the program, whose `background` says what it learnt from and how often it errs.
+
+        Args:
+            settings: As for `from_checkpoint`.
+
+        Raises:
+            UserError: None came with this installation.
+        """
+        return cls.from_checkpoint(DEFAULT, **settings)
+
+    @classmethod
     def from_exported(cls, path: str | Path, **settings: Any) -> Detector:
         """Loads what `addnet.export format=safetensors` wrote, or a copy of it; nothing in it is run.
 
         Args:
-            path: The folder, or `model.safetensors` in it.
+            path: The folder, or `model.safetensors` in it, or the name of a detector that comes with the program.
             settings: As for `from_checkpoint`.
 
         Raises:
@@ -132,7 +146,8 @@ class Detector:
         """
         from addnet.inference.export.hub_folder import CONFIG, folder_of
 
-        return cls.from_checkpoint(folder_of(path) or Path(path, CONFIG), **settings)
+        place = located(path)
+        return cls.from_checkpoint(folder_of(place) or place / CONFIG, **settings)
 
     @overload
     def predict(

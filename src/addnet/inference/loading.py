@@ -10,10 +10,12 @@ from typing import Any
 import torch
 from torch import nn
 
+from addnet.console import shown_path
 from addnet.errors import UserError
 from addnet.evaluation import Decision
 from addnet.inference.network import model_of, network_of
 from addnet.inference.preprocessing import Preprocessing
+from addnet.inference.shipped import located, name_of
 from addnet.training.checkpoints import read_checkpoint
 
 _OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")
@@ -33,6 +35,7 @@ class Loaded:
         video: The same for videos.
         about: The `addnet` entry of the checkpoint, or the description of the export, whose paths have no folders.
         exported: Whether it is an export.
+        shipped: Its name, if it is a detector that comes with the program; else empty.
     """
 
     path: Path
@@ -44,11 +47,22 @@ class Loaded:
     video: Decision
     about: Mapping[str, Any]
     exported: bool = False
+    shipped: str = ""
+
+    @property
+    def called(self) -> str:
+        """Its name, or where it lies, as short as that still works when typed."""
+        return self.shipped or shown_path(self.path)
 
     @property
     def network(self) -> str:
         """Its name in the registry, and that of its backbone where a checkpoint names one."""
-        return " ".join(str(self.model[key]) for key in ("name", "backbone") if key in self.model)
+        return network_called(self.model)
+
+
+def network_called(model: Mapping[str, Any]) -> str:
+    """The name of a network in the registry, and that of its backbone where its options name one."""
+    return " ".join(str(model[key]) for key in ("name", "backbone") if key in model)
 
 
 def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> Loaded:
@@ -57,7 +71,8 @@ def load(path: str | Path, *, landmark_model: str | None = None, weights: str | 
     The network is built by name: nothing that a file brings is run.
 
     Args:
-        path: The checkpoint; or the export's folder, or its `model.safetensors`.
+        path: The checkpoint; the export's folder, or its `model.safetensors`; or the name of a detector that comes with
+            the program: see `located`.
         landmark_model: Where its landmark model lies, if that is not the packaged one.
         weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
 
@@ -66,18 +81,20 @@ def load(path: str | Path, *, landmark_model: str | None = None, weights: str | 
     """
     from addnet.inference.export.hub_folder import folder_of, load_exported
 
+    path = located(path)
     if folder := folder_of(path):
         exported = load_exported(folder)
         preprocessing = {key: value for key, value in exported.about["preprocessing"].items() if key != "steps"}
         about = dict(exported.about) | {"preprocessing": preprocessing}
-        return _loaded(folder, exported.net, about["model"], about, landmark_model, exported=True)
-    if Path(path).suffix in _OTHER_EXPORTS:
+        whose: dict[str, Any] = {"exported": True, "shipped": name_of(folder)}
+        return _loaded(folder, exported.net, about["model"], about, landmark_model, **whose)
+    if path.suffix in _OTHER_EXPORTS:
         raise UserError(
             f"ckpt={path}: only an export of format=safetensors can be loaded again; name its folder, or the checkpoint"
         )
     checkpoint = read_checkpoint(path, option="ckpt")
     net = network_of(checkpoint, path, weights=weights)
-    return _loaded(Path(path), net, model_of(checkpoint, path), checkpoint["addnet"], landmark_model)
+    return _loaded(path, net, model_of(checkpoint, path), checkpoint["addnet"], landmark_model)
 
 
 def _loaded(
@@ -88,6 +105,7 @@ def _loaded(
     landmark_model: str | None,
     *,
     exported: bool = False,
+    shipped: str = "",
 ) -> Loaded:
     try:
         preprocessing = Preprocessing.from_values(about.get("preprocessing") or {}, landmark_model=landmark_model)
@@ -98,4 +116,4 @@ def _loaded(
     if set(names) != {"real", "fake"} or len(names) != 2 or model.get("num_classes", 2) != 2:
         raise UserError(f"{path}: it tells {list(names)} apart; real and fake are needed")
     net = net.to(memory_format=torch.channels_last)
-    return Loaded(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported)
+    return Loaded(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported, shipped)

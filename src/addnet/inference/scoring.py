@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from itertools import pairwise
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 
 from addnet.data import DeepfakeDataModule
 from addnet.data.degradations import Degradation
@@ -21,32 +22,60 @@ from addnet.inference.detector import Detector
 
 PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
 _SIDES = (128, 256, 512, 1024)  # pixels: where size groups begin and end
+_GREYS = (0, 60, 100, 140, 180, 256)  # where groups by the brightness of the face begin and end
+_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in a grey level (ITU-R BT.601)
+
+
+class Batch(NamedTuple):
+    """What is known of a batch of pictures once it is scored.
+
+    Attributes:
+        probabilities: (B,) of fake.
+        valid: (B,) whether the row counts.
+        brightness: (B,) of the face: see `face_brightness`.
+    """
+
+    probabilities: NDArray[np.float64]
+    valid: NDArray[np.bool_]
+    brightness: NDArray[np.float64]
 
 
 def score_batches(
     detector: Detector, batches: Iterable[dict[str, Any]], *, precision: str = "32-true"
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+) -> Iterator[Batch]:
     """Scores batches of a loader.
 
     Args:
         detector: The detector that is asked.
         batches: As `Sample` describes them.
         precision: As Lightning names it, one of `PRECISIONS`.
-
-    Returns:
-        Of each batch: (B,) probability of fake, and (B,) whether the row counts.
     """
     for batch in batches:
         image, mask = (batch[name].to(detector.device, non_blocking=True) for name in ("image", "mask"))
         with torch.inference_mode(), _autocast(detector.device, precision):
             probabilities = detector.probabilities(image, mask)
-        yield probabilities, batch["valid"].numpy()
+        yield Batch(probabilities, batch["valid"].numpy(), face_brightness(image, mask).cpu().numpy())
+
+
+def face_brightness(image: Tensor, mask: Tensor) -> Tensor:
+    """How bright the faces are that a network sees: light, skin and camera together.
+
+    Args:
+        image: (B, 3, S, S) in [-1, 1].
+        mask: (B, 1, S, S) in [0, 1], by which the pixels are weighted.
+
+    Returns:
+        (B,) float64, mean grey level, 0 to 255.
+    """
+    grey = (image.double() * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return ((grey + 1) * 127.5 * mask).sum(dim=(1, 2, 3)) / mask.double().sum(dim=(1, 2, 3))
 
 
 def scored_sets(
     module: DeepfakeDataModule,
     probabilities: NDArray[np.float64],
     valid: NDArray[np.bool_],
+    brightness: NDArray[np.float64],
     *,
     rows: Sequence[int] | None = None,
 ) -> dict[str, ScoredSet]:
@@ -56,20 +85,27 @@ def scored_sets(
         module: Set up, with a test split.
         probabilities: (N,) in the order of the test records, or of `rows`.
         valid: (N,) whether a row counts.
+        brightness: (N,) of the face.
         rows: Numbers of the records that were scored; None: all.
     """
     part = module.splits["test"]
     chosen = (np.arange(len(part.records)) if rows is None else np.asarray(rows))[valid]
-    probabilities = probabilities[valid]
+    probabilities, brightness = probabilities[valid], brightness[valid]
     which, names = part.records.numbers("dataset")[chosen], part.records.names("dataset")
     return {
-        names[number]: _scored(module, names[number], probabilities[which == number], chosen[which == number])
+        names[number]: _scored(
+            module, names[number], *(of[which == number] for of in (probabilities, brightness, chosen))
+        )
         for number in np.unique(which).tolist()
     }
 
 
 def _scored(
-    module: DeepfakeDataModule, name: str, probabilities: NDArray[np.float64], rows: NDArray[np.int64]
+    module: DeepfakeDataModule,
+    name: str,
+    probabilities: NDArray[np.float64],
+    brightness: NDArray[np.float64],
+    rows: NDArray[np.int64],
 ) -> ScoredSet:
     part = module.splits["test"]
     records = part.records.take(rows)
@@ -85,6 +121,10 @@ def _scored(
         "method": methods,
         "found by": ["no face" if step == "none" else step for step in steps],
         "size": [size_group(int(side)) for side in part.shapes[rows].max(axis=1)],
+        "brightness of the face": [
+            "no face" if step == "none" else grey_group(grey)
+            for step, grey in zip(steps, brightness.tolist(), strict=True)
+        ],
     }
     kept = {kind: names for kind, names in groups.items() if len(set(names)) > 1}
     paths, video_ids = records.paths.to_pylist(), [ids[video] for video in videos.tolist()]
@@ -115,6 +155,17 @@ def size_group(side: int) -> str:
     return f"{_SIDES[-1]} px and more"
 
 
+def grey_group(grey: float) -> str:
+    """A name for the brightness of a face.
+
+    Example:
+        >>> grey_group(12.3), grey_group(139.9), grey_group(255)
+        ('0 to 59', '100 to 139', '180 to 255')
+    """
+    low, high = next((low, high) for low, high in pairwise(_GREYS) if grey < high)
+    return f"{low} to {high - 1}"
+
+
 def some_rows(module: DeepfakeDataModule, most: int | None, *, seed: int) -> list[int] | None:
     """Numbers of about so many test records of each data set, whole groups; None: all."""
     if most is None:
@@ -136,7 +187,7 @@ def score_test(
     degradation: Degradation | None = None,
     rows: Sequence[int] | None = None,
     precision: str = "32-true",
-) -> Iterator[tuple[NDArray[np.float64], NDArray[np.bool_]]]:
+) -> Iterator[Batch]:
     """Scores the test pictures of a data module, batch by batch; see `score_batches`."""
     require_choice("precision", precision, PRECISIONS)
     yield from score_batches(

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pytorch_lightning as pl
 from timm.optim import create_optimizer_v2, list_optimizers
 from torch import nn
 from torch.optim import Optimizer
@@ -16,6 +15,9 @@ from addnet.errors import UserError, require_choice
 from addnet.registry import check_options, declared, maker_of
 from addnet.signatures import require_number
 from addnet.wording import count
+
+if TYPE_CHECKING:
+    import pytorch_lightning as pl
 
 UNTIMED = ("none", "plateau")  # the others are made for a number of steps
 _NUMBERS = {

@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
@@ -18,6 +17,8 @@ from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 if TYPE_CHECKING:
+    import pytorch_lightning as pl
+
     from addnet.training.detector import DeepfakeDetector
 
 NET = "net."  # before the names of the network's entries in a checkpoint

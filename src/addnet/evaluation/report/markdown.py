@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from addnet.evaluation.report.document import Block, Cell, Document, Gallery, Paragraph, Section, Table
 from addnet.untrusted.texts import in_markdown
@@ -17,8 +17,17 @@ def markdown(document: Document, *, pictures: str) -> str:
     """
     lines = [f"# {in_markdown(document.title)}", ""]
     lines += [line for sentence in document.summary for line in (in_markdown(sentence), "")]
-    for section in document.sections:
-        lines += _section(section, 2, pictures)
+    return "\n".join([*lines, in_sections(document.sections, pictures=pictures)])
+
+
+def in_sections(sections: Sequence[Section], *, pictures: str) -> str:
+    """Sections of the second level, and what is below them.
+
+    Args:
+        sections: In their order.
+        pictures: Folder of the PNG files, relative to the Markdown file.
+    """
+    lines = [line for section in sections for line in _section(section, 2, pictures)]
     return "\n".join(lines).rstrip() + "\n"
 
 

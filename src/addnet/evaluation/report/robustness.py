@@ -37,13 +37,30 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
     return Section("Robustness", [Paragraph(text)], parts)
 
 
-def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, position: int) -> Section:
+def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name: str) -> Table:
+    """The figure of each step of one data set, without its curves; arguments as in `robustness_section`."""
+    found, clean = _climbed(robustness, evaluation, name)
+    return _table(found, clean, _kinds(found), _metric(found))
+
+
+def _climbed(
+    robustness: Robustness, evaluation: Mapping[str, Any], name: str
+) -> tuple[dict[str, dict[str, Steps]], dict[str, Mapping[str, Any]]]:
+    """Of one data set and each checkpoint: the steps of each kind of damage, and the one without any."""
     found = {checkpoint: dict(sets[name]) for checkpoint, sets in robustness.items() if name in sets}
     clean = {
         checkpoint: _clean(kinds.pop(_CLEAN, None), evaluation, checkpoint, name) for checkpoint, kinds in found.items()
     }
-    kinds = list(dict.fromkeys(kind for by_kind in found.values() for kind in by_kind))
-    metric = _metric(found)
+    return found, clean
+
+
+def _kinds(found: Mapping[str, Mapping[str, Steps]]) -> list[str]:
+    return list(dict.fromkeys(kind for by_kind in found.values() for kind in by_kind))
+
+
+def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, position: int) -> Section:
+    found, clean = _climbed(robustness, evaluation, name)
+    kinds, metric = _kinds(found), _metric(found)
     lowest = _lowest(found, clean, metric)
     pictures = []
     for kind in kinds:

@@ -11,12 +11,14 @@ from addnet.evaluation.decision import LEVELS, ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.ranking import RANKED
+from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
     LEVEL_NAMES,
     NOTHING,
     figure_name,
     interval,
+    rate_cell,
     small,
     value_cell,
 )
@@ -79,6 +81,9 @@ def level_table(levels: Mapping[str, Any]) -> Table:
                 for level in levels.values()
             ]
             rows.append([Cell(figure_name(name), _origin(levels, at)), *cells])
+        for wrong in WRONG:
+            cells = [rate_cell(level["called"][at]["errors"][wrong]) for level in levels.values()]
+            rows.append([Cell(figure_name(wrong), _origin(levels, at)), *cells])
     said = [name + ending for name in SAID for ending in ("", "_calibrated")]
     rows += [[Cell(figure_name(name)), *_across(levels, name)] for name in said]
     rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
@@ -117,10 +122,11 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
                     *(Cell(f"{group[key]:,}") for key in counted),
                     value_cell(group["auroc"]),
                     value_cell(group["accuracy"], threshold=group["threshold"]),
+                    *(rate_cell(group["errors"][wrong]) for wrong in WRONG),
                 ]
                 for group in found
             ]
-            head = [kind, *counted.values(), "AUROC", "accuracy"]
+            head = [kind, *counted.values(), "AUROC", "accuracy", *map(figure_name, WRONG)]
             tables.append(Table(head, rows, title=f"By {_without_by(kind)}, {LEVEL_NAMES[level]}"))
     return tables
 

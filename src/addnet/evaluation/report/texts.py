@@ -26,6 +26,10 @@ PAIRS = (
     "are the same. Its interval on one data set is Wilson's, for as many sources as would be as steady with one pair "
     "each; averages and differences have percentile intervals over draws of whole sources."
 )
+ERRORS = (
+    "Error rates have Wilson's interval for as many rows as there are videos of that class, which has a width also "
+    "where no error was seen."
+)
 MISTAKES = "The pictures that were scored farthest from the truth."
 
 
@@ -122,6 +126,7 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         "An average is the plain mean over the data sets that have the figure, whatever their size; its "
         "interval comes from independent draws of each.",
         GROUPS,
+        ERRORS,
     ]
 
 

@@ -19,6 +19,8 @@ NAMES = {
     "balanced_accuracy": "balanced accuracy",
     "accuracy": "accuracy",
     "f1": "F1 of fakes",
+    "real_called_fake": "real called fake",
+    "fake_called_real": "fake called real",
     "log_loss": "log loss",
     "ece": "calibration error",
     "log_loss_calibrated": "log loss, calibrated",
@@ -49,6 +51,13 @@ def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> C
     """A value, its interval, and the threshold it was taken at."""
     at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
     return Cell(number(found["value"]), small(interval(found), at))
+
+
+def rate_cell(found: Mapping[str, Any] | None) -> Cell:
+    """A rate of errors, with how many there were of how many, and its interval; a dash without such rows."""
+    if found is None:
+        return Cell(NOTHING)
+    return Cell(number(found["value"]), small(interval(found), f"{found['count']:,} of {found['of']:,}"))
 
 
 def small(*lines: str) -> str:

@@ -69,13 +69,17 @@ The method is of Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extensi
 """
 
 
-def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER") -> str:
+def model_card(
+    about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER", preface: str = "", measured: str = ""
+) -> str:
     """Writes the card, in the form that model hubs read: YAML in front, then Markdown.
 
     Args:
         about: From `describe`.
         licence: Of the weights, as model hubs spell it, such as `other` or `cc-by-nc-4.0`.
         folder: What the folder is called in the example.
+        preface: Markdown by its author, that stands below the title as it is.
+        measured: Markdown on its error rates.
 
     Raises:
         UserError: `licence` is no such name.
@@ -88,8 +92,10 @@ def model_card(about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER"
         [
             _front(licence),
             f"# {_called(about)}: a deepfake detector\n",
+            *([f"{preface.strip()}\n"] if preface else []),
             _table(about),
             _figures(about),
+            *([measured] if measured else []),
             _USE.format(folder=json.dumps(shown(folder)), size=int(size), channels=int(channels)),
             _REST.format(licences=licences, citation=_citation(about)),
         ]

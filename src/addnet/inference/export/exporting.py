@@ -12,8 +12,9 @@ from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe, described
 from addnet.inference.export.fixed import fixed
 from addnet.inference.export.output import require_free, whole
-from addnet.inference.export.parity import ATOL, Parity, Run, check_parity, random_batches, require_atol
+from addnet.inference.export.parity import ATOL, HALF_ATOL, Parity, Run, check_parity, random_batches, require_atol
 from addnet.inference.network import network_of
+from addnet.inference.shipped import located
 from addnet.models import ADDNet
 from addnet.training.checkpoints import read_checkpoint
 
@@ -43,7 +44,8 @@ def export_checkpoint(
     *,
     format: str = "onnx",  # noqa: A002 - the word of the command
     opset: int = onnx_file.OLDEST_OPSET,
-    atol: float = ATOL,
+    tensors: str = "float32",
+    atol: float | None = None,
     seed: int = 0,
     overwrite: bool = False,
     licence: str | None = None,
@@ -52,11 +54,12 @@ def export_checkpoint(
     """Exports a checkpoint's network, and compares what was written with PyTorch before it gets its name.
 
     Args:
-        ckpt: The checkpoint.
+        ckpt: The checkpoint, or the folder of an export of it, or a detector's name: see `located`.
         output: A file `.onnx` or `.pt2`, or a folder for safetensors.
         format: One of `FORMATS`.
         opset: Version of ONNX's operators.
-        atol: Largest difference of logits that is allowed, at most `ATOL`.
+        tensors: In which weights are kept, `float32` or, for safetensors, `float16`: half the size.
+        atol: Largest difference of logits that is allowed; at most `ATOL`, or `HALF_ATOL` with `float16`; None: that.
         seed: Decides the pictures and masks that are compared.
         overwrite: Whether what is there may be replaced.
         licence: Of the weights, as model hubs spell it, for the card beside safetensors; None: that of a detector that
@@ -69,28 +72,25 @@ def export_checkpoint(
     """
     place = Path(output)
     _check(place, require_choice("format", format, FORMATS), opset=opset, overwrite=overwrite)
-    require_atol(atol)
-    checkpoint = read_checkpoint(ckpt)
-    about = describe(checkpoint, ckpt)
-    licence = _licence(licence, about, ckpt)
-    net = network_of(checkpoint, ckpt, weights=weights)
-    if not isinstance(net, ADDNet):
-        raise UserError(f"{ckpt}: a {type(net).__name__} can't be exported; ADDNets can")
-    about = described(net, about)
+    if require_choice("tensors", tensors, hub_folder.TENSORS) != "float32" and format != "safetensors":
+        raise UserError(f"tensors={tensors} is for format=safetensors; others hold what computes, in float32")
+    allowed = require_atol(atol, most=ATOL if tensors == "float32" else HALF_ATOL)
+    net, about = _opened(located(ckpt), weights)
+    licence = licence_of(licence, about, ckpt)
     size = int(about["preprocessing"]["image_size"])
     with whole(place) as part:
         if format == "safetensors":
-            hub_folder.write_folder(net, part, about=about, licence=licence)
+            hub_folder.write_folder(net, part, about=about, licence=licence, tensors=tensors)
         else:
             _write_program(net, part, size=size, about=about, opset=opset if format == "onnx" else None)
         run = _runner(part, format)
-        parity = check_parity(run, net, size=size, channels=net.in_chans, atol=atol, seed=seed)
+        parity = check_parity(run, net, size=size, channels=net.in_chans, atol=allowed, seed=seed)
         written = sum(file.stat().st_size for file in part.iterdir()) if part.is_dir() else part.stat().st_size
     return Export(place, written, parity, about)
 
 
-def _licence(given: str | None, about: Mapping[str, Any], ckpt: str | Path) -> str:
-    """The licence that the card names.
+def licence_of(given: str | None, about: Mapping[str, Any], ckpt: str | Path) -> str:
+    """The licence that the card names: what is given, or that of others whose detector was adopted, or `other`.
 
     Raises:
         UserError: The detector is others', who have chosen another one.
@@ -99,6 +99,19 @@ def _licence(given: str | None, about: Mapping[str, Any], ckpt: str | Path) -> s
     if own and given and given != own:
         raise UserError(f"license={given}, but {ckpt} is others' detector, under {own}: leave license out")
     return str(given or own or "other")
+
+
+def _opened(path: Path, weights: str | Path | None) -> tuple[ADDNet, dict[str, Any]]:
+    """The network of a checkpoint or of an exported folder, and what is said of it."""
+    if folder := hub_folder.folder_of(path):
+        net, config = hub_folder.load_exported(folder)
+        about = {key: value for key, value in config.items() if key not in hub_folder.OF_THE_FOLDER}
+    else:
+        checkpoint = read_checkpoint(path, option="ckpt")
+        about, net = describe(checkpoint, path), network_of(checkpoint, path, weights=weights)
+    if not isinstance(net, ADDNet):
+        raise UserError(f"{path}: a {type(net).__name__} can't be exported; ADDNets can")
+    return net, about if "network" in about else described(net, about)
 
 
 def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  # noqa: A002

@@ -11,19 +11,23 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import safetensors.torch
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 from addnet.errors import UserError
 from addnet.inference.export.card import model_card
 from addnet.inference.export.description import FORMAT
 from addnet.inference.network import build_network
+from addnet.inference.shipped import located, name_of
 from addnet.training.entries import check_about
 from addnet.untrusted.files import read_bytes
 from addnet.untrusted.tensors import load_safetensors
 from addnet.untrusted.texts import in_json
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
+OF_THE_FOLDER = ("architectures", "library_name", "weights")  # of the config; all else is what `describe` said
 _LARGEST_CONFIG = 2**20  # bytes
+TENSORS = {"float32": torch.float32, "float16": torch.float16}  # in which weights are kept; all compute in float32
 
 
 class Exported(NamedTuple):
@@ -38,7 +42,9 @@ class Exported(NamedTuple):
     about: dict[str, Any]
 
 
-def write_folder(net: nn.Module, folder: Path, *, about: Mapping[str, Any], licence: str) -> None:
+def write_folder(
+    net: nn.Module, folder: Path, *, about: Mapping[str, Any], licence: str, tensors: str = "float32"
+) -> None:
     """Writes `model.safetensors`, `config.json` and `README.md`, the model card.
 
     Args:
@@ -46,42 +52,53 @@ def write_folder(net: nn.Module, folder: Path, *, about: Mapping[str, Any], lice
         folder: Must not be there yet.
         about: From `describe`.
         licence: Of the weights, as model hubs spell it.
+        tensors: One of `TENSORS`.
     """
     folder.mkdir()
-    state = {name: value.contiguous() for name, value in net.state_dict().items()}
+    state = {name: _kept(value, TENSORS[tensors]) for name, value in net.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CARD).touch()
     shutil.copymode(folder / CARD, folder / WEIGHTS)  # the writer makes files that nobody else may read
     config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
-    config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS)}
-    (folder / CONFIG).write_text(in_json(json.dumps(config, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
-    (folder / CARD).write_text(model_card(config, licence=licence), encoding="utf-8")
+    config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS), "tensors": tensors}
+    describe_folder(folder, config, licence=licence)
+
+
+def describe_folder(place: Path, config: Mapping[str, Any], **card: Any) -> None:
+    """Writes the description of a network and its card beside its weights.
+
+    Args:
+        place: The folder, with `model.safetensors`.
+        config: The description.
+        card: As for `model_card`.
+    """
+    (place / CONFIG).write_text(in_json(json.dumps(config, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
+    (place / CARD).write_text(model_card(config, **card), encoding="utf-8")
 
 
 def load_exported(folder: str | Path) -> Exported:
     """Loads a network from a folder that `addnet.export` wrote, or from a copy of it; nothing in it is run.
 
     Args:
-        folder: With `config.json` and `model.safetensors`.
+        folder: With `config.json` and `model.safetensors`; or the name of a detector that comes with the program.
 
     Raises:
         UserError: It is no such folder, something in it is damaged, or its parts don't belong together.
     """
-    place = Path(folder)
-    config = _read_config(place)
+    place = located(folder)
+    config = read_config(place)
     file = place / WEIGHTS
     if not file.is_file():
-        raise UserError(f"{place} has no {WEIGHTS}; fetch or export it again")
+        raise UserError(f"{place} has no {WEIGHTS}; {_again(place)}")
     try:
         state = load_safetensors(file)
     except UserError as error:
-        raise UserError(f"{file} was not loaded: {error}; fetch or export it again") from error
+        raise UserError(f"{file} was not loaded: {error}; {_again(place)}") from error
     except Exception as error:  # the reader is Rust and promises no class of errors
-        raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
-    net = build_network(config["model"], state, path=place)
-    if config.get("weights", {}).get("sha256") != _digest(file):
-        raise UserError(f"{file} and {CONFIG} beside it are not of one export; fetch or export both again")
-    return Exported(net, config)
+        raise UserError(f"{file} is damaged ({error}); {_again(place)}") from error
+    if config["weights"].get("sha256") != _digest(file):
+        raise UserError(f"{file} and {CONFIG} beside it are not of one export; {_again(place)}")
+    return Exported(build_network(config["model"], state, path=place), config)
 
 
 def folder_of(path: str | Path) -> Path | None:
@@ -95,13 +112,18 @@ def folder_of(path: str | Path) -> Path | None:
 def is_export(folder: Path) -> bool:
     """Whether a folder was written by this module."""
     try:
-        _read_config(folder)
+        read_config(folder)
     except UserError:
         return False
     return True
 
 
-def _read_config(folder: Path) -> dict[str, Any]:
+def read_config(folder: Path) -> dict[str, Any]:
+    """The description in a folder.
+
+    Raises:
+        UserError: There is none, or it is damaged, of another program or of another format.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} is no folder; name the one that addnet.export format=safetensors wrote")
     file = folder / CONFIG
@@ -114,7 +136,7 @@ def _read_config(folder: Path) -> dict[str, Any]:
     try:
         config = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
-        raise UserError(f"{file} is damaged ({error}); fetch or export it again") from error
+        raise UserError(f"{file} is damaged ({error}); {_again(folder)}") from error
     if not isinstance(config, dict) or config.get("library_name") != "addnet" or not _complete(config):
         raise UserError(f"{file} is not of this program; name the folder that addnet.export format=safetensors wrote")
     if config["format"] != FORMAT:
@@ -123,9 +145,22 @@ def _read_config(folder: Path) -> dict[str, Any]:
     return config
 
 
+def _kept(value: Tensor, dtype: torch.dtype) -> Tensor:
+    """A weight as it is kept. Biases, factors and statistics, one number a channel, stay as they are.
+
+    They are few, and a variance may be smaller than any half-precision number.
+    """
+    return (value.to(dtype) if value.is_floating_point() and value.ndim > 1 else value).contiguous()
+
+
 def _complete(config: dict[str, Any]) -> bool:
     mappings = all(isinstance(config.get(key), dict) for key in ("model", "preprocessing", "weights"))
     return mappings and "name" in config["model"] and "format" in config
+
+
+def _again(folder: Path) -> str:
+    """How to get a whole one."""
+    return "it came with addnet: install addnet again" if name_of(folder) else "fetch or export it again"
 
 
 def _digest(file: Path) -> str:

@@ -12,6 +12,7 @@ from torch.nn import functional
 from addnet.errors import UserError
 
 ATOL = 1e-4  # of logits: what is promised
+HALF_ATOL = 0.05  # with weights kept as float16: a probability is off by 0.025 at most
 _BATCHES = (1, 2, 3)
 _SCALES = (4, 16)  # pixels across of noise that is enlarged: pictures have more than the finest detail
 
@@ -45,14 +46,19 @@ class Parity:
         )
 
 
-def require_atol(atol: float) -> None:
-    """Raises where more is to be allowed than is promised.
+def require_atol(atol: float | None, *, most: float = ATOL) -> float:
+    """What is allowed: `atol`, or all that is promised.
+
+    Args:
+        atol: Largest difference of logits; None: `most`.
+        most: What is promised.
 
     Raises:
-        UserError: `atol` is no number above 0, or above `ATOL`.
+        UserError: `atol` is no number above 0, or above `most`.
     """
-    if not 0 < atol <= ATOL:
-        raise UserError(f"atol={atol} must lie above 0, and at most at {ATOL:.0e}: what is promised of an export")
+    if atol is not None and not 0 < atol <= most:
+        raise UserError(f"atol={atol} must lie above 0, and at most at {most:.0e}: what is promised of an export")
+    return most if atol is None else atol
 
 
 @torch.inference_mode()

@@ -1,0 +1,131 @@
+"""What was measured of a detector to be given away → a few numbers for its description, and the tables of its card."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from addnet.evaluation.levels import CHOSEN
+from addnet.evaluation.paired import PAIRED
+from addnet.evaluation.rates import WRONG, rate
+from addnet.evaluation.report.document import Block, Cell, Paragraph, Section, Table
+from addnet.evaluation.report.markdown import in_sections
+from addnet.evaluation.report.robustness import robustness_table
+from addnet.evaluation.report.tables import group_tables
+from addnet.evaluation.report.texts import ERRORS, method_texts
+from addnet.evaluation.report.wording import figure_name, rate_cell, value_cell
+from addnet.inference.answers import Answer
+from addnet.wording import count
+
+_LEVEL_OF = {"picture": "frame", "video": "video"}  # of an answer
+_UNITS = {"frame": "pictures", "video": "videos"}
+_RANKED = ("auroc", PAIRED)
+_PREDICTED = (
+    "Of files that are all real, as predict answers for them: faces are found and cut out of whole photographs and "
+    "videos. Files without a verdict have no part in the rates."
+)
+
+
+def of_real_files(name: str, answers: Iterable[Answer], *, class_names: Sequence[str]) -> list[dict[str, Any]]:
+    """How many files that are all real are called fake, pictures and videos apart.
+
+    Args:
+        name: Of the files.
+        answers: What the detector says of them.
+        class_names: In the order of the labels.
+
+    Returns:
+        As `of_test_sets`, without rankings, and with the number of files that have no verdict.
+    """
+    found = []
+    for kind, level in _LEVEL_OF.items():
+        own = [answer.verdict for answer in answers if answer.kind == kind]
+        called = [verdict for verdict in own if verdict in class_names]
+        if not own:
+            continue
+        wrong = rate(called.count(class_names[1]), len(called)) if called else None
+        entry = {"name": name, "level": level, "errors": dict(zip(WRONG, (wrong, None), strict=True))}
+        found.append(entry | {"without_verdict": len(own) - len(called)})
+    return found
+
+
+def of_test_sets(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The few numbers of each test set that stand in a description.
+
+    Args:
+        evaluation: Of one checkpoint, as in `evaluation.json`.
+
+    Returns:
+        Of each: `name`, `level` (videos, where they have several pictures), `errors`, `auroc`, `paired_accuracy`.
+    """
+    entries = []
+    for name, found in _sets(evaluation):
+        level = _level(found)
+        numbers = found["levels"][level]
+        ranked = {figure: numbers["figures"][figure] for figure in _RANKED}
+        entries.append({"name": name, "level": level, "errors": numbers["called"][CHOSEN]["errors"], **ranked})
+    return entries
+
+
+def measured_sections(evaluation: Mapping[str, Any], real: Sequence[Mapping[str, Any]]) -> str:
+    """The part of a card that says how good a detector is.
+
+    Args:
+        evaluation: As in `evaluation.json`, of one checkpoint.
+        real: From `of_real_files`.
+
+    Returns:
+        Markdown.
+    """
+    blocks: list[Block] = [_test_table(of_test_sets(evaluation))]
+    if real:
+        blocks += [Paragraph(_PREDICTED), _real_table(real)]
+    sets = _sets(evaluation)
+    parts = [Section(f"On {name}, part by part", list(_parts(evaluation, name, found))) for name, found in sets]
+    texts = [method_texts(evaluation)[0], ERRORS]
+    return in_sections([Section("Measured", [*blocks, *map(Paragraph, texts)], parts)], pictures="")
+
+
+def _sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    (checkpoint,) = evaluation["checkpoints"].values()
+    yield from checkpoint["sets"].items()
+
+
+def _level(found: Mapping[str, Any]) -> str:
+    """Frames of a video are alike, so that videos are told where they have several."""
+    return "frame" if found["counts"]["pictures"] == found["counts"]["videos"] else "video"
+
+
+def _test_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            Cell(entry["name"]),
+            Cell(_UNITS[entry["level"]]),
+            *(rate_cell(entry["errors"][wrong]) for wrong in WRONG),
+            *(value_cell(entry[figure]) for figure in _RANKED),
+        ]
+        for entry in entries
+    ]
+    return Table(["test set", "of", *map(figure_name, (*WRONG, *_RANKED))], rows, texts=2)
+
+
+def _real_table(real: Sequence[Mapping[str, Any]]) -> Table:
+    rows = [
+        [
+            Cell(entry["name"]),
+            Cell(_UNITS[entry["level"]]),
+            rate_cell(entry["errors"][WRONG[0]]),
+            Cell(f"{entry['without_verdict']:,}"),
+        ]
+        for entry in real
+    ]
+    return Table(["real files", "of", figure_name(WRONG[0]), "without a verdict"], rows, texts=2)
+
+
+def _parts(evaluation: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> Iterator[Block]:
+    """Sub-groups and the ladder of one test set."""
+    counts = found["counts"]
+    yield Paragraph(f"{count(counts['pictures'], 'picture')} of {count(counts['videos'], 'video')}.")
+    yield from group_tables({"frame": found["groups"].get("frame", {})})
+    if any(name in sets for sets in evaluation["robustness"].values()):
+        yield robustness_table(evaluation["robustness"], evaluation, name)

@@ -1,0 +1,162 @@
+"""`python -m addnet.release`: a checkpoint → the folder of a detector to be given away, with a card of its errors.
+
+The weights are exported first, and what is measured is the very folder that leaves.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import hydra
+from hydra.core.hydra_config import HydraConfig
+from omegaconf import DictConfig, OmegaConf
+
+from addnet.cli import Command, friendly
+from addnet.config import compose, config_dir, plain
+from addnet.errors import UserError
+from addnet.evaluate import evaluate
+from addnet.inference.shipped import not_set
+from addnet.overrides import quoted
+from addnet.predict import predict
+
+if TYPE_CHECKING:
+    from addnet.inference.export import Export
+
+log = logging.getLogger(__name__)
+
+MEASURED = "measured.json"
+
+
+def release(cfg: DictConfig) -> Path:
+    """Makes the folder of a detector that a composed config names.
+
+    Args:
+        cfg: `configs/release.yaml` composed, `paths.output_dir` being the run folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        UserError: Something in the config, the checkpoint or the data has to be put right.
+    """
+    from addnet.inference.background import measured_in_words
+    from addnet.inference.evaluated_data import names_data
+    from addnet.inference.export.exporting import licence_of
+    from addnet.inference.export.hub_folder import describe_folder, read_config
+    from addnet.inference.export.measured import measured_sections, of_test_sets
+    from addnet.inference.export.output import require_free, whole
+
+    if not cfg.ckpt:
+        raise not_set()
+    if not cfg.output:
+        raise UserError("output is not set: name the folder to be made, such as output=src/addnet/detectors/lite")
+    output, run = Path(cfg.output), Path(cfg.paths.output_dir)
+    require_free(output, overwrite=cfg.overwrite)
+    preface = _read(Path(cfg.card)) if cfg.card else ""
+    if not cfg.measured and not names_data(plain(cfg.data)):
+        raise UserError("no test data are named: name them by data.data_dir=PATH, or by data.test=[LAYOUT:PATH,…]")
+    inputs = {name: _files(named) for name, named in (plain(cfg.real) if cfg.real else {}).items()}
+    made = _exported(cfg, run / "detector" / output.name)
+    weights = read_config(made.output)["weights"]["sha256"]
+    found = _measured_before(Path(cfg.measured), weights) if cfg.measured else _measure(cfg, made, inputs)
+    (run / MEASURED).write_text(json.dumps({"weights": weights, **found}, indent=1) + "\n", encoding="utf-8")
+    config = read_config(made.output) | {"measured": [*of_test_sets(found["evaluation"]), *found["real"]]}
+    licence = licence_of(cfg.license, config, cfg.ckpt)
+    card = {"licence": licence, "folder": output.name, "preface": preface}
+    describe_folder(made.output, config, **card, measured=measured_sections(found["evaluation"], found["real"]))
+    with whole(output) as part:
+        shutil.copytree(made.output, part)
+    log.info("%s: %.1f MB. %s", output, made.size / 1e6, measured_in_words(config))
+    return output
+
+
+def _exported(cfg: DictConfig, folder: Path) -> Export:
+    from addnet.inference.export import export_checkpoint
+
+    made = export_checkpoint(
+        cfg.ckpt,
+        folder,
+        format="safetensors",
+        tensors=cfg.tensors,
+        seed=cfg.seed,
+        overwrite=True,
+        licence=cfg.license,
+        weights=cfg.model.weights,
+    )
+    log.info("checked %s", made.parity)
+    return made
+
+
+def _files(named: Any) -> list[str]:
+    """What a config names as files, which are there."""
+    from addnet.inference.inputs import Inputs
+
+    files = [str(file) for file in (named if isinstance(named, list) else [named])]
+    Inputs.of(files)
+    return files
+
+
+def _measure(cfg: DictConfig, made: Export, real_files: Mapping[str, list[str]]) -> dict[str, Any]:
+    """What predict says of files that are all real, and evaluate of the test data."""
+    from addnet.evaluation.report import NUMBERS
+    from addnet.inference.export.measured import of_real_files
+
+    real, run = [], Path(cfg.paths.output_dir)
+    how = [
+        f"ckpt={quoted(str(made.output))}",
+        f"detector.device={cfg.device}",
+        "timeline=false",
+        "annotate=false",
+        "quiet=true",
+    ]
+    for name, files in real_files.items():
+        own = [f"input=[{','.join(map(quoted, files))}]", f"paths.output_dir={quoted(str(run / 'real' / name))}"]
+        answers = predict(compose([*how, *own, "truth=real"], config_name="predict"))
+        real += of_real_files(name, answers, class_names=made.about["class_names"])
+    tested = cfg.copy()
+    tested.ckpt = str(made.output)
+    evaluate(tested)
+    return {"evaluation": json.loads((run / NUMBERS).read_text(encoding="utf-8")), "real": real}
+
+
+def _measured_before(file: Path, weights: str) -> Mapping[str, Any]:
+    """What an earlier run measured.
+
+    Raises:
+        UserError: It is no such file, or of other weights.
+    """
+    try:
+        found = json.loads(_read(file))
+    except ValueError as error:
+        raise UserError(f"measured={file} is damaged ({error}); leave it out to measure again") from error
+    if not isinstance(found, dict) or not {"weights", "evaluation", "real"} <= found.keys():
+        raise UserError(f"measured={file} is not what addnet.release wrote; name the {MEASURED} of its run folder")
+    if found["weights"] != weights:
+        raise UserError(f"measured={file} is of other weights; leave it out to measure these")
+    return {name: found[name] for name in ("evaluation", "real")}
+
+
+def _read(file: Path) -> str:
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{file} cannot be read: {reason}") from error
+
+
+@hydra.main(version_base="1.3", config_path=config_dir(), config_name="release")
+@friendly
+def _main(cfg: DictConfig) -> None:
+    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+    release(cfg)
+
+
+main = Command(_main, config_name="release")
+
+if __name__ == "__main__":
+    main()

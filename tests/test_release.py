@@ -1,0 +1,131 @@
+"""`python -m addnet.release`: weights, description and card of a detector to be given away, measured as they leave."""
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from addnet.config import compose
+from addnet.errors import UserError
+from addnet.inference import Detector, shipped
+from addnet.inference.answers import Answer
+from addnet.inference.export.hub_folder import read_config
+from addnet.inference.export.measured import of_real_files
+from addnet.release import release
+from checkpoints import checkpoint
+
+
+def _config(folder, *overrides):
+    return compose(
+        [f"paths.output_dir={folder}/run", f"output={folder}/detectors/lite", *overrides], config_name="release"
+    )
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("checkpoint")
+    return checkpoint(folder / "best.ckpt", name="timm", backbone="test_efficientnet", data={"crop": "face"})
+
+
+@pytest.fixture(scope="module")
+def released(path, data_dir, index_dir, portrait, tmp_path_factory):
+    """The folder of a whole run, in which `run/` is what it left behind."""
+    folder = tmp_path_factory.mktemp("release")
+    (folder / "portraits").mkdir()
+    Image.fromarray(portrait[0]).save(folder / "portraits" / "one.png")
+    Image.new("RGB", (64, 64)).save(folder / "portraits" / "empty.png")
+    (folder / "card.md").write_text("Learnt from *drawn* faces; <b>anyone</b> may use them.\n")
+    data = [f"data.data_dir={data_dir}", f"paths.index_dir={index_dir}", "data.num_workers=0", "device=cpu"]
+    little = ["robustness=none", "robustness.kinds={jpeg: [50]}", "resamples=20"]
+    own = [f"ckpt={path}", f"card={folder}/card.md", f"real={{portraits: {folder}/portraits}}", "license=apache-2.0"]
+    release(_config(folder, *data, *little, *own))
+    return folder
+
+
+def test_what_is_released_is_a_detector_that_says_what_it_was_measured_to_do(released, monkeypatch):
+    monkeypatch.setattr(shipped, "FOLDER", released / "detectors")
+    (line,) = Detector.default().background
+    wanted = (
+        r"Measured on faces [\d.]+ % \(.*\) of \d+ real videos called fake and .* of \d+ fake videos called real; on "
+    )
+    assert re.search(wanted + r"portraits [\d.]+ % \(.*\) of 1 real image called fake \(95 % intervals\)", line), line
+    assert sorted(file.name for file in (released / "detectors" / "lite").iterdir()) == [
+        "README.md",
+        "config.json",
+        "model.safetensors",
+    ]
+
+
+def test_its_description_has_the_figures_of_the_evaluation(released):
+    evaluation = json.loads((released / "run" / "evaluation.json").read_text())
+    (found,) = next(iter(evaluation["checkpoints"].values()))["sets"].values()
+    tested, portraits = read_config(released / "detectors" / "lite")["measured"]
+    assert (tested["name"], tested["level"]) == ("faces", "video")  # whose videos have several frames
+    assert tested["auroc"] == found["levels"]["video"]["figures"]["auroc"]
+    (tn, fp), (fn, tp) = found["levels"]["video"]["called"]["chosen"]["confusion"]
+    rates = tested["errors"]
+    assert [(rate["count"], rate["of"]) for rate in rates.values()] == [(fp, tn + fp), (fn, fn + tp)]
+    assert (portraits["level"], portraits["without_verdict"]) == ("frame", 1)
+
+
+def test_its_card_has_all_tables_and_what_its_author_says(released):
+    text = (released / "detectors" / "lite" / "README.md").read_text(encoding="utf-8")
+    assert text.startswith("---\nlicense: apache-2.0\n")
+    assert "Learnt from *drawn* faces; <b>anyone</b> may use them.\n" in text
+    for told in (
+        'Detector.from_exported("lite")',
+        "| test set | of | real called fake | fake called real | AUROC | paired accuracy |",
+        "| real files | of | real called fake | without a verdict |",
+        "**By brightness of the face, pictures**",
+        "| jpeg (quality) | 50 |",
+        "no commercial use",
+    ):
+        assert told in text, told
+
+
+def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, path, tmp_path):
+    measured = f"measured={released}/run/measured.json"
+    again = release(_config(tmp_path, measured, f"ckpt={path}"))
+    first = read_config(released / "detectors" / "lite")
+    assert read_config(again) == first
+    other = checkpoint(tmp_path / "other.ckpt", name="timm", backbone="test_efficientnet", image_size=80)
+    with pytest.raises(UserError, match="is of other weights; leave it out to measure these"):
+        release(_config(tmp_path, measured, f"ckpt={other}", "tensors=float32", "overwrite=true"))
+    assert read_config(again) == first
+    (tmp_path / "mine.json").write_text("{}")
+    with pytest.raises(UserError, match=r"not what addnet\.release wrote"):
+        release(_config(tmp_path, f"measured={tmp_path}/mine.json", f"ckpt={path}", "overwrite=true"))
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        (["ckpt=null"], "ckpt is not set"),
+        (["output=null"], "output is not set: name the folder to be made"),
+        ([], "no test data are named"),
+        (["data.data_dir=x", "card=gone.md"], r"gone\.md cannot be read: No such file"),
+        (["data.data_dir=x", "real={portraits: gone}"], "gone: no such file or folder"),
+    ],
+)
+def test_mistakes_are_answered_before_any_work(path, tmp_path, monkeypatch, overrides, said):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(UserError, match=said):
+        release(_config(tmp_path, f"ckpt={path}", *overrides))
+    assert not list(Path().iterdir())
+
+
+def test_files_without_a_verdict_have_no_part_in_the_rate():
+    verdicts = ["real", "real", "fake", "no face", "unusable"]
+    answers = [Answer(verdict, None, None, 0.5, "a") for verdict in verdicts]
+    answers.append(Answer("no face", None, None, 0.5, "b", kind="video"))
+    pictures, videos = of_real_files("mine", answers, class_names=("real", "fake"))
+    assert (pictures["errors"]["real_called_fake"]["count"], pictures["errors"]["real_called_fake"]["of"]) == (1, 3)
+    assert pictures["without_verdict"] == 2
+    assert videos == {
+        "name": "mine",
+        "level": "video",
+        "errors": dict.fromkeys(pictures["errors"]),
+        "without_verdict": 1,
+    }
