@@ -38,8 +38,8 @@ def located(ckpt: str | Path | None) -> Path:
     """
     if not ckpt:
         raise not_set()
-    path = Path(ckpt)
-    if isinstance(ckpt, Path) or path.name != ckpt:
+    path = Path(str(ckpt))
+    if isinstance(ckpt, Path) or path.name != str(ckpt):
         return path
     if ckpt in names():
         if path.exists():

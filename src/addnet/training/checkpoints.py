@@ -75,7 +75,7 @@ def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path, *, then: s
     except (OSError, RuntimeError) as error:  # torch's own where the disk is full: it lost its place in the file
         free = shutil.disk_usage(file.parent).free / 2**20
         raise UserError(
-            f"{file} could not be written ({first_line(error)}); {free:,.0f} MiB are free there. "
+            f"{file} could not be written ({_first_line(error)}); {free:,.0f} MiB are free there. "
             f"{'The one before it is whole' if file.exists() else 'There is none before it'}; make room and {then}."
         ) from error
     finally:
@@ -130,7 +130,7 @@ def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str,
         reason = "it holds more than tensors and plain values, or is damaged"
         raise UserError(f"{file} was not loaded: {reason}; use another checkpoint, such as best.ckpt") from error
     except Exception as error:  # torch raises almost anything on damaged bytes
-        raise UserError(f"{file} is damaged ({first_line(error)}); use another checkpoint") from error
+        raise UserError(f"{file} is damaged ({_first_line(error)}); use another checkpoint") from error
     if not isinstance(checkpoint, dict) or "addnet" not in checkpoint or "state_dict" not in checkpoint:
         raise UserError(f"{file} is no checkpoint of this program; weights alone go to model.weights=PATH")
     about = checkpoint["addnet"]
