@@ -13,7 +13,7 @@ from addnet.train import train
 
 RECIPES = ("addnet", "addnet_bandpass", "addnet_paper", "xception_deepfakebench")
 RECIPES += ("gend_clip_l14", "gend_pe_l14", "gend_dinov3_l", "lite", "study")
-GEND = {"model.tune": "norm", "model.head": "cosine", "model.placement": "none", "optimizer.weight_decay": 0.0}
+GEND = {"model.tune": "norm", "model.head": "cosine_bias", "model.placement": "none", "optimizer.weight_decay": 0.0}
 GEND |= {"optimizer.lr": 3e-4, "data.batch_size": 512, "scheduler.cycle_epochs": 10, "trainer.max_epochs": 30}
 SEED = {"optimizer.name": "adam", "optimizer.lr": 1e-4, "optimizer.weight_decay": 1e-5, "trainer.max_epochs": 100}
 SEED |= {"data.batch_size": 16, "data.image_size": 299}

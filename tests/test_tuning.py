@@ -59,7 +59,7 @@ def test_every_parameter_that_learns_gets_a_gradient_and_no_other(front):
 
 def test_normalisation_of_clip_large_has_102_400_numbers():
     with torch.device("meta"):
-        net = ADDNet("vit_large_patch14_clip_224.openai", placement="none", tune="norm", head="cosine")
+        net = ADDNet("vit_large_patch14_clip_quickgelu_224.openai", placement="none", tune="norm", head="cosine_bias")
     learning = {name: parameter.numel() for name, parameter in net.named_parameters() if parameter.requires_grad}
     head = {name: size for name, size in learning.items() if name.startswith("head.")}
     assert sum(learning.values()) - sum(head.values()) == 102_400
