@@ -30,6 +30,7 @@ MARK = re.compile(r"<!-- begin: scripts/study\.py (\w+) -->\n.*?<!-- end -->", r
 FACTORS = ("network", "attention", "bandpass", "fakes", "batches")
 AUROC, PAIRED, VALIDATION = "test/frame/auroc", "test/frame/paired_accuracy", "val/frame/auroc"
 OPEN = "not done yet"
+figures: dict[str, Figure] = {}  # those of the page, by the names of their files
 SHARES = {"curve/eighth": 1 / 8, "curve/quarter": 1 / 4, "curve/half": 1 / 2, "curve/all": 1.0}
 
 
@@ -226,7 +227,7 @@ def _recipe(variant: Variant) -> str:
 
 
 def _image(figure: Figure, name: str, text: str) -> str:
-    figure.savefig(IMAGES / f"{name}.png", dpi=120, metadata={"Software": None})
+    figures[name] = figure
     return f"![{text}](images/{name}.png)"
 
 
@@ -259,6 +260,8 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         return int(after != before)
     PAGE.write_text(after, encoding="utf-8")
+    for name, figure in figures.items():
+        figure.savefig(IMAGES / f"{name}.png", dpi=120)
     return 0
 
 

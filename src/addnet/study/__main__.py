@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from hydra.errors import HydraException
-from omegaconf import DictConfig
+from omegaconf import DictConfig, ListConfig
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.cli import overrides_of, show_help
@@ -58,7 +58,7 @@ def study(cfg: DictConfig) -> int:
     Raises:
         UserError: A value is not valid.
     """
-    require_choice("do", cfg.do, TASKS)
+    check(cfg)
     every = planned(cfg)
     chosen = [cell for cell in every if is_chosen(cfg, cell)]
     if not chosen:
@@ -74,6 +74,22 @@ def study(cfg: DictConfig) -> int:
         jobs = ladder_job(cfg, folder, results, every)
         return 128 + stopped if (stopped := drive(jobs, n_jobs=1, minutes=cfg.minutes)) else 0
     return run(cfg, folder, results, every=every, chosen=chosen, states=states)
+
+
+def check(cfg: DictConfig) -> None:
+    """Refuses what would only fail once cells run.
+
+    Raises:
+        UserError: A value is not valid.
+    """
+    require_choice("do", cfg.do, TASKS)
+    for name, example in (("sweeps", "[study_attention]"), ("seeds", "[0,1]"), ("overrides", "['trainer=gpu']")):
+        if cfg[name] is not None and not isinstance(cfg[name], ListConfig):
+            raise UserError(f"{name}={cfg[name]} is not a list; use {name}={example}")
+    if not isinstance(cfg.n_jobs, int) or cfg.n_jobs < 1:
+        raise UserError(f"n_jobs={cfg.n_jobs} runs nothing; 1 or more trainings can run at once")
+    if cfg.data_dir and not Path(cfg.data_dir).is_dir():
+        raise UserError(f"data_dir={cfg.data_dir}: there is no such folder; it holds {{train,test}}/{{real,fake}}/")
 
 
 def planned(cfg: DictConfig) -> list[Cell]:
