@@ -27,6 +27,7 @@ from addnet.study.ladder import ladder_job
 from addnet.study.overview import overview
 from addnet.study.plan import Cell, cells
 from addnet.study.results import Results, collect
+from addnet.sweeps.results import read_result
 
 NAME = "study"
 TASKS = ("run", "list", "ladder")
@@ -71,8 +72,7 @@ def study(cfg: DictConfig) -> int:
         sys.stdout.write(overview(chosen, states, folder, size=cfg.size, n_jobs=cfg.n_jobs))
         return 0
     if cfg.do == "ladder":
-        jobs = ladder_job(cfg, folder, results, every)
-        return 128 + stopped if (stopped := drive(jobs, n_jobs=1, minutes=cfg.minutes)) else 0
+        return climb(cfg, folder, results, every)
     return run(cfg, folder, results, every=every, chosen=chosen, states=states)
 
 
@@ -167,12 +167,21 @@ def run(
     stopped = drive(jobs, n_jobs=cfg.n_jobs, minutes=cfg.minutes)
     after = {cell: folder.state(cell) for cell in every}
     keep_new(cfg, folder, every, after, results)
-    if stopped is None and cfg.ladder and all(after[cell] == "done" for cell in every):
-        stopped = drive(ladder_job(cfg, folder, results, every), n_jobs=1, minutes=cfg.minutes)
     sys.stdout.write(overview(chosen, after, folder, size=cfg.size, n_jobs=cfg.n_jobs))
     if stopped:
         return 128 + stopped
-    return int(any(after[cell] != "done" for cell in chosen))
+    if any(after[cell] != "done" for cell in chosen):
+        return 1
+    return climb(cfg, folder, results, every) if all(after[cell] == "done" for cell in every) else 0
+
+
+def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[Cell]) -> int:
+    """Evaluates the best cells, unless these have been evaluated; returns the exit code."""
+    jobs = ladder_job(cfg, folder, results, every) if cfg.ladder else []
+    if stopped := drive(jobs, n_jobs=1, minutes=cfg.minutes):
+        return 128 + stopped
+    ended = [read_result(job.folder) for job in jobs]
+    return int(any(result is None or result.status != "success" for result in ended))
 
 
 if __name__ == "__main__":

@@ -22,13 +22,14 @@ def best(folder: StudyFolder, every: Sequence[Cell], number: int) -> list[Cell]:
     """The cells of the first seed of the variants with the best mean of validation, over the most seeds that one has.
 
     Those that are validated on other images than the first, such as blends, and those that are not tested can't be
-    compared, and are left out.
+    compared, and are left out; so are controls with masks of others, which are no detectors.
     """
     found: dict[str, dict[int, float]] = {}
     validated = every[0].config["data"]["val_fakes"]
     for cell in every:
         result = read_result(folder.of(cell)) if folder.state(cell) == "done" else None
-        if result and cell.config["test"] and cell.config["data"]["val_fakes"] == validated:
+        data = cell.config["data"]
+        if result and cell.config["test"] and data["val_fakes"] == validated and data["mask_of"] == "own":
             found.setdefault(cell.variant, {})[cell.seed] = result.figures[CHOSEN_BY]
     most = max(map(len, found.values()), default=0)
     means = {variant: statistics.fmean(row.values()) for variant, row in found.items() if len(row) == most}
