@@ -1,9 +1,11 @@
 """A run that was stopped anywhere and resumed equals one that was not, bit for bit; real processes, real signals."""
 
 import json
+import re
 import signal
 import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -99,7 +101,11 @@ def test_a_resumed_run_equals_an_uninterrupted_one(whole, data_dir, tmp_path, st
     assert (checkpoint["resume"]["epoch"], checkpoint["resume"]["batch"]) == position
     newest = folder / "checkpoints" / "last.ckpt"
     assert code != 143 or f"go on with ckpt_path={newest}" in output
-    _equal(whole, run(data_dir, tmp_path / "resumed", *HARD, f"ckpt_path={newest}")[0])
+    began = time.monotonic()
+    resumed, told = run(data_dir, tmp_path / "resumed", *HARD, f"ckpt_path={newest}")
+    _equal(whole, resumed)
+    minutes, seconds = re.search(r"epoch \d/3: .*, (\d+):(\d\d)$", told, re.MULTILINE).groups()
+    assert 60 * int(minutes) + int(seconds) <= time.monotonic() - began  # since the resume
 
 
 def test_two_processes_resume_exactly_and_in_the_same_folder(whole_two, data_dir, tmp_path):

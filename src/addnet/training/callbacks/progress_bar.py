@@ -59,6 +59,10 @@ class EpochLines(pl.Callback):
     def __init__(self) -> None:
         self._began = self._told = 0.0
 
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Starts the clock of an epoch that goes on where it was interrupted, which Lightning does not start again."""
+        self._began = self._told = time.monotonic()
+
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the clock."""
         self._began = self._told = time.monotonic()
