@@ -35,6 +35,7 @@ EXPECTED = {
     # half as many images, since each comes twice
     "fakes/self_blended": {"data.fakes": "self_blended", "data.val_fakes": "self_blended"}
     | {"data.limit_train": 3000, "data.limit_val": 500},
+    "fakes/self_blended_swap": "blend",
     "fakes/mixed": {"data.fakes": "mixed"},
     "batches/pairs": {"data.batch": "pairs"},
     "batches/pairs_own": {"data.batch": "pairs", "data.pair_augment": "own"},
