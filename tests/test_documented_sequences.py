@@ -143,7 +143,7 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
     Path("faces").symlink_to(data_dir)
     for name in ("outputs/train/TIME", "outputs/addnet", "outputs/bandpass"):
         shutil.copytree(run, name)
-    for name in ("best.ckpt", "a.ckpt", "b.ckpt", "a/best.ckpt", "b/best.ckpt"):
+    for name in ("best.ckpt", "a.ckpt", "b.ckpt", "gend.ckpt", "a/best.ckpt", "b/best.ckpt"):
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(run / "checkpoints" / "best.ckpt", name)
     for folder in ("pictures", "crops", "portraits"):
