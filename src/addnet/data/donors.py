@@ -54,12 +54,13 @@ class Donors:
             return None
         drawn = self._rows[random.integers(len(self._rows), size=_CANDIDATES)]
         others = [row for row in drawn.tolist() if self._groups[row] != self._groups[at.record]]
-        known = [found for row in others if (found := self._points[row]) is not None]
+        known = [(row, found) for row in others if (found := self._points[row]) is not None]
         if not known:
             return None
-        seen = poses(np.stack([points, *known]))
+        seen = poses(np.stack([points, *(found for _, found in known)]))
         nearest = int(((seen[1:] - seen[0]) ** 2).sum(axis=(1, 2)).argmin())
         try:
-            return Donor(self._read(others[nearest]), known[nearest])
+            row, found = known[nearest]
+            return Donor(self._read(row), found)
         except UserError:  # broken since it was indexed
             return None
