@@ -31,6 +31,8 @@ WRONG = [
     ("loss=focal loss.gamma=much", "loss.gamma='much' must be a number"),
     ("loss.name=focall", "loss.name='focall' is unknown; choose one of: cross_entropy, focal"),
     ("loss.uniformity=-1", "loss.uniformity=-1 must be a number of at least 0; 0.5 is usual"),
+    ("loss.guide=1 mask.parts=[]", "loss.guide=1 does not go with mask.parts=[]: masks of ones have no outside"),
+    ("loss.guide=1 model=timm model.backbone=test_vit data.image_size=64", "test_vit at 64 pixels: it doesn't average"),
     ("optimizer.sam_rho=0", "optimizer.sam_rho=0 must be a number above 0; 0.05 is usual"),
     ("optimizer.sam_rho=0.1 trainer.accumulate_grad_batches=2", "does not go with trainer.accumulate_grad_batches=2"),
     ("scheduler.name=cosin", "scheduler.name='cosin' is unknown; choose one of: none, cosine, onecycle, plateau"),

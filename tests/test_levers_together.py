@@ -25,6 +25,7 @@ LEVERS = [
     "loss=focal",
     "loss.uniformity=0.5",
     "loss.alignment=0.1",
+    "loss.guide=0.5",
     "model.head=cosine",
     "ema_decay=0.6",
     "freeze_backbone_epochs=1",

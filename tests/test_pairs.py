@@ -13,9 +13,10 @@ from addnet.config import compose
 from addnet.errors import UserError
 from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
-from addnet.training.pairs import PairLoss, alignment, uniformity
+from addnet.training.pairs import alignment, uniformity
 from addnet.training.preflight import check_rates
 from addnet.training.sam import require_whole_gradients
+from addnet.training.terms import FeatureLoss
 
 LABELS = torch.tensor([0, 1, 1, 0, 1, 0, 1, 7])  # what isn't valid may hold anything
 VALID = torch.tensor([True, True, False, True, True, True, True, False])
@@ -74,9 +75,9 @@ def test_two_opposite_points_and_equal_ones_are_the_ends_of_the_scale():
 def test_where_there_is_no_pair_value_and_gradient_are_zero_and_equal_rows_have_a_finite_one(valid, same):
     features = (torch.ones(3, 4) if same else torch.eye(3, 4)).requires_grad_()
     labels, valid = torch.tensor([0, 1, 1]), torch.tensor(valid)
-    terms = PairLoss(**GEND).terms(features, labels, valid)
+    terms = FeatureLoss(**GEND).of_pairs(features, labels, valid)
     assert terms["alignment"] == 0  # no two of one class
-    PairLoss(**GEND).total(terms).backward()
+    FeatureLoss(**GEND).total(terms).backward()
     assert features.grad.isfinite().all()
     if valid.sum() < 2:
         assert terms["uniformity"] == 0
@@ -85,9 +86,9 @@ def test_where_there_is_no_pair_value_and_gradient_are_zero_and_equal_rows_have_
 
 def test_both_are_computed_in_float32_under_mixed_precision():
     features, labels, valid = torch.randn(6, 512), LABELS[:6], torch.ones(6, dtype=torch.bool)
-    expected = PairLoss(**GEND).terms(features, labels, valid)
+    expected = FeatureLoss(**GEND).of_pairs(features, labels, valid)
     with torch.autocast("cpu", torch.bfloat16):
-        assert PairLoss(**GEND).terms(features, labels, valid) == expected
+        assert FeatureLoss(**GEND).of_pairs(features, labels, valid) == expected
 
 
 # ---- in training -------------------------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_without_them_nothing_changes_and_nothing_is_logged():
 def test_features_come_by_one_pass_that_gives_the_same_logits():
     module = DeepfakeDetector({"name": "bandpass", "drop_rate": 0.0}, loss=GEND).eval()
     image, mask = torch.rand(2, 3, 64, 64), torch.rand(2, 1, 64, 64)
-    logits, features = module._with_features(image, mask)
+    logits, features, _ = module._with_features(image, mask)
     assert torch.equal(logits, module(image, mask))
     assert torch.equal(logits, module.net.head(features))
 
@@ -154,11 +155,11 @@ def test_uneven_batches_and_accumulation_train(rows):
 # ---- what is refused ---------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["uniformity", "alignment"])
+@pytest.mark.parametrize("name", ["uniformity", "alignment", "guide"])
 @pytest.mark.parametrize("weight", [-0.1, math.nan, math.inf, "much", True, None])
 def test_weights_that_make_no_sense_are_refused(name, weight):
     with pytest.raises(UserError, match=f"loss.{name}="):
-        PairLoss(**{name: weight})
+        FeatureLoss(**{name: weight})
 
 
 def test_a_network_without_features_is_refused_where_they_are_needed():
@@ -177,7 +178,7 @@ def test_batches_without_pairs_and_parts_of_networks_are_refused():
 
 def test_networks_of_the_program_give_features():
     for name in ("addnet", "bandpass"):
-        PairLoss(**GEND).check_network(create_model(name))
+        FeatureLoss(**GEND).check_network(create_model(name))
     module = DeepfakeDetector({"name": "addnet", "head": "cosine"}, loss=dict(compose(["loss.uniformity=0.5"]).loss))
-    assert module.pair_loss.weights == {"uniformity": 0.5}
+    assert module.feature_loss.weights == {"uniformity": 0.5}
     check_rates(module, pl.Trainer(max_epochs=1, accelerator="cpu", logger=False, enable_checkpointing=False))

@@ -230,6 +230,23 @@ class ADDNet(nn.Module):
         logits: Tensor = self.head(pooled)
         return logits
 
+    def position_features(self, features: Tensor, mask: Tensor) -> Tensor:
+        """What the classifier would get if all of an image were as it is at one position, for each; without dropout.
+
+        With average pooling and nothing but the classifier behind it, their mean is what it gets.
+
+        Args:
+            features: From `forward_features`.
+            mask: (B, 1, H, W); tells the proportions of a grid of tokens.
+
+        Returns:
+            (B, num_features, h, w).
+        """
+        last = self.description.stages[-1]
+        maps = last.maps(features, mask)
+        height, width = maps.shape[-2:]
+        return self._pooled(last.apart(maps)).reshape(len(maps), height, width, -1).permute(0, 3, 1, 2)
+
     def forward(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns the logits, (B, num_classes)."""
         return self.forward_head(self.forward_features(image, mask))

@@ -65,6 +65,20 @@ class Stage:
         patches = features[:, self.prefix :] if self.form == TOKENS else features
         return patches.reshape(len(features), height, width, -1).permute(0, 3, 1, 2)
 
+    def apart(self, maps: Tensor) -> Tensor:
+        """Each position of maps (B, C, h, w) as features of its own, in the form of the stage, B·h·w of them.
+
+        Of tokens those before the patches are 0.
+        """
+        rows = maps.permute(0, 2, 3, 1).flatten(0, 2)
+        if self.form == MAPS:
+            return rows[:, :, None, None]
+        if self.form == CHANNELS_LAST:
+            return rows[:, None, None]
+        tokens = rows.new_zeros(len(rows), self.prefix + 1, rows.shape[1])
+        tokens[:, self.prefix] = rows
+        return tokens
+
 
 @dataclass(frozen=True)
 class Description:

@@ -44,6 +44,7 @@ _ABSENT = {
     "loss.label_smoothing": 0.0,
     "loss.uniformity": 0.0,
     "loss.alignment": 0.0,
+    "loss.guide": 0.0,
     "model.head": "linear",
     "model.tune": "all",
 }

@@ -25,9 +25,10 @@ from addnet.training.losses import build_losses
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
-from addnet.training.sam import SharpnessAware, require_whole_gradients
+from addnet.training.sam import SharpnessAware
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
 from addnet.training.served_data import served_data, with_sources
+from addnet.training.terms import Asked
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
@@ -49,7 +50,7 @@ class DeepfakeDetector(pl.LightningModule):
         model: `name` in `addnet.models.MODELS` and the network's arguments.
         optimizer: See `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
         scheduler: See `build_scheduler`; None keeps the rate.
-        loss: Arguments of `RowLoss` and `PairLoss`; None is cross-entropy over the rows.
+        loss: Arguments of `RowLoss` and `FeatureLoss`; None is cross-entropy over the rows.
         channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
         grad_checkpointing: Keeps less of the forward pass and computes it again in the backward pass.
         compile_net: Compiles the network in place when a Trainer starts; True or a mode of `torch.compile`.
@@ -85,7 +86,8 @@ class DeepfakeDetector(pl.LightningModule):
     ) -> None:
         super().__init__()
         _check_levers(compile_net, grad_checkpointing)
-        self.row_loss, self.pair_loss = build_losses(loss or {})
+        self.row_loss, self.feature_loss = build_losses(loss or {})
+        self.feature_loss.check_masks(dict(preprocessing or {}))
         rho: Any = (optimizer or OPTIMIZER).get("sam_rho")
         self.sam = None if rho is None else SharpnessAware(rho)
         # made here, so that wrong values are answered at once
@@ -100,7 +102,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.still = still_entries(self.net)
         self.start = start_of(model, self.net)
         self.trained_only, self.to_resume = False, True
-        self.pair_loss.check_network(self.net)
+        self.feature_loss.check_network(self.net, (preprocessing or {}).get("image_size"))
         self._asked = self._with_features
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
@@ -121,12 +123,9 @@ class DeepfakeDetector(pl.LightningModule):
         logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format), mask)
         return logits
 
-    def _with_features(self, image: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """Logits as `forward` gives them, and the features that they are made of, (B, D), by one pass."""
-        net: Any = self.net
-        features = net.forward_features(image.contiguous(memory_format=self.memory_format), mask)
-        pooled = net.forward_head(features, pre_logits=True)
-        return net.get_classifier()(pooled), pooled
+    def _with_features(self, image: Tensor, mask: Tensor) -> Asked:
+        """Logits as `forward` gives them, and the features that they are made of, by one pass."""
+        return self.feature_loss.ask(self.net, image.contiguous(memory_format=self.memory_format), mask)
 
     def loss(self, logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
         """Loss over the rows that count, weighted by class if the data module asks for it."""
@@ -138,7 +137,7 @@ class DeepfakeDetector(pl.LightningModule):
         mode = self.hparams["compile_net"]
         if mode and self.net._compiled_call_impl is None:
             self.net.compile(mode=None if mode is True else mode)
-            if self.pair_loss:
+            if self.feature_loss:
                 self._asked = torch.compile(self._with_features, mode=None if mode is True else mode)
 
     # ---- training ------------------------------------------------------------------------------------------
@@ -161,9 +160,7 @@ class DeepfakeDetector(pl.LightningModule):
         """
         if self.sam:
             self.sam.check_trainer(trainer)
-        if self.pair_loss:
-            require_whole_gradients(trainer, self.pair_loss.told())
-            self.pair_loss.check_rows((batch_size or 2) * trainer.world_size)
+        self.feature_loss.check_trainer(trainer, (batch_size or 2) * trainer.world_size)
 
     def configure_callbacks(self) -> list[pl.Callback]:
         """What freezing the backbone and averaging the weights need; for training alone."""
@@ -195,16 +192,16 @@ class DeepfakeDetector(pl.LightningModule):
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
         """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
         labels, valid = batch["label"], batch["valid"]
-        features = None
-        if self.pair_loss:
-            logits, features = self._asked(batch["image"], batch["mask"])
+        terms: dict[str, Tensor] = {}
+        if self.feature_loss:
+            asked = self._asked(batch["image"], batch["mask"])
+            logits, terms = asked.logits, self._terms(asked, batch)
         else:
             logits = self(batch["image"], batch["mask"])
         rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
         loss = self.row_loss.mean(rows, labels, valid, weights=self.class_weights)
-        terms = {} if features is None else self._terms(features, labels, valid)
         if terms:
-            loss = loss + self.pair_loss.total(terms)
+            loss = loss + self.feature_loss.total(terms)
         if self.sam and self.sam.second:
             return loss
         self.train_loss.update(rows, labels, valid, self.class_weights)
@@ -217,16 +214,19 @@ class DeepfakeDetector(pl.LightningModule):
         self.log("train/frame/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
-    def _terms(self, features: Tensor, labels: Tensor, valid: Tensor) -> dict[str, Tensor]:
-        """The terms over pairs of this step, over the rows of all processes.
+    def _terms(self, asked: Asked, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """The terms of this step: those over pairs over the rows of all processes, the others over its own.
 
-        Each process computes all of them, and gets the gradient of its rows from all, which DDP then divides by their
+        Each process computes all pairs, and gets the gradient of its rows from all, which DDP then divides by their
         number: what one process with all rows would have. Every process has as many rows, for samplers see to it.
         """
-        gathered: Any = self.all_gather(features.float(), sync_grads=True)
-        marks: Any = self.all_gather(torch.where(valid, labels, -1))
+        places = self.feature_loss.of_places(asked.evidence, batch["mask"], batch["valid"])
+        if not self.feature_loss.pairs:
+            return places
+        gathered: Any = self.all_gather(asked.pooled.float(), sync_grads=True)
+        marks: Any = self.all_gather(torch.where(batch["valid"], batch["label"], -1))
         labels = marks.reshape(-1)
-        return self.pair_loss.terms(gathered.reshape(-1, features.shape[1]), labels, labels >= 0)
+        return self.feature_loss.of_pairs(gathered.reshape(-1, asked.pooled.shape[1]), labels, labels >= 0) | places
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None

@@ -12,7 +12,7 @@ from torch.nn import functional
 from addnet.errors import UserError, require_choice
 from addnet.registry import check_options, declared
 from addnet.signatures import require_number
-from addnet.training.pairs import PairLoss
+from addnet.training.terms import TERMS, FeatureLoss
 
 AVERAGES = ("rows", "classes")
 _TINY = torch.finfo(torch.float32).tiny
@@ -152,17 +152,17 @@ class RowLoss:
         return torch.where(valid, rows, zero)
 
 
-def build_losses(settings: Mapping[str, Any]) -> tuple[RowLoss, PairLoss]:
-    """The loss of rows and that of pairs.
+def build_losses(settings: Mapping[str, Any]) -> tuple[RowLoss, FeatureLoss]:
+    """The loss of rows and what is added to it about features.
 
     Args:
-        settings: Arguments of `RowLoss` and `PairLoss`.
+        settings: Arguments of `RowLoss` and `FeatureLoss`.
 
     Raises:
         UserError: One of them refuses its arguments.
     """
-    of_pairs = {key: settings[key] for key in ("uniformity", "alignment") if key in settings}
-    return RowLoss(**{key: value for key, value in settings.items() if key not in of_pairs}), PairLoss(**of_pairs)
+    added = {key: settings[key] for key in TERMS if key in settings}
+    return RowLoss(**{key: value for key, value in settings.items() if key not in added}), FeatureLoss(**added)
 
 
 def by_class(rows: Tensor, labels: Tensor, valid: Tensor, *, weights: Tensor | None = None) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 _TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
 _OF_BANDPASS = ("mode", "kernel_size")
 _LEVERS = {"ema_decay": None, "freeze_backbone_epochs": 0, "grad_checkpointing": False, "compile": False}
-_PARTS = {"loss.name": "cross_entropy", "loss.uniformity": 0, "loss.alignment": 0, "optimizer.sam_rho": None}
+_PARTS = {"loss.name": "cross_entropy", "loss.uniformity": 0, "loss.alignment": 0, "loss.guide": 0}
+_PARTS |= {"optimizer.sam_rho": None}
 
 
 def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
