@@ -77,7 +77,7 @@ def test_predict_defaults_are_those_of_the_signatures():
         ("detector", Detector.from_checkpoint),
     ):
         signature = inspect.signature(function).parameters
-        node = plain(cfg[node]) | (plain(cfg.model) if node == "detector" else {})
+        node = plain(cfg[node]) | (plain(cfg.model) | {"mirror": cfg.mirror} if node == "detector" else {})
         assert {name: p.default for name, p in signature.items() if name != "path"} == node
 
 
@@ -234,7 +234,7 @@ def test_app_defaults_are_those_of_the_signatures():
 
     cfg = plain(compose(config_name="app"))
     assert defaults(Limits) == cfg["limits"]
-    assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"]
+    assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"] | {"mirror": False}  # always
     alone = defaults(Address) | defaults(Visit) | defaults(build)
     assert alone == {name: cfg[name] for name in alone}
     assert cfg["host"] == "127.0.0.1"

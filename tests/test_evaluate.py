@@ -11,12 +11,15 @@ from addnet.cli import overrides_of
 from addnet.config import compose, plain
 from addnet.data.degradations import LADDER, Degradation, rungs
 from addnet.errors import UserError
-from addnet.evaluate import evaluate, names_of
+from addnet.evaluate import evaluate, load_detectors, names_of
 from addnet.evaluation.scored import ScoredSet
 from addnet.faces.occlusion import occlude
 from addnet.inference.evaluated_data import data_of
+from addnet.inference.inputs import Inputs
 from addnet.inference.loading import load
 from addnet.inference.mistakes import farthest_wrong
+from addnet.predict import about as told_of
+from addnet.predict import load_detector
 from addnet.tested_on import arguments_of, require_data
 from addnet.untrusted.secrets import relative
 from checkpoints import DECISION, changed, checkpoint
@@ -58,6 +61,7 @@ def test_a_report_holds_both_checkpoints_at_both_levels(whole):
     assert "no threshold" in second["decision"]["frame"]["stated"]
     assert (folder / "report.html").stat().st_size > 100_000
     assert "AUROC" in (folder / "report.md").read_text()
+    assert written["settings"]["mirror"] is False
 
 
 def test_pairs_of_one_group_are_compared(whole):
@@ -204,11 +208,13 @@ def test_the_part_that_was_kept_for_testing_needs_the_patterns_that_chose_it(pat
 def test_several_test_sets_make_a_table(paths, data_dir, own_data_dir, index_dir, tmp_path):
     other = own_data_dir.rename(own_data_dir.with_name("others"))
     sets = f"data.test=['folder:{data_dir}','folder:{other}']"
-    numbers = evaluate(_config(paths[0], tmp_path, index_dir, sets, "mistakes=0", "resamples=2"))
+    numbers = evaluate(_config(paths[0], tmp_path, index_dir, sets, "mistakes=0", "resamples=2", "mirror=true"))
     (found,) = numbers["checkpoints"].values()
     assert set(found["sets"]) == {"faces", "others"}
     table = next(iter(numbers["cross_dataset"]["video"]["auroc"].values()))
     assert table["average"]["over"] == 2
+    assert json.loads((tmp_path / "evaluation.json").read_text())["settings"]["mirror"] is True
+    assert "the mean of the logits of each image and of its mirror image" in (tmp_path / "report.md").read_text()
 
 
 @pytest.mark.parametrize(
@@ -233,6 +239,14 @@ def test_the_share_kept_for_testing_stays_the_share_of_the_training(paths, tmp_p
     assert "test_fraction" not in data_of({"data_dir": str(tmp_path / "others")}, loaded)
     with pytest.raises(UserError, match="pictures that it was trained on"):
         data_of({"data_dir": str(tmp_path / "faces"), "test_fraction": 0.5}, loaded)
+
+
+def test_mirroring_reaches_the_detectors_of_evaluate_and_predict(paths, tmp_path, index_dir):
+    for asked in (True, False):
+        cfg = _config(paths[0], tmp_path, index_dir, f"mirror={asked}")
+        assert [detector.mirror for detector in load_detectors(cfg).values()] == [asked]
+        cfg = compose([f"ckpt={paths[0]}", "input=face.jpg", f"mirror={asked}"], config_name="predict")
+        assert told_of(load_detector(cfg, paths[0], Inputs((), ())))["mirror"] is asked
 
 
 def test_names_tell_checkpoints_apart():

@@ -136,6 +136,24 @@ def test_a_threshold_of_one_s_own_wins(path, face):
         Detector.from_checkpoint(path, threshold=2)
 
 
+def test_mirrored_a_face_and_its_mirror_image_have_one_score_the_mean_of_their_logits(path, detector, face):
+    both = Detector.from_checkpoint(path, mirror=True)
+    image, mask = detector.tensors(detector.preprocessing.of_picture(read_picture(face)))
+    flipped = image.flip(-1), mask.flip(-1)
+    with torch.no_grad():
+        one, other = ((logits := detector.net(*seen))[:, 1] - logits[:, 0] for seen in ((image, mask), flipped))
+    assert abs(one - other).item() > 1e-3
+    expected = torch.sigmoid((one + other).double() / 2).item()
+    assert both.probabilities(image, mask) == pytest.approx([expected], abs=1e-6)
+    assert both.probabilities(*flipped) == pytest.approx([expected], abs=1e-6)
+    assert detector.probabilities(image, mask) == pytest.approx([torch.sigmoid(one.double()).item()], abs=1e-6)
+    answer = both.predict(face)
+    assert answer.score == pytest.approx(expected, abs=1e-6)
+    assert answer.threshold == DECISION["frame"]["threshold"]
+    with pytest.raises(UserError, match=r"mirror='yes' is not valid; use true or false"):
+        Detector.from_checkpoint(path, mirror="yes")
+
+
 @pytest.mark.parametrize(
     ("entry", "said"),
     [

@@ -58,6 +58,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     scored = {name: score(cfg, name, detectors[name], modules[name]) for name in detectors}
     decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}
     numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed)
+    numbers["settings"]["mirror"] = cfg.mirror
     robustness = {name: climb(cfg, name, detectors[name], modules[name], decisions[name]) for name in detectors}
     first = next(iter(detectors))
     written = write_report(
@@ -86,6 +87,7 @@ def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
             path,
             device=cfg.device,
             threshold=cfg.threshold,
+            mirror=cfg.mirror,
             landmark_model=cfg.data.landmark_model,
             weights=cfg.model.weights,
         )

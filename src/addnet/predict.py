@@ -105,7 +105,7 @@ def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
     """The detector of a config, once it is clear that there is something to ask it."""
     from addnet.inference import Detector
 
-    detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+    detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, mirror=cfg.mirror, **plain(cfg.detector))
     if cfg.explain:
         from addnet.inference.explaining import block_of
 
@@ -125,6 +125,7 @@ def about(detector: Detector) -> dict[str, Any]:
         "picture_threshold": detector.frame.stated,
         "video_threshold": detector.video.stated,
         "learnt_from": loaded.about.get("learnt_from"),
+        "mirror": detector.mirror,
         "in_words": list(detector.background),
     }
 

@@ -52,9 +52,11 @@ class Detector:
         device: `cpu`, `cuda`, `cuda:1` …; `auto` takes a GPU if there is one.
         batch_size: Faces that the network gets at once.
         threshold: Instead of those of the checkpoint, for pictures and videos.
+        mirror: Whether each face is asked about twice, the second time as its mirror image with the mask mirrored too,
+            and scored by the mean of the two logits. Thresholds and temperature stay those for one.
 
     Raises:
-        UserError: The device is not there, or a number is out of range.
+        UserError: The device is not there, or a value is out of range.
 
     Example:
         >>> from addnet.inference import Detector
@@ -64,13 +66,22 @@ class Detector:
     """
 
     def __init__(
-        self, loaded: Loaded, *, device: str = "auto", batch_size: int = 16, threshold: float | None = None
+        self,
+        loaded: Loaded,
+        *,
+        device: str = "auto",
+        batch_size: int = 16,
+        threshold: float | None = None,
+        mirror: bool = False,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"threshold={threshold} must lie in [0, 1]; null takes that of the checkpoint")
+        if not isinstance(mirror, bool):
+            raise UserError(f"mirror={mirror!r} is not valid; use true or false")
         self.loaded = loaded
+        self.mirror = mirror
         self.preprocessing = loaded.preprocessing
         self.batch_size = batch_size
         self.frame, self.video = (_with(threshold, decision) for decision in (loaded.frame, loaded.video))
@@ -100,6 +111,7 @@ class Detector:
         device: str = "auto",
         batch_size: int = 16,
         threshold: float | None = None,
+        mirror: bool = False,
         landmark_model: str | None = None,
         weights: str | Path | None = None,
     ) -> Detector:
@@ -111,6 +123,7 @@ class Detector:
             device: As for the class, and all below.
             batch_size: Faces that the network gets at once.
             threshold: Instead of those of the checkpoint.
+            mirror: As for the class.
             landmark_model: Where its 68-point model lies, if that is not the packaged one.
             weights: File of the start weights, where the checkpoint holds the trained part alone and they are not
                 timm's own.
@@ -119,7 +132,7 @@ class Detector:
             UserError: The checkpoint is missing, damaged or of another kind, or its start weights are not there.
         """
         loaded = load(path, landmark_model=landmark_model, weights=weights)
-        return cls(loaded, device=device, batch_size=batch_size, threshold=threshold)
+        return cls(loaded, device=device, batch_size=batch_size, threshold=threshold, mirror=mirror)
 
     @classmethod
     def default(cls, **settings: Any) -> Detector:
@@ -309,14 +322,22 @@ class Detector:
     def probabilities(self, image: Tensor, mask: Tensor) -> NDArray[np.float64]:
         """(B,) probability of fake, as training and test compute it; nan where the network's answer isn't finite.
 
+        With `mirror` that of the mean of the logits of image and mirror image.
+
         Args:
             image: (B, 3, S, S) in [-1, 1], on the detector's device.
             mask: (B, 1, S, S) in [0, 1].
         """
-        with alone_with(self.net):
-            logits = self.net(image.contiguous(memory_format=torch.channels_last), mask).float()
+        logits = self._logits(image, mask)
+        if self.mirror:
+            logits = (logits + self._logits(image.flip(-1), mask.flip(-1))) / 2
         found: NDArray[np.float64] = probabilities_of((logits[:, 1] - logits[:, 0]).cpu()).numpy()
         return found
+
+    def _logits(self, image: Tensor, mask: Tensor) -> Tensor:
+        with alone_with(self.net):
+            logits: Tensor = self.net(image.contiguous(memory_format=torch.channels_last), mask)
+        return logits.float()
 
     def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""

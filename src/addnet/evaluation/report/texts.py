@@ -26,6 +26,10 @@ PAIRS = (
     "are the same. Its interval on one data set is Wilson's, for as many sources as would be as steady with one pair "
     "each; averages and differences have percentile intervals over draws of whole sources."
 )
+MIRRORED = (
+    "Scores are of two passes (mirror=true): the mean of the logits of each image and of its mirror image. Thresholds "
+    "and temperatures were chosen on single passes."
+)
 ERRORS = (
     "Error rates have Wilson's interval for as many rows as there are videos of that class, which has a width also "
     "where no error was seen."
@@ -107,6 +111,7 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
     """How the numbers came about."""
     settings = evaluation["settings"]
     return [
+        *([MIRRORED] if settings.get("mirror") else []),
         f"In brackets: 95 % percentile intervals of {settings['resamples']:,} bootstrap resamples (seed "
         f"{settings['seed']}). Whole videos are drawn, with replacement and within each class, since frames of a video "
         "are alike; all levels and checkpoints share the draws. A figure without any mistake has an interval without "
