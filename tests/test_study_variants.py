@@ -53,6 +53,7 @@ EXPECTED = {
     "tune/cosine": "scheduler",
     "tune/constant": "scheduler",
     "tune/ema": {"ema_decay": 0.99},
+    "tune/average": {"average_epochs": 2},
     "tune/drop_0": {"model.drop_rate": 0.0},
     "tune/drop_02": {"model.drop_rate": 0.2},
     "tune/drop_path": {"model.options": {"drop_path_rate": 0.2}},

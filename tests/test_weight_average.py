@@ -154,3 +154,79 @@ def test_a_run_that_gives_it_up_goes_on_with_the_weights_that_learnt(tmp_path):
 def test_a_decay_that_is_none_is_refused(decay):
     with pytest.raises(UserError, match="ema_decay"):
         tiny.detector(ema_decay=decay)
+
+
+# ---- of the last epochs ------------------------------------------------------------------------------------
+
+
+def _mean(states):
+    mean = {key: torch.stack([state[key] for state in states]).double().mean(dim=0) for key in states[0]}
+    return {key: mean[key].to(value.dtype) if value.is_floating_point() else value for key, value in states[-1].items()}
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_mean_of_the_last_epochs_is_validated_and_left_at_the_end(accumulate):
+    recorder, module = Recorder(), tiny.detector(average_epochs=2)
+    how = {"max_epochs": 4, "accumulate_grad_batches": accumulate}
+    tiny.fit(module, callbacks=[recorder], val_check_interval=4 if accumulate == 2 else 5, **how)
+    steps = -(-5 // accumulate)
+    ends = recorder.steps[steps - 1 :: steps]
+    if accumulate == 1:
+        expected = [ends[0], ends[1], ends[2], _mean(ends[2:])]
+        for validated, mean in zip(recorder.validated[::3], expected, strict=True):
+            torch.testing.assert_close(dict(validated), dict(mean))
+    torch.testing.assert_close(dict(module.net.state_dict()), _mean(ends[2:]))
+
+
+def test_before_the_last_epochs_validation_within_an_epoch_sees_the_weights_as_they_are():
+    recorder = Recorder()
+    tiny.fit(tiny.detector(average_epochs=2), callbacks=[recorder], max_epochs=3, val_check_interval=2)
+    seen, steps = recorder.validated[::3], recorder.steps
+    within = [1, 3, 6, 8]  # steps at which it was validated before an epoch counted: 2 and 4 of the first two
+    for number, step in enumerate(within):
+        torch.testing.assert_close(dict(seen[number]), dict(steps[step]))
+    for later in seen[4:]:  # the end of the second, until the third has ended
+        torch.testing.assert_close(dict(later), dict(steps[9]))
+
+
+def test_a_resumed_mean_of_epochs_equals_an_uninterrupted_one(tmp_path):
+    how = {"enable_checkpointing": True, "max_epochs": 3}
+    whole = _saver(tmp_path / "whole", every_n_train_steps=1)
+    tiny.fit(tiny.detector(average_epochs=2), callbacks=[whole], **how)
+    for step in (5, 10):  # before the first of them, and after it
+        path = tmp_path / "whole" / f"step={step}.ckpt"
+        resumed = _saver(tmp_path / f"from {step}", every_n_train_steps=1)
+        tiny.fit(tiny.detector(average_epochs=2), callbacks=[resumed], ckpt_path=path, **how)
+        one, other = (
+            torch.load(tmp_path / run / "step=15.ckpt", weights_only=True) for run in ("whole", f"from {step}")
+        )
+        _same(one["state_dict"], other["state_dict"])
+        assert one["weight_average"]["updates"] == other["weight_average"]["updates"] == 2
+
+
+def test_a_mean_of_another_kind_starts_anew(tmp_path):
+    tiny.fit(tiny.detector(ema_decay=DECAY), callbacks=[_saver(tmp_path)], max_epochs=1, enable_checkpointing=True)
+    recorder, module = Recorder(), tiny.detector(average_epochs=2)
+    tiny.fit(module, callbacks=[recorder], max_epochs=3, ckpt_path=tmp_path / "step=5.ckpt")
+    taken = recorder.steps[-10:]
+    torch.testing.assert_close(dict(module.net.state_dict()), _mean([taken[4], taken[9]]))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"average_epochs": 1}, "average_epochs=1 must be a whole number of at least 2"),
+        ({"average_epochs": 2.5}, "average_epochs=2.5 must be a whole number"),
+        ({"average_epochs": True}, "average_epochs=True must be a whole number"),
+        ({"average_epochs": 2, "ema_decay": 0.9}, "are two averages; use one of them"),
+    ],
+)
+def test_means_that_make_no_sense_are_refused(wrong, said):
+    with pytest.raises(UserError, match=said):
+        tiny.detector(**wrong)
+
+
+@pytest.mark.parametrize("epochs", [2, -1])
+def test_more_epochs_than_there_are_and_trainings_without_an_end_are_refused(epochs):
+    with pytest.raises(UserError, match=rf"average_epochs=3 needs .* and trainer.max_epochs={epochs}"):
+        tiny.fit(tiny.detector(average_epochs=3), max_epochs=epochs)

@@ -144,7 +144,13 @@ def check_config(
     Raises:
         UserError: Something is wrong with the config.
     """
-    from addnet.training.preflight import check_checkpoints, check_loggers, check_monitors, check_rates
+    from addnet.training.preflight import (
+        check_average,
+        check_checkpoints,
+        check_loggers,
+        check_monitors,
+        check_rates,
+    )
 
     for option in ("paths.output_dir", "paths.index_dir"):
         require_writable(option, OmegaConf.select(cfg, option))
@@ -154,6 +160,7 @@ def check_config(
     detector = build_detector(cfg, datamodule, checkpoint, start_weights=False)
     if cfg.train:
         check_rates(detector, trainer)
+        check_average(detector, trainer)
         detector.check_trainer(trainer, cfg.data.get("batch_size"))
         check_monitors(detector, trainer)
         check_checkpoints(detector, trainer)
@@ -224,6 +231,7 @@ def build_detector(
         compile_net=cfg.compile,
         freeze_backbone_epochs=cfg.freeze_backbone_epochs,
         ema_decay=cfg.ema_decay,
+        average_epochs=cfg.average_epochs,
         preprocessing=datamodule.preprocessing(),
         config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )

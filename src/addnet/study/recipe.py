@@ -11,7 +11,7 @@ from typing import Any
 from addnet.overrides import takes_path
 
 _NODES = ("model", "data", "loss", "optimizer", "scheduler")
-_VALUES = ("ema_decay", "freeze_backbone_epochs", "channels_last")
+_VALUES = ("ema_decay", "average_epochs", "freeze_backbone_epochs", "channels_last")
 _TRAINER = (
     *("max_epochs", "max_steps", "precision", "gradient_clip_val", "accumulate_grad_batches"),
     *("check_val_every_n_epoch", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
@@ -30,7 +30,7 @@ def recipe(cfg: Mapping[str, Any]) -> dict[str, Any]:
         cfg: Of a training, as plain values.
     """
     told: dict[str, Any] = {name: _kept(cfg[name]) for name in _NODES}
-    told |= {name: cfg[name] for name in _VALUES if cfg[name] is not None}
+    told |= {name: cfg[name] for name in _VALUES if cfg.get(name) is not None}  # earlier versions know fewer
     told["trainer"] = {name: cfg["trainer"][name] for name in _TRAINER if cfg["trainer"][name] is not None}
     best = (cfg.get("callbacks") or {}).get("best") or {}
     return told | {"chosen_by": best.get("monitor", "nothing")}

@@ -29,7 +29,10 @@ log = logging.getLogger(__name__)
 FORMAT = 1
 _BROUGHT_BACK = ("optimizer.", "scheduler.")
 _LENGTH = ("trainer.max_epochs", "trainer.max_steps")
-_DECISIVE = ("seed", "model.", "data.", "loss.", "ema_decay", "freeze_backbone_epochs", "channels_last", "trainer.")
+_DECISIVE = (
+    *("seed", "model.", "data.", "loss.", "trainer."),
+    *("ema_decay", "average_epochs", "freeze_backbone_epochs", "channels_last"),
+)
 _INDIFFERENT = (
     *(f"data.{key}" for key in ("data_dir", "index", "index_dir", "faces_dir", "landmark_model")),
     *(f"data.{key}" for key in ("num_workers", "prepare", "verify")),

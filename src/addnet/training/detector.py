@@ -56,6 +56,7 @@ class DeepfakeDetector(pl.LightningModule):
         compile_net: Compiles the network in place when a Trainer starts; True or a mode of `torch.compile`.
         freeze_backbone_epochs: In so many epochs at the start the backbone does not learn.
         ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
+        average_epochs: Of so many of the last epochs the mean of the weights stands in its place instead.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
         config: What `kept_config` keeps of the run's config, for the checkpoint alone.
@@ -80,6 +81,7 @@ class DeepfakeDetector(pl.LightningModule):
         compile_net: bool | str = False,
         freeze_backbone_epochs: int = 0,
         ema_decay: float | None = None,
+        average_epochs: int | None = None,
         class_names: Sequence[str] = ("real", "fake"),
         preprocessing: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
@@ -93,7 +95,8 @@ class DeepfakeDetector(pl.LightningModule):
         # made here, so that wrong values are answered at once
         frozen = freeze_backbone_epochs or model.get("tune", ALL) != ALL
         self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if frozen else []
-        self._levers += [WeightAverage(ema_decay)] if ema_decay is not None else []
+        self.average = WeightAverage.wanted(ema_decay, average_epochs)
+        self._levers += [self.average] if self.average else []
         self.save_hyperparameters(ignore="config", logger=False)  # the whole config is logged instead
         self.config = dict(config) if config else None
         options = dict(model)
@@ -374,7 +377,7 @@ class DeepfakeDetector(pl.LightningModule):
         if is_part(checkpoint):
             path = (self._trainer and self._trainer.ckpt_path) or "the checkpoint"
             complete(checkpoint, self.state_dict(), path=path, start=self.start)
-        if self._trainer is not None and self.trainer.state.fn == "fit" and self.hparams["ema_decay"] is None:
+        if self._trainer is not None and self.trainer.state.fn == "fit" and not self.average:
             checkpoint["state_dict"] |= learning_weights(checkpoint)
 
 

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 # what tells a network from others of its name, and what a recipe may have beyond rate and schedule, where it is set
 _TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
 _OF_BANDPASS = ("mode", "kernel_size")
-_LEVERS = {"ema_decay": None, "freeze_backbone_epochs": 0, "grad_checkpointing": False, "compile": False}
+_LEVERS = {"ema_decay": None, "average_epochs": None, "freeze_backbone_epochs": 0}
+_LEVERS |= {"grad_checkpointing": False, "compile": False}
 _PARTS = {"loss.name": "cross_entropy", "loss.uniformity": 0, "loss.alignment": 0, "loss.guide": 0}
 _PARTS |= {"optimizer.sam_rho": None}
 

@@ -35,6 +35,16 @@ def check_rates(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
     build_schedulers(optimizer, detector.scheduler_settings, total_steps=steps, steps_per_epoch=1)
 
 
+def check_average(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+    """Looks whether the epochs that are averaged are known.
+
+    Raises:
+        UserError: They aren't.
+    """
+    if detector.average:
+        detector.average.check_trainer(trainer)
+
+
 def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
     """Looks whether the figures of validation that are watched exist; it would be noticed after the first epoch.
 
