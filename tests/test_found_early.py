@@ -39,6 +39,7 @@ WRONG = [
     ("scheduler=cosine scheduler.cycle_epochs=0", "scheduler.cycle_epochs=0 must be a number above 0"),
     ("model.head=round", "model.head='round' is unknown; choose one of: linear, cosine"),
     ("average_epochs=2 ema_decay=0.9", "ema_decay=0.9 and average_epochs=2 are two averages; use one of them"),
+    ("average_epochs=2 trainer.max_steps=9", "trainer.max_steps=9 may end the training before them"),
     ("average_epochs=4 trainer.max_epochs=3", "average_epochs=4 needs a training of at least so many epochs"),
     ("ema_decay=slow", "ema_decay='slow' must be a number"),
     ("model.drop_rate=half", "model.drop_rate='half' must be a number"),

@@ -21,7 +21,8 @@ class WeightAverage(pl.Callback):
     """Keeps an average of the network's weights and of its batch normalisation's statistics.
 
     Either an exponential one over optimiser steps, or the mean of the weights at the ends of the last epochs (Izmailov
-    et al. 2018, arXiv 1803.05407); until the first of these has ended, that is the weights themselves.
+    et al. 2018, arXiv 1803.05407); until the first of these has ended, and so where a training is stopped before, that
+    is the weights themselves.
 
     The average stands in the network's place during validation and once training is over, and under
     `state_dict` in every checkpoint, which so loads as any other; the weights that learn are beside it under
@@ -64,7 +65,7 @@ class WeightAverage(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Starts the average, or takes it up where a checkpoint left it."""
         self.check_trainer(trainer)
-        how: dict[str, Any] = {"avg_fn": get_swa_avg_fn()}  # type: ignore[no-untyped-call]  # that for many takes no whole numbers
+        how: dict[str, Any] = {"avg_fn": get_swa_avg_fn()}  # type: ignore[no-untyped-call]
         if self.decay is not None:
             how = {"multi_avg_fn": get_ema_multi_avg_fn(self.decay)}  # type: ignore[no-untyped-call]
         self._average = AveragedModel(_net(pl_module), use_buffers=True, **how)
@@ -104,12 +105,18 @@ class WeightAverage(pl.Callback):
         Raises:
             UserError: It isn't, or there are fewer.
         """
-        if self.epochs is None or self.epochs <= (trainer.max_epochs or 0) or getattr(trainer, "fast_dev_run", False):
+        if self.epochs is None or getattr(trainer, "fast_dev_run", False):
             return
-        raise UserError(
-            f"average_epochs={self.epochs} needs a training of at least so many epochs, and trainer.max_epochs="
-            f"{trainer.max_epochs}; use fewer, or more epochs"
-        )
+        if trainer.max_steps != -1:
+            raise UserError(
+                f"average_epochs={self.epochs} is about the last epochs, and trainer.max_steps={trainer.max_steps} may "
+                "end the training before them; use trainer.max_epochs alone, with trainer.max_steps=-1"
+            )
+        if self.epochs > (trainer.max_epochs or 0):
+            raise UserError(
+                f"average_epochs={self.epochs} needs a training of at least so many epochs, and trainer.max_epochs="
+                f"{trainer.max_epochs}; use fewer, or more epochs"
+            )
 
     def on_validation_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Puts the average in the network's place; not before training has begun."""
