@@ -32,6 +32,20 @@ def test_no_threshold_is_better(seed):
     assert chosen >= max(_balanced_accuracy(probabilities, labels, t) for t in np.linspace(-0.001, 1, 1002))
 
 
+@pytest.mark.parametrize("max_fpr", [0.0, 0.05, 0.2])
+def test_no_threshold_of_so_few_reals_called_fake_is_better(max_fpr):
+    probabilities, labels = _scores(0)
+
+    def called(threshold):
+        return (probabilities[labels == 0] > threshold).mean()
+
+    chosen = choose_threshold(probabilities, labels, max_fpr=max_fpr)
+    allowed = [t for t in np.linspace(0, 1, 1001) if called(t) <= max_fpr]
+    assert called(chosen) <= max_fpr < called(choose_threshold(probabilities, labels))
+    accuracy = _balanced_accuracy(probabilities, labels, chosen)
+    assert accuracy >= max(_balanced_accuracy(probabilities, labels, t) for t in allowed)
+
+
 def test_of_equally_good_thresholds_the_one_nearest_a_half_is_taken():
     probabilities, labels = np.array([0.1, 0.2, 0.44, 0.5, 0.9]), np.array([0, 1, 0, 1, 1])
     assert _balanced_accuracy(probabilities, labels, 0.15) < _balanced_accuracy(probabilities, labels, 0.47)

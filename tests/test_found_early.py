@@ -42,6 +42,7 @@ WRONG = [
     ("average_epochs=2 trainer.max_steps=9", "trainer.max_steps=9 may end the training before them"),
     ("average_epochs=4 trainer.max_epochs=3", "average_epochs=4 needs a training of at least so many epochs"),
     ("ema_decay=slow", "ema_decay='slow' must be a number"),
+    ("decision.max_fpr=2", "decision.max_fpr=2 must lie in [0, 1), such as 0.02"),
     ("model.drop_rate=half", "model.drop_rate='half' must be a number"),
     ("model=bandpass model.kernel_size=7.5", "model.kernel_size=7.5 must be a whole number"),
     ("model.placement=blok1", "placement='blok1' is unknown"),

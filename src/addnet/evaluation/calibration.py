@@ -38,7 +38,9 @@ class Reliability(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+def choose_threshold(
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, max_fpr: float | None = None
+) -> float:
     """The threshold with the largest balanced accuracy; above it a picture is called fake.
 
     It lies midway between neighbouring scores (0 and 1 count as scores too), or at 1, above which there is nothing. Of
@@ -49,13 +51,16 @@ def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.int
     Args:
         probabilities: (N,) of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
+        max_fpr: In [0, 1): chosen among the thresholds above which at most this share of the real rows lies, which of
+            fewer than 1 / max_fpr rows is none. None: among all.
 
     Raises:
         UserError: Scores or labels are out of range, or not one a row.
 
     Example:
-        >>> choose_threshold(np.array([0.1, 0.3, 0.4, 0.8]), np.array([0, 0, 1, 1]))
-        0.35
+        >>> scores, labels = np.array([0.1, 0.3, 0.7, 0.4, 0.5, 0.8]), np.array([0, 0, 0, 1, 1, 1])
+        >>> choose_threshold(scores, labels), choose_threshold(scores, labels, max_fpr=0.05)
+        (0.35, 0.75)
     """
     scores, fake = checked(probabilities, labels)
     fakes, reals = int(fake.sum()), int((1 - fake).sum())
@@ -68,6 +73,8 @@ def choose_threshold(probabilities: NDArray[np.floating], labels: NDArray[np.int
     not_above = [np.searchsorted(np.sort(scores[fake == label]), candidates, side="right") for label in (0, 1)]
     # whole numbers, so that equally good thresholds are equal to the last bit
     goodness = not_above[0] * fakes + (fakes - not_above[1]) * reals
+    if max_fpr is not None:
+        goodness = np.where(reals - not_above[0] <= max_fpr * reals, goodness, -1)
     if goodness[-1] == goodness.max() == fakes * reals:
         return 0.5
     best = candidates[:-1][goodness[:-1] == goodness.max()]

@@ -20,6 +20,7 @@ from addnet.evaluation.calibration import (
 )
 from addnet.evaluation.metrics import THRESHOLD, Scores
 from addnet.evaluation.scored import ScoredSet, by_video
+from addnet.signatures import require_number
 from addnet.untrusted.texts import shown
 
 # of the figures: pictures, and videos by how the scores of their pictures are put together
@@ -122,6 +123,19 @@ class Decision:
         return vars(self) | {"limits": list(self.limits)}
 
 
+def check_max_fpr(max_fpr: float | None) -> None:
+    """Whether `decide` can take it.
+
+    Raises:
+        UserError: It is no share.
+    """
+    if max_fpr is None:
+        return
+    require_number("decision.max_fpr", max_fpr)
+    if not 0 <= max_fpr < 1:
+        raise UserError(f"decision.max_fpr={max_fpr} must lie in [0, 1), such as 0.02; null sets no bound")
+
+
 def _stated(threshold: float, origin: str) -> str:
     return f"{threshold:g}, as given" if origin == "given" else f"{threshold:.4f}, {ORIGINS[origin]}"
 
@@ -154,7 +168,7 @@ def as_read(decision: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | N
     return found
 
 
-def decide(scores: Scores) -> dict[str, dict[str, Any]] | None:
+def decide(scores: Scores, *, max_fpr: float | None = None) -> dict[str, dict[str, Any]] | None:
     """Threshold and temperature at each of `LEVELS`, as plain values for a checkpoint.
 
     Pictures without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
@@ -162,6 +176,7 @@ def decide(scores: Scores) -> dict[str, dict[str, Any]] | None:
 
     Args:
         scores: Of validation.
+        max_fpr: See `choose_threshold`.
 
     Returns:
         None where nothing can be decided: one class alone. Pictures alone where a video has real and fake ones.
@@ -190,7 +205,7 @@ def decide(scores: Scores) -> dict[str, dict[str, Any]] | None:
         scored = frames if how is None else by_video(frames, how)
         temperature, told = calibrate(scored.probabilities, scored.labels, videos if how is None else scored.videos)
         decision[level] = {
-            "threshold": choose_threshold(scored.probabilities, scored.labels),
+            "threshold": choose_threshold(scored.probabilities, scored.labels, max_fpr=max_fpr),
             "temperature": temperature,
             "calibration": told,
             "limits": limits,

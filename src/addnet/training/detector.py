@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from addnet.errors import UserError, require_choice
-from addnet.evaluation import Scores, binary_metrics, by_video, decide
-from addnet.evaluation.paired import paired_metrics
+from addnet.evaluation import Scores, decide
+from addnet.evaluation.decision import check_max_fpr
 from addnet.models import create_model
 from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, still_entries
@@ -26,7 +26,7 @@ from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, ch
 from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware
-from addnet.training.scores import LossMean, ScoreCollector, WeightedMean
+from addnet.training.scores import LossMean, ScoreCollector, WeightedMean, figures_of
 from addnet.training.served_data import served_data, with_sources
 from addnet.training.terms import Asked
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
@@ -57,6 +57,7 @@ class DeepfakeDetector(pl.LightningModule):
         freeze_backbone_epochs: In so many epochs at the start the backbone does not learn.
         ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
         average_epochs: Of so many of the last epochs the mean of the weights stands in its place instead.
+        max_fpr: Bound on the real rows of validation above the threshold, in [0, 1): see `choose_threshold`.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
         config: What `kept_config` keeps of the run's config, for the checkpoint alone.
@@ -82,12 +83,14 @@ class DeepfakeDetector(pl.LightningModule):
         freeze_backbone_epochs: int = 0,
         ema_decay: float | None = None,
         average_epochs: int | None = None,
+        max_fpr: float | None = None,
         class_names: Sequence[str] = ("real", "fake"),
         preprocessing: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         _check_levers(compile_net, grad_checkpointing)
+        check_max_fpr(max_fpr)
         self.row_loss, self.feature_loss = build_losses(loss or {})
         self.feature_loss.check_masks(dict(preprocessing or {}))
         rho: Any = (optimizer or OPTIMIZER).get("sam_rho")
@@ -307,7 +310,7 @@ class DeepfakeDetector(pl.LightningModule):
         """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
         figures = self._log_figures("val", self.val_loss, self.val_scores)
         if not self.trainer.sanity_checking:
-            self.decision = decide(self.scores["val"])
+            self.decision = decide(self.scores["val"], max_fpr=self.hparams["max_fpr"])
             self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)
@@ -318,12 +321,12 @@ class DeepfakeDetector(pl.LightningModule):
         scores, data = self.scores["test"], served_data(self.trainer)
         for name, videos in (data.test_sets() if data else {}).items():
             rows = torch.isin(scores.videos, torch.as_tensor(videos))
-            self.log_dict(_figures(f"test/{name}", scores.take(rows)), sync_dist=True)
+            self.log_dict(figures_of(f"test/{name}", scores.take(rows)), sync_dist=True)
 
     def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
         scores = with_sources(collector.scores(split), self.trainer, split)
         self.scores[split] = scores
-        figures = {f"{split}/frame/loss": float(loss.compute())} | _figures(split, scores)
+        figures = {f"{split}/frame/loss": float(loss.compute())} | figures_of(split, scores)
         loss.reset()
         collector.reset()
         # every rank has gathered the same scores: the mean over ranks is the figure itself
@@ -389,12 +392,3 @@ def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:
             f"compile={compile_net} and grad_checkpointing=true exclude each other: the compiler chooses itself what "
             "it computes again, and gives up on segments that were chosen for it; use one of them"
         )
-
-
-def _figures(prefix: str, scores: Scores) -> dict[str, float]:
-    """Every figure at both levels, by its full name."""
-    figures: dict[str, float] = {}
-    for level, rows in (("frame", scores), ("video", by_video(scores))):
-        values = binary_metrics(rows.probabilities, rows.labels) | paired_metrics(rows)
-        figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
-    return figures

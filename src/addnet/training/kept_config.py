@@ -17,7 +17,7 @@ from addnet.untrusted.secrets import masked, relative, without_home
 _NAMED = ("model", "optimizer", "scheduler", "loss")
 _SECTIONS = (
     *("seed", "tags", *_NAMED, "data", "augment", "blend", "trainer"),
-    *("ema_decay", "average_epochs", "freeze_backbone_epochs", "channels_last"),
+    *("ema_decay", "average_epochs", "freeze_backbone_epochs", "decision", "channels_last"),
 )
 _LEFT_OUT = frozenset(
     {"prepare", "index_dir", "faces_dir", "landmark_model", "plugins", "default_root_dir", "logger", "weights"}

@@ -10,8 +10,9 @@ from torch import Tensor, distributed
 from torchmetrics import Metric
 from torchmetrics.utilities import dim_zero_cat
 
-from addnet.evaluation import Scores
+from addnet.evaluation import Scores, binary_metrics, by_video
 from addnet.evaluation.metrics import probabilities_of
+from addnet.evaluation.paired import paired_metrics
 from addnet.finite import NotFiniteError
 from addnet.training.losses import by_class
 
@@ -180,3 +181,12 @@ def _from_all_ranks(paths: list[str]) -> list[str]:
     gathered: list[list[str] | None] = [None] * distributed.get_world_size()
     distributed.all_gather_object(gathered, paths)
     return [path for part in gathered for path in part or ()]
+
+
+def figures_of(prefix: str, scores: Scores) -> dict[str, float]:
+    """Every figure at both levels, by its full name."""
+    figures: dict[str, float] = {}
+    for level, rows in (("frame", scores), ("video", by_video(scores))):
+        values = binary_metrics(rows.probabilities, rows.labels) | paired_metrics(rows)
+        figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
+    return figures

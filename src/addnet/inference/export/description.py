@@ -35,7 +35,7 @@ STEPS = [
 ]
 _SECTIONS = (
     *("seed", "tags", "model", "data", "augment", "blend", "loss", "optimizer", "scheduler", "trainer"),
-    *("ema_decay", "average_epochs", "freeze_backbone_epochs"),
+    *("ema_decay", "average_epochs", "freeze_backbone_epochs", "decision"),
 )
 _LEFT_OUT = {
     "prepare",
