@@ -55,6 +55,8 @@ def release(cfg: DictConfig) -> Path:
         raise not_set()
     if not cfg.output:
         raise UserError("output is not set: name the folder to be made, such as output=src/addnet/detectors/lite")
+    if cfg.mirror:
+        raise UserError("mirror=true is not for a release: whoever asks without it would meet other errors")
     output, run = Path(cfg.output), Path(cfg.paths.output_dir)
     require_free(output, overwrite=cfg.overwrite)
     preface = _read(Path(cfg.card)) if cfg.card else ""

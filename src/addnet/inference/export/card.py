@@ -139,9 +139,10 @@ def _table(about: Mapping[str, Any]) -> str:
         "Network": f"{in_markdown_code(about['architectures'][0])}: {called}",
     }
     if network:
-        sites = ", ".join(map(in_markdown_code, network["sites"])) or "nowhere: the mask is not looked at"
+        sites = ", ".join(map(in_markdown_code, network["sites"]))
         rows["Backbone"] = f"{in_markdown_code(network['backbone'])} of timm {in_markdown(network['timm'])}"
-        rows["Attention"] = f"{in_markdown_code(model.get('combine', 'multiply'))} at {sites}"
+        combined = f"{in_markdown_code(model.get('combine', 'multiply'))} at {sites}"
+        rows["Attention"] = combined if sites else "none: the mask is not looked at"
         rows["Start weights"] = in_markdown(network["start"])
         rows["Trained"] = f"{in_markdown_code('tune=' + str(network['tune']))}, merged into the weights"
     rows |= {
