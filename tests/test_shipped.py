@@ -269,6 +269,16 @@ def test_each_detector_of_this_checkout_is_whole_small_measured_and_has_a_card(n
         assert told in card, told
 
 
+@pytest.mark.parametrize("name", shipped.names())
+def test_error_rates_on_the_first_screen_are_those_that_were_measured(name):
+    about = json.loads((shipped.FOLDER / name / "config.json").read_text(encoding="utf-8"))
+    text = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8").partition("\n## ")[0]
+    rates = [rate for measured in about["measured"] for rate in measured["errors"].values() if rate]
+    for rate in rates:
+        share, low, high = (100 * rate[key] for key in ("value", "low", "high"))
+        assert f"{share:.1f} % ({low:.1f} to {high:.1f})" in text, (name, rate)
+
+
 def test_the_model_card_says_whether_detectors_come_with_this_checkout():
     text = (Path(__file__).parents[1] / "MODEL_CARD.md").read_text(encoding="utf-8")
     assert ("No trained weights are released" in text) != bool(shipped.names())
