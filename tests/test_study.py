@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 from copy import deepcopy
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,11 +17,12 @@ import yaml
 from omegaconf import OmegaConf
 from sklearn.metrics import roc_auc_score
 
+from addnet.config import compose
 from addnet.errors import UserError
-from addnet.study.__main__ import main
+from addnet.study.__main__ import found_states, main
 from addnet.study.driving import Job, drive, training
 from addnet.study.estimates import comparisons, drawn, variants
-from addnet.study.folders import StudyFolder, lock, seconds_of
+from addnet.study.folders import StudyFolder, lock, run_recipe, seconds_of
 from addnet.study.ladder import best
 from addnet.study.overview import overview
 from addnet.study.plan import Cell, cells
@@ -268,7 +270,7 @@ def test_a_key_of_a_later_version_changes_neither_cell_nor_row(study, plan, resu
     del earlier["model"]["tune"]  # as if it had come since
     file.write_text(yaml.safe_dump(earlier))
     assert study.state(cell) == "done"
-    assert results.has(study, cell, size="small")
+    assert results.row(cell, run_recipe(file), size="small")
     kept = results.config_file("small", "base").read_bytes()
     collect(study, cell, results, size="small")
     assert results.config_file("small", "base").read_bytes() == kept
@@ -282,16 +284,27 @@ def test_rows_of_two_recipes_are_never_one_variant(results):
         variants(results, "small")
 
 
-def test_the_best_are_chosen_by_validation_over_all_seeds(study, plan):
-    for cell in plan:
-        _finish(study, cell, auroc=VALUES[cell.variant, cell.seed])
+def test_what_only_the_results_have_is_kept_unless_it_was_another_recipe(study, plan, results, tmp_path):
+    cfg = compose(["skip_kept=true"], config_name="study")
+    elsewhere = StudyFolder(tmp_path / "elsewhere")
+    assert set(found_states(cfg, elsewhere, plan, results).values()) == {"kept"}
+    assert set(found_states(cfg, study, plan, results).values()) == {"done"}
+    changed = [replace(cell, fixed=(PLACE, "optimizer.lr=0.1")) for cell in plan]
+    assert set(found_states(cfg, elsewhere, changed, results).values()) == {"open"}
+    cfg.skip_kept = False
+    assert set(found_states(cfg, elsewhere, plan, results).values()) == {"open"}
+
+
+def test_the_best_are_chosen_by_validation_over_all_seeds(study, plan, results):
     blends = Cell("study_fakes", "fakes/self_blended", 0, (PLACE,))
     once = Cell("study_attention", "attention/mix", 0, (PLACE,))
     control = [Cell("study_attention", "attention/gate_shuffled", seed, (PLACE,)) for seed in (0, 1)]
     others = [blends, once, *control]  # validated on other images; over fewer seeds; no detector
     for cell in others:
         _finish(study, cell, auroc=0.99)
-    assert [cell.name for cell in best(study, [*plan, *others], 3)] == ["attention/gate-0", "base-0"]
+        collect(study, cell, results, size="small")
+    cfg = compose([], config_name="study")
+    assert [cell.name for cell in best(cfg, results, [*plan, *others])] == ["attention/gate-0", "base-0"]
 
 
 def test_of_an_evaluation_only_figures_are_kept():

@@ -22,15 +22,17 @@ from addnet.errors import UserError, require_choice
 from addnet.mistyped import answer, refuse_options
 from addnet.overrides import quoted
 from addnet.study.driving import Job, drive, remove_last, training
-from addnet.study.folders import State, StudyFolder
-from addnet.study.ladder import ladder_job
+from addnet.study.folders import State, StudyFolder, run_recipe
+from addnet.study.ladder import best, ladder_job
 from addnet.study.overview import overview
 from addnet.study.plan import Cell, cells
+from addnet.study.recipe import recipe
 from addnet.study.results import Results, collect
 from addnet.sweeps.results import read_result
 
 NAME = "study"
 TASKS = ("run", "list", "ladder")
+DONE = ("done", "kept")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -66,7 +68,7 @@ def study(cfg: DictConfig) -> int:
         raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} leave no cell; see python -m addnet.study do=list")
     folder = StudyFolder(Path(cfg.paths.output_root, cfg.task, cfg.size.name).absolute())
     results = Results(results_dir(cfg))
-    states = {cell: folder.state(cell) for cell in every}
+    states = found_states(cfg, folder, every, results)
     keep_new(cfg, folder, every, states, results)
     if cfg.do == "list":
         sys.stdout.write(overview(chosen, states, folder, size=cfg.size, n_jobs=cfg.n_jobs))
@@ -122,13 +124,24 @@ def results_dir(cfg: DictConfig) -> Path:
     return Path(cfg.results)
 
 
+def found_states(cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], results: Results) -> dict[Cell, State]:
+    """How far each cell is; with `skip_kept` those that only the results have are `kept`."""
+    states = {cell: folder.state(cell) for cell in every}
+    for cell, state in states.items():
+        if cfg.skip_kept and state == "open" and results.row(cell, recipe(cell.config), size=cfg.size.name):
+            states[cell] = "kept"
+    return states
+
+
 def keep_new(
     cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], states: Mapping[Cell, State], results: Results
 ) -> None:
     """Puts the finished cells that the results lack into them, such as those whose driver was killed."""
     for cell in every:
-        if states[cell] == "done" and not results.has(folder, cell, size=cfg.size.name):
-            keep(folder, cell, results, size=cfg.size.name)
+        if states[cell] == "done":
+            told = run_recipe(folder.of(cell) / "config.yaml")
+            if results.row(cell, told, size=cfg.size.name) is None:
+                keep(folder, cell, results, size=cfg.size.name)
 
 
 def keep(folder: StudyFolder, cell: Cell, results: Results, *, size: str) -> None:
@@ -148,16 +161,7 @@ def run(
 ) -> int:
     """Trains what is left of the chosen cells, then evaluates the best of all."""
     wanted = {"open", "begun", *(["failed"] if cfg.retry else [])}
-
-    def job(cell: Cell) -> Job:
-        return training(
-            folder,
-            cell,
-            afresh=states[cell] == "failed",
-            finished=lambda: keep(folder, cell, results, size=cfg.size.name),
-        )
-
-    jobs = [job(cell) for cell in chosen if states[cell] in wanted]
+    jobs = [job(cfg, folder, results, cell, states[cell]) for cell in chosen if states[cell] in wanted]
     for cell in chosen:
         if states[cell] == "changed":
             say(
@@ -165,19 +169,38 @@ def run(
                 f"{folder.of(cell)} to have it trained again"
             )
     stopped = drive(jobs, n_jobs=cfg.n_jobs, minutes=cfg.minutes)
-    after = {cell: folder.state(cell) for cell in every}
+    after = found_states(cfg, folder, every, results)
     keep_new(cfg, folder, every, after, results)
     sys.stdout.write(overview(chosen, after, folder, size=cfg.size, n_jobs=cfg.n_jobs))
     if stopped:
         return 128 + stopped
-    if any(after[cell] != "done" for cell in chosen):
+    if any(after[cell] not in DONE for cell in chosen):
         return 1
-    return climb(cfg, folder, results, every) if all(after[cell] == "done" for cell in every) else 0
+    return climb(cfg, folder, results, every) if all(after[cell] in DONE for cell in every) else 0
+
+
+def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: Cell, state: State) -> Job:
+    """The training of a cell."""
+
+    def finished() -> None:
+        keep(folder, cell, results, size=cfg.size.name)
+
+    return training(folder, cell, afresh=state == "failed", finished=finished)
 
 
 def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[Cell]) -> int:
-    """Evaluates the best cells, unless these have been evaluated; returns the exit code."""
-    jobs = ladder_job(cfg, folder, results, every) if cfg.ladder else []
+    """Evaluates the best cells, unless these have been evaluated; returns the exit code.
+
+    What was trained elsewhere is trained here first, for its weights.
+    """
+    chosen = best(cfg, results, every) if cfg.ladder else []
+    missing = [(cell, state) for cell in chosen if (state := folder.state(cell)) != "done"]
+    trainings = [job(cfg, folder, results, cell, state) for cell, state in missing]
+    if stopped := drive(trainings, n_jobs=cfg.n_jobs, minutes=cfg.minutes):
+        return 128 + stopped
+    if any(folder.state(cell) != "done" for cell in chosen):
+        return 1
+    jobs = ladder_job(cfg, folder, results, chosen)
     if stopped := drive(jobs, n_jobs=1, minutes=cfg.minutes):
         return 128 + stopped
     ended = [read_result(job.folder) for job in jobs]

@@ -15,7 +15,7 @@ from addnet.study.recipe import alike, recipe
 from addnet.sweeps.results import Result, read_result
 from addnet.sweeps.resume import cut_short
 
-State = Literal["done", "runs", "begun", "failed", "changed", "open"]
+State = Literal["done", "kept", "runs", "begun", "failed", "changed", "open"]
 
 _LOCK, _PIECES = "cell.lock", "pieces.txt"
 
@@ -35,7 +35,7 @@ class StudyFolder:
         return self.path / cell.name
 
     def state(self, cell: Cell) -> State:
-        """How far a cell is.
+        """How far a cell is, by its folder alone; `kept`, trained elsewhere, is for who knows the results.
 
         `begun`: cut short, and goes on from its last checkpoint. `changed`: trained by another config than the present
         one. `runs`: a process is at it, of this command or of one that has ended meanwhile.

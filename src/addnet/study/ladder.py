@@ -11,44 +11,47 @@ from addnet.overrides import quoted
 from addnet.study.driving import Job
 from addnet.study.folders import StudyFolder
 from addnet.study.plan import Cell
-from addnet.study.recipe import digest
+from addnet.study.recipe import digest, recipe
 from addnet.study.results import METRICS, Results, brief
 from addnet.sweeps.results import read_json, read_result
 
 CHOSEN_BY = METRICS[0]
 
 
-def best(folder: StudyFolder, every: Sequence[Cell], number: int) -> list[Cell]:
+def best(cfg: DictConfig, results: Results, every: Sequence[Cell]) -> list[Cell]:
     """The cells of the first seed of the variants with the best mean of validation, over the most seeds that one has.
 
     Those that are validated on other images than the first, such as blends, and those that are not tested can't be
     compared, and are left out; so are controls with masks of others, which are no detectors.
+
+    Args:
+        cfg: `configs/study.yaml` composed.
+        results: What is known of cells.
+        every: All cells.
     """
     found: dict[str, dict[int, float]] = {}
     validated = every[0].config["data"]["val_fakes"]
     for cell in every:
-        result = read_result(folder.of(cell)) if folder.state(cell) == "done" else None
-        data = cell.config["data"]
-        if result and cell.config["test"] and data["val_fakes"] == validated and data["mask_of"] == "own":
-            found.setdefault(cell.variant, {})[cell.seed] = result.figures[CHOSEN_BY]
+        row, data = results.row(cell, recipe(cell.config), size=cfg.size.name), cell.config["data"]
+        if row and cell.config["test"] and data["val_fakes"] == validated and data["mask_of"] == "own":
+            found.setdefault(cell.variant, {})[cell.seed] = float(row[CHOSEN_BY])
     most = max(map(len, found.values()), default=0)
     means = {variant: statistics.fmean(row.values()) for variant, row in found.items() if len(row) == most}
-    chosen = sorted(means, key=lambda variant: -means[variant])[:number]
+    chosen = sorted(means, key=lambda variant: -means[variant])[: cfg.ladder]
     return [
         next(cell for cell in every if cell.variant == variant and cell.seed in found[variant]) for variant in chosen
     ]
 
 
-def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[Cell]) -> list[Job]:
+def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, chosen: Sequence[Cell]) -> list[Job]:
     """The evaluation of the best cells; none where these have been evaluated.
 
     Args:
         cfg: `configs/study.yaml` composed.
         folder: Of the study.
         results: Takes what the page needs of it.
-        every: All cells, done.
+        chosen: The best cells, trained in that folder.
     """
-    chosen = best(folder, every, cfg.ladder)
     where = folder.path / f"ladder-{digest({cell.name: cell.digest for cell in chosen})}"
     done = read_result(where)
     if not chosen or (done and done.status == "success"):

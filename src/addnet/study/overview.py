@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import statistics
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from omegaconf import DictConfig
@@ -42,7 +43,10 @@ def overview(
     stream = io.StringIO()
     Console(file=stream, width=100).print(table)
     hours = seconds_left(cells, states, folder, size=size) / 3600
-    told = [f"{sum(states[cell] == state for cell in cells)} {state}" for state in ("done", "failed", "changed")]
+    counted = Counter(states[cell] for cell in cells)
+    told = [f"{counted[state]} {state}" for state in ("done", "failed", "changed")]
+    if counted["kept"]:
+        told.insert(1, f"{counted['kept']} kept, trained elsewhere")
     left = sum(states[cell] in _LEFT for cell in cells)
     lines = [f"{count(len(cells), 'cell')}: {', '.join(told)}, {left} left", f"in {folder.path}"]
     if left:

@@ -65,8 +65,7 @@ class Cell:
     @property
     def compare_to(self) -> str:
         """The variant that it is compared with."""
-        file = Path(config_dir(), "ablation", f"{self.variant}.yaml")
-        return str(OmegaConf.select(OmegaConf.load(file), "compare_to", default="base"))
+        return str(self.config["compare_to"])
 
     @property
     def digest(self) -> str:

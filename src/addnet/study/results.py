@@ -105,11 +105,17 @@ class Results:
                 return digest(kept)
         return digest(told)
 
-    def has(self, study: StudyFolder, cell: Cell, *, size: str) -> bool:
-        """Whether a finished cell is there, as it was trained last."""
-        told = run_recipe(study.of(cell) / "config.yaml")
+    def row(self, cell: Cell, told: Mapping[str, Any], *, size: str) -> Row | None:
+        """The row of a cell; None if there is none, or one of another recipe.
+
+        Args:
+            cell: The cell.
+            told: Its recipe.
+            size: Of the study.
+        """
         key = (size, cell.variant, str(cell.seed), self.digest_of(size, cell.variant, told))
-        return key in {tuple(row[name] for name in ("size", "variant", "seed", "config")) for row in self.rows()}
+        same = (row for row in self.rows() if key == tuple(row[n] for n in ("size", "variant", "seed", "config")))
+        return next(same, None)
 
     def add(self, row: Row, told: Mapping[str, Any], scores: Path | None) -> None:
         """Adds a cell, in the place of what it had; several processes may do so.
