@@ -105,7 +105,7 @@ def tuning() -> list[str]:
         "| variant | seeds | validation AUROC | difference | minutes a cell | recipe |",
         "|---|---|---|---|---|---|",
     ]
-    differences = comparisons(found, [(name, "base") for name in plan], VALIDATION)
+    differences = comparisons(found, [(name, row[0].compare_to) for name, row in plan.items()], VALIDATION)
     for name in plan:
         start = f"| {_link(name)} | {_seeds(found, plan, name)} |"
         if name not in found:
