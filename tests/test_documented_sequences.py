@@ -10,6 +10,8 @@ import re
 import shutil
 from pathlib import Path
 
+import pyarrow.csv as pacsv
+import pyarrow.parquet as pq
 import pytest
 
 import addnet.data.__main__ as data_command
@@ -141,6 +143,7 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shipped, "FOLDER", detectors)
     Path("faces").symlink_to(data_dir)
+    Path("outputs/evaluate/TIME").mkdir(parents=True)
     for name in ("outputs/train/TIME", "outputs/addnet", "outputs/bandpass"):
         shutil.copytree(run, name)
     for name in ("best.ckpt", "a.ckpt", "b.ckpt", "gend.ckpt", "a/best.ckpt", "b/best.ckpt"):
@@ -149,6 +152,16 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
     for folder in ("pictures", "crops", "portraits"):
         Path(folder).mkdir()
         shutil.copy(next((data_dir / "test" / "real").iterdir()), f"{folder}/one.png")
+    rows = "".join(f"{row}.png,{row % 4},c{row % 4},A,{row % 2},0.{row},0.{row}\n" for row in range(8))
+    for name, columns in (
+        ("scores", "video,score,b"),
+        ("a", "video,score,b"),
+        ("b", "video,score,b"),
+        ("both", "clip,a,b"),
+    ):
+        named, *scores = columns.split(",")
+        Path(f"{name}.csv").write_text(f"path,group,{named},country,label,{','.join(scores)}\n{rows}")
+    pq.write_table(pacsv.read_csv("scores.csv"), "outputs/evaluate/TIME/scores.parquet")
     shutil.copy("pictures/one.png", "face.jpg")
     shutil.copy(video_dir / "test/real/p3.mp4", "clip.mp4")
     desk = Desk(replicas, index_dir)

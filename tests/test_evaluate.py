@@ -64,6 +64,42 @@ def test_a_report_holds_both_checkpoints_at_both_levels(whole):
     assert written["settings"]["mirror"] is False
 
 
+def test_the_scores_that_were_written_give_the_same_report_without_a_network(whole, tmp_path):
+    numbers, folder = whole
+    cfg = compose(
+        [f"scores.file={folder / 'scores.parquet'}", f"paths.output_dir={tmp_path}", "resamples=50"],
+        config_name="evaluate",
+    )
+    again = evaluate(cfg)
+    ours, theirs = (
+        dict(_leaves({name: one[name] for name in ("checkpoints", "cross_dataset", "differences")}))
+        for one in (numbers, again)
+    )
+    assert ours.keys() == theirs.keys()
+    for name, value in ours.items():
+        assert theirs[name] == (
+            value if not isinstance(value, float) else pytest.approx(value, abs=1e-9, nan_ok=True)
+        ), name
+    kinds = again["checkpoints"]["plain"]["sets"]["faces"]["groups"]["frame"]
+    assert {"method", "brightness of the face"} <= kinds.keys()
+    own, read = (
+        dict(part.split("\n", 1) for part in (where / "report.md").read_text().split("\n## "))
+        for where in (folder, tmp_path)
+    )
+    assert own.keys() - read.keys() == {"Robustness", "Worst mistakes"}
+    for title in read.keys() - {"About this evaluation"}:
+        assert read[title] == own[title]
+
+
+def _leaves(node, prefix=""):
+    items = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    if isinstance(node, (dict, list)):
+        for key, value in items:
+            yield from _leaves(value, f"{prefix}/{key}")
+    else:
+        yield prefix, node
+
+
 def test_pairs_of_one_group_are_compared(whole):
     numbers, _ = whole
     for about in numbers["checkpoints"].values():

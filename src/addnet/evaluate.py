@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+SCORES = "scores.parquet"
+
 _STARTED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d-\d\d-\d\d)(?:-\d+)?")  # in the name of a run folder
 
 
@@ -46,11 +48,15 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     """
     from addnet.evaluation.assess import assess
     from addnet.evaluation.report import write_report
+    from addnet.evaluation.score_files import write_scores
+    from addnet.given_scores import of_files
     from addnet.inference.explaining import block_of
     from addnet.training.run_folder import provenance
     from addnet.untrusted.secrets import without_home
 
     folder = Path(cfg.paths.output_dir)
+    if cfg.scores.file:
+        return reported(*of_files(cfg, folder))
     detectors = load_detectors(cfg)
     if cfg.mistakes:
         block_of(next(iter(detectors.values())), cfg.block)  # raises now, not when all is scored
@@ -72,6 +78,11 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         | {name: without_home(it.loaded.called) for name, it in detectors.items()}
         | choices(detectors, tested=set(scored[first])),
     )
+    return reported(numbers, (*written, write_scores(folder / SCORES, scored, decisions)))
+
+
+def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]:
+    """Shows the main figures and what was written."""
     print_summary(numbers)
     for file in written:
         log.info("written: %s", file)

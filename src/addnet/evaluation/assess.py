@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -47,9 +47,12 @@ def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed:
         raise UserError("nothing to measure: give at least one checkpoint with at least one data set")
     found: dict[str, _Found] = {}
     checkpoints: dict[str, Any] = {}
+    levels = _levels_of(scored)
     for checkpoint, sets in scored.items():
         found[checkpoint], checkpoints[checkpoint] = {}, {}
-        by_level = {level: Decision.of(decisions.get(checkpoint), level) for level in LEVELS}
+        by_level = {level: Decision.of(decisions.get(checkpoint), level) for level in levels}
+        if not all(rows.is_probability for rows in sets.values()):
+            by_level = {level: decision.of_any_numbers() for level, decision in by_level.items()}
         numbers = {}
         for name, rows in sets.items():
             numbers[name], found[checkpoint][name] = _of_set(rows, by_level, resamples=resamples, seed=seed)
@@ -62,9 +65,16 @@ def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed:
         "format": FORMAT,
         "settings": {"resamples": resamples, "seed": seed, "confidence": CONFIDENCE, "bins": BINS},
         "checkpoints": checkpoints,
-        "cross_dataset": _cross_dataset(found),
-        "differences": _differences(scored, found),
+        "cross_dataset": _cross_dataset(found, levels),
+        "differences": _differences(scored, found, levels),
     }
+
+
+def _levels_of(scored: Scored) -> list[str]:
+    """Those of `LEVELS` that each set has: scores that are no probabilities have no confidence."""
+    if all(rows.is_probability for sets in scored.values() for rows in sets.values()):
+        return list(LEVELS)
+    return [level for level in LEVELS if level != "video_confidence"]
 
 
 def _of_set(
@@ -104,7 +114,7 @@ def _average(found: _Found, level: str, name: str) -> dict[str, Any]:
     return {**average(parts).interval(), "over": len(parts)}
 
 
-def _cross_dataset(found: Mapping[str, _Found]) -> dict[str, Any]:
+def _cross_dataset(found: Mapping[str, _Found], levels_told: Sequence[str]) -> dict[str, Any]:
     """Level → figure → checkpoint → its value on each data set, and their average."""
     return {
         level: {
@@ -117,17 +127,19 @@ def _cross_dataset(found: Mapping[str, _Found]) -> dict[str, Any]:
             }
             for name in CROSS
         }
-        for level in LEVELS
+        for level in levels_told
     }
 
 
-def _differences(scored: Scored, found: Mapping[str, _Found]) -> dict[str, Any]:
+def _differences(scored: Scored, found: Mapping[str, _Found], levels: Sequence[str]) -> dict[str, Any]:
     """Checkpoint → its differences to the first one, on each data set and on average."""
     reference, *others = scored
-    return {other: _to_reference(scored, found, other, reference) for other in others}
+    return {other: _to_reference(scored, found, levels, other, reference) for other in others}
 
 
-def _to_reference(scored: Scored, found: Mapping[str, _Found], other: str, reference: str) -> dict[str, Any]:
+def _to_reference(
+    scored: Scored, found: Mapping[str, _Found], levels_told: Sequence[str], other: str, reference: str
+) -> dict[str, Any]:
     apart: _Found = {}
     left_out = []
     for name, rows in scored[other].items():
@@ -136,7 +148,8 @@ def _to_reference(scored: Scored, found: Mapping[str, _Found], other: str, refer
             continue
         mine, theirs = found[other][name], found[reference][name]
         apart[name] = {
-            level: {figure: mine[level][figure].minus(theirs[level][figure]) for figure in COMPARED} for level in LEVELS
+            level: {figure: mine[level][figure].minus(theirs[level][figure]) for figure in COMPARED}
+            for level in levels_told
         }
     return {
         "reference": reference,
@@ -146,14 +159,14 @@ def _to_reference(scored: Scored, found: Mapping[str, _Found], other: str, refer
             }
             for name, levels in apart.items()
         },
-        "average": _mean_difference(apart) if apart else {},
+        "average": _mean_difference(apart, levels_told) if apart else {},
         "not_the_same_rows": left_out,
     }
 
 
-def _mean_difference(apart: _Found) -> dict[str, Any]:
+def _mean_difference(apart: _Found, levels_told: Sequence[str]) -> dict[str, Any]:
     means: dict[str, Any] = {}
-    for level in LEVELS:
+    for level in levels_told:
         means[level] = {}
         for figure in COMPARED:
             parts = [levels[level][figure] for levels in apart.values() if np.isfinite(levels[level][figure].value)]

@@ -205,9 +205,14 @@ def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer]
 
 
 def checked(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer]
+    probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, any_number: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Scores as float64 and labels as int64, one a row.
+
+    Args:
+        probabilities: (N,) scores.
+        labels: (N,).
+        any_number: Whether scores may lie outside of [0, 1].
 
     Raises:
         UserError: They differ in length, a score isn't a finite number in [0, 1], or a label is neither 0 nor 1.
@@ -217,7 +222,7 @@ def checked(
         raise UserError(f"scores of shape {scores.shape} and labels of shape {fake.shape}: give one of each a row")
     require_finite(scores)
     wrong = (scores < 0) | (scores > 1)
-    if wrong.any():
+    if wrong.any() and not any_number:
         raise UserError(
             f"{wrong.sum()} of {len(scores)} scores aren't probabilities, the first is {scores[wrong][0]}; "
             "expected numbers from 0 to 1"

@@ -36,8 +36,10 @@ ORIGINS = {
     "borrowed": "from validation, chosen for the mean",
     "given": "as given",
     "none": "no threshold in the checkpoint",
+    "no_unit": "none, since scores are no probabilities and none was given",
 }
 NOT_CALIBRATED = "not calibrated by the checkpoint"
+NO_PROBABILITIES = "scores that are no probabilities"
 _LONGEST = 200  # characters of what a checkpoint says, in a message
 
 
@@ -46,7 +48,7 @@ class Decision:
     """What a checkpoint says about its scores at one level.
 
     Attributes:
-        threshold: Of the network's probability of fake; above it a picture or video is called fake.
+        threshold: Of the network's probability of fake; above it a picture or video is called fake. nan: there is none.
         stated: The threshold in words, with where it comes from.
         temperature: Of `calibration.calibrated`; None if none was fitted.
         limits: The least and the largest probability that validation can support.
@@ -94,6 +96,17 @@ class Decision:
         if origin not in ORIGINS:
             origin = "fitted" if level in decision else "borrowed"
         return cls(threshold, _stated(threshold, origin), temperature, (low, high), calibration, origin)
+
+    def of_any_numbers(self) -> Decision:
+        """The same for scores that aren't probabilities: no threshold but one that somebody gave."""
+        if self.origin == "given":
+            return Decision(self.threshold, self.stated, calibration=NO_PROBABILITIES, origin="given")
+        return Decision(np.nan, ORIGINS["no_unit"], calibration=NO_PROBABILITIES, origin="no_unit")
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether anything is called real or fake."""
+        return bool(np.isfinite(self.threshold))
 
     def at(self, threshold: float) -> Decision:
         """The same with a threshold that somebody gives, such as the user."""

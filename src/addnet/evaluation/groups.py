@@ -12,7 +12,7 @@ from addnet.evaluation.bootstrap import Resampled, resampled
 from addnet.evaluation.decision import Decision
 from addnet.evaluation.levels import Drawn
 from addnet.evaluation.ranking import ranked_figures
-from addnet.evaluation.rates import error_rates
+from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import called_figures
 
 AGAINST_ALL_REAL = ("method",)  # real pictures have no method: fakes of one are held against all of them
@@ -51,11 +51,18 @@ def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str
         "fake": int((mine & fake).sum()),
         "videos": len(np.unique(scored.videos[mine])),
         "auroc": _resampled(drawn, ranked, None)["auroc"].interval(),
-        "threshold": decision.threshold,
-        "accuracy": _resampled(drawn, mine, decision.threshold)["accuracy"].interval(),
-        "errors": error_rates(
-            scored.probabilities[mine], scored.labels[mine], scored.videos[mine], threshold=decision.threshold
-        ),
+    } | _called(drawn, decision, mine)
+
+
+def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[str, Any]:
+    if not decision.has_threshold:
+        return {"threshold": None, "accuracy": dict.fromkeys(("value", "low", "high")), "errors": dict.fromkeys(WRONG)}
+    scored, threshold = drawn.scored, decision.threshold
+    given = (scored.probabilities[mine], scored.labels[mine], scored.videos[mine])
+    return {
+        "threshold": threshold,
+        "accuracy": _resampled(drawn, mine, threshold)["accuracy"].interval(),
+        "errors": error_rates(*given, threshold=threshold),
     }
 
 

@@ -14,7 +14,7 @@ from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.metrics import METRICS, Scores
 from addnet.evaluation.paired import PAIRED, Sources
 from addnet.evaluation.ranking import RANKED, ranked_figures
-from addnet.evaluation.rates import error_rates
+from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
 
@@ -42,8 +42,10 @@ class Drawn:
 
     @classmethod
     def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Drawn:
-        """Draws from seed, name and labels alone: the same for each checkpoint."""
-        draws = video_draws(scored.video_labels, resamples, seed=seed, name=scored.name)
+        """Draws from seed, name, videos and labels alone: the same for each checkpoint, in whatever order rows come."""
+        order = np.argsort(np.asarray(scored.video_ids), kind="stable")
+        draws = np.empty((resamples, len(order)), dtype=np.uint16)
+        draws[:, order] = video_draws(scored.video_labels[order], resamples, seed=seed, name=scored.name)
         return cls(scored, draws, Sources.of(scored, resamples=resamples, seed=seed))
 
     def at(self, level: str) -> Drawn:
@@ -60,9 +62,14 @@ class Drawn:
 
         def figures_of(weights: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
             given = (scored.probabilities, scored.labels, weights)
-            found = ranked_figures(*given, columns=scored.videos) | said_figures(*given, columns=scored.videos)
-            for at, threshold in ((CHOSEN, decision.threshold), (HALF, 0.5)):
-                called = called_figures(*given, threshold=threshold, columns=scored.videos)
+            nothing = np.full(len(weights), np.nan)
+            found = ranked_figures(*given, columns=scored.videos) | dict.fromkeys(SAID, nothing)
+            if scored.is_probability:
+                found |= said_figures(*given, columns=scored.videos)
+            for at, threshold in thresholds(scored, decision).items():
+                called = dict.fromkeys(CALLED, nothing)
+                if threshold is not None:
+                    called = called_figures(*given, threshold=threshold, columns=scored.videos)
                 found |= {f"{name}/{at}": values for name, values in called.items()}
             return found | _after_calibration(scored, weights, decision)
 
@@ -70,6 +77,12 @@ class Drawn:
         found[PAIRED] = self.sources.paired_accuracy(scored)
         nothing = np.full(len(self.draws), np.nan)
         return found | {name: replace(found[name], draws=nothing) for name in WITHOUT_INTERVAL}
+
+
+def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]:
+    """The chosen threshold, and 0.5 where scores are probabilities; None where there is none."""
+    chosen = decision.threshold if decision.has_threshold else None
+    return {CHOSEN: chosen, HALF: 0.5 if scored.is_probability else None}
 
 
 def _after_calibration(scored: ScoredSet, weights: NDArray[Any], decision: Decision) -> dict[str, NDArray[np.float64]]:
@@ -82,17 +95,15 @@ def _after_calibration(scored: ScoredSet, weights: NDArray[Any], decision: Decis
 def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
     """Plain values of one level, as they stand in `evaluation.json`."""
     called = {}
-    for at, threshold, stated, origin in (
-        (CHOSEN, decision.threshold, decision.stated, decision.origin),
-        (HALF, 0.5, "0.5", "half"),
-    ):
+    for at, threshold in thresholds(scored, decision).items():
+        given = (scored.probabilities, scored.labels, scored.videos)
         called[at] = {
             "threshold": threshold,
-            "stated": stated,
-            "origin": origin,
+            "stated": decision.stated if at == CHOSEN else "0.5",
+            "origin": decision.origin if at == CHOSEN else "half",
             "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
-            "confusion": confusion(scored, threshold),
-            "errors": error_rates(scored.probabilities, scored.labels, scored.videos, threshold=threshold),
+            "confusion": None if threshold is None else confusion(scored, threshold),
+            "errors": dict.fromkeys(WRONG) if threshold is None else error_rates(*given, threshold=threshold),
         }
     return {
         "figures": {name: found[name].interval() for name in PLAIN},

@@ -13,6 +13,7 @@ from addnet.evaluation.calibration import checked
 from addnet.finite import require_finite
 
 AGGREGATIONS = ("mean", "max", "confidence")
+SCALES = ("probability", "logit", "any")  # of scores that others give; a set holds probabilities or any numbers
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class ScoredSet:
 
     Args:
         name: Of the data set, as reports show it.
-        probabilities: (N,) of fake, in [0, 1].
+        probabilities: (N,) of fake, in [0, 1], or by `scale` other scores.
         labels: (N,) 0 real, 1 fake; the same for all rows of a video.
         videos: (N,) number of the video of each row; every number of 0 … V - 1 occurs.
         paths: N names of pictures.
@@ -30,6 +31,7 @@ class ScoredSet:
         faces: (N,) whether a face was found; None: in all, or not known.
         sources: (V,) name or number of what each video was made from, the same for a real one and its fakes: their
             group. None: not known.
+        scale: `probability`, or `any`: finite numbers, higher for fakes, which mean nothing but their order.
 
     Raises:
         UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
@@ -45,11 +47,12 @@ class ScoredSet:
     groups: Mapping[str, Sequence[str]] = field(default_factory=dict)
     faces: NDArray[np.bool_] | None = None
     sources: Sequence[str] | NDArray[np.int64] | None = None
+    scale: str = "probability"
 
     def __post_init__(self) -> None:
         if len(self.paths) == len(self.probabilities):
             require_finite(self.probabilities, self.paths, of=self.name)
-        scores, labels = checked(self.probabilities, self.labels)
+        scores, labels = checked(self.probabilities, self.labels, any_number=not self.is_probability)
         videos = np.asarray(self.videos, dtype=np.int64)
         for name, value in (("probabilities", scores), ("labels", labels), ("videos", videos)):
             object.__setattr__(self, name, value)
@@ -85,6 +88,11 @@ class ScoredSet:
         return len(self.probabilities)
 
     @property
+    def is_probability(self) -> bool:
+        """Whether scores are probabilities of fake."""
+        return self.scale == "probability"
+
+    @property
     def video_labels(self) -> NDArray[np.int64]:
         """(V,) 0 real, 1 fake."""
         labels = np.zeros(len(self.video_ids), dtype=np.int64)
@@ -113,7 +121,7 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
         With video ids as paths, and of the groups those that do not differ within a video.
 
     Raises:
-        UserError: `how` is unknown.
+        UserError: `how` is unknown, or `confidence` is asked of scores that aren't probabilities.
 
     Example:
         >>> frames = ScoredSet("a", np.array([0.5, 0.9, 0.2]), np.array([1, 1, 0]), np.array([0, 0, 1]),
@@ -124,9 +132,12 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     require_choice("aggregation", how, AGGREGATIONS)
     count = len(scored.video_ids)
     counted = scored.counted
+    if how == "confidence" and not scored.is_probability:
+        raise UserError(f"{scored.name}: its scores are no probabilities, which have no confidence; use mean or max")
     if how == "max":
-        probabilities = np.zeros(count)
-        np.maximum.at(probabilities, scored.videos, counted * scored.probabilities)
+        probabilities = np.full(count, -np.inf)
+        rows = np.flatnonzero(counted > 0)
+        np.maximum.at(probabilities, scored.videos[rows], scored.probabilities[rows])
     else:
         probabilities = _weighted_mean(scored, counted)
         if how == "confidence":
@@ -134,11 +145,10 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
             decided = np.bincount(scored.videos, weights=weights, minlength=count) > 0
             probabilities = np.where(decided, _weighted_mean(scored, weights), probabilities)
     videos, ids = np.arange(count, dtype=np.int64), list(scored.video_ids)
-    # a mean of numbers in [0, 1] may leave it by a rounding error
-    probabilities = np.clip(probabilities, 0, 1)
-    return ScoredSet(
-        scored.name, probabilities, scored.video_labels, videos, ids, ids, _groups(scored), sources=scored.sources
-    )
+    if scored.is_probability:  # a mean of numbers in [0, 1] may leave it by a rounding error
+        probabilities = np.clip(probabilities, 0, 1)
+    own = (scored.video_labels, videos, ids, ids, _groups(scored))
+    return ScoredSet(scored.name, probabilities, *own, sources=scored.sources, scale=scored.scale)
 
 
 def _weighted_mean(scored: ScoredSet, weights: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ from addnet.plotting import legend_below
 _CLASSES = ("real", "fake")
 _STYLES = {"pictures": "-", "videos": "--"}
 _SIZE = (5.0, 3.9)
-_BINS = np.linspace(0, 1, 26)
+_BINS = 25
 _BANDS = 2  # more checkpoints would hide each other
 
 Levels = Mapping[str, ScoredSet]  # "pictures" and "videos" → scores
@@ -56,20 +56,25 @@ def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) ->
     return _square(figure, axis)
 
 
-def scores_figure(levels: Levels, thresholds: Mapping[str, float], *, title: str) -> Figure:
-    """Histograms of both classes, pictures above videos, with the threshold of each."""
+def scores_figure(levels: Levels, thresholds: Mapping[str, float | None], *, title: str) -> Figure:
+    """Histograms of both classes, pictures above videos, with the threshold of each that has one."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     for axis, (level, scored) in zip(np.atleast_1d(figure.subplots(len(levels), 1)), levels.items(), strict=True):
+        ends = [0.0, 1.0] if scored.is_probability else [*map(float, np.quantile(scored.probabilities, (0, 1)))]
+        bins = np.linspace(ends[0], ends[1], _BINS + 1).tolist() if ends[0] < ends[1] else _BINS
         for label, colour in enumerate((REAL, FAKE)):
             shown = scored.probabilities[scored.labels == label]
             style: dict[str, Any] = {"histtype": "stepfilled", "alpha": 0.45, "edgecolor": colour, "facecolor": colour}
-            axis.hist(shown, bins=_BINS.tolist(), label=_CLASSES[label], linewidth=1.2, **style)
-        axis.axvline(thresholds[level], color="0.2", linestyle=":", label=f"threshold {thresholds[level]:.3f}")
-        axis.set(ylabel=level, xlim=(0, 1))
+            axis.hist(shown, bins=bins, label=_CLASSES[label], linewidth=1.2, **style)
+        if (threshold := thresholds[level]) is not None:
+            axis.axvline(threshold, color="0.2", linestyle=":", label=f"threshold {threshold:.3f}")
+        axis.set(ylabel=level)
+        if scored.is_probability:
+            axis.set(xlim=ends)
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
         axis.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)
         _plain(axis)
-    axis.set_xlabel("probability of fake")
+    axis.set_xlabel("probability of fake" if scored.is_probability else "score")
     figure.suptitle(title, fontsize="medium")
     return figure
 

@@ -115,13 +115,14 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
     matrices = {
         f"{shown}, threshold {thresholds[shown]:.3f}": found["called"][CHOSEN]["confusion"]
         for shown, found in of_level.items()
+        if thresholds[shown] is not None
     }
     short = legend(name)
-    drawn = {
-        "scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores"),
-        "confusion": figures.confusion_figure(matrices, title=f"{short}: confusion"),
-    }
-    for shown, scored in levels.items() if _both_classes({name: levels}) else ():
+    drawn = {"scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores")}
+    if matrices:
+        drawn["confusion"] = figures.confusion_figure(matrices, title=f"{short}: confusion")
+    probabilities = all(scored.is_probability for scored in levels.values())
+    for shown, scored in levels.items() if probabilities and _both_classes({name: levels}) else ():
         title = f"{short}: reliability, {shown}"
         drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown], title=title)
     pictures = [

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from addnet.evaluation.assess import COMPARED, CROSS
-from addnet.evaluation.decision import LEVELS, ORIGINS, Decision
+from addnet.evaluation.decision import ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.ranking import RANKED
@@ -167,8 +167,7 @@ def decision_table(checkpoints: Mapping[str, Any]) -> Table:
     """Which threshold and temperature each checkpoint brought."""
     rows = []
     for checkpoint, found in checkpoints.items():
-        for level in LEVELS:
-            decision = found["decision"][level]
+        for level, decision in found["decision"].items():
             cells = (LEVEL_NAMES[level], decision["stated"], _probabilities(decision))
             rows.append([Cell(checkpoint), *map(Cell, cells)])
     return Table(["checkpoint", "level", "called fake above", "probabilities"], rows, texts=4)

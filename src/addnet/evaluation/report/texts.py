@@ -149,6 +149,7 @@ _ORIGINS = {
         "make figures too good."
     ),
     "none": "A checkpoint without a threshold is measured at 0.5.",
+    "no_unit": "Scores that are no probabilities are ranked alone where no threshold was given for them.",
 }
 
 
