@@ -8,11 +8,11 @@ import torch
 
 from addnet.errors import UserError
 from addnet.evaluation import binary_metrics
-from addnet.evaluation.assess import assess
+from addnet.evaluation.assessment import assess
 from addnet.evaluation.decision import LEVELS
 from addnet.evaluation.levels import brief_figures
 from addnet.evaluation.scored import by_video
-from addnet.evaluation.weighted import said_figures
+from addnet.evaluation.weighted import saying
 from drawn_scores import DECISION, METHODS, drawn_scores
 
 
@@ -51,7 +51,7 @@ def test_intervals_hold_their_value_and_json_takes_all(evaluation):
 
 def test_the_calibration_error_has_a_value_and_no_interval(two, evaluation):
     rows = two["plain"]["a"]
-    plain = said_figures(rows.probabilities, rows.labels, np.ones((1, len(rows))))["ece"][0]
+    plain = saying(rows.probabilities, rows.labels)(np.ones((1, len(rows))))["ece"][0]
     told = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]["frame"]["figures"]
     assert told["ece"] == {"value": pytest.approx(plain), "low": None, "high": None}
     assert told["ece_calibrated"]["low"] is None

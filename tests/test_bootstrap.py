@@ -1,12 +1,16 @@
 """Intervals hold what they promise, videos are drawn whole, and comparisons are paired."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from addnet.errors import UserError
-from addnet.evaluation.bootstrap import Resampled, average, resampled, video_draws
-from addnet.evaluation.ranking import ranked_figures
-from addnet.evaluation.weighted import called_figures, weighted_figures
+from addnet.evaluation import bootstrap
+from addnet.evaluation.bootstrap import Draws, Resampled, Units, average, resampled
+from addnet.evaluation.ranking import ranking
+from addnet.evaluation.scored import ScoredSet
+from addnet.evaluation.weighted import calling
 
 
 def _videos(random, *, videos=40, frames=8, spread=1.0, shift=1.0):
@@ -17,22 +21,45 @@ def _videos(random, *, videos=40, frames=8, spread=1.0, shift=1.0):
     return 1 / (1 + np.exp(-scores)), np.repeat(labels, frames), np.repeat(np.arange(videos), frames)
 
 
-def _accuracy(probabilities, labels, videos, draws, video_labels):
-    def figures(weights):
-        return called_figures(probabilities, labels, weights, threshold=0.62, columns=videos)
-
-    return resampled(figures, draws, video_labels)["accuracy"]
+def _accuracy(probabilities, labels, units, draws):
+    return resampled(calling(probabilities, labels, threshold=0.62, columns=units), draws, units, labels)["accuracy"]
 
 
-def test_draws_keep_both_classes_and_follow_the_seed():
-    labels = np.array([0, 1, 1, 0, 1, 1, 1])
-    draws = video_draws(labels, 200, seed=1, name="a")
-    assert (draws[:, labels == 0].sum(axis=1) == 2).all()
-    assert (draws[:, labels == 1].sum(axis=1) == 5).all()
-    np.testing.assert_array_equal(draws, video_draws(labels, 200, seed=1, name="a"))
-    assert (draws != video_draws(labels, 200, seed=2, name="a")).any()
-    assert (draws != video_draws(labels, 200, seed=1, name="b")).any()
+def _every(draws):
+    return draws.of(slice(0, len(draws)))
+
+
+def test_draws_keep_all_strata_and_follow_the_seed():
+    strata = np.array([1, 2, 2, 1, 3, 3, 3])
+    draws = _every(Draws(strata, 200, seed=1, name="a"))
+    for stratum, size in ((1, 2), (2, 2), (3, 3)):
+        assert (draws[:, strata == stratum].sum(axis=1) == size).all()
+    np.testing.assert_array_equal(draws, _every(Draws(strata, 200, seed=1, name="a")))
+    assert (draws != _every(Draws(strata, 200, seed=2, name="a"))).any()
+    assert (draws != _every(Draws(strata, 200, seed=1, name="b"))).any()
     assert draws.mean(axis=0) == pytest.approx(np.ones(7), abs=0.25)
+
+
+def test_draws_are_the_same_however_many_are_looked_at_at_once(monkeypatch):
+    videos = np.arange(40)
+    probabilities, labels, _ = _videos(np.random.default_rng(4), frames=1)
+    found = []
+    for at_once, kept in ((bootstrap._AT_ONCE, bootstrap._KEPT), (100, 0)):
+        monkeypatch.setattr(bootstrap, "_AT_ONCE", at_once)
+        monkeypatch.setattr(bootstrap, "_KEPT", kept)
+        found.append(_accuracy(probabilities, labels, videos, Draws(labels, 50, seed=0)).draws)
+    np.testing.assert_array_equal(*found)
+
+
+def test_units_are_sources_where_they_are_known():
+    names = ["r1", "f1a", "f1b", "r2", "f3"]
+    scored = ScoredSet("a", np.full(5, 0.5), np.array([0, 1, 1, 0, 1]), np.arange(5), names, names)
+    alone = Units.of(scored)
+    assert alone.of_video.tolist() == [3, 0, 1, 4, 2]  # by name
+    assert alone.strata.tolist() == [2, 2, 2, 1, 1]
+    whole = Units.of(replace(scored, sources=["1", "1", "1", "2", "3"]))
+    assert whole.of_video.tolist() == [0, 0, 0, 1, 2]
+    assert whole.strata.tolist() == [3, 1, 2]
 
 
 def test_intervals_cover_the_truth_about_as_often_as_they_say():
@@ -41,8 +68,8 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say():
     hits, rounds = 0, 300
     for number in range(rounds):
         probabilities, labels, videos = _videos(random)
-        draws = video_draws(np.arange(40) % 2, 200, seed=number)
-        found = _accuracy(probabilities, labels, videos, draws, np.arange(40) % 2).interval()
+        draws = Draws(np.arange(40) % 2, 200, seed=number)
+        found = _accuracy(probabilities, labels, videos, draws).interval()
         hits += found["low"] <= truth <= found["high"]
     assert 0.90 <= hits / rounds <= 0.98
 
@@ -54,9 +81,9 @@ def _accuracy_by_simulation():
 
 def test_frames_of_one_video_move_together():
     probabilities, labels, videos = _videos(np.random.default_rng(3))
-    whole = _accuracy(probabilities, labels, videos, video_draws(np.arange(40) % 2, 500, seed=0), np.arange(40) % 2)
+    whole = _accuracy(probabilities, labels, videos, Draws(np.arange(40) % 2, 500, seed=0))
     rows = np.arange(len(labels))
-    naive = _accuracy(probabilities, labels, rows, video_draws(labels, 500, seed=0), labels)
+    naive = _accuracy(probabilities, labels, rows, Draws(labels, 500, seed=0))
     width = [found.interval()["high"] - found.interval()["low"] for found in (whole, naive)]
     assert whole.value == naive.value
     assert width[0] > 1.8 * width[1]
@@ -66,10 +93,9 @@ def _compared(better, *, seed=0):
     random = np.random.default_rng(5)
     probabilities, labels, videos = _videos(random)
     other = np.clip(probabilities + better * (2 * labels - 1) + random.normal(0, 0.02, len(labels)), 0, 1)
-    draws = video_draws(np.arange(40) % 2, 500, seed=seed)
+    draws = Draws(np.arange(40) % 2, 500, seed=seed)
     pair = [
-        resampled(lambda w, p=p: weighted_figures(p, labels, w, columns=videos), draws, np.arange(40) % 2)["auroc"]
-        for p in (other, probabilities)
+        resampled(ranking(p, labels, columns=videos), draws, videos, labels)["auroc"] for p in (other, probabilities)
     ]
     return pair[0].minus(pair[1]), pair
 
@@ -92,11 +118,7 @@ def test_no_difference_is_told_as_none():
 
 def test_a_single_video_of_a_class_gives_no_interval():
     labels = np.array([0, 1, 1])
-    found = resampled(
-        lambda weights: ranked_figures(np.array([0.1, 0.9, 0.8]), labels, weights),
-        video_draws(labels, 20, seed=0),
-        labels,
-    )
+    found = resampled(ranking(np.array([0.1, 0.9, 0.8]), labels), Draws(labels, 20, seed=0), np.arange(3), labels)
     assert found["auroc"].interval() == {"value": 1.0, "low": None, "high": None}
     assert found["auroc"].minus(found["auroc"]).difference()["p"] is None
 
@@ -111,4 +133,4 @@ def test_an_average_over_data_sets_is_steadier_than_each():
 
 def test_no_resamples_are_refused():
     with pytest.raises(UserError, match="resamples=0"):
-        video_draws(np.array([0, 1]), 0, seed=0)
+        Draws(np.array([0, 1]), 0, seed=0)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from addnet.evaluation.assess import assess
+from addnet.evaluation.assessment import assess
 from addnet.evaluation.report import write_report
 from drawn_scores import DECISION, drawn_scores
 

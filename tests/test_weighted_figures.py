@@ -7,7 +7,8 @@ from sklearn import metrics as sk
 
 from addnet.evaluation.calibration import reliability
 from addnet.evaluation.metrics import binary_metrics
-from addnet.evaluation.weighted import FIGURES, weighted_figures
+from addnet.evaluation.table import LOGGED, TABLE
+from addnet.evaluation.weighted import weighted_figures
 
 EXACT = 1e-9
 
@@ -61,18 +62,15 @@ def test_the_eer_is_where_both_rates_meet_exactly(rows):
         assert eer[line] == pytest.approx(1 - np.interp(share, np.arange(len(fpr)), tpr), abs=EXACT)
 
 
-def test_weights_of_one_give_the_figures_of_a_training_run(rows):
+def test_what_a_training_logs_is_that_of_scikit_learn(rows):
     probabilities, labels, _ = rows
-    figures = weighted_figures(probabilities, labels, np.ones((1, len(labels))), threshold=0.5)
-    tensors = torch.from_numpy(probabilities), torch.from_numpy(labels)
-    for name, value in binary_metrics(*tensors).items():
-        assert figures[name][0] == pytest.approx(value, abs=1e-6), name  # torchmetrics divides in float32
-    torch.set_default_dtype(torch.float64)
-    try:
-        for name, value in binary_metrics(*tensors).items():
-            assert figures[name][0] == pytest.approx(value, abs=EXACT), name
-    finally:
-        torch.set_default_dtype(torch.float32)
+    logged = binary_metrics(torch.from_numpy(probabilities), torch.from_numpy(labels))
+    expected = _sklearn(probabilities, labels, np.ones(len(labels)), 0.5)
+    assert logged.keys() == set(LOGGED)
+    for name in LOGGED:
+        if name != "eer":
+            assert logged[name] == pytest.approx(expected[name], abs=EXACT), name
+    assert logged["eer"] == weighted_figures(probabilities, labels, np.ones((1, len(labels))))["eer"][0]
 
 
 def test_whole_weights_are_repeated_rows(rows):
@@ -81,8 +79,8 @@ def test_whole_weights_are_repeated_rows(rows):
     weighted = weighted_figures(probabilities, labels, times[None])
     repeated = np.repeat(probabilities, times), np.repeat(labels, times)
     plain = weighted_figures(*repeated, np.ones((1, times.sum())))
-    assert {name: weighted[name][0] for name in FIGURES} == pytest.approx(
-        {name: plain[name][0] for name in FIGURES}, abs=EXACT
+    assert {name: weighted[name][0] for name in TABLE} == pytest.approx(
+        {name: plain[name][0] for name in TABLE}, abs=EXACT
     )
 
 
@@ -92,7 +90,7 @@ def test_rows_of_a_video_share_its_weight(rows):
     drawn = np.random.default_rng(3).integers(0, 3, (5, 40)).astype(np.uint16)
     shared = weighted_figures(probabilities, labels, drawn, columns=videos)
     spread = weighted_figures(probabilities, labels, drawn[:, videos])
-    for name in FIGURES:
+    for name in TABLE:
         np.testing.assert_allclose(shared[name], spread[name], atol=EXACT)
 
 

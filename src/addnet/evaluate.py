@@ -46,7 +46,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     Raises:
         UserError: A checkpoint or the data have to be put right.
     """
-    from addnet.evaluation.assess import assess
+    from addnet.evaluation.assessment import assess
     from addnet.evaluation.report import write_report
     from addnet.evaluation.score_files import write_scores
     from addnet.given_scores import of_files

@@ -36,7 +36,7 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     Raises:
         UserError: A file or a value in it can't be used, or something is asked for that needs a checkpoint.
     """
-    from addnet.evaluation.assess import assess
+    from addnet.evaluation.assessment import assess
     from addnet.evaluation.decision import LEVELS, Decision
     from addnet.evaluation.report import write_report
     from addnet.evaluation.score_files import Columns, read_scores, told_of_missing

@@ -1,16 +1,24 @@
-"""Scores → figures and tables."""
+"""Scores → figures and tables.
 
-from addnet.evaluation.assess import assess
-from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
-from addnet.evaluation.decision import Decision, decide
-from addnet.evaluation.metrics import (
-    Scores,
-    binary_metrics,
-    by_video,
-    classification_report,
-    confusion_matrix,
-)
-from addnet.evaluation.scored import ScoredSet
+Everything is imported when it is first asked for: the arithmetic needs no torch.
+"""
+
+from typing import TYPE_CHECKING
+
+from addnet.late import late
+
+if TYPE_CHECKING:
+    from addnet.evaluation.assessment import assess
+    from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
+    from addnet.evaluation.decision import Decision, decide
+    from addnet.evaluation.metrics import (
+        Scores,
+        binary_metrics,
+        by_video,
+        classification_report,
+        confusion_matrix,
+    )
+    from addnet.evaluation.scored import ScoredSet
 
 __all__ = [
     "Decision",
@@ -26,3 +34,21 @@ __all__ = [
     "decide",
     "fit_temperature",
 ]
+
+__getattr__, __dir__ = late(
+    __name__,
+    {
+        "Decision": "decision",
+        "ScoredSet": "scored",
+        "Scores": "metrics",
+        "assess": "assessment",
+        "binary_metrics": "metrics",
+        "by_video": "metrics",
+        "calibrated": "calibration",
+        "choose_threshold": "calibration",
+        "classification_report": "metrics",
+        "confusion_matrix": "metrics",
+        "decide": "decision",
+        "fit_temperature": "calibration",
+    },
+)

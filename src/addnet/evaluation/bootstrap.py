@@ -1,14 +1,18 @@
 """How far figures would move with other videos: intervals, and paired differences, from one set of resamples.
 
-Frames of one video are alike, so videos are drawn, not frames (a cluster bootstrap); and they are drawn within each
-class, so that every resample has as many real and fake videos as the data set.
+Frames of one video are alike, and so are a video and the fakes made of it: whole sources are drawn where they are
+known, else whole videos (a cluster bootstrap); those with real videos alone, with fake ones alone and with both apart,
+so that every resample has as many of each as the data set.
 """
 
 from __future__ import annotations
 
+import os
 import zlib
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +21,11 @@ from addnet.errors import UserError
 from addnet.evaluation.scored import ScoredSet
 
 CONFIDENCE = 0.95
-_FEWEST = 2  # videos of a class that is there: one alone never changes
+REALS, FAKES = 1, 2  # strata of units
+BOTH = REALS + FAKES
+_FEWEST = 2  # units of a class that is there: one alone never changes
+_AT_ONCE = 4_000_000  # counts of a chunk
+_KEPT = 20_000_000  # counts that are kept instead of being drawn again: 40 MB
 
 FiguresOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
 
@@ -63,50 +71,116 @@ class Resampled:
         return {**self.interval(), "p": p}
 
 
-def video_draws(video_labels: NDArray[np.int64], resamples: int, *, seed: int, name: str = "") -> NDArray[np.uint16]:
-    """How often each video is drawn in each resample: with replacement, within its class.
+@dataclass(frozen=True)
+class Units:
+    """What is drawn whole: the sources of a data set, or where these aren't known its videos.
+
+    Attributes:
+        of_video: (V,) the unit of each video.
+        strata: (U,) what each is drawn among: units with real videos alone, with fake ones alone, with both.
+    """
+
+    of_video: NDArray[np.int64]
+    strata: NDArray[np.int64]
+
+    @classmethod
+    def of(cls, scored: ScoredSet) -> Units:
+        """In the order of their names, so that the order of rows makes no difference."""
+        names = np.asarray(list(scored.video_ids if scored.sources is None else scored.sources)).astype(str)
+        if scored.sources is None and len(set(names.tolist())) < len(names):  # names are not known
+            names = np.char.zfill(np.arange(len(names)).astype(str), len(str(len(names))))
+        _, of_video = np.unique(names, return_inverse=True)
+        classes = [np.bincount(of_video, scored.video_labels == label) > 0 for label in (0, 1)]
+        return cls(of_video, classes[0] * REALS + classes[1] * FAKES)
+
+
+@dataclass(frozen=True)
+class Draws:
+    """How often each unit is drawn in each resample: with replacement, within its stratum.
+
+    They are made when they are asked for, each from an address of its own, so that a million units take no more memory
+    than a few resamples of them.
 
     Args:
-        video_labels: (V,) 0 real, 1 fake.
+        strata: (U,) what each unit is drawn among.
         resamples: R, at least 1.
-        seed: The same seed, name and labels give the same draws.
+        seed: The same seed, name and strata give the same draws.
         name: Of the data set, so that two of them are drawn independently.
-
-    Returns:
-        (R, V) counts.
 
     Raises:
         UserError: Less than one resample.
     """
-    if resamples < 1:
-        raise UserError(f"resamples={resamples}: expected at least 1; intervals are steady from about 1000")
-    random = np.random.default_rng([seed, zlib.crc32(name.encode())])
-    counts = np.zeros((resamples, len(video_labels)), dtype=np.uint16)
-    for label in (0, 1):
-        videos = np.flatnonzero(video_labels == label)
-        for line in counts if len(videos) else ():
-            drawn = random.integers(0, len(videos), len(videos))
-            line[videos] = np.bincount(drawn, minlength=len(videos))
-    return counts
+
+    strata: NDArray[np.int64]
+    resamples: int
+    seed: int
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if self.resamples < 1:
+            raise UserError(f"resamples={self.resamples}: expected at least 1; intervals are steady from about 1000")
+
+    def __len__(self) -> int:
+        return self.resamples
+
+    def chunks(self) -> list[slice]:
+        """Resamples that are looked at together, in their order."""
+        step = max(1, _AT_ONCE // max(len(self.strata), 1))
+        return [slice(start, min(start + step, len(self))) for start in range(0, len(self), step)]
+
+    def of(self, lines: slice) -> NDArray[np.uint16]:
+        """(r, U) counts of some resamples."""
+        if len(self) * len(self.strata) <= _KEPT:
+            return self._every[lines]
+        return self._drawn(lines)
+
+    @cached_property
+    def _every(self) -> NDArray[np.uint16]:
+        return self._drawn(slice(0, len(self)))
+
+    @cached_property
+    def _members(self) -> list[NDArray[np.int64]]:
+        return [np.flatnonzero(self.strata == stratum) for stratum in np.unique(self.strata)]
+
+    def _drawn(self, lines: slice) -> NDArray[np.uint16]:
+        counts = np.zeros((lines.stop - lines.start, len(self.strata)), dtype=np.uint16)
+        for line, number in zip(counts, range(lines.start, lines.stop), strict=True):
+            random = np.random.default_rng([self.seed, zlib.crc32(self.name.encode()), number])
+            for units in self._members:
+                line[units] = np.bincount(random.integers(0, len(units), len(units)), minlength=len(units))
+        return counts
 
 
 def resampled(
-    figures_of: FiguresOf, draws: NDArray[np.uint16], video_labels: NDArray[np.int64]
+    figures_of: FiguresOf, draws: Draws, columns: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> dict[str, Resampled]:
     """Figures with their resamples.
 
     Args:
-        figures_of: Weights of the videos (R, V) → name → (R,), such as `weighted_figures` with `columns`.
-        draws: (R, V) of `video_draws`.
-        video_labels: (V,) of the videos that have rows; -1 for those that have none here. A class with a single video
-            gets no interval, since it would be too narrow.
+        figures_of: Weights of the units (r, U) → name → (r,), such as `weighted.calling` gives.
+        draws: Of the units.
+        columns: (N,) the unit of each row.
+        labels: (N,) 0 real, 1 fake. A class with a single unit gets no interval, since it would be too narrow.
     """
-    plain = figures_of(np.ones((1, draws.shape[1])))
-    numbers = np.bincount(video_labels[video_labels >= 0], minlength=2)
-    if ((numbers > 0) & (numbers < _FEWEST)).any() or not numbers.any():
+    plain = figures_of(np.ones((1, len(draws.strata))))
+    numbers = [len(np.unique(columns[labels == label])) for label in (0, 1)]
+    if any(0 < number < _FEWEST for number in numbers) or not any(numbers):
         return {name: Resampled(float(value[0]), np.full(len(draws), np.nan)) for name, value in plain.items()}
-    moved = figures_of(draws)
+
+    def of_chunk(lines: slice) -> dict[str, NDArray[np.float64]]:
+        return figures_of(draws.of(lines))
+
+    first, *others = draws.chunks()
+    parts = [of_chunk(first)]
+    if others:
+        with ThreadPoolExecutor(_cores()) as pool:  # NumPy lets go of the interpreter where there is much to do
+            parts += pool.map(of_chunk, others)
+    moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     return {name: Resampled(float(value[0]), moved[name]) for name, value in plain.items()}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def average(parts: Sequence[Resampled]) -> Resampled:

@@ -18,7 +18,7 @@ FITTED = "calibrated on validation"
 NO_ERRORS = "not calibrated: validation has no errors to learn from"
 NOTHING_FITS = "not calibrated: no temperature fits the scores of validation"
 _NEAR = 1e-3
-_TINY = 1e-15  # as in metrics.binary_metrics
+_TINY = 1e-15  # as in log loss
 _HALVINGS = 60  # of a range of 400 to one: far below the spacing of float64
 
 

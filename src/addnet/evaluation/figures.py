@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from torch import Tensor
-from torchmetrics.functional.classification import binary_auroc, binary_roc
 
 from addnet.colours import BLACK, FAKE, ORANGE, PINK, REAL, SKY, TRAIN, VAL
+from addnet.evaluation.ranking import curve
+from addnet.evaluation.table import auroc
 from addnet.plotting import legend_below, whole_numbers_along
 
 if TYPE_CHECKING:
@@ -57,9 +58,9 @@ def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Fi
     roc, *histograms = figure.subplots(1, 1 + len(levels))
     roc.plot([0, 1], [0, 1], color="0.8", linestyle=":")
     for (name, (probabilities, labels)), style in zip(levels.items(), ("-", "--"), strict=False):
-        fpr, tpr, _ = binary_roc(probabilities, labels)
-        told = f"{name}, AUROC {float(binary_auroc(probabilities, labels)):.4f}"
-        roc.plot(fpr.numpy(), tpr.numpy(), color=BLACK, linestyle=style, label=told)
+        found = curve(probabilities.double().numpy(), labels.numpy())
+        told = f"{name}, AUROC {auroc(found)[0]:.4f}"
+        roc.plot(found.fpr[0], found.tpr[0], color=BLACK, linestyle=style, label=told)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     bins = np.linspace(0, 1, 31).tolist()
     for axis, (name, (probabilities, labels)) in zip(histograms, levels.items(), strict=True):

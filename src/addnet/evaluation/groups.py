@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from addnet.evaluation.bootstrap import Resampled, resampled
 from addnet.evaluation.decision import Decision
 from addnet.evaluation.levels import Drawn
-from addnet.evaluation.ranking import ranked_figures
+from addnet.evaluation.ranking import ranking
 from addnet.evaluation.rates import WRONG, error_rates
-from addnet.evaluation.weighted import called_figures
+from addnet.evaluation.weighted import calling
 
 AGAINST_ALL_REAL = ("method",)  # real pictures have no method: fakes of one are held against all of them
 
@@ -41,7 +41,7 @@ def _natural(name: str) -> list[int | str]:
 
 def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str, Any]:
     scored = drawn.scored
-    mine = np.fromiter((other == name for other in scored.groups[kind]), dtype=bool, count=len(scored))
+    mine = np.asarray(scored.groups[kind]) == name
     fake = scored.labels == 1
     ranked = (mine & fake) | ~fake if kind in AGAINST_ALL_REAL and (mine & fake).any() else mine
     return {
@@ -58,7 +58,7 @@ def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[s
     if not decision.has_threshold:
         return {"threshold": None, "accuracy": dict.fromkeys(("value", "low", "high")), "errors": dict.fromkeys(WRONG)}
     scored, threshold = drawn.scored, decision.threshold
-    given = (scored.probabilities[mine], scored.labels[mine], scored.videos[mine])
+    given = (scored.probabilities[mine], scored.labels[mine], drawn.columns[mine])
     return {
         "threshold": threshold,
         "accuracy": _resampled(drawn, mine, threshold)["accuracy"].interval(),
@@ -68,14 +68,10 @@ def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[s
 
 def _resampled(drawn: Drawn, rows: NDArray[np.bool_], threshold: float | None) -> dict[str, Resampled]:
     """Of some rows: thresholded figures, or without a threshold those of the ranking."""
-    scored, videos = drawn.scored, drawn.scored.videos[rows]
-    video_labels = np.full(len(scored.video_ids), -1, dtype=np.int64)
-    video_labels[videos] = scored.labels[rows]
-
-    def figures_of(weights: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-        given = (scored.probabilities[rows], scored.labels[rows], weights)
-        if threshold is None:
-            return ranked_figures(*given, columns=videos)
-        return called_figures(*given, threshold=threshold, columns=videos)
-
-    return resampled(figures_of, drawn.draws, video_labels)
+    scored, columns = drawn.scored, drawn.columns[rows]
+    given = (scored.probabilities[rows], scored.labels[rows])
+    if threshold is None:
+        figures_of = ranking(*given, columns=columns)
+    else:
+        figures_of = calling(*given, threshold=threshold, columns=columns)
+    return resampled(figures_of, drawn.draws, columns, scored.labels[rows])

@@ -4,19 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.bootstrap import Resampled, resampled, video_draws
+from addnet.evaluation.bootstrap import Draws, Resampled, Units, resampled
 from addnet.evaluation.decision import LEVELS, Decision
-from addnet.evaluation.metrics import METRICS, Scores
-from addnet.evaluation.paired import PAIRED, Sources
-from addnet.evaluation.ranking import RANKED, ranked_figures
+from addnet.evaluation.metrics import Scores, counts_of_calls
+from addnet.evaluation.paired import PAIRED, resampled_shares
+from addnet.evaluation.ranking import Figures, ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
-from addnet.evaluation.weighted import CALLED, SAID, called_figures, said_figures
+from addnet.evaluation.table import CALLED, LOGGED, RANKED, SAID
+from addnet.evaluation.weighted import calling, saying
 
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
@@ -28,55 +30,65 @@ WITHOUT_INTERVAL = ("ece", "ece_calibrated")
 
 @dataclass(frozen=True)
 class Drawn:
-    """A data set with the resamples of its videos, which all levels and checkpoints share.
+    """A data set with resamples, which all levels and checkpoints share.
 
     Attributes:
-        scored: One row a picture.
-        draws: (R, V) as `bootstrap.video_draws` gives them.
-        sources: Draws of whole sources, for pairs.
+        scored: One row a picture, or at a level of videos one a video.
+        units: What is drawn whole.
+        draws: Of these.
     """
 
     scored: ScoredSet
-    draws: NDArray[np.uint16]
-    sources: Sources
+    units: Units
+    draws: Draws
 
     @classmethod
     def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Drawn:
-        """Draws from seed, name, videos and labels alone: the same for each checkpoint, in whatever order rows come."""
-        order = np.argsort(np.asarray(scored.video_ids), kind="stable")
-        draws = np.empty((resamples, len(order)), dtype=np.uint16)
-        draws[:, order] = video_draws(scored.video_labels[order], resamples, seed=seed, name=scored.name)
-        return cls(scored, draws, Sources.of(scored, resamples=resamples, seed=seed))
+        """Draws from seed, names and labels alone: the same for each checkpoint, in whatever order rows come."""
+        units = Units.of(scored)
+        return cls(scored, units, Draws(units.strata, resamples, seed, scored.name))
 
     def at(self, level: str) -> Drawn:
-        """The same at another of `LEVELS`, with the same draws."""
+        """The same at another of `LEVELS`; itself where each picture is a video of its own."""
         how = LEVELS[level]
-        return self if how is None else replace(self, scored=by_video(self.scored, how))
+        single = len(self.scored) == len(self.scored.video_ids) and (how != "confidence" or self.scored.is_probability)
+        return self if how is None or single else replace(self, scored=by_video(self.scored, how))
+
+    @cached_property
+    def columns(self) -> NDArray[np.int64]:
+        """(N,) the unit of each row."""
+        return self.units.of_video[self.scored.videos]
 
     def figures(self, decision: Decision) -> dict[str, Resampled]:
         """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
 
         Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference.
         """
+        scored, nothing = self.scored, Resampled(np.nan, np.full(len(self.draws), np.nan))
+        found = dict.fromkeys((*PLAIN, *(f"{name}/{at}" for name in CALLED for at in (CHOSEN, HALF))), nothing)
+        found |= self._as_scored
+        given = (scored.probabilities, scored.labels)
+        for at, threshold in thresholds(scored, decision).items():
+            if threshold is not None:
+                called = self._resampled(calling(*given, threshold=threshold, columns=self.columns))
+                found |= {f"{name}/{at}": value for name, value in called.items()}
+        if decision.temperature is not None:
+            said = decision.probabilities(scored.probabilities)
+            after = self._resampled(saying(said, scored.labels, columns=self.columns))
+            found |= {f"{name}_calibrated": value for name, value in after.items()}
+        return found | {name: replace(found[name], draws=nothing.draws) for name in WITHOUT_INTERVAL}
+
+    @cached_property
+    def _as_scored(self) -> dict[str, Resampled]:
+        """What no decision changes."""
         scored = self.scored
+        found = self._resampled(ranking(scored.probabilities, scored.labels, columns=self.columns))
+        if scored.is_probability:
+            found |= self._resampled(saying(scored.probabilities, scored.labels, columns=self.columns))
+        return found | {PAIRED: resampled_shares(scored, self.units, self.draws)}
 
-        def figures_of(weights: NDArray[Any]) -> dict[str, NDArray[np.float64]]:
-            given = (scored.probabilities, scored.labels, weights)
-            nothing = np.full(len(weights), np.nan)
-            found = ranked_figures(*given, columns=scored.videos) | dict.fromkeys(SAID, nothing)
-            if scored.is_probability:
-                found |= said_figures(*given, columns=scored.videos)
-            for at, threshold in thresholds(scored, decision).items():
-                called = dict.fromkeys(CALLED, nothing)
-                if threshold is not None:
-                    called = called_figures(*given, threshold=threshold, columns=scored.videos)
-                found |= {f"{name}/{at}": values for name, values in called.items()}
-            return found | _after_calibration(scored, weights, decision)
-
-        found = resampled(figures_of, self.draws, scored.video_labels)
-        found[PAIRED] = self.sources.paired_accuracy(scored)
-        nothing = np.full(len(self.draws), np.nan)
-        return found | {name: replace(found[name], draws=nothing) for name in WITHOUT_INTERVAL}
+    def _resampled(self, figures_of: Figures) -> dict[str, Resampled]:
+        return resampled(figures_of, self.draws, self.columns, self.scored.labels)
 
 
 def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]:
@@ -85,24 +97,18 @@ def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]
     return {CHOSEN: chosen, HALF: 0.5 if scored.is_probability else None}
 
 
-def _after_calibration(scored: ScoredSet, weights: NDArray[Any], decision: Decision) -> dict[str, NDArray[np.float64]]:
-    if decision.temperature is None:
-        return dict.fromkeys(_CALIBRATED, np.full(len(weights), np.nan))
-    figures = said_figures(decision.probabilities(scored.probabilities), scored.labels, weights, columns=scored.videos)
-    return {f"{name}_calibrated": values for name, values in figures.items()}
-
-
-def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
+def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
     """Plain values of one level, as they stand in `evaluation.json`."""
+    scored, units = drawn.scored, drawn.columns
     called = {}
     for at, threshold in thresholds(scored, decision).items():
-        given = (scored.probabilities, scored.labels, scored.videos)
+        given = (scored.probabilities, scored.labels, units)
         called[at] = {
             "threshold": threshold,
             "stated": decision.stated if at == CHOSEN else "0.5",
             "origin": decision.origin if at == CHOSEN else "half",
             "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
-            "confusion": None if threshold is None else confusion(scored, threshold),
+            "confusion": None if threshold is None else counts_of_calls(*given[:2], threshold=threshold),
             "errors": dict.fromkeys(WRONG) if threshold is None else error_rates(*given, threshold=threshold),
         }
     return {
@@ -112,13 +118,6 @@ def level_numbers(scored: ScoredSet, found: Mapping[str, Resampled], decision: D
         "calibration": decision.calibration,
         "called": called,
     }
-
-
-def confusion(scored: ScoredSet, threshold: float) -> list[list[int]]:
-    """Counts, rows the truth and columns the call, in the order real, fake."""
-    cells = 2 * scored.labels + (scored.probabilities > threshold)
-    counts: list[list[int]] = np.bincount(cells, minlength=4).reshape(2, 2).tolist()
-    return counts
 
 
 def brief_figures(
@@ -171,7 +170,7 @@ def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dic
     for level in ("frame", "video"):
         found = drawn.at(level).figures(Decision())
         paired = [PAIRED] if np.isfinite(found[PAIRED].value) else []
-        for name in [*METRICS, *paired]:
+        for name in [*LOGGED, *paired]:
             figure = found.get(name) or found[f"{name}/{HALF}"]
             draws[f"test/{level}/{name}"] = figure.draws
     return draws

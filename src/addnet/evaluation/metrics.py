@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
+from addnet.evaluation.table import LOGGED
+from addnet.evaluation.weighted import weighted_figures
 from addnet.finite import require_finite
 
 THRESHOLD = 0.5
-METRICS = ("accuracy", "balanced_accuracy", "auroc", "ap", "eer", "f1", "log_loss")
-_TINY = 1e-15
 
 
 class Scores(NamedTuple):
@@ -73,71 +75,44 @@ def by_video(scores: Scores) -> Scores:
 
 
 def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> dict[str, float]:
-    """Accuracy, balanced accuracy, AUROC, AP, EER, F1 of fakes, and log loss.
+    """The metrics that trainings log.
 
     Args:
         probabilities: (N,) probability of fake.
         labels: (N,) 0 real, 1 fake.
-        threshold: Above it a picture is called fake; used by accuracy, balanced accuracy and F1.
+        threshold: Above it a picture is called fake.
 
     Returns:
-        Each of `METRICS`; nan where it means nothing: no pictures, or figures of a ranking with one class only.
+        Each of `LOGGED`; nan where it means nothing: no pictures, or with one class only all but accuracy and log loss.
 
     Raises:
         UserError: A probability isn't a finite number.
     """
-    # here and below: it takes as long to import as torch, and who asks a detector measures nothing
-    from torchmetrics.functional.classification import binary_auroc, binary_average_precision, binary_f1_score
-
-    require_finite(probabilities.cpu().numpy())
-    if not len(labels):
-        return dict.fromkeys(METRICS, float("nan"))
-    probabilities = probabilities.double()
-    called = (probabilities > threshold).long()
-    both = bool(labels.min() == 0 and labels.max() == 1)
-    per_class = [(called[labels == label] == label).double().mean() for label in torch.unique(labels)]
-    safe = probabilities.clamp(_TINY, 1 - _TINY)
-    figures = {
-        "accuracy": (called == labels).double().mean(),
-        "balanced_accuracy": torch.stack(per_class).mean(),
-        "f1": binary_f1_score(called, labels),
-        "log_loss": -torch.where(labels == 1, safe.log(), (1 - safe).log()).mean(),
-    }
-    if both:
-        figures["auroc"] = binary_auroc(probabilities, labels)
-        figures["ap"] = binary_average_precision(probabilities, labels)
-        figures["eer"] = equal_error_rate(probabilities, labels)
-    return {name: float(figures.get(name, torch.nan)) for name in METRICS}
-
-
-def equal_error_rate(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """Where false positive and false negative rate meet, linear between the points of the ROC curve.
-
-    Taking the nearest point instead, as is often done, is off by up to half a step on small sets.
-
-    Example:
-        >>> equal_error_rate(torch.tensor([0.1, 0.6, 0.4, 0.9]), torch.tensor([0, 0, 1, 1]))
-        tensor(0.5000, dtype=torch.float64)
-    """
-    from torchmetrics.functional.classification import binary_roc
-
-    require_finite(probabilities.cpu().numpy())
-    fpr, tpr, _ = binary_roc(probabilities, labels)
-    gap = (fpr + tpr - 1).double()  # fpr − fnr: grows from −1 to 1
-    after = int(torch.searchsorted(gap, torch.zeros(1, dtype=gap.dtype, device=gap.device)).clamp(1, len(gap) - 1))
-    low, high = gap[after - 1], gap[after]
-    weight = -low / (high - low) if high > low else torch.zeros_like(low)
-    return torch.lerp(fpr[after - 1].double(), fpr[after].double(), weight)
+    given = _arrays(probabilities, labels)
+    found = weighted_figures(*given, np.ones((1, len(labels))), threshold=threshold)
+    return {name: float(found[name][0]) for name in LOGGED}
 
 
 def confusion_matrix(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> list[list[int]]:
-    """Counts, rows the truth and columns the call, in the order real, fake."""
-    from torchmetrics.functional.classification import binary_confusion_matrix
+    """Counts, rows the truth and columns the call, in the order real, fake.
 
-    require_finite(probabilities.cpu().numpy())
-    called = (probabilities > threshold).long()
-    counts: list[list[int]] = binary_confusion_matrix(called, labels).tolist()
+    Raises:
+        UserError: A probability isn't a finite number.
+    """
+    scores, classes = _arrays(probabilities, labels)
+    return counts_of_calls(scores, classes, threshold=threshold)
+
+
+def counts_of_calls(scores: NDArray[np.float64], labels: NDArray[np.int64], *, threshold: float) -> list[list[int]]:
+    """The same of arrays."""
+    counts: list[list[int]] = np.bincount(2 * labels + (scores > threshold), minlength=4).reshape(2, 2).tolist()
     return counts
+
+
+def _arrays(probabilities: Tensor, labels: Tensor) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    scores = probabilities.double().cpu().numpy()
+    require_finite(scores)
+    return scores, labels.cpu().numpy().astype(np.int64)
 
 
 def classification_report(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, dict[str, float]]:

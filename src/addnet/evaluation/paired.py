@@ -7,20 +7,17 @@ it has only the traces to go by. Both are of one source where they share their `
 from __future__ import annotations
 
 import math
-import zlib
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.bootstrap import Resampled
+from addnet.evaluation.bootstrap import BOTH, Draws, Resampled, Units
 from addnet.evaluation.metrics import Scores
 from addnet.evaluation.rates import wilson
 from addnet.evaluation.scored import ScoredSet
 
 PAIRED = "paired_accuracy"
-_STREAM = 1  # apart from the draws of videos
 _FEWEST = 2  # sources: one alone never changes
 
 _Floats = NDArray[np.float64]
@@ -68,41 +65,24 @@ def shares_of(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
     return shares_in_order(scored.probabilities, scored.labels, of_videos[scored.videos])
 
 
-@dataclass(frozen=True)
-class Sources:
-    """Draws of the sources of a data set that have both classes, which all levels and checkpoints share.
+def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> Resampled:
+    """The mean over sources of `shares_in_order`, with its interval; nan where no source has both classes.
 
-    Attributes:
-        draws: (R, G) how often each is drawn in each resample, with replacement; G is 0 where none has both.
+    Args:
+        scored: At any level.
+        units: Of its data set.
+        draws: Of the units, which are sources where these are known.
     """
-
-    draws: NDArray[np.uint16]
-
-    @classmethod
-    def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Sources:
-        """Draws from seed, name and sources alone: the same for each checkpoint."""
-        number = len(shares_of(scored)[0]) if scored.sources is not None else 0
-        random = np.random.default_rng([seed, zlib.crc32(scored.name.encode()), _STREAM])
-        draws = np.zeros((resamples, number), dtype=np.uint16)
-        for line in draws if number else ():
-            line[:] = np.bincount(random.integers(0, number, number), minlength=number)
-        return cls(draws)
-
-    def paired_accuracy(self, scored: ScoredSet) -> Resampled:
-        """The mean over sources of `shares_in_order`, with its interval; nan where no source has both classes.
-
-        Args:
-            scored: At any level; of the data set that these are of.
-        """
-        nothing = np.full(len(self.draws), np.nan)
-        number = self.draws.shape[1]
-        if not number:
-            return Resampled(math.nan, nothing)
-        shares, _ = shares_of(scored)
-        value = float(shares.mean())
-        if number < _FEWEST:
-            return Resampled(value, nothing)
-        return Resampled(value, self.draws @ shares / number, _ends(shares))
+    nothing = np.full(len(draws), np.nan)
+    shares = shares_of(scored)[0] if scored.sources is not None else np.zeros(0)
+    if not len(shares):
+        return Resampled(math.nan, nothing)
+    value = float(shares.mean())
+    if len(shares) < _FEWEST:
+        return Resampled(value, nothing)
+    both = units.strata == BOTH  # as many in each resample
+    moved = np.concatenate([draws.of(lines)[:, both] @ shares for lines in draws.chunks()])
+    return Resampled(value, moved / len(shares), _ends(shares))
 
 
 def _ends(shares: _Floats) -> tuple[float, float]:

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.evaluation.table import RANKED, Curve
 from addnet.finite import require_finite
 
-RANKED = ("auroc", "ap", "eer", "tpr_at_1_fpr", "tpr_at_5_fpr")
-_LIMITS = {"tpr_at_1_fpr": 0.01, "tpr_at_5_fpr": 0.05}
 _AT_ONCE = 1_000_000  # numbers in one array: 8 MB, so that a few of them stay in the cache
 
 _Array = NDArray[np.float64]
+Figures = Callable[[NDArray[np.number]], dict[str, _Array]]  # (R, C) weights → name → (R,)
 
 
 def ranked_figures(
@@ -23,11 +23,7 @@ def ranked_figures(
     *,
     columns: NDArray[np.int64] | None = None,
 ) -> dict[str, _Array]:
-    """AUROC, AP, EER and TPR at 1 % and 5 % FPR.
-
-    AP is the sum of precision times the steps of recall. EER is where FPR and FNR meet on the ROC curve, linear between
-    its points, as in `metrics.equal_error_rate`. TPR at 1 % FPR is the largest TPR of a threshold whose FPR is at most
-    1 %: a point that can be used, nothing in between.
+    """The metrics of a ranking; see `ranking`.
 
     Args:
         probabilities: (N,) of fake.
@@ -37,26 +33,63 @@ def ranked_figures(
 
     Returns:
         Each of `RANKED` → (R,) float64; nan in lines in which a class has no weight.
+    """
+    return ranking(probabilities, labels, columns=columns)(weights)
+
+
+def ranking(
+    probabilities: _Array,
+    labels: NDArray[np.int64],
+    *,
+    columns: NDArray[np.int64] | None = None,
+    only: Collection[str] = RANKED,
+) -> Figures:
+    """The metrics of a ranking, of rows that are sorted once, for any weights.
+
+    Args:
+        probabilities: (N,) of fake.
+        labels: (N,) 0 real, 1 fake.
+        columns: (N,) the column of each row in the weights; by default its own.
+        only: Names of `RANKED` that are wanted.
+
+    Returns:
+        (R, C) weights → each of these, (R,); nan in lines in which a class has no weight.
 
     Raises:
         UserError: A probability isn't a finite number.
     """
     require_finite(probabilities)
-    found = {name: np.full(len(weights), np.nan) for name in RANKED}
-    if not len(probabilities):
-        return found
     order = np.argsort(-probabilities, kind="stable")
-    columns = order if columns is None else columns[order]
+    of_rows = order if columns is None else columns[order]
     starts = np.flatnonzero(np.diff(probabilities[order], prepend=np.inf))  # of each run of equal scores
     fake = labels[order] == 1
-    for lines in _chunks(len(weights), len(order)):
-        drawn = weights[lines].astype(np.float64)[:, columns]
-        fakes = _steps(drawn * fake, starts)
-        reals = _steps(drawn * ~fake, starts)
-        both = (fakes[:, -1] > 0) & (reals[:, -1] > 0)
-        for name, values in _of_counts(fakes[both], reals[both]).items():
-            found[name][lines][both] = values
-    return found
+
+    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+        found = {name: np.full(len(weights), np.nan) for name in only}
+        for lines in _chunks(len(weights), len(order)) if len(order) else ():
+            drawn = weights[lines].astype(np.float64)[:, of_rows]
+            fakes = _steps(drawn * fake, starts)
+            reals = _steps(drawn * ~fake, starts)
+            both = (fakes[:, -1] > 0) & (reals[:, -1] > 0)
+            at = Curve(fakes[both], reals[both])
+            for name in only:
+                found[name][lines][both] = RANKED[name](at)
+        return found
+
+    return figures
+
+
+def curve(probabilities: _Array, labels: NDArray[np.int64]) -> Curve:
+    """The ranking of rows that all weigh 1, such as ROC and precision-recall curves show: (1, T) parts.
+
+    Args:
+        probabilities: (N,) of fake.
+        labels: (N,) 0 real, 1 fake.
+    """
+    order = np.argsort(-probabilities, kind="stable")
+    starts = np.flatnonzero(np.diff(probabilities[order], prepend=np.inf))
+    fake = (labels[order] == 1)[None].astype(np.float64)
+    return Curve(_steps(fake, starts), _steps(1 - fake, starts))
 
 
 def _chunks(lines: int, rows: int) -> Iterator[slice]:
@@ -69,29 +102,3 @@ def _steps(weights: _Array, starts: NDArray[np.intp]) -> _Array:
     sums = np.zeros((len(weights), len(starts) + 1))
     np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1, out=sums[:, 1:])
     return sums
-
-
-def _of_counts(fakes: _Array, reals: _Array) -> dict[str, _Array]:
-    """(r, G + 1) weights of fakes and reals called fake → each figure, (r,)."""
-    gained = np.diff(fakes, axis=1)
-    called = fakes[:, 1:] + reals[:, 1:]
-    precision = np.divide(fakes[:, 1:], called, out=np.zeros_like(called), where=called > 0)
-    ap = (gained * precision).sum(axis=1) / fakes[:, -1]
-    area = (np.diff(reals, axis=1) * (fakes[:, 1:] + fakes[:, :-1])).sum(axis=1) / 2
-    fpr, tpr = reals / reals[:, -1:], fakes / fakes[:, -1:]
-    figures = {"auroc": area / (fakes[:, -1] * reals[:, -1]), "ap": ap, "eer": _eer(fpr, tpr)}
-    for name, limit in _LIMITS.items():
-        last = (fpr <= limit).sum(axis=1) - 1
-        figures[name] = np.take_along_axis(tpr, last[:, None], axis=1)[:, 0]
-    return figures
-
-
-def _eer(fpr: _Array, tpr: _Array) -> _Array:
-    gap = fpr + tpr - 1  # FPR − FNR: grows from −1 to 1
-    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)[:, None]
-    (low, high), (start, end) = (
-        (np.take_along_axis(values, after - 1, axis=1), np.take_along_axis(values, after, axis=1))
-        for values in (gap, fpr)
-    )
-    share = np.divide(-low, high - low, out=np.zeros_like(low), where=high > low)
-    return np.asarray((start + share * (end - start))[:, 0])

@@ -17,7 +17,7 @@ WRONG = ("real_called_fake", "fake_called_real")
 def error_rates(
     probabilities: NDArray[np.float64],
     labels: NDArray[np.int64],
-    videos: NDArray[np.int64],
+    units: NDArray[np.int64],
     *,
     threshold: float,
 ) -> dict[str, dict[str, Any] | None]:
@@ -26,21 +26,21 @@ def error_rates(
     Args:
         probabilities: (N,) of fake.
         labels: (N,) 0 real, 1 fake.
-        videos: (N,) number of the video of each row.
+        units: (N,) number of the source of each row, or of its video.
         threshold: Above it a row is called fake.
 
     Returns:
         Each of `WRONG` → how many (`count`) `of` how many rows, their share (`value`) and its 95 % interval (`low`,
-        `high`), Wilson's for as many rows as there are videos: frames of a video are alike. None without such rows.
+        `high`), Wilson's for as many rows as there are units: frames of a video are alike. None without such rows.
     """
     called = probabilities > threshold
-    return {wrong: _rate_of(called != label, labels == label, videos) for label, wrong in enumerate(WRONG)}
+    return {wrong: _rate_of(called != label, labels == label, units) for label, wrong in enumerate(WRONG)}
 
 
-def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], videos: NDArray[np.int64]) -> dict[str, Any] | None:
+def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], units: NDArray[np.int64]) -> dict[str, Any] | None:
     if not own.any():
         return None
-    return rate(int(wrong[own].sum()), int(own.sum()), rows=len(np.unique(videos[own])))
+    return rate(int(wrong[own].sum()), int(own.sum()), rows=len(np.unique(units[own])))
 
 
 def rate(count: int, of: int, *, rows: int | None = None) -> dict[str, Any]:

@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.calibration import BINS, bin_of
-from addnet.evaluation.ranking import RANKED, ranked_figures
+from addnet.evaluation.ranking import Figures, ranking
+from addnet.evaluation.table import CALLED, SAID, Confusion
 from addnet.finite import require_finite
 
-CALLED = ("balanced_accuracy", "accuracy", "f1")
-SAID = ("log_loss", "ece")
-FIGURES = (*RANKED, *CALLED, *SAID)
-_TINY = 1e-15  # as in metrics.binary_metrics
 _AT_ONCE = 2_000_000  # numbers of the weights turned into float64 at a time
 
 _Array = NDArray[np.float64]
@@ -28,23 +26,7 @@ def weighted_figures(
     threshold: float = 0.5,
     columns: NDArray[np.int64] | None = None,
 ) -> dict[str, _Array]:
-    """All of `FIGURES`; arguments and result as in `ranked_figures`, the threshold as in `called_figures`."""
-    return (
-        ranked_figures(probabilities, labels, weights, columns=columns)
-        | called_figures(probabilities, labels, weights, threshold=threshold, columns=columns)
-        | said_figures(probabilities, labels, weights, columns=columns)
-    )
-
-
-def called_figures(
-    probabilities: _Array,
-    labels: NDArray[np.int64],
-    weights: NDArray[np.number],
-    *,
-    threshold: float,
-    columns: NDArray[np.int64] | None = None,
-) -> dict[str, _Array]:
-    """Balanced accuracy, accuracy and F1 of fakes.
+    """All metrics of the table at once.
 
     Args:
         probabilities: (N,) of fake.
@@ -54,68 +36,86 @@ def called_figures(
         columns: (N,) the column of each row; by default its own, C = N.
 
     Returns:
-        Each of `CALLED` → (R,); nan in lines without weight. Balanced accuracy is nan in lines with one class only, F1
-        in those without fakes (`metrics.binary_metrics`, which follows a training, has numbers there).
+        Name → (R,) float64; nan where a metric means nothing.
+    """
+    given = (probabilities, labels)
+    return (
+        ranking(*given, columns=columns)(weights)
+        | calling(*given, threshold=threshold, columns=columns)(weights)
+        | saying(*given, columns=columns)(weights)
+    )
+
+
+def calling(
+    probabilities: _Array,
+    labels: NDArray[np.int64],
+    *,
+    threshold: float,
+    columns: NDArray[np.int64] | None = None,
+) -> Figures:
+    """The metrics of calls at a threshold, for any weights.
+
+    Args:
+        probabilities: (N,) of fake.
+        labels: (N,) 0 real, 1 fake.
+        threshold: Above it a picture is called fake.
+        columns: (N,) the column of each row in the weights; by default its own.
+
+    Returns:
+        (R, C) weights → each of `CALLED`, (R,); nan in lines without weight. Balanced accuracy is nan in lines with one
+        class only, F1 in those without fakes.
 
     Raises:
         UserError: A probability isn't a finite number.
     """
     require_finite(probabilities)
     called, fake = probabilities > threshold, labels == 1
-    cells = np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1)
-    tn, fp, fn, tp = _sums(cells, weights, columns).T
-    reals, fakes = tn + fp, fn + tp
-    return {
-        "balanced_accuracy": (_ratio(tn, reals) + _ratio(tp, fakes)) / 2,
-        "accuracy": _ratio(tn + tp, reals + fakes),
-        "f1": np.where(fakes > 0, _ratio(2 * tp, 2 * tp + fp + fn), np.nan),
-    }
+    sums_of = _summing(np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1), columns)
+
+    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+        at = Confusion(*sums_of(weights).T)
+        return {name: of_confusion(at) for name, of_confusion in CALLED.items()}
+
+    return figures
 
 
-def said_figures(
-    probabilities: _Array,
-    labels: NDArray[np.int64],
-    weights: NDArray[np.number],
-    *,
-    columns: NDArray[np.int64] | None = None,
-) -> dict[str, _Array]:
-    """Log loss and calibration error.
-
-    The calibration error sorts the probabilities of fake into 15 bins of equal width; it is the mean, weighted by what
-    lies in each bin, of |mean probability - share of fakes|. (The variant that asks how sure the detector was of its
-    own call, whichever it was, gives other numbers.)
+def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray[np.int64] | None = None) -> Figures:
+    """The metrics of probabilities, for any weights.
 
     Args:
         probabilities: (N,) of fake; for log loss kept 1e-15 away from 0 and 1.
         labels: (N,) 0 real, 1 fake.
-        weights: (R, C), one weighting a line, not negative.
-        columns: (N,) the column of each row; by default its own, C = N.
+        columns: (N,) the column of each row in the weights; by default its own.
 
     Returns:
-        Each of `SAID` → (R,); nan in lines without weight.
+        (R, C) weights → each of `SAID`, (R,); nan in lines without weight.
 
     Raises:
         UserError: A probability isn't a finite number.
     """
     require_finite(probabilities)
-    safe = np.clip(probabilities, _TINY, 1 - _TINY)
-    loss = -np.where(labels == 1, np.log(safe), np.log1p(-safe))
-    in_bin = bin_of(probabilities)[:, None] == np.arange(BINS)
-    values = np.column_stack([np.ones(len(loss)), loss, in_bin * (probabilities - labels)[:, None]])
-    sums = _sums(values, weights, columns)
-    return {"log_loss": _ratio(sums[:, 1], sums[:, 0]), "ece": _ratio(np.abs(sums[:, 2:]).sum(axis=1), sums[:, 0])}
+    parts = [metric.values(probabilities, labels) for metric in SAID.values()]
+    ends = np.cumsum([1, *(part.shape[1] for part in parts)])
+    sums_of = _summing(np.column_stack([np.ones(len(labels)), *parts]), columns)
+
+    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+        sums = sums_of(weights)
+        means = np.divide(sums, sums[:, :1], out=np.full_like(sums, np.nan), where=sums[:, :1] > 0)
+        between = zip(SAID.items(), pairwise(ends), strict=True)
+        return {name: metric.of_means(means[:, start:end]) for (name, metric), (start, end) in between}
+
+    return figures
 
 
-def _sums(values: NDArray[Any], weights: NDArray[np.number], columns: NDArray[np.int64] | None) -> _Array:
-    """(N, K) values of rows → (R, K) their weighted sums; rows are summed by column first, which is cheap."""
+def _summing(values: NDArray[Any], columns: NDArray[np.int64] | None) -> Callable[[NDArray[np.number]], _Array]:
+    """(N, K) values of rows → (R, C) weights → (R, K) weighted sums; rows are summed by column once."""
     values = np.asarray(values, dtype=np.float64)
     if columns is not None:
-        values = np.stack([np.bincount(columns, part, minlength=weights.shape[1]) for part in values.T], axis=1)
-    step = max(1, _AT_ONCE // max(weights.shape[1], 1))
-    parts = [weights[start : start + step].astype(np.float64) @ values for start in range(0, len(weights), step)]
-    return np.concatenate(parts)
+        values = np.stack([np.bincount(columns, part) for part in values.T], axis=1)
 
+    def sums_of(weights: NDArray[np.number]) -> _Array:
+        used = weights[:, : len(values)]  # columns behind the last one that has rows weigh nothing
+        step = max(1, _AT_ONCE // max(used.shape[1], 1))
+        return np.concatenate([used[at : at + step].astype(np.float64) @ values for at in range(0, len(used), step)])
 
-def _ratio(part: _Array, whole: _Array) -> _Array:
-    found: _Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return found
+    return sums_of

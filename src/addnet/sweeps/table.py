@@ -16,6 +16,7 @@ from functools import cached_property
 from omegaconf import OmegaConf
 
 from addnet.errors import UserError, require_choice
+from addnet.evaluation.table import TABLE as METRICS
 from addnet.sweeps.draws import sampling_variance
 from addnet.sweeps.intervals import Estimate, holm
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, Value
@@ -23,7 +24,7 @@ from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, Value
 LEVEL = "frame/auroc"
 ABLATION = "ablation"
 SWEEP = "sweep"
-LOWER_IS_BETTER = ("loss", "log_loss", "eer")
+LOWER_IS_BETTER = ("loss", *(name for name, metric in METRICS.items() if not metric.higher_is_better))
 # no parameters: what is averaged over, the sweep's own name, where a job went on from, what a row is compared to
 APART = ("seed", SWEEP, "ckpt_path", "compare_to", "sweep_metric")
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytorch_lightning as pl
 
 from addnet.errors import UserError, suggestion
-from addnet.evaluation.metrics import METRICS
+from addnet.evaluation.table import LOGGED
 from addnet.training.detector import DeepfakeDetector
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers
 from addnet.training.trained_part import check_trained_only
@@ -51,7 +51,7 @@ def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
     Raises:
         UserError: One doesn't.
     """
-    known = ["val/frame/loss", *(f"val/{level}/{name}" for level in ("frame", "video") for name in METRICS)]
+    known = ["val/frame/loss", *(f"val/{level}/{name}" for level in ("frame", "video") for name in LOGGED)]
     watched = {"scheduler.monitor": detector.scheduler_settings.get("monitor")}
     watched |= {f"{type(c).__name__}.monitor": getattr(c, "monitor", None) for c in trainer.callbacks}  # type: ignore[attr-defined]
     for option, name in watched.items():

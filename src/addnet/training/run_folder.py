@@ -23,8 +23,8 @@ from torch import nn
 import addnet
 from addnet.console import shown_path
 from addnet.data.usable import counts
-from addnet.evaluation.metrics import METRICS
 from addnet.evaluation.paired import PAIRED
+from addnet.evaluation.table import LOGGED
 from addnet.launch import command_form
 from addnet.untrusted.secrets import masked, shown_command
 
@@ -158,7 +158,7 @@ def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:
     levels = ("frame", "video")
     for level in levels:
         table.add_column(level, justify="right")
-    for name in ("loss", *METRICS, PAIRED):
+    for name in ("loss", *LOGGED, PAIRED):
         cells = [figures.get(f"{split}/{level}/{name}") for level in levels]
         if name == PAIRED and cells == [None] * len(levels):
             continue

@@ -9,9 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from addnet.finite import require_finite
+from addnet.evaluation.ranking import ranking
 
 FOLDS = 5
+_AUROC = ("auroc",)
 _PRIOR = 2.0  # pictures of average class added to each category
 
 Rows = NDArray[np.int64]
@@ -34,9 +35,8 @@ def auroc(values: ArrayLike, labels: ArrayLike) -> float:
         >>> auroc([1.0, 2.0, 2.0, 3.0], [0, 0, 1, 1])
         0.875
     """
-    numbers = np.asarray(values)
-    require_finite(numbers)
-    return _Ranking(numbers, np.asarray(labels), None).value(None)
+    numbers, classes = np.asarray(values, dtype=np.float64), np.asarray(labels, dtype=np.int64)
+    return float(ranking(numbers, classes, only=_AUROC)(np.ones((1, len(numbers))))["auroc"][0])
 
 
 @dataclass(frozen=True)
@@ -68,9 +68,8 @@ def score_numbers(values: ArrayLike, labels: Rows, groups: Rows, *, resamples: i
     """Scores a numeric signal; pictures without a value (NaN) are left out."""
     numbers = np.asarray(values, dtype=np.float64)
     known = np.isfinite(numbers)
-    ranking = _Ranking(numbers[known], labels[known], None)
-    value = ranking.value(None)
-    low, high = _interval(ranking, groups[known], resamples, seed)
+    strata = np.zeros(int(known.sum()), dtype=np.int64)
+    value, low, high = _scored(numbers[known], labels[known], strata, groups[known], resamples=resamples, seed=seed)
     if value < 0.5:
         return Score(1 - value, 1 - high, 1 - low, "real", int(known.sum()))
     return Score(value, low, high, "fake", int(known.sum()))
@@ -91,9 +90,8 @@ def score_categories(codes: Rows, labels: Rows, groups: Rows, *, resamples: int,
     others, other_fakes = totals.sum(axis=0) - totals, fakes.sum(axis=0) - fakes
     average = other_fakes.sum(axis=1, keepdims=True) / np.maximum(1, others.sum(axis=1, keepdims=True))
     rates = (other_fakes + _PRIOR * average) / (others + _PRIOR)
-    ranking = _Ranking(rates[folds, codes], labels, folds)
-    low, high = _interval(ranking, groups, resamples, seed)
-    return Score(ranking.value(None), low, high, "", len(codes))
+    value, low, high = _scored(rates[folds, codes], labels, folds, groups, resamples=resamples, seed=seed)
+    return Score(value, low, high, "", len(codes))
 
 
 def _folds(groups: Rows, seed: int) -> Rows:
@@ -102,46 +100,33 @@ def _folds(groups: Rows, seed: int) -> Rows:
     return np.asarray(order[inverse] % FOLDS if len(groups) else inverse, dtype=np.int64)
 
 
-class _Ranking:
-    """Values sorted once, so that AUROC with any weights costs one pass."""
+def _scored(
+    values: NDArray[np.float64], labels: Rows, strata: Rows, groups: Rows, *, resamples: int, seed: int
+) -> tuple[float, float, float]:
+    """AUROC within strata, averaged by their pairs, and 95 % of those of as many groups drawn with replacement."""
+    numbers, columns = np.unique(groups, return_inverse=True)
+    parts = []
+    for stratum in np.unique(strata):
+        rows = np.flatnonzero(strata == stratum)
+        figures_of = ranking(values[rows], labels[rows], columns=columns[rows], only=_AUROC)
+        counts = [np.bincount(columns[rows], labels[rows] == label, len(numbers)) for label in (0, 1)]
+        parts.append((figures_of, counts))
 
-    def __init__(self, values: NDArray[Any], labels: NDArray[Any], strata: Rows | None) -> None:
-        self.strata = np.zeros(len(values), dtype=np.int64) if strata is None else strata
-        order = np.lexsort((values, self.strata))
-        sorted_values, sorted_strata = values[order], self.strata[order]
-        new = np.ones(len(order), dtype=bool)
-        new[1:] = (sorted_values[1:] != sorted_values[:-1]) | (sorted_strata[1:] != sorted_strata[:-1])
-        ranks = np.cumsum(new) - 1
-        self.size = int(ranks[-1]) + 1 if len(ranks) else 0
-        self.stratum = sorted_strata[new]
-        codes = np.empty(len(order), dtype=np.int64)
-        codes[order] = ranks
-        self.rows = [np.flatnonzero(labels == label) for label in (0, 1)]
-        self.codes = [codes[rows] for rows in self.rows]
+    def aurocs(weights: NDArray[np.number]) -> NDArray[np.float64]:
+        total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
+        for figures_of, (reals, fakes) in parts:
+            own = (weights @ reals) * (weights @ fakes)
+            total += np.where(own > 0, own * figures_of(weights)["auroc"], 0)
+            pairs += own
+        return np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
 
-    def value(self, weights: NDArray[np.float64] | None) -> float:
-        """AUROC with (N,) weights, averaged over strata by their number of pairs; NaN without a pair."""
-        real, fake = (
-            np.bincount(codes, None if weights is None else weights[rows], minlength=self.size).astype(np.float64)
-            for codes, rows in zip(self.codes, self.rows, strict=True)
-        )
-        strata = int(self.stratum.max()) + 1 if self.size else 1
-        reals, fakes = (np.bincount(self.stratum, part, minlength=strata) for part in (real, fake))
-        below = np.cumsum(real) - real / 2 - (np.cumsum(reals) - reals)[self.stratum]
-        pairs = float((reals * fakes).sum())
-        return float((fake * below).sum() / pairs) if pairs else math.nan
-
-
-def _interval(ranking: _Ranking, groups: Rows, resamples: int, seed: int) -> tuple[float, float]:
-    """95 % of the AUROCs of as many groups drawn with replacement."""
-    numbers, inverse = np.unique(groups, return_inverse=True)
+    value = float(aurocs(np.ones((1, len(numbers))))[0])
     if resamples < 1 or len(numbers) < 2:
-        return math.nan, math.nan
-    rng = np.random.default_rng((seed, 3))
-    shares = np.full(len(numbers), 1 / len(numbers))
-    drawn = [ranking.value(rng.multinomial(len(numbers), shares).astype(np.float64)[inverse]) for _ in range(resamples)]
-    known = np.array([value for value in drawn if not math.isnan(value)])
+        return value, math.nan, math.nan
+    rng, shares = np.random.default_rng((seed, 3)), np.full(len(numbers), 1 / len(numbers))
+    drawn = aurocs(rng.multinomial(len(numbers), shares, size=resamples))
+    known = drawn[np.isfinite(drawn)]
     if not len(known):
-        return math.nan, math.nan
+        return value, math.nan, math.nan
     low, high = np.quantile(known, [0.025, 0.975])
-    return float(low), float(high)
+    return value, float(low), float(high)

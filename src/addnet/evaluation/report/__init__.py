@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from addnet.evaluation.assess import Scored
+from addnet.evaluation.assessment import Scored
 from addnet.evaluation.report.markdown import markdown
 from addnet.evaluation.report.page import html_page
 from addnet.evaluation.report.robustness import Robustness

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from addnet.colours import FAKE, REAL, SERIES
 from addnet.evaluation.calibration import calibrated, reliability
 from addnet.evaluation.figures import draw_confusion
+from addnet.evaluation.ranking import curve
 from addnet.evaluation.report.wording import legend
 from addnet.evaluation.scored import ScoredSet
 from addnet.plotting import legend_below
@@ -159,11 +160,8 @@ def _lines(checkpoints: Mapping[str, Levels]) -> list[tuple[str, str, str, Score
 
 def _called(scored: ScoredSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Reals and fakes called fake at each threshold, from above all scores to below all."""
-    order = np.argsort(-scored.probabilities, kind="stable")
-    ends = np.flatnonzero(np.diff(scored.probabilities[order], append=-np.inf))
-    fakes = np.cumsum(scored.labels[order])[ends]
-    reals = ends + 1 - fakes
-    return np.concatenate([[0.0], reals]), np.concatenate([[0.0], fakes])
+    found = curve(scored.probabilities, scored.labels)
+    return found.reals[0], found.fakes[0]
 
 
 def _draw_reliability(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from addnet.evaluation.assess import Scored
+from addnet.evaluation.assessment import Scored
 from addnet.evaluation.levels import CHOSEN
 from addnet.evaluation.report import figures
 from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, Picture, Section

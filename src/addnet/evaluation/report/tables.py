@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from addnet.evaluation.assess import COMPARED, CROSS
+from addnet.evaluation.assessment import COMPARED, CROSS
 from addnet.evaluation.decision import ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.paired import PAIRED
-from addnet.evaluation.ranking import RANKED
 from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
@@ -22,7 +21,7 @@ from addnet.evaluation.report.wording import (
     small,
     value_cell,
 )
-from addnet.evaluation.weighted import CALLED, SAID
+from addnet.evaluation.table import CALLED, RANKED, SAID
 
 _KINDS = {"rows": "pictures", "videos": "videos", "real": "real", "fake": "fake"}
 _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}

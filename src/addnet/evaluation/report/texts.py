@@ -31,8 +31,8 @@ MIRRORED = (
     "and temperatures were chosen on single passes."
 )
 ERRORS = (
-    "Error rates have Wilson's interval for as many rows as there are videos of that class, which has a width also "
-    "where no error was seen."
+    "Error rates have Wilson's interval for as many rows as there are sources, or videos, of that class, which has a "
+    "width also where no error was seen."
 )
 MISTAKES = "The pictures that were scored farthest from the truth."
 
@@ -113,9 +113,10 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
     return [
         *([MIRRORED] if settings.get("mirror") else []),
         f"In brackets: 95 % percentile intervals of {settings['resamples']:,} bootstrap resamples (seed "
-        f"{settings['seed']}). Whole videos are drawn, with replacement and within each class, since frames of a video "
-        "are alike; all levels and checkpoints share the draws. A figure without any mistake has an interval without "
-        "width, which does not mean that it is certain. A class with a single video gives no interval.",
+        f"{settings['seed']}). Whole sources are drawn with replacement where groups are known (a real video with its "
+        "fakes), else whole videos, since what is of one is alike; those with real videos alone, with fakes alone and "
+        "with both apart. All levels and checkpoints share the draws. A figure without any mistake has an interval "
+        "without width, which does not mean that it is certain. A class of a single source gives no interval.",
         "A video's probability is the mean over its pictures, their maximum, or their mean weighted by how far each is "
         "from 0.5 (by confidence).",
         _decisions(evaluation["checkpoints"]),

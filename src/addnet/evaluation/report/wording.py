@@ -6,26 +6,14 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.document import Cell
+from addnet.evaluation.table import TABLE
 from addnet.untrusted.texts import in_plot
 
-NAMES = {
-    "auroc": "AUROC",
-    "ap": "AP",
-    "eer": "EER",
-    "tpr_at_1_fpr": "TPR at 1 % FPR",
-    "tpr_at_5_fpr": "TPR at 5 % FPR",
-    "paired_accuracy": "paired accuracy",
-    "balanced_accuracy": "balanced accuracy",
-    "accuracy": "accuracy",
-    "f1": "F1 of fakes",
-    "real_called_fake": "real called fake",
-    "fake_called_real": "fake called real",
-    "log_loss": "log loss",
-    "ece": "calibration error",
-    "log_loss_calibrated": "log loss, calibrated",
-    "ece_calibrated": "calibration error, calibrated",
-}
+NAMES = {name: metric.label for name, metric in TABLE.items()}
+NAMES |= {f"{name}_calibrated": f"{metric.label}, calibrated" for name, metric in TABLE.items() if metric.of_rows}
+NAMES |= {"paired_accuracy": "paired accuracy"} | {wrong: wrong.replace("_", " ") for wrong in WRONG}
 LEVEL_NAMES = {
     "frame": "pictures",
     "video": "videos, mean",

@@ -15,7 +15,7 @@ from addnet.evaluation.groups import group_numbers
 from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
 from addnet.evaluation.paired import PAIRED, pair_counts
 from addnet.evaluation.scored import ScoredSet
-from addnet.evaluation.weighted import CALLED
+from addnet.evaluation.table import CALLED
 
 FORMAT = 1
 CROSS = ("auroc", "ap", "eer", PAIRED, f"balanced_accuracy/{CHOSEN}")
@@ -86,7 +86,7 @@ def _of_set(
     for level, decision in by_level.items():
         here = drawn.at(level)
         found[level] = here.figures(decision)
-        numbers["levels"][level] = level_numbers(here.scored, found[level], decision)
+        numbers["levels"][level] = level_numbers(here, found[level], decision)
         if level in GROUP_LEVELS:
             numbers["groups"][level] = group_numbers(here, decision)
     return numbers, found

@@ -1,0 +1,183 @@
+"""The metrics: what each is called, which way is better, and the function that makes it of what it needs.
+
+A new metric is a function and a row here. Training, evaluation, sweeps and reports take their lists from this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.evaluation.calibration import BINS, bin_of
+
+_TINY = 1e-15  # how near to 0 and 1 a probability comes in log loss
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Weights of what is called fake at each threshold, from above all scores down.
+
+    Attributes:
+        fakes: (R, T) weight of fakes called fake; its last column is that of all.
+        reals: (R, T) weight of reals called fake.
+    """
+
+    fakes: Array
+    reals: Array
+
+    @cached_property
+    def tpr(self) -> Array:
+        """(R, T) true positive rates."""
+        return self.fakes / self.fakes[:, -1:]
+
+    @cached_property
+    def fpr(self) -> Array:
+        """(R, T) false positive rates."""
+        return self.reals / self.reals[:, -1:]
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Weights of rows at one threshold, (R,) each: true and false, negatives (called real) and positives."""
+
+    tn: Array
+    fp: Array
+    fn: Array
+    tp: Array
+
+
+@dataclass(frozen=True)
+class Summed:
+    """A metric that is made of weighted means over rows.
+
+    Attributes:
+        values: Probabilities and labels → (N, K) values of rows.
+        of_means: (R, K) weighted means of these → (R,).
+    """
+
+    values: Callable[[Array, NDArray[np.int64]], Array]
+    of_means: Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A row of the table.
+
+    Attributes:
+        name: In logs, JSON and configs.
+        label: In reports.
+        of_curve: Makes it of the ranking; both classes are needed.
+        of_confusion: Makes it of the calls at a threshold.
+        of_rows: Makes it of probabilities.
+        higher_is_better: Whether it is.
+        logged: Whether trainings log it.
+    """
+
+    name: str
+    label: str
+    of_curve: Callable[[Curve], Array] | None = None
+    of_confusion: Callable[[Confusion], Array] | None = None
+    of_rows: Summed | None = None
+    higher_is_better: bool = True
+    logged: bool = True
+
+
+def auroc(curve: Curve) -> Array:
+    """The chance that a fake scores above a real, ties counted half."""
+    area = (np.diff(curve.reals, axis=1) * (curve.fakes[:, 1:] + curve.fakes[:, :-1])).sum(axis=1) / 2
+    return np.asarray(area / (curve.fakes[:, -1] * curve.reals[:, -1]))
+
+
+def average_precision(curve: Curve) -> Array:
+    """The sum of precision times the steps of recall."""
+    called = curve.fakes[:, 1:] + curve.reals[:, 1:]
+    precision = np.divide(curve.fakes[:, 1:], called, out=np.zeros_like(called), where=called > 0)
+    return np.asarray((np.diff(curve.fakes, axis=1) * precision).sum(axis=1) / curve.fakes[:, -1])
+
+
+def equal_error_rate(curve: Curve) -> Array:
+    """Where false positive and false negative rate meet, linear between the points of the ROC curve.
+
+    Taking the nearest point instead, as is often done, is off by up to half a step on small sets.
+    """
+    gap = curve.fpr + curve.tpr - 1  # FPR − FNR: grows from −1 to 1
+    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)[:, None]
+    (low, high), (start, end) = (
+        (np.take_along_axis(values, after - 1, axis=1), np.take_along_axis(values, after, axis=1))
+        for values in (gap, curve.fpr)
+    )
+    share = np.divide(-low, high - low, out=np.zeros_like(low), where=high > low)
+    return np.asarray((start + share * (end - start))[:, 0])
+
+
+def tpr_at(limit: float) -> Callable[[Curve], Array]:
+    """The largest true positive rate of a threshold whose false positive rate is at most that: nothing in between."""
+
+    def found(curve: Curve) -> Array:
+        last = (curve.fpr <= limit).sum(axis=1) - 1
+        return np.asarray(np.take_along_axis(curve.tpr, last[:, None], axis=1)[:, 0])
+
+    return found
+
+
+def accuracy(at: Confusion) -> Array:
+    """The share of rows called what they are."""
+    return ratio(at.tn + at.tp, at.tn + at.fp + at.fn + at.tp)
+
+
+def balanced_accuracy(at: Confusion) -> Array:
+    """The mean of the shares of both classes that are called what they are; nan with one class alone."""
+    return (ratio(at.tn, at.tn + at.fp) + ratio(at.tp, at.fn + at.tp)) / 2
+
+
+def f1_of_fakes(at: Confusion) -> Array:
+    """The harmonic mean of precision and recall of fakes; nan without fakes."""
+    return np.where(at.fn + at.tp > 0, ratio(2 * at.tp, 2 * at.tp + at.fp + at.fn), np.nan)
+
+
+def _losses(probabilities: Array, labels: NDArray[np.int64]) -> Array:
+    safe = np.clip(probabilities, _TINY, 1 - _TINY)
+    return -np.where(labels == 1, np.log(safe), np.log1p(-safe))[:, None]
+
+
+def _gaps(probabilities: Array, labels: NDArray[np.int64]) -> Array:
+    in_bin = bin_of(probabilities)[:, None] == np.arange(BINS)
+    return np.asarray(in_bin * (probabilities - labels)[:, None])
+
+
+def ratio(part: Array, whole: Array) -> Array:
+    """(R,) part of the whole; nan where that is 0."""
+    found: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return found
+
+
+LOG_LOSS = Summed(_losses, lambda means: means[:, 0])
+# The calibration error sorts the probabilities of fake into bins of equal width; it is the mean, weighted by what lies
+# in each bin, of |mean probability - share of fakes|. The variant that asks how sure a detector was of its own call,
+# whichever it was, gives other numbers.
+CALIBRATION_ERROR = Summed(_gaps, lambda means: np.abs(means).sum(axis=1))
+
+_ROWS = (
+    Metric("auroc", "AUROC", of_curve=auroc),
+    Metric("ap", "AP", of_curve=average_precision),
+    Metric("eer", "EER", of_curve=equal_error_rate, higher_is_better=False),
+    Metric("tpr_at_1_fpr", "TPR at 1 % FPR", of_curve=tpr_at(0.01), logged=False),
+    Metric("tpr_at_5_fpr", "TPR at 5 % FPR", of_curve=tpr_at(0.05), logged=False),
+    Metric("balanced_accuracy", "balanced accuracy", of_confusion=balanced_accuracy),
+    Metric("accuracy", "accuracy", of_confusion=accuracy),
+    Metric("f1", "F1 of fakes", of_confusion=f1_of_fakes),
+    Metric("log_loss", "log loss", of_rows=LOG_LOSS, higher_is_better=False),
+    Metric("ece", "calibration error", of_rows=CALIBRATION_ERROR, higher_is_better=False, logged=False),
+)
+TABLE = {metric.name: metric for metric in _ROWS}
+LOGGED = tuple(name for name, metric in TABLE.items() if metric.logged)
+# by what they need: name → function
+RANKED = {name: metric.of_curve for name, metric in TABLE.items() if metric.of_curve}
+CALLED = {name: metric.of_confusion for name, metric in TABLE.items() if metric.of_confusion}
+SAID = {name: metric.of_rows for name, metric in TABLE.items() if metric.of_rows}
