@@ -55,7 +55,10 @@ def told(found: Estimate | None, *, signed: bool = False) -> str:
     mean = _short(found.mean, signed=signed)
     if not math.isfinite(half):
         return mean
-    return f"{mean} [{_short(found.mean - half, signed=signed)}, {_short(found.mean + half, signed=signed)}]"
+    low, high = found.mean - half, found.mean + half
+    if not signed:  # a share, which with few seeds may be as good as unknown
+        low, high = max(low, 0.0), min(high, 1.0)
+    return f"{mean} [{_short(low, signed=signed)}, {_short(high, signed=signed)}]"
 
 
 def half_of(found: Estimate) -> float:
@@ -158,7 +161,7 @@ def differences_plot() -> list[str]:
     axis.axvline(0, color="0.6", linewidth=1, zorder=0)
     axis.set_yticks(range(len(rows)), [name for name, *_ in rows])
     axis.set_ylim(len(rows) - 0.5, -0.5)
-    axis.set_xlabel("difference of AUROC to the reference, 95 % interval over seeds and sources")
+    axis.set_xlabel("difference of AUROC to the reference\n(95 % interval over seeds and sources)")
     axis.grid(axis="x", color="0.92")
     return [_image(figure, "study_differences", "Differences of AUROC to their references, with intervals")]
 
@@ -213,7 +216,7 @@ def _interval(value: dict[str, float | None]) -> str:
 
 def _seeds(found: dict[str, Variant], plan: dict[str, list[Cell]], name: str) -> str:
     have, want = len(found[name].rows) if name in found else 0, len(plan[name])
-    return str(have) if have == want else f"{have} of {want}"
+    return str(have) if have >= want else f"{have} of {want}"
 
 
 def _link(name: str) -> str:
