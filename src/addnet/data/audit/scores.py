@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from addnet.evaluation.ranking import ranking
+from addnet.evaluation.table import ratio
 
 FOLDS = 5
 _AUROC = ("auroc",)
@@ -112,19 +113,19 @@ def _scored(
         counts = [np.bincount(columns[rows], labels[rows] == label, len(numbers)) for label in (0, 1)]
         parts.append((figures_of, counts))
 
-    def aurocs(weights: NDArray[np.number]) -> NDArray[np.float64]:
+    def aurocs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
         for figures_of, (reals, fakes) in parts:
             own = (weights @ reals) * (weights @ fakes)
             total += np.where(own > 0, own * figures_of(weights)["auroc"], 0)
             pairs += own
-        return np.divide(total, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+        return ratio(total, pairs)
 
     value = float(aurocs(np.ones((1, len(numbers))))[0])
     if resamples < 1 or len(numbers) < 2:
         return value, math.nan, math.nan
     rng, shares = np.random.default_rng((seed, 3)), np.full(len(numbers), 1 / len(numbers))
-    drawn = aurocs(rng.multinomial(len(numbers), shares, size=resamples))
+    drawn = aurocs(rng.multinomial(len(numbers), shares, size=resamples).astype(np.float64))
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return value, math.nan, math.nan
