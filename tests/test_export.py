@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import zipfile
+from contextlib import nullcontext
 from pathlib import Path
 
 import cv2
@@ -184,6 +185,17 @@ def test_logits_that_are_no_numbers_are_a_difference(build):
     net = build()
     with pytest.raises(UserError, match="nan"):
         check_parity(lambda image, mask: net(image, mask) * float("nan"), net, size=64)
+
+
+@pytest.mark.parametrize(("largest", "refused"), [(8.0, True), (30.0, False), (30.5, False), (19.0, True)])
+def test_large_logits_may_differ_in_proportion(largest, refused):
+    class Constant(nn.Module):
+        def forward(self, image, mask):
+            return torch.tensor([[0.0, largest]]).repeat(len(image), 1)
+
+    net = Constant()
+    with pytest.raises(UserError, match="is allowed") if refused else nullcontext():
+        check_parity(lambda image, mask: net(image, mask) + 2e-4, net, size=8)
 
 
 @pytest.mark.parametrize("atol", [0, -1e-5, 2e-4, float("nan")])

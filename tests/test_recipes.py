@@ -27,8 +27,9 @@ NUMBERS = {
     "gend_pe_l14": GEND | {"loss.uniformity": 0.0, "loss.alignment": 0.0, "data.image_size": 224},
     "gend_dinov3_l": GEND | {"loss.uniformity": 0.5, "loss.alignment": 0.1, "data.image_size": 256},
     "lite": {"model.combine": "gate", "model.pretrained": True, "optimizer.lr": 1e-3, "scheduler.name": "onecycle"},
-    "study": {"model.placement": "none", "model.pretrained": True, "optimizer.lr": 5e-4, "trainer.max_epochs": 3}
-    | {"data.image_size": 128, "data.batch_size": 32, "data.limit_train": 6000, "scheduler.name": "onecycle"},
+    "study": {"model.placement": "none", "model.drop_rate": 0.2, "optimizer.lr": 1e-3, "trainer.max_epochs": 3}
+    | {"data.image_size": 128, "data.batch_size": 32, "data.limit_train": 6000, "scheduler.name": "onecycle"}
+    | {"model.pretrained": True},
 }
 # a network of the same kind in the place of one of 300 million parameters
 SMALL = {"gend_clip_l14": "test_vit", "gend_pe_l14": "test_vit", "gend_dinov3_l": "test_vit"}
