@@ -219,7 +219,7 @@ def test_half_precision_takes_half_the_room_and_is_computed_in_full(path, tmp_pa
     half = export_checkpoint(path, tmp_path / "half", format="safetensors", tensors="float16")
     assert half.size < 0.6 * full.size
     assert 0 < half.parity.difference <= half.parity.atol == 0.05
-    assert full.parity.difference <= full.parity.atol == 1e-4
+    assert full.parity.difference <= full.parity.atol < 1e-3  # in proportion: its logits are large
     one, other = (load_exported(export.output).net.state_dict() for export in (full, half))
     assert {name: value.dtype for name, value in one.items()} == {name: value.dtype for name, value in other.items()}
     assert all(torch.equal(one[name], other[name]) for name, value in one.items() if value.ndim < 2)
