@@ -7,7 +7,6 @@ so that every resample has as many of each as the data set.
 
 from __future__ import annotations
 
-import os
 import zlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.evaluation.scored import ScoredSet
+from addnet.pool.loop import cores
 
 CONFIDENCE = 0.95
 REALS, FAKES = 1, 2  # strata of units
@@ -173,14 +173,10 @@ def resampled(
     first, *others = draws.chunks()
     parts = [of_chunk(first)]
     if others:
-        with ThreadPoolExecutor(_cores()) as pool:  # NumPy lets go of the interpreter where there is much to do
+        with ThreadPoolExecutor(cores()) as pool:  # NumPy lets go of the interpreter where there is much to do
             parts += pool.map(of_chunk, others)
     moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     return {name: Resampled(float(value[0]), moved[name]) for name, value in plain.items()}
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def average(parts: Sequence[Resampled]) -> Resampled:
