@@ -10,6 +10,7 @@ from addnet.errors import UserError
 from addnet.evaluation import binary_metrics
 from addnet.evaluation.assessment import assess
 from addnet.evaluation.decision import LEVELS
+from addnet.evaluation.groups import FEWEST_VIDEOS
 from addnet.evaluation.levels import brief_figures
 from addnet.evaluation.scored import by_video
 from addnet.evaluation.weighted import saying
@@ -88,11 +89,24 @@ def test_averages_leave_out_sets_without_the_figure(evaluation):
         assert row["average"]["over"] == 2
 
 
-def test_a_method_is_held_against_all_real_rows(two, evaluation):
+def _methods(evaluation):
+    found = evaluation["checkpoints"]["plain"]["sets"]["a"]["groups"]["frame"]["method"]
+    return {group["name"]: group for group in found}
+
+
+def test_few_videos_of_a_method_are_counted_and_no_more(evaluation):
+    found = _methods(evaluation)[METHODS[0]]
+    assert 0 < found["videos"] < FEWEST_VIDEOS
+    assert found["auroc"]["value"] is found["accuracy"]["value"] is None
+    errors = found["errors"]["fake_called_real"]
+    assert errors["value"] is errors["low"] is None
+    assert errors["of"] == found["rows"]
+
+
+def test_a_method_is_held_against_all_real_rows(two, monkeypatch):
+    monkeypatch.setattr("addnet.evaluation.groups.FEWEST_VIDEOS", 1)
     rows = two["plain"]["a"]
-    groups = {
-        group["name"]: group for group in evaluation["checkpoints"]["plain"]["sets"]["a"]["groups"]["frame"]["method"]
-    }
+    groups = _methods(assess({"plain": {"a": rows}}, {"plain": DECISION}, resamples=20))
     assert set(groups) == {"", *METHODS}
     for method in METHODS:
         mine = np.array(rows.groups["method"]) == method

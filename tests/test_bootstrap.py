@@ -106,6 +106,7 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart():
     assert told["value"] == pytest.approx(pair[0].value - pair[1].value)
     assert told["low"] > 0
     assert told["p"] == pytest.approx(2 / 501)
+    assert told["p_at_most"]
     lows_and_highs = [found.interval() for found in pair]
     assert lows_and_highs[0]["low"] < lows_and_highs[1]["high"]  # apart, they would not tell
 
@@ -113,7 +114,7 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart():
 def test_no_difference_is_told_as_none():
     assert _compared(0.0)[0].difference()["p"] > 0.1
     same = Resampled(0.8, np.linspace(0.7, 0.9, 50)).minus(Resampled(0.8, np.linspace(0.7, 0.9, 50)))
-    assert same.difference() == {"value": 0, "low": 0, "high": 0, "p": 1.0}
+    assert same.difference() == {"value": 0, "low": 0, "high": 0, "p": 1.0, "p_at_most": False}
 
 
 def test_a_single_video_of_a_class_gives_no_interval():

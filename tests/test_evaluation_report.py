@@ -191,3 +191,18 @@ def test_sets_that_say_little_are_reported_all_the_same(rows, tmp_path):
         assert rows.name in told
         assert "nan" not in re.sub(r"base64,[^\"]*", "", told).lower()
     assert json.loads(numbers)["checkpoints"]["one"]["sets"][rows.name]["counts"]["pictures"] == len(rows)
+
+
+def test_error_rates_stand_by_data_set_class_and_method(report):
+    _, evaluation, _, text, _ = report
+    part = text.split("\n## Error rates\n")[1].split("\n## ")[0]
+    rows = [
+        [cell.strip() for cell in line.split("|")[1:-1]] for line in part.splitlines() if line.startswith("| first")
+    ]
+    rate = evaluation["checkpoints"]["plain"]["sets"]["first"]["levels"]["video"]["called"]["chosen"]["errors"]
+    found = next(row for row in rows if row[1] == "real called fake")
+    assert f"{rate['real_called_fake']['value']:.4f}" in found[2]
+    assert f"{rate['real_called_fake']['count']} of {rate['real_called_fake']['of']}" in found[2]
+    methods = [row for row in rows if row[1].startswith("fake called real: ")]
+    assert methods
+    assert all("fewer than 20 videos" in row[2] for row in methods)

@@ -90,7 +90,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(chance):
     for _ in range(300):
         fakes = np.where(random.random(40) < chance, 0.9, 0.1)
         pairs = _one_to_one(np.stack([np.full(40, 0.5), fakes], axis=1))
-        told = Drawn.of(pairs, resamples=2, seed=0).figures(Decision())[PAIRED].interval()
+        told = Drawn.of(pairs, resamples=200, seed=0).figures(Decision())[PAIRED].interval()
         hits += told["low"] <= chance <= told["high"]
     assert 0.91 <= hits / 300 <= 0.99
 
@@ -104,7 +104,7 @@ def test_sources_are_drawn_whole():
     width = [
         np.ptp([found.interval()[end] for end in ("low", "high")])
         for scored in (alike, _one_to_one(scores))
-        for found in [Drawn.of(scored, resamples=2, seed=0).figures(Decision())[PAIRED]]
+        for found in [Drawn.of(scored, resamples=100, seed=0).figures(Decision())[PAIRED]]
     ]
     assert width[0] > 5 * width[1]
 

@@ -132,7 +132,7 @@ def about(detector: Detector) -> dict[str, Any]:
 
 def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]) -> str:
     """One line: how many files that are all real, or all fake, are taken for the other, with a 95 % interval."""
-    from addnet.evaluation.rates import wilson
+    from addnet.evaluation.intervals import wilson
 
     (other,) = (name for name in class_names if name != truth)
     called = [answer.verdict for answer in answers if answer.verdict in class_names]

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 
 from addnet.errors import UserError
-from addnet.evaluation.bootstrap import CONFIDENCE, Resampled, average, same_rows
+from addnet.evaluation.bootstrap import Resampled, average, same_rows
 from addnet.evaluation.calibration import BINS
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.groups import group_numbers
+from addnet.evaluation.intervals import CONFIDENCE
 from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
 from addnet.evaluation.paired import PAIRED, pair_counts
 from addnet.evaluation.scored import ScoredSet

@@ -12,20 +12,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.evaluation.intervals import CONFIDENCE, Carried, Method, freedom
 from addnet.evaluation.scored import ScoredSet
+from addnet.evaluation.table import TABLE
 from addnet.pool.loop import cores
 
-CONFIDENCE = 0.95
 REALS, FAKES = 1, 2  # strata of units
 BOTH = REALS + FAKES
 _FEWEST = 2  # units of a class that is there: one alone never changes
 _AT_ONCE = 4_000_000  # counts of a chunk
 _KEPT = 20_000_000  # counts that are kept instead of being drawn again: 40 MB
+_UNEVEN = 300  # units from which on it makes no difference how evenly they carry a figure
 
 FiguresOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
 
@@ -37,38 +40,43 @@ class Resampled:
     Attributes:
         value: With every row counted once.
         draws: (R,) float64; nan where the figure means nothing, or where there were too few videos to draw from.
-        ends: Of its interval, where a formula covers better than percentiles; None: the percentiles.
+        method: Of its interval; None: the percentiles of the draws, as for differences.
+        by: What carries it; None without `method`.
     """
 
     value: float
     draws: NDArray[np.float64]
-    ends: tuple[float, float] | None = None
+    method: Method | None = None
+    by: Carried | None = None
 
     def interval(self) -> dict[str, float | None]:
-        """The value with `ends`, or the middle 95 % of the resamples (percentiles); None where there is no number."""
-        if self.ends is not None:
-            return {"value": _number(self.value), "low": self.ends[0], "high": self.ends[1]}
+        """The value with the ends of its 95 % interval; None where there is no number."""
         drawn = self.draws[np.isfinite(self.draws)]
-        tail = (1 - CONFIDENCE) / 2
-        low, high = np.quantile(drawn, (tail, 1 - tail)).tolist() if len(drawn) else (None, None)
-        return {"value": _number(self.value), "low": low, "high": high}
+        ends: tuple[float | None, float | None] = (None, None)
+        if self.method is not None and self.by is not None and len(drawn) > 1 and np.isfinite(self.value):
+            few = self.by.units / (self.by.units - 1)  # resamples spread less than samples do
+            ends = self.method.ends(self.value, float(drawn.std(ddof=1)) * few**0.5, self.by)
+        elif len(drawn):
+            low, high = np.quantile(drawn, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)).tolist()
+            ends = low, high
+        return {"value": _number(self.value), "low": ends[0], "high": ends[1]}
 
     def minus(self, other: Resampled) -> Resampled:
         """The difference, resample by resample: it needs the same draws on the same rows."""
         return Resampled(self.value - other.value, self.draws - other.draws)
 
-    def difference(self) -> dict[str, float | None]:
+    def difference(self) -> dict[str, Any]:
         """For a difference: its interval and `p`, how often resamples fall on the other side of 0.
 
-        `p` is twice the share of resamples that are 0 or of the other sign, at least 2 / (R + 1) since no number of
-        resamples shows that it is 0: a bootstrap p-value, two-sided.
+        `p` is twice the share of resamples that are 0 or of the other sign, a bootstrap p-value, two-sided. It is at
+        least 2 / (R + 1), since no number of resamples shows that it is 0; `p_at_most` says that it is that bound.
         """
         drawn = self.draws[np.isfinite(self.draws)]
-        p = None
+        p, bound = None, False
         if len(drawn) and np.isfinite(self.value):
             other = int((drawn * np.sign(self.value) <= 0).sum())
-            p = min(1.0, 2 * (other + 1) / (len(drawn) + 1))
-        return {**self.interval(), "p": p}
+            p, bound = min(1.0, 2 * (other + 1) / (len(drawn) + 1)), other == 0
+        return {**self.interval(), "p": p, "p_at_most": bound}
 
 
 @dataclass(frozen=True)
@@ -176,16 +184,36 @@ def resampled(
         with ThreadPoolExecutor(cores()) as pool:  # NumPy lets go of the interpreter where there is much to do
             parts += pool.map(of_chunk, others)
     moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
-    return {name: Resampled(float(value[0]), moved[name]) for name, value in plain.items()}
+    units = min(number for number in numbers if number)
+    carried = _carried(figures_of, list(plain), draws.strata, np.unique(columns), units)
+    return {
+        name: Resampled(float(value[0]), moved[name], TABLE[name].interval, carried[name])
+        for name, value in plain.items()
+    }
+
+
+def _carried(
+    figures_of: FiguresOf, names: Sequence[str], strata: NDArray[np.int64], members: NDArray[np.int64], units: int
+) -> dict[str, Carried]:
+    """What carries each figure, by leaving out one unit after another where there are few."""
+    known = dict.fromkeys(names, Carried(units, units - 1))
+    uneven = [name for name in names if TABLE[name].interval.evenness]
+    if uneven and len(members) <= _UNEVEN:
+        weights = np.ones((len(members), len(strata)))
+        weights[np.arange(len(members)), members] = 0
+        without = figures_of(weights)
+        known |= {name: Carried(units, min(units - 1, freedom(without[name], strata[members]))) for name in uneven}
+    return known
 
 
 def average(parts: Sequence[Resampled]) -> Resampled:
     """The plain mean over data sets; their draws are independent, so that resamples are averaged one by one."""
     if len(parts) == 1:
         return parts[0]
-    return Resampled(
-        float(np.mean([part.value for part in parts])), np.asarray(np.mean([part.draws for part in parts], axis=0))
-    )
+    value, draws = np.mean([part.value for part in parts]), np.mean([part.draws for part in parts], axis=0)
+    by = [part.by for part in parts if part.by is not None]
+    least = Carried(min(one.units for one in by), min(one.freedom for one in by)) if len(by) == len(parts) else None
+    return Resampled(float(value), np.asarray(draws), parts[0].method, least)
 
 
 def same_rows(one: ScoredSet, other: ScoredSet) -> bool:

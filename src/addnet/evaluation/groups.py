@@ -15,6 +15,7 @@ from addnet.evaluation.ranking import ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import calling
 
+FEWEST_VIDEOS = 20  # of a sub-group, for figures that mean something
 AGAINST_ALL_REAL = ("method",)  # real pictures have no method: fakes of one are held against all of them
 
 
@@ -23,6 +24,7 @@ def group_numbers(drawn: Drawn, decision: Decision) -> dict[str, list[dict[str, 
 
     Accuracy is that of the rows with that name, at the checkpoint's threshold: for a method, the share of its fakes
     that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows of the data set.
+    Sub-groups of fewer than `FEWEST_VIDEOS` have counts alone.
 
     Args:
         drawn: At any level.
@@ -44,14 +46,23 @@ def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str
     mine = np.asarray(scored.groups[kind]) == name
     fake = scored.labels == 1
     ranked = (mine & fake) | ~fake if kind in AGAINST_ALL_REAL and (mine & fake).any() else mine
-    return {
+    videos = len(np.unique(scored.videos[mine]))
+    found: dict[str, Any] = {
         "name": name,
         "rows": int(mine.sum()),
         "real": int((mine & ~fake).sum()),
         "fake": int((mine & fake).sum()),
-        "videos": len(np.unique(scored.videos[mine])),
+        "videos": videos,
         "auroc": _resampled(drawn, ranked, None)["auroc"].interval(),
     } | _called(drawn, decision, mine)
+    return found if videos >= FEWEST_VIDEOS else _counts_alone(found)
+
+
+def _counts_alone(found: dict[str, Any]) -> dict[str, Any]:
+    """Without shares and AUROC."""
+    nothing = dict.fromkeys(("value", "low", "high"))
+    errors = {wrong: rate and {**rate, **nothing} for wrong, rate in found["errors"].items()}
+    return {**found, "auroc": nothing, "accuracy": nothing, "errors": errors}
 
 
 def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from addnet.evaluation.paired import PAIRED, resampled_shares
 from addnet.evaluation.ranking import Figures, ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
-from addnet.evaluation.table import CALLED, LOGGED, RANKED, SAID
+from addnet.evaluation.table import CALLED, LOGGED, RANKED, SAID, TABLE
 from addnet.evaluation.weighted import calling, saying
 
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
@@ -62,7 +62,8 @@ class Drawn:
     def figures(self, decision: Decision) -> dict[str, Resampled]:
         """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
 
-        Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference.
+        Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference. There is none of a
+        metric that wants more real sources than there are.
         """
         scored, nothing = self.scored, Resampled(np.nan, np.full(len(self.draws), np.nan))
         found = dict.fromkeys((*PLAIN, *(f"{name}/{at}" for name in CALLED for at in (CHOSEN, HALF))), nothing)
@@ -85,6 +86,8 @@ class Drawn:
         found = self._resampled(ranking(scored.probabilities, scored.labels, columns=self.columns))
         if scored.is_probability:
             found |= self._resampled(saying(scored.probabilities, scored.labels, columns=self.columns))
+        reals = len(np.unique(self.columns[scored.labels == 0]))
+        found = {name: value for name, value in found.items() if TABLE[name].reals <= reals}
         return found | {PAIRED: resampled_shares(scored, self.units, self.draws)}
 
     def _resampled(self, figures_of: Figures) -> dict[str, Resampled]:

@@ -1,4 +1,4 @@
-"""Shares of pictures with their intervals, where there is nothing to resample: few errors, or none."""
+"""Shares of errors with their intervals, without resamples."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-_Z = 1.959963984540054  # of a two-sided 95 % interval
-
+from addnet.evaluation.intervals import SHARE, Carried, wilson
 
 WRONG = ("real_called_fake", "fake_called_real")
 
@@ -31,7 +30,8 @@ def error_rates(
 
     Returns:
         Each of `WRONG` → how many (`count`) `of` how many rows, their share (`value`) and its 95 % interval (`low`,
-        `high`), Wilson's for as many rows as there are units: frames of a video are alike. None without such rows.
+        `high`), Wilson's for as many rows as would be as steady if frames of a video weren't alike. None without such
+        rows.
     """
     called = probabilities > threshold
     return {wrong: _rate_of(called != label, labels == label, units) for label, wrong in enumerate(WRONG)}
@@ -40,7 +40,14 @@ def error_rates(
 def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], units: NDArray[np.int64]) -> dict[str, Any] | None:
     if not own.any():
         return None
-    return rate(int(wrong[own].sum()), int(own.sum()), rows=len(np.unique(units[own])))
+    _, columns = np.unique(units[own], return_inverse=True)
+    rows, errors = np.bincount(columns), np.bincount(columns, wrong[own])
+    found = rate(int(errors.sum()), len(columns), rows=len(rows))
+    if len(rows) < 2:
+        return found
+    spread = math.sqrt(len(rows) / (len(rows) - 1) * ((errors - found["value"] * rows) ** 2).sum()) / len(columns)
+    low, high = SHARE.ends(found["value"], spread, Carried(len(rows), len(rows) - 1))
+    return {**found, "low": low, "high": high}
 
 
 def rate(count: int, of: int, *, rows: int | None = None) -> dict[str, Any]:
@@ -54,23 +61,3 @@ def rate(count: int, of: int, *, rows: int | None = None) -> dict[str, Any]:
     rows = of if rows is None else rows
     low, high = wilson(count / of * rows, rows)
     return {"count": count, "of": of, "value": count / of, "low": low, "high": high}
-
-
-def wilson(hits: float, total: float) -> tuple[float, float]:
-    """The 95 % interval of a share (Wilson 1927), which has a width also where no error was seen.
-
-    Args:
-        hits: How many of `total`; fractions where rows count for less than one.
-        total: At least 1.
-
-    Returns:
-        Lower and upper end, in [0, 1].
-
-    Example:
-        >>> [round(end, 4) for end in wilson(0, 100)]
-        [0.0, 0.037]
-    """
-    share, spread = hits / total, _Z**2 / total
-    middle = (share + spread / 2) / (1 + spread)
-    half = _Z / (1 + spread) * math.sqrt(share * (1 - share) / total + spread / (4 * total))
-    return max(0.0, middle - half), min(1.0, middle + half)

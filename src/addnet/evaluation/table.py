@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.calibration import BINS, bin_of
+from addnet.evaluation.intervals import AMOUNT, AREA, SHARE, Method
 
 _TINY = 1e-15  # how near to 0 and 1 a probability comes in log loss
 
@@ -75,6 +76,8 @@ class Metric:
         of_curve: Makes it of the ranking; both classes are needed.
         of_confusion: Makes it of the calls at a threshold.
         of_rows: Makes it of probabilities.
+        interval: How its interval is made of resamples.
+        reals: Sources of real rows, or their videos, that a report wants to give it at all: with fewer, it is chance.
         higher_is_better: Whether it is.
         logged: Whether trainings log it.
     """
@@ -84,6 +87,8 @@ class Metric:
     of_curve: Callable[[Curve], Array] | None = None
     of_confusion: Callable[[Confusion], Array] | None = None
     of_rows: Summed | None = None
+    interval: Method = SHARE
+    reals: int = 0
     higher_is_better: bool = True
     logged: bool = True
 
@@ -164,16 +169,18 @@ LOG_LOSS = Summed(_losses, lambda means: means[:, 0])
 CALIBRATION_ERROR = Summed(_gaps, lambda means: np.abs(means).sum(axis=1))
 
 _ROWS = (
-    Metric("auroc", "AUROC", of_curve=auroc),
-    Metric("ap", "AP", of_curve=average_precision),
+    Metric("auroc", "AUROC", of_curve=auroc, interval=AREA),
+    Metric("ap", "AP", of_curve=average_precision, interval=AREA),
     Metric("eer", "EER", of_curve=equal_error_rate, higher_is_better=False),
-    Metric("tpr_at_1_fpr", "TPR at 1 % FPR", of_curve=tpr_at(0.01), logged=False),
-    Metric("tpr_at_5_fpr", "TPR at 5 % FPR", of_curve=tpr_at(0.05), logged=False),
+    Metric("tpr_at_1_fpr", "TPR at 1 % FPR", of_curve=tpr_at(0.01), reals=100, logged=False),
+    Metric("tpr_at_5_fpr", "TPR at 5 % FPR", of_curve=tpr_at(0.05), reals=50, logged=False),
     Metric("balanced_accuracy", "balanced accuracy", of_confusion=balanced_accuracy),
     Metric("accuracy", "accuracy", of_confusion=accuracy),
     Metric("f1", "F1 of fakes", of_confusion=f1_of_fakes),
-    Metric("log_loss", "log loss", of_rows=LOG_LOSS, higher_is_better=False),
-    Metric("ece", "calibration error", of_rows=CALIBRATION_ERROR, higher_is_better=False, logged=False),
+    Metric("log_loss", "log loss", of_rows=LOG_LOSS, interval=AMOUNT, higher_is_better=False),
+    Metric(
+        "ece", "calibration error", of_rows=CALIBRATION_ERROR, interval=AMOUNT, higher_is_better=False, logged=False
+    ),
 )
 TABLE = {metric.name: metric for metric in _ROWS}
 LOGGED = tuple(name for name, metric in TABLE.items() if metric.logged)

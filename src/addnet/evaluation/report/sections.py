@@ -15,10 +15,11 @@ from addnet.evaluation.report.tables import (
     cross_tables,
     decision_table,
     difference_tables,
+    error_table,
     group_tables,
     level_table,
 )
-from addnet.evaluation.report.texts import DIFFERENCES, MISTAKES, method_texts, pairs_text, summary
+from addnet.evaluation.report.texts import DIFFERENCES, ERRORS, MISTAKES, method_texts, pairs_text, summary
 from addnet.evaluation.report.wording import legend, slug
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.wording import count
@@ -37,6 +38,8 @@ def document(
 ) -> Document:
     """Draws all figures and puts everything in its place; arguments as in `write_report`."""
     sections = [Section("Results", cross_tables(evaluation))]
+    if errors := _errors(evaluation["checkpoints"], scored):
+        sections.append(errors)
     if evaluation["differences"]:
         sections.append(_differences(evaluation["differences"]))
     sets = list(dict.fromkeys(name for found in scored.values() for name in found))
@@ -54,6 +57,14 @@ def document(
     if about:
         sections.append(Section("About this evaluation", [about_table(about)]))
     return Document("Evaluation of deepfake detectors", summary(evaluation), sections)
+
+
+def _errors(checkpoints: Mapping[str, Any], scored: Scored) -> Section | None:
+    """At the thresholds that ship; None where no checkpoint has one."""
+    single = all(len(rows) == len(rows.video_ids) for sets in scored.values() for rows in sets.values())
+    tables = [error_table(checkpoints, level) for level in (("frame",) if single else ("video", "frame"))]
+    tables = [table for table in tables if table.rows]
+    return Section("Error rates", [Paragraph(ERRORS), *tables]) if tables else None
 
 
 def _differences(differences: Mapping[str, Any]) -> Section:

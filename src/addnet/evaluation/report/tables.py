@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from addnet.evaluation.assessment import COMPARED, CROSS
@@ -17,6 +17,7 @@ from addnet.evaluation.report.wording import (
     NOTHING,
     figure_name,
     interval,
+    p_value,
     rate_cell,
     small,
     value_cell,
@@ -109,6 +110,39 @@ def _same_threshold(level: Mapping[str, Any]) -> bool:
     return bool(level["called"][CHOSEN]["threshold"] == level["called"][HALF]["threshold"])
 
 
+def error_table(checkpoints: Mapping[str, Any], level: str) -> Table:
+    """How often each checkpoint is wrong at the threshold that ships with it, by data set, class and method.
+
+    Args:
+        checkpoints: As in `evaluation.json`.
+        level: Of `LEVELS`, such as `video`.
+    """
+    found: dict[tuple[str, str], dict[str, Cell]] = {}
+    for checkpoint, numbers in checkpoints.items():
+        for name, levels in numbers["sets"].items():
+            for what, rate in _errors(levels, level):
+                found.setdefault((name, what), {})[checkpoint] = rate_cell(rate)
+    rows = [
+        [Cell(name), Cell(what), *(cells.get(checkpoint, Cell(NOTHING)) for checkpoint in checkpoints)]
+        for (name, what), cells in found.items()
+    ]
+    at = [checkpoint["decision"][level]["stated"] for checkpoint in checkpoints.values()]
+    head = [f"{name}, above {stated}" for name, stated in zip(checkpoints, at, strict=True)]
+    return Table(["data set", "errors", *head], rows, texts=2, title=LEVEL_NAMES[level].capitalize())
+
+
+def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
+    """What is wrongly called at a level, in words, with its rate: both classes, then methods one by one."""
+    called = levels["levels"][level]["called"][CHOSEN]["errors"]
+    methods = levels["groups"].get(level, {}).get("method", [])
+    for wrong, kind in zip(WRONG, ("real", "fake"), strict=True):
+        if called[wrong] is not None:
+            yield figure_name(wrong), called[wrong]
+        named = [group for group in methods if group[kind]]
+        for group in named if len(named) > 1 else ():
+            yield f"{figure_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
+
+
 def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[Table]:
     """One for each kind and level."""
     tables = []
@@ -158,8 +192,7 @@ def _compared(name: str) -> str:
 def _difference_cell(found: Mapping[str, Any]) -> Cell:
     if found["value"] is None:
         return Cell(NOTHING)
-    p = "" if found["p"] is None else f"p = {found['p']:.3f}" if found["p"] >= 0.001 else "p < 0.001"
-    return Cell(f"{found['value']:+.4f}", small(interval(found), p))
+    return Cell(f"{found['value']:+.4f}", small(interval(found), p_value(found)))
 
 
 def decision_table(checkpoints: Mapping[str, Any]) -> Table:

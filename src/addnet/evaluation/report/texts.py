@@ -5,35 +5,45 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from addnet.evaluation.report.wording import NAMES, interval, number, spoken
+from addnet.evaluation.groups import FEWEST_VIDEOS
+from addnet.evaluation.report.wording import NAMES, interval, number, p_value, spoken
+from addnet.evaluation.table import TABLE
 from addnet.wording import count
 
 DIFFERENCES = (
     "Each checkpoint minus the first one, on the same rows and in the same resamples. For errors and losses (EER, log "
     "loss, calibration error) less is better. p is twice the share of resamples in which the difference is 0 or has "
-    "the other sign; where many figures are compared, some are small by chance."
+    "the other sign, and at least what so many resamples can show; where many figures are compared, some are small by "
+    "chance."
 )
 GROUPS = (
     "In sub-groups, accuracy is that of the rows with the name, at the threshold that stands beside it: for a method, "
     "the share of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all "
-    "real rows of the data set. A dash stands where there is one class only, and an interval is left out where a class "
-    "has a single video."
+    "real rows of the data set. A dash stands where there is one class only, and in sub-groups of fewer than "
+    f"{FEWEST_VIDEOS} videos, whose figures would mean nothing."
+)
+INTERVALS = (
+    "Percentiles of resamples are too narrow where videos or errors are few. Shares, EER and paired accuracy have "
+    "Wilson's interval, for as many rows as would spread as far if each told something of its own; AUROC and AP one "
+    "that is symmetric in their logits, log loss one in its logarithm; all with Student's quantile. Where nothing is "
+    "wrong, each source counts once. How often these cover the truth was simulated (docs/evaluation.md of the "
+    "program). Differences have percentiles."
 )
 PAIRS = (
     "Paired accuracy is how often the fake of a source scores above its real, ties counted half. Pictures, or videos, "
     "are of one source where they are in one group; of a source with several, it is the share of its pairs of a real "
     "and a fake one, and the mean is over sources. It asks for the traces alone: people, cameras and places of a pair "
-    "are the same. Its interval on one data set is Wilson's, for as many sources as would be as steady with one pair "
-    "each; averages and differences have percentile intervals over draws of whole sources."
+    "are the same."
 )
 MIRRORED = (
     "Scores are of two passes (mirror=true): the mean of the logits of each image and of its mirror image. Thresholds "
     "and temperatures were chosen on single passes."
 )
 ERRORS = (
-    "Error rates have Wilson's interval for as many rows as there are sources, or videos, of that class, which has a "
-    "width also where no error was seen."
+    "Error rates have Wilson's interval for as many rows as would be as steady if those of one source, or video, "
+    "weren't alike; where no error was seen, for as many as there are sources."
 )
+_LEAST = f"{TABLE['tpr_at_1_fpr'].reals} ({TABLE['tpr_at_5_fpr'].reals})"  # real sources for a TPR at 1 % (5 %) FPR
 MISTAKES = "The pictures that were scored farthest from the truth."
 
 
@@ -56,7 +66,7 @@ def summary(evaluation: Mapping[str, Any]) -> list[str]:
     for checkpoint, found in evaluation["differences"].items():
         told = found["average"].get("video", {}).get("auroc", {"value": None})
         if told["value"] is not None:
-            p = "" if told["p"] is None else f", p = {told['p']:.3f}"
+            p = f", {p_value(told)}" if p_value(told) else ""
             average = " on average" if told["over"] > 1 else ""
             sentences.append(
                 f"{checkpoint} minus {found['reference']}: AUROC of videos{average} "
@@ -112,17 +122,18 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
     settings = evaluation["settings"]
     return [
         *([MIRRORED] if settings.get("mirror") else []),
-        f"In brackets: 95 % percentile intervals of {settings['resamples']:,} bootstrap resamples (seed "
-        f"{settings['seed']}). Whole sources are drawn with replacement where groups are known (a real video with its "
-        "fakes), else whole videos, since what is of one is alike; those with real videos alone, with fakes alone and "
-        "with both apart. All levels and checkpoints share the draws. A figure without any mistake has an interval "
-        "without width, which does not mean that it is certain. A class of a single source gives no interval.",
+        f"In brackets: 95 % intervals from {settings['resamples']:,} bootstrap resamples (seed {settings['seed']}). "
+        "Whole sources are drawn with replacement where groups are known (a real video with its fakes), else whole "
+        "videos, since what is of one is alike; those with real videos alone, with fakes alone and with both apart. "
+        "All levels and checkpoints share the draws. A class of a single source gives no interval.",
+        INTERVALS,
         "A video's probability is the mean over its pictures, their maximum, or their mean weighted by how far each is "
         "from 0.5 (by confidence).",
         _decisions(evaluation["checkpoints"]),
-        "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at "
-        "1 % (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that. AP "
-        "is the sum of precision times steps of recall.",
+        "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at 1 "
+        "% (5 %) FPR is the largest true positive rate of a threshold whose false positive rate is at most that; it "
+        f"is chance on few real videos, and given from {_LEAST} of their sources on. AP is the sum of precision times "
+        "steps of recall.",
         PAIRS,
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
         "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos "
@@ -132,7 +143,6 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         "An average is the plain mean over the data sets that have the figure, whatever their size; its "
         "interval comes from independent draws of each.",
         GROUPS,
-        ERRORS,
     ]
 
 

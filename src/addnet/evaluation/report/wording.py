@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
+from addnet.evaluation.groups import FEWEST_VIDEOS
 from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.document import Cell
 from addnet.evaluation.table import TABLE
@@ -21,6 +22,7 @@ LEVEL_NAMES = {
     "video_confidence": "videos, by confidence",
 }
 NOTHING = "–"
+TOO_FEW = f"fewer than {FEWEST_VIDEOS} videos"
 _LONGEST = 30  # letters of a name in a legend
 
 
@@ -35,6 +37,15 @@ def interval(found: Mapping[str, Any]) -> str:
     return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
 
 
+def p_value(found: Mapping[str, Any]) -> str:
+    """`p = 0.012`, or `p ≤ 0.002` where that is the least that so many resamples show; nothing without one."""
+    if found["p"] is None:
+        return ""
+    if found.get("p_at_most"):
+        return f"p ≤ {found['p']:.2g}"
+    return f"p = {found['p']:.3f}"
+
+
 def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> Cell:
     """A value, its interval, and the threshold it was taken at."""
     at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
@@ -45,7 +56,11 @@ def rate_cell(found: Mapping[str, Any] | None) -> Cell:
     """A rate of errors, with how many there were of how many, and its interval; a dash without such rows."""
     if found is None:
         return Cell(NOTHING)
-    return Cell(number(found["value"]), small(interval(found), f"{found['count']:,} of {found['of']:,}"))
+    counted = f"{found['count']:,} of {found['of']:,}"
+    return Cell(
+        number(found["value"]),
+        small(interval(found), counted if found["value"] is not None else f"{counted}: {TOO_FEW}"),
+    )
 
 
 def small(*lines: str) -> str:

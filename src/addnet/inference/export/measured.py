@@ -12,7 +12,7 @@ from addnet.evaluation.report.document import Block, Cell, Paragraph, Section, T
 from addnet.evaluation.report.markdown import in_sections
 from addnet.evaluation.report.robustness import robustness_table
 from addnet.evaluation.report.tables import group_tables
-from addnet.evaluation.report.texts import ERRORS, method_texts
+from addnet.evaluation.report.texts import ERRORS, INTERVALS, method_texts
 from addnet.evaluation.report.wording import figure_name, rate_cell, value_cell
 from addnet.inference.answers import Answer
 from addnet.wording import count
@@ -82,7 +82,7 @@ def measured_sections(evaluation: Mapping[str, Any], real: Sequence[Mapping[str,
         blocks += [Paragraph(_PREDICTED), _real_table(real)]
     sets = _sets(evaluation)
     parts = [Section(f"On {name}, part by part", list(_parts(evaluation, name, found))) for name, found in sets]
-    texts = [method_texts(evaluation)[0], ERRORS]
+    texts = [method_texts(evaluation)[0], INTERVALS, ERRORS]
     return in_sections([Section("Measured", [*blocks, *map(Paragraph, texts)], parts)], pictures="")
 
 
