@@ -6,13 +6,12 @@ import math
 
 import numpy as np
 import pytest
-from scipy import stats
 
 from addnet.evaluation.table import LOGGED
 from addnet.summarize import main
 from addnet.sweeps import Result, make_table, read_result, read_sweep, write_result, write_summary
 from addnet.sweeps.draws import write_draws
-from addnet.sweeps.intervals import Estimate, holm, t_probability, t_quantile
+from addnet.sweeps.intervals import Estimate, holm
 from addnet.sweeps.plot import summary_figure
 from addnet.sweeps.record import Planned, plan
 from addnet.sweeps.summary import markdown
@@ -188,13 +187,6 @@ def test_an_interval_over_seeds_and_videos_covers_the_truth():
     assert np.mean([abs(each.mean) <= each.half_width() for each in found]) >= 0.95
 
 
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 9, 30])
-def test_student_s_t_is_that_of_scipy(freedom):
-    for t in (0.1, 1.0, 2.5, 30.0):
-        assert t_probability(t, freedom) == pytest.approx(1 - 2 * stats.t.sf(t, freedom), abs=1e-12)
-    assert t_quantile(0.95, freedom) == pytest.approx(stats.t.ppf(0.975, freedom))
-
-
 def make_table_is_lower(sweep, name):
     write_result(sweep / "0", Result("success", figures={f"test/frame/{name}": 0.5}))
     return make_table(read_sweep(sweep), metric=f"test/frame/{name}").lower_is_better
@@ -238,6 +230,21 @@ def test_sweeps_are_merged_where_they_asked_the_same(sweep, tmp_path, capsys):
     assert text in capsys.readouterr().out
     assert "| 1e-4 | 0.6000 ± 0.1414 | 2 | 1 |" in text
     assert text.startswith("# Sweep over optimizer.lr\n")
+
+
+def test_what_is_trained_on_stands_beside_what_is_tested_on(sweep):
+    make_sweep(sweep, {f"data.data_dir={name} seed={seed}": 0.5 for name in "ab" for seed in (0, 1)})
+    for number, values in enumerate([(0.9, 0.6), (0.7, 0.8), (0.5, 0.9), (0.5, 0.9)]):
+        figures = {f"test/{name}/frame/auroc": value for name, value in zip("ab", values, strict=True)}
+        write_result(sweep / str(number), Result("success", score=0.9, figures=figures | {VAL: 0.5}))
+    lines = markdown(make_table(read_sweep(sweep))).split("By data set")[1].splitlines()
+    assert lines[2:] == [
+        "| data.data_dir | a | b | mean |",
+        "| --- | --- | --- | --- |",
+        "| a | 0.8000 | 0.7000 | 0.7500 |",
+        "| b | 0.5000 | 0.9000 | 0.7000 |",
+    ]
+    assert "By data set" not in markdown(make_table(read_sweep(sweep)[:1]))
 
 
 def test_sweeps_are_told_apart_only_where_nothing_else_does(sweep, tmp_path):

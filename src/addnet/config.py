@@ -52,10 +52,18 @@ def run_name(_root_: Any) -> str:
     return " ".join([str(network), *(["+".join(folders)] if folders else []), str(_root_.task)])
 
 
+def each_method(data: DictConfig) -> str:
+    """The values of a sweep that holds back each method of making fakes once; see `data.held_method.to_sweep`."""
+    from addnet.data.held_method import to_sweep  # reads the data set: only where a sweep asks for it
+
+    return to_sweep(cast("dict[str, Any]", OmegaConf.to_container(data, resolve=True)))
+
+
 OmegaConf.register_new_resolver("where_bfloat16", where_bfloat16, replace=True)
 OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
+OmegaConf.register_new_resolver("each_method", each_method, replace=True)
 OmegaConf.register_new_resolver("at_home", at_home, replace=True)  # for what Hydra itself reads: where it writes
 
 

@@ -121,6 +121,8 @@ def answer(error: Exception, arguments: Sequence[str], *, command: str = "train"
         arguments: Of the command.
         command: Its name, such as `data check`.
     """
+    if ours := _of_a_resolver(error):
+        return f"{ours}\n"
     said = [*_unreadable(arguments), *_wrong_files(arguments), *_several(arguments, command)]
     text = "".join(f"{line}\n" for line in said) + suggestions(arguments, config_name=COMMANDS[command].config)
     if text:
@@ -128,6 +130,13 @@ def answer(error: Exception, arguments: Sequence[str], *, command: str = "train"
     reason = str(error).split("\nConfig search path:")[0].strip()
     cause = error.__cause__
     return f"{reason}\n{cause}\n" if cause is not None and str(cause) not in reason else f"{reason}\n"
+
+
+def _of_a_resolver(error: BaseException | None) -> UserError | None:
+    """What a resolver of ours says, which OmegaConf and Hydra wrap; None where it is none."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
 
 
 def _unreadable(arguments: Sequence[str]) -> Iterator[str]:

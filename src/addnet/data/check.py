@@ -122,6 +122,7 @@ def verdict(data: Mapping[str, Any], chosen: Chosen, listings: Listings, *, no_t
         return _served(listings[source]).replaced(root=str(source.data_root if source.data_dir else source.index))
 
     how: dict[str, Any] = {"test_fraction": data["test_fraction"], "seed": data["seed"], "records_of": records_of}
+    how |= {"held_method": data["held_method"]}
     limits = {name: data[f"limit_{name}"] for name in ("train", "val", "test")}
     train, val, test = chosen
     if all("predict" in _served(listings[source]).names("split") for source in train):

@@ -80,6 +80,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_val: The same for validation.
         limit_test: The same for test.
         leave_out: A list of pictures that are not trained on: see `read_left_out`. Validation and test keep them.
+        held_method: A method of making fakes that is neither trained nor validated on, and the only one tested: see
+            `hold_back`.
         only_test: Nothing but the test pictures is prepared and served: for evaluation.
         no_test: Nothing for testing is prepared or served: for a training that ends without.
         seed: Decides splits, order and augmentation.
@@ -130,6 +132,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         limit_val: int | None = None,
         limit_test: int | None = None,
         leave_out: str | None = None,
+        held_method: str | None = None,
         only_test: bool = False,
         no_test: bool = False,
         seed: int = 0,
@@ -144,7 +147,9 @@ class DeepfakeDataModule(pl.LightningDataModule):
         epochs = Epochs(fakes, val_fakes, blend_share, batch, pair_augment, balance)
         epochs.check(landmarks=landmarks, batch_size=batch_size)
         limits = {"train": limit_train, "val": limit_val, "test": limit_test}
-        shares = Shares(val_fraction, test_fraction, allow_overlap, max_bad_fraction, limits, seed, leave_out)
+        shares = Shares(
+            val_fraction, test_fraction, allow_overlap, max_bad_fraction, limits, seed, leave_out, held_method
+        )
         folders: dict[str, Any] = {"index_dir": index_dir, "faces_dir": faces_dir}
         chosen = chosen_sources(
             data_dir,

@@ -36,6 +36,7 @@ class Shares:
         limits: At most about so many pictures of each split, whole groups; None: all.
         seed: Decides what is carved out and what is left out.
         leave_out: A list of pictures that are not trained on.
+        held_method: A method of making fakes that only the test has.
 
     Raises:
         UserError: A value is not valid.
@@ -48,6 +49,7 @@ class Shares:
     limits: Mapping[str, int | None]
     seed: int
     leave_out: str | None = None
+    held_method: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_fraction < 1:
@@ -166,6 +168,7 @@ class DataPlan:
     def _select(self) -> dict[str, Records]:
         shares, (train, val, test) = self.shares, self.chosen
         common: dict[str, Any] = {"seed": shares.seed, "test_fraction": shares.test_fraction}
+        common |= {"held_method": shares.held_method}
         if self.only_test:
             return {"test": select_test(test, limit_to=shares.limits["test"], **common)}
         splits = {}

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.groups import grouped_by, told_apart, united_groups
+from addnet.data.held_method import hold_back
 from addnet.data.leaks import Line, refuse_leaks, refuse_same_videos, refuse_torn
 from addnet.data.left_out import read_left_out, without
 from addnet.data.sources import Source
@@ -35,6 +36,7 @@ def select(
     test_fraction: float | None = None,
     blended: Collection[str] = (),
     leave_out: str | None = None,
+    held_method: str | None = None,
     records_of: Callable[[Source], Records] = Source.records,
 ) -> dict[str, Records]:
     """The records of each split.
@@ -55,6 +57,7 @@ def select(
         test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
         blended: Splits whose fakes are made of their real pictures; the fakes that they have are left out.
         leave_out: A list of pictures that are not trained on; see `left_out`.
+        held_method: A method that only the test has; see `held_method`.
         records_of: Gives the pictures of a data set.
 
     Raises:
@@ -84,6 +87,8 @@ def select(
     trained, validated = _with_validation(kept, rest, listed, val_fraction, **carving)
     splits = {"train": trained, "val": validated} | ({} if test is None else {"test": tested})
     splits |= {name: splits[name].take(splits[name].labels == REAL) for name in blended}
+    if held_method is not None:
+        splits = hold_back(splits, held_method)
     if leave_out is not None:  # what is validated stays, so that runs with and without a list are compared on the same
         splits["train"] = without(splits["train"], read_left_out(leave_out), file=leave_out)
     require_usable({"train": splits["train"], "val": splits["val"]}, blended=blended)
@@ -157,6 +162,7 @@ def select_test(
     limit_to: int | None,
     seed: int,
     test_fraction: float | None = None,
+    held_method: str | None = None,
     records_of: Callable[[Source], Records] = Source.records,
 ) -> Records:
     """The records of the test parts of data sets, for evaluation alone.
@@ -166,6 +172,7 @@ def select_test(
         limit_to: At most about so many pictures.
         seed: Decides what is left out.
         test_fraction: As in `select`: the same groups.
+        held_method: The only method whose fakes are tested.
         records_of: Gives the pictures of a data set.
 
     Raises:
@@ -179,7 +186,10 @@ def select_test(
             raise UserError(_no_test([source]))
         parts.append(told_apart(part) if len(test) > 1 else part)
     refuse_same_videos(parts)
-    return limit(Records.concat(parts), limit_to, seed=seed)
+    tested = Records.concat(parts)
+    if held_method is not None:
+        tested = hold_back({"test": tested}, held_method)["test"]
+    return limit(tested, limit_to, seed=seed)
 
 
 def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[Source, Records]:

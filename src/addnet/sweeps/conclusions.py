@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from addnet.sweeps.intervals import CONFIDENCE, Estimate
 from addnet.sweeps.jobs import shown
-from addnet.sweeps.table import ABLATION, Row, Table
+from addnet.sweeps.table import HELD, Row, Table
 from addnet.wording import count
 
 _FEW = 5  # seeds below which an interval is mostly Student's t
@@ -15,7 +15,9 @@ _FEW = 5  # seeds below which an interval is mostly Student's t
 
 def conclusion(table: Table) -> list[str]:
     """One line a statement."""
-    return _compared(table) if ABLATION in table.parameters else _chosen(table)
+    if table.ranks:
+        return _chosen(table)
+    return [*(_compared(table) if table.compares else []), *(_held_back(table) if HELD in table.parameters else [])]
 
 
 def counted_seeds(seeds: Sequence[str]) -> str:
@@ -66,6 +68,29 @@ def _compared(table: Table) -> list[str]:
             lines.append(f"With fewer than {_FEW} seeds only large differences can show.")
     if table.metric.startswith("test/"):
         lines.append("These are test metrics: they compare what was named beforehand, and choose no setting.")
+    return lines
+
+
+def _held_back(table: Table) -> list[str]:
+    """Mean and worst over the methods that were held back, for each setting of whatever else varies."""
+    others: dict[str, list[Row]] = {}
+    for row in table.rows:
+        rest = {key: value for key, value in row.parameters.items() if key != HELD}
+        others.setdefault(" ".join(f"{key}={shown(value)}" for key, value in rest.items()), []).append(row)
+    lines = []
+    for setting, rows in others.items():
+        known = [row for row in rows if row.finite]
+        start = f"{setting}: " if setting else ""
+        if not known:
+            lines.append(f"{start}no method has {table.metric}.")
+            continue
+        worst = (max if table.lower_is_better else min)(known, key=lambda row: row.mean)
+        lacking = f" of {len(rows)}" if len(known) < len(rows) else ""
+        lines.append(
+            f"{start}{table.metric} over {count(len(known), 'method')}{lacking}, each never trained on: mean "
+            f"{math.fsum(row.mean for row in known) / len(known):.4f}, worst {worst.mean:.4f} "
+            f"({shown(worst.parameters[HELD])})."
+        )
     return lines
 
 

@@ -10,7 +10,8 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import NormalDist
+
+from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
 _STEPS = 50  # bisections: about what a float can tell apart
@@ -48,7 +49,7 @@ class Estimate:
         video = self.sampling if self.is_sampled else 0.0
         if self.seeds < 2 or (self.sd == 0 and video == 0):
             return math.nan
-        t, z = t_quantile(confidence, self.seeds - 1), NormalDist().inv_cdf((1 + confidence) / 2)
+        t, z = (float(stdtrit(freedom, (1 + confidence) / 2)) for freedom in (self.seeds - 1, math.inf))
         return math.sqrt(t**2 * self.sd**2 / self.seeds + z**2 * video)
 
     def p_value(self) -> float:
@@ -59,45 +60,12 @@ class Estimate:
         if not math.isfinite(self.half_width()):
             return 1.0 if self.seeds > 1 and self.mean == 0 else math.nan
         if not self.is_sampled or not self.sampling:
-            return 1 - t_probability(abs(self.mean) / self.sd * math.sqrt(self.seeds), self.seeds - 1)
+            return float(2 * stdtr(self.seeds - 1, -abs(self.mean) / self.sd * math.sqrt(self.seeds)))
         low, high = 0.0, 1.0
         for _ in range(_STEPS):
             middle = (low + high) / 2
             low, high = (middle, high) if self.half_width(middle) < abs(self.mean) else (low, middle)
         return 1 - low
-
-
-def t_probability(t: float, freedom: int) -> float:
-    """Share of Student's t within ±t, for whole degrees of freedom (Abramowitz and Stegun, 26.7.3 and 26.7.4).
-
-    Example:
-        >>> round(t_probability(4.3027, 2), 4), round(t_probability(12.706, 1), 4)
-        (0.95, 0.95)
-    """
-    angle = math.atan(t / math.sqrt(freedom))
-    cosine, odd = math.cos(angle), freedom % 2
-    term, total = (cosine, 0.0) if odd else (1.0, 0.0)
-    for at in range(1 + odd, freedom, 2):
-        total += term
-        term *= cosine**2 * at / (at + 1)
-    inner = math.sin(angle) * total
-    return 2 / math.pi * (angle + inner) if odd else inner
-
-
-def t_quantile(confidence: float, freedom: int) -> float:
-    """The t within ± of which so large a share lies.
-
-    Example:
-        >>> round(t_quantile(0.95, 2), 3), round(t_quantile(0.95, 10), 3)
-        (4.303, 2.228)
-    """
-    low, high = 0.0, 1.0
-    while t_probability(high, freedom) < confidence and high < 1e12:
-        high *= 2
-    for _ in range(_STEPS):
-        middle = (low + high) / 2
-        low, high = (middle, high) if t_probability(middle, freedom) < confidence else (low, middle)
-    return high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from addnet.sweeps.conclusions import conclusion, counted_seeds
+from addnet.sweeps.crossed import crossed
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
-from addnet.sweeps.table import ABLATION, SWEEP, Row, Table, make_table, metric_names
+from addnet.sweeps.table import SWEEP, Row, Table, make_table, metric_names
 from addnet.untrusted.texts import in_markdown, in_markdown_code
 from addnet.wording import count
 
@@ -50,6 +51,11 @@ def markdown(table: Table) -> str:
     named = ", ".join(table.parameters) or "seed"
     told = map(in_markdown, conclusion(table))
     lines = [f"# Sweep over {in_markdown(named)}", "", _caption(table), "", *_cells(table), "", *told]
+    if by_set := crossed(table):
+        head, *rows = by_set
+        lines += ["", "By data set, each tested on all of them; no setting was chosen by it:", ""]
+        lines += [_line(map(in_markdown, head)), _line("---" for _ in head)]
+        lines += [_line(map(in_markdown, cells)) for cells in rows]
     wrong = [job for job in table.jobs if job.status != "success"]
     if wrong:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
@@ -63,16 +69,16 @@ def markdown(table: Table) -> str:
 
 def _cells(table: Table) -> list[str]:
     """The rows of the table, and its head."""
-    compared = ABLATION in table.parameters
+    compared, ranked = table.compares, table.ranks and len(table.rows) > 1
     head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
-    head += ["difference to its reference", "p"] if compared else ["rank"] * (len(table.rows) > 1)
+    head += ["difference to its reference", "p"] if compared else ["rank"] * ranked
     lines = [_line(map(in_markdown, head)), _line("---" for _ in head)]
     for row in table.rows:
         mean = _spread(row.mean, row.sd) if row.finite or "nan" in row.lacking else MISSING
         cells = [*map(shown, row.parameters.values()), mean, _seeds(row)]
         if compared:
             cells += [_difference(row, table), f"{row.corrected:.2g}" if math.isfinite(row.corrected) else MISSING]
-        elif len(table.rows) > 1:
+        elif ranked:
             cells.append(MISSING if row.rank is None else str(row.rank))
         lines.append(_line(map(in_markdown, cells)))
     return lines
@@ -96,7 +102,7 @@ def write_cells(path: Path, table: Table) -> None:
 
 def _caption(table: Table) -> str:
     text = f"Mean ± sample standard deviation over seeds; {count(len(table.jobs), 'job')}."
-    if ABLATION in table.parameters:
+    if table.compares:
         text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
     if any(row.by_seed and set(row.by_seed) != set(table.seeds) for row in table.rows):
         text += f" Rows are compared over {counted_seeds(table.seeds) if table.seeds else 'nothing: no seed is common'}"

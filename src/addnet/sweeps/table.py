@@ -1,7 +1,8 @@
 """Jobs → one row for each combination of parameters, over the same seeds.
 
 A sweep that searches is ranked by validation, and test is told for the row that validation chose. Ablations are
-compared with the reference that was named beforehand, on test; nothing is chosen by it.
+compared with the reference that was named beforehand, on test, and so are methods that were held back one by one told;
+nothing is chosen by it.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, Value
 
 LEVEL = "frame/auroc"
 ABLATION = "ablation"
+HELD = "data.held_method"
 SWEEP = "sweep"
 LOWER_IS_BETTER = ("loss", *(name for name, metric in METRICS.items() if not metric.higher_is_better))
 # no parameters: what is averaged over, the sweep's own name, where a job went on from, what a row is compared to
@@ -118,6 +120,16 @@ class Table:
         return next((row for row in self.rows if row.rank == 1), None)
 
     @property
+    def compares(self) -> bool:
+        """Whether rows are compared with a reference."""
+        return ABLATION in self.parameters
+
+    @property
+    def ranks(self) -> bool:
+        """Whether one of several rows is to be chosen."""
+        return not self.compares and HELD not in self.parameters
+
+    @property
     def comparisons(self) -> list[Row]:
         """The rows that are compared with a reference."""
         return [row for row in self.rows if row.difference is not None]
@@ -128,9 +140,10 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
 
     Args:
         jobs: From `read_sweep`.
-        metric: Name of a metric, or `score` for what training returned. Of ablations it is what is compared, without
-            it `test/frame/auroc`. Of other sweeps a test metric is told for the chosen row, and rows are ranked by the
-            same metric of validation; without it, by the one that the best checkpoint is chosen by.
+        metric: Name of a metric, or `score` for what training returned. Of ablations, and of methods that were held
+            back, it is what is told, without it `test/frame/auroc`. Of other sweeps a test metric is told for the
+            chosen row, and rows are ranked by the same metric of validation; without it, by the one that the best
+            checkpoint is chosen by.
 
     Raises:
         UserError: There are no jobs, or none has that metric.
@@ -141,9 +154,8 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
     if metric is not None and any(job.status == "success" for job in jobs):
         require_choice("metric", metric, names)
     parameters = varying(jobs)
-    compares = ABLATION in parameters
     told = f"test/{LEVEL}" if metric is None else metric
-    if compares:
+    if ABLATION in parameters or HELD in parameters:
         metric, test_metric = told if told in names or metric else SCORE, ""
     else:
         own = _chosen_by(jobs, names) if metric is None else ""
@@ -154,9 +166,9 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
     rows = [Row(dict(zip(parameters, values, strict=True)), row, metric) for values, row in places.items()]
     table = Table(metric, parameters, rows, list(jobs), _lower_is_better(metric, jobs), test_metric=test_metric)
     table.seeds = _compared_by(rows)
-    if compares:
+    if table.compares:
         _compare(table)
-    else:
+    elif table.ranks:
         _rank(table)
     table.rows.sort(key=_order)
     return table

@@ -1,0 +1,44 @@
+"""A sweep over what is trained on, tested on several data sets: rows trained on, columns tested on."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+
+from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
+from addnet.sweeps.table import LEVEL, Row, Table, values_by_seed
+
+# what decides what is trained on
+TRAINED_ON = ("data", "data.train", "data.data_dir", "data.layout", "data.options", "data.index")
+_PARTS = 4  # of test/DATA SET/frame/auroc
+
+
+def crossed(table: Table) -> list[list[str]]:
+    """Head and rows of the table, as texts: means over seeds; empty where nothing else than settings varies.
+
+    These are test figures, which compare what was named beforehand. Data sets are in the order of their names; the last
+    column is their mean, of rows that have all.
+    """
+    if not set(table.parameters) & set(TRAINED_ON):
+        return []
+    metric = LEVEL if table.metric == SCORE else "/".join(table.metric.split("/")[-2:])
+    sets = _tested(table.jobs, metric)
+    if len(sets) < 2:
+        return []
+    head = [*table.parameters, *sets, "mean"]
+    return [head, *(_row(row, [f"test/{name}/{metric}" for name in sets]) for row in table.rows)]
+
+
+def _tested(jobs: Sequence[SweepJob], metric: str) -> list[str]:
+    names = {name for job in jobs if job.result for name in job.result.figures}
+    parts = [name.split("/") for name in names if name.startswith("test/") and name.endswith(f"/{metric}")]
+    return sorted("/".join(part[1:-2]) for part in parts if len(part) >= _PARTS)
+
+
+def _row(row: Row, metrics: Sequence[str]) -> list[str]:
+    found = [list(values_by_seed(row.jobs, metric).values()) for metric in metrics]
+    means = [statistics.fmean(values) if values else None for values in found]
+    known = [mean for mean in means if mean is not None]
+    average = statistics.fmean(known) if len(known) == len(means) else None
+    told = [MISSING if mean is None else f"{mean:.4f}" for mean in (*means, average)]
+    return [*map(shown, row.parameters.values()), *told]
