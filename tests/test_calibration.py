@@ -7,7 +7,7 @@ from addnet.errors import UserError
 from addnet.evaluation.calibration import (
     calibrate,
     calibrated,
-    choose_threshold,
+    choose_thresholds,
     fit_temperature,
     reliability,
     supported,
@@ -20,6 +20,13 @@ def _scores(seed=0, rows=400):
     return np.clip(random.normal(0.45 + 0.2 * labels, 0.2).round(2), 0.001, 0.999), labels
 
 
+def _threshold(probabilities, labels, **bounds):
+    """The only one, where at most one error is bounded."""
+    real_up_to, fake_above = choose_thresholds(probabilities, labels, **bounds)
+    assert real_up_to == fake_above
+    return fake_above
+
+
 def _balanced_accuracy(probabilities, labels, threshold):
     called = probabilities > threshold
     return (called[labels == 1].mean() + (~called[labels == 0]).mean()) / 2
@@ -28,7 +35,7 @@ def _balanced_accuracy(probabilities, labels, threshold):
 @pytest.mark.parametrize("seed", range(5))
 def test_no_threshold_is_better(seed):
     probabilities, labels = _scores(seed)
-    chosen = _balanced_accuracy(probabilities, labels, choose_threshold(probabilities, labels))
+    chosen = _balanced_accuracy(probabilities, labels, _threshold(probabilities, labels))
     assert chosen >= max(_balanced_accuracy(probabilities, labels, t) for t in np.linspace(-0.001, 1, 1002))
 
 
@@ -39,25 +46,48 @@ def test_no_threshold_of_so_few_reals_called_fake_is_better(max_fpr):
     def called(threshold):
         return (probabilities[labels == 0] > threshold).mean()
 
-    chosen = choose_threshold(probabilities, labels, max_fpr=max_fpr)
+    chosen = _threshold(probabilities, labels, max_fpr=max_fpr)
     allowed = [t for t in np.linspace(0, 1, 1001) if called(t) <= max_fpr]
-    assert called(chosen) <= max_fpr < called(choose_threshold(probabilities, labels))
+    assert called(chosen) <= max_fpr < called(_threshold(probabilities, labels))
     accuracy = _balanced_accuracy(probabilities, labels, chosen)
     assert accuracy >= max(_balanced_accuracy(probabilities, labels, t) for t in allowed)
+
+
+@pytest.mark.parametrize(("max_fpr", "max_fnr"), [(0.01, 0.05), (0.0, 0.0), (0.1, 0.02), (0.3, 0.4)])
+def test_two_bounds_leave_as_little_undecided_as_they_can(max_fpr, max_fnr):
+    probabilities, labels = _scores(0)
+    reals, fakes = probabilities[labels == 0], probabilities[labels == 1]
+    real_up_to, fake_above = choose_thresholds(probabilities, labels, max_fpr=max_fpr, max_fnr=max_fnr)
+    every = np.unique(np.concatenate([probabilities - 1e-9, probabilities + 1e-9]))
+    accused = np.array([(reals > t).mean() <= max_fpr for t in every])
+    missed = np.array([(fakes <= t).mean() <= max_fnr for t in every])
+    assert (reals > fake_above).mean() <= max_fpr
+    assert (fakes <= real_up_to).mean() <= max_fnr
+    if (accused & missed).any():  # the loosest pair
+        assert real_up_to == fake_above
+    else:
+        assert not accused[every < fake_above - 0.01].any()
+        assert not missed[every > real_up_to + 0.01].any()
+
+
+def test_a_fake_at_0_leaves_nothing_to_be_called_real():
+    real_up_to, fake_above = choose_thresholds(np.array([0.0, 0.9, 1.0]), np.array([1, 0, 1]), max_fpr=0, max_fnr=0)
+    assert real_up_to < 0
+    assert 0.9 < fake_above < 1
 
 
 def test_of_equally_good_thresholds_the_one_nearest_a_half_is_taken():
     probabilities, labels = np.array([0.1, 0.2, 0.44, 0.5, 0.9]), np.array([0, 1, 0, 1, 1])
     assert _balanced_accuracy(probabilities, labels, 0.15) < _balanced_accuracy(probabilities, labels, 0.47)
-    assert choose_threshold(probabilities, labels) == pytest.approx(0.47)
+    assert _threshold(probabilities, labels) == pytest.approx(0.47)
     even = np.array([0.1, 0.2, 0.8, 0.95]), np.array([0, 1, 0, 1])  # 0.15 and 0.875 are equally good
-    assert choose_threshold(*even) == pytest.approx(0.15)
+    assert _threshold(*even) == pytest.approx(0.15)
 
 
 def test_a_threshold_lies_between_scores_even_where_no_number_does():
     low = 0.7
     high = np.nextafter(low, 1)
-    threshold = choose_threshold(np.array([low, high]), np.array([0, 1]))
+    threshold = _threshold(np.array([low, high]), np.array([0, 1]))
     assert (np.array([low, high]) > threshold).tolist() == [False, True]
 
 
@@ -75,7 +105,7 @@ def test_a_threshold_lies_between_scores_even_where_no_number_does():
 )
 def test_the_threshold_of_scores_that_say_little_is_the_best_there_is(probabilities, labels, threshold):
     probabilities, labels = np.array(probabilities), np.array(labels)
-    found = choose_threshold(probabilities, labels)
+    found = _threshold(probabilities, labels)
     assert found == pytest.approx(threshold)
     every = [_balanced_accuracy(probabilities, labels, at) for at in np.linspace(0, 1, 101)]
     assert _balanced_accuracy(probabilities, labels, found) == max(every)
@@ -110,9 +140,9 @@ def test_probabilities_are_as_extreme_as_the_rule_of_succession_allows():
 
 def test_one_class_leaves_threshold_and_temperature_alone():
     for labels in (np.ones(3, int), np.zeros(3, int)):
-        assert choose_threshold(np.array([0.7, 0.8, 0.9]), labels) == 0.5
+        assert _threshold(np.array([0.7, 0.8, 0.9]), labels) == 0.5
         assert fit_temperature(np.array([0.7, 0.8, 0.9]), labels) == 1.0
-    assert choose_threshold(np.zeros(0), np.zeros(0, int)) == 0.5
+    assert _threshold(np.zeros(0), np.zeros(0, int)) == 0.5
     assert fit_temperature(np.zeros(0), np.zeros(0, int)) == 1.0
 
 
@@ -168,7 +198,7 @@ def test_bins_hold_means_and_empty_ones_are_nan():
     ],
 )
 def test_what_is_no_score_is_refused(probabilities, labels, told):
-    for function in (choose_threshold, fit_temperature):
+    for function in (choose_thresholds, fit_temperature):
         with pytest.raises(UserError, match=told):
             function(np.array(probabilities), np.array(labels))
     with pytest.raises(UserError, match="temperature=0"):

@@ -9,7 +9,7 @@ from torch import distributed, multiprocessing
 
 from addnet.data.audit.scores import auroc
 from addnet.errors import UserError
-from addnet.evaluation import Scores, binary_metrics, by_video, choose_threshold, confusion_matrix, fit_temperature
+from addnet.evaluation import Scores, binary_metrics, by_video, choose_thresholds, confusion_matrix, fit_temperature
 from addnet.evaluation.ranking import ranking
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.weighted import calling, saying
@@ -41,7 +41,7 @@ def test_no_metric_of_training_is_made_of_them(metric, bad):
         lambda scores, labels: ranking(scores, labels),
         lambda scores, labels: calling(scores, labels, threshold=0.5),
         lambda scores, labels: saying(scores, labels),
-        choose_threshold,
+        choose_thresholds,
         fit_temperature,
         auroc,
     ],

@@ -232,7 +232,7 @@ def build_detector(
         freeze_backbone_epochs=cfg.freeze_backbone_epochs,
         ema_decay=cfg.ema_decay,
         average_epochs=cfg.average_epochs,
-        max_fpr=cfg.decision.max_fpr,
+        **plain(cfg.decision),
         preprocessing=datamodule.preprocessing(),
         config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )

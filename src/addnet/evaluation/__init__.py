@@ -9,7 +9,7 @@ from addnet.late import late
 
 if TYPE_CHECKING:
     from addnet.evaluation.assessment import assess
-    from addnet.evaluation.calibration import calibrated, choose_threshold, fit_temperature
+    from addnet.evaluation.calibration import calibrated, choose_thresholds, fit_temperature
     from addnet.evaluation.decision import Decision, decide
     from addnet.evaluation.metrics import (
         Scores,
@@ -28,7 +28,7 @@ __all__ = [
     "binary_metrics",
     "by_video",
     "calibrated",
-    "choose_threshold",
+    "choose_thresholds",
     "classification_report",
     "confusion_matrix",
     "decide",
@@ -45,7 +45,7 @@ __getattr__, __dir__ = late(
         "binary_metrics": "metrics",
         "by_video": "metrics",
         "calibrated": "calibration",
-        "choose_threshold": "calibration",
+        "choose_thresholds": "calibration",
         "classification_report": "metrics",
         "confusion_matrix": "metrics",
         "decide": "decision",

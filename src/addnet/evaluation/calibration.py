@@ -17,6 +17,7 @@ FEWEST_ERRORS = 5  # videos
 FITTED = "calibrated on validation"
 NO_ERRORS = "not calibrated: validation has no errors to learn from"
 NOTHING_FITS = "not calibrated: no temperature fits the scores of validation"
+NOWHERE = -1.0  # a threshold below all scores
 _NEAR = 1e-3
 _TINY = 1e-15  # as in log loss
 _HALVINGS = 60  # of a range of 400 to one: far below the spacing of float64
@@ -38,48 +39,75 @@ class Reliability(NamedTuple):
     counts: NDArray[np.int64]
 
 
-def choose_threshold(
-    probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, max_fpr: float | None = None
-) -> float:
-    """The threshold with the largest balanced accuracy; above it a picture is called fake.
+class Thresholds(NamedTuple):
+    """Where verdicts begin; between the two there is none.
 
-    It lies midway between neighbouring scores (0 and 1 count as scores too), or at 1, above which there is nothing. Of
-    several that are equally good, the one nearest to 0.5 is taken, and of two equally near the upper one, which accuses
-    fewer. It is 0.5 where there is nothing to choose by: with one class only, and where no threshold is better than
-    calling all rows alike and 0.5 is as good as any.
+    Attributes:
+        real_up_to: Up to it a row is called real; `NOWHERE`: none is.
+        fake_above: Above it a row is called fake.
+    """
+
+    real_up_to: float
+    fake_above: float
+
+
+def choose_thresholds(
+    probabilities: NDArray[np.floating],
+    labels: NDArray[np.integer],
+    *,
+    max_fpr: float | None = None,
+    max_fnr: float | None = None,
+) -> Thresholds:
+    """The threshold with the largest balanced accuracy, among those that keep to bounds on both errors.
+
+    Where none keeps to both, there are two, so that as few rows as possible lie undecided between them: the least above
+    which few enough reals lie, and the largest up to which few enough fakes do.
+
+    A threshold lies midway between neighbouring scores (0 and 1 count as scores too), or at 1, above which there is
+    nothing. Of several that are equally good, the one nearest to 0.5 is taken, and of two equally near the upper one,
+    which accuses fewer. It is 0.5 where there is nothing to choose by: with one class only, and where no threshold is
+    better than calling all rows alike and 0.5 is as good as any.
 
     Args:
         probabilities: (N,) of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
-        max_fpr: In [0, 1): chosen among the thresholds above which at most this share of the real rows lies, which of
-            fewer than 1 / max_fpr rows is none. None: among all.
+        max_fpr: In [0, 1): at most this share of the real rows is called fake, which of fewer than 1 / max_fpr rows is
+            none. None: no bound.
+        max_fnr: The same for fake rows that are called real.
 
     Raises:
         UserError: Scores or labels are out of range, or not one a row.
 
     Example:
         >>> scores, labels = np.array([0.1, 0.3, 0.7, 0.4, 0.5, 0.8]), np.array([0, 0, 0, 1, 1, 1])
-        >>> choose_threshold(scores, labels), choose_threshold(scores, labels, max_fpr=0.05)
+        >>> choose_thresholds(scores, labels).fake_above, choose_thresholds(scores, labels, max_fpr=0.05).fake_above
         (0.35, 0.75)
+        >>> choose_thresholds(scores, labels, max_fpr=0.05, max_fnr=0.05)
+        Thresholds(real_up_to=0.35, fake_above=0.75)
     """
     scores, fake = checked(probabilities, labels)
     fakes, reals = int(fake.sum()), int((1 - fake).sum())
     if not fakes or not reals:
-        return 0.5
+        return Thresholds(0.5, 0.5)
     values = np.unique(np.concatenate([[0.0], scores, [1.0]]))
     middle = (values[:-1] + values[1:]) / 2
     middle = np.where(middle < values[1:], middle, values[:-1])  # between neighbouring floats nothing lies
     candidates = np.concatenate([middle, [1.0, 0.5]])
     not_above = [np.searchsorted(np.sort(scores[fake == label]), candidates, side="right") for label in (0, 1)]
+    few_reals = np.ones(len(candidates), bool) if max_fpr is None else reals - not_above[0] <= max_fpr * reals
+    few_fakes = np.ones(len(candidates), bool) if max_fnr is None else not_above[1] <= max_fnr * fakes
+    if not (few_reals & few_fakes).any():
+        lower = candidates[few_fakes].max() if few_fakes.any() else NOWHERE
+        return Thresholds(float(lower), float(candidates[few_reals].min()))
     # whole numbers, so that equally good thresholds are equal to the last bit
     goodness = not_above[0] * fakes + (fakes - not_above[1]) * reals
-    if max_fpr is not None:
-        goodness = np.where(reals - not_above[0] <= max_fpr * reals, goodness, -1)
+    goodness = np.where(few_reals & few_fakes, goodness, -1)
     if goodness[-1] == goodness.max() == fakes * reals:
-        return 0.5
+        return Thresholds(0.5, 0.5)
     best = candidates[:-1][goodness[:-1] == goodness.max()]
     distance = np.abs(best - 0.5)
-    return float(best[distance == distance.min()].max())
+    chosen = float(best[distance == distance.min()].max())
+    return Thresholds(chosen, chosen)
 
 
 def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
@@ -98,7 +126,7 @@ def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.inte
         UserError: Scores or labels are out of range, or not one a row.
     """
     scores, fake = checked(probabilities, labels)
-    logits = _logit(scores)
+    logits = logit(scores)
     if fake.min(initial=1) == fake.max(initial=0) or not len(fake) or not logits.any():
         return 1.0
     low, high = np.log(1 / HOTTEST), np.log(1 / COLDEST)
@@ -180,7 +208,7 @@ def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArr
     """
     if not 0 < temperature < np.inf:
         raise UserError(f"temperature={temperature!r} isn't a positive number; 1 leaves probabilities as they are")
-    return _sigmoid(_logit(np.asarray(probabilities, dtype=np.float64)) / temperature)
+    return _sigmoid(logit(np.asarray(probabilities, dtype=np.float64)) / temperature)
 
 
 def bin_of(probabilities: NDArray[np.floating], bins: int = BINS) -> NDArray[np.int64]:
@@ -232,7 +260,8 @@ def checked(
     return scores, fake.astype(np.int64)
 
 
-def _logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Log odds; probabilities are kept 1e-15 away from 0 and 1, where these have no end."""
     safe = np.clip(probabilities, _TINY, 1 - _TINY)
     return np.log(safe) - np.log1p(-safe)
 

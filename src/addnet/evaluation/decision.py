@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 from addnet.errors import UserError
 from addnet.evaluation.calibration import (
     FITTED,
+    NOWHERE,
     calibrate,
     calibrated,
-    choose_threshold,
+    choose_thresholds,
     supported,
     told_of_bound,
 )
@@ -40,6 +41,7 @@ ORIGINS = {
 }
 NOT_CALIBRATED = "not calibrated by the checkpoint"
 NO_PROBABILITIES = "scores that are no probabilities"
+UNDECIDED = -1  # among labels
 _LONGEST = 200  # characters of what a checkpoint says, in a message
 
 
@@ -54,6 +56,7 @@ class Decision:
         limits: The least and the largest probability that validation can support.
         calibration: In words, whether probabilities are calibrated, or why not.
         origin: Where the threshold is from, one of `ORIGINS`.
+        real_up_to: Up to it one is called real, and between the two it is undecided; None: up to `threshold`.
     """
 
     threshold: float = THRESHOLD
@@ -62,6 +65,7 @@ class Decision:
     limits: tuple[float, float] = (0.0, 1.0)
     calibration: str = NOT_CALIBRATED
     origin: str = "none"
+    real_up_to: float | None = None
 
     @classmethod
     def of(cls, decision: Mapping[str, Any] | None, level: str) -> Decision:
@@ -81,6 +85,7 @@ class Decision:
             return cls()
         try:
             threshold = float(found["threshold"])
+            real_up_to = threshold if found.get("real_up_to") is None else float(found["real_up_to"])
             temperature = None if found.get("temperature") is None else float(found["temperature"])
             low, high = map(float, found.get("limits") or _limits_of_earlier(decision, found))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -88,6 +93,11 @@ class Decision:
                 f"the checkpoint's decision for {level} is not valid: {shown(found, most=_LONGEST)}"
             ) from error
         _check_ranges(level, threshold, temperature, low, high)
+        if not NOWHERE <= real_up_to <= threshold:
+            raise UserError(
+                f"the checkpoint calls {level}s real up to {real_up_to} and fake above {threshold}; expected the first "
+                "to be the lower one"
+            )
         calibration = str(found.get("calibration") or (NOT_CALIBRATED if temperature is None else FITTED))
         if temperature is not None:  # earlier versions kept one at the end of its range
             calibration = told_of_bound(temperature) or calibration
@@ -95,13 +105,15 @@ class Decision:
         origin = str(found.get("origin"))
         if origin not in ORIGINS:
             origin = "fitted" if level in decision else "borrowed"
-        return cls(threshold, _stated(threshold, origin), temperature, (low, high), calibration, origin)
+        lower = real_up_to if real_up_to < threshold else None
+        stated = _stated(threshold, origin, lower)
+        return cls(threshold, stated, temperature, (low, high), calibration, origin, lower)
 
     def of_any_numbers(self) -> Decision:
         """The same for scores that aren't probabilities: no threshold but one that somebody gave."""
         if self.origin == "given":
-            return Decision(self.threshold, self.stated, calibration=NO_PROBABILITIES, origin="given")
-        return Decision(np.nan, ORIGINS["no_unit"], calibration=NO_PROBABILITIES, origin="no_unit")
+            return Decision(self.threshold, stated=self.stated, calibration=NO_PROBABILITIES, origin="given")
+        return Decision(np.nan, stated=ORIGINS["no_unit"], calibration=NO_PROBABILITIES, origin="no_unit")
 
     @property
     def has_threshold(self) -> bool:
@@ -110,9 +122,13 @@ class Decision:
 
     def at(self, threshold: float) -> Decision:
         """The same with a threshold that somebody gives, such as the user."""
-        return Decision(
-            threshold, _stated(threshold, "given"), self.temperature, self.limits, self.calibration, "given"
-        )
+        stated = _stated(threshold, "given")
+        return replace(self, threshold=threshold, real_up_to=None, stated=stated, origin="given")
+
+    def called(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
+        """(N,) verdicts on scores: 0 real, 1 fake, `UNDECIDED`."""
+        lower = self.threshold if self.real_up_to is None else self.real_up_to
+        return np.where(scores > self.threshold, 1, np.where(scores <= lower, 0, UNDECIDED))
 
     def calibrated(self, probability: float) -> float:
         """The probability of fake that can be told: see `probabilities`."""
@@ -136,21 +152,25 @@ class Decision:
         return vars(self) | {"limits": list(self.limits)}
 
 
-def check_max_fpr(max_fpr: float | None) -> None:
-    """Whether `decide` can take it.
+def check_bounds(**bounds: float | None) -> None:
+    """Whether `decide` can take them: `max_fpr`, `max_fnr`.
 
     Raises:
-        UserError: It is no share.
+        UserError: One is no share.
     """
-    if max_fpr is None:
-        return
-    require_number("decision.max_fpr", max_fpr)
-    if not 0 <= max_fpr < 1:
-        raise UserError(f"decision.max_fpr={max_fpr} must lie in [0, 1), such as 0.02; null sets no bound")
+    for name, bound in bounds.items():
+        if bound is None:
+            continue
+        require_number(f"decision.{name}", bound)
+        if not 0 <= bound < 1:
+            raise UserError(f"decision.{name}={bound} must lie in [0, 1), such as 0.02; null sets no bound")
 
 
-def _stated(threshold: float, origin: str) -> str:
-    return f"{threshold:g}, as given" if origin == "given" else f"{threshold:.4f}, {ORIGINS[origin]}"
+def _stated(threshold: float, origin: str, real_up_to: float | None = None) -> str:
+    if origin == "given":
+        return f"{threshold:g}, as given"
+    between = "" if real_up_to is None else f"; real up to {real_up_to:.4f}, undecided between"
+    return f"{threshold:.4f}, {ORIGINS[origin]}{between}"
 
 
 def _limits_of_earlier(decision: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[float, float]:
@@ -181,15 +201,18 @@ def as_read(decision: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | N
     return found
 
 
-def decide(scores: Scores, *, max_fpr: float | None = None) -> dict[str, dict[str, Any]] | None:
-    """Threshold and temperature at each of `LEVELS`, as plain values for a checkpoint.
+def decide(
+    scores: Scores, *, max_fpr: float | None = None, max_fnr: float | None = None
+) -> dict[str, dict[str, Any]] | None:
+    """Thresholds and temperature at each of `LEVELS`, as plain values for a checkpoint.
 
     Pictures without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
     leaves them out of their video's.
 
     Args:
         scores: Of validation.
-        max_fpr: See `choose_threshold`.
+        max_fpr: See `choose_thresholds`.
+        max_fnr: See `choose_thresholds`.
 
     Returns:
         None where nothing can be decided: one class alone. Pictures alone where a video has real and fake ones.
@@ -216,9 +239,12 @@ def decide(scores: Scores, *, max_fpr: float | None = None) -> dict[str, dict[st
         if mixed and how:
             continue
         scored = frames if how is None else by_video(frames, how)
-        temperature, told = calibrate(scored.probabilities, scored.labels, videos if how is None else scored.videos)
+        given = scored.probabilities, scored.labels
+        temperature, told = calibrate(*given, videos if how is None else scored.videos)
+        lower, upper = choose_thresholds(*given, max_fpr=max_fpr, max_fnr=max_fnr)
         decision[level] = {
-            "threshold": choose_threshold(scored.probabilities, scored.labels, max_fpr=max_fpr),
+            "threshold": upper,
+            "real_up_to": lower,
             "temperature": temperature,
             "calibration": told,
             "limits": limits,

@@ -73,7 +73,7 @@ def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[s
     return {
         "threshold": threshold,
         "accuracy": _resampled(drawn, mine, threshold)["accuracy"].interval(),
-        "errors": error_rates(*given, threshold=threshold),
+        "errors": error_rates(*given, decision=decision),
     }
 
 

@@ -18,6 +18,7 @@ from addnet.evaluation.ranking import Figures, ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.table import CALLED, LOGGED, RANKED, SAID, TABLE
+from addnet.evaluation.undecided import undecided_numbers
 from addnet.evaluation.weighted import calling, saying
 
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
@@ -106,13 +107,16 @@ def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decisi
     called = {}
     for at, threshold in thresholds(scored, decision).items():
         given = (scored.probabilities, scored.labels, units)
+        errors = dict.fromkeys(WRONG)
+        if threshold is not None:
+            errors = error_rates(*given, decision=decision if at == CHOSEN else decision.at(threshold))
         called[at] = {
             "threshold": threshold,
             "stated": decision.stated if at == CHOSEN else "0.5",
             "origin": decision.origin if at == CHOSEN else "half",
             "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
             "confusion": None if threshold is None else counts_of_calls(*given[:2], threshold=threshold),
-            "errors": dict.fromkeys(WRONG) if threshold is None else error_rates(*given, threshold=threshold),
+            "errors": errors,
         }
     return {
         "figures": {name: found[name].interval() for name in PLAIN},
@@ -120,6 +124,7 @@ def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decisi
         "limits": list(decision.limits),
         "calibration": decision.calibration,
         "called": called,
+        "undecided": undecided_numbers(scored, decision) if decision.has_threshold else None,
     }
 
 

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from addnet.evaluation.decision import UNDECIDED, Decision
 from addnet.evaluation.intervals import SHARE, Carried, wilson
 
 WRONG = ("real_called_fake", "fake_called_real")
+UNDECIDED_OF = ("real_undecided", "fake_undecided")
 
 
 def error_rates(
@@ -18,23 +20,27 @@ def error_rates(
     labels: NDArray[np.int64],
     units: NDArray[np.int64],
     *,
-    threshold: float,
+    decision: Decision,
 ) -> dict[str, dict[str, Any] | None]:
-    """How often real rows are called fake, and fake ones real.
+    """How often real rows are called fake, fake ones real, and how many of each are undecided, if any can be.
 
     Args:
         probabilities: (N,) of fake.
         labels: (N,) 0 real, 1 fake.
         units: (N,) number of the source of each row, or of its video.
-        threshold: Above it a row is called fake.
+        decision: With a threshold.
 
     Returns:
-        Each of `WRONG` → how many (`count`) `of` how many rows, their share (`value`) and its 95 % interval (`low`,
-        `high`), Wilson's for as many rows as would be as steady if frames of a video weren't alike. None without such
-        rows.
+        Each of `WRONG`, and of `UNDECIDED_OF` where there are two thresholds, → how many (`count`) `of` how many rows,
+        their share (`value`) and its 95 % interval (`low`, `high`), Wilson's for as many rows as would be as steady if
+        frames of a video weren't alike. None without such rows.
     """
-    called = probabilities > threshold
-    return {wrong: _rate_of(called != label, labels == label, units) for label, wrong in enumerate(WRONG)}
+    called = decision.called(probabilities)
+    found = {wrong: _rate_of(called == 1 - label, labels == label, units) for label, wrong in enumerate(WRONG)}
+    if decision.real_up_to is not None:
+        for label, name in enumerate(UNDECIDED_OF):
+            found[name] = _rate_of(called == UNDECIDED, labels == label, units)
+    return found
 
 
 def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], units: NDArray[np.int64]) -> dict[str, Any] | None:

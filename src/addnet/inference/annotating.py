@@ -115,7 +115,7 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
     canvas = np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     unit = max(size) / 640
     for face in faces:
-        colour = _COLOURS[int(face.verdict == class_names[1])]
+        colour = _colour(face.verdict, class_names)
         if face.box is None:
             continue
         left, top, right, bottom = (round(side * factor) for side in face.box)
@@ -123,10 +123,15 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
         who = f"track {face.track}: " if answer.people > 1 and face.track is not None else ""
         _label(canvas, f"{who}{face.verdict} {face.score:.2f}", (left, top), colour, unit)
     verdict = answer.verdict if answer.score is None else f"{answer.verdict} {answer.score:.2f}{answer.by_whom}"
-    colour = _COLOURS[int(answer.verdict == class_names[1])] if answer.score is not None else (90, 90, 90)
+    colour = _colour(answer.verdict, class_names)
     foot = canvas.shape[0] - round(8 * unit)  # faces have their labels above them
     _label(canvas, f"video: {verdict}", (round(8 * unit), foot), colour, unit)
     return canvas
+
+
+def _colour(verdict: str, class_names: tuple[str, ...]) -> tuple[int, int, int]:
+    """Grey for what is neither of the classes."""
+    return _COLOURS[class_names.index(verdict)] if verdict in class_names else (90, 90, 90)
 
 
 def _label(canvas: Picture, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:

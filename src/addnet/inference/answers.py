@@ -8,7 +8,7 @@ from typing import Any
 
 from addnet.untrusted.texts import in_data
 
-NO_FACE, UNUSABLE = "no face", "unusable"
+NO_FACE, UNUSABLE, UNDECIDED = "no face", "unusable", "undecided"
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,7 @@ class FaceAnswer:
     """One face of a picture, or of a frame.
 
     Attributes:
-        verdict: Name of the class.
+        verdict: Name of the class, or `undecided`.
         score: The network's probability of fake, which the threshold is for.
         probability: The same, as validation calibrated it, and no more extreme than validation can support.
         step: How the face was found; `none` where a picture without a face was scored on demand.
@@ -41,7 +41,7 @@ class Answer:
     """What is said about one file or picture.
 
     Attributes:
-        verdict: Name of the class, `no face` or `unusable`.
+        verdict: Name of the class, `undecided`, `no face` or `unusable`.
         score: The network's probability of fake: of the face with the largest, in a picture; of the person with the
             largest mean over the frames, in a video. None without a verdict.
         probability: The same, as validation calibrated it, and no more extreme than validation can support.

@@ -148,6 +148,7 @@ def _errors(validation: Any, others: str) -> str:
                 told.append(
                     f"{int(found['real_called_fake'])} of {count(real, f'real {one}', f'real {many}')} called fake, "
                     f"{int(found['fake_called_real'])} of {count(fake, f'fake {one}', f'fake {many}')} called real"
+                    + (f", {undecided} undecided" if (undecided := _undecided(found)) else "")
                 )
     except (AttributeError, KeyError, OverflowError, TypeError, ValueError):
         told = []
@@ -157,6 +158,10 @@ def _errors(validation: Any, others: str) -> str:
     if others:
         which = f"On {others}, which chose checkpoint and thresholds"
     return f"{which}: {'; '.join(told)}. Other material may fare far worse."
+
+
+def _undecided(found: Mapping[str, Any]) -> int:
+    return int(found.get("real_undecided", 0)) + int(found.get("fake_undecided", 0))
 
 
 def _others(learnt: Mapping[str, Any]) -> str:

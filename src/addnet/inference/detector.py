@@ -18,10 +18,11 @@ from torch import Tensor
 from addnet.data.dataset import finish_images, finish_masks
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.evaluation.decision import UNDECIDED as NEITHER
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.pictures import Picture, check_picture, from_pillow
-from addnet.inference.answers import NO_FACE, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
+from addnet.inference.answers import NO_FACE, UNDECIDED, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
 from addnet.inference.loading import Loaded, load
 from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
@@ -284,8 +285,9 @@ class Detector:
         return Answer(verdict, score, decision.calibrated(score), decision.threshold, track=person, **known)
 
     def verdict(self, score: float, decision: Decision) -> str:
-        """Name of the class of a score."""
-        return self.loaded.class_names[int(score > decision.threshold)]
+        """Name of the class of a score, or `undecided` where it lies between two thresholds."""
+        called = int(decision.called(np.asarray(score)))
+        return UNDECIDED if called == NEITHER else self.loaded.class_names[called]
 
     def _face(self, seen: Seen, score: float, decision: Decision) -> FaceAnswer:
         box = None if seen.face.box is None else tuple(float(side) for side in seen.face.box)

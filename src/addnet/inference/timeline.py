@@ -6,10 +6,16 @@ from itertools import cycle
 from typing import TYPE_CHECKING, Any
 
 from addnet.colours import FAKE, REAL, SERIES
-from addnet.inference.answers import Answer, by_track
+from addnet.inference.answers import UNDECIDED, Answer, by_track
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+
+def _colour(answer: Answer) -> str:
+    if answer.verdict == UNDECIDED:
+        return "0.4"
+    return FAKE if answer.score is not None and answer.score > answer.threshold else REAL
 
 
 def timeline_figure(answer: Answer) -> Figure:
@@ -36,7 +42,7 @@ def timeline_figure(answer: Answer) -> Figure:
     axis.axhline(answer.threshold, color="0.4", linestyle="--", linewidth=1, label=f"threshold {answer.threshold:.3f}")
     if answer.score is not None:
         said = f"video {answer.score:.3f}: {answer.verdict}{answer.by_whom}"
-        axis.axhline(answer.score, color=FAKE if answer.score > answer.threshold else REAL, linewidth=1.5, label=said)
+        axis.axhline(answer.score, color=_colour(answer), linewidth=1.5, label=said)
     axis.set(xlabel="seconds" if timed else "frame", ylabel="score of fake", ylim=(-0.02, 1.02))
     figure.legend(fontsize="small", loc="outside upper right", ncols=4)  # over no score
     return figure

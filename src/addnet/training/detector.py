@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, decide
-from addnet.evaluation.decision import check_max_fpr
+from addnet.evaluation.decision import check_bounds
 from addnet.models import create_model
 from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, still_entries
@@ -57,7 +57,8 @@ class DeepfakeDetector(pl.LightningModule):
         freeze_backbone_epochs: In so many epochs at the start the backbone does not learn.
         ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
         average_epochs: Of so many of the last epochs the mean of the weights stands in its place instead.
-        max_fpr: Bound on the real rows of validation above the threshold, in [0, 1): see `choose_threshold`.
+        max_fpr: Bound on the share of validation's real rows that are called fake, in [0, 1).
+        max_fnr: The same for fake rows called real; with both, some may be undecided: see `choose_thresholds`.
         class_names: In the order of the labels.
         preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
         config: What `kept_config` keeps of the run's config, for the checkpoint alone.
@@ -84,13 +85,14 @@ class DeepfakeDetector(pl.LightningModule):
         ema_decay: float | None = None,
         average_epochs: int | None = None,
         max_fpr: float | None = None,
+        max_fnr: float | None = None,
         class_names: Sequence[str] = ("real", "fake"),
         preprocessing: Mapping[str, Any] | None = None,
         config: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__()
         _check_levers(compile_net, grad_checkpointing)
-        check_max_fpr(max_fpr)
+        check_bounds(max_fpr=max_fpr, max_fnr=max_fnr)
         self.row_loss, self.feature_loss = build_losses(loss or {})
         self.feature_loss.check_masks(dict(preprocessing or {}))
         rho: Any = (optimizer or OPTIMIZER).get("sam_rho")
@@ -310,7 +312,7 @@ class DeepfakeDetector(pl.LightningModule):
         """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
         figures = self._log_figures("val", self.val_loss, self.val_scores)
         if not self.trainer.sanity_checking:
-            self.decision = decide(self.scores["val"], max_fpr=self.hparams["max_fpr"])
+            self.decision = decide(self.scores["val"], **{key: self.hparams[key] for key in ("max_fpr", "max_fnr")})
             self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from addnet.evaluation import Scores, by_video
+from addnet.evaluation import Decision, Scores, by_video
+from addnet.evaluation.decision import UNDECIDED
 from addnet.index.records import FAKE, REAL, Records
 
 
@@ -47,14 +48,21 @@ def validation_errors(scores: Scores, decision: Mapping[str, Any] | None) -> dic
         decision: From `decide`.
 
     Returns:
-        Of pictures (`frame`) and videos (`video`): how many are `real` and `fake`, and how many of these are
-        `real_called_fake` and `fake_called_real`. Empty without a decision.
+        Of pictures (`frame`) and videos (`video`): how many are `real` and `fake`, how many of these are
+        `real_called_fake` and `fake_called_real`, and how many `real_undecided` and `fake_undecided`, if any can be.
+        Empty without a decision.
     """
     errors = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):
         if not decision or level not in decision:
             continue
-        fake, called = rows.labels == 1, rows.probabilities > decision[level]["threshold"]
-        counts = {"real": ~fake, "real_called_fake": ~fake & called, "fake": fake, "fake_called_real": fake & ~called}
+        of_level = Decision.of(decision, level)
+        fake = rows.labels.cpu().numpy() == 1
+        called = of_level.called(rows.probabilities.double().cpu().numpy())
+        counts = {"real": ~fake, "real_called_fake": ~fake & (called == 1)}
+        counts |= {"fake": fake, "fake_called_real": fake & (called == 0)}
+        if of_level.real_up_to is not None:
+            undecided = called == UNDECIDED
+            counts |= {"real_undecided": ~fake & undecided, "fake_undecided": fake & undecided}
         errors[level] = {name: int(which.sum()) for name, which in counts.items()}
     return errors

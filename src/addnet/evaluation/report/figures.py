@@ -99,6 +99,24 @@ def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: st
     return _square(figure, axis)
 
 
+def undecided_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
+    """Wrong verdicts among those that are given, surest first; a dot stands where the checkpoint's thresholds lie.
+
+    Args:
+        levels: "pictures" and "videos" → "undecided" of `levels.level_numbers`.
+        title: Of the figure.
+    """
+    figure, axis = _panel(title, "share that has a verdict", "wrong among these")
+    for (level, found), colour in zip(levels.items(), SERIES, strict=False):
+        shares, errors = ([point[key] for point in found["curve"]] for key in ("share", "errors"))
+        axis.plot(shares, errors, color=colour, linestyle=_STYLES[level], marker=".", label=level)
+        if (own := found["decided"])["errors"] is not None:
+            axis.plot([own["share"]], [own["errors"]], color=colour, marker="o", markersize=9, linestyle="none")
+    axis.set(xlim=(0, 1.02), ylim=(0, None))
+    legend_below(axis)
+    return figure
+
+
 def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
     """Matrices side by side, one a level."""
     figure = Figure(figsize=(_SIZE[0], 3.0), layout="constrained")

@@ -132,6 +132,9 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
     drawn = {"scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores")}
     if matrices:
         drawn["confusion"] = figures.confusion_figure(matrices, title=f"{short}: confusion")
+    undecided = {shown: found["undecided"] for shown, found in of_level.items() if found["undecided"]}
+    if undecided:
+        drawn["undecided"] = figures.undecided_figure(undecided, title=f"{short}: undecided")
     probabilities = all(scored.is_probability for scored in levels.values())
     for shown, scored in levels.items() if probabilities and _both_classes({name: levels}) else ():
         title = f"{short}: reliability, {shown}"

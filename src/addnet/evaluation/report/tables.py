@@ -10,7 +10,7 @@ from addnet.evaluation.assessment import COMPARED, CROSS
 from addnet.evaluation.decision import ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.paired import PAIRED
-from addnet.evaluation.rates import WRONG
+from addnet.evaluation.rates import UNDECIDED_OF, WRONG
 from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
     LEVEL_NAMES,
@@ -136,8 +136,10 @@ def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mappin
     called = levels["levels"][level]["called"][CHOSEN]["errors"]
     methods = levels["groups"].get(level, {}).get("method", [])
     for wrong, kind in zip(WRONG, ("real", "fake"), strict=True):
-        if called[wrong] is not None:
-            yield figure_name(wrong), called[wrong]
+        undecided = UNDECIDED_OF[WRONG.index(wrong)]
+        for name in (wrong, undecided):
+            if called.get(name) is not None:
+                yield figure_name(name), called[name]
         named = [group for group in methods if group[kind]]
         for group in named if len(named) > 1 else ():
             yield f"{figure_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]

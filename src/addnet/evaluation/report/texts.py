@@ -35,6 +35,11 @@ PAIRS = (
     "and a fake one, and the mean is over sources. It asks for the traces alone: people, cameras and places of a pair "
     "are the same."
 )
+UNDECIDED = (
+    "Whoever may say nothing is wrong less often: the curve of what is undecided shows how many verdicts are wrong "
+    "among the surest tenth, two tenths …, all of them, by their distance from the threshold; a dot stands at what the "
+    "checkpoint's thresholds decide."
+)
 MIRRORED = (
     "Scores are of two passes (mirror=true): the mean of the logits of each image and of its mirror image. Thresholds "
     "and temperatures were chosen on single passes."
@@ -135,6 +140,7 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         f"is chance on few real videos, and given from {_LEAST} of their sources on. AP is the sum of precision times "
         "steps of recall.",
         PAIRS,
+        UNDECIDED,
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
         "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos "
         "it is too large by chance alone (about 0.18 on 40, 0.06 on 400 and 0.03 on 2,000 videos where the true error "

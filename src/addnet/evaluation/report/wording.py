@@ -7,14 +7,14 @@ from collections.abc import Mapping
 from typing import Any
 
 from addnet.evaluation.groups import FEWEST_VIDEOS
-from addnet.evaluation.rates import WRONG
+from addnet.evaluation.rates import UNDECIDED_OF, WRONG
 from addnet.evaluation.report.document import Cell
 from addnet.evaluation.table import TABLE
 from addnet.untrusted.texts import in_plot
 
 NAMES = {name: metric.label for name, metric in TABLE.items()}
 NAMES |= {f"{name}_calibrated": f"{metric.label}, calibrated" for name, metric in TABLE.items() if metric.of_rows}
-NAMES |= {"paired_accuracy": "paired accuracy"} | {wrong: wrong.replace("_", " ") for wrong in WRONG}
+NAMES |= {"paired_accuracy": "paired accuracy"} | {wrong: wrong.replace("_", " ") for wrong in (*WRONG, *UNDECIDED_OF)}
 LEVEL_NAMES = {
     "frame": "pictures",
     "video": "videos, mean",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from addnet.evaluation import Decision
-from addnet.inference.answers import NO_FACE, UNUSABLE, Answer
+from addnet.inference.answers import NO_FACE, UNDECIDED, UNUSABLE, Answer
 from addnet.wording import count
 
 NOTICE = (
@@ -58,7 +58,7 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
     source = decision.calibration + ("; validation supports nothing more extreme" if at_limit else "")
     return Words(
         answer.verdict.capitalize(),
-        "fake" if answer.verdict == fake else "real",
+        "none" if answer.verdict == UNDECIDED else "fake" if answer.verdict == fake else "real",
         f"Probability of {fake}: {percent(answer.probability)}, {source}",
         (_score(answer, decision), *_about_face(answer), *_about_video(answer)),
     )
@@ -78,8 +78,11 @@ def percent(share: float) -> str:
 
 def _score(answer: Answer, decision: Decision) -> str:
     above = answer.score is not None and answer.score > answer.threshold
+    where = "above" if above else "not above"
     what = "The network's score" if answer.kind == "picture" else "The mean score over the frames with a face"
-    said = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
+    if answer.verdict == UNDECIDED:
+        return f"{what} is {answer.score:.4f}, where validation saw too many of both: fake above {decision.stated}."
+    said = f"{what} is {answer.score:.4f}, {where} the threshold: {decision.stated}."
     if answer.probability is not None and above != (answer.probability > 0.5):
         said += " The threshold decides; it does not lie at a probability of one half."
     return said
