@@ -64,11 +64,11 @@ def test_few_that_carry_all_leave_few_degrees_of_freedom():
 
 
 def test_what_a_sample_cannot_carry_is_not_given():
-    few = coverage.drawn(coverage.Cell(0.9, 99, 1, 1), np.random.default_rng(0))
+    few = coverage.drawn(coverage.Cell(0.9, 299, 1, 1), np.random.default_rng(0))
     found = Drawn.of(few, resamples=5, seed=0).figures(Decision())
     assert np.isnan(found["tpr_at_1_fpr"].value)
     assert np.isfinite(found["tpr_at_5_fpr"].value)
-    alone = replace(few, sources=[str(number // 6) for number in range(len(few.video_ids))])  # 33 sources
+    alone = replace(few, sources=[str(number // 18) for number in range(len(few.video_ids))])  # 34 sources
     assert np.isnan(Drawn.of(alone, resamples=5, seed=0).figures(Decision())["tpr_at_5_fpr"].value)
 
 
@@ -82,7 +82,7 @@ def test_the_simulation_knows_the_truth():
 
 def test_the_page_has_what_the_simulation_found():
     assert coverage.table() in coverage.PAGE.read_text(encoding="utf-8")
-    assert {metric.reals for metric in TABLE.values()} == {0, 50, 100}  # what the page says
+    assert {metric.reals for metric in TABLE.values()} == {0, 50, 300}  # what the page says
 
 
 def test_intervals_cover_the_truth_where_percentiles_do_not():

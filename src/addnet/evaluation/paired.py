@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.bootstrap import BOTH, Draws, Resampled, Units
-from addnet.evaluation.intervals import SHARE, Carried
+from addnet.evaluation.intervals import SHARE, Carried, freedom
 from addnet.evaluation.metrics import Scores
 from addnet.evaluation.scored import ScoredSet
 
@@ -82,7 +82,15 @@ def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> Resampled
         return Resampled(value, nothing)
     both = units.strata == BOTH  # as many in each resample
     moved = np.concatenate([draws.of(lines)[:, both] @ shares for lines in draws.chunks()])
-    return Resampled(value, moved / len(shares), SHARE, Carried(len(shares), len(shares) - 1))
+    return Resampled(value, moved / len(shares), SHARE, _carried(shares))
+
+
+def _carried(shares: _Floats) -> Carried:
+    """All sources alike where each has one pair; with several, fewer degrees of freedom where few have most errors."""
+    known: float = len(shares) - 1
+    if not np.isin(shares, (0, 1)).all():
+        known = min(known, freedom((shares.sum() - shares) / known, np.zeros(len(shares), dtype=np.int64)))
+    return Carried(len(shares), known)
 
 
 def paired_metrics(scores: Scores) -> dict[str, float]:

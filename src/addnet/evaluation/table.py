@@ -172,7 +172,7 @@ _ROWS = (
     Metric("auroc", "AUROC", of_curve=auroc, interval=AREA),
     Metric("ap", "AP", of_curve=average_precision, interval=AREA),
     Metric("eer", "EER", of_curve=equal_error_rate, higher_is_better=False),
-    Metric("tpr_at_1_fpr", "TPR at 1 % FPR", of_curve=tpr_at(0.01), reals=100, logged=False),
+    Metric("tpr_at_1_fpr", "TPR at 1 % FPR", of_curve=tpr_at(0.01), reals=300, logged=False),
     Metric("tpr_at_5_fpr", "TPR at 5 % FPR", of_curve=tpr_at(0.05), reals=50, logged=False),
     Metric("balanced_accuracy", "balanced accuracy", of_confusion=balanced_accuracy),
     Metric("accuracy", "accuracy", of_confusion=accuracy),
