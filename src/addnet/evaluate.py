@@ -47,6 +47,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         UserError: A checkpoint or the data have to be put right.
     """
     from addnet.evaluation.assessment import assess
+    from addnet.evaluation.likelihood import require_sklearn
+    from addnet.evaluation.likelihood_files import write_ratios
     from addnet.evaluation.report import write_report
     from addnet.evaluation.score_files import write_scores
     from addnet.given_scores import of_files
@@ -55,6 +57,8 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     from addnet.untrusted.secrets import without_home
 
     folder = Path(cfg.paths.output_dir)
+    if cfg.lr:
+        require_sklearn()
     if cfg.scores.file:
         return reported(*of_files(cfg, folder))
     detectors = load_detectors(cfg)
@@ -63,7 +67,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
     scored = {name: score(cfg, name, detectors[name], modules[name]) for name in detectors}
     decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}
-    numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed)
+    numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=cfg.lr)
     numbers["settings"]["mirror"] = cfg.mirror
     robustness = {name: climb(cfg, name, detectors[name], modules[name], decisions[name]) for name in detectors}
     first = next(iter(detectors))
@@ -78,7 +82,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         | {name: without_home(it.loaded.called) for name, it in detectors.items()}
         | choices(detectors, tested=set(scored[first])),
     )
-    return reported(numbers, (*written, write_scores(folder / SCORES, scored, decisions)))
+    return reported(
+        numbers, (*written, write_scores(folder / SCORES, scored, decisions), *write_ratios(folder, numbers))
+    )
 
 
 def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]:

@@ -38,6 +38,7 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     """
     from addnet.evaluation.assessment import assess
     from addnet.evaluation.decision import LEVELS, Decision
+    from addnet.evaluation.likelihood_files import write_ratios
     from addnet.evaluation.report import write_report
     from addnet.evaluation.score_files import Columns, read_scores, told_of_missing
     from addnet.training.run_folder import provenance
@@ -57,13 +58,13 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     if told := told_of_missing(said):
         log.warning("%s; they are listed in %s", told, folder / MISSING_FILE)
         written.append(_write_missing(folder / MISSING_FILE, said.missing))
-    numbers = assess(said.scored, decisions, resamples=cfg.resamples, seed=cfg.seed)
+    numbers = assess(said.scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=cfg.lr)
     about = provenance("") | {f"scores of {name}": _told(file) for name, file in files.items()}
     about.pop("data_fingerprint", None)
     if told:
         about["missing scores"] = told
     report = write_report(folder, numbers, said.scored, robustness={}, mistakes=[], about=about)
-    return numbers, [*report, *written]
+    return numbers, [*report, *written, *write_ratios(folder, numbers)]
 
 
 def _require_no_network(cfg: DictConfig) -> None:

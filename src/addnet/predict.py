@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
+import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -24,6 +26,7 @@ from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
 if TYPE_CHECKING:
+    from addnet.evaluation.likelihood import LikelihoodRatio
     from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
@@ -65,15 +68,16 @@ def predict(cfg: DictConfig) -> list[Answer]:
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     for note in inputs.notes:
         log.info("%s", note)
+    ratios = likelihood_ratios(cfg.likelihood)
     with ExitStack() as stack:
         model = cfg.detector.landmark_model
         processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
         detector = load_detector(cfg, ckpt, inputs)
-        files = stack.enter_context(AnswerFiles(folder, about=about(detector)))
+        files = stack.enter_context(AnswerFiles(folder, about=about(detector, ratios)))
         answers = files.answers
         try:
             for answer in _answers(cfg, detector, inputs, processes):
-                files.add(answer)
+                files.add(weighed(answer, ratios))
         except KeyboardInterrupt:
             log.warning("%d of %s are in %s", len(answers), count(len(inputs), "answer"), folder / "answers.csv")
             raise
@@ -115,8 +119,30 @@ def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
     return detector
 
 
-def about(detector: Detector) -> dict[str, Any]:
-    """Who answers, as plain values: what it is, what it learnt from, where fake begins."""
+def likelihood_ratios(file: str | None) -> dict[str, LikelihoodRatio]:
+    """Level → calibration of a file that evaluate wrote; empty without one.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    if not file:
+        return {}
+    from addnet.evaluation.likelihood_files import read_likelihood
+
+    return read_likelihood(Path(file))
+
+
+def weighed(answer: Answer, ratios: Mapping[str, LikelihoodRatio]) -> Answer:
+    """An answer with the likelihood ratio of its score, where there is one for such files."""
+    ratio = ratios.get("video" if answer.kind == "video" else "frame")
+    if ratio is None or answer.score is None:
+        return answer
+    log10 = float(ratio.log10(np.array([answer.score]))[0])
+    return replace(answer, log10_lr=log10, evidence=ratio.told(answer.score))
+
+
+def about(detector: Detector, ratios: Mapping[str, LikelihoodRatio] | None = None) -> dict[str, Any]:
+    """Who answers, as plain values: what it is, what it learnt from, where fake begins, what ratios are about."""
     loaded = detector.loaded
     return {
         "checkpoint": without_home(loaded.called),
@@ -127,6 +153,7 @@ def about(detector: Detector) -> dict[str, Any]:
         "learnt_from": loaded.about.get("learnt_from"),
         "mirror": detector.mirror,
         "in_words": list(detector.background),
+        "likelihood_ratios": {level: ratio.population for level, ratio in (ratios or {}).items()},
     }
 
 

@@ -14,6 +14,7 @@ from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.groups import group_numbers
 from addnet.evaluation.intervals import CONFIDENCE
 from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
+from addnet.evaluation.likelihood import likelihood_numbers
 from addnet.evaluation.paired import PAIRED, pair_counts
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.table import CALLED
@@ -28,7 +29,9 @@ Decisions = Mapping[str, Mapping[str, Any] | None]
 _Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → figure
 
 
-def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed: int = 0) -> dict[str, Any]:
+def assess(
+    scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed: int = 0, likelihood: bool = False
+) -> dict[str, Any]:
     """Measures every checkpoint on every data set, with 95 % intervals, averages and paired differences.
 
     Args:
@@ -36,6 +39,7 @@ def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed:
         decisions: Checkpoint → its "decision" (level → threshold and temperature from validation), or None.
         resamples: Of the bootstrap over videos.
         seed: Of the bootstrap.
+        likelihood: Calibrates likelihood ratios too, which takes scikit-learn (extra `lr`).
 
     Returns:
         Plain dictionaries, lists, numbers and None (no number), ready for `json.dumps`: "settings", "checkpoints"
@@ -56,7 +60,10 @@ def assess(scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed:
             by_level = {level: decision.of_any_numbers() for level, decision in by_level.items()}
         numbers = {}
         for name, rows in sets.items():
-            numbers[name], found[checkpoint][name] = _of_set(rows, by_level, resamples=resamples, seed=seed)
+            drawn = Drawn.of(rows, resamples=resamples, seed=seed)
+            numbers[name], found[checkpoint][name] = _of_set(drawn, by_level)
+            if likelihood:
+                numbers[name]["likelihood"] = likelihood_numbers(drawn, seed=seed)
         checkpoints[checkpoint] = {
             "decision": {level: decision.plain() for level, decision in by_level.items()},
             "sets": numbers,
@@ -78,10 +85,8 @@ def _levels_of(scored: Scored) -> list[str]:
     return [level for level in LEVELS if level != "video_confidence"]
 
 
-def _of_set(
-    scored: ScoredSet, by_level: Mapping[str, Decision], *, resamples: int, seed: int
-) -> tuple[dict[str, Any], dict[str, dict[str, Resampled]]]:
-    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
+def _of_set(drawn: Drawn, by_level: Mapping[str, Decision]) -> tuple[dict[str, Any], dict[str, dict[str, Resampled]]]:
+    scored = drawn.scored
     numbers: dict[str, Any] = {"counts": _counts(scored), "pairs": pair_counts(scored), "levels": {}, "groups": {}}
     found = {}
     for level, decision in by_level.items():

@@ -56,6 +56,8 @@ class Answer:
         frames_without_face: Those of them in which no face was found.
         looked_at: Numbers of those frames.
         notes: What is wrong with a video, such as `truncated after frame 57: …`.
+        log10_lr: The likelihood ratio of the score, for fake against real; None where none was asked for.
+        evidence: The same in words, with its bounds; empty without.
     """
 
     verdict: str
@@ -72,6 +74,8 @@ class Answer:
     frames_without_face: int = 0
     looked_at: tuple[int, ...] = ()
     notes: tuple[str, ...] = ()
+    log10_lr: float | None = None
+    evidence: str = ""
 
     @property
     def deciding(self) -> tuple[FaceAnswer, ...]:

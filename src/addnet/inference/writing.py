@@ -21,7 +21,7 @@ from addnet.wording import count
 
 COLUMNS = (
     *("path", "kind", "verdict", "probability", "score", "threshold", "faces", "frames", "reason"),
-    *("people", "track"),
+    *("people", "track", "log10_lr"),
 )
 _NAMES = ("answers.csv", "answers.jsonl")
 _DETECTOR = "detector.json"
@@ -102,7 +102,15 @@ def _uninterrupted() -> Iterator[None]:
 def row_of(answer: Answer) -> tuple[Any, ...]:
     """An answer by `COLUMNS`."""
     about = (in_data(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
-    return (*about, len(answer.faces), answer.frames or "", in_data(answer.reason), answer.people, answer.track)
+    return (
+        *about,
+        len(answer.faces),
+        answer.frames or "",
+        in_data(answer.reason),
+        answer.people,
+        answer.track,
+        answer.log10_lr,
+    )
 
 
 def _cell(value: Any) -> Any:
@@ -130,6 +138,10 @@ def table_of(answers: Iterable[Answer], *, title: str) -> Table:
 
 
 def _remark(answer: Answer) -> str:
+    return "; ".join(part for part in (answer.evidence, _about(answer)) if part)
+
+
+def _about(answer: Answer) -> str:
     if answer.reason:
         return answer.reason
     if answer.kind == "video":

@@ -22,7 +22,7 @@ __all__ = ["write_report"]
 
 PAGE, TEXT, NUMBERS, PICTURES = "report.html", "report.md", "evaluation.json", "figures"
 _OURS = re.compile(
-    r"(roc|pr|scores|reliability_pictures|reliability_videos|confusion|undecided|robustness)_\d.*\.png|mistake_\d+\.png"
+    r"(roc|pr|scores|reliability_pictures|reliability_videos|confusion|undecided|tippett|det|robustness)_\d.*\.png|mistake_\d+\.png"
 )
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
+from scipy.special import ndtri
 
 from addnet.colours import FAKE, REAL, SERIES
 from addnet.evaluation.calibration import calibrated, reliability
@@ -113,6 +114,42 @@ def undecided_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> 
         if (own := found["decided"])["errors"] is not None:
             axis.plot([own["share"]], [own["errors"]], color=colour, marker="o", markersize=9, linestyle="none")
     axis.set(xlim=(0, 1.02), ylim=(0, None))
+    legend_below(axis)
+    return figure
+
+
+def tippett_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
+    """Share of each class whose likelihood ratio is larger: fakes should lie right of 0, real ones left.
+
+    Args:
+        levels: "pictures" and "videos" → numbers of `likelihood.Weighed`.
+        title: Of the figure.
+    """
+    figure, axis = _panel(title, "log10 likelihood ratio", "share above it")
+    axis.axvline(0, color="0.8", linewidth=1)
+    for level, found in levels.items():
+        for name, colour in zip(_CLASSES, (REAL, FAKE), strict=True):
+            ratios = found["quantiles"][name]
+            above = np.linspace(1, 0, len(ratios))
+            label = f"{name}, {level}" if len(levels) > 1 else name
+            axis.plot(ratios, above, color=colour, linestyle=_STYLES[level], label=label)
+    axis.set_ylim(-0.02, 1.02)
+    legend_below(axis)
+    return figure
+
+
+def det_figure(levels: Levels, *, title: str) -> Figure:
+    """Both error rates at each threshold, on normal scales (Martin et al. 1997): straight where scores are normal."""
+    figure, axis = _panel(title, "real called fake", "fake called real")
+    ticks = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95])
+    for (level, scored), colour in zip(levels.items(), SERIES, strict=False):
+        reals, fakes = _called(scored)
+        rates = np.stack([reals / reals[-1], 1 - fakes / fakes[-1]])
+        axis.plot(*ndtri(np.clip(rates, ticks[0], ticks[-1])), color=colour, linestyle=_STYLES[level], label=level)
+    places = ndtri(ticks)
+    for set_ticks in (axis.set_xticks, axis.set_yticks):
+        set_ticks(places, [f"{100 * tick:g} %" for tick in ticks], fontsize="small")
+    axis.set(xlim=places[[0, -1]], ylim=places[[0, -1]])
     legend_below(axis)
     return figure
 

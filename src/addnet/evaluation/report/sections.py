@@ -18,8 +18,9 @@ from addnet.evaluation.report.tables import (
     error_table,
     group_tables,
     level_table,
+    likelihood_table,
 )
-from addnet.evaluation.report.texts import DIFFERENCES, ERRORS, MISTAKES, method_texts, pairs_text, summary
+from addnet.evaluation.report.texts import DIFFERENCES, ERRORS, LIKELIHOOD, MISTAKES, method_texts, pairs_text, summary
 from addnet.evaluation.report.wording import legend, slug
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.wording import count
@@ -145,7 +146,28 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
     ]
     groups = group_tables(numbers["groups"])
     parts = [Section("Sub-groups", groups)] if groups else []
+    if "likelihood" in numbers:
+        parts.append(_weight(numbers["likelihood"], levels, short, stem))
     return Section(name, [level_table(numbers["levels"]), Gallery(pictures)], parts)
+
+
+def _weight(found: Mapping[str, Any], levels: Mapping[str, ScoredSet], short: str, stem: str) -> Section:
+    """Likelihood ratios: table, Tippett and DET plots."""
+    of_level = {shown: found[_LEVELS[shown]] for shown in levels}
+    known = {shown: numbers for shown, numbers in of_level.items() if "why_not" not in numbers}
+    blocks: list[Block] = [
+        Paragraph(LIKELIHOOD),
+        likelihood_table({_LEVELS[name]: it for name, it in of_level.items()}),
+    ]
+    if known:
+        drawn = {
+            "tippett": figures.tippett_figure(known, title=f"{short}: Tippett"),
+            "det": figures.det_figure({shown: levels[shown] for shown in known}, title=f"{short}: DET"),
+        }
+        blocks.append(
+            Gallery([Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what} plot") for what, figure in drawn.items()])
+        )
+    return Section("Weight of evidence", blocks)
 
 
 def _mistakes(mistakes: Mistakes) -> Section:

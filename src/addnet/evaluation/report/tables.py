@@ -17,6 +17,7 @@ from addnet.evaluation.report.wording import (
     NOTHING,
     figure_name,
     interval,
+    number,
     p_value,
     rate_cell,
     small,
@@ -143,6 +144,19 @@ def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mappin
         named = [group for group in methods if group[kind]]
         for group in named if len(named) > 1 else ():
             yield f"{figure_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
+
+
+def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> Table:
+    """Cost and bounds of likelihood ratios by level, or why there are none."""
+    rows = []
+    for level, found in levels.items():
+        if "why_not" in found:
+            rows.append([Cell(LEVEL_NAMES[level]), Cell(found["why_not"]), *[Cell(NOTHING)] * 3])
+            continue
+        ends = f"{found['low']:+.2f} to {found['high']:+.2f}"
+        costs = (Cell(number(found[name])) for name in ("cllr", "cllr_min"))
+        rows.append([Cell(LEVEL_NAMES[level]), Cell(found["population"]), *costs, Cell(ends)])
+    return Table(["", "calibrated on", "Cllr", "its minimum", "log10 LR told"], rows, texts=2)
 
 
 def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[Table]:
