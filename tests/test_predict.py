@@ -191,12 +191,12 @@ def _dies_over_two(task, preprocessing, settings):
 
 
 def test_names_that_begin_like_formulas_stay_text(tmp_path):
-    from addnet.inference.writing import AnswerFiles
+    from addnet.inference.writing import COLUMNS, AnswerFiles
 
     with AnswerFiles(tmp_path) as files:
         files.add(Answer("real", 0.1, 0.2, 0.5, path="=cmd()[red].jpg"))
     assert "'=cmd()" in (tmp_path / "answers.csv").read_text()
-    assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == 11
+    assert len(row_of(Answer("real", 0.1, 0.2, 0.5))) == len(COLUMNS)
     assert table_of([Answer("real", 0.1, 0.2, 0.5, path="[red].jpg")], title="x").row_count == 1
 
 

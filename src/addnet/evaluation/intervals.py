@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import stdtrit
 
 CONFIDENCE = 0.95
 _TAIL = (1 + CONFIDENCE) / 2
@@ -36,7 +35,7 @@ class Carried:
     @property
     def reach(self) -> float:
         """How many spreads an interval reaches to either side: Student's quantile."""
-        return float(stdtrit(self.freedom, _TAIL))
+        return _quantile(self.freedom)
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def wilson(hits: float, total: float, *, reach: float | None = None) -> Ends:
         >>> [round(end, 4) for end in wilson(0, 100)]
         [0.0, 0.037]
     """
-    reach = float(stdtrit(math.inf, _TAIL)) if reach is None else reach
+    reach = _quantile(math.inf) if reach is None else reach
     share, spread = hits / total, reach**2 / total
     middle = (share + spread / 2) / (1 + spread)
     half = reach / (1 + spread) * math.sqrt(max(share * (1 - share), 0.0) / total + spread / (4 * total))
@@ -99,6 +98,12 @@ def _amount(value: float, spread: float, by: Carried) -> Ends:
 def _without_errors(value: float, by: Carried) -> Ends:
     """Where nothing spreads since nothing went wrong, or all: as if each unit told one thing."""
     return wilson(value * by.units, by.units)
+
+
+def _quantile(freedom: float) -> float:
+    from scipy.special import stdtrit  # slow to import, and not needed to ask a detector
+
+    return float(stdtrit(freedom, _TAIL))
 
 
 SHARE, AREA, AMOUNT = Method(_share), Method(_area, evenness=True), Method(_amount)

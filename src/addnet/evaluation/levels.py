@@ -124,7 +124,7 @@ def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decisi
         "limits": list(decision.limits),
         "calibration": decision.calibration,
         "called": called,
-        "undecided": undecided_numbers(scored, decision) if decision.has_threshold else None,
+        "undecided": undecided_numbers(scored, decision) if decision.has_threshold and len(scored) else None,
     }
 
 
