@@ -129,7 +129,12 @@ def likelihood_ratios(file: str | None) -> dict[str, LikelihoodRatio]:
         return {}
     from addnet.evaluation.likelihood_files import read_likelihood
 
-    return read_likelihood(Path(file))
+    ratios = read_likelihood(Path(file))
+    for level, ratio in ratios.items():
+        log.info(
+            "likelihood ratios of %s: for scores of the detector that was calibrated on %s", level, ratio.population
+        )
+    return ratios
 
 
 def weighed(answer: Answer, ratios: Mapping[str, LikelihoodRatio]) -> Answer:

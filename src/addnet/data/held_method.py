@@ -6,9 +6,6 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from addnet.data.named import configured
 from addnet.errors import UserError
 from addnet.index.records import FAKE, Records
@@ -33,7 +30,7 @@ def hold_back(splits: Mapping[str, Records], method: str) -> dict[str, Records]:
     """
     found = {}
     for name, part in splits.items():
-        fake, held = part.labels == FAKE, _is(part, "method", method)
+        fake, held = part.labels == FAKE, part.having("method", method)
         found[name] = part.take(~fake | (held == (name == "test")))
         if (fake.any() or name == "test") and not (found[name].labels == FAKE).any():
             there = ", ".join(shown(known) for known in methods_of(part)) or "none that is named"
@@ -67,7 +64,7 @@ def to_sweep(data: Mapping[str, Any]) -> str:
     """
     sources = configured(data).train
     parts = [source.records() for source in sources]
-    methods = methods_of(Records.concat(part.take(_is(part, "split", "train")) for part in parts))
+    methods = methods_of(Records.concat(part.take(part.having("split", "train")) for part in parts))
     if len(methods) < 2:
         named = ", ".join(source.named for source in sources)
         raise UserError(
@@ -76,9 +73,3 @@ def to_sweep(data: Mapping[str, Any]) -> str:
             "column method"
         )
     return ",".join(map(quoted, methods))
-
-
-def _is(records: Records, field: str, text: str) -> NDArray[np.bool_]:
-    """(N,) whether a record has a text in a field."""
-    names = records.names(field)
-    return records.numbers(field) == names.index(text) if text in names else np.zeros(len(records), dtype=bool)

@@ -7,8 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.data.groups import grouped_by, told_apart, united_groups
@@ -110,7 +108,7 @@ def _lists(
                 source.named,
             )
     for source in train:
-        if source not in found and (left := int(_in_split(whole[source], "val").sum())):
+        if source not in found and (left := int(whole[source].having("split", "val").sum())):
             log.info(
                 "%s: its own validation, %s, is used for nothing, because data.val names other data sets",
                 *(source.named, count(left, "picture")),
@@ -209,7 +207,7 @@ def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[S
     found = dict(whole)
     for source in lacking:
         train, test = carve_test(_part(whole[source], "train"), fraction)
-        rest = whole[source].take(~_in_split(whole[source], "train"))
+        rest = whole[source].take(~whole[source].having("split", "train"))
         found[source] = Records.concat([train, rest, test])
         log.warning(
             "%s: nothing is for testing; %d of %s of train, with %s, are kept for it "
@@ -228,7 +226,7 @@ def _refuse_nothing(
     test: Sequence[Source] | None,
 ) -> None:
     """Raises where nothing is for training, for validation or for testing."""
-    if not any(_in_split(whole[source], "train").any() for source in train):
+    if not any(whole[source].having("split", "train").any() for source in train):
         if all((whole[source].labels == UNLABELLED).all() for source in train):
             raise UserError(
                 f"{_named(train)} has no labels, as `python -m addnet.prepare input=…` leaves it, and can't be trained "
@@ -241,7 +239,7 @@ def _refuse_nothing(
         raise UserError(
             f"{_named(lacking)} has no labelled pictures to choose checkpoints on; name another data set in data.val"
         )
-    if test is not None and not any(_in_split(whole[source], "test").any() for source in test):
+    if test is not None and not any(whole[source].having("split", "test").any() for source in test):
         raise UserError(_no_test(test))
 
 
@@ -257,8 +255,4 @@ def _named(sources: Sequence[Source]) -> str:
 
 
 def _part(records: Records, split: str) -> Records:
-    return records.take(_in_split(records, split))
-
-
-def _in_split(records: Records, split: str) -> NDArray[np.bool_]:
-    return np.asarray(pc.equal(records.table["split"].cast(pa.string()), split).to_numpy(), dtype=bool)
+    return records.take(records.having("split", split))

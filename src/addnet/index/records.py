@@ -172,6 +172,10 @@ class Records(Sequence[Record]):
         names, _ = self._sorted(name)
         return names
 
+    def having(self, name: str, text: str) -> NDArray[np.bool_]:
+        """(N,) whether each record has a text in a field, such as "test" in "split"."""
+        return np.asarray(pc.equal(self.table[name].cast(pa.string()), text).to_numpy(), dtype=bool)
+
     def _array(self, name: str) -> Any:
         column = self.table[name]
         return column.chunk(0) if column.num_chunks else pa.array([], column.type)
