@@ -128,8 +128,6 @@ def weigh(drawn: Drawn, population: str, *, seed: int) -> Weighed | str:
     Returns:
         The calibration; or in words why there is none: too few sources, or scores that don't grow with fakes.
     """
-    from sklearn.model_selection import StratifiedGroupKFold
-
     scored, columns = drawn.scored, drawn.columns
     sources = [len(np.unique(columns[scored.labels == label])) for label in (0, 1)]
     if min(sources) < FEWEST:
@@ -139,9 +137,10 @@ def weigh(drawn: Drawn, population: str, *, seed: int) -> Weighed | str:
         )
     steps = logit(scored.probabilities) if scored.is_probability else scored.probabilities
     found = np.zeros(len(steps))
-    folds = StratifiedGroupKFold(_FOLDS, shuffle=True, random_state=seed)
-    for rest, own in folds.split(steps, scored.labels, columns):
-        slope, intercept = _fitted(steps[rest], scored.labels[rest])
+    folds = _folds(drawn.units.strata, seed)[columns]
+    for fold in range(_FOLDS):
+        own = folds == fold
+        slope, intercept = _fitted(steps[~own], scored.labels[~own])
         found[own] = slope * steps[own] + intercept
     slope, intercept = _fitted(steps, scored.labels)
     if slope <= 0:
@@ -149,6 +148,15 @@ def weigh(drawn: Drawn, population: str, *, seed: int) -> Weighed | str:
     low, high = bounds(found, scored.labels)
     ratio = LikelihoodRatio(slope, intercept, low, high, population, scored.is_probability)
     return Weighed(ratio, np.clip(found, low, high), scored.labels)
+
+
+def _folds(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+    """(U,) the fold of each source: as many of each stratum in each, give or take one."""
+    random, folds = np.random.default_rng([seed, len(strata)]), np.zeros(len(strata), dtype=np.int64)
+    for stratum in np.unique(strata):
+        members = random.permutation(np.flatnonzero(strata == stratum))
+        folds[members] = np.arange(len(members)) % _FOLDS
+    return folds
 
 
 def _fitted(steps: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
