@@ -15,7 +15,7 @@ def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=
     module = DeepfakeDataModule("unused", image_size=image_size, **(data or {}))
     options = {"name": "addnet", "pretrained": False} | model
     detector = DeepfakeDetector(options, preprocessing=module.preprocessing(), config={"data": {"data_dir": None}})
-    detector.decision, detector.framing = decision, framing
+    detector.decision, detector.pictures["framing"] = decision, framing
     _spread(detector.net)
     written = {"state_dict": detector.state_dict(), "hyper_parameters": dict(detector.hparams)}
     detector.on_save_checkpoint(written)

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 from addnet.data.augment import Augment
 from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
+from addnet.data.domain import domain_of
 from addnet.data.epochs import Epochs
 from addnet.data.loaders import Loaders, Place
 from addnet.data.named import chosen_sources
@@ -263,6 +264,16 @@ class DeepfakeDataModule(pl.LightningDataModule):
         part = self.splits.get("train")
         framing = None if part is None or self.plan.on_the_fly else part.framing()
         return framing.values() if framing else None
+
+    def domain(self) -> dict[str, Any] | None:
+        """What the pictures of training and validation are like, see `Domain`: kept in every checkpoint.
+
+        None before `setup`, and where no points are known.
+        """
+        if self.plan.on_the_fly or not {"train", "val"} <= self.splits.keys():
+            return None
+        domain = domain_of(*((self.dataset(split), self.splits[split]) for split in ("train", "val")))
+        return domain.values() if domain else None
 
     def start_at(self, *, epoch: int, batch: int) -> None:
         """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from addnet.untrusted.texts import in_data
+from addnet.wording import count
+
+if TYPE_CHECKING:  # processes that find faces need none of it
+    from addnet.evaluation import Decision
 
 NO_FACE, UNUSABLE, UNDECIDED = "no face", "unusable", "undecided"
+UNLIKE = "unlike its training pictures"
+FACE_IN = 0.1  # of the frames that were looked at, for a verdict on a video
 
 
 @dataclass(frozen=True)
@@ -24,6 +30,7 @@ class FaceAnswer:
         frame: Number of the frame, from 0; None in a picture.
         time: When the frame is shown, in seconds; None in a picture, or where the file doesn't say.
         track: Number of the person in a video, from 0 in order of appearance; None in a picture.
+        reason: Why it is undecided; empty if it isn't.
     """
 
     verdict: str
@@ -34,6 +41,7 @@ class FaceAnswer:
     frame: int | None = None
     time: float | None = None
     track: int | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True)
@@ -49,7 +57,7 @@ class Answer:
         path: The file; empty for a picture that was handed over.
         kind: `picture` or `video`; `file` for what is neither.
         faces: Each face that has a score.
-        reason: Why there is no score; empty if there is one.
+        reason: Why it isn't called real or fake; empty if it is.
         people: Faces found in a picture, or people in the frames of a video: more than have a score where one counts.
         track: Of the person whose score decides about a video; None in a picture, and without a score.
         frames: Frames of a video that were looked at.
@@ -109,6 +117,40 @@ def by_track(faces: Sequence[FaceAnswer]) -> Mapping[int, list[FaceAnswer]]:
     for face in faces:
         tracks.setdefault(face.track or 0, []).append(face)
     return tracks
+
+
+def between(decision: Decision) -> str:
+    """Why a score isn't called real or fake where the thresholds leave room between them."""
+    return (
+        f"the score lies between {decision.real_up_to:.4f} and {decision.threshold:.4f}, where validation saw too many "
+        "of both"
+    )
+
+
+def too_few(seen: int, looked_at: int) -> str:
+    """Why a video isn't called real or fake where a face is in few of its frames; empty where it is in enough.
+
+    Example:
+        >>> too_few(2, 32), too_few(4, 32)
+        ('a face in 2 of 32 frames that were looked at; a verdict needs one in a tenth of them', '')
+    """
+    if seen >= FACE_IN * looked_at:
+        return ""
+    return f"a face in {seen} of {looked_at} frames that were looked at; a verdict needs one in a tenth of them"
+
+
+def unlike_in_frames(faces: Sequence[FaceAnswer]) -> str:
+    """Why a video isn't called real or fake where most of its frames are unlike those of training; else empty.
+
+    Args:
+        faces: Of the person who decides.
+    """
+    outside = [face for face in faces if face.reason.startswith(UNLIKE)]
+    if 2 * len(outside) <= len(faces):
+        return ""
+    middle = outside[len(outside) // 2]
+    where = f"in {len(outside)} of {count(len(faces), 'frame')} with a face, such as frame {middle.frame}"
+    return middle.reason.replace(UNLIKE, f"{UNLIKE} {where}", 1)
 
 
 def unusable(path: str, reason: str, *, threshold: float, kind: str = "picture") -> Answer:

@@ -22,7 +22,20 @@ from addnet.evaluation.decision import UNDECIDED as NEITHER
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.pictures import Picture, check_picture, from_pillow
-from addnet.inference.answers import NO_FACE, UNDECIDED, UNUSABLE, Answer, FaceAnswer, by_track, not_finite, unusable
+from addnet.inference.answers import (
+    NO_FACE,
+    UNDECIDED,
+    UNLIKE,
+    UNUSABLE,
+    Answer,
+    FaceAnswer,
+    between,
+    by_track,
+    not_finite,
+    too_few,
+    unlike_in_frames,
+    unusable,
+)
 from addnet.inference.loading import Loaded, load
 from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
@@ -55,6 +68,7 @@ class Detector:
         threshold: Instead of those of the checkpoint, for pictures and videos.
         mirror: Whether each face is asked about twice, the second time as its mirror image with the mask mirrored too,
             and scored by the mean of the two logits. Thresholds and temperature stay those for one.
+        domain: Whether faces that are unlike those of training, and videos with faces in few frames, stay undecided.
 
     Raises:
         UserError: The device is not there, or a value is out of range.
@@ -74,16 +88,19 @@ class Detector:
         batch_size: int = 16,
         threshold: float | None = None,
         mirror: bool = False,
+        domain: bool = True,
     ) -> None:
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if threshold is not None and not 0 <= threshold <= 1:
             raise UserError(f"threshold={threshold} must lie in [0, 1]; null takes that of the checkpoint")
-        if not isinstance(mirror, bool):
-            raise UserError(f"mirror={mirror!r} is not valid; use true or false")
+        for name, value in {"mirror": mirror, "domain": domain}.items():
+            if not isinstance(value, bool):
+                raise UserError(f"{name}={value!r} is not valid; use true or false")
         self.loaded = loaded
         self.mirror = mirror
-        self.preprocessing = loaded.preprocessing
+        self.domain = domain
+        self.preprocessing = loaded.preprocessing if domain else replace(loaded.preprocessing, domain=None)
         self.batch_size = batch_size
         self.frame, self.video = (_with(threshold, decision) for decision in (loaded.frame, loaded.video))
         self.device = _device(device)
@@ -113,6 +130,7 @@ class Detector:
         batch_size: int = 16,
         threshold: float | None = None,
         mirror: bool = False,
+        domain: bool = True,
         landmark_model: str | None = None,
         weights: str | Path | None = None,
     ) -> Detector:
@@ -125,6 +143,7 @@ class Detector:
             batch_size: Faces that the network gets at once.
             threshold: Instead of those of the checkpoint.
             mirror: As for the class.
+            domain: As for the class.
             landmark_model: Where its 68-point model lies, if that is not the packaged one.
             weights: File of the start weights, where the checkpoint holds the trained part alone and they are not
                 timm's own.
@@ -133,7 +152,7 @@ class Detector:
             UserError: The checkpoint is missing, damaged or of another kind, or its start weights are not there.
         """
         loaded = load(path, landmark_model=landmark_model, weights=weights)
-        return cls(loaded, device=device, batch_size=batch_size, threshold=threshold, mirror=mirror)
+        return cls(loaded, device=device, batch_size=batch_size, threshold=threshold, mirror=mirror, domain=domain)
 
     @classmethod
     def default(cls, **settings: Any) -> Detector:
@@ -237,7 +256,7 @@ class Detector:
             return Answer(NO_FACE, None, None, self.frame.threshold, path, reason="no face was found")
         worst, found = max(faces, key=lambda face: face.score), max(face.found for face in seen)
         said = worst.verdict, worst.score, worst.probability, self.frame.threshold
-        return Answer(*said, path, faces=faces, people=found)
+        return Answer(*said, path, faces=faces, people=found, reason=worst.reason)
 
     def answer_video(self, frames: FrameFaces, *, path: str) -> Answer:
         """What is said about a video, whose faces are scored while they are found."""
@@ -281,23 +300,24 @@ class Detector:
         means = {person: float(np.mean([face.score for face in own])) for person, own in by_track(faces).items()}
         person = max(means, key=means.__getitem__)
         score, decision = means[person], self.video
-        verdict = self.verdict(score, decision)
-        return Answer(verdict, score, decision.calibrated(score), decision.threshold, track=person, **known)
+        own = [face for face in faces if face.track == person]
+        against = (too_few(len(own), len(about.looked_at)) or unlike_in_frames(own)) if self.domain else ""
+        verdict, reason = self._verdict(score, decision, against)
+        said = verdict, score, decision.calibrated(score), decision.threshold
+        return Answer(*said, track=person, reason=reason, **known)
 
-    def verdict(self, score: float, decision: Decision) -> str:
-        """Name of the class of a score, or `undecided` where it lies between two thresholds."""
+    def _verdict(self, score: float, decision: Decision, against: str) -> tuple[str, str]:
+        """Name of the class of a score, or `undecided` and why: something else, or its place between thresholds."""
         called = int(decision.called(np.asarray(score)))
-        return UNDECIDED if called == NEITHER else self.loaded.class_names[called]
+        if against:
+            return UNDECIDED, against
+        return (UNDECIDED, between(decision)) if called == NEITHER else (self.loaded.class_names[called], "")
 
     def _face(self, seen: Seen, score: float, decision: Decision) -> FaceAnswer:
         box = None if seen.face.box is None else tuple(float(side) for side in seen.face.box)
-        return FaceAnswer(
-            self.verdict(score, decision),
-            score,
-            decision.calibrated(score),
-            seen.face.step,
-            box,  # type: ignore[arg-type]
-        )
+        verdict, reason = self._verdict(score, decision, f"{UNLIKE}: {seen.unlike}" if seen.unlike else "")
+        found: dict[str, Any] = {"step": seen.face.step, "box": box}
+        return FaceAnswer(verdict, score, decision.calibrated(score), **found, reason=reason)
 
     # ---- pictures → scores ---------------------------------------------------------------------------------
 

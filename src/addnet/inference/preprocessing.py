@@ -10,18 +10,20 @@ from typing import Any
 from addnet.errors import UserError, require_choice
 from addnet.faces.crops import CropSettings, cut_face
 from addnet.faces.descriptors import FaceDescriptor
-from addnet.faces.framing import FramedCrops, Framing
+from addnet.faces.domain import Domain, measure
+from addnet.faces.framing import FramedCrops, Framing, box_of
 from addnet.faces.geometry import Geometry, Points
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.pictures import Picture
 from addnet.faces.videos import Frame
-from addnet.faces.views import view
+from addnet.faces.views import View, view
 
 KINDS = ("auto", "crops", "scenes")
 FACES = ("largest", "all")
 VALUE_RANGE = [-1.0, 1.0]
 _KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector", "value_range"}
+_MEASURED = {"framing", "domain"}
 # sides of the points' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
 _ROOM = {"face": 2.0, "template": 2.8}
 _CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `LandmarkDetector`
@@ -37,6 +39,7 @@ class Seen:
         points: (68, 2) in pixels of `picture`; None without a face.
         face: What was found, in pixels of the whole picture or frame; its step is `none` without a face.
         found: Faces in the picture, this one and others.
+        unlike: What of it is unlike the pictures of training, in words; empty where nothing is, or nothing is known.
     """
 
     picture: Picture
@@ -44,6 +47,7 @@ class Seen:
     points: Points | None
     face: Face
     found: int = 0
+    unlike: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,12 +59,14 @@ class Preprocessing:
         mask: How masks are drawn.
         detector: Finds faces in pictures that are crops of one face.
         framing: How faces lay in the pictures of training; None: as in crops that `prepare` makes.
+        domain: What those pictures were like; None: nothing is called unlike them.
     """
 
     geometry: Geometry
     mask: AttentionMask
     detector: LandmarkDetector
     framing: Framing | None = None
+    domain: Domain | None = None
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, landmark_model: str | None = None) -> Preprocessing:
@@ -75,7 +81,7 @@ class Preprocessing:
         """
         if lacking := sorted(_KEYS - set(values)):
             raise UserError(f"the checkpoint doesn't say how pictures were prepared: {', '.join(lacking)} missing")
-        if unknown := sorted(set(values) - _KEYS - {"framing"}):
+        if unknown := sorted(set(values) - _KEYS - _MEASURED):
             raise UserError(f"the checkpoint's preprocessing has {', '.join(unknown)}, which this version can't follow")
         if list(values["value_range"]) != VALUE_RANGE:
             raise UserError(f"the checkpoint's value_range={values['value_range']} is not {VALUE_RANGE}")
@@ -94,7 +100,8 @@ class Preprocessing:
         detector = LandmarkDetector(landmark_model)
         _require_same(str(values["detector"]), detector)
         framing = Framing.from_values(values["framing"]) if values.get("framing") else None
-        return cls(geometry, mask, detector, framing)
+        domain = Domain.from_values(values["domain"]) if values.get("domain") else None
+        return cls(geometry, mask, detector, framing, domain)
 
     def of_picture(
         self, picture: Picture, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
@@ -167,7 +174,13 @@ class Preprocessing:
             face: What was found in it, in its pixels.
         """
         seen = view(picture, face.points, self.geometry)
-        return Seen(seen.picture, self.mask.draw_small(seen.points, self.geometry.size), seen.points, face)
+        mask = self.mask.draw_small(seen.points, self.geometry.size)
+        return Seen(seen.picture, mask, seen.points, face, unlike=self._unlike(seen, face))
+
+    def _unlike(self, seen: View, face: Face) -> str:
+        if self.domain is None or seen.points is None or face.points is None:
+            return ""
+        return self.domain.unlike(measure(seen.picture, seen.points, size=box_of(face.points)[1]))
 
     def _fits(self, face: Face, picture: Picture) -> bool:
         if self.geometry.crop in _ROOM:

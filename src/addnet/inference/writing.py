@@ -142,13 +142,16 @@ def _remark(answer: Answer) -> str:
 
 
 def _about(answer: Answer) -> str:
-    if answer.reason:
+    if answer.score is None:
         return answer.reason
+    why = [answer.reason] if answer.reason else []
     if answer.kind == "video":
-        return "; ".join((_people_of_video(answer), *answer.notes))
+        return "; ".join((*why, _people_of_video(answer), *answer.notes))
     if answer.others:
-        return f"the largest of {answer.people} faces"
-    return f"the most suspicious of {answer.people} faces" if len(answer.faces) > 1 else ""
+        why.append(f"the largest of {answer.people} faces")
+    elif len(answer.faces) > 1:
+        why.append(f"the most suspicious of {answer.people} faces")
+    return "; ".join(why)
 
 
 def _people_of_video(answer: Answer) -> str:

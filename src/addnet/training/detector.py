@@ -37,6 +37,7 @@ log = logging.getLogger(__name__)
 # configs/optimizer/adam.yaml
 OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None, "sam_rho": None}
 SCHEDULER = {"name": "none"}
+MEASURED = ("framing", "domain")  # of pictures, by the data module; beside `preprocessing` in a checkpoint
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
@@ -122,7 +123,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
         self.decision: dict[str, Any] | None = None
-        self.framing: dict[str, Any] | None = None
+        self.pictures: dict[str, Any] = dict.fromkeys(MEASURED)
         self.learnt_from: dict[str, Any] = {}
         self._unreadable = 0
 
@@ -180,7 +181,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.row_loss.check_balance(data.balance if data else "none")
         weights = data.class_weights() if data else None
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
-        self.framing = data.framing() if data else None
+        self.pictures["framing"] = data.framing() if data else None
         splits = data.splits if data else {}
         for name, split in (("data", "train"), ("chosen_on", "val")):
             self.learnt_from[name] = amounts(splits[split].records) if split in splits else []
@@ -316,6 +317,8 @@ class DeepfakeDetector(pl.LightningModule):
             self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)
+            if (data := served_data(self.trainer)) and not self.pictures["domain"]:
+                self.pictures["domain"] = data.domain()
 
     def on_test_epoch_end(self) -> None:
         """Logs the figures of test: of all pictures and, where several data sets are tested on, of each apart."""
@@ -352,7 +355,7 @@ class DeepfakeDetector(pl.LightningModule):
             hparams["compile_net"] = False  # the next machine may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
-            preprocessing=dict(self.hparams["preprocessing"] or {}) | {"framing": self.framing},
+            preprocessing=dict(self.hparams["preprocessing"] or {}) | self.pictures,
             config=self.config,
             decision=self.decision,
         )
@@ -378,7 +381,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.learnt_from = dict(learnt) if isinstance(learnt, Mapping) else {}
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
-        self.framing = (about.get("preprocessing") or {}).get("framing")
+        self.pictures = {name: (about.get("preprocessing") or {}).get(name) for name in MEASURED}
         if is_part(checkpoint):
             path = (self._trainer and self._trainer.ckpt_path) or "the checkpoint"
             complete(checkpoint, self.state_dict(), path=path, start=self.start)

@@ -125,6 +125,7 @@ _PREPROCESSING = {
     "detector": NAME,
     "value_range": NUMBERS,
     "framing": _or_null(MAPPING),
+    "domain": _or_null(MAPPING),
     "steps": NAMES,
     "mask.parts": NAMES,
     "mask.eyes": NAME,

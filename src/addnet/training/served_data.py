@@ -75,6 +75,9 @@ class ServedData(ResumableData, Protocol):
     def framing(self) -> dict[str, Any] | None:
         """How faces lie in the training pictures, as plain values."""
 
+    def domain(self) -> dict[str, Any] | None:
+        """What the pictures of training and validation are like, as plain values."""
+
 
 def served_data(trainer: pl.Trainer) -> ServedData | None:
     """The data module of a Trainer; None where it has plain loaders, or another's module that doesn't say all this."""

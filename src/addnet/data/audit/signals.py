@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
+from addnet.faces.domain.measures import sharpness
 from addnet.faces.pictures import Picture, check_bytes, undecoded
 
 FORMATS = ("other", "JPEG", "PNG", "BMP", "WEBP")
@@ -69,13 +70,13 @@ def describe_content(picture: Picture) -> dict[str, float]:
     Args:
         picture: (H, W, 3) uint8, RGB.
     """
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     mean, deviation = cv2.meanStdDev(grey)
     return {
         "brightness": float(mean[0, 0]),
         "contrast": float(deviation[0, 0]),
         "saturation": cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1],
-        "sharpness": float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0]),
+        "sharpness": sharpness(grey),
     }
 
 

@@ -80,7 +80,7 @@ def _score(answer: Answer, decision: Decision) -> str:
     above = answer.score is not None and answer.score > answer.threshold
     what = "The network's score" if answer.kind == "picture" else "The mean score over the frames with a face"
     if answer.verdict == UNDECIDED:
-        return f"{what} is {answer.score:.4f}, where validation saw too many of both: fake above {decision.stated}."
+        return f"{_sentence(answer.reason)} {what} is {answer.score:.4f}; fake above {decision.stated}."
     said = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
     if answer.probability is not None and above != (answer.probability > 0.5):
         said += " The threshold decides; it does not lie at a probability of one half."

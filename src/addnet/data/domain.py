@@ -1,0 +1,41 @@
+"""Pictures of training and validation, as the network sees them → the domain of a detector."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import numpy as np
+
+from addnet.data.dataset import DeepfakeDataset
+from addnet.data.usable import Usable
+from addnet.faces.domain import Domain, Measured, measure
+from addnet.faces.framing import box_of
+from addnet.faces.views import points_in_view
+
+_MEASURED = 400  # pictures of each
+Served: TypeAlias = tuple[DeepfakeDataset, Usable]
+
+
+def domain_of(training: Served, validation: Served) -> Domain | None:
+    """Measures some pictures of each, evenly spaced.
+
+    Args:
+        training: Pictures with the random changes of the first epoch; without blends.
+        validation: Pictures without.
+
+    Returns:
+        None where faces are known in none of either.
+    """
+    return Domain.of(_measured(*training), _measured(*validation))
+
+
+def _measured(dataset: DeepfakeDataset, part: Usable) -> list[Measured]:
+    known = np.flatnonzero(part.with_landmarks)
+    places = np.unique(np.linspace(0, len(known) - 1, min(_MEASURED, len(known))).round().astype(int))
+    found = []
+    for row in known[places].tolist():
+        drawn, (height, width), points = dataset.draw(row), part.shapes[row].tolist(), part.points[row]
+        seen = points_in_view((height, width), points, dataset.geometry)
+        if drawn.valid and points is not None and seen is not None:
+            found.append(measure(drawn.picture, seen, size=box_of(points)[1]))
+    return found

@@ -1,0 +1,6 @@
+"""How the pictures were that a detector learnt from, and what of another picture is unlike them."""
+
+from addnet.faces.domain.domain import Domain
+from addnet.faces.domain.measures import Measured, measure
+
+__all__ = ["Domain", "Measured", "measure"]
