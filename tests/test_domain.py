@@ -1,4 +1,4 @@
-"""Pictures that are unlike those of training: what is measured, where the bounds lie, what is said, and what follows."""
+"""Pictures unlike those of training: what is measured, where the bounds lie, what is said, and what follows."""
 
 from dataclasses import replace
 

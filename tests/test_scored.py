@@ -9,7 +9,7 @@ import torch
 from addnet.errors import UserError
 from addnet.evaluation import Scores
 from addnet.evaluation import by_video as tensors_by_video
-from addnet.evaluation.scored import ScoredSet, by_video
+from addnet.evaluation.scored import ScoredSet, by_video, grouped_alike
 
 FRAMES = ScoredSet(
     "drawn",
@@ -77,3 +77,11 @@ def test_an_unknown_aggregation_is_refused():
 def test_a_set_may_be_empty():
     empty = ScoredSet("none", np.zeros(0), np.zeros(0, int), np.zeros(0, int), [], [])
     assert len(by_video(empty, "confidence")) == 0
+
+
+def test_sub_groups_of_several_detectors_are_those_of_the_first_where_pictures_are_the_same():
+    other = dataclasses.replace(FRAMES, groups={"size": ["large"] * 5})
+    fewer = dataclasses.replace(other, paths=["b1", "a1", "b2", "c1", "x"])
+    found = grouped_alike({"a": {"drawn": FRAMES}, "b": {"drawn": other}, "c": {"drawn": fewer, "more": other}})
+    assert found["b"]["drawn"].groups == FRAMES.groups
+    assert found["c"] == {"drawn": fewer, "more": other}

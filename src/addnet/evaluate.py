@@ -51,6 +51,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     from addnet.evaluation.likelihood_files import write_ratios
     from addnet.evaluation.report import write_report
     from addnet.evaluation.score_files import write_scores
+    from addnet.evaluation.scored import grouped_alike
     from addnet.given_scores import of_files
     from addnet.inference.explaining import block_of
     from addnet.training.run_folder import provenance
@@ -65,7 +66,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     if cfg.mistakes:
         block_of(next(iter(detectors.values())), cfg.block)  # raises now, not when all is scored
     modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
-    scored = {name: score(cfg, name, detectors[name], modules[name]) for name in detectors}
+    scored = grouped_alike({name: score(cfg, name, detectors[name], modules[name]) for name in detectors})
     decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}
     numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=cfg.lr)
     numbers["settings"]["mirror"] = cfg.mirror

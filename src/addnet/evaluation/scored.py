@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -167,3 +167,24 @@ def _groups(scored: ScoredSet) -> dict[str, list[str]]:
         if all(by_row[video] == name for video, name in zip(scored.videos.tolist(), names, strict=True)):
             kept[kind] = by_row
     return kept
+
+
+def grouped_alike(scored: Mapping[str, Mapping[str, ScoredSet]]) -> dict[str, dict[str, ScoredSet]]:
+    """Detectors' scores with the sub-groups of the first one, where they are of the same pictures.
+
+    Detectors that see other parts of a picture measure another brightness in it, and figures of a sub-group are to be
+    of the same pictures for all.
+
+    Args:
+        scored: Name of the detector → data set → its scores.
+    """
+    first = next(iter(scored.values()), {})
+    return {
+        name: {
+            which: replace(rows, groups=first[which].groups)
+            if which in first and list(rows.paths) == list(first[which].paths)
+            else rows
+            for which, rows in sets.items()
+        }
+        for name, sets in scored.items()
+    }
