@@ -236,6 +236,7 @@ def test_app_defaults_are_those_of_the_signatures():
     assert defaults(Limits) == cfg["limits"]
     assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"] | {"mirror": False}  # always
     alone = defaults(Address) | defaults(Visit) | defaults(build)
+    assert alone.pop("ratios") is cfg["likelihood"] is None
     assert alone == {name: cfg[name] for name in alone}
     assert cfg["host"] == "127.0.0.1"
 

@@ -15,8 +15,8 @@ from addnet.evaluation.likelihood import FEWEST, LikelihoodRatio, bounds, cllr, 
 from addnet.evaluation.likelihood_files import read_likelihood
 from addnet.evaluation.scored import ScoredSet
 from addnet.inference.answers import Answer
+from addnet.inference.weighing import weighed
 from addnet.inference.writing import COLUMNS, row_of
-from addnet.predict import weighed
 
 ANSWER = Answer("fake", 0.99, 0.9, 0.5, "face.jpg")
 

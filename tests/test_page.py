@@ -12,6 +12,7 @@ from PIL import Image
 import media
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.evaluation.likelihood import LikelihoodRatio
 from addnet.faces.decoding import length
 from addnet.faces.landmarks import STEPS
 from addnet.inference import Answer, Detector, FaceAnswer
@@ -52,6 +53,24 @@ def test_a_verdict_has_its_probability_and_where_the_threshold_comes_from():
     assert words.probability == "Probability of fake: 75.0 %, calibrated on validation"
     assert words.lines[0] == "The network's score is 0.9000, above the threshold: 0.4000, from validation."
     assert "at twice its size" in words.lines[1]
+
+
+def test_an_undecided_file_says_why_and_nothing_of_real_or_fake():
+    why = "unlike its training pictures: it is dark"
+    words = words_of(replace(ANSWER, verdict="undecided", reason=why), DECISION, fake="fake")
+    assert (words.headline, words.tone) == ("Undecided", "none")
+    assert words.lines[0].startswith("Unlike its training pictures: it is dark. The network's score is 0.9000; ")
+
+
+def test_the_weight_of_evidence_stands_below_the_score(visit, face):
+    ratio = LikelihoodRatio(0.5, 0.1, -1.0, 2.0, "drawn faces")
+    weighing = copy(visit)
+    weighing.ratios = {"frame": ratio}
+    said = weighing.ask(face)
+    assert said.answer.evidence == ratio.told(said.answer.score)
+    line = words_of(said.answer, DECISION, fake="fake").lines[1]
+    assert line.startswith(f"Weight of evidence: {said.answer.evidence}; above 0 it speaks for a fake")
+    assert words_of(visit.ask(face).answer, DECISION, fake="fake").lines[1].startswith("The largest face")
 
 
 def test_a_verdict_against_the_probability_is_explained():

@@ -11,6 +11,7 @@ from omegaconf import DictConfig
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.inference.shipped import located
+from addnet.inference.weighing import likelihood_ratios
 
 log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ def app(cfg: DictConfig) -> None:
     from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
 
     ckpt = located(cfg.ckpt)
+    ratios = likelihood_ratios(cfg.likelihood)
     address = Address(host=cfg.host, port=cfg.port, open_browser=cfg.open_browser)
     warn_unless_loopback(address.host)
     with private_folder() as folder:
@@ -47,7 +49,8 @@ def app(cfg: DictConfig) -> None:
         most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
         quota = cfg.quota_mb << 20
         uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)
-        with closing(Visit(detector, limits, workers=cfg.workers, block=cfg.block)) as visit:
+        asked = Visit(detector, limits, workers=cfg.workers, block=cfg.block, ratios=ratios)
+        with closing(asked) as visit:
             visit.readers.wait_until_ready()
             with closing(Desk(visit, uploads, visitors)) as desk:
                 page = build(desk, draw_examples(folder / "examples"), waiting=cfg.waiting)

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import hydra
-import numpy as np
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
@@ -19,6 +17,7 @@ from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.inference.shipped import located
+from addnet.inference.weighing import likelihood_ratios, weighed
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
 from addnet.untrusted.secrets import without_home
@@ -26,10 +25,10 @@ from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
 if TYPE_CHECKING:
-    from addnet.evaluation.likelihood import LikelihoodRatio
     from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
+    from addnet.inference.weighing import Ratios
     from addnet.pool import ProcessExecutor
 
 log = logging.getLogger(__name__)
@@ -119,34 +118,7 @@ def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
     return detector
 
 
-def likelihood_ratios(file: str | None) -> dict[str, LikelihoodRatio]:
-    """Level → calibration of a file that evaluate wrote; empty without one.
-
-    Raises:
-        UserError: It can't be read.
-    """
-    if not file:
-        return {}
-    from addnet.evaluation.likelihood_files import read_likelihood
-
-    ratios = read_likelihood(Path(file))
-    for level, ratio in ratios.items():
-        log.info(
-            "likelihood ratios of %s: for scores of the detector that was calibrated on %s", level, ratio.population
-        )
-    return ratios
-
-
-def weighed(answer: Answer, ratios: Mapping[str, LikelihoodRatio]) -> Answer:
-    """An answer with the likelihood ratio of its score, where there is one for such files."""
-    ratio = ratios.get("video" if answer.kind == "video" else "frame")
-    if ratio is None or answer.score is None:
-        return answer
-    log10 = float(ratio.log10(np.array([answer.score]))[0])
-    return replace(answer, log10_lr=log10, evidence=ratio.told(answer.score))
-
-
-def about(detector: Detector, ratios: Mapping[str, LikelihoodRatio] | None = None) -> dict[str, Any]:
+def about(detector: Detector, ratios: Ratios | None = None) -> dict[str, Any]:
     """Who answers, as plain values: what it is, what it learnt from, where fake begins, what ratios are about."""
     loaded = detector.loaded
     return {

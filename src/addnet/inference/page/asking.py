@@ -22,6 +22,7 @@ from addnet.inference.page.reading import Limits, PictureFaces, is_video, job_of
 from addnet.inference.page.turns import Turns
 from addnet.inference.preprocessing import Seen
 from addnet.inference.videos import AboutVideo, FacesFrom, FrameFace
+from addnet.inference.weighing import Ratios, weighed
 from addnet.untrusted.texts import shown
 
 __all__ = ["Limits", "Said", "Visit"]
@@ -56,18 +57,28 @@ class Visit:
         limits: What is taken.
         workers: Files that are read at once.
         block: Where Grad-CAM is taken, a stage of the network; None: where it tells most.
+        ratios: Calibrations of likelihood ratios, as `likelihood_ratios` reads them.
 
     Raises:
         UserError: `workers` is below 1, or the network has no such block.
     """
 
-    def __init__(self, detector: Detector, limits: Limits, *, workers: int = 3, block: str | None = None) -> None:
+    def __init__(
+        self,
+        detector: Detector,
+        limits: Limits,
+        *,
+        workers: int = 3,
+        block: str | None = None,
+        ratios: Ratios | None = None,
+    ) -> None:
         if workers < 1:
             raise UserError(f"workers={workers} must be at least 1")
         self.detector = detector
         self.limits = limits
         self.workers = workers
         self.block = block_of(detector, block)
+        self.ratios = ratios or {}
         self.turns = Turns()
         self.readers: Readers[PictureFaces | FrameFace | AboutVideo] = Readers(
             job_of(detector.preprocessing, limits), workers
@@ -91,7 +102,7 @@ class Visit:
                 said = self._said(path, items, errand)
         except UserError as error:
             return self._unusable(path, name, str(error).removeprefix(f"{path}: ").replace(str(path), name))
-        return replace(said, answer=replace(said.answer, path=name))
+        return replace(said, answer=replace(weighed(said.answer, self.ratios), path=name))
 
     def ask_safely(self, path: Path, *, name: str, errand: Errand) -> Said | None:
         """The same; None where the program itself failed, which is logged."""

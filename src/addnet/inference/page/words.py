@@ -60,7 +60,7 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
         answer.verdict.capitalize(),
         "none" if answer.verdict == UNDECIDED else "fake" if answer.verdict == fake else "real",
         f"Probability of {fake}: {percent(answer.probability)}, {source}",
-        (_score(answer, decision), *_about_face(answer), *_about_video(answer)),
+        (_score(answer, decision), *_weight(answer), *_about_face(answer), *_about_video(answer)),
     )
 
 
@@ -85,6 +85,13 @@ def _score(answer: Answer, decision: Decision) -> str:
     if answer.probability is not None and above != (answer.probability > 0.5):
         said += " The threshold decides; it does not lie at a probability of one half."
     return said
+
+
+def _weight(answer: Answer) -> list[str]:
+    if not answer.evidence:
+        return []
+    said = f"Weight of evidence: {answer.evidence}; above 0 it speaks for a fake, below 0 against one"
+    return [f"{said}, as far as the file is like those that it was calibrated on."]
 
 
 def _about_face(answer: Answer) -> list[str]:
