@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Any
 from addnet.errors import UserError
 from addnet.faces.landmarks import landmark_model_path
 from addnet.untrusted.files import opened, reason, status_of
-from addnet.untrusted.secrets import without_home
 from addnet.untrusted.texts import in_data
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ def file_facts(path: Path) -> dict[str, Any]:
 
 
 def files_of(detector: Detector, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files that a detector's scores depend on, each with its role, place, size and SHA-256.
+    """The files that a detector's scores depend on, each with its role, name, size and SHA-256; without their places.
 
     Args:
         detector: The detector.
@@ -69,5 +68,5 @@ def files_of(detector: Detector, settings: Mapping[str, Any]) -> list[dict[str, 
 
 def _described(role: str, file: Path) -> dict[str, Any]:
     facts = file_facts(file)
-    name = file.name if role == "landmark model" else in_data(without_home(str(file)))
+    name = in_data("/".join(file.parts[-2:])) if role == WEIGHTS else file.name
     return {"role": role, "name": name, "bytes": facts["bytes"], "sha256": facts["sha256"], "reason": facts["reason"]}

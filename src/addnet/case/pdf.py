@@ -18,7 +18,8 @@ def pdf_of(page: str) -> tuple[bytes | None, str]:
     Returns:
         The bytes; or None, and in a sentence why there are none and how to get them.
     """
-    logging.getLogger("fontTools").setLevel(logging.WARNING)  # it logs each table of each font
+    for name in ("fontTools", "weasyprint", "weasyprint.progress"):  # which log each table of each font, and each step
+        logging.getLogger(name).setLevel(logging.WARNING)
     try:
         from weasyprint import HTML
         from weasyprint.urls import URLFetcher

@@ -10,6 +10,7 @@ from typing import Any
 from addnet.case.pictures import Shown
 from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.page import rendered
+from addnet.inference.background import measured_in_words
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
@@ -35,6 +36,7 @@ def page_of(record: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
         template,
         case=record,
         files=files,
+        words=[_without_rates(line, detector["measured"]) for line in detector["in_words"]],
         errors=list(_errors(detector["measured"])),
         validation=list(_validation(detector["validation"])),
         thresholds=list(_thresholds(detector["thresholds"])),
@@ -163,6 +165,11 @@ def _face(number: int, face: Mapping[str, Any], people: int) -> dict[str, str]:
     who = f"track {face['track']}" if people > 1 and face["track"] is not None else ""
     remark = ", ".join(part for part in (who, face.get("reason", "")) if part)
     return {"where": where, "time": time, "score": _number(face["score"]), "verdict": face["verdict"], "remark": remark}
+
+
+def _without_rates(line: str, measured: Sequence[Any]) -> str:
+    """What is said of a detector, without the error rates that stand in a table below."""
+    return line.replace(f"{measured_in_words({'measured': measured})} ", "") if measured else line
 
 
 def _thresholds(thresholds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[str, str, str]]:

@@ -173,7 +173,7 @@ class CaseWriter:
             "case": in_data(self.folder.absolute().name),
             "begun": self._begun,
             "finished": _now(),
-            "command": in_data(shown_command(command_form(), sys.argv[1:])),
+            "command": in_data(shown_command(command_form(), _typed())),
             "working_folder": in_data(without_home(str(Path.cwd()))),
             "computed_on": device_of(self.detector),
             "versions": versions(),
@@ -186,3 +186,10 @@ class CaseWriter:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def _typed() -> list[str]:
+    """The arguments as they were typed, before they were brought into Hydra's form."""
+    words, module = sys.orig_argv, command_form()[-1]
+    at = words.index(module) + 1 if module in words else 0
+    return words[at:] if at else sys.argv[1:]
