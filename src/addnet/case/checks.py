@@ -56,5 +56,6 @@ def told(checks: Sequence[Check]) -> tuple[str, int]:
     if wrong:
         lines.append(f"{wrong} of {count(len(checks), 'check')} found something that is not as recorded")
     else:
-        lines.append(f"all is as recorded: {count(len(checks), 'hash', 'hashes')} checked, scores of {repeated} repeated")
+        hashes = count(sum(check.same_hash is not None for check in checks), "hash", "hashes")
+        lines.append(f"all is as recorded: {hashes} compared, scores of {count(repeated, 'file')} repeated")
     return shown_lines("\n".join(lines)) + "\n", int(wrong > 0)

@@ -1,4 +1,4 @@
-"""What a file says of itself, without being decoded: container, streams, tags, dates. Opened where strangers' files are.
+"""What a file says of itself, without being decoded: container, streams, tags, dates. For processes with limits.
 
 None of it is proof: whoever made a file could write anything there.
 """

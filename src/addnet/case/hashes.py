@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from addnet.errors import UserError
 from addnet.faces.landmarks import landmark_model_path
@@ -15,6 +15,8 @@ from addnet.untrusted.files import opened, reason, status_of
 from addnet.untrusted.texts import in_data
 
 if TYPE_CHECKING:
+    from io import BufferedReader
+
     from addnet.inference import Detector
 
 WEIGHTS = "weights"  # the role of files without which a detector isn't the same
@@ -28,7 +30,7 @@ def sha256_of(path: str | os.PathLike[str]) -> str:
         OSError: It can't be opened or read.
     """
     with opened(path, most=None) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
 
 
 def file_facts(path: Path) -> dict[str, Any]:

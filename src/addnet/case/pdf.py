@@ -19,7 +19,7 @@ def pdf_of(page: str) -> tuple[bytes | None, str]:
         The bytes; or None, and in a sentence why there are none and how to get them.
     """
     for name in ("fontTools", "weasyprint", "weasyprint.progress"):  # which log each table of each font, and each step
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     try:
         from weasyprint import HTML
         from weasyprint.urls import URLFetcher

@@ -1,4 +1,4 @@
-"""Signed provenance (C2PA) of a file: whether there is any, whether it is valid, and who signed it. Never proof of truth.
+"""Signed provenance (C2PA) of a file: whether there is any, whether it is valid, who signed it. Never proof of truth.
 
 A signature says who vouches for a file and that it wasn't changed since, not that what it shows is real; a file without
 one is the usual case. Nothing is fetched: manifests and lists of trust that lie elsewhere are left there.
@@ -16,9 +16,16 @@ from addnet.untrusted.files import opened
 from addnet.untrusted.texts import in_data
 
 NOT_INSTALLED = "not read: c2pa-python isn't installed; pip install 'addnet[provenance]'"
+ELSEWHERE = "not read: it lies elsewhere, at an address in the file, and nothing is fetched"
 ABSENT = "no signed provenance is in the file"
 _SETTINGS = {"verify": {"remote_manifest_fetch": False, "ocsp_fetch": False}}
-_TYPES = {".jfif": "image/jpeg", ".jpe": "image/jpeg", ".m4v": "video/mp4", ".webp": "image/webp", ".avif": "image/avif"}
+_TYPES = {
+    ".jfif": "image/jpeg",
+    ".jpe": "image/jpeg",
+    ".m4v": "video/mp4",
+    ".webp": "image/webp",
+    ".avif": "image/avif",
+}
 _MOST = 20  # problems that are listed
 _LONGEST = 200
 _STATES = {"Valid": True, "Trusted": True, "Invalid": False}
@@ -34,12 +41,12 @@ def provenance_facts(path: Path) -> dict[str, Any]:
     try:
         import c2pa
     except ImportError:
-        return _without(NOT_INSTALLED, read=False)
+        return _without(NOT_INSTALLED)
     except Exception as error:  # a library that belongs to another system
-        return _without(f"not read: c2pa-python can't be used here ({type(error).__name__})", read=False)
+        return _without(f"not read: c2pa-python can't be used here ({type(error).__name__})")
     kind = _TYPES.get(path.suffix.lower()) or mimetypes.guess_type(path.name)[0] or ""
     if kind not in c2pa.Reader.get_supported_mime_types():
-        return _without(f"not read: files of this kind ({kind or 'unknown'}) carry none that is read", read=False)
+        return _without(f"not read: files of this kind ({kind or 'unknown'}) carry none that is read")
     try:
         context = c2pa.Context(settings=c2pa.Settings.from_dict(_SETTINGS))
         with opened(path, most=None) as stream, c2pa.Reader(kind, stream, context=context) as reader:
@@ -48,14 +55,14 @@ def provenance_facts(path: Path) -> dict[str, Any]:
         if str(error).startswith("ManifestNotFound"):
             return {"read": True, "present": False, "told": ABSENT}
         if str(error).startswith("RemoteManifest"):
-            return _without("not read: it lies elsewhere, at an address in the file, and nothing is fetched", read=False)
-        return _without(f"can't be read: {_text(error)}", read=False)
+            return _without(ELSEWHERE)
+        return _without(f"can't be read: {_text(error)}")
     except (ValueError, RecursionError) as error:
-        return _without(f"can't be read: {_text(error)}", read=False)
+        return _without(f"can't be read: {_text(error)}")
 
 
-def _without(told: str, *, read: bool) -> dict[str, Any]:
-    return {"read": read, "present": None, "told": told}
+def _without(told: str) -> dict[str, Any]:
+    return {"read": False, "present": None, "told": told}
 
 
 def _told(manifests: Mapping[str, Any], state: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from addnet.inference.answers import Answer, FaceAnswer, by_track
 
 
 def above_threshold(answer: Answer, threshold: float) -> dict[str, Any]:
-    """Frames, and ranges of frames that follow each other among those that were looked at, with scores above a threshold.
+    """Frames with scores above a threshold, and ranges of them that follow each other among those that were looked at.
 
     A range is of one person. It ends at a frame that was looked at and in which that person isn't above the threshold;
     nothing is known of what lies between frames that were looked at.

@@ -1,4 +1,4 @@
-"""A `case.json` of anybody's → what is needed to check it, each value of the kind that it should be. Nothing of it is run."""
+"""A `case.json` of anybody's → what is needed to check it, each value of its kind. Nothing of it is run."""
 
 from __future__ import annotations
 
@@ -153,16 +153,16 @@ def _score(node: dict[str, Any], where: str, *, optional: bool = False) -> float
 
 
 def _hash(node: dict[str, Any], where: str) -> str | None:
-    value = _entry(node, "sha256", str, type(None), where=where)
+    value: str | None = _entry(node, "sha256", str, type(None), where=where)
     if value is not None and not _SHA256.fullmatch(value):
         _refuse(f"{where}.sha256", value, "64 hexadecimal digits")
-    return value  # type: ignore[no-any-return]
+    return value
 
 
 def _named(node: Any, where: str) -> dict[str, Any]:
     if not isinstance(node, dict):
         _refuse(where, node, "names with values")
-    return node  # type: ignore[no-any-return]
+    return node
 
 
 def _entry(node: dict[str, Any], key: str, *kinds: type, where: str = "") -> Any:

@@ -22,20 +22,20 @@ _PACKAGES = (  # beside those that a run folder names
 )
 LIMITS = (
     "A verdict is the output of a statistical detector and never proof: neither that a file is forged, nor that it is "
-    "genuine. It needs a person who knows the error rates above and how far the material here is like that of the "
+    "genuine. It needs a person who knows the error rates above, and how far the material here is like that of the "
     "measurement.",
-    "The detector looks at faces alone, and for traces of the kinds of forgery that it learnt from. Other changes (sound, "
-    "text, background, cuts, a whole image or video that was generated, a true recording in a false context) are not "
-    "looked for.",
+    "The detector looks at faces alone, and for traces of the kinds of forgery that it learnt from. Other changes "
+    "(sound, text, background, cuts, a whole image or video that was generated, a true recording in a false context) "
+    "are not looked for.",
     "Compression, shrinking, filters, screenshots and re-uploads remove traces and bring others; error rates on such "
     "material may be far higher than the ones above.",
-    "Of a video only the frames that are listed were looked at, and the faces in them that were found; nothing is known "
-    "of what lies between.",
+    "Of a video only the frames that are listed were looked at, and the faces in them that were found; nothing is "
+    "known of what lies between.",
     "Explanations (Grad-CAM, covered organs) show what moved the score, not where a file was changed.",
-    "Dates, devices and programs are what the file says, which anybody can write; the date of the file system is that of "
-    "this copy. Signed provenance says who vouches for a file, not that what it shows is true.",
-    "A hash shows that a file is the one that was examined, not where it came from. The record itself is not signed: keep "
-    "the hash of case.json where nobody can change it.",
+    "Dates, devices and programs are what the file says, which anybody can write; the date of the file system is that "
+    "of this copy. Signed provenance says who vouches for a file, not that what it shows is true.",
+    "A hash shows that a file is the one that was examined, not where it came from. The record itself is not signed: "
+    "keep the hash of case.json where nobody can change it.",
 )
 
 
@@ -65,7 +65,12 @@ def thresholds_of(detector: Detector) -> dict[str, Any]:
     """By level, where fake begins, up to where a score is real, and how it was chosen."""
     levels = {"picture_or_frame": detector.frame, "video": detector.video}
     return {
-        level: {"threshold": own.threshold, "real_up_to": own.real_up_to, "stated": own.stated, "probabilities": own.told}
+        level: {
+            "threshold": own.threshold,
+            "real_up_to": own.real_up_to,
+            "stated": own.stated,
+            "probabilities": own.told,
+        }
         for level, own in levels.items()
     }
 
@@ -130,9 +135,7 @@ def _whose(answer: Answer) -> str:
     return "the score of the largest face" if answer.people > 1 else "the score of the face"
 
 
-def described(
-    about: Mapping[str, Any], detector: Detector, files: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
+def described(about: Mapping[str, Any], detector: Detector, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """The detector in a record: what `predict` says of it, its files with their hashes, thresholds and error rates."""
     told = {name: value for name, value in about.items() if not name.endswith("_threshold")}
     measured = detector.loaded.about.get("measured")

@@ -29,7 +29,8 @@ def page_of(record: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
     """
     template = (resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8")
     files = [
-        _file(number, file, shown_) for number, (file, shown_) in enumerate(zip(record["files"], pictures, strict=True), 1)
+        _file(number, file, shown_)
+        for number, (file, shown_) in enumerate(zip(record["files"], pictures, strict=True), 1)
     ]
     detector = record["detector"]
     return rendered(
@@ -97,8 +98,7 @@ def _container(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         yield f"stream {number}", _stream(stream)
     if container.get("embedded"):
         yield "embedded", ", ".join(container["embedded"])
-    for name, value in {**container.get("exif", {}), **container.get("tags", {})}.items():
-        yield name, value
+    yield from {**container.get("exif", {}), **container.get("tags", {})}.items()
 
 
 def _stream(stream: Mapping[str, Any]) -> str:
@@ -209,7 +209,10 @@ def _made(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "command", record["command"]
     yield "started in", record["working_folder"]
     yield "begun, finished (UTC)", f"{record['begun']}, {record['finished']}"
-    yield "computed on", f"{computed['device']} ({computed['name']}), {versions['platform']}, Python {versions['python']}"
+    yield (
+        "computed on",
+        f"{computed['device']} ({computed['name']}), {versions['platform']}, Python {versions['python']}",
+    )
     if versions["git"]:
         yield "commit", f"{versions['git']['commit']}{', with changes' if versions['git']['dirty'] else ''}"
     for file in record["detector"]["files"]:

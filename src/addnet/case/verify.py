@@ -141,8 +141,8 @@ def repeat(
         for watched in answer_videos(detector, lies["video"], frames, **where):
             said["video", watched.answer.path] = watched.answer
     for file, (check, path) in pairs:
-        if (answer := said.get((file.kind, str(path)))) is not None:
-            compare(file, answer, check)
+        if found_now := said.get((file.kind, str(path))):
+            compare(file, found_now, check)
 
 
 def compare(file: RecordedFile, answer: Answer, check: Check) -> None:
