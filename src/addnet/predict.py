@@ -35,7 +35,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SETTINGS = ("ckpt", "model", "detector", "pictures", "frames", "workers", "limits", "mirror", "likelihood")  # of a case
 SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
 TRUTHS = ("real", "fake")
 _SHOWN = 40
@@ -111,10 +110,11 @@ def case_of(cfg: DictConfig, detector: Detector, inputs: Inputs, told: Mapping[s
     from addnet.case.writer import CaseWriter
     from addnet.untrusted.limits import Limits
 
+    keys = ["ckpt", "model", "detector", "pictures", "frames", "workers", "limits", "mirror", "likelihood"]
     return CaseWriter(
         Path(cfg.case),
         detector,
-        settings=masked(OmegaConf.masked_copy(cfg, list(SETTINGS))),
+        settings=masked(OmegaConf.masked_copy(cfg, keys)),
         about=told,
         inputs=[*inputs.pictures, *inputs.videos, *(path for path, _ in inputs.left_out)],
         limits=Limits.of(**plain(cfg.limits)),

@@ -16,6 +16,7 @@ from PIL import ExifTags, Image
 from addnet.errors import UserError
 from addnet.faces.decoding import opened_video
 from addnet.faces.formats import HEAD, VIDEO, other_format, picture_format
+from addnet.faces.headers import header_of
 from addnet.faces.pictures import MAX_BYTES
 from addnet.untrusted.files import read_bytes, reason
 from addnet.untrusted.texts import in_data
@@ -57,6 +58,8 @@ def _of_picture(path: Path) -> dict[str, Any]:
     kind = picture_format(data[:HEAD])
     if kind is None:
         raise UserError(f"no picture by its first bytes; {other_format(data[:HEAD]) or 'unknown to this program'}")
+    if kind not in ("JPEG2000", "AVIF"):
+        header_of(data, kind)  # refuses what would take Pillow too long
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:  # reads the header alone
             exif = dict(_exif(image))

@@ -95,9 +95,8 @@ def _box(canvas: Picture, face: FaceAnswer, factor: float, class_names: tuple[st
         return
     colours = dict(zip(class_names, (rgb(REAL), rgb(FAKE)), strict=True))
     left, top, right, bottom = (round(side * factor) for side in face.box)
-    cv2.rectangle(
-        canvas, (left, top), (right, bottom), colours.get(face.verdict, _GREY), max(2, max(canvas.shape) // 180)
-    )
+    colour, width = colours.get(face.verdict, _GREY), max(2, max(canvas.shape) // 180)
+    cv2.rectangle(canvas, (left, top), (right, bottom), colour, width)
 
 
 def _explained(one: Strong, answer: Answer, detector: Detector, block: str | None) -> Explained:

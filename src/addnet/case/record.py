@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from addnet.case.ranges import above_threshold
 from addnet.inference.answers import UNDECIDED, Answer
+from addnet.untrusted.secrets import without_home
 from addnet.untrusted.texts import in_data
 from addnet.wording import count
 
@@ -97,8 +98,9 @@ def file_record(
         detector: Who was asked.
     """
     decided = detector.video if answer.kind == "video" else detector.frame
+    path = in_data(without_home(answer.path))
     recorded: dict[str, Any] = {
-        "path": in_data(answer.path),
+        "path": path,
         **facts,
         "changed_while_examined": changed,
         "container": dict(container),
@@ -106,7 +108,7 @@ def file_record(
         "looked_at": [{"frame": number, "time": times.get(number)} for number in answer.looked_at],
         "verdict": answer.verdict,
         "because": because(answer, decided),
-        "answer": answer.as_dict(),
+        "answer": answer.as_dict() | {"path": path},
     }
     if answer.kind == "video":
         recorded["above_threshold"] = above_threshold(answer, detector.frame.threshold)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -15,6 +14,8 @@ from addnet.case.reading import Recorded, RecordedFile
 from addnet.errors import UserError
 from addnet.faces.walk import walk
 from addnet.inference.answers import Answer
+from addnet.inference.shipped import names
+from addnet.overrides import at_home
 from addnet.untrusted.files import read_bytes, reason
 from addnet.untrusted.limits import Limits
 from addnet.untrusted.texts import in_data, shown
@@ -62,10 +63,15 @@ def find_files(recorded: Recorded, root: Path | None) -> list[tuple[Check, Path 
         return list(_by_content(recorded.files, root))
     found = []
     for file in recorded.files:
-        check, path = _check_of(file), Path(recorded.working_folder, file.path).expanduser()
+        check, path = _check_of(file), _place(recorded, file.path)
         _compared(path, file.sha256, check)
         found.append((check, path if check.same_hash else None))
     return found
+
+
+def _place(recorded: Recorded, name: str) -> Path:
+    """Where something lies that a record names."""
+    return Path(at_home(recorded.working_folder), at_home(name))
 
 
 def _by_content(files: Sequence[RecordedFile], root: Path) -> Iterator[tuple[Check, Path | None]]:
@@ -76,13 +82,13 @@ def _by_content(files: Sequence[RecordedFile], root: Path) -> Iterator[tuple[Che
             lies.setdefault(sha256_of(root / name), root / name)
         except (OSError, UserError):
             continue
-    names = {place.name for place in lies.values()}
+    called = {place.name for place in lies.values()}
     for file in files:
         check = _check_of(file)
         place = lies.get(file.sha256 or "")
         check.same_hash = None if file.sha256 is None else place is not None
         if check.same_hash is False:
-            other = ", though one of this name is there" if Path(file.path).name in names else ""
+            other = ", though one of this name is there" if Path(file.path).name in called else ""
             check.problems.append(f"no file below root={root} has its SHA-256{other}")
         yield check, place
 
@@ -185,15 +191,14 @@ def detector_of(recorded: Recorded, *, ckpt: str | None, device: str | None, lan
     from addnet.inference import Detector
 
     own = recorded.settings["detector"]
-    model = landmark_model or own["landmark_model"]
+    landmark_model = landmark_model or (own["landmark_model"] and str(_place(recorded, own["landmark_model"])))
     if not ckpt:
-        named = Path(recorded.ckpt).expanduser()
-        below = Path(recorded.working_folder).expanduser() / named
-        ckpt = str(below) if below.exists() and named.name != recorded.ckpt else recorded.ckpt
+        shipped = recorded.ckpt in names()
+        ckpt = recorded.ckpt if shipped else str(_place(recorded, recorded.ckpt))
     settings: Mapping[str, Any] = {
         "batch_size": own["batch_size"],
         "threshold": own["threshold"],
         "mirror": recorded.mirror,
-        "weights": recorded.start_weights and os.path.expanduser(recorded.start_weights),  # noqa: PTH111
+        "weights": recorded.start_weights and _place(recorded, recorded.start_weights),
     }
-    return Detector.from_checkpoint(ckpt, device=device or recorded.device, landmark_model=model, **settings)
+    return Detector.from_checkpoint(ckpt, device=device or recorded.device, landmark_model=landmark_model, **settings)

@@ -23,6 +23,7 @@ from addnet.case.report import page_of
 from addnet.case.stills import Stills, stills_of
 from addnet.case.strongest import Strong, Strongest, strongest_of_picture
 from addnet.errors import NotWrittenError, UserError
+from addnet.evaluation.report import plain_values
 from addnet.inference.answers import Answer
 from addnet.launch import command_form
 from addnet.pool import ProcessExecutor, call_within
@@ -151,7 +152,7 @@ class CaseWriter:
         return call_within(self._limits, self._executor, function, *arguments)
 
     def _finish(self) -> None:
-        record = self._record()
+        record = plain_values(self._record())
         page = page_of(record, self._shown)
         pdf, without = pdf_of(page)
         try:
@@ -178,10 +179,17 @@ class CaseWriter:
             "computed_on": device_of(self.detector),
             "versions": versions(),
             "detector": described(self._about, self.detector, self._weights),
-            "settings": dict(self._settings),
+            "settings": _without_home(self._settings),
             "files": self._files,
             "limits": list(LIMITS),
         }
+
+
+def _without_home(node: Any) -> Any:
+    """Settings in which the user's home folder is called `~`."""
+    if isinstance(node, Mapping):
+        return {name: _without_home(value) for name, value in node.items()}
+    return in_data(without_home(node)) if isinstance(node, str) else node
 
 
 def _now() -> str:
