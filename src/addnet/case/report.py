@@ -50,6 +50,7 @@ def _file(number: int, file: Mapping[str, Any], pictures: Shown) -> dict[str, An
     answer = file["answer"]
     above = file.get("above_threshold") or {"threshold": None, "frames": [], "ranges": []}
     faces = answer["faces"]
+    people = len({face["track"] for face in faces})
     return {
         "number": number,
         "name": shown(file["path"].rpartition("/")[2], most=120),
@@ -67,11 +68,11 @@ def _file(number: int, file: Mapping[str, Any], pictures: Shown) -> dict[str, An
         "provenance": list(_provenance(file["provenance"])),
         "decoded": _decoded(answer),
         "notes": answer["notes"],
-        "ranges": [_range(one, people=answer["people"]) for one in above["ranges"]],
+        "ranges": [_range(one, people=people) for one in above["ranges"]],
         "frame_threshold": _number(above["threshold"]),
         "above": len(above["frames"]),
         "scored": len(faces),
-        "columns": _columns(faces[:_MOST], people=answer["people"]),
+        "columns": _columns(faces[:_MOST], people=people) if len(faces) > 1 else [],
         "more": len(faces) - _MOST,
         "pictures": pictures,
         "organs": [[(name, f"{lost:+.2f}") for name, lost in one.organs] for one in pictures.explained],
@@ -136,9 +137,15 @@ def _decoded(answer: Mapping[str, Any]) -> str:
     frames = {face["frame"] for face in answer["faces"]}
     return (
         f"{count(answer['frames'], 'frame')} looked at, {answer['frames_without_face']} of them without a face; "
-        f"{count(answer['people'], 'person', 'people')} found; {count(len(answer['faces']), 'face')} scored in "
-        f"{count(len(frames), 'frame')}"
+        f"{count(answer['people'], 'person', 'people')} found{_others(answer)}; "
+        f"{count(len(answer['faces']), 'face')} scored in {count(len(frames), 'frame')}"
     )
+
+
+def _others(answer: Mapping[str, Any]) -> str:
+    """How many people of a video have no score, since another one counts."""
+    others = answer["people"] - len({face["track"] for face in answer["faces"]})
+    return f", {others} of them not scored" if others else ""
 
 
 def _range(found: Mapping[str, Any], *, people: int) -> str:
