@@ -119,11 +119,8 @@ def test_every_value_in_a_text_composes_as_it_is_printed():
 
 
 def test_every_command_in_a_text_exists():
-    named = {
-        found
-        for _, text in texts()
-        for found in re.findall(r"python -m (addnet[.\w]*)(?: (check|audit|verify)\b)?", text)
-    }
+    command = re.compile(r"python -m (addnet[.\w]*)(?: (check|audit|verify)\b)?")
+    named = {found for _, text in texts() for found in command.findall(text)}
     assert len(named) > 5
     for module, verb in named:
         if module != "addnet.":
