@@ -4,11 +4,13 @@ from functools import cache
 from pathlib import Path
 
 from addnet import adopt, predict
+from addnet.case import __main__ as case
 from addnet.commands import COMMANDS
 from addnet.config import config_dir
 from addnet.mistyped import known_keys
 
-WORDS = {"predict": predict.arguments_of, "adopt": adopt.arguments_of}  # commands that take some
+# commands that take some
+WORDS = {"predict": predict.arguments_of, "adopt": adopt.arguments_of, "case verify": case.arguments_of}
 CONFIGS = dict.fromkeys(said.config for said in COMMANDS.values() if said.config)
 
 

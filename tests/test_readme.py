@@ -35,7 +35,7 @@ def _command(words):
     module, *arguments = words[words.index("-m") + 1 :]
     assert importlib.util.find_spec(module), words
     name = module.removeprefix("addnet.")
-    return (f"data {arguments[0]}", arguments[1:]) if name == "data" else (name, arguments)
+    return (f"{name} {arguments[0]}", arguments[1:]) if name in ("data", "case") else (name, arguments)
 
 
 def _single(override):

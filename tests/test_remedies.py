@@ -119,14 +119,13 @@ def test_every_value_in_a_text_composes_as_it_is_printed():
 
 
 def test_every_command_in_a_text_exists():
-    named = {
-        found for _, text in texts() for found in re.findall(r"python -m (addnet[.\w]*)(?: (check|audit)\b)?", text)
-    }
+    command = re.compile(r"python -m (addnet[.\w]*)(?: (check|audit|verify)\b)?")
+    named = {found for _, text in texts() for found in command.findall(text)}
     assert len(named) > 5
     for module, verb in named:
         if module != "addnet.":
             assert importlib.util.find_spec(module), module
-        assert not verb or f"data {verb}" in COMMANDS
+        assert not verb or {f"data {verb}", f"case {verb}"} & set(COMMANDS)
 
 
 @pytest.mark.parametrize("name", ["columns={path: …}", "labels={real: text}"])

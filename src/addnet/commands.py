@@ -70,9 +70,19 @@ COMMANDS = {
             ("face.jpg clip.mp4 pictures/", "files and folders, asked of the detector that comes with addnet"),
             (f"ckpt={BEST} pictures/ explain=true", "of your own, with a sheet of reasons for each face"),
             (f"ckpt={BEST} truth=real originals/", "how often originals are called fake"),
+            ("clip.mp4 case=cases/one", "with a record of the case, as JSON and as a report to print"),
         ),
         config="predict",
         words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
+    ),
+    "case verify": Described(
+        "Checks the record of a case: hashes of all files, and every score by computing it once more.",
+        (
+            ("cases/one", "what predict case=cases/one wrote"),
+            ("cases/one root=/media/copy", "its files lie elsewhere now, under whatever names"),
+        ),
+        config="case",
+        words="FOLDER [root=FOLDER] [KEY=VALUE] ...",
     ),
     "export": Described(
         "Writes a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",

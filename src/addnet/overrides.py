@@ -14,7 +14,7 @@ from hydra.errors import HydraException
 
 # keys whose values are paths, in every config: there a text that Hydra can't read can mean nothing else
 _PATH = re.compile(
-    r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath|leave_out|card|measured)$"
+    r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath|leave_out|card|measured|case)$"
     r"|^likelihood$|_(dir|root|model)$"
 )
 _DATA_SETS = ("data.train", "data.val", "data.test")  # lists of NAME:PATH

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,11 +20,12 @@ from addnet.inference.shipped import located
 from addnet.inference.weighing import likelihood_ratios, weighed
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
-from addnet.untrusted.secrets import without_home
+from addnet.untrusted.secrets import masked, without_home
 from addnet.untrusted.texts import in_markup, shown, shown_lines
 from addnet.wording import count
 
 if TYPE_CHECKING:
+    from addnet.case.writer import CaseWriter
     from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
     from addnet.inference.preprocessing import Seen
@@ -54,6 +55,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     """
     from rich.console import Console
 
+    from addnet.case.folder import require_new
     from addnet.inference.files import finders
     from addnet.inference.inputs import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
@@ -63,6 +65,8 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if cfg.truth:
         require_choice("truth", cfg.truth, TRUTHS)
     Limits.of(**plain(cfg.limits))
+    if cfg.case:
+        require_new(Path(cfg.case))
     folder = Path(cfg.paths.output_dir)
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     for note in inputs.notes:
@@ -72,11 +76,15 @@ def predict(cfg: DictConfig) -> list[Answer]:
         model = cfg.detector.landmark_model
         processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
         detector = load_detector(cfg, ckpt, inputs)
-        files = stack.enter_context(AnswerFiles(folder, about=about(detector, ratios)))
+        told = about(detector, ratios)
+        files = stack.enter_context(AnswerFiles(folder, about=told))
         answers = files.answers
+        case = stack.enter_context(case_of(cfg, detector, inputs, told)) if cfg.case else None
         try:
-            for answer in _answers(cfg, detector, inputs, processes):
+            for answer in _answers(cfg, detector, inputs, processes, case):
                 files.add(weighed(answer, ratios))
+                if case:
+                    case.add(answers[-1])
         except KeyboardInterrupt:
             log.warning("%d of %s are in %s", len(answers), count(len(inputs), "answer"), folder / "answers.csv")
             raise
@@ -94,6 +102,24 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if unreadable and len(unreadable) == len(answers):
         raise UserError(f"not one of {count(len(answers), 'file')} could be used")
     return answers
+
+
+def case_of(cfg: DictConfig, detector: Detector, inputs: Inputs, told: Mapping[str, Any]) -> CaseWriter:
+    """The record of a case, to be entered; see `addnet.case`."""
+    from addnet.case.writer import CaseWriter
+    from addnet.untrusted.limits import Limits
+
+    keys = ["ckpt", "model", "detector", "pictures", "frames", "workers", "limits", "mirror", "likelihood"]
+    return CaseWriter(
+        Path(cfg.case),
+        detector,
+        settings=masked(OmegaConf.masked_copy(cfg, keys)),
+        about=told,
+        inputs=[*inputs.pictures, *inputs.videos, *(path for path, _ in inputs.left_out)],
+        limits=Limits.of(**plain(cfg.limits)),
+        apart=cfg.workers != 0,
+        block=cfg.block,
+    )
 
 
 def tell_unusable(answers: Sequence[Answer], file: Path) -> None:
@@ -151,8 +177,10 @@ def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]
     )
 
 
-def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor) -> Iterator[Answer]:
-    """Answers as they come, with a bar, and what is to be drawn about each."""
+def _answers(
+    cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor, case: CaseWriter | None
+) -> Iterator[Answer]:
+    """Answers as they come, with a bar, and what is to be drawn about each; a case is shown their faces."""
     from addnet.inference.files import PictureSettings, answer_left_out, answer_pictures, answer_videos
     from addnet.inference.videos import VideoSettings
     from addnet.pool import ProcessExecutor
@@ -168,8 +196,11 @@ def _answers(cfg: DictConfig, detector: Detector, inputs: Inputs, processes: Pro
     for answer, seen in watched:
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
+        if case:
+            case.see_picture(answer, seen)
         yield answer
     processes.shutdown()
+    where["watch"] = case.watch if case else None
     videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), **where)
     how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
     with ProcessExecutor(1) as drawers:

@@ -87,7 +87,7 @@ def decoded(
             smaller than 16 pixels a side or larger than 80 megapixels.
     """
     first: float | None = None
-    with _opened(path) as (container, stream):
+    with opened_video(path) as (container, stream):
         stream.codec_context.thread_count = threads
         stream.codec_context.thread_type = "AUTO"
         smoothing = "all" if only_count else "default"
@@ -136,7 +136,7 @@ def measured(path: Path) -> Measures:
     import av
 
     first, last, frames, width, height = float("inf"), float("-inf"), 0, 0, 0
-    with suppress(UserError, av.FFmpegError, OSError), _opened(path) as (container, stream):
+    with suppress(UserError, av.FFmpegError, OSError), opened_video(path) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
         for packet in container.demux(stream):  # of a damaged file, what lies before the damage counts
             frames += packet.size > 0  # the last one, which has nothing, has the decoder give what it holds
@@ -188,7 +188,12 @@ def _require_memory(error: Exception) -> None:
 
 
 @contextmanager
-def _opened(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
+    """A video file and its stream of pictures, nothing of which is decoded yet; closed after the block.
+
+    Raises:
+        UserError: The file can't be opened or is no video.
+    """
     import av
 
     # the size may change amid a video, and the first frames are decoded while it is opened

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
@@ -148,6 +148,7 @@ def answer_videos(
     *,
     workers: int | None = None,
     limits: Limits | None = None,
+    watch: Callable[..., Watched] | None = None,
 ) -> Iterator[Watched]:
     """Answers for video files in their order; faces are found on all cores while the network computes.
 
@@ -159,26 +160,28 @@ def answer_videos(
         workers: Processes, each for one video after the other; default: all cores. 0: this process, where nothing
             bounds what a file takes.
         limits: What each file may take, a video more time by its length; default: `Limits()`.
+        watch: Asks instead of `Detector.watch`, such as one that keeps more than it does.
 
     Returns:
         Each answer with the face that speaks most for fake.
     """
+    watch = watch or detector.watch
     if workers == 0:
         for path in paths:
-            yield _watched(detector, path, FacesOfVideo(path, detector.preprocessing, settings))
+            yield _watched(detector, path, FacesOfVideo(path, detector.preprocessing, settings), watch)
         return
     find = partial(faces_and_about, preprocessing=detector.preprocessing, settings=settings)
     start = detector.preprocessing.load
     job: Job[Path, Iterable[FrameFace | AboutVideo]] = Job.of(find, start=start, limits=limits)
     for stream in streams(job, paths, workers=max(1, min(workers or cores(), len(paths)))):
-        yield _watched(detector, stream.task, FacesFrom(stream))
+        yield _watched(detector, stream.task, FacesFrom(stream), watch)
 
 
-def _watched(detector: Detector, path: Path, faces: FrameFaces) -> Watched:
+def _watched(detector: Detector, path: Path, faces: FrameFaces, watch: Callable[..., Watched]) -> Watched:
     from addnet.inference.detector import Watched
 
     try:
-        return detector.watch(faces, path=str(path))
+        return watch(faces, path=str(path))
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ")
         return Watched(unusable(str(path), reason, threshold=detector.video.threshold, kind="video"), None)

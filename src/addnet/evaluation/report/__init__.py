@@ -18,7 +18,7 @@ from addnet.evaluation.report.robustness import Robustness
 from addnet.evaluation.report.sections import document
 from addnet.untrusted.texts import in_json
 
-__all__ = ["write_report"]
+__all__ = ["plain_values", "write_report"]
 
 PAGE, TEXT, NUMBERS, PICTURES = "report.html", "report.md", "evaluation.json", "figures"
 _OURS = re.compile(
@@ -50,7 +50,7 @@ def write_report(
     Returns:
         The three files, in the order above.
     """
-    robustness, about = _plain(robustness), _plain(about)
+    robustness, about = plain_values(robustness), plain_values(about)
     told = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
     pictures = folder / PICTURES
     pictures.mkdir(parents=True, exist_ok=True)
@@ -60,7 +60,7 @@ def write_report(
     for picture in told.pictures():
         (pictures / f"{picture.stem}.png").write_bytes(picture.png)
     listed = [{key: value for key, value in mistake.items() if key != "picture"} for mistake in mistakes]
-    numbers = _plain({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
+    numbers = plain_values({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
     contents = {
         PAGE: html_page(told),
         TEXT: markdown(told, pictures=PICTURES),
@@ -71,12 +71,12 @@ def write_report(
     return tuple(folder / name for name in contents)
 
 
-def _plain(value: Any) -> Any:
+def plain_values(value: Any) -> Any:
     """What JSON can hold: NumPy's numbers as Python's, None for what is no number, anything else as text."""
     if isinstance(value, Mapping):
-        return {str(key): _plain(part) for key, part in value.items()}
+        return {str(key): plain_values(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
+        return [plain_values(part) for part in value]
     value = value.item() if isinstance(value, np.generic) else value
     if isinstance(value, float):
         return value if math.isfinite(value) else None

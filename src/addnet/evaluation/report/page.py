@@ -17,10 +17,19 @@ _TEMPLATE = "page.html.j2"
 
 def html_page(document: Document) -> str:
     """The whole page; whatever comes from outside (names, paths) is escaped."""
+    return rendered((resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8"), document=document)
+
+
+def rendered(template: str, **values: Any) -> str:
+    """A template with values in it, each escaped and without what a terminal would heed.
+
+    Args:
+        template: Of Jinja, written here.
+        values: By name; texts of anybody's.
+    """
     environment = Environment(autoescape=True, finalize=_shown)
     environment.filters["data_uri"] = _data_uri
-    template = (resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8")
-    return environment.from_string(template).render(document=document)
+    return environment.from_string(template).render(**values)
 
 
 def _shown(value: Any) -> Any:

@@ -1,0 +1,108 @@
+"""Checks the record of a case.
+
+    python -m addnet.case verify FOLDER [root=FOLDER] [ckpt=CHECKPOINT] [device=cpu]
+
+`verify` compares the hashes of the case's files, of the files that it is about and of the detector with those of the
+record, and computes every score once more. Ends with a table; exits with 0 if all is as it was, with 1 if something
+differs or can't be checked, each in words, and with 2 if an argument is wrong.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from hydra.errors import HydraException
+from omegaconf import DictConfig
+from omegaconf.errors import OmegaConfBaseException
+
+from addnet.cli import overrides_of, show_help
+from addnet.commands import COMMANDS, typed_as
+from addnet.config import compose, expand_home, plain
+from addnet.console import say
+from addnet.errors import UserError, require_choice
+from addnet.mistyped import answer, refuse_options
+from addnet.overrides import quoted
+
+NAME = "case verify"
+VERBS = ("verify",)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the command and returns its exit code."""
+    verb, *words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+    if verb in ("-h", "--help"):
+        sys.stdout.write(f"{typed_as(NAME)}: {COMMANDS[NAME].purpose}\n")
+        return 0
+    overrides: list[str] = []
+    try:
+        require_choice("command", verb, VERBS)
+        overrides = overrides_of(arguments_of(words), command=NAME)
+        if show_help(overrides, command=NAME):
+            return 0
+        refuse_options(overrides, command=NAME)
+        cfg = compose(overrides, config_name=COMMANDS[NAME].config)
+        expand_home(cfg)
+        return verify(cfg)
+    except (HydraException, OmegaConfBaseException) as error:
+        sys.stderr.write(answer(error, overrides, command=NAME))
+        return 2
+    except UserError as error:
+        say(error)
+        return 2
+
+
+def arguments_of(words: Sequence[str]) -> list[str]:
+    """Overrides of the command line: a folder without a key is the case.
+
+    Example:
+        >>> arguments_of(["cases/one", "root=/media/copy"])
+        ["case='cases/one'", 'root=/media/copy']
+    """
+    return [word if word.startswith("-") or "=" in word else f"case={quoted(word)}" for word in words]
+
+
+def verify(cfg: DictConfig) -> int:
+    """Checks the case that a composed config names, and prints a table.
+
+    Args:
+        cfg: `configs/case.yaml` composed.
+
+    Returns:
+        0 where all is as it was recorded, else 1.
+
+    Raises:
+        UserError: There is no such case, its record can't be read, or a value is not valid.
+    """
+    from rich.console import Console
+
+    from addnet.case.checks import Check, table_of, told
+    from addnet.case.reading import read_record
+    from addnet.case.verify import check_detector, check_sums, detector_of, find_files, repeat
+    from addnet.untrusted.limits import Limits
+
+    if not cfg.case:
+        raise UserError(f"case is not set: name the folder of a case, such as {typed_as(NAME)} cases/one")
+    folder, limits = Path(cfg.case), Limits.of(**plain(cfg.limits))
+    if cfg.root and not Path(cfg.root).is_dir():
+        raise UserError(f"root={cfg.root}: no such folder; it holds the files of the case")
+    recorded = read_record(folder)
+    found = find_files(recorded, Path(cfg.root) if cfg.root else None)
+    try:
+        detector = detector_of(recorded, ckpt=cfg.ckpt, device=cfg.device, landmark_model=cfg.landmark_model)
+    except UserError as error:
+        own = Check(cfg.ckpt or recorded.ckpt, "detector", [f"{error}; scores were not repeated"])
+    else:
+        own = check_detector(detector, recorded)
+        if own.same_hash:
+            repeat(detector, recorded, found, workers=cfg.workers, limits=limits)
+    checks = [*check_sums(folder), own, *(check for check, _ in found)]
+    text, code = told(checks)
+    Console().print(table_of(checks, title=str(folder)))
+    sys.stdout.write(text)
+    return code
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,107 @@
+"""What a report shows of a file: stills with boxes, the scores over time, and why the strongest faces scored so."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import cv2
+
+from addnet.case.stills import Stills
+from addnet.case.strongest import Strong
+from addnet.colours import FAKE, REAL, rgb
+from addnet.errors import UserError
+from addnet.faces.pictures import Picture
+from addnet.inference.answers import Answer, FaceAnswer
+from addnet.inference.explaining import explain
+from addnet.inference.page.asking import Said
+from addnet.inference.page.panels import Panel, panels_of, picture_uri, timeline_of
+
+if TYPE_CHECKING:
+    from addnet.inference import Detector
+
+_GREY = (90, 90, 90)
+
+
+@dataclass(frozen=True)
+class Explained:
+    """Why one face scored as it did.
+
+    Attributes:
+        title: Which face, with its score.
+        panels: The face as the network saw it, the mask, what speaks for fake.
+        organs: By organ, how much of the log odds of fake is lost when it is covered.
+    """
+
+    title: str
+    panels: tuple[Panel, ...]
+    organs: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What is shown of a file; all of it empty where nothing is.
+
+    Attributes:
+        stills: The picture, or frames of the video, with boxes.
+        timeline: The scores of a video.
+        explained: The strongest faces.
+        unexplained: Why there are none.
+    """
+
+    stills: tuple[Panel, ...] = ()
+    timeline: Panel | None = None
+    explained: tuple[Explained, ...] = ()
+    unexplained: str = ""
+
+
+def shown_of(
+    answer: Answer, stills: Stills, strong: Sequence[Strong], detector: Detector, *, block: str | None = None
+) -> Shown:
+    """What is shown of a file.
+
+    Args:
+        answer: What was said.
+        stills: Pictures of it.
+        strong: The faces that are explained, the strongest first.
+        detector: Who was asked.
+        block: Where Grad-CAM is taken; None: the network's own choice.
+    """
+    panels = tuple(_still(answer, stills, number, detector) for number in stills.pictures)
+    if not strong:
+        return Shown(panels, timeline_of(answer))
+    try:
+        explained = tuple(_explained(one, answer, detector, block) for one in strong)
+    except UserError as error:  # a network without a place for Grad-CAM
+        return Shown(panels, timeline_of(answer), unexplained=str(error))
+    return Shown(panels, timeline_of(answer), explained)
+
+
+def _still(answer: Answer, stills: Stills, number: int, detector: Detector) -> Panel:
+    canvas, factor = stills.pictures[number].copy(), stills.factors[number]
+    faces = [face for face in answer.faces if (face.frame or 0) == number]
+    for face in faces:
+        _box(canvas, face, factor, detector.loaded.class_names)
+    time = stills.times.get(number)
+    at = "" if time is None else f", {time:.2f} s"
+    title = f"Frame {number}{at}" if answer.kind == "video" else "The picture"
+    said = "; ".join(f"{face.verdict}, score {face.score:.4f}" for face in faces)
+    return Panel(title, picture_uri(canvas), f"{title} with boxes around faces", said or "no face was scored here")
+
+
+def _box(canvas: Picture, face: FaceAnswer, factor: float, class_names: tuple[str, str]) -> None:
+    if face.box is None:
+        return
+    colours = dict(zip(class_names, (rgb(REAL), rgb(FAKE)), strict=True))
+    left, top, right, bottom = (round(side * factor) for side in face.box)
+    colour, width = colours.get(face.verdict, _GREY), max(2, max(canvas.shape) // 180)
+    cv2.rectangle(canvas, (left, top), (right, bottom), colour, width)
+
+
+def _explained(one: Strong, answer: Answer, detector: Detector, block: str | None) -> Explained:
+    explanation = explain(detector, one.seen, block=block)
+    where = "The face" if one.frame is None else f"Frame {one.frame}"
+    at = "" if one.time is None else f", {one.time:.2f} s"
+    panels = tuple(panels_of(Said(answer, explanation=explanation)))
+    return Explained(f"{where}{at}: score {one.score:.4f}", panels, tuple(explanation.without.items()))

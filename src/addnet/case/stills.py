@@ -1,0 +1,71 @@
+"""Pictures of a file for its report, small: a picture itself, or a few frames of a video; and when frames are shown."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from addnet.errors import UserError
+from addnet.faces.decoding import length, size_of
+from addnet.faces.formats import VIDEO
+from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.videos import Video
+from addnet.untrusted.files import reason
+from addnet.untrusted.limits import prolong
+
+_SIDE = 560  # pixels of the longer side
+
+
+@dataclass
+class Stills:
+    """What is shown of a file.
+
+    Attributes:
+        pictures: By frame, 0 in a picture: (h, w, 3) uint8 RGB, at most 560 pixels a side.
+        factors: By which each was shrunk.
+        times: Of every frame that was looked at, when it is shown, in seconds; None where the file doesn't say.
+    """
+
+    pictures: dict[int, Picture] = field(default_factory=dict)
+    factors: dict[int, float] = field(default_factory=dict)
+    times: dict[int, float | None] = field(default_factory=dict)
+
+    def keep(self, number: int, picture: Picture) -> None:
+        """Shrinks a picture and keeps it."""
+        factor = min(1.0, _SIDE / max(picture.shape[:2]))
+        size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
+        self.pictures[number] = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        self.factors[number] = factor
+
+
+def stills_of(path: Path, kind: str, looked_at: Collection[int], shown: Collection[int]) -> Stills:
+    """Reads a file once more for what is shown of it.
+
+    Args:
+        path: The file.
+        kind: `picture` or `video`.
+        looked_at: Frames of a video whose times are wanted.
+        shown: Those of them that are shown.
+
+    Raises:
+        UserError: It can't be read.
+    """
+    stills = Stills()
+    try:
+        if kind != VIDEO:
+            stills.keep(0, check_picture(path))
+            return stills
+        prolong(lambda limits: limits.more_for_video(lasts=length(path), size=size_of(path), every=None, frames=None))
+        for frame in Video(path).frames_at(looked_at):
+            stills.times[frame.number] = frame.time
+            if frame.number in shown:
+                stills.keep(frame.number, frame.picture)
+    except UserError as error:
+        raise UserError(reason(error, path)) from error
+    except OSError as error:
+        raise UserError(f"cannot be read: {error.strerror or error}") from error
+    return stills

@@ -1,0 +1,95 @@
+"""The faces that speak most for fake, kept as the network saw them, so that they can be explained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from addnet.inference.answers import Answer
+from addnet.inference.detector import Detector, Watched
+from addnet.inference.preprocessing import Seen
+from addnet.inference.videos import AboutVideo, FrameFace, FrameFaces
+
+MOST = 3  # of a file
+
+
+class Strong(NamedTuple):
+    """A face with a large score.
+
+    Attributes:
+        score: The network's probability of fake.
+        seen: The face as the network saw it.
+        frame: Number of the frame; None in a picture.
+        time: When it is shown, in seconds; None in a picture, or where the file doesn't say.
+    """
+
+    score: float
+    seen: Seen
+    frame: int | None = None
+    time: float | None = None
+
+
+def strongest_of_picture(answer: Answer, seen: Sequence[Seen]) -> list[Strong]:
+    """The faces of a picture with the largest scores, the largest first."""
+    faces = (Strong(said.score, face) for said, face in zip(answer.faces, seen, strict=True))
+    return sorted(faces, key=attrgetter("score"), reverse=True)[:MOST]
+
+
+class Strongest:
+    """Watches videos and keeps the strongest faces of the person who decides about the last one.
+
+    A few faces of each track are kept at any time, however long the video is.
+
+    Args:
+        detector: The detector that is asked.
+
+    Attributes:
+        faces: Of the video that was watched last, the largest score first; empty without a face.
+    """
+
+    def __init__(self, detector: Detector) -> None:
+        self.detector = detector
+        self.faces: list[Strong] = []
+        self._waiting: dict[int, FrameFace] = {}
+        self._kept: dict[int, list[Strong]] = {}
+
+    def watch(self, frames: FrameFaces, *, path: str) -> Watched:
+        """As `Detector.watch`.
+
+        Raises:
+            UserError: As there.
+        """
+        self.faces, self._waiting, self._kept = [], {}, {}
+        watched = self.detector.watch(_Noted(frames, self._waiting), path=path, by=self._scores)
+        people, person = frames.about().people, watched.answer.track
+        own = (face for track, kept in self._kept.items() if people.get(track) == person for face in kept)
+        self.faces = sorted(own, key=attrgetter("score"), reverse=True)[:MOST]
+        return watched
+
+    def _scores(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+        scores = self.detector.scores_at_once(seen)
+        for face, score in zip(seen, scores.tolist(), strict=True):
+            crop = self._waiting.pop(id(face))
+            if np.isfinite(score):
+                kept = [*self._kept.get(crop.track, []), Strong(score, face, crop.frame, crop.time)]
+                self._kept[crop.track] = sorted(kept, key=attrgetter("score"), reverse=True)[:MOST]
+        return scores
+
+
+class _Noted(FrameFaces):
+    """Faces of a video, each noted until it has its score."""
+
+    def __init__(self, frames: FrameFaces, waiting: dict[int, FrameFace]) -> None:
+        self._frames, self._waiting = frames, waiting
+
+    def __iter__(self) -> Iterator[FrameFace]:
+        for crop in self._frames:
+            self._waiting[id(crop.seen)] = crop  # which keeps it, so that no other gets its number
+            yield crop
+
+    def about(self) -> AboutVideo:
+        return self._frames.about()

@@ -1,0 +1,205 @@
+"""Checks a case: the hashes of what it is about and of the detector, and the scores, which are computed once more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from addnet.case.checks import Check
+from addnet.case.folder import SUMS
+from addnet.case.hashes import WEIGHTS, files_of, sha256_of
+from addnet.case.reading import Recorded, RecordedFile
+from addnet.errors import UserError
+from addnet.faces.walk import walk
+from addnet.inference.answers import Answer
+from addnet.inference.shipped import names
+from addnet.overrides import at_home
+from addnet.untrusted.files import read_bytes, reason
+from addnet.untrusted.limits import Limits
+from addnet.untrusted.texts import in_data, shown
+from addnet.wording import count
+
+if TYPE_CHECKING:
+    from addnet.inference import Detector
+
+TOLERANCE = 1e-5  # of a score
+_SUM = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
+_MOST_SUMS = 1 << 16  # bytes
+
+
+def check_sums(folder: Path) -> list[Check]:
+    """Whether the files of a case are those that it was written with, by its own list of hashes."""
+    try:
+        lines = read_bytes(folder / SUMS, most=_MOST_SUMS).decode("utf-8", "replace").splitlines()
+    except (OSError, UserError):
+        return [Check(SUMS, "case", [f"it can't be read: whether {folder.name} was changed isn't known"])]
+    found = [_SUM.fullmatch(line) for line in lines]
+    checks = [_compared(folder / one[2], one[1], Check(one[2], "case")) for one in found if one]
+    damaged = [] if checks and all(found) else [Check(SUMS, "case", ["it is damaged"])]
+    return checks + damaged
+
+
+def check_detector(detector: Detector, recorded: Recorded) -> Check:
+    """Whether the files of a detector are those of the record; config and weights of a folder, or a checkpoint."""
+    check = Check(shown(detector.loaded.called), "detector")
+    own = tuple(file["sha256"] for file in files_of(detector, {}) if file["role"] == WEIGHTS)
+    check.same_hash = own == recorded.weights
+    if not check.same_hash:
+        check.problems.append("it is not the detector of the record: SHA-256 differs; scores were not repeated")
+    return check
+
+
+def find_files(recorded: Recorded, root: Path | None) -> list[tuple[Check, Path | None]]:
+    """Each file of a record, where it lies now and whether it is the same; its path None where it isn't.
+
+    Args:
+        recorded: The record.
+        root: A folder in which files are looked for by their content, whatever they are called now; None: where they
+            were.
+    """
+    if root is not None:
+        return list(_by_content(recorded.files, root))
+    found = []
+    for file in recorded.files:
+        check, path = _check_of(file), _place(recorded, file.path)
+        _compared(path, file.sha256, check)
+        found.append((check, path if check.same_hash else None))
+    return found
+
+
+def _place(recorded: Recorded, name: str) -> Path:
+    """Where something lies that a record names."""
+    return Path(at_home(recorded.working_folder), at_home(name))
+
+
+def _by_content(files: Sequence[RecordedFile], root: Path) -> Iterator[tuple[Check, Path | None]]:
+    lies: dict[str, Path] = {}
+    there = walk(root, evidence=True)
+    for name in (*there.pictures, *there.videos, *there.others):
+        try:
+            lies.setdefault(sha256_of(root / name), root / name)
+        except (OSError, UserError):
+            continue
+    called = {place.name for place in lies.values()}
+    for file in files:
+        check = _check_of(file)
+        place = lies.get(file.sha256 or "")
+        check.same_hash = None if file.sha256 is None else place is not None
+        if check.same_hash is False:
+            other = ", though one of this name is there" if Path(file.path).name in called else ""
+            check.problems.append(f"no file below root={root} has its SHA-256{other}")
+        yield check, place
+
+
+def _check_of(file: RecordedFile) -> Check:
+    return Check(shown(file.path), file.kind)
+
+
+def _compared(path: Path, sha256: str | None, check: Check) -> Check:
+    """Compares the hash of a file with the one that was recorded."""
+    if sha256 is None:  # it couldn't be read then
+        return check
+    try:
+        check.same_hash = sha256_of(path) == sha256
+    except OSError as error:
+        check.same_hash = False
+        hint = "; root=FOLDER looks for files that have moved" if check.what != "case" else ""
+        check.problems.append(f"cannot be read: {error.strerror or error}{hint}")
+        return check
+    except UserError as error:
+        check.same_hash = False
+        check.problems.append(in_data(reason(error, path)))
+        return check
+    if not check.same_hash:
+        check.problems.append("its SHA-256 is another one: the file was changed since")
+    return check
+
+
+def repeat(
+    detector: Detector,
+    recorded: Recorded,
+    found: Sequence[tuple[Check, Path | None]],
+    *,
+    workers: int | None,
+    limits: Limits,
+) -> None:
+    """Asks again about each file that is the same, and notes what differs in its check.
+
+    Raises:
+        UserError: A setting of the record is out of range.
+    """
+    from addnet.inference.files import PictureSettings, answer_pictures, answer_videos
+    from addnet.inference.videos import VideoSettings
+
+    pairs = list(zip(recorded.files, found, strict=True))
+    lies: dict[str, list[Path]] = {"picture": [], "video": []}
+    for file, (_, path) in pairs:
+        if path is not None and file.kind in lies and path not in lies[file.kind]:
+            lies[file.kind].append(path)
+    where: dict[str, Any] = {"workers": workers, "limits": limits}
+    said: dict[tuple[str, str], Answer] = {}
+    pictures, frames = PictureSettings(**recorded.settings["pictures"]), VideoSettings(**recorded.settings["frames"])
+    for answer, _ in answer_pictures(detector, lies["picture"], pictures, **where):
+        said["picture", answer.path] = answer
+    if lies["video"]:
+        for watched in answer_videos(detector, lies["video"], frames, **where):
+            said["video", watched.answer.path] = watched.answer
+    for file, (check, path) in pairs:
+        if found_now := said.get((file.kind, str(path))):
+            compare(file, found_now, check)
+
+
+def compare(file: RecordedFile, answer: Answer, check: Check) -> None:
+    """Notes where an answer isn't the one that was recorded: its verdict, its faces, their scores."""
+    if answer.verdict != file.verdict:
+        why = f": {in_data(answer.reason)}" if answer.reason else ""
+        check.problems.append(f"the verdict was {shown(file.verdict)} and is {answer.verdict} now{why}")
+    now = [(face.frame, face.score) for face in answer.faces]
+    if [frame for frame, _ in now] != [frame for frame, _ in file.faces]:
+        check.problems.append(
+            f"{count(len(file.faces), 'face was', 'faces were')} scored, and {len(now)} now, or in other frames"
+        )
+        return
+    pairs = [(frame, before, after) for (frame, before), (_, after) in zip(file.faces, now, strict=True)]
+    if answer.score is not None and file.score is not None:
+        pairs.append((None, file.score, answer.score))
+    check.largest = max((abs(after - before) for _, before, after in pairs), default=None)
+    different = [pair for pair in pairs if abs(pair[2] - pair[1]) > TOLERANCE]
+    if different:
+        frame, before, after = max(different, key=lambda pair: abs(pair[2] - pair[1]))
+        where = "" if frame is None else f" of frame {frame}"
+        check.problems.append(
+            f"{len(different)} of {count(len(pairs), 'score')} differ by more than {TOLERANCE:g}: the one{where} "
+            f"furthest away was {before:.6f} and is {after:.6f} now"
+        )
+
+
+def detector_of(recorded: Recorded, *, ckpt: str | None, device: str | None, landmark_model: str | None) -> Detector:
+    """The detector of a record, with its settings.
+
+    Args:
+        recorded: The record.
+        ckpt: Where it lies now; None: as it was named.
+        device: Where it is computed; None: as it was.
+        landmark_model: Where the 68-point file lies; None: as it was named.
+
+    Raises:
+        UserError: It isn't there, or a setting of the record is out of range.
+    """
+    from addnet.inference import Detector
+
+    own = recorded.settings["detector"]
+    landmark_model = landmark_model or (own["landmark_model"] and str(_place(recorded, own["landmark_model"])))
+    if not ckpt:
+        shipped = recorded.ckpt in names()
+        ckpt = recorded.ckpt if shipped else str(_place(recorded, recorded.ckpt))
+    settings: Mapping[str, Any] = {
+        "batch_size": own["batch_size"],
+        "threshold": own["threshold"],
+        "mirror": recorded.mirror,
+        "domain": own["domain"],
+        "weights": recorded.start_weights and _place(recorded, recorded.start_weights),
+    }
+    return Detector.from_checkpoint(ckpt, device=device or recorded.device, landmark_model=landmark_model, **settings)
