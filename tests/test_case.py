@@ -7,7 +7,7 @@ import signal
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFile
 
 import media
 from addnet.case import pdf, provenance, writer
@@ -238,11 +238,13 @@ def test_without_weasyprint_the_page_is_there_and_it_is_said_how_to_get_it(monke
 
 
 def test_the_print_has_pages_and_fetches_nothing(case, tmp_path):
-    pytest.importorskip("weasyprint", exc_type=(ImportError, OSError))
-    assert (case / "report.pdf").read_bytes().startswith(b"%PDF")
     (tmp_path / "secret.png").write_bytes(_png())
     page = f'<img src="file://{tmp_path}/secret.png">'
-    with_picture = pdf.pdf_of(page)[0]
+    with_picture, told = pdf.pdf_of(page)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # WeasyPrint switches it on, and cut pictures would pass for whole ones
+    if with_picture is None:
+        pytest.skip(told)
+    assert (case / "report.pdf").read_bytes().startswith(b"%PDF")
     (tmp_path / "secret.png").unlink()
     assert len(with_picture) == pytest.approx(len(pdf.pdf_of(page)[0]), abs=60)
 

@@ -12,7 +12,7 @@ from addnet.evaluation.levels import CHOSEN
 from addnet.evaluation.report.tables import error_table
 from addnet.evaluation.undecided import errors_of_surest, undecided_numbers
 from addnet.inference.annotating import drawn
-from addnet.inference.answers import Answer
+from addnet.inference.answers import Answer, between
 from addnet.inference.page.words import words_of
 from addnet.inference.timeline import timeline_figure
 from addnet.training.origin import validation_errors
@@ -81,8 +81,9 @@ def test_the_surest_are_wrong_least_and_all_of_them_as_often_as_at_the_middle():
 
 
 def test_an_answer_says_so_in_words_and_in_grey():
-    answer = Answer("undecided", 0.5, 0.5, 0.7, "face.jpg")
-    words = words_of(answer, Decision.of(TWO, "frame"), fake="fake")
+    decision = Decision.of(TWO, "frame")
+    answer = Answer("undecided", 0.5, 0.5, 0.7, "face.jpg", reason=between(decision))
+    words = words_of(answer, decision, fake="fake")
     assert (words.headline, words.tone) == ("Undecided", "none")
     assert "where validation saw too many of both" in words.lines[0]
     picture = drawn(np.full((64, 64, 3), 255, np.uint8), [], class_names=("real", "fake"), answer=answer)

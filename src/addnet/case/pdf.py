@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 
+from PIL import ImageFile
+
 _WITHOUT = "report.pdf was not made: {}. report.html prints as it is, from any browser"
 
 
@@ -20,6 +22,7 @@ def pdf_of(page: str) -> tuple[bytes | None, str]:
     """
     for name in ("fontTools", "weasyprint", "weasyprint.progress"):  # which log each table of each font, and each step
         logging.getLogger(name).setLevel(logging.ERROR)
+    truncated = ImageFile.LOAD_TRUNCATED_IMAGES
     try:
         from weasyprint import HTML
         from weasyprint.urls import URLFetcher
@@ -27,5 +30,7 @@ def pdf_of(page: str) -> tuple[bytes | None, str]:
         return None, _WITHOUT.format("WeasyPrint isn't installed; pip install 'addnet[case]' brings it")
     except OSError:  # it is there, and what it loads from the system isn't
         return None, _WITHOUT.format("WeasyPrint finds no Pango; on Debian, apt-get install libpango-1.0-0 brings it")
+    finally:  # WeasyPrint has Pillow take cut pictures for whole ones, in all of this process
+        ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     made: bytes = HTML(string=page, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf()
     return made, ""
