@@ -188,7 +188,7 @@ def steps() -> list[str]:
         return [f"Error rates by detector step: {OPEN}."]
     lines = ["| cell | face found by | images | AUROC | accuracy at its threshold |", "|---|---|---|---|---|"]
     for name, about in told_of.items():
-        for group in about["groups"].get("face found by", []):
+        for group in about["groups"].get("found by", []):
             cells_of = f"{group['rows']:,} | {_interval(group['auroc'])} | {_interval(group['accuracy'])}"
             lines.append(f"| {name} | {group['name']} | {cells_of} |")
     return lines
