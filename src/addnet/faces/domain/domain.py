@@ -6,7 +6,6 @@ import math
 import operator
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -151,11 +150,6 @@ class Domain:
             if side.sign * value > side.sign * bound:
                 said.append(side.said.format(value=value, bound=bound))
         return "; ".join(said)
-
-    @cached_property
-    def told(self) -> str:
-        """How many pictures it was measured in."""
-        return f"measured in {self.faces[0]:,} faces of training and {self.faces[1]:,} of validation"
 
 
 _KEYS = "bounds, mean, scale, precision and faces"
