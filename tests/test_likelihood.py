@@ -2,6 +2,8 @@
 
 import json
 import math
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,14 +11,18 @@ from scipy.integrate import quad
 
 from addnet.config import compose
 from addnet.errors import UserError
-from addnet.evaluate import evaluate
+from addnet.evaluate import evaluate, place_of_ratios
+from addnet.evaluation.assessment import assess
 from addnet.evaluation.levels import Drawn
 from addnet.evaluation.likelihood import FEWEST, LikelihoodRatio, bounds, cllr, likelihood_numbers
-from addnet.evaluation.likelihood_files import read_likelihood
+from addnet.evaluation.likelihood_files import place_beside, read_likelihood, write_ratios
 from addnet.evaluation.scored import ScoredSet
+from addnet.inference import Detector
 from addnet.inference.answers import Answer
-from addnet.inference.weighing import weighed
+from addnet.inference.export import export_checkpoint
+from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
 from addnet.inference.writing import COLUMNS, row_of
+from checkpoints import checkpoint
 
 ANSWER = Answer("fake", 0.99, 0.9, 0.5, "face.jpg")
 
@@ -98,7 +104,7 @@ def test_an_evaluation_writes_them_and_an_answer_tells_them(tmp_path):
     cfg.paths.output_dir = str(tmp_path / "out")
     evaluate(cfg)
     (file,) = (tmp_path / "out").glob("likelihood_1-*.json")
-    ratio = read_likelihood(file)["frame"]
+    ratio = read_likelihood(file).ratios["frame"]
     assert ratio.population == "200 real images and 200 fake images of scores"
     text = (tmp_path / "out" / "report.md").read_text()
     assert "Weight of evidence" in text
@@ -135,3 +141,62 @@ def test_a_ratio_that_cannot_be_is_refused():
     for wrong in ({"slope": -1.0}, {"low": 0.5}, {"high": math.inf}, {"intercept": math.nan}):
         with pytest.raises(UserError, match="whose slope is above 0 and whose bounds hold 0"):
             LikelihoodRatio.of(json.loads(json.dumps(good | wrong)))
+
+
+@pytest.fixture(scope="module")
+def detectors(tmp_path_factory):
+    """A checkpoint that has ratios beside it, and another one that has none."""
+    folder = tmp_path_factory.mktemp("checkpoints")
+    own, other = (
+        Detector.from_checkpoint(checkpoint(folder / f"{name}.ckpt", name="bandpass", kernel_size=size))
+        for name, size in (("own", 7), ("other", 5))
+    )
+    numbers = assess({"own": {"simulated": _normal(2.0, sources=60)}}, {"own": None}, resamples=5, likelihood=True)
+    whose = {"own": {"weights": own.loaded.hashes[0], "mirror": False}}
+    written = write_ratios(folder / "out", numbers, whose=whose, beside={"own": place_beside(own.loaded.path)})
+    assert len(written) == 2
+    return own, other
+
+
+def test_ratios_that_lie_beside_a_checkpoint_are_taken_and_go_with_its_export(detectors, tmp_path):
+    own, other = detectors
+    assert calibration_of(own, None).name == "own.likelihood.json"
+    assert calibration_of(own, False) is calibration_of(other, None) is None
+    assert likelihood_ratios(own, calibration_of(own, None))["frame"].population.endswith("of simulated")
+    export_checkpoint(own.loaded.path, tmp_path / "exported", format="safetensors")
+    exported = Detector.from_checkpoint(tmp_path / "exported")
+    assert calibration_of(exported, None) == tmp_path / "exported" / "likelihood.json"
+    assert set(likelihood_ratios(exported, calibration_of(exported, None))) == {"frame", "video"}
+
+
+def test_ratios_of_other_scores_are_not_taken(detectors, tmp_path, caplog):
+    own, other = detectors
+    file = place_beside(own.loaded.path)
+    with pytest.raises(UserError, match=r"was made of the scores of another detector than .*other\.ckpt"):
+        likelihood_ratios(other, file)
+    mirrored = Detector.from_checkpoint(own.loaded.path, mirror=True)
+    with pytest.raises(UserError, match="mirror=false; ask with the same"):
+        likelihood_ratios(mirrored, file)
+    unknown = tmp_path / "unknown.json"
+    unknown.write_text(json.dumps({**json.loads(file.read_text()), "weights": None}))
+    assert likelihood_ratios(other, unknown)
+    assert "whether they are of this detector isn't known" in caplog.text
+    with pytest.raises(UserError, match="likelihood=true is not valid"):
+        calibration_of(own, True)
+
+
+def test_ratios_are_kept_beside_ones_own_checkpoint_and_of_one_data_set(detectors, monkeypatch):
+    own, other = detectors
+
+    def tested(*sets):
+        records = SimpleNamespace(names=lambda field: list(sets))
+        return SimpleNamespace(splits={"test": SimpleNamespace(records=records)})
+
+    assert place_of_ratios(other, tested("a")) == other.loaded.path.with_name("other.likelihood.json")
+    with pytest.raises(UserError, match=r"there is .*own\.likelihood\.json already"):
+        place_of_ratios(own, tested("a"))
+    with pytest.raises(UserError, match="of one data set, and a, b are named"):
+        place_of_ratios(other, tested("a", "b"))
+    shipped = SimpleNamespace(loaded=SimpleNamespace(path=Path("lite"), shipped="lite", called="lite"))
+    with pytest.raises(UserError, match="lite came with addnet"):
+        place_of_ratios(shipped, tested("a"))

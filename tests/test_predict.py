@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.inference.answers import Answer
 from addnet.inference.inputs import Inputs
 from addnet.inference.writing import AnswerFiles, row_of, table_of
-from addnet.predict import error_rate
+from addnet.predict import error_rate, exit_code
 from checkpoints import changed, checkpoint
 from trainings import ended, launch, wait_for
 
@@ -156,6 +156,23 @@ def test_the_error_rate_counts_verdicts_alone():
     assert "6.1% to 79.2%" in told
     assert "2 without a verdict" in told
     assert "none" in error_rate(answers[3:], "real", ("real", "fake"))
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "done", "verdict"),
+    [
+        ("real", 0, 0),
+        ("real fake", 0, 3),
+        ("fake unusable undecided", 2, 3),
+        ("real unusable undecided", 2, 2),
+        ("real undecided", 0, 4),
+        ("real,no face", 0, 4),
+    ],
+)
+def test_exit_codes_tell_verdicts_where_that_is_asked_for(verdicts, done, verdict):
+    names = verdicts.split("," if "," in verdicts else " ")
+    answers = [Answer(name, None, None, 0.5) for name in names]
+    assert (exit_code(answers, "done"), exit_code(answers, "verdict")) == (done, verdict)
 
 
 def test_inputs_are_files_folders_and_patterns(folder, tmp_path):

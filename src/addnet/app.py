@@ -11,7 +11,7 @@ from omegaconf import DictConfig
 from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.inference.shipped import located
-from addnet.inference.weighing import likelihood_ratios
+from addnet.inference.weighing import calibration_of, likelihood_ratios
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +29,6 @@ def app(cfg: DictConfig) -> None:
     from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
 
     ckpt = located(cfg.ckpt)
-    ratios = likelihood_ratios(cfg.likelihood)
     address = Address(host=cfg.host, port=cfg.port, open_browser=cfg.open_browser)
     warn_unless_loopback(address.host)
     with private_folder() as folder:
@@ -44,6 +43,7 @@ def app(cfg: DictConfig) -> None:
 
         limits, visitors = Limits(**plain(cfg.limits)), Visitors()
         detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, **plain(cfg.detector))
+        ratios = likelihood_ratios(detector, calibration_of(detector, cfg.likelihood))
         if detector.loaded.shipped:
             log.info("%s", *detector.background)
         most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCORES = "scores.parquet"
+KEPT = "keep"  # of lr: also beside the checkpoint
 
 _STARTED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d-\d\d-\d\d)(?:-\d+)?")  # in the name of a run folder
 
@@ -60,15 +61,18 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
     folder = Path(cfg.paths.output_dir)
     if cfg.lr:
         require_sklearn()
+    if cfg.lr not in (True, False, KEPT):
+        raise UserError(f"lr={cfg.lr!r} is not valid; use true, false or {KEPT}")
     if cfg.scores.file:
         return reported(*of_files(cfg, folder))
     detectors = load_detectors(cfg)
     if cfg.mistakes:
         block_of(next(iter(detectors.values())), cfg.block)  # raises now, not when all is scored
     modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
+    beside = {name: place_of_ratios(it, modules[name]) for name, it in detectors.items()} if cfg.lr == KEPT else {}
     scored = grouped_alike({name: score(cfg, name, detectors[name], modules[name]) for name in detectors})
     decisions = {name: decision_of(cfg, detector) for name, detector in detectors.items()}
-    numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=cfg.lr)
+    numbers = assess(scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=bool(cfg.lr))
     numbers["settings"]["mirror"] = cfg.mirror
     robustness = {name: climb(cfg, name, detectors[name], modules[name], decisions[name]) for name in detectors}
     first = next(iter(detectors))
@@ -83,9 +87,9 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         | {name: without_home(it.loaded.called) for name, it in detectors.items()}
         | choices(detectors, tested=set(scored[first])),
     )
-    return reported(
-        numbers, (*written, write_scores(folder / SCORES, scored, decisions), *write_ratios(folder, numbers))
-    )
+    whose = {name: {"weights": it.loaded.hashes[0], "mirror": it.mirror} for name, it in detectors.items()}
+    ratios = write_ratios(folder, numbers, whose=whose, beside=beside)
+    return reported(numbers, (*written, write_scores(folder / SCORES, scored, decisions), *ratios))
 
 
 def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]:
@@ -196,6 +200,27 @@ def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDa
     module.setup("test")
     module.summary(folder)
     return module
+
+
+def place_of_ratios(detector: Detector, module: DeepfakeDataModule) -> Path:
+    """Where the likelihood ratios of a checkpoint are kept that go with it.
+
+    Raises:
+        UserError: Some lie there, the detector isn't the user's own, or several data sets would give several.
+    """
+    from addnet.evaluation.likelihood_files import place_beside
+
+    place, sets = place_beside(detector.loaded.path), module.splits["test"].records.names("dataset")
+    if detector.loaded.shipped:
+        raise UserError(
+            f"lr={KEPT}: {detector.loaded.called} came with addnet, whose folder stays as it is; take lr=true, "
+            "and name the file that it writes with likelihood=FILE"
+        )
+    if place.exists():
+        raise UserError(f"lr={KEPT}: there is {place} already; remove it first, or take lr=true")
+    if len(sets) > 1:
+        raise UserError(f"lr={KEPT}: ratios are of one data set, and {', '.join(sets)} are named; take lr=true")
+    return place
 
 
 def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> dict[str, str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import hashlib
 import logging
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 from addnet.config import plain
 from addnet.errors import UserError
 from addnet.inference.shipped import DEFAULT
+from addnet.untrusted.files import sha256_of
 from addnet.untrusted.texts import in_data
 
 log = logging.getLogger(__name__)
@@ -44,6 +44,8 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     from addnet.training.run_folder import provenance
 
     _require_no_network(cfg)
+    if cfg.lr not in (True, False):
+        raise UserError(f"lr={cfg.lr} is for checkpoints; with scores.file take lr=true")
     asked = plain(cfg.scores)
     files, scale = _files(asked.pop("file")), asked.pop("scale")
     said = read_scores(files, Columns(scores=asked.pop("columns"), **asked), scale=scale)
@@ -58,7 +60,7 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     if told := told_of_missing(said):
         log.warning("%s; they are listed in %s", told, folder / MISSING_FILE)
         written.append(_write_missing(folder / MISSING_FILE, said.missing))
-    numbers = assess(said.scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=cfg.lr)
+    numbers = assess(said.scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=bool(cfg.lr))
     about = provenance("") | {f"scores of {name}": _told(file) for name, file in files.items()}
     about.pop("data_fingerprint", None)
     if told:
@@ -95,8 +97,7 @@ def _require_threshold(threshold: float, scored: Mapping[str, Mapping[str, Any]]
 
 
 def _told(file: Path) -> str:
-    with file.open("rb") as stream:
-        return f"{file.name}, SHA-256 {hashlib.file_digest(stream, 'sha256').hexdigest()}"
+    return f"{file.name}, SHA-256 {sha256_of(file)}"
 
 
 def _write_missing(file: Path, missing: list[tuple[str, str, str]]) -> Path:

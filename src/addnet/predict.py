@@ -17,7 +17,7 @@ from addnet.cli import Command, friendly
 from addnet.config import config_dir, plain
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.inference.shipped import located
-from addnet.inference.weighing import likelihood_ratios, weighed
+from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
 from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
 from addnet.untrusted.secrets import masked, without_home
@@ -34,7 +34,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-SOME_UNUSABLE = 2  # exit code where some files could not be read and others were answered for
+# exit codes where files were answered for: some were unusable; with exit_code=verdict also: one is called fake; none is
+# and one is neither
+SOME_UNUSABLE, SOME_FAKE, SOME_NEITHER = 2, 3, 4
+EXIT_CODES = ("done", "verdict")
 TRUTHS = ("real", "fake")
 _SHOWN = 40
 _LONGEST = 150  # bytes of a file's name that stand in the names of what is drawn about it
@@ -64,6 +67,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     ckpt = located(cfg.ckpt)
     if cfg.truth:
         require_choice("truth", cfg.truth, TRUTHS)
+    require_choice("exit_code", cfg.exit_code, EXIT_CODES)
     Limits.of(**plain(cfg.limits))
     if cfg.case:
         require_new(Path(cfg.case))
@@ -71,15 +75,16 @@ def predict(cfg: DictConfig) -> list[Answer]:
     inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
     for note in inputs.notes:
         log.info("%s", note)
-    ratios = likelihood_ratios(cfg.likelihood)
     with ExitStack() as stack:
         model = cfg.detector.landmark_model
         processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
         detector = load_detector(cfg, ckpt, inputs)
+        calibration = calibration_of(detector, cfg.likelihood)
+        ratios = likelihood_ratios(detector, calibration)
         told = about(detector, ratios)
         files = stack.enter_context(AnswerFiles(folder, about=told))
         answers = files.answers
-        case = stack.enter_context(case_of(cfg, detector, inputs, told)) if cfg.case else None
+        case = stack.enter_context(case_of(cfg, detector, inputs, told, calibration)) if cfg.case else None
         try:
             for answer in _answers(cfg, detector, inputs, processes, case):
                 files.add(weighed(answer, ratios))
@@ -104,16 +109,21 @@ def predict(cfg: DictConfig) -> list[Answer]:
     return answers
 
 
-def case_of(cfg: DictConfig, detector: Detector, inputs: Inputs, told: Mapping[str, Any]) -> CaseWriter:
+def case_of(
+    cfg: DictConfig, detector: Detector, inputs: Inputs, told: Mapping[str, Any], calibration: Path | None
+) -> CaseWriter:
     """The record of a case, to be entered; see `addnet.case`."""
     from addnet.case.writer import CaseWriter
     from addnet.untrusted.limits import Limits
 
     keys = ["ckpt", "model", "detector", "pictures", "frames", "workers", "limits", "mirror", "likelihood"]
+    settings = masked(OmegaConf.masked_copy(cfg, keys))
+    if calibration and cfg.likelihood is None:
+        settings["likelihood"] = str(calibration)
     return CaseWriter(
         Path(cfg.case),
         detector,
-        settings=masked(OmegaConf.masked_copy(cfg, keys)),
+        settings=settings,
         about=told,
         inputs=[*inputs.pictures, *inputs.videos, *(path for path, _ in inputs.left_out)],
         limits=Limits.of(**plain(cfg.limits)),
@@ -175,6 +185,21 @@ def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]
         f"error rate: {wrong} of {len(called)} that are {truth} were called {other}: {wrong / len(called):.1%}, 95 % "
         f"interval {low:.1%} to {high:.1%} (Wilson); {without} without a verdict"
     )
+
+
+def exit_code(answers: Sequence[Answer], of: str) -> int:
+    """The command's exit code once files were answered for.
+
+    Args:
+        answers: What was said.
+        of: One of `EXIT_CODES`: whether it tells only what could be used, or also the verdicts.
+    """
+    verdicts = {answer.verdict for answer in answers}
+    if of == "verdict" and "fake" in verdicts:
+        return SOME_FAKE
+    if "unusable" in verdicts:
+        return SOME_UNUSABLE
+    return SOME_NEITHER if of == "verdict" and verdicts != {"real"} else 0
 
 
 def _answers(
@@ -321,9 +346,8 @@ def _is_file(word: str) -> bool:
 @friendly
 def _main(cfg: DictConfig) -> None:
     OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
-    answers = predict(cfg)
-    if any(answer.verdict == "unusable" for answer in answers):
-        sys.exit(SOME_UNUSABLE)
+    if code := exit_code(predict(cfg), cfg.exit_code):
+        sys.exit(code)
 
 
 def main() -> None:

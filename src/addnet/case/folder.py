@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from addnet.case.hashes import sha256_of
 from addnet.errors import NotWrittenError, UserError
 from addnet.surroundings import require_writable
+from addnet.untrusted.files import sha256_of
 
 RECORD, PAGE, PRINT, SUMS = "case.json", "report.html", "report.pdf", "SHA256SUMS"
 _MODE = 0o755  # of a folder that others may read, as `mkdir` makes it

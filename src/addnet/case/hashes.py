@@ -2,35 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from addnet.errors import UserError
 from addnet.faces.landmarks import landmark_model_path
-from addnet.untrusted.files import opened, reason, status_of
+from addnet.untrusted.files import reason, sha256_of, status_of
 from addnet.untrusted.texts import in_data
 
 if TYPE_CHECKING:
-    from io import BufferedReader
-
     from addnet.inference import Detector
 
 WEIGHTS = "weights"  # the role of files without which a detector isn't the same
-
-
-def sha256_of(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a regular file, in hexadecimal.
-
-    Raises:
-        UserError: It is a FIFO, a socket or a device.
-        OSError: It can't be opened or read.
-    """
-    with opened(path, most=None) as file:
-        return hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
 
 
 def file_facts(path: Path) -> dict[str, Any]:

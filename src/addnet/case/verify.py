@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from addnet.case.checks import Check
 from addnet.case.folder import SUMS
-from addnet.case.hashes import WEIGHTS, files_of, sha256_of
+from addnet.case.hashes import WEIGHTS, files_of
 from addnet.case.reading import Recorded, RecordedFile
 from addnet.errors import UserError
 from addnet.faces.walk import walk
 from addnet.inference.answers import Answer
 from addnet.inference.shipped import names
 from addnet.overrides import at_home
-from addnet.untrusted.files import read_bytes, reason
+from addnet.untrusted.files import read_bytes, reason, sha256_of
 from addnet.untrusted.limits import Limits
 from addnet.untrusted.texts import in_data, shown
 from addnet.wording import count

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Mapping
@@ -23,7 +22,7 @@ from addnet.models.state_dicts import by_part
 from addnet.models.weight_files import read_weights
 from addnet.training.checkpoints import identity, write_checkpoint
 from addnet.training.trained_part import NET
-from addnet.untrusted.files import read_bytes
+from addnet.untrusted.files import read_bytes, sha256_of
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
@@ -65,7 +64,7 @@ def adopt(publication: Publication, file: str | Path, output: str | Path) -> Ado
     build_network(publication.model, state, path=path)  # which looks at shapes and numbers
     seen = preprocessing_of(publication)
     about = identity(class_names=["real", "fake"], preprocessing=seen, config=None, decision=None)
-    about["adopted"] = told_of(publication) | {"file": path.name, "sha256": _digest(path)}
+    about["adopted"] = told_of(publication) | {"file": path.name, "sha256": sha256_of(path)}
     checkpoint = {
         "state_dict": {f"{NET}{name}": value for name, value in state.items()},
         "hyper_parameters": {"model": dict(publication.model)},
@@ -135,11 +134,6 @@ def _compared(publication: Publication, path: Path) -> str:
                 f"give the file of {publication.source}"
             )
     return ""
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def in_words(adopted: Adopted) -> str:

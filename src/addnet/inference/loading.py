@@ -17,6 +17,7 @@ from addnet.inference.network import model_of, network_of
 from addnet.inference.preprocessing import Preprocessing
 from addnet.inference.shipped import located, name_of
 from addnet.training.checkpoints import read_checkpoint
+from addnet.untrusted.files import sha256_of
 
 _OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")
 
@@ -53,6 +54,13 @@ class Loaded:
     def called(self) -> str:
         """Its name, or where it lies, as short as that still works when typed."""
         return self.shipped or shown_path(self.path)
+
+    @property
+    def hashes(self) -> tuple[str, ...]:
+        """SHA-256 of its weights, and of the checkpoint that an export was made of."""
+        from addnet.inference.export.hub_folder import hashes_in
+
+        return hashes_in(self.about) if self.exported else (sha256_of(self.path),)
 
     @property
     def network(self) -> str:

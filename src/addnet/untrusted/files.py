@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO, cast
 
 from addnet.errors import UserError
+
+if TYPE_CHECKING:
+    from io import BufferedReader
 
 # a FIFO opens at once, a terminal doesn't become that of the program, and no child gets the file
 _FLAGS = (
@@ -67,6 +71,17 @@ def opened(path: str | os.PathLike[str], *, most: int | None) -> Iterator[Binary
     descriptor, _ = _descriptor(path, most)
     with os.fdopen(descriptor, "rb") as file:
         yield file
+
+
+def sha256_of(path: str | os.PathLike[str]) -> str:
+    """The SHA-256 of a regular file, in hexadecimal.
+
+    Raises:
+        UserError: As `read_bytes`.
+        OSError: It can't be opened or read.
+    """
+    with opened(path, most=None) as file:
+        return hashlib.file_digest(cast("BufferedReader", file), "sha256").hexdigest()
 
 
 def require_regular(path: str | os.PathLike[str], *, most: int | None = None) -> int:

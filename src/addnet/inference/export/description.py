@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,6 +16,7 @@ from addnet.faces.geometry import SIDES
 from addnet.inference.network import model_of
 from addnet.models import ADDNet
 from addnet.models.tuning import ALL
+from addnet.untrusted.files import sha256_of
 
 FORMAT = 1  # of this description
 LICENCES = {
@@ -183,11 +183,9 @@ def _outputs(classes: int) -> dict[str, Any]:
 
 
 def _source(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    with Path(path).open("rb") as stream:
-        digest = hashlib.file_digest(stream, "sha256").hexdigest()
     return {
         "file": Path(path).name,
-        "sha256": digest,
+        "sha256": sha256_of(path),
         "version": checkpoint["addnet"].get("version"),
         "format": checkpoint["addnet"].get("format"),
         "epoch": checkpoint.get("epoch"),

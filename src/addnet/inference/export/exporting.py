@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
 from addnet.errors import UserError, require_choice
+from addnet.evaluation.likelihood_files import place_beside, read_likelihood
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe, described
 from addnet.inference.export.fixed import fixed
@@ -81,6 +83,7 @@ def export_checkpoint(
     with whole(place) as part:
         if format == "safetensors":
             hub_folder.write_folder(net, part, about=about, licence=licence, tensors=tensors)
+            _take_ratios(located(ckpt), part)
         else:
             _write_program(net, part, size=size, about=about, opset=opset if format == "onnx" else None)
         run = _runner(part, format)
@@ -128,6 +131,13 @@ def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  
     if format == "onnx":
         onnx_file.require_packages()
         onnx_file.require_opset(opset)
+
+
+def _take_ratios(ckpt: Path, folder: Path) -> None:
+    """Likelihood ratios that go with a checkpoint go with its export."""
+    beside = place_beside(hub_folder.folder_of(ckpt) or ckpt)
+    if beside.is_file() and read_likelihood(beside).weights in hub_folder.hashes_in(hub_folder.read_config(folder)):
+        shutil.copyfile(beside, place_beside(folder))
 
 
 def _write_program(net: ADDNet, part: Path, *, size: int, about: Mapping[str, Any], opset: int | None) -> None:

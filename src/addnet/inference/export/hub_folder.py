@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import reprlib
 import shutil
@@ -20,7 +19,7 @@ from addnet.inference.export.description import FORMAT
 from addnet.inference.network import build_network
 from addnet.inference.shipped import located, name_of
 from addnet.training.entries import check_about
-from addnet.untrusted.files import read_bytes
+from addnet.untrusted.files import read_bytes, sha256_of
 from addnet.untrusted.tensors import load_safetensors
 from addnet.untrusted.texts import in_json
 
@@ -60,7 +59,7 @@ def write_folder(
     (folder / CARD).touch()
     shutil.copymode(folder / CARD, folder / WEIGHTS)  # the writer makes files that nobody else may read
     config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
-    config["weights"] = {"file": WEIGHTS, "sha256": _digest(folder / WEIGHTS), "tensors": tensors}
+    config["weights"] = {"file": WEIGHTS, "sha256": sha256_of(folder / WEIGHTS), "tensors": tensors}
     describe_folder(folder, config, licence=licence)
 
 
@@ -96,7 +95,7 @@ def load_exported(folder: str | Path) -> Exported:
         raise UserError(f"{file} was not loaded: {error}; {_again(place)}") from error
     except Exception as error:  # the reader is Rust and promises no class of errors
         raise UserError(f"{file} is damaged ({error}); {_again(place)}") from error
-    if config["weights"].get("sha256") != _digest(file):
+    if config["weights"].get("sha256") != sha256_of(file):
         raise UserError(f"{file} and {CONFIG} beside it are not of one export; {_again(place)}")
     return Exported(build_network(config["model"], state, path=place), config)
 
@@ -107,6 +106,11 @@ def folder_of(path: str | Path) -> Path | None:
     if place.name in (WEIGHTS, CONFIG):
         return place.parent
     return place if (place / CONFIG).is_file() else None
+
+
+def hashes_in(config: Mapping[str, Any]) -> tuple[str, ...]:
+    """SHA-256 of an export's weights, and of the checkpoint that it was made of, by its description."""
+    return tuple(str((config.get(part) or {}).get("sha256")) for part in ("weights", "source"))
 
 
 def is_export(folder: Path) -> bool:
@@ -161,8 +165,3 @@ def _complete(config: dict[str, Any]) -> bool:
 def _again(folder: Path) -> str:
     """How to get a whole one."""
     return "it came with addnet: install addnet again" if name_of(folder) else "fetch or export it again"
-
-
-def _digest(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
