@@ -4,17 +4,21 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from addnet.config import compose
 from addnet.errors import UserError
+from addnet.faces.domain import Domain, Measured
+from addnet.faces.domain.appearance import NUMBERS
 from addnet.inference import Detector, shipped
 from addnet.inference.answers import Answer
 from addnet.inference.export.hub_folder import read_config
 from addnet.inference.export.measured import of_real_files
 from addnet.release import release
-from checkpoints import checkpoint
+from checkpoints import changed, checkpoint
 
 
 def _config(folder, *overrides):
@@ -26,7 +30,11 @@ def _config(folder, *overrides):
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint")
-    return checkpoint(folder / "best.ckpt", name="timm", backbone="test_efficientnet", data={"crop": "face"})
+    plain = checkpoint(folder / "plain.ckpt", name="timm", backbone="test_efficientnet", data={"crop": "face"})
+    large = Measured(1000.0, 10.0, 100.0, 0.1, 0.6, 0.0, np.zeros(NUMBERS))  # no face of these tests is like that
+    preprocessing = torch.load(plain, weights_only=True)["addnet"]["preprocessing"]
+    preprocessing["domain"] = Domain.of([large], [large]).values()
+    return changed(plain, folder / "best.ckpt", preprocessing=preprocessing)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +47,14 @@ def released(path, data_dir, index_dir, portrait, tmp_path_factory):
     (folder / "card.md").write_text("Learnt from *drawn* faces; <b>anyone</b> may use them.\n")
     data = [f"data.data_dir={data_dir}", f"paths.index_dir={index_dir}", "data.num_workers=0", "device=cpu"]
     little = ["robustness=none", "robustness.kinds={jpeg: [50]}", "resamples=20"]
-    own = [f"ckpt={path}", f"card={folder}/card.md", f"real={{portraits: {folder}/portraits}}", "license=apache-2.0"]
-    release(_config(folder, *data, *little, *own))
+    own = [
+        f"ckpt={path}",
+        f"card={folder}/card.md",
+        f"real={{portraits: {folder}/portraits}}",
+        "license=apache-2.0",
+        "domain=false",
+    ]
+    release(_config(folder, *data, *little, *own, "domain=false"))
     return folder
 
 
@@ -61,7 +75,9 @@ def test_what_is_released_is_a_detector_that_says_what_it_was_measured_to_do(rel
 def test_its_description_has_the_figures_of_the_evaluation(released):
     evaluation = json.loads((released / "run" / "evaluation.json").read_text())
     (found,) = next(iter(evaluation["checkpoints"].values()))["sets"].values()
-    tested, portraits = read_config(released / "detectors" / "lite")["measured"]
+    config = read_config(released / "detectors" / "lite")
+    assert config["preprocessing"]["domain"] is None  # with it, no portrait would have a verdict
+    tested, portraits = config["measured"]
     assert (tested["name"], tested["level"]) == ("faces", "video")  # whose videos have several frames
     assert tested["auroc"] == found["levels"]["video"]["figures"]["auroc"]
     (tn, fp), (fn, tp) = found["levels"]["video"]["called"]["chosen"]["confusion"]
@@ -87,7 +103,7 @@ def test_its_card_has_all_tables_and_what_its_author_says(released):
 
 def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, path, tmp_path):
     measured = f"measured={released}/run/measured.json"
-    again = release(_config(tmp_path, measured, f"ckpt={path}"))
+    again = release(_config(tmp_path, measured, f"ckpt={path}", "domain=false"))
     first = read_config(released / "detectors" / "lite")
     assert read_config(again) == first
     other = checkpoint(tmp_path / "other.ckpt", name="timm", backbone="test_efficientnet", image_size=80)

@@ -64,6 +64,10 @@ def release(cfg: DictConfig) -> Path:
         raise UserError("no test data are named: name them by data.data_dir=PATH, or by data.test=[LAYOUT:PATH,…]")
     inputs = {name: _files(named) for name, named in (plain(cfg.real) if cfg.real else {}).items()}
     made = _exported(cfg, run / "detector" / output.name)
+    if not cfg.domain:
+        without = read_config(made.output)
+        without["preprocessing"]["domain"] = None
+        describe_folder(made.output, without, licence=licence_of(cfg.license, without, cfg.ckpt))
     weights = read_config(made.output)["weights"]["sha256"]
     found = _measured_before(Path(cfg.measured), weights) if cfg.measured else _measure(cfg, made, inputs)
     (run / MEASURED).write_text(json.dumps({"weights": weights, **found}, indent=1) + "\n", encoding="utf-8")
