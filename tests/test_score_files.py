@@ -204,6 +204,21 @@ def test_what_can_t_be_used_is_told_with_its_row(columns, tmp_path, changed, sai
         read_scores({"x": _csv(tmp_path / "x.csv", merged)}, Columns(scores=["a"]))
 
 
+@pytest.mark.parametrize("name", ["x.csv", "x.csv.gz", "x.parquet", "x.parquet.gz"])
+def test_a_file_of_more_rows_than_memory_holds_is_refused_before_it_is_read(columns, tmp_path, name):
+    file = tmp_path / name
+    if "csv" in name:
+        _csv(file, columns)
+    else:
+        sink = pa.BufferOutputStream()
+        pq.write_table(pa.table(columns), sink)
+        data = sink.getvalue().to_pybytes()
+        file.write_bytes(gzip.compress(data) if name.endswith(".gz") else data)
+    assert read_scores({"x": file}, Columns(scores=["a"]), most=N).rows == N
+    with pytest.raises(UserError, match=rf"{name} has more than 239 rows, .*scores\.most=N allows N rows"):
+        read_scores({"x": file}, Columns(scores=["a"]), most=N - 1)
+
+
 def test_one_class_alone_is_measured_as_far_as_that_goes(columns, tmp_path):
     file = _csv(tmp_path / "a.csv", {"label": [0] * N, "score": columns["a"]})
     numbers = _evaluated(tmp_path, f"scores.file={file}", "threshold=0.9")

@@ -47,8 +47,8 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
     if cfg.lr not in (True, False):
         raise UserError(f"lr={cfg.lr} is for checkpoints; with scores.file take lr=true")
     asked = plain(cfg.scores)
-    files, scale = _files(asked.pop("file")), asked.pop("scale")
-    said = read_scores(files, Columns(scores=asked.pop("columns"), **asked), scale=scale)
+    files, how = _files(asked.pop("file")), {name: asked.pop(name) for name in ("scale", "most")}
+    said = read_scores(files, Columns(scores=asked.pop("columns"), **asked), **how)
     decisions = said.decisions
     if cfg.threshold is not None:
         _require_threshold(cfg.threshold, said.scored)

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.evaluation.score_files.table import Columns, Numbered, Table, numbered
+from addnet.evaluation.score_files.table import MOST_ROWS, Columns, Numbered, Table, numbered
 from addnet.evaluation.scored import SCALES, ScoredSet
 from addnet.untrusted.texts import shown
 from addnet.wording import count
@@ -38,7 +38,9 @@ class Said:
     rows: int
 
 
-def read_scores(files: Mapping[str, Path], columns: Columns | None = None, *, scale: str | None = None) -> Said:
+def read_scores(
+    files: Mapping[str, Path], columns: Columns | None = None, *, scale: str | None = None, most: int = MOST_ROWS
+) -> Said:
     """Reads the scores of one or more detectors.
 
     Args:
@@ -46,6 +48,7 @@ def read_scores(files: Mapping[str, Path], columns: Columns | None = None, *, sc
         columns: Names of columns.
         scale: One of `addnet.evaluation.scored.SCALES`; None: `probability` for detectors whose scores all lie in
             [0, 1], else `any`.
+        most: Rows that a file may have.
 
     Raises:
         UserError: A file or a value in it can't be used; the text names the file and the row.
@@ -53,7 +56,9 @@ def read_scores(files: Mapping[str, Path], columns: Columns | None = None, *, sc
     columns = columns or Columns()
     if scale is not None:
         require_choice("scores.scale", scale, SCALES)
-    tables = [Table.read(file, columns) for file in files.values()]
+    if not isinstance(most, int) or most < 1:
+        raise UserError(f"scores.most={most} must be a whole number of rows, at least 1")
+    tables = [Table.read(file, columns, most=most) for file in files.values()]
     first = tables[0]
     keys, rows = first.keys(needed=len(tables) > 1), len(first)
     scores: dict[str, NDArray[np.float64]] = {}

@@ -21,6 +21,8 @@ from addnet.untrusted.texts import shown
 
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".txt", *_PARQUET)
+MOST_ROWS = 5_000_000  # of a file: until the report is made each takes some 2 KB of memory
+_LARGEST_ZIPPED = 2**32  # bytes of a Parquet file that is gzipped, which has to be unpacked to be opened
 ABOUT = b"addnet"  # in the metadata of Parquet: what evaluate knows of its own columns
 _DELIMITERS = ",;\t"
 _LABELS = {"0": 0, "real": 0, "false": 0, "0.0": 0, "1": 1, "fake": 1, "true": 1, "1.0": 1}
@@ -78,11 +80,16 @@ class Table:
         return int(self.table.num_rows)
 
     @classmethod
-    def read(cls, file: Path, columns: Columns) -> Table:
+    def read(cls, file: Path, columns: Columns, *, most: int = MOST_ROWS) -> Table:
         """Reads what is asked for of a file.
 
+        Args:
+            file: The file.
+            columns: Names of columns.
+            most: Rows that it may have.
+
         Raises:
-            UserError: It isn't there, can't be read, or lacks a column.
+            UserError: It isn't there, can't be read, lacks a column or has too many rows.
         """
         if _kind(file) not in SUFFIXES:
             raise UserError(
@@ -92,14 +99,15 @@ class Table:
             raise UserError(f"scores.file={file}: there is no such file")
         try:
             if _kind(file) in _PARQUET:
-                return cls._of_parquet(file, columns)
-            return cls._of_csv(file, columns)
+                return cls._of_parquet(file, columns, most)
+            return cls._of_csv(file, columns, most)
         except (pa.ArrowException, OSError, EOFError, gzip.BadGzipFile, UnicodeDecodeError) as error:
             raise UserError(f"{file} can't be read: {shown(error)}") from error
 
     @classmethod
-    def _of_parquet(cls, file: Path, columns: Columns) -> Table:
-        with pq.ParquetFile(pa.BufferReader(gzip.decompress(file.read_bytes())) if _zipped(file) else file) as opened:
+    def _of_parquet(cls, file: Path, columns: Columns, most: int) -> Table:
+        with pq.ParquetFile(pa.BufferReader(_unpacked(file)) if _zipped(file) else file) as opened:
+            _require_few(opened.metadata.num_rows, file, most)
             schema = opened.schema_arrow
             about = _about(file, (schema.metadata or {}).get(ABOUT))
             roles, about = _roles(file, schema.names, columns, about)
@@ -107,7 +115,7 @@ class Table:
         return cls(file, table, roles, about)
 
     @classmethod
-    def _of_csv(cls, file: Path, columns: Columns) -> Table:
+    def _of_csv(cls, file: Path, columns: Columns, most: int) -> Table:
         with gzip.open(file, "rt", encoding="utf-8-sig") if _zipped(file) else file.open(encoding="utf-8-sig") as text:
             line = text.readline()
         delimiter = max(_DELIMITERS, key=line.count)
@@ -118,7 +126,13 @@ class Table:
         convert = pacsv.ConvertOptions(
             column_types=dict.fromkeys(names, pa.string()), include_columns=wanted, strings_can_be_null=False
         )
-        return cls(file, pacsv.read_csv(file, parse_options=parse, convert_options=convert), roles, about)
+        with pacsv.open_csv(file, parse_options=parse, convert_options=convert) as stream:
+            batches = []
+            for batch in stream:
+                batches.append(batch)
+                _require_few(sum(map(len, batches)), file, most)
+            table = pa.Table.from_batches(batches, schema=stream.schema)
+        return cls(file, table, roles, about)
 
     def column(self, name: str) -> pa.Array:
         """A column in one piece, dictionaries and all kinds of text as plain text."""
@@ -259,6 +273,24 @@ def _kind(file: Path) -> str:
 
 def _zipped(file: Path) -> bool:
     return file.suffix.lower() == ".gz"
+
+
+def _unpacked(file: Path) -> bytes:
+    with gzip.open(file) as stream:
+        data = stream.read(_LARGEST_ZIPPED + 1)
+    if len(data) > _LARGEST_ZIPPED:
+        raise UserError(
+            f"{file} unpacks to more than {_LARGEST_ZIPPED >> 30} GiB; unpack it to a file of its own first"
+        )
+    return data
+
+
+def _require_few(rows: int, file: Path, most: int) -> None:
+    if rows > most:
+        raise UserError(
+            f"{file} has more than {most:,} rows, which is what fits in the memory of most machines (some 2 KB a row); "
+            "give one data set at a time, or one row a video; scores.most=N allows N rows"
+        )
 
 
 def _is_number(text: str) -> bool:
