@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -141,6 +142,29 @@ def from_pillow(image: Image.Image) -> Picture:
             "of 8 or 16 bits; scale it to 0 … 255 and convert it to mode L or RGB"
         )
     return np.repeat((values.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
+
+
+def as_picture(picture: Any) -> Picture:
+    """The pixels of what somebody hands over as a picture.
+
+    Args:
+        picture: (H, W, 3) uint8, RGB, or a PIL image.
+
+    Raises:
+        UserError: It is neither, or has fewer than `MIN_SIDE` pixels a side.
+    """
+    if picture is None or isinstance(picture, (bytes, bytearray, memoryview)):
+        raise UserError(
+            f"{type(picture).__name__} is not a picture; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
+            "PIL.Image.open(io.BytesIO(data))"
+        )
+    pixels = from_pillow(picture) if isinstance(picture, Image.Image) else np.asarray(picture)
+    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < MIN_SIDE:
+        raise UserError(
+            f"an array of shape {pixels.shape} and {pixels.dtype} is no picture; give (H, W, 3) uint8, RGB, of at "
+            f"least {MIN_SIDE} pixels a side, a PIL image or a file"
+        )
+    return pixels
 
 
 def check_bytes(data: Data, name: str | Path = "the data") -> Picture:

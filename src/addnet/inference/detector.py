@@ -21,7 +21,7 @@ from addnet.evaluation import Decision
 from addnet.evaluation.decision import UNDECIDED as NEITHER
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO, kind_of
-from addnet.faces.pictures import Picture, check_picture, from_pillow
+from addnet.faces.pictures import Picture, as_picture, check_picture
 from addnet.inference.answers import (
     NO_FACE,
     UNDECIDED,
@@ -218,7 +218,7 @@ class Detector:
                 return self.predict_video(picture)
             path, pixels = str(picture), _read(Path(picture))
         else:
-            path, pixels = "", _as_picture(picture)
+            path, pixels = "", as_picture(picture)
         seen = self.preprocessing.of_picture(pixels, **how)
         return self.answer(seen, self.scores(seen).tolist(), path=path)
 
@@ -391,18 +391,3 @@ def _read(path: Path) -> Picture:
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
-
-
-def _as_picture(picture: Any) -> Picture:
-    if picture is None or isinstance(picture, (bytes, bytearray, memoryview)):
-        raise UserError(
-            f"{type(picture).__name__} is not a picture; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
-            "PIL.Image.open(io.BytesIO(data))"
-        )
-    pixels = from_pillow(picture) if isinstance(picture, Image) else np.asarray(picture)
-    if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < 16:
-        raise UserError(
-            f"an array of shape {pixels.shape} and {pixels.dtype} is no picture; give (H, W, 3) uint8, RGB, of at "
-            "least 16 pixels a side, a PIL image or a file"
-        )
-    return pixels
