@@ -2,6 +2,7 @@
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -18,7 +19,7 @@ from addnet.evaluation.likelihood import FEWEST, LikelihoodRatio, bounds, cllr, 
 from addnet.evaluation.likelihood_files import place_beside, read_likelihood, write_ratios
 from addnet.evaluation.scored import ScoredSet
 from addnet.inference import Detector
-from addnet.inference.answers import Answer
+from addnet.inference.answers import UNLIKE, Answer
 from addnet.inference.export import export_checkpoint
 from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
 from addnet.inference.writing import COLUMNS, row_of
@@ -115,6 +116,8 @@ def test_an_evaluation_writes_them_and_an_answer_tells_them(tmp_path):
     assert told.evidence.startswith(f"log10 LR {told.log10_lr:+.1f} (bounded at −")
     assert dict(zip(COLUMNS, row_of(told), strict=True))["log10_lr"] == told.log10_lr
     assert weighed(ANSWER, {"video": ratio}) is ANSWER
+    outside = replace(ANSWER, verdict="undecided", reason=f"{UNLIKE}: it is dark")
+    assert weighed(outside, {"frame": ratio}) is outside
 
 
 @pytest.mark.parametrize(

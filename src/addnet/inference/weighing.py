@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, TypeAlias
 import numpy as np
 
 from addnet.errors import UserError
+from addnet.inference.answers import UNLIKE
 
 if TYPE_CHECKING:
     from addnet.evaluation.likelihood import LikelihoodRatio
@@ -71,9 +72,12 @@ def likelihood_ratios(detector: Detector, file: Path | None) -> Ratios:
 
 
 def weighed(answer: Answer, ratios: Ratios) -> Answer:
-    """An answer with the likelihood ratio of its score, where there is one for such files."""
+    """An answer with the likelihood ratio of its score, where there is one for such files.
+
+    What is unlike the training pictures gets none: it is of no population that the ratio was made from.
+    """
     ratio = ratios.get("video" if answer.kind == "video" else "frame")
-    if ratio is None or answer.score is None:
+    if ratio is None or answer.score is None or answer.reason.startswith(UNLIKE):
         return answer
     log10 = float(ratio.log10(np.array([answer.score]))[0])
     return replace(answer, log10_lr=log10, evidence=ratio.told(answer.score))
