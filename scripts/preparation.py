@@ -60,7 +60,7 @@ class Preparation:
         return Journal(self.out / "videos" if self.kind == VIDEOS else self.index)
 
     def arguments(self) -> list[str]:
-        """What stands behind `python -m addnet.prepare`."""
+        """What stands behind `addnet prepare`."""
         where = f"output={self.out}" if self.kind == VIDEOS else f"data.index={self.index}"
         layout = "wilddeepfake" if self.kind == ARCHIVES else "folder"
         runs = f"paths.output_root={self.out.parent / 'runs'}"

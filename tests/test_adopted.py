@@ -313,7 +313,7 @@ def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ([], "python -m addnet.adopt gend model.safetensors"),
+        ([], "addnet adopt gend model.safetensors"),
         (["detector=gendd", "input=x.pt"], "detector='gendd' is unknown; .*gend, deepfakebench"),
         (["detector=gend", "input=none.pt"], "none.pt: there is no such file"),
         (["detector=gend", "input=none.pt", "output=out.pt"], "name it out.ckpt"),

@@ -1,4 +1,4 @@
-"""`python -m addnet.app` in a real browser: files go up, words come back, nothing leaves the machine or stays."""
+"""`addnet app` in a real browser: files go up, words come back, nothing leaves the machine or stays."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""`python -m addnet.case verify`: a case that is as it was passes; whatever differs is told in words."""
+"""`addnet case verify`: a case that is as it was passes; whatever differs is told in words."""
 
 import json
 import shutil

@@ -1,4 +1,4 @@
-"""`python -m addnet.data check` says what is there, what is missing and where it was expected."""
+"""`addnet data check` says what is there, what is missing and where it was expected."""
 
 import re
 import shlex

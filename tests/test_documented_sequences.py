@@ -33,8 +33,8 @@ DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 # machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
 NOT_HERE = re.compile(
     r"^(make|pip|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
-    r"|addnet\.(adopt|app|case|models|faces|filter|study|summarize)\b"
-    r"|addnet\.train (-m|--resume)\b|\b(sweep|experiment)=|trainer=ddp|trainer\.devices|audit\.faces|license="
+    r"|\baddnet (adopt|app|case|models|faces|filter|study|summarize)\b|^addnet -"
+    r"|addnet train (-m|--resume)\b|\b(sweep|experiment)=|trainer=ddp|trainer\.devices|audit\.faces|license="
     r"|\{layout:|\b(data=)?(faceshifter|celebdfpp)\b"
 )
 RUN = "data.index=outputs/clips/index.parquet"  # that what was prepared is trained on is tried to its end
@@ -60,10 +60,10 @@ class Desk:
     def type(self, words):
         if NOT_HERE.search(" ".join(words)):
             return
-        module, *arguments = words[words.index("-m") + 1 :]
+        name, *arguments = words[1:]
         drawn = DRAWN | ({"/data/FaceForensics++": "dfd"} if "data=dfd" in arguments else {})  # they share a tree
         here = [self._here(argument, drawn) for argument in arguments if not argument.startswith(ABSENT)]
-        getattr(self, module.removeprefix("addnet."))(here)
+        getattr(self, name)(here)
 
     def _here(self, argument, drawn):
         """An argument with drawn data in the place of what the document names."""

@@ -1,4 +1,4 @@
-"""`python -m addnet.evaluate`: every picture is scored as in training, compared, damaged and reported on."""
+"""`addnet evaluate`: every picture is scored as in training, compared, damaged and reported on."""
 
 import json
 import shlex

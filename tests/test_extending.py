@@ -53,7 +53,7 @@ def installed(tmp_path, clean):
 
 
 def test_the_example_trains_by_names_and_its_checkpoint_needs_the_package(installed, data_dir, tmp_path, monkeypatch):
-    command = re.search(r"python -m addnet.train '(.*?)' (.*)", PAGE.read_text(encoding="utf-8"))
+    command = re.search(r"addnet train '(.*?)' (.*)", PAGE.read_text(encoding="utf-8"))
     monkeypatch.syspath_prepend(str(installed))
     paths = [
         f"data.data_dir={data_dir}",

@@ -1,4 +1,4 @@
-"""`python -m addnet.predict`: every file is answered for or listed, and mistakes end in a sentence."""
+"""`addnet predict`: every file is answered for or listed, and mistakes end in a sentence."""
 
 import csv
 import json

@@ -30,11 +30,16 @@ def _command(words):
     """A command of this program: its name and arguments, whoever starts it; None for other programs."""
     if any(word.endswith("slurm_train.sh") for word in words):
         return "train", words[[word.endswith("slurm_train.sh") for word in words].index(True) + 1 :]
-    if "-m" not in words or not words[words.index("-m") + 1].startswith("addnet."):
+    if words[0] in ("addnet", ".venv/bin/addnet"):
+        name, *arguments = words[1:] or ["--help"]
+    elif "-m" in words and words[words.index("-m") + 1].startswith("addnet."):
+        module, *arguments = words[words.index("-m") + 1 :]
+        name = module.removeprefix("addnet.")
+    else:
         return None
-    module, *arguments = words[words.index("-m") + 1 :]
-    assert importlib.util.find_spec(module), words
-    name = module.removeprefix("addnet.")
+    if name.startswith("-"):
+        return None
+    assert importlib.util.find_spec(f"addnet.{name}"), words
     return (f"{name} {arguments[0]}", arguments[1:]) if name in ("data", "case") else (name, arguments)
 
 

@@ -1,4 +1,4 @@
-"""`python -m addnet.release`: weights, description and card of a detector to be given away, measured as they leave."""
+"""`addnet release`: weights, description and card of a detector to be given away, measured as they leave."""
 
 import json
 import re

@@ -53,7 +53,7 @@ def launch(*arguments, launcher=None, env=(), module="addnet.train"):
 
 
 def start(data_dir, root, *arguments, **how):
-    """Starts `python -m addnet.train` with little to do."""
+    """Starts `addnet train` with little to do."""
     options = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     paths = [f"data.data_dir={data_dir}", f"paths.output_root={root}", f"paths.index_dir={data_dir.parent}/index"]

@@ -1,22 +1,17 @@
-"""`python -m addnet.adopt gend FILE`: a detector that others published → a checkpoint of this program."""
+"""`addnet adopt gend FILE`: a detector that others published → a checkpoint of this program."""
 
 from __future__ import annotations
 
 import logging
-import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from addnet.cli import Command, friendly
-from addnet.config import config_dir
+from addnet.cli import hydra_command
 from addnet.console import shown_path
 from addnet.errors import UserError, require_choice
-from addnet.mistyped import refuse_flags
 from addnet.overrides import exists, quoted, to_type
 
 if TYPE_CHECKING:
@@ -45,7 +40,7 @@ def adopt(cfg: DictConfig) -> Adopted:
 
     if not cfg.detector or not cfg.input:
         raise UserError(
-            "a detector and the file of its weights are needed, such as: python -m addnet.adopt gend model.safetensors"
+            "a detector and the file of its weights are needed, such as: addnet adopt gend model.safetensors"
         )
     published = PUBLISHED[require_choice("detector", cfg.detector, PUBLISHED)]
     output = Path(cfg.output or Path(cfg.paths.output_dir, f"{published.name}.ckpt"))
@@ -60,10 +55,10 @@ def adopt(cfg: DictConfig) -> Adopted:
     log.info("%s", adopting.in_words(done))
     log.warning(
         "its threshold is 0.5 and its probabilities are not calibrated, as no validation comes with it: measure it on "
-        "your own material (python -m addnet.evaluate) and set threshold=NUMBER of what asks it"
+        "your own material (addnet evaluate) and set threshold=NUMBER of what asks it"
     )
     log.info("written: %s", output)
-    log.info("ask it: python -m addnet.predict %s face.jpg", to_type("ckpt", shown_path(output)))
+    log.info("ask it: addnet predict %s face.jpg", to_type("ckpt", shown_path(output)))
     return done
 
 
@@ -82,21 +77,10 @@ def arguments_of(words: Sequence[str]) -> list[str]:
     return others + [f"{key}={quoted(word)}" for key, word in zip(keys, named, strict=False)]
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="adopt")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("adopt", words=arguments_of)
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     adopt(cfg)
-
-
-def main() -> None:
-    """Runs the command with the program's arguments."""
-    try:
-        refuse_flags(sys.argv[1:], command="adopt")
-        sys.argv[1:] = arguments_of(sys.argv[1:])
-    except UserError as error:
-        sys.exit(str(error))
-    Command(_main, config_name="adopt")()
 
 
 if __name__ == "__main__":

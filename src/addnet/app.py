@@ -1,15 +1,14 @@
-"""`python -m addnet.app`: a page in the browser that says what a trained detector says, and why."""
+"""`addnet app`: a page in the browser that says what a trained detector says, and why."""
 
 from __future__ import annotations
 
 import logging
 from contextlib import closing
 
-import hydra
 from omegaconf import DictConfig
 
-from addnet.cli import Command, friendly
-from addnet.config import config_dir, plain
+from addnet.cli import hydra_command
+from addnet.config import plain
 from addnet.inference.shipped import located
 from addnet.inference.weighing import calibration_of, likelihood_ratios
 
@@ -57,15 +56,10 @@ def app(cfg: DictConfig) -> None:
                 serve(page, address, names=cfg.names, uploads=uploads, visitors=visitors, max_bytes=most)
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="app")
-@friendly
-def _main(cfg: DictConfig) -> None:
+@hydra_command("app")
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     app(cfg)
-
-
-def main() -> None:
-    """Runs the command with the program's arguments."""
-    Command(_main, config_name="app")()
 
 
 if __name__ == "__main__":

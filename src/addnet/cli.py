@@ -1,4 +1,4 @@
-"""What every command shares: arguments read with care, `--help`, errors in plain words."""
+"""What makes a function a command: arguments read with care, a composed config, `--help`, errors in plain words."""
 
 from __future__ import annotations
 
@@ -6,20 +6,23 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
+import hydra
 from hydra._internal import utils
 from hydra.core.hydra_config import HydraConfig
 from hydra.errors import HydraException
 from hydra.types import RunMode
-from omegaconf import DictConfig
+from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
-from addnet.config import expand_home
+from addnet.commands import COMMANDS, typed_as
+from addnet.config import compose, config_dir, expand_home
 from addnet.console import say
-from addnet.errors import RunStoppedError, UserError
+from addnet.errors import RunStoppedError, UserError, require_choice
 from addnet.launch import join_run, last_words, process_name
 from addnet.mistyped import answer, refuse_flags, refuse_options
 from addnet.overrides import for_hydra
@@ -31,6 +34,96 @@ from addnet.sweeps.resume import resumed
 log = logging.getLogger(__name__)
 
 Task = Callable[[DictConfig], Any]
+Words = Callable[[Sequence[str]], list[str]]  # what was typed → overrides
+
+WRONG_ARGUMENT = 2  # exit code
+
+
+def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) -> Callable[[Task], Callable[..., int]]:
+    """Makes the `main` of a command from a function that takes its composed config and returns its exit code.
+
+    Args:
+        name: Of `addnet.commands`, such as `data check`.
+        words: Brings what was typed into the form of overrides, such as a folder without a key.
+        refused: The exit code where the function raises a `UserError`.
+
+    Returns:
+        A decorator; `main` takes the arguments (those of the program without any) and returns an exit code.
+    """
+
+    def made(task: Task) -> Callable[..., int]:
+        def main(arguments: Sequence[str] | None = None) -> int:
+            overrides = list(sys.argv[1:] if arguments is None else arguments)
+            try:
+                overrides = overrides_of(words(overrides), command=name)
+                if show_help(overrides, command=name):
+                    return 0
+                refuse_options(overrides, command=name)
+                cfg = compose(overrides, config_name=COMMANDS[name].config)
+            except (HydraException, OmegaConfBaseException) as error:
+                sys.stderr.write(answer(error, overrides, command=name))
+                return WRONG_ARGUMENT
+            except UserError as error:
+                say(error)
+                return WRONG_ARGUMENT
+            try:
+                expand_home(cfg)
+                return int(task(cfg))
+            except UserError as error:
+                say(error)
+                return refused
+
+        return main
+
+    return made
+
+
+def subcommands(name: str, mains: Mapping[str, Callable[[Sequence[str]], int]]) -> Callable[..., int]:
+    """Makes the `main` of a command that has commands below it, such as `data` of `data check`.
+
+    Args:
+        name: Of the command.
+        mains: Name of each below it → its `main`.
+    """
+
+    def main(arguments: Sequence[str] | None = None) -> int:
+        first, *rest = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
+        if first in ("-h", "--help"):
+            below = [f"{name} {one}" for one in mains]
+            sys.stdout.write("".join(f"{typed_as(one)}: {COMMANDS[one].purpose}\n" for one in below))
+            return 0
+        try:
+            require_choice(f"{name} command", first, mains)
+        except UserError as error:
+            say(error)
+            return WRONG_ARGUMENT
+        return mains[first](rest)
+
+    return main
+
+
+def hydra_command(name: str, *, words: Words = list) -> Callable[[Task], Command]:
+    """Makes the `main` of a command that Hydra runs, with a log file in a run folder of its own.
+
+    Args:
+        name: Of `addnet.commands`, and the file in `configs/` that it reads.
+        words: As for `command`.
+
+    Returns:
+        A decorator of a function that takes the composed config, in which `paths.output_dir` is the run folder.
+    """
+
+    def made(task: Task) -> Command:
+        def run(cfg: DictConfig) -> Any:
+            # every rank must use one folder, whatever the clock says when it starts
+            OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+            return task(cfg)
+
+        run.__name__, run.__module__ = task.__name__, task.__module__
+        hydra_main = hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)(friendly(run))
+        return Command(hydra_main, name=name, words=words)
+
+    return made
 
 
 class Command:
@@ -38,23 +131,26 @@ class Command:
 
     Args:
         hydra_main: The function that `hydra.main` made, without its argument.
-        config_name: Its name in `addnet.commands`, and the file in `configs/` that it reads.
+        name: As for `hydra_command`, as is `words`.
+        words: Brings what was typed into the form of overrides.
     """
 
-    def __init__(self, hydra_main: Callable[[], Any], *, config_name: str = "train") -> None:
+    def __init__(self, hydra_main: Callable[[], Any], *, name: str, words: Words = list) -> None:
         self.hydra_main = hydra_main
-        self.config_name = config_name
+        self.name = name
+        self.words = words
 
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
         code = 1
         try:
-            sys.argv[1:] = overrides_of(sys.argv[1:], command=self.config_name)
-            if show_help(sys.argv[1:], command=self.config_name):
+            refuse_flags(sys.argv[1:], command=self.name)
+            sys.argv[1:] = overrides_of(self.words(sys.argv[1:]), command=self.name)
+            if show_help(sys.argv[1:], command=self.name):
                 return
             try:
                 sys.argv[1:] = join_run(resumed(sys.argv[1:]))
-                refuse_options(sys.argv[1:], command=self.config_name)
+                refuse_options(sys.argv[1:], command=self.name)
                 code = self._exit_code()
             finally:
                 if sweep := begun():
@@ -89,7 +185,7 @@ class Command:
                 except (HydraException, OmegaConfBaseException) as error:
                     if _started or isinstance(error, UserError):
                         raise
-                    sys.stderr.write(answer(error, sys.argv[1:], command=self.config_name))
+                    sys.stderr.write(answer(error, sys.argv[1:], command=self.name))
                     sys.exit(1)
 
             return report(answered)

@@ -1,4 +1,4 @@
-"""The commands: what each is for, how it is typed, and the config it reads. What `--help` says comes from here."""
+"""The commands: what each is for, how it is typed, and the config it reads. What `addnet` and `--help` say."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ class Described:
         config: The file in `configs/` that it reads; empty where it reads none.
         shown: Parts of that config that matter to it; empty: all.
         sweeps: Whether `-m` runs it once for each of several values.
+        hydra: Whether Hydra runs it, with flags of its own such as `--cfg job`.
         words: What its arguments are.
     """
 
@@ -27,6 +28,7 @@ class Described:
     config: str = ""
     shown: tuple[str, ...] = ()
     sweeps: bool = False
+    hydra: bool = False
     words: str = "[GROUP=FILE] [KEY=VALUE] ..."
 
 
@@ -41,6 +43,7 @@ COMMANDS = {
             ("-m data.data_dir=faces model=bandpass model.kernel_size=15,31,63", "a sweep"),
         ),
         config="train",
+        hydra=True,
         sweeps=True,
     ),
     "prepare": Described(
@@ -51,6 +54,7 @@ COMMANDS = {
             ("input=clips/", "without labels"),
         ),
         config="prepare",
+        hydra=True,
     ),
     "evaluate": Described(
         "Measures how well checkpoints detect, with intervals, and writes a report.",
@@ -63,6 +67,7 @@ COMMANDS = {
             ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
         ),
         config="evaluate",
+        hydra=True,
     ),
     "predict": Described(
         "Says of pictures and videos whether they are fake, and why.",
@@ -73,6 +78,7 @@ COMMANDS = {
             ("clip.mp4 case=cases/one", "with a record of the case, as JSON and as a report to print"),
         ),
         config="predict",
+        hydra=True,
         words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
     ),
     "case verify": Described(
@@ -91,6 +97,7 @@ COMMANDS = {
             (f"ckpt={BEST} format=safetensors output=detector", "a folder as model hubs have them"),
         ),
         config="export",
+        hydra=True,
     ),
     "adopt": Described(
         "Turns the weights of a detector that others published into a checkpoint of this program.",
@@ -99,6 +106,7 @@ COMMANDS = {
             ("deepfakebench best.pth output=deepfakebench.ckpt", "DeepfakeBench's baseline, CC BY-NC 4.0"),
         ),
         config="adopt",
+        hydra=True,
         words="gend|deepfakebench FILE [KEY=VALUE] ...",
     ),
     "release": Described(
@@ -114,6 +122,7 @@ COMMANDS = {
             ),
         ),
         config="release",
+        hydra=True,
     ),
     "app": Described(
         "Serves a page in the browser that says what a detector says of a file, and why.",
@@ -122,6 +131,7 @@ COMMANDS = {
             (f"ckpt={BEST} port=8000 open_browser=true", "on a port of your choice"),
         ),
         config="app",
+        hydra=True,
     ),
     "data check": Described(
         "Says what of a data set is there, what is missing and where it was expected.",
@@ -179,14 +189,40 @@ COMMANDS = {
 }
 
 
+GROUPS = {
+    "Ask a detector": ("predict", "app", "case verify"),
+    "Make data ready": ("prepare", "data check", "data audit", "faces", "filter"),
+    "Train": ("train", "models", "study", "summarize"),
+    "Measure and pass on": ("evaluate", "export", "release", "adopt"),
+}
+_COMMONEST = (
+    ("predict face.jpg", "asks the detector that comes with it"),
+    ("train data.data_dir=faces", "trains one of your own, on faces/{train,test}/{real,fake}/"),
+    (f"evaluate ckpt={BEST} data.data_dir=faces", "says how well it detects"),
+)
+
+
 def typed_as(name: str) -> str:
     """How a command is started.
 
     Example:
         >>> typed_as("data check")
-        'python -m addnet.data check'
+        'addnet data check'
     """
-    return f"python -m addnet.{name}"
+    return f"addnet {name}"
+
+
+def overview() -> str:
+    """All commands, in groups, a line each, below the three that are typed most."""
+    width = max(map(len, COMMANDS))
+    lines = ["addnet COMMAND ...    (the same as python -m addnet.COMMAND ...)", ""]
+    for typed, does in _COMMONEST:
+        lines += [f"  # {does}", f"  addnet {typed}"]
+    for group, names in GROUPS.items():
+        lines += ["", group, *(f"  {name:{width}}  {COMMANDS[name].purpose}" for name in names)]
+    lines += ["", "addnet COMMAND --help: examples and settings. addnet --version: what is installed."]
+    lines += ["addnet --completion bash|zsh|fish: what makes the Tab key complete commands and settings."]
+    return "\n".join(lines) + "\n"
 
 
 def opening(name: str) -> str:

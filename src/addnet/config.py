@@ -88,7 +88,7 @@ def config_dir() -> str:
 
 
 def compose(overrides: Sequence[str] = (), *, config_name: str = "train") -> DictConfig:
-    """Composes a config outside of a command, as `python -m addnet.train OVERRIDES` would.
+    """Composes a config outside of a command, as `addnet train OVERRIDES` would.
 
     Raises:
         hydra.errors.HydraException: An override names an unknown key or group.

@@ -1,4 +1,4 @@
-"""`python -m addnet.evaluate`: how well checkpoints detect, measured as the field measures, with a report."""
+"""`addnet evaluate`: how well checkpoints detect, measured as the field measures, with a report."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.cli import Command, friendly
-from addnet.config import build, config_dir, plain
+from addnet.cli import hydra_command
+from addnet.config import build, plain
 from addnet.errors import UserError
 from addnet.inference import shipped
 from addnet.untrusted.texts import in_markup
@@ -365,14 +363,11 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
     Console().print(table)
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="evaluate")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("evaluate")
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     evaluate(cfg)
 
-
-main = Command(_main, config_name="evaluate")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""`python -m addnet.export`: a checkpoint → ONNX, a .pt2 file of torch.export, or a folder with safetensors."""
+"""`addnet export`: a checkpoint → ONNX, a .pt2 file of torch.export, or a folder with safetensors."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from addnet.cli import Command, friendly
-from addnet.config import config_dir
+from addnet.cli import hydra_command
 from addnet.errors import require_choice
 
 if TYPE_CHECKING:
@@ -61,14 +58,11 @@ def export(cfg: DictConfig) -> Export:
     return done
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="export")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("export")
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     export(cfg)
 
-
-main = Command(_main, config_name="export")
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,6 @@
 """Bandpass filters in the frequency domain for looking at pictures: ideal, Gaussian and Butterworth.
 
-Usage: python -m addnet.filter PICTURE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
+Usage: addnet filter PICTURE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
 
 Writes the filtered picture and a figure of it, the original, the transfer function and both spectra. This is
 for exploring which band holds the traces of a forgery; the network's own filter is

@@ -1,4 +1,4 @@
-"""Scores that were made elsewhere, or kept from an earlier evaluation → the report of `python -m addnet.evaluate`."""
+"""Scores that were made elsewhere, or kept from an earlier evaluation → the report of `addnet evaluate`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`python -m addnet.predict input=…`: what a trained detector says about pictures and videos."""
+"""`addnet predict input=…`: what a trained detector says about pictures and videos."""
 
 from __future__ import annotations
 
@@ -9,16 +9,13 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.cli import Command, friendly
-from addnet.config import config_dir, plain
+from addnet.cli import hydra_command
+from addnet.config import plain
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.inference.shipped import located
 from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
-from addnet.mistyped import refuse_flags
 from addnet.overrides import quoted
 from addnet.untrusted.secrets import masked, without_home
 from addnet.untrusted.texts import in_markup, shown, shown_lines
@@ -342,22 +339,11 @@ def _is_file(word: str) -> bool:
         return False
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="predict")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("predict", words=arguments_of)
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     if code := exit_code(predict(cfg), cfg.exit_code):
         sys.exit(code)
-
-
-def main() -> None:
-    """Runs the command with the program's arguments."""
-    try:
-        refuse_flags([word for word in sys.argv[1:] if word != "--quiet"], command="predict")
-    except UserError as error:
-        sys.exit(str(error))
-    sys.argv[1:] = arguments_of(sys.argv[1:])
-    Command(_main, config_name="predict")()
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""`python -m addnet.prepare`: pictures or videos → an index to train from, and a report of what is in it."""
+"""`addnet prepare`: pictures or videos → an index to train from, and a report of what is in it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from addnet.cli import Command, friendly
-from addnet.config import config_dir, plain
+from addnet.cli import hydra_command
+from addnet.config import plain
 from addnet.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,7 +58,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
             report(source, where / _title(source.index_file) if len(named) > 1 else where, seed=cfg.seed)
         if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
             index = shlex.quote(f"data.index={source.index_file}")
-            log.info("train from it: python -m addnet.train data=index %s", index)
+            log.info("train from it: addnet train data=index %s", index)
     return files
 
 
@@ -122,14 +120,11 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
     log.info("report: %s", file)
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="prepare")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("prepare")
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     prepare(cfg)
 
-
-main = Command(_main, config_name="prepare")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""`python -m addnet.release`: a checkpoint → the folder of a detector to be given away, with a card of its errors.
+"""`addnet release`: a checkpoint → the folder of a detector to be given away, with a card of its errors.
 
 The weights are exported first, and what is measured is the very folder that leaves.
 """
@@ -12,12 +12,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
-from hydra.core.hydra_config import HydraConfig
-from omegaconf import DictConfig, OmegaConf
+from omegaconf import DictConfig
 
-from addnet.cli import Command, friendly
-from addnet.config import compose, config_dir, plain
+from addnet.cli import hydra_command
+from addnet.config import compose, plain
 from addnet.errors import UserError
 from addnet.evaluate import evaluate
 from addnet.inference.shipped import not_set
@@ -155,14 +153,11 @@ def _read(file: Path) -> str:
         raise UserError(f"{file} cannot be read: {reason}") from error
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="release")
-@friendly
-def _main(cfg: DictConfig) -> None:
-    OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
+@hydra_command("release")
+def main(cfg: DictConfig) -> None:
+    """Runs the command."""
     release(cfg)
 
-
-main = Command(_main, config_name="release")
 
 if __name__ == "__main__":
     main()

@@ -1,4 +1,4 @@
-"""`python -m addnet.summarize SWEEP_DIR …`: tables and plots of sweeps again, or of several sweeps as one."""
+"""`addnet summarize SWEEP_DIR …`: tables and plots of sweeps again, or of several sweeps as one."""
 
 from __future__ import annotations
 

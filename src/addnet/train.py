@@ -1,4 +1,4 @@
-"""`python -m addnet.train`: trains a detector, tests its best checkpoint and leaves a run folder."""
+"""`addnet train`: trains a detector, tests its best checkpoint and leaves a run folder."""
 
 from __future__ import annotations
 
@@ -8,12 +8,11 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import hydra
 from hydra.core.hydra_config import HydraConfig
 from omegaconf import DictConfig, OmegaConf
 
-from addnet.cli import Command, friendly, refuse_sweep_over_ranks
-from addnet.config import build, build_all, check_values, config_dir, plain
+from addnet.cli import hydra_command, refuse_sweep_over_ranks
+from addnet.config import build, build_all, check_values, plain
 from addnet.errors import RunStoppedError, UserError
 from addnet.launch import divert_output, process_name
 from addnet.surroundings import require_writable
@@ -305,21 +304,16 @@ def _written(trainer: pl.Trainer, name: str) -> str:
     return str(getattr(kept.get(name), "best_model_path", ""))
 
 
-@hydra.main(version_base="1.3", config_path=config_dir(), config_name="train")
-@friendly
-def _main(cfg: DictConfig) -> float | None:
+@hydra_command("train")
+def main(cfg: DictConfig) -> float | None:
+    """Runs the command: the figure of a job, for whoever sweeps."""
     hydra_config = HydraConfig.get()
     refuse_sweep_over_ranks(cfg, hydra_config)
-    # every rank must use one folder, whatever the clock says when it starts
-    run_dir = Path(hydra_config.runtime.output_dir).resolve()
-    OmegaConf.update(cfg, "paths.output_dir", str(run_dir))
     logging.captureWarnings(True)
     if process_name():
-        divert_output(run_dir / f"{hydra_config.job.name}.log")
+        divert_output(Path(cfg.paths.output_dir) / f"{hydra_config.job.name}.log")
     return run_recorded(train, cfg)
 
-
-main = Command(_main)
 
 if __name__ == "__main__":
     main()

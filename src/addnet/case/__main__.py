@@ -1,6 +1,6 @@
 """Checks the record of a case.
 
-    python -m addnet.case verify FOLDER [root=FOLDER] [ckpt=CHECKPOINT] [device=cpu]
+    addnet case verify FOLDER [root=FOLDER] [ckpt=CHECKPOINT] [device=cpu]
 
 `verify` compares the hashes of the case's files, of the files that it is about and of the detector with those of the
 record, and computes every score once more. Ends with a table; exits with 0 if all is as it was, with 1 if something
@@ -13,44 +13,15 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from addnet.cli import overrides_of, show_help
-from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose, expand_home, plain
-from addnet.console import say
-from addnet.errors import UserError, require_choice
-from addnet.mistyped import answer, refuse_options
+from addnet.cli import command, subcommands
+from addnet.commands import typed_as
+from addnet.config import plain
+from addnet.errors import UserError
 from addnet.overrides import quoted
 
 NAME = "case verify"
-VERBS = ("verify",)
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    verb, *words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if verb in ("-h", "--help"):
-        sys.stdout.write(f"{typed_as(NAME)}: {COMMANDS[NAME].purpose}\n")
-        return 0
-    overrides: list[str] = []
-    try:
-        require_choice("command", verb, VERBS)
-        overrides = overrides_of(arguments_of(words), command=NAME)
-        if show_help(overrides, command=NAME):
-            return 0
-        refuse_options(overrides, command=NAME)
-        cfg = compose(overrides, config_name=COMMANDS[NAME].config)
-        expand_home(cfg)
-        return verify(cfg)
-    except (HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(answer(error, overrides, command=NAME))
-        return 2
-    except UserError as error:
-        say(error)
-        return 2
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:
@@ -63,6 +34,7 @@ def arguments_of(words: Sequence[str]) -> list[str]:
     return [word if word.startswith("-") or "=" in word else f"case={quoted(word)}" for word in words]
 
 
+@command(NAME, words=arguments_of)
 def verify(cfg: DictConfig) -> int:
     """Checks the case that a composed config names, and prints a table.
 
@@ -103,6 +75,8 @@ def verify(cfg: DictConfig) -> int:
     sys.stdout.write(text)
     return code
 
+
+main = subcommands("case", {"verify": verify})
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -94,7 +94,7 @@ def read_record(folder: Path) -> Recorded:
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged: {shown(error, most=200)}") from error
     if not isinstance(node, dict) or node.get("format") != FORMAT:
-        raise UserError(f"{file} is not the record of a case; python -m addnet.predict case=FOLDER writes one")
+        raise UserError(f"{file} is not the record of a case; addnet predict case=FOLDER writes one")
     if node.get("version") != VERSION:
         raise UserError(f"{file} has version {reprlib.repr(node.get('version'))}; this program reads {VERSION}")
     try:

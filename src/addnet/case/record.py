@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from addnet.case.ranges import above_threshold
 from addnet.inference.answers import Answer
 from addnet.untrusted.secrets import without_home
 from addnet.untrusted.texts import in_data
+from addnet.versions import version_of
 from addnet.wording import count
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def versions() -> dict[str, Any]:
     told = provenance(data_fingerprint="")
     return {
         **{name: told[name] for name in ("python", "platform", "git")},
-        "packages": told["packages"] | {name: _version(name) for name in _PACKAGES},
+        "packages": told["packages"] | {name: version_of(name) for name in _PACKAGES},
         "ffmpeg": {name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())},
     }
 
@@ -149,10 +149,3 @@ def described(about: Mapping[str, Any], detector: Detector, files: Sequence[Mapp
         "measured": measured if isinstance(measured, list | tuple) else [],
         "validation": validation,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -1,7 +1,7 @@
 """Looks at a data set without training on it.
 
-    python -m addnet.data check data=faceforensics data.data_dir=/data/ff [data.options.compression=c40 …]
-    python -m addnet.data audit data=… data.data_dir=…
+    addnet data check data=faceforensics data.data_dir=/data/ff [data.options.compression=c40 …]
+    addnet data audit data=… data.data_dir=…
 
 `check` says what is there, what is missing and where it was expected. `audit` says what is wrong with it: leaks
 between splits, the same picture twice, hints that give the class away. Arguments are overrides as for training.
@@ -11,59 +11,31 @@ Exits with 1 if something needed is missing or wrong, with 2 if an argument is w
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from addnet.cli import overrides_of, show_help
-from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose
-from addnet.console import say
-from addnet.errors import UserError, require_choice
-from addnet.mistyped import answer, refuse_options
+from addnet.cli import command, subcommands
 
-VERBS = ("check", "audit")
+_FAULTS = 1  # exit code
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    verb, *words = list(sys.argv[1:] if arguments is None else arguments) or ["--help"]
-    if verb in ("-h", "--help"):
-        sys.stdout.write("".join(f"{typed_as(f'data {verb}')}: {COMMANDS[f'data {verb}'].purpose}\n" for verb in VERBS))
-        return 0
-    name = f"data {verb}"
-    overrides: list[str] = []
-    try:
-        require_choice("command", verb, VERBS)
-        overrides = overrides_of(words, command=name)
-        if show_help(overrides, command=name):
-            return 0
-        refuse_options(overrides, command=name)
-        cfg = compose(overrides, config_name=COMMANDS[name].config)
-    except (HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(answer(error, overrides, command=name))
-        return 2
-    except UserError as error:
-        say(error)
-        return 2
-    try:
-        return _run(verb, cfg)
-    except UserError as error:
-        say(error)
-        return 1
+@command("data check", refused=_FAULTS)
+def check(cfg: DictConfig) -> int:
+    """Says what is there and what is missing."""
+    from addnet.data.check import main
+
+    return main(cfg)
 
 
-def _run(command: str, cfg: DictConfig) -> int:
-    if command == "audit":
-        from addnet.data.audit import main as audit  # brings plots and hashes, which a check doesn't need
+@command("data audit", refused=_FAULTS)
+def audit(cfg: DictConfig) -> int:
+    """Says what is wrong with what is there."""
+    from addnet.data.audit import main  # brings plots and hashes, which a check doesn't need
 
-        return audit(cfg)
-    from addnet.data.check import main as check
+    return main(cfg)
 
-    return check(cfg)
 
+main = subcommands("data", {"check": check, "audit": audit})
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -159,7 +159,7 @@ def _ready(listings: Listings, aim: str) -> str:
     if all(len(listing.pictures) for listing in listings.values()):
         return f"{start}: pictures are ready to be {aim} on"
     return (
-        f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `python -m addnet.prepare` or "
+        f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `addnet prepare` or "
         "then"
     )
 

@@ -220,7 +220,7 @@ def source_of(entry: Any, *, key: str, **folders: Any) -> Source:
     if text.endswith(TABLES):
         return Source("manifest", text, **folders)
     raise UserError(
-        f"{key}: {text!r} names no data set: give an index (FILE.parquet), a folder that `python -m addnet.prepare` "
+        f"{key}: {text!r} names no data set: give an index (FILE.parquet), a folder that `addnet prepare` "
         f"filled, or layout:folder with one of the layouts {', '.join(LAYOUTS)}"
     )
 

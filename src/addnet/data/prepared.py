@@ -39,7 +39,7 @@ def require_listed(sources: Sequence[Source]) -> None:
             _ = source.listing
         elif not Path(str(source.index)).expanduser().is_file():
             raise UserError(
-                f"data.index={source.index}: no such file; name the one that `python -m addnet.prepare` wrote"
+                f"data.index={source.index}: no such file; name the one that `addnet prepare` wrote"
             )
 
 

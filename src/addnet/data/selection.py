@@ -229,7 +229,7 @@ def _refuse_nothing(
     if not any(whole[source].having("split", "train").any() for source in train):
         if all((whole[source].labels == UNLABELLED).all() for source in train):
             raise UserError(
-                f"{_named(train)} has no labels, as `python -m addnet.prepare input=…` leaves it, and can't be trained "
+                f"{_named(train)} has no labels, as `addnet prepare input=…` leaves it, and can't be trained "
                 "on. Put what is known into FOLDER/train/real and FOLDER/train/fake; data.data_dir=FOLDER"
             )
         raise UserError(

@@ -64,7 +64,7 @@ class Source:
     def __post_init__(self) -> None:
         require_choice("data.layout", self.layout, KINDS)
         if self.layout == INDEX and not self.index:
-            raise UserError("data.index is not set: name the file that `python -m addnet.prepare` wrote")
+            raise UserError("data.index is not set: name the file that `addnet prepare` wrote")
         if self.layout != INDEX and not self.data_dir:
             raise UserError(f"data.data_dir is not set: name the folder that holds the data (data={self.layout})")
         if why := oddity(str(self.data_dir or "")):
@@ -102,7 +102,7 @@ class Source:
             lacking.append("  neither pictures nor videos that belong to a split")
         if lacking:
             raise UserError(
-                f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`python -m addnet.data check "
+                f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`addnet data check "
                 f"data={self.layout} {shlex.quote(f'data.data_dir={self.data_dir}')}` shows what is there"
             )
         for note in listing.notes:
@@ -187,7 +187,7 @@ class Source:
         if self.layout == INDEX and (journal := Journal(self.index_file)).file.is_file():
             log.warning(
                 "%s is not finished, or is being written: %s lies beside it. What it has is used; "
-                "the `python -m addnet.prepare` that began it goes on with the rest",
+                "the `addnet prepare` that began it goes on with the rest",
                 self.index_file,
                 journal.file.name,
             )

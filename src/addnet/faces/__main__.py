@@ -1,4 +1,4 @@
-"""`python -m addnet.faces PICTURE|FOLDER … [--out DIR]`: sheets of single pictures, counts over folders."""
+"""`addnet faces PICTURE|FOLDER … [--out DIR]`: sheets of single pictures, counts over folders."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     there = walk(folder)
     paths = [folder / name for name in there.pictures]
     notes = there.notes() + (
-        [f"{count(len(there.videos), 'video')}: see python -m addnet.prepare"] if there.videos else []
+        [f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else []
     )
     if not paths:
         raise UserError("; ".join([f"{folder} holds no pictures", *notes]))

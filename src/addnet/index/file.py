@@ -167,7 +167,7 @@ def _require_sound(table: pa.Table) -> None:
 
 def no_such_index(file: Path) -> UserError:
     """What is said where there is no index."""
-    return UserError(f"data.index={file}: no such file; `python -m addnet.prepare` makes one")
+    return UserError(f"data.index={file}: no such file; `addnet prepare` makes one")
 
 
 def check_points(file: Path) -> None:

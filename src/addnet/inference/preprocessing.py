@@ -88,7 +88,7 @@ class Preprocessing:
         if values["mask_of"] != "own":
             raise UserError(
                 f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which pictures have "
-                "masks of others: evaluate it by `python -m addnet.evaluate`, pictures alone have no such masks"
+                "masks of others: evaluate it by `addnet evaluate`, pictures alone have no such masks"
             )
         try:
             geometry = Geometry(

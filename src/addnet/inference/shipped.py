@@ -73,7 +73,7 @@ def _missing(name: str) -> str:
     if not (found := names()):
         return (
             "no such file or folder, and no detector comes with this installation. Train one by "
-            f"`python -m addnet.train data.data_dir=faces`, and name its checkpoint: ckpt={_EXAMPLE}"
+            f"`addnet train data.data_dir=faces`, and name its checkpoint: ckpt={_EXAMPLE}"
         )
     near = suggestion(name, found)
     return f"no such file or folder, and no detector of that name comes with addnet; there is {', '.join(found)}.{near}"

@@ -29,7 +29,7 @@ __all__ = [
     "pool_mask",
 ]
 
-# the help of `python -m addnet.models` needs no torch
+# the help of `addnet models` needs no torch
 __getattr__, __dir__ = late(
     __name__,
     {

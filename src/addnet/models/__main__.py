@@ -1,4 +1,4 @@
-"""`python -m addnet.models`: builds a network, runs one step forward and back, and prints what each stage costs.
+"""`addnet models`: builds a network, runs one step forward and back, and prints what each stage costs.
 
 Below the table stand the sites and placements of the network, and what its start weights were made with. Arguments are
 overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH is given. Exits with 1
@@ -8,43 +8,24 @@ if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, cast
 
-from hydra.errors import HydraException
-from omegaconf.errors import OmegaConfBaseException
+from omegaconf import DictConfig
 
-from addnet.cli import overrides_of, show_help
-from addnet.config import compose, plain
-from addnet.console import say
-from addnet.errors import UserError
-from addnet.mistyped import answer, refuse_options
+from addnet.cli import command
+from addnet.config import plain
 
 if TYPE_CHECKING:
     from addnet.models.network import ADDNet
     from addnet.models.stages import Description
     from addnet.models.summary import Summary
 
-NAME = "models"
 
-
-def main(arguments: Sequence[str] | None = None) -> int:
+@command("models", words=lambda words: ["model.pretrained=false", *words])
+def main(cfg: DictConfig) -> int:
     """Runs the command and returns its exit code."""
-    overrides = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        overrides = overrides_of(overrides, command=NAME)
-        if show_help(overrides, command=NAME):
-            return 0
-        refuse_options(overrides, command=NAME)
-        cfg = compose(["model.pretrained=false", *overrides])
-        options, size = plain(cfg.model), int(cfg.data.image_size)
-        described, summary = _summary(options.pop("name"), options, size)
-    except (HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(answer(error, overrides, command=NAME))
-        return 2
-    except UserError as error:
-        say(error)
-        return 2
+    options, size = plain(cfg.model), int(cfg.data.image_size)
+    described, summary = _summary(options.pop("name"), options, size)
     title = f"{cfg.model.name} on {described.name}, one image of {size} × {size} pixels"
     return report(described, summary, title=title, options=options)
 

@@ -44,7 +44,7 @@ class ADDNet(nn.Module):
         backbone: A name of timm's.
         num_classes: Size of the output; 0 gives pooled features.
         placement: `full` (the last stage of each resolution, or the ends of the quarters of equal blocks), `late` (the
-            last of these), `none`, a stage or a list of stages; `python -m addnet.models` lists them.
+            last of these), `none`, a stage or a list of stages; `addnet models` lists them.
         combine: How a mask acts on features: see `ADDBlock`; or `attend`: on what attention reads from each site in
             `placement` up to the end of the next stage, see `AttendBlock`.
         pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks each stage's mask from the one of the

@@ -37,7 +37,7 @@ def read_weights(path: str | Path, *, called: str = "") -> dict[str, Tensor]:
     about = content.get("addnet") if isinstance(content, Mapping) else None
     if isinstance(about, Mapping) and about.get("start"):
         raise UserError(
-            f"{called} holds the trained part alone; export it (python -m addnet.export format=safetensors) and give "
+            f"{called} holds the trained part alone; export it (addnet export format=safetensors) and give "
             "the model.safetensors that comes of it."
         )
     try:

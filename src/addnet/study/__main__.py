@@ -1,4 +1,4 @@
-"""`python -m addnet.study`: the sweeps of a study in one folder, in pieces, and what they found in `results/`.
+"""`addnet study`: the sweeps of a study in one folder, in pieces, and what they found in `results/`.
 
 Each cell is an ordinary training in a run folder of its own. What is done is never trained again, also when sweeps are
 added; what was cut short goes on from its last checkpoint. Exits with 1 if a cell isn't done, with 2 if an argument is
@@ -11,15 +11,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from hydra.errors import HydraException
 from omegaconf import DictConfig, ListConfig
-from omegaconf.errors import OmegaConfBaseException
 
-from addnet.cli import overrides_of, show_help
-from addnet.config import compose, plain
+from addnet.cli import command
+from addnet.config import plain
 from addnet.console import say
 from addnet.errors import UserError, require_choice
-from addnet.mistyped import answer, refuse_options
 from addnet.overrides import quoted
 from addnet.study.driving import Job, drive, remove_last, training
 from addnet.study.folders import State, StudyFolder, run_recipe
@@ -30,26 +27,8 @@ from addnet.study.recipe import recipe
 from addnet.study.results import Results, collect
 from addnet.sweeps.results import read_result
 
-NAME = "study"
 TASKS = ("run", "list", "ladder")
 DONE = ("done", "kept")
-
-
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command and returns its exit code."""
-    overrides = list(sys.argv[1:] if arguments is None else arguments)
-    try:
-        overrides = overrides_of(overrides, command=NAME)
-        if show_help(overrides, command=NAME):
-            return 0
-        refuse_options(overrides, command=NAME)
-        return study(compose(overrides, config_name=NAME))
-    except (HydraException, OmegaConfBaseException) as error:
-        sys.stderr.write(answer(error, overrides, command=NAME))
-        return 2
-    except UserError as error:
-        say(error)
-        return 2
 
 
 def study(cfg: DictConfig) -> int:
@@ -65,7 +44,7 @@ def study(cfg: DictConfig) -> int:
     every = planned(cfg)
     chosen = [cell for cell in every if is_chosen(cfg, cell)]
     if not chosen:
-        raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} leave no cell; see python -m addnet.study do=list")
+        raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} leave no cell; see addnet study do=list")
     folder = StudyFolder(Path(cfg.paths.output_root, cfg.task, cfg.size.name).absolute())
     results = Results(results_dir(cfg))
     states = found_states(cfg, folder, every, results)
@@ -206,6 +185,8 @@ def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequenc
     ended = [read_result(job.folder) for job in jobs]
     return int(any(result is None or result.status != "success" for result in ended))
 
+
+main = command("study")(study)
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -216,7 +216,7 @@ def brief(evaluation: Mapping[str, Any]) -> dict[str, Any]:
     """Of an `evaluation.json` what the page needs: AUROC on the ladder, and errors by how a face was found.
 
     Args:
-        evaluation: As `python -m addnet.evaluate` writes it.
+        evaluation: As `addnet evaluate` writes it.
     """
     checkpoints = {}
     for name, about in evaluation["checkpoints"].items():

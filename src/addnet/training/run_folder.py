@@ -7,7 +7,6 @@ import platform
 import re
 import subprocess
 import sys
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.table import LOGGED
 from addnet.launch import command_form
 from addnet.untrusted.secrets import masked, shown_command
+from addnet.versions import PACKAGES, version_of
 
 if TYPE_CHECKING:
     import pytorch_lightning as pl
@@ -34,22 +34,6 @@ if TYPE_CHECKING:
     from addnet.training.served_data import ServedData
 
 _REPEATED = re.compile(r"\$\{[\w.]+\}")  # an interpolation of another key and nothing else
-
-PACKAGES = (
-    "addnet",
-    "torch",
-    "torchvision",
-    "pytorch-lightning",
-    "hydra-core",
-    "omegaconf",
-    "timm",
-    "dlib-bin",
-    "opencv-python-headless",
-    "numpy",
-    "torchmetrics",
-    "comet_ml",
-    "pyarrow",
-)
 
 
 def provenance(data_fingerprint: str) -> dict[str, Any]:
@@ -59,7 +43,7 @@ def provenance(data_fingerprint: str) -> dict[str, Any]:
         "git": _git(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in PACKAGES},
+        "packages": {name: version_of(name) for name in PACKAGES},
         "data_fingerprint": data_fingerprint,
     }
 
@@ -164,13 +148,6 @@ def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:
             continue
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))
     return table
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None
 
 
 def _git() -> dict[str, Any] | None:

@@ -200,7 +200,7 @@ def _order(sweep_dir: Path, jobs: list[Job]) -> None:
             was, now = (" ".join(filter_overrides(one.overrides)) for one in (before[job.number], job))
             raise SweepError(
                 f"the command of {sweep_dir} now makes other jobs: number {job.number} was '{was}' and would be "
-                f"'{now}'; start a new sweep, and merge both by python -m addnet.summarize"
+                f"'{now}'; start a new sweep, and merge both by addnet summarize"
             )
     plan(sweep_dir, ordered)
 

@@ -1,4 +1,4 @@
-"""`python -m addnet.data audit data=<name> data.data_dir=…`: a data set examined before training."""
+"""`addnet data audit data=<name> data.data_dir=…`: a data set examined before training."""
 
 from __future__ import annotations
 

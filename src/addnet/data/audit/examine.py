@@ -145,7 +145,7 @@ def audit(
         kept = records.numbers("split") != records.names("split").index("predict")
         records, shared = records.take(kept), shared.take(kept)
     if not len(records):
-        raise UserError("there are no pictures to audit; `python -m addnet.data check` says what was expected where")
+        raise UserError("there are no pictures to audit; `addnet data check` says what was expected where")
     tell = advance or (lambda what, done, total: None)
     total = len(records)
     signals = measure_all(

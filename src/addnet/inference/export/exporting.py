@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, cast
 
 from addnet.errors import UserError, require_choice
-from addnet.evaluation.likelihood_files import place_beside, read_likelihood
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe, described
 from addnet.inference.export.fixed import fixed
@@ -135,6 +134,8 @@ def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  
 
 def _take_ratios(ckpt: Path, folder: Path) -> None:
     """Likelihood ratios that go with a checkpoint go with its export."""
+    from addnet.evaluation.likelihood_files import place_beside, read_likelihood  # brings plots
+
     beside = place_beside(hub_folder.folder_of(ckpt) or ckpt)
     if beside.is_file() and read_likelihood(beside).weights in hub_folder.hashes_in(hub_folder.read_config(folder)):
         shutil.copyfile(beside, place_beside(folder))
