@@ -158,10 +158,7 @@ def _ready(listings: Listings, aim: str) -> str:
     start = "incomplete, but usable" if any(listing.missing for listing in listings.values()) else "complete"
     if all(len(listing.pictures) for listing in listings.values()):
         return f"{start}: pictures are ready to be {aim} on"
-    return (
-        f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `addnet prepare` or "
-        "then"
-    )
+    return f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `addnet prepare` or then"
 
 
 def _counts(splits: Mapping[str, Records]) -> str:

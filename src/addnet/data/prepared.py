@@ -38,9 +38,7 @@ def require_listed(sources: Sequence[Source]) -> None:
         if source.layout != INDEX:
             _ = source.listing
         elif not Path(str(source.index)).expanduser().is_file():
-            raise UserError(
-                f"data.index={source.index}: no such file; name the one that `addnet prepare` wrote"
-            )
+            raise UserError(f"data.index={source.index}: no such file; name the one that `addnet prepare` wrote")
 
 
 def cut_videos(

@@ -69,9 +69,7 @@ def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, ou
 def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     there = walk(folder)
     paths = [folder / name for name in there.pictures]
-    notes = there.notes() + (
-        [f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else []
-    )
+    notes = there.notes() + ([f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else [])
     if not paths:
         raise UserError("; ".join([f"{folder} holds no pictures", *notes]))
     for note in notes:

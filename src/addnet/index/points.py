@@ -50,9 +50,7 @@ class PointStore(Sequence["Points | None"]):
             self._blocks = list(_blocks(file))
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(
-                f"{file}: its points are damaged ({reason}); `addnet prepare` repairs it"
-            ) from error
+            raise UserError(f"{file}: its points are damaged ({reason}); `addnet prepare` repairs it") from error
         self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
         if identity_of(file) != self.identity:
             raise _written_anew(file)
