@@ -150,6 +150,16 @@ COMMANDS = {
         ),
         config="audit",
     ),
+    "data explain-names": Described(
+        "Shows which files of a folder are taken for one video and for one group, and what other patterns would find.",
+        (
+            ("faces", "faces/{train,test}/{real,fake}/"),
+            ("faces 'data.group_pattern=\"([^/_]+)_\"'", "the same by a pattern, before training relies on it"),
+        ),
+        config="train",
+        shown=("data.data_dir", "data.group_pattern", "data.video_pattern"),
+        words="FOLDER [KEY=VALUE] ...",
+    ),
     "study": Described(
         "Trains the cells of a study, in pieces, and keeps what they found in results/.",
         (
@@ -191,7 +201,7 @@ COMMANDS = {
 
 GROUPS = {
     "Ask a detector": ("predict", "app", "case verify"),
-    "Make data ready": ("prepare", "data check", "data audit", "faces", "filter"),
+    "Make data ready": ("prepare", "data check", "data audit", "data explain-names", "faces", "filter"),
     "Train": ("train", "models", "study", "summarize"),
     "Measure and pass on": ("evaluate", "export", "release", "adopt"),
 }

@@ -82,10 +82,10 @@ def _lone_pictures(records: Records, counted: Sequence[bool], *, groups_given: b
 
 def _coarser(records: Records) -> str:
     """A pattern that takes more pictures for one video, with what it finds; empty if none does and leaves several."""
-    some = records.take(np.unique(np.linspace(0, len(records) - 1, _TRIED).round().astype(np.int64)))
+    some = sample(records)
     trained = some.numbers("split") == _number(some.names("split"), "train")
-    for pattern in _COARSER:
-        found = _searched(some, pattern)
+    for pattern in coarser_patterns():
+        found = searched_rows(some, pattern)
         if found is None:
             continue
         counts = [len(np.unique(found[trained & (some.labels == label)])) for label in np.unique(some.labels)]
@@ -95,13 +95,23 @@ def _coarser(records: Records) -> str:
     return ""
 
 
+def sample(records: Records) -> Records:
+    """As many as patterns are tried with, evenly spaced."""
+    return records.take(np.unique(np.linspace(0, len(records) - 1, _TRIED).round().astype(np.int64)))
+
+
+def coarser_patterns() -> tuple[str, ...]:
+    """Patterns that take what stands before the last separator, or before the first digit."""
+    return _COARSER
+
+
 def tried_line(records: Records) -> str:
     """Overrides that tell the groups of these pictures apart, so that training takes them; empty if none was found.
 
     Each picture matches, groups are in one split only, there are several of each class, and none tears a video.
     """
-    for pattern in _finer(records):
-        groups = _searched(records, pattern)
+    for pattern in finer_patterns(records):
+        groups = searched_rows(records, pattern)
         if groups is None or not _useful(records, groups):
             continue
         if _is_finer(groups, records.numbers("video_id")):
@@ -117,7 +127,7 @@ def typed(key: str, pattern: str) -> str:
     return to_type(key, pattern)
 
 
-def _finer(records: Records) -> Iterator[str]:
+def finer_patterns(records: Records) -> Iterator[str]:
     """Patterns that take less for one group, the coarsest first."""
     stems = [PurePosixPath(path.as_py()).stem for path in records.paths]
     start = _LITERAL.match(_common_start(stems))
@@ -134,7 +144,7 @@ def _common_start(texts: Sequence[str]) -> str:
     return first[: next(same, len(first))]
 
 
-def _searched(records: Records, pattern: str) -> NDArray[np.str_] | None:
+def searched_rows(records: Records, pattern: str) -> NDArray[np.str_] | None:
     """(N,) what a pattern finds in each path; None unless it finds something in all."""
     search = re.compile(pattern).search
     found = [match[1] if (match := search(path.as_py())) else None for path in records.paths]
