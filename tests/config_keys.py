@@ -7,10 +7,12 @@ from addnet import adopt, predict
 from addnet.case import __main__ as case
 from addnet.commands import COMMANDS
 from addnet.config import config_dir
+from addnet.data import __main__ as data
 from addnet.mistyped import known_keys
 
 # commands that take some
 WORDS = {"predict": predict.arguments_of, "adopt": adopt.arguments_of, "case verify": case.arguments_of}
+WORDS |= {"data explain-names": data.folder_of}
 CONFIGS = dict.fromkeys(said.config for said in COMMANDS.values() if said.config)
 
 

@@ -119,7 +119,7 @@ def test_every_value_in_a_text_composes_as_it_is_printed():
 
 
 def test_every_command_in_a_text_exists():
-    command = re.compile(r"(?:[`(:] ?|  |by |see )addnet ([a-z]+)(?: (check|audit|verify)\b)?")
+    command = re.compile(r"(?:[`(:] ?|  |by |see )addnet ([a-z]+)(?: (check|audit|explain-names|verify)\b)?")
     named = {found for _, text in texts() for found in command.findall(text)}
     assert len(named) > 5
     for name, below in named:
