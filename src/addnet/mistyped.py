@@ -6,6 +6,7 @@ import difflib
 import re
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,7 @@ FLAGS = {
     "offline": "logger.comet.offline",
 }
 _OURS = ("quiet", "verbose")  # flags of commands here
+_TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--resume")  # a word behind them
 
 
 def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
@@ -140,7 +142,9 @@ def _of_a_resolver(error: BaseException | None) -> UserError | None:
 
 
 def _unreadable(arguments: Sequence[str]) -> Iterator[str]:
-    for argument in arguments:
+    for before, argument in pairwise(["", *arguments]):
+        if before in _TAKING:
+            continue
         if found := unreadable(argument):
             yield f"{argument} has characters that Hydra reads as its own; to have them as they are, type"
             yield f"  {to_type(*found)}"
