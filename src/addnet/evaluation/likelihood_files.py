@@ -14,6 +14,7 @@ from addnet.evaluation.report.wording import slug
 from addnet.untrusted.texts import in_json, shown
 
 FORMAT = 1
+BESIDE = "likelihood.json"  # in the folder of an export
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def place_beside(ckpt: Path) -> Path:
     Args:
         ckpt: A checkpoint, or the folder of an export: `likelihood.json` in it.
     """
-    return ckpt / "likelihood.json" if ckpt.is_dir() else ckpt.with_suffix(".likelihood.json")
+    return ckpt / BESIDE if ckpt.is_dir() else ckpt.with_suffix(".likelihood.json")
 
 
 def write_ratios(

@@ -36,6 +36,7 @@ from addnet.inference.answers import (
     unlike_in_frames,
     unusable,
 )
+from addnet.inference.hub import PREFIX
 from addnet.inference.loading import Loaded, load
 from addnet.inference.one_at_a_time import alone_with
 from addnet.inference.preprocessing import Seen
@@ -181,6 +182,20 @@ class Detector:
 
         place = located(path)
         return cls.from_checkpoint(folder_of(place) or place / CONFIG, **settings)
+
+    @classmethod
+    def from_pretrained(cls, name: str | Path, **settings: Any) -> Detector:
+        """Loads a detector of the Hugging Face Hub, or what lies here under that name.
+
+        Args:
+            name: `USER/REPO`, perhaps with `@REVISION`; or as for `from_checkpoint`.
+            settings: As for `from_checkpoint`.
+
+        Raises:
+            UserError: As `addnet.inference.hub.fetched` and `from_checkpoint`.
+        """
+        here = Path(name).exists() or "/" not in str(name)
+        return cls.from_checkpoint(name if here else f"{PREFIX}{str(name).removeprefix(PREFIX)}", **settings)
 
     @overload
     def predict(

@@ -13,6 +13,7 @@ from torch import nn
 from addnet.console import shown_path
 from addnet.errors import UserError
 from addnet.evaluation import Decision
+from addnet.inference import hub
 from addnet.inference.network import model_of, network_of
 from addnet.inference.preprocessing import Preprocessing
 from addnet.inference.shipped import located, name_of
@@ -53,7 +54,7 @@ class Loaded:
     @property
     def called(self) -> str:
         """Its name, or where it lies, as short as that still works when typed."""
-        return self.shipped or shown_path(self.path)
+        return self.shipped or hub.name_of(self.path) or shown_path(self.path)
 
     @property
     def hashes(self) -> tuple[str, ...]:

@@ -6,6 +6,7 @@ import logging
 from pathlib import Path
 
 from addnet.errors import UserError, suggestion
+from addnet.inference.hub import fetched, is_on_hub
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,8 @@ def located(ckpt: str | Path | None) -> Path:
     depend on the folder that it is started in. What lies there under such a name is reached as `./NAME`.
 
     Args:
-        ckpt: A name or a path as text; a `Path` is a path and never a name.
+        ckpt: A name or a path as text, or `hf:USER/REPO` of the Hugging Face Hub, which is fetched if need be; a `Path`
+            is a path and never a name.
 
     Returns:
         The folder of the detector, or the path, which is there unless it looks like one.
@@ -38,6 +40,8 @@ def located(ckpt: str | Path | None) -> Path:
     """
     if not ckpt:
         raise not_set()
+    if is_on_hub(ckpt):
+        return fetched(str(ckpt))
     path = Path(str(ckpt))
     if isinstance(ckpt, Path) or path.name != str(ckpt):
         return path
