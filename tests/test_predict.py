@@ -217,6 +217,18 @@ def test_names_that_begin_like_formulas_stay_text(tmp_path):
     assert table_of([Answer("real", 0.1, 0.2, 0.5, path="[red].jpg")], title="x").row_count == 1
 
 
+def test_what_was_said_of_files_that_are_known_is_measured_as_scores_are(tmp_path):
+    from addnet.evaluation.score_files import read_scores
+
+    with AnswerFiles(tmp_path, label="fake") as files:
+        files.add(Answer("fake", 0.9, 0.9, 0.5, path="a.jpg"))
+        files.add(Answer("no face", None, None, 0.5, path="b.jpg"))
+    said = read_scores({"mine": tmp_path / "answers.csv"})
+    (found,) = said.scored["mine"].values()
+    assert (found.labels.tolist(), found.probabilities.tolist(), found.paths) == ([1], [0.9], ["a.jpg"])
+    assert said.missing == [("scores", "b.jpg", "mine")]
+
+
 def test_every_file_of_a_folder_is_found_or_listed_with_a_reason(tmp_path):
     root = tmp_path / "in"
     (root / "masks").mkdir(parents=True)

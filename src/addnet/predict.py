@@ -79,7 +79,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         calibration = calibration_of(detector, cfg.likelihood)
         ratios = likelihood_ratios(detector, calibration)
         told = about(detector, ratios)
-        files = stack.enter_context(AnswerFiles(folder, about=told))
+        files = stack.enter_context(AnswerFiles(folder, about=told, label=cfg.truth or ""))
         answers = files.answers
         case = stack.enter_context(case_of(cfg, detector, inputs, told, calibration)) if cfg.case else None
         try:

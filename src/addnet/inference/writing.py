@@ -21,7 +21,7 @@ from addnet.wording import count
 
 COLUMNS = (
     *("path", "kind", "verdict", "probability", "score", "threshold", "faces", "frames", "reason"),
-    *("people", "track", "log10_lr"),
+    *("people", "track", "log10_lr", "label"),
 )
 _NAMES = ("answers.csv", "answers.jsonl")
 _DETECTOR = "detector.json"
@@ -33,13 +33,16 @@ class AnswerFiles:
     Args:
         folder: Made if it is not there.
         about: Who is asked, for `detector.json` beside them.
+        label: What all files are, `real` or `fake`, if that is known: then `addnet evaluate scores.file=answers.csv`
+            measures them.
 
     Attributes:
         answers: Those that have been added.
     """
 
-    def __init__(self, folder: Path, *, about: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, folder: Path, *, about: Mapping[str, Any] | None = None, label: str = "") -> None:
         self.folder = folder
+        self._label = label
         self._about = about
         self._streams: list[IO[str]] = []
         self.answers: list[Answer] = []
@@ -71,7 +74,7 @@ class AnswerFiles:
         sheet, lines = self._streams
         try:
             with _uninterrupted():
-                csv.writer(sheet).writerow([_cell(value) for value in row_of(answer)])
+                csv.writer(sheet).writerow([_cell(value) for value in row_of(answer, label=self._label)])
                 lines.write(in_json(json.dumps(answer.as_dict(), ensure_ascii=False)) + "\n")
                 for stream in self._streams:
                     stream.flush()
@@ -99,8 +102,8 @@ def _uninterrupted() -> Iterator[None]:
         before(asked[0], None)
 
 
-def row_of(answer: Answer) -> tuple[Any, ...]:
-    """An answer by `COLUMNS`."""
+def row_of(answer: Answer, *, label: str = "") -> tuple[Any, ...]:
+    """An answer by `COLUMNS`, with what its file is if that is known."""
     about = (in_data(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
     return (
         *about,
@@ -110,6 +113,7 @@ def row_of(answer: Answer) -> tuple[Any, ...]:
         answer.people,
         answer.track,
         answer.log10_lr,
+        label,
     )
 
 
