@@ -170,7 +170,7 @@ def _checkpoints(feeder, files, out, folder, *, much):
 
 def _page(feeder, files, checkpoint, out):
     from addnet.inference import Detector
-    from addnet.inference.page.asking import Limits, Visit
+    from addnet.inference.answering.asking import Limits, Visit
 
     visit = Visit(Detector.from_checkpoint(checkpoint, device="cpu"), Limits())
     feeder("page", lambda file: visit.ask(file).answer.verdict, files)

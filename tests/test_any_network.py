@@ -14,12 +14,12 @@ from torch.utils.flop_counter import FlopCounterMode
 import addnet
 from addnet.errors import UserError
 from addnet.inference import Detector, explain, grad_cam
+from addnet.inference.answering.asking import Limits, Visit
 from addnet.inference.explaining import block_of
 from addnet.inference.export import export_checkpoint, load_exported, onnx_file, pt2_file
 from addnet.inference.export.fixed import fixed
 from addnet.inference.export.parity import check_parity, random_batches
 from addnet.inference.one_at_a_time import alone_with
-from addnet.inference.page.asking import Limits, Visit
 from addnet.models import create_model
 from addnet.models.__main__ import main
 from addnet.models.summary import summarise, told

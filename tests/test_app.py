@@ -15,7 +15,7 @@ from PIL import Image
 import browsing
 import media
 from addnet.inference import Detector
-from addnet.inference.page.private import remove_left_behind
+from addnet.inference.answering.private import remove_left_behind
 from addnet.inference.page.words import percent
 from checkpoints import checkpoint
 from trainings import ENVIRONMENT, ended, launch

@@ -127,7 +127,7 @@ def test_checkpoints_may_be_given_names(tmp_path, monkeypatch):
 
 
 def test_every_answer_says_what_its_detector_learnt_from(path, picture):
-    from addnet.inference.page.asking import Said
+    from addnet.inference.answering.asking import Said
 
     detector = Detector.from_checkpoint(path)
     data, errors = detector.background

@@ -16,11 +16,12 @@ from addnet.evaluation.likelihood import LikelihoodRatio
 from addnet.faces.decoding import length
 from addnet.faces.landmarks import STEPS
 from addnet.inference import Answer, Detector, FaceAnswer
-from addnet.inference.page.asking import Limits, Visit
+from addnet.inference.answering.addresses import is_loopback
+from addnet.inference.answering.asking import Limits, Visit
+from addnet.inference.answering.private import private_folder
 from addnet.inference.page.examples import draw_examples
 from addnet.inference.page.fragment import bars, fragment, welcome
-from addnet.inference.page.private import private_folder
-from addnet.inference.page.serving import Address, is_loopback, warn_unless_loopback
+from addnet.inference.page.serving import Address, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
 
@@ -173,7 +174,7 @@ def test_whatever_is_wrong_with_a_file_is_said_in_words(visit, detector, tmp_pat
 
 
 def test_names_of_files_are_text_and_nothing_else(detector):
-    from addnet.inference.page.asking import Said
+    from addnet.inference.answering.asking import Said
 
     page = fragment(Said(replace(ANSWER, path="<script>{{ 7 * 7 }}.jpg")), detector)
     assert "&lt;script&gt;{{ 7 * 7 }}.jpg" in page

@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
+from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.guarding import Guard
-from addnet.inference.page.uploads import Uploads
 from addnet.inference.page.visitors import Visitors
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'addnet[app]'")
@@ -259,7 +259,7 @@ def test_what_nobody_asks_about_goes_and_what_somebody_waits_for_stays(server):
 
 
 def test_uploads_are_swept_without_anybody_asking(tmp_path, monkeypatch):
-    monkeypatch.setattr("addnet.inference.page.uploads._TICK", 0.01)
+    monkeypatch.setattr("addnet.inference.answering.uploads._TICK", 0.01)
     server = Server(tmp_path / "uploads")
 
     async def visit():

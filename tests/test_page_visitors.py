@@ -16,12 +16,12 @@ from PIL import Image
 
 from addnet.errors import UserError
 from addnet.inference import Detector
-from addnet.inference.page.asking import Limits, Visit
+from addnet.inference.answering.asking import Limits, Visit
+from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.private import private_folder, remove_left_behind
+from addnet.inference.answering.turns import Turns
+from addnet.inference.answering.uploads import Upload, Uploads
 from addnet.inference.page.desk import Desk
-from addnet.inference.page.errand import Errand
-from addnet.inference.page.private import private_folder, remove_left_behind
-from addnet.inference.page.turns import Turns
-from addnet.inference.page.uploads import Upload, Uploads
 from addnet.inference.page.visitors import Visitors
 from checkpoints import checkpoint
 

@@ -14,7 +14,7 @@ from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.people import people_of
 from addnet.inference import Detector
 from addnet.inference.annotating import annotate
-from addnet.inference.page.asking import Limits, Visit
+from addnet.inference.answering.asking import Limits, Visit
 from addnet.inference.page.fragment import fragment
 from addnet.inference.timeline import timeline_figure
 from addnet.inference.videos import VideoSettings

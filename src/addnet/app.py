@@ -24,7 +24,7 @@ def app(cfg: DictConfig) -> None:
     Raises:
         UserError: The checkpoint or a setting has to be put right, or Gradio isn't installed.
     """
-    from addnet.inference.page.private import private_folder
+    from addnet.inference.answering.private import private_folder
     from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
 
     ckpt = located(cfg.ckpt)
@@ -33,11 +33,11 @@ def app(cfg: DictConfig) -> None:
     with private_folder() as folder:
         require_gradio()
         from addnet.inference import Detector
-        from addnet.inference.page.asking import Limits, Visit
+        from addnet.inference.answering.asking import Limits, Visit
+        from addnet.inference.answering.uploads import Uploads
         from addnet.inference.page.desk import Desk
         from addnet.inference.page.examples import draw_examples
         from addnet.inference.page.layout import build
-        from addnet.inference.page.uploads import Uploads
         from addnet.inference.page.visitors import Visitors
 
         limits, visitors = Limits(**plain(cfg.limits)), Visitors()

@@ -133,6 +133,15 @@ COMMANDS = {
         config="app",
         hydra=True,
     ),
+    "serve": Described(
+        "Answers over HTTP what predict answers: files in, JSON out, for other programs.",
+        (
+            ("", "the detector that comes with addnet, on this machine alone; /docs describes it"),
+            (f"ckpt={BEST} port=9000 'token=${{oc.env:ADDNET_TOKEN}}'", "with a token out of the environment"),
+        ),
+        config="serve",
+        hydra=True,
+    ),
     "data check": Described(
         "Says what of a data set is there, what is missing and where it was expected.",
         (
@@ -200,7 +209,7 @@ COMMANDS = {
 
 
 GROUPS = {
-    "Ask a detector": ("predict", "app", "case verify"),
+    "Ask a detector": ("predict", "app", "serve", "case verify"),
     "Make data ready": ("prepare", "data check", "data audit", "data explain-names", "faces", "filter"),
     "Train": ("train", "models", "study", "summarize"),
     "Measure and pass on": ("evaluate", "export", "release", "adopt"),

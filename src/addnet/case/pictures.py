@@ -13,9 +13,9 @@ from addnet.case.strongest import Strong
 from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import UserError
 from addnet.faces.pictures import Picture
+from addnet.inference.answering.asking import Said
 from addnet.inference.answers import Answer, FaceAnswer
 from addnet.inference.explaining import explain
-from addnet.inference.page.asking import Said
 from addnet.inference.page.panels import Panel, panels_of, picture_uri, timeline_of
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from addnet.inference.page.asking import Visit
-from addnet.inference.page.errand import Errand
+from addnet.inference.answering.asking import Visit
+from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.fragment import fragment, welcome
-from addnet.inference.page.uploads import Uploads
 from addnet.inference.page.visitors import Visitors
 
 _TICK = 0.5  # seconds after which is looked whether the visitor is still there

@@ -9,8 +9,8 @@ from typing import Any
 
 from jinja2 import Environment, Template
 
+from addnet.inference.answering.asking import Said
 from addnet.inference.detector import Detector
-from addnet.inference.page.asking import Said
 from addnet.inference.page.panels import panels_of, timeline_of
 from addnet.inference.page.words import FAILED, NOTICE, Words, words_of
 

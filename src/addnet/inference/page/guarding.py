@@ -17,8 +17,8 @@ from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
+from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.messages import Sent, done, once, refused, with_headers
-from addnet.inference.page.uploads import Uploads
 from addnet.inference.page.visitors import Visitors
 
 if TYPE_CHECKING:

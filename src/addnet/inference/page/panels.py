@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from addnet.colours import BLACK
 from addnet.faces.pictures import Picture
 from addnet.faces.sheet import overlay
+from addnet.inference.answering.asking import Said
 from addnet.inference.answers import Answer
 from addnet.inference.explaining import Explanation
-from addnet.inference.page.asking import Said
 from addnet.inference.sheet import heated, stretched
 from addnet.inference.timeline import timeline_figure
 from addnet.wording import count

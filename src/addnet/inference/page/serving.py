@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import ipaddress
 import logging
-import signal
-import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,9 +10,11 @@ from importlib import import_module
 from typing import Any
 
 from addnet.errors import UserError
+from addnet.inference.answering.addresses import is_loopback, own_names
+from addnet.inference.answering.stopping import on_signals
+from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.guarding import Guard
 from addnet.inference.page.layout import style
-from addnet.inference.page.uploads import Uploads
 from addnet.inference.page.visitors import Visitors
 
 log = logging.getLogger(__name__)
@@ -62,25 +61,6 @@ def warn_unless_loopback(host: str) -> None:
         )
 
 
-def is_loopback(host: str) -> bool:
-    """Whether only this machine can reach an address.
-
-    Example:
-        >>> is_loopback("127.0.0.1"), is_loopback("localhost"), is_loopback("0.0.0.0")
-        (True, True, False)
-    """
-    try:
-        return ipaddress.ip_address(host.strip("[]")).is_loopback
-    except ValueError:
-        return host == "localhost"
-
-
-def own_names() -> list[str]:
-    """Names of this machine on its network."""
-    name = socket.gethostname().lower()
-    return [name, f"{name}.local"]
-
-
 def serve(
     page: Any, address: Address, *, names: Sequence[str], uploads: Uploads, visitors: Visitors, max_bytes: int
 ) -> None:
@@ -105,7 +85,8 @@ def serve(
     guard = Middleware(Guard, uploads=uploads, visitors=visitors, local=local, names=names)
     logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is there
     logging.getLogger("python_multipart").setLevel(logging.ERROR)  # visitors don't fill the log
-    stop = _stopped_by_signals()
+    stop = threading.Event()
+    on_signals(stop.set)
     try:
         _, url, _ = page.launch(
             server_name=address.host,
@@ -136,11 +117,3 @@ def serve(
         visitors.close()
         page.close(verbose=False)
     log.info("ended; uploads are gone")
-
-
-def _stopped_by_signals() -> threading.Event:
-    stop = threading.Event()
-    for name in ("SIGTERM", "SIGINT", "SIGHUP"):
-        if hasattr(signal, name):  # Windows has no SIGHUP
-            signal.signal(getattr(signal, name), lambda *_: stop.set())
-    return stop

@@ -10,7 +10,7 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
-from addnet.inference.page.errand import Errand
+from addnet.inference.answering.errand import Errand
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -1,4 +1,4 @@
-"""Uploads: one file a request, of bounded size, under a private name, in a folder of bounded size.
+"""Uploads: files of bounded size, under private names, in a folder of bounded size.
 
 What is refused, cut off or not asked about is gone at once, or within seconds.
 """
@@ -83,28 +83,43 @@ class Uploads:
 
     async def receive(self, request: Request) -> Response:
         """Takes the file of a request; the answer is its private name in a list, as Gradio's page expects it."""
+        from starlette.responses import JSONResponse, PlainTextResponse
+
+        try:
+            (upload,) = await self.take(request, files=1)
+        except RefusedError as error:
+            return PlainTextResponse(str(error), error.status)
+        self._waiting[upload.path.name] = upload
+        self._look_again()
+        return JSONResponse([upload.path.name])
+
+    async def take(self, request: Request, *, files: int) -> list[Upload]:
+        """The files of a form, for whoever answers for them and then calls `discard` for each.
+
+        Args:
+            request: The request, of which nothing has been read.
+            files: How many there may be.
+
+        Raises:
+            RefusedError: They aren't taken; what came of them is gone.
+        """
         from starlette.formparsers import MultiPartException
         from starlette.requests import ClientDisconnect
-        from starlette.responses import JSONResponse, PlainTextResponse
 
         came = _Came()
         try:
             async with asyncio.timeout(self._seconds):
-                upload = await self._received(request, came)
+                return await self._received(request, came, files)
         except BaseException as error:
             self._held -= came.bytes
-            if isinstance(error, RefusedError):
-                return PlainTextResponse(str(error), error.status)
             if isinstance(error, MultiPartException):
-                return PlainTextResponse(f"not one file in a form: {error.message}", 400)
+                said = "one file" if files == 1 else f"a file, or up to {files},"
+                raise RefusedError(400, f"not {said} in a form: {error.message}") from error
             if isinstance(error, TimeoutError):
-                return PlainTextResponse(f"the upload took longer than {self._seconds:g} seconds", 408)
+                raise RefusedError(408, f"the upload took longer than {self._seconds:g} seconds") from error
             if isinstance(error, ClientDisconnect):
-                return PlainTextResponse("cut off", 400)
+                raise RefusedError(400, "cut off") from error
             raise
-        self._waiting[upload.path.name] = upload
-        self._look_again()
-        return JSONResponse([upload.path.name])
 
     def asked(self, name: str, session: str) -> Path | None:
         """The file of a private name, which a session asks about; None: there is none, or it is another one's."""
@@ -134,7 +149,7 @@ class Uploads:
             if now - upload.since > unasked if upload.session is None else self._has_left(upload.session):
                 self.discard(self._waiting.pop(name))
 
-    async def _received(self, request: Request, came: _Came) -> Upload:
+    async def _received(self, request: Request, came: _Came, files: int) -> list[Upload]:
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import UploadFile
         from starlette.formparsers import MultiPartParser
@@ -142,34 +157,40 @@ class Uploads:
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
             raise RefusedError(415, "not a form with a file")
         announced = request.headers.get("content-length", "")
-        self._require_room(int(announced) if announced.isdecimal() else 0)
-        parser = MultiPartParser(request.headers, self._chunks(request, came), max_files=1, max_fields=0)
+        self._require_room(int(announced) if announced.isdecimal() else 0, files)
+        parser = MultiPartParser(request.headers, self._chunks(request, came, files), max_files=files, max_fields=0)
         form = await parser.parse()
+        taken: list[Upload] = []
         try:
-            file = next(iter(form.values()), None)
-            if not isinstance(file, UploadFile):
-                raise RefusedError(400, "not a form with a file")
-            name = PurePosixPath((file.filename or "").replace("\\", "/")).name
-            path = self.folder / (secrets.token_urlsafe(16) + _suffix(name))
-            try:
+            for _, file in form.multi_items():
+                if not isinstance(file, UploadFile):
+                    raise RefusedError(400, "not a form with a file")
+                name = PurePosixPath((file.filename or "").replace("\\", "/")).name
+                path = self.folder / (secrets.token_urlsafe(16) + _suffix(name))
+                taken.append(Upload(path, name or "file", file.size or 0, time.monotonic()))
+                self._require_room(taken[-1].size, 1)
                 await run_in_threadpool(_write, file.file, path)
-            except BaseException:
-                path.unlink(missing_ok=True)
-                raise
+            if not taken:
+                raise RefusedError(400, "not a form with a file")
+        except BaseException:
+            for upload in taken:
+                upload.path.unlink(missing_ok=True)
+            raise
         finally:
             await form.close()
-        return Upload(path, name or "file", came.bytes, time.monotonic())
+        taken[0].size += came.bytes - sum(upload.size for upload in taken)  # what is around them
+        return taken
 
-    async def _chunks(self, request: Request, came: _Came) -> AsyncGenerator[bytes, None]:
+    async def _chunks(self, request: Request, came: _Came, files: int) -> AsyncGenerator[bytes, None]:
         async for chunk in request.stream():
             self._held += len(chunk)
             came.bytes += len(chunk)
-            self._require_room(came.bytes)
+            self._require_room(came.bytes, files)
             yield chunk
 
-    def _require_room(self, size: int) -> None:
-        """Refuses a request that is larger than one may be, or than there is room for."""
-        if size > self._most + _ENVELOPE:
+    def _require_room(self, size: int, files: int) -> None:
+        """Refuses a request that is larger than one of so many files may be, or than there is room for."""
+        if size > files * (self._most + _ENVELOPE):
             raise RefusedError(413, f"a file of more than {bytes_in_words(self._most)} isn't taken")
         if self._held > self._quota:
             self.sweep(_UNASKED_WHEN_FULL)

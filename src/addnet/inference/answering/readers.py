@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from addnet.inference.page.errand import Errand
+from addnet.inference.answering.errand import Errand
 from addnet.pool import Job, Stream
 from addnet.pool.job import opened
 from addnet.pool.processes import ProcessExecutor

@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.pictures import Picture
+from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.readers import Readers
+from addnet.inference.answering.reading import Limits, PictureFaces, is_video, job_of
+from addnet.inference.answering.turns import Turns
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, block_of, explain
-from addnet.inference.page.errand import Errand
-from addnet.inference.page.readers import Readers
-from addnet.inference.page.reading import Limits, PictureFaces, is_video, job_of
-from addnet.inference.page.turns import Turns
 from addnet.inference.preprocessing import Seen
 from addnet.inference.videos import AboutVideo, FacesFrom, FrameFace
 from addnet.inference.weighing import Ratios, weighed
@@ -88,46 +88,52 @@ class Visit:
         """Ends its processes."""
         self.readers.close()
 
-    def ask(self, path: Path, *, name: str | None = None, errand: Errand | None = None) -> Said:
+    def ask(self, path: Path, *, name: str | None = None, errand: Errand | None = None, explained: bool = True) -> Said:
         """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong.
 
         Args:
             path: The file.
             name: What the visitor calls it; default: as it is called.
             errand: By which the work may be given up.
+            explained: Whether with reasons, which take several times as long.
         """
         errand, name = errand or Errand(), shown(path.name if name is None else name)
         try:
             with self.readers.reading(path, errand) as items:
-                said = self._said(path, items, errand)
+                said = self._said(path, items, errand, explained=explained)
         except UserError as error:
             return self._unusable(path, name, str(error).removeprefix(f"{path}: ").replace(str(path), name))
         return replace(said, answer=replace(weighed(said.answer, self.ratios), path=name))
 
-    def ask_safely(self, path: Path, *, name: str, errand: Errand) -> Said | None:
+    def ask_safely(self, path: Path, *, name: str, errand: Errand, explained: bool = True) -> Said | None:
         """The same; None where the program itself failed, which is logged."""
         try:
-            return self.ask(path, name=name, errand=errand)
+            return self.ask(path, name=name, errand=errand, explained=explained)
         except Exception:
             log.exception("a %s file could not be answered for", path.suffix or "nameless")
             return None
 
-    def _said(self, path: Path, items: Iterator[PictureFaces | FrameFace | AboutVideo], errand: Errand) -> Said:
+    def _said(
+        self, path: Path, items: Iterator[PictureFaces | FrameFace | AboutVideo], errand: Errand, *, explained: bool
+    ) -> Said:
         first = next(items)
         if isinstance(first, PictureFaces):
             [*_] = items  # to its end, so that its process is free
             answer = self.detector.answer(first.seen, self._scores(first.seen, errand).tolist(), path=str(path))
-            worst = first.seen[0] if answer.faces else None
+            worst = first.seen[0] if answer.faces and explained else None
             return Said(answer, first.shown, first.factor, self._explanation(worst, errand))
         faces = FacesFrom(item for item in chain([first], items) if not isinstance(item, PictureFaces))
         answer, worst = self.detector.watch(faces, path=str(path), by=lambda seen: self._scores(seen, errand))
-        return Said(answer, explanation=self._explanation(worst, errand))
+        return Said(answer, explanation=self._explanation(worst if explained else None, errand))
 
     def _scores(self, seen: Sequence[Seen], errand: Errand) -> NDArray[np.float64]:
         """A few faces a turn, so that others have theirs in between."""
         few = self.detector.batch_size if self.detector.device.type != "cpu" else _AT_ONCE
         parts = (seen[start : start + few] for start in range(0, len(seen), few))
-        scores = [self.turns.do(errand, self.detector.scores_at_once, part) for part in parts]
+        scores = []
+        for part in parts:
+            scores.append(self.turns.do(errand, self.detector.scores_at_once, part))
+            errand.faces += len(part)
         return np.concatenate([np.zeros(0), *scores])
 
     def _explanation(self, seen: Seen | None, errand: Errand) -> Explanation | None:

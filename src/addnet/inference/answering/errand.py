@@ -16,10 +16,11 @@ class Errand:
 
     Attributes:
         had: Seconds that it had of the network.
+        faces: That have a score, so far.
     """
 
     def __init__(self) -> None:
-        self.had = 0.0
+        self.had, self.faces = 0.0, 0
         self._lock = threading.Lock()
         self._reason: str | None = None
         self._end: Callable[[], None] | None = None
