@@ -2,6 +2,7 @@
 PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.11; do \
   $$p -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))' 2>/dev/null && echo $$p && break; done)
 BIN := .venv/bin
+BARE := .venv/.bare
 INSTALLED := .venv/.installed
 SIZE ?= small
 JOBS ?= 1
@@ -12,17 +13,22 @@ JOBS ?= 1
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
 
-$(INSTALLED): pyproject.toml constraints.txt
+# what runs the program; what develops it (browser, linters, tests) comes on top
+$(BARE): pyproject.toml constraints.txt
 	@test -n "$(PYTHON)" || { echo "Python 3.11, 3.12 or 3.13 is needed: make PYTHON=/path/to/python3.12"; exit 1; }
 	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[weights]'
+	@touch $@
+
+$(INSTALLED): $(BARE)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@
 
-demo: $(INSTALLED)  ## draw a data set, train ADDNet on it, show the figures (a few minutes)
-	$(BIN)/python -m addnet.train experiment=demo
+demo: $(BARE)  ## draw a data set, train ADDNet on it, show the figures (a few minutes)
+	$(BIN)/addnet train experiment=demo
 
-study: $(INSTALLED)  ## the study: SIZE=tiny|small|full DATA=faces JOBS=2 ARGS='minutes=120'; the same line goes on
-	$(BIN)/python -m addnet.study size=$(SIZE) n_jobs=$(JOBS) $(if $(DATA),data_dir=$(DATA)) $(ARGS)
+study: $(BARE)  ## the study: SIZE=tiny|small|full DATA=faces JOBS=2 ARGS='minutes=120'; the same line goes on
+	$(BIN)/addnet study size=$(SIZE) n_jobs=$(JOBS) $(if $(DATA),data_dir=$(DATA)) $(ARGS)
 
 test: $(INSTALLED)  ## run all tests
 	$(BIN)/python -m pytest

@@ -2,7 +2,7 @@
 
     python scripts/load_service.py http://127.0.0.1:8000 faces/test/real --clients 16 --seconds 60
 
-Each client sends one file after the other and waits for its answer; a 429 is tried again after what `Retry-After` says. A
+Each client sends one file after the other and waits for its answer; a 429 is tried again after what Retry-After says. A
 request is lost if its connection breaks, or if it is answered with anything else. Exits with 1 if one was.
 """
 
