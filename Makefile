@@ -8,7 +8,7 @@ SIZE ?= small
 JOBS ?= 1
 
 .DEFAULT_GOAL := help
-.PHONY: help demo study test check bench advisories clean
+.PHONY: help demo study test check site bench advisories clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -37,6 +37,10 @@ check: $(INSTALLED)  ## lint and type-check
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy --strict
+
+site: $(INSTALLED)  ## the documentation as a site, in outputs/site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	@echo outputs/site/index.html
 
 bench: $(INSTALLED)  ## measure every part beside what is used instead (minutes; leave the machine alone)
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable '.[bench]'
