@@ -15,7 +15,7 @@ from addnet.console import say
 from addnet.errors import UserError
 from addnet.faces.landmarks import STEPS, LandmarkDetector
 from addnet.faces.masks import AttentionMask
-from addnet.faces.pictures import check_picture
+from addnet.faces.pictures import named_picture
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
 from addnet.faces.walk import walk
@@ -55,12 +55,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, out: Path) -> None:
-    try:
-        picture = check_picture(path)
-    except OSError as error:
-        raise UserError(f"cannot open {path}: {error.strerror}") from error
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
+    picture = named_picture(path)
     face = detector(picture)
     sheet = save_sheet(face_sheet(picture, face, mask), out / f"{path.stem}_sheet.png")
     sys.stdout.write(f"{shown(path.name)}: {face.step} → {shown(sheet)}\n")

@@ -67,6 +67,20 @@ def check_picture(path: str | Path) -> Picture:
     return check_bytes(data, path)
 
 
+def named_picture(path: str | Path) -> Picture:
+    """`check_picture`; whatever is wrong is told with the path before it.
+
+    Raises:
+        UserError: The file can't be read, or is no picture.
+    """
+    try:
+        return check_picture(path)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
+
+
 def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
     """Decodes a picture as it would be shown: EXIF rotation applied, 8 bits, three channels.
 

@@ -21,7 +21,7 @@ from addnet.evaluation import Decision
 from addnet.evaluation.decision import UNDECIDED as NEITHER
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO, kind_of
-from addnet.faces.pictures import Picture, as_picture, check_picture
+from addnet.faces.pictures import Picture, as_picture, named_picture
 from addnet.inference.answers import (
     NO_FACE,
     UNDECIDED,
@@ -231,7 +231,7 @@ class Detector:
         if isinstance(picture, (str, Path)):
             if kind_of(picture) == VIDEO:
                 return self.predict_video(picture)
-            path, pixels = str(picture), _read(Path(picture))
+            path, pixels = str(picture), named_picture(picture)
         else:
             path, pixels = "", as_picture(picture)
         seen = self.preprocessing.of_picture(pixels, **how)
@@ -397,12 +397,3 @@ def _device(name: str) -> torch.device:
         reason = str(error).splitlines()[0]
         raise UserError(f"device={name} can't be used ({reason}); use auto, cpu or cuda") from error
     return device
-
-
-def _read(path: Path) -> Picture:
-    try:
-        return check_picture(path)
-    except UserError as error:
-        raise UserError(f"{path}: {error}") from error
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
