@@ -35,10 +35,10 @@ def test_no_lower_bound_lies_below_a_fixed_fault(advisories):
 def test_every_lower_bound_is_audited_and_has_its_reason(advisories):
     text = (ROOT / "pyproject.toml").read_text(encoding="utf-8").split("[project.scripts]")[0]
     dependencies = text.split("\ndependencies = [")[1]
-    named = set(re.findall(r'"([\w.-]+)>=[\d.]+', dependencies))
+    named = set(re.findall(r'"([\w.-]+)(?:\[\w+\])?>=[\d.]+', dependencies))
     assert named == {line.split("==")[0] for line in advisories.bounds(ROOT / "pyproject.toml")}
     for line in dependencies.splitlines():
-        for name in re.findall(r'"([\w.-]+)>=', line):
+        for name in re.findall(r'"([\w.-]+)(?:\[\w+\])?>=', line):
             before = dependencies.split(line)[0].rstrip().rpartition("\n")[2]
             told = line.partition("#")[2] or before.partition("#")[2]
             assert told.strip(), name

@@ -32,7 +32,7 @@ NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export", "dete
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 # machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
 NOT_HERE = re.compile(
-    r"^(make|pip|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
+    r"^(make|pip|source|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
     r"|\baddnet (adopt|app|serve|case|models|faces|filter|study|summarize)\b|^addnet -"
     r"|addnet train (-m|--resume)\b|\b(sweep|experiment)=|trainer=ddp|trainer\.devices|audit\.faces|license="
     r"|\{layout:|\b(data=)?(faceshifter|celebdfpp)\b"

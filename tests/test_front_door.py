@@ -130,7 +130,7 @@ def test_a_command_is_what_python_dash_m_runs_so_that_its_processes_start_alike(
     ("line", "found"),
     [
         ("addnet tr", ["train"]),
-        ("addnet data ", ["audit", "check"]),
+        ("addnet data ", ["audit", "check", "explain-names"]),
         ("addnet case v", ["verify"]),
         ("addnet train optimizer=", ["optimizer=adam", "optimizer=adamw", "optimizer=sgd"]),
         ("addnet train optimizer.l", ["optimizer.layer_decay=", "optimizer.lr="]),

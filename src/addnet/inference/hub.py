@@ -96,7 +96,7 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
         api.create_repo(repo, private=private, exist_ok=True)
         return api.upload_folder(repo_id=repo, folder_path=place, allow_patterns=kept, commit_message=message)
     except HFValidationError as error:
-        raise UserError(f"repo={shown(repo)} is not of the form USER/REPO: {_first_line(error)}") from error
+        raise UserError(f"{shown(repo)} is not of the form USER/REPO: {_first_line(error)}") from error
     except HfHubHTTPError as error:
         raise UserError(f"the Hub refuses {shown(repo)}: {_first_line(error)}; log in by `hf auth login`") from error
     except OSError as error:
