@@ -78,8 +78,8 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
             picture = cv2.warpAffine(picture, turn, picture.shape[1::-1])
             points = self._points(picture, index)
         mask = self._mask(points, picture.shape[:2])
-        image = torch.from_numpy(cv2.resize(picture, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
-        return image.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
+        tensor = torch.from_numpy(cv2.resize(picture, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
+        return tensor.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
 
     def _points(self, picture: np.ndarray, index: int) -> np.ndarray | None:
         if self.found is not None:

@@ -323,10 +323,10 @@ def test_the_example_scores_a_picture_without_torch(files, ckpt, portrait, tmp_p
 
     points = LandmarkDetector()(picture).points
     matrix = Geometry(size=64).matrix(picture.shape, points)
-    image = torch.from_numpy(warp_picture(picture, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    tensor = torch.from_numpy(warp_picture(picture, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
     mask = torch.from_numpy(AttentionMask().draw(map_points(points, matrix), 64))[None, None]
     with torch.no_grad():
-        score = network_of(read_checkpoint(ckpt), ckpt)(image, mask).softmax(dim=1)[0, 1].item()
+        score = network_of(read_checkpoint(ckpt), ckpt)(tensor, mask).softmax(dim=1)[0, 1].item()
     assert abs(told["score"] - score) <= 1e-4
     assert 0.001 < score < 0.999  # where it would show
     assert (told["verdict"], told["face"]) == ("fake" if score > 0.37 else "real", True)

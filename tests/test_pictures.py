@@ -33,14 +33,14 @@ def test_formats_give_rgb(tmp_path, suffix):
 
 @pytest.mark.parametrize("mode", ["L", "RGBA", "P", "CMYK", "I;16", "1"])
 def test_modes_are_converted(tmp_path, mode):
-    file = tmp_path / ("picture.jpg" if mode == "CMYK" else "picture.png")
+    file = tmp_path / ("grey.jpg" if mode == "CMYK" else "picture.png")
     grey = Image.fromarray(_grey_gradient())
     image = Image.fromarray(_grey_gradient().astype(np.uint16) * 257) if mode == "I;16" else grey.convert(mode)
     image.save(file, **({"quality": 95} if mode == "CMYK" else {}))
-    picture = check_picture(file)
-    assert picture.shape == (30, 40, 3)
+    pixels = check_picture(file)
+    assert pixels.shape == (30, 40, 3)
     tolerance = 255 if mode == "1" else 8  # dithered
-    assert np.abs(picture[..., 0].astype(int) - _grey_gradient()).max() <= tolerance
+    assert np.abs(pixels[..., 0].astype(int) - _grey_gradient()).max() <= tolerance
 
 
 def test_exif_rotation_is_applied(tmp_path):
@@ -49,10 +49,10 @@ def test_exif_rotation_is_applied(tmp_path):
     exif = Image.Exif()
     exif[0x0112] = 6  # shown after a quarter turn clockwise
     image.save(tmp_path / "turned.jpg", exif=exif)
-    picture = check_picture(tmp_path / "turned.jpg")
-    assert picture.shape == (40, 30, 3)
-    assert picture[:15].mean() > 240
-    assert picture[25:].mean() < 15
+    pixels = check_picture(tmp_path / "turned.jpg")
+    assert pixels.shape == (40, 30, 3)
+    assert pixels[:15].mean() > 240
+    assert pixels[25:].mean() < 15
 
 
 def _truncated(file):
@@ -109,11 +109,11 @@ def test_rotation_is_applied_alike_in_all_formats_and_to_pil_images(tmp_path, fo
     image.paste((255, 255, 255), (0, 0, 20, 30))
     exif[0x0112] = 6
     image.save(tmp_path / "turned.image", format=form, exif=exif)
-    picture = check_picture(tmp_path / "turned.image")
-    assert picture.shape == (40, 30, 3)
-    assert picture[:15].mean() > 240
+    pixels = check_picture(tmp_path / "turned.image")
+    assert pixels.shape == (40, 30, 3)
+    assert pixels[:15].mean() > 240
     with Image.open(tmp_path / "turned.image") as opened:
-        assert np.abs(from_pillow(opened).astype(int) - picture).max() <= 8  # another decoder
+        assert np.abs(from_pillow(opened).astype(int) - pixels).max() <= 8  # another decoder
 
 
 @pytest.mark.parametrize("how", ["plain", "turned", "animated", "transparent"])

@@ -92,9 +92,9 @@ def picture(file):
     from PIL import Image
     from torchvision.transforms import functional
 
-    with Image.open(file) as image:
-        side = min(image.size)
-        square = functional.resize(functional.center_crop(image.convert("RGB"), [side, side]), [224, 224])
+    with Image.open(file) as opened:
+        side = min(opened.size)
+        square = functional.resize(functional.center_crop(opened.convert("RGB"), [side, side]), [224, 224])
     return functional.to_tensor(square)[None] * 2 - 1
 
 

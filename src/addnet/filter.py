@@ -220,7 +220,7 @@ def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, 
     axes[0, 0].imshow(picture)
     axes[0, 1].imshow(to_8_bit(filtered, around_zero=gain[height // 2, width // 2] == 0))
     axes[0, 2].imshow(gain, cmap="gray", vmin=0, vmax=1, extent=extent)
-    spectra = [spectrum(image).mean(axis=2) for image in (picture, filtered)]
+    spectra = [spectrum(pixels).mean(axis=2) for pixels in (picture, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
         axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
     axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :], color=BLACK)

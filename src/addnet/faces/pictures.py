@@ -104,11 +104,11 @@ def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
         if kind not in _BY_PILLOW:
             _check_header(data, kind)
             with suppress(cv2.error):
-                if (picture := cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)) is not None:
-                    return np.asarray(picture, dtype=np.uint8)
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:  # not every OpenCV has all formats
-            _check_pixels(*image.size)
-            return from_pillow(image)
+                if (decoded := cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)) is not None:
+                    return np.asarray(decoded, dtype=np.uint8)
+        with Image.open(io.BytesIO(data), formats=[kind]) as opened:  # not every OpenCV has all formats
+            _check_pixels(*opened.size)
+            return from_pillow(opened)
     except Image.DecompressionBombError as error:
         raise UserError(f"{name}: larger than {MAX_PIXELS // 10**6} megapixels") from error
     except UserError as error:

@@ -112,10 +112,10 @@ class BandpassLayer(nn.Module):
         height, width = image.shape[-2:]
         self._check_size(height, width)
         with torch.autocast(image.device.type, enabled=False):  # two nearly equal blurs cancel in bfloat16
-            picture = image.to(torch.promote_types(image.dtype, torch.float32))
-            picture = picture - picture[..., :1, :1].detach()
-            narrow, wide = (kernel.to(picture.dtype) for kernel in self.kernels())
-            return difference_of_blurs(picture, narrow, wide, self.border)
+            centred = image.to(torch.promote_types(image.dtype, torch.float32))
+            centred = centred - centred[..., :1, :1].detach()
+            narrow, wide = (kernel.to(centred.dtype) for kernel in self.kernels())
+            return difference_of_blurs(centred, narrow, wide, self.border)
 
     def forward(self, image: Tensor) -> Tensor:
         """Returns band, image and band, or their sum, as `mode` says."""

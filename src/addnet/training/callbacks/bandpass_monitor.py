@@ -111,8 +111,8 @@ def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
     axes = figure.subplots(2, len(images), squeeze=False)
     for column, (image, band) in enumerate(zip(images, bands, strict=True)):
         spread = 6 * float(band.std()) or 1.0
-        for row, picture in enumerate((image / 2 + 0.5, band / spread + 0.5)):
-            axes[row, column].imshow(picture.clamp(0, 1).permute(1, 2, 0).numpy())
+        for row, shown in enumerate((image / 2 + 0.5, band / spread + 0.5)):
+            axes[row, column].imshow(shown.clamp(0, 1).permute(1, 2, 0).numpy())
             axes[row, column].axis("off")
     figure.suptitle(f"images and their band, epoch {epoch + 1}")
     return figure
