@@ -18,8 +18,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import images
 import layer
-import pictures
 import torch
 from device import all_done, device, wait
 from measure import Ratio, race
@@ -36,8 +36,8 @@ class Sizes:
 
     Attributes:
         trainer: The group of the Trainer and what is changed in it.
-        side: Of the pictures in pixels.
-        batch: Pictures a step.
+        side: Of the images in pixels.
+        batch: Images a step.
         steps: Of an epoch.
         workers: Of the loader.
         compiled: Whether the step of row 13 is.
@@ -58,7 +58,7 @@ def rows(sizes: Sizes) -> Iterator[Row]:
     """On drawn portraits of 224 × 224 pixels."""
     yield from layer.rows(batch=sizes.batch)
     with tempfile.TemporaryDirectory() as work:
-        data = pictures.drawn_index(Path(work), sizes.batch * sizes.steps * 5 // 4, different=min(160, 8 * sizes.batch))
+        data = images.drawn_index(Path(work), sizes.batch * sizes.steps * 5 // 4, different=min(160, 8 * sizes.batch))
         common = {"batch": sizes.batch, "workers": sizes.workers}
         yield trainer_row(data, sizes.trainer, size=sizes.side, steps=sizes.steps, rounds=2, **common)
         limit = sizes.batch * 6
@@ -76,19 +76,19 @@ def step_rows(data: Path, sizes: Sizes) -> Iterator[Row]:
         f"compile={str(sizes.compiled).lower()}",
     )
     limits = ("trainer.max_epochs=2", "trainer.limit_val_batches=0", "trainer.num_sanity_val_steps=0")
-    run = Run.of(pictures.config(data, *settings, *shape, *limits))
+    run = Run.of(images.config(data, *settings, *shape, *limits))
     if device().type == "cuda":
         torch.cuda.reset_peak_memory_stats()
     ours = run.fit(skip=4).step
     memory = torch.cuda.max_memory_allocated() if device().type == "cuda" else 0
     batch = made_up_batch(sizes.batch, sizes.side)
     loop = run.bare()
-    exact = Run.of(pictures.config(data, *settings, *shape[:2], "compile=false", "trainer.precision=32-true")).bare()
+    exact = Run.of(images.config(data, *settings, *shape[:2], "compile=false", "trainer.precision=32-true")).bare()
     contenders = {"bare": lambda: loop.step(*batch), "float32": lambda: exact.step(*batch)}
     times = race(all_done(contenders), rounds=5, seconds=0.5 if device().type == "cuda" else 0)
     bare, float32 = times["bare"], times["float32"]
     steps = {"Trainer from disk, a step": ours, "bare on made-up tensors": bare.median, "bare, float32": float32.median}
-    rate = f"{sizes.batch / ours:.0f} pictures a second, batches of {sizes.batch}, peak memory {memory / 1e9:.1f} GB"
+    rate = f"{sizes.batch / ours:.0f} images a second, batches of {sizes.batch}, peak memory {memory / 1e9:.1f} GB"
     ratios = Ratio.of([each / ours for each in bare.rounds])
     yield Row(
         "13a",

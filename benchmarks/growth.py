@@ -1,4 +1,4 @@
-"""Row 14: how time and memory grow with the pictures, the batch, the loader's workers and the processes."""
+"""Row 14: how time and memory grow with the images, the batch, the loader's workers and the processes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
-import pictures
+import images
 import torch
 from measure import Ratio
 from runs import BareLoop, Run, made_up_batch
@@ -25,7 +25,7 @@ from training import quieten
 from addnet.models import create_model
 
 FACTORS = (1, 4, 16)
-BASE = 24  # pictures at factor 1
+BASE = 24  # images at factor 1
 SIDE = 64  # pixels: what grows is to be seen, not the network
 BATCHES, WORKERS, RANKS = (2, 8, 32), (0, 1, 2), (1, 2)
 
@@ -33,26 +33,26 @@ BATCHES, WORKERS, RANKS = (2, 8, 32), (0, 1, 2), (1, 2)
 def rows() -> Iterator[Row]:
     """Each point of an epoch is a process of its own, whose peak memory is its own."""
     with tempfile.TemporaryDirectory() as work:
-        data = pictures.folder(Path(work), BASE * FACTORS[-1])
-        pictures.module(data)  # finds the landmarks once
+        data = images.folder(Path(work), BASE * FACTORS[-1])
+        images.module(data)  # finds the landmarks once
         epochs = {factor: _epoch(data, f"data.limit_train={BASE * factor}") for factor in FACTORS}
         yield _row(
             "14a",
-            f"epoch of {FACTORS[-1]} × the pictures, a picture",
+            f"epoch of {FACTORS[-1]} × the images, an image",
             "of the smallest",
-            {f"{BASE * factor} pictures": epoch["seconds"] for factor, epoch in epochs.items()},
-            "epoch: time of a picture",
+            {f"{BASE * factor} images": epoch["seconds"] for factor, epoch in epochs.items()},
+            "epoch: time of an image",
             target=("<=", 1.1),
         )
-        peaks = {f"{BASE * factor} pictures": epoch["bytes"] for factor, epoch in epochs.items()}
-        what = f"peak memory, {FACTORS[-1]} × the pictures"
+        peaks = {f"{BASE * factor} images": epoch["bytes"] for factor, epoch in epochs.items()}
+        what = f"peak memory, {FACTORS[-1]} × the images"
         yield _row("14b", what, "the smallest", peaks, "epoch: peak memory", target=("<=", 1.1), unit="B")
         yield _row(
             "14c",
-            f"training step, batch of {BATCHES[-1]}, a picture",
+            f"training step, batch of {BATCHES[-1]}, an image",
             f"batch of {BATCHES[0]}",
-            {f"{batch} pictures a batch": _step(batch) for batch in BATCHES},
-            "step: time of a picture",
+            {f"{batch} images a batch": _step(batch) for batch in BATCHES},
+            "step: time of an image",
         )
         samples = {f"{count} workers": _loader(data, count) for count in WORKERS}
         yield _row(
@@ -68,7 +68,7 @@ def rows() -> Iterator[Row]:
             )["seconds"]
             for count in RANKS
         }
-        yield _row("14e", "epoch on two processes, a picture", "on one", ranks, "epoch: time of a picture")
+        yield _row("14e", "epoch on two processes, an image", "on one", ranks, "epoch: time of an image")
 
 
 def _row(
@@ -86,7 +86,7 @@ def _row(
 
 
 def _epoch(data: Path, *overrides: str) -> dict[str, float]:
-    """Seconds a picture of the second epoch, and the peak memory of all processes together, in bytes."""
+    """Seconds an image of the second epoch, and the peak memory of all processes together, in bytes."""
     command = [sys.executable, __file__, str(data), *overrides]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     peak, stop = [0], threading.Event()
@@ -126,7 +126,7 @@ def _descendants(pid: int) -> list[int]:
 
 
 def _step(batch: int, rounds: int = 5) -> float:
-    """Seconds a picture of a training step."""
+    """Seconds an image of a training step."""
     net = create_model("bandpass", pretrained=False).to(memory_format=torch.channels_last)
     loop, made_up = BareLoop.of(net, torch.channels_last), made_up_batch(batch, SIDE)
     taken = []
@@ -139,7 +139,7 @@ def _step(batch: int, rounds: int = 5) -> float:
 
 def _loader(data: Path, workers: int, epochs: int = 5) -> float:
     """Seconds a sample, in the middle one of some epochs after the first."""
-    loader = pictures.module(data, f"data.num_workers={workers}", "data.batch_size=16").train_dataloader()
+    loader = images.module(data, f"data.num_workers={workers}", "data.batch_size=16").train_dataloader()
     taken = []
     for _ in range(1 + epochs):
         start = time.perf_counter()
@@ -160,7 +160,7 @@ def _train(data: Path, overrides: list[str]) -> float:
     )
     limits = ("data.num_workers=1", "trainer.limit_val_batches=0", "trainer.num_sanity_val_steps=0", "logger=none")
     bare = ("callbacks=none", "trainer.max_epochs=2", "+trainer.enable_checkpointing=false")
-    cfg = pictures.config(data, *settings, *limits, *bare, "+trainer.enable_progress_bar=false", *overrides)
+    cfg = images.config(data, *settings, *limits, *bare, "+trainer.enable_progress_bar=false", *overrides)
     run = Run.of(cfg)
     stopwatch = run.fit()
     return stopwatch.epoch / (stopwatch.steps * cfg.data.batch_size * cfg.trainer.devices)

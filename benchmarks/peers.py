@@ -49,9 +49,9 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
     """Finds the face anew for every sample, before and after it is levelled, and draws the mask at full size.
 
     Args:
-        files: Path and label of each picture.
+        files: Path and label of each image.
         size: Side that a sample is resized to.
-        found: (68, 2) of each picture, or None, taken instead of finding them twice: where there is no dlib.
+        found: (68, 2) of each image, or None, taken instead of finding them twice: where there is no dlib.
     """
 
     def __init__(
@@ -69,19 +69,19 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
 
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         path, label = self.files[index]
-        picture = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        points = self._points(picture, index)
+        image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
+        points = self._points(image, index)
         if points is not None:
             eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
             centre = tuple(float(value) for value in points[27:36].mean(axis=0))
             turn = cv2.getRotationMatrix2D(centre, float(np.degrees(np.arctan2(eyes[1], eyes[0]))), 1)
-            picture = cv2.warpAffine(picture, turn, picture.shape[1::-1])
-            points = self._points(picture, index)
-        mask = self._mask(points, picture.shape[:2])
-        tensor = torch.from_numpy(cv2.resize(picture, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
+            image = cv2.warpAffine(image, turn, image.shape[1::-1])
+            points = self._points(image, index)
+        mask = self._mask(points, image.shape[:2])
+        tensor = torch.from_numpy(cv2.resize(image, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
         return tensor.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
 
-    def _points(self, picture: np.ndarray, index: int) -> np.ndarray | None:
+    def _points(self, image: np.ndarray, index: int) -> np.ndarray | None:
         if self.found is not None:
             return self.found[index]
         import dlib
@@ -91,10 +91,10 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
         if self._tools is None:
             self._tools = dlib.get_frontal_face_detector(), dlib.shape_predictor(str(landmark_model_path()))
         detector, predictor = self._tools
-        boxes = detector(picture, 1)  # type: ignore[operator]
+        boxes = detector(image, 1)  # type: ignore[operator]
         if not boxes:
             return None
-        shape = predictor(picture, max(boxes, key=lambda box: box.area()))  # type: ignore[operator]
+        shape = predictor(image, max(boxes, key=lambda box: box.area()))  # type: ignore[operator]
         return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float32)
 
     @staticmethod

@@ -10,27 +10,27 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-import pictures
+import images
 from measure import Ratio
 from table import Row
 
 from addnet.data.sources import Source
 from addnet.faces import LandmarkDetector
-from addnet.faces.pictures import read_picture
+from addnet.faces.images import read_image
 from addnet.index.update import IndexUpdate
-from addnet.preparation.pictures import prepare_pictures
+from addnet.preparation.images import prepare_images
 from addnet.preparation.settings import PrepareSettings
 
 COUNT, ROUNDS = 640, 3
-SKIPPED = 64  # pictures at the start that do not count: workers have their models open by then
+SKIPPED = 64  # images at the start that do not count: workers have their models open by then
 
 
 def rows() -> Iterator[Row]:
-    """Seconds a picture once the models are open, the writing of the index included."""
+    """Seconds an image once the models are open, the writing of the index included."""
     with tempfile.TemporaryDirectory() as work:
-        root = pictures.folder(Path(work), COUNT)
-        records = Source("folder", str(root)).listing.pictures
-        decoded = [read_picture(root / path.as_py()) for path in records.paths]
+        root = images.folder(Path(work), COUNT)
+        records = Source("folder", str(root)).listing.images
+        decoded = [read_image(root / path.as_py()) for path in records.paths]
         detector = LandmarkDetector()
         detector.load()
         number = itertools.count()
@@ -44,13 +44,13 @@ def rows() -> Iterator[Row]:
                     yield finding
 
             with IndexUpdate(f"{work}/{next(number)}.parquet", root) as update:
-                prepare_pictures(update, records.replaced(root=""), detector=detector, run=run)
+                prepare_images(update, records.replaced(root=""), detector=detector, run=run)
             return (time.perf_counter() - stamps[SKIPPED - 1]) / (len(stamps) - SKIPPED)
 
         def alone() -> float:
             start = time.perf_counter()
-            for picture in decoded[SKIPPED:]:
-                detector(picture)
+            for image in decoded[SKIPPED:]:
+                detector(image)
             return (time.perf_counter() - start) / len(decoded[SKIPPED:])
 
         turns = [(alone(), prepare(1), prepare(2)) for _ in range(ROUNDS)]

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import cv2
+import images
 import numpy as np
-import pictures
 import torch
 from measure import Work, race
 from numpy.typing import NDArray
@@ -42,8 +42,8 @@ def rows() -> Iterator[Row]:
     torch.set_num_threads(1)
     cv2.setNumThreads(0)
     with tempfile.TemporaryDirectory() as work:
-        root = pictures.folder(Path(work), COUNT)
-        module = pictures.module(root, f"data.num_workers={WORKERS}", f"data.batch_size={BATCH}")
+        root = images.folder(Path(work), COUNT)
+        module = images.module(root, f"data.num_workers={WORKERS}", f"data.batch_size={BATCH}")
         dataset = module.dataset("train")
         files = [(str(root / record.path), record.label) for record in dataset.records]
         searching = SearchingLoader(files, SIDE)
@@ -76,7 +76,7 @@ def rows() -> Iterator[Row]:
         anew, finished = long.values()
         yield Row("5", f"{what}, finished", "landmarks found in the loader", anew.over(finished), (">=", 20))
 
-        blending = pictures.module(root, "data.num_workers=0", "data.fakes=self_blended")
+        blending = images.module(root, "data.num_workers=0", "data.fakes=self_blended")
         yield _blended(blending.dataset("train"), blending.train_dataloader().sampler, dataset, place)
 
         loader = module.train_dataloader()
@@ -110,7 +110,7 @@ def rows() -> Iterator[Row]:
 def _blended(
     dataset: DeepfakeDataset, served: Iterable[Address], plain: DeepfakeDataset, place: NDArray[np.uint8]
 ) -> Row:
-    """A sample of real pictures and their blends, as they are served, over a sample of the same pictures alone."""
+    """A sample of real images and their blends, as they are served, over a sample of the same images alone."""
     number = itertools.count()
     pairs = list(served)
     halves = [address for address in pairs if address.blend == "fake"]
@@ -121,8 +121,8 @@ def _blended(
 
     times = race(
         {
-            "real pictures and their blends": lambda: draw(dataset, pairs),
-            "the same pictures": lambda: draw(plain, records),
+            "real images and their blends": lambda: draw(dataset, pairs),
+            "the same images": lambda: draw(plain, records),
             "blends alone": lambda: draw(dataset, halves),
         }
     )

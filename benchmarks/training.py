@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 
 import cv2
-import pictures
+import images
 import torch
 from device import all_done, device, wait
 from measure import Ratio, race
@@ -34,7 +34,7 @@ def rows() -> Iterator[Row]:
     threads = torch.get_num_threads(), cv2.getNumThreads()
     torch.set_num_threads(2)
     with tempfile.TemporaryDirectory() as work:
-        data = pictures.folder(Path(work), 320)
+        data = images.folder(Path(work), 320)
         yield trainer_row(data, "trainer=cpu", size=64, batch=8, steps=20, rounds=5)
         yield settings_row()
         yield epoch_row(data, "trainer=cpu_fast", limit=24, target=3, batch=8)
@@ -64,7 +64,7 @@ def trainer_row(
         f"data.num_workers={workers}",
     )
     limits = (f"trainer.limit_train_batches={steps}", "trainer.limit_val_batches=1", "trainer.num_sanity_val_steps=0")
-    cfg = pictures.config(data, *settings, *limits, "callbacks.progress_bar.leave=false", "test=false")
+    cfg = images.config(data, *settings, *limits, "callbacks.progress_bar.leave=false", "test=false")
 
     def bare(run: Run) -> float:
         loop, start = run.bare(), 0.0
@@ -91,7 +91,7 @@ def trainer_row(
 
 def settings_row(batch: int = 4, size: int = 299) -> Row:
     """Row 8: a step as `trainer=cpu_fast` makes it, and as torch makes it by default."""
-    fast = pictures.config(Path(), "trainer=cpu_fast")
+    fast = images.config(Path(), "trainer=cpu_fast")
     image, mask, label = made_up_batch(batch, size)
     plain_net = create_model("bandpass", pretrained=False)
     fast_net = create_model("bandpass", pretrained=False).to(memory_format=torch.channels_last)
@@ -125,7 +125,7 @@ def epoch_row(
     """Row 9: the second epoch from disk, bandpass model, and the same as it is usually written."""
     settings = (trainer, *QUIET[:-1], "model=bandpass", f"data.batch_size={batch}", f"data.num_workers={workers}")
     limits = (f"data.limit_train={limit}", "trainer.limit_val_batches=0", "trainer.num_sanity_val_steps=0")
-    cfg = pictures.config(data, *settings, *limits, "trainer.max_epochs=2", f"data.image_size={side}")
+    cfg = images.config(data, *settings, *limits, "trainer.max_epochs=2", f"data.image_size={side}")
     run = Run.of(cfg)
     dataset = run.datamodule.dataset("train")
     steps = len(dataset) // batch
@@ -159,8 +159,8 @@ def epoch_row(
         "as usually written",
         Ratio.of([seconds / ours]),
         (">=", target),
-        {"ours, a picture": ours / batch, "as usual, a picture": seconds / batch},
-        f"{steps * batch} pictures, {workers} workers; usual: 2-D kernels, float32, eager, "
+        {"ours, an image": ours / batch, "as usual, an image": seconds / batch},
+        f"{steps * batch} images, {workers} workers; usual: 2-D kernels, float32, eager, "
         + ("landmarks from an index, for want of dlib" if found else "landmarks found in the loader"),
     )
 
@@ -170,7 +170,7 @@ def evaluation_row(
 ) -> Row:
     """Row 12: the test through the Trainer, from disk to figures, and forward passes on tensors in memory."""
     settings = (trainer, *QUIET, "model=bandpass", f"data.batch_size={batch}", f"data.num_workers={workers}")
-    cfg = pictures.config(data, *settings, f"data.limit_test={limit}", f"data.image_size={side}")
+    cfg = images.config(data, *settings, f"data.limit_test={limit}", f"data.image_size={side}")
     run = Run.of(cfg)
     count = len(run.datamodule.splits["test"].records)
     first = next(iter(run.datamodule.test_dataloader()))
@@ -199,6 +199,6 @@ def evaluation_row(
         "forward pass alone",
         Ratio.of(ratios),
         (">=", 0.9),
-        {"test, a picture": ours, "forward alone, a picture": theirs},
-        f"{count} pictures from disk, {workers} workers, their start and all figures included",
+        {"test, an image": ours, "forward alone, an image": theirs},
+        f"{count} images from disk, {workers} workers, their start and all figures included",
     )

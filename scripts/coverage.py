@@ -4,7 +4,7 @@
                                           the table of docs/evaluation.md
     python scripts/coverage.py --page     writes the table from results/coverage.csv alone
 
-A data set has sources; each has one real video and one or four fakes of it. The score of a picture is normal, of
+A data set has sources; each has one real video and one or four fakes of it. The score of an image is normal, of
 variance 1: three fifths of that is its video's, of which three tenths are its source's. Fakes lie higher by what makes
 the AUROC.
 """
@@ -32,7 +32,7 @@ from addnet.evaluation.table import CALLED, RANKED
 ROOT = Path(__file__).parents[1]
 RESULTS, PAGE = ROOT / "results" / "coverage.csv", ROOT / "docs" / "evaluation.md"
 MARK = re.compile(r"<!-- begin: scripts/coverage\.py -->\n.*?<!-- end -->", re.DOTALL)
-OF_VIDEO, OF_SOURCE = 0.6, 0.3  # shares of variance: of a picture's its video's, of a video's its source's
+OF_VIDEO, OF_SOURCE = 0.6, 0.3  # shares of variance: of an image's its video's, of a video's its source's
 AUROCS, SOURCES, FAKES, FRAMES = (0.7, 0.95, 0.99), (3, 5, 10, 20, 50, 100, 200), (1, 4), (1, 5)
 RESAMPLES = 400
 RECALL = "fake called real"

@@ -1,4 +1,4 @@
-"""The faults: what is done to a preparation, and how many pictures or videos were finished then and still stand."""
+"""The faults: what is done to a preparation, and how many images or videos were finished then and still stand."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
 import psutil
-from preparation import ARCHIVES, PICTURES, VIDEOS, Preparation, poll
+from preparation import ARCHIVES, IMAGES, VIDEOS, Preparation, poll
 
 from addnet.index.file import partial_files
 
@@ -35,7 +35,7 @@ _JPEG = b"\xff\xd8\xff\xe0"
 
 
 def ended_by(end: signal.Signals) -> Fault:
-    """A signal while pictures are looked at or videos cut, after a random one of them."""
+    """A signal while images are looked at or videos cut, after a random one of them."""
 
     def inject(one: Preparation, rng: random.Random) -> Hit:
         process = one.start()
@@ -85,7 +85,7 @@ def disk_full(one: Preparation, rng: random.Random) -> Hit:
 
 
 def disk_full_in_write(one: Preparation, rng: random.Random) -> Hit:
-    """There is room for the journal with every picture in it, but not for the index; then the disk gets larger."""
+    """There is room for the journal with every image in it, but not for the index; then the disk gets larger."""
     _mount(one, "64m")
     _killed_in_write(one, 0)
     for partial in partial_files(one.index):
@@ -165,32 +165,32 @@ def archive_damaged(one: Preparation, rng: random.Random) -> Hit:
     one.go_on()
     finished = one.finished()
     if finished != 21:
-        raise AssertionError(f"{finished} rows, of 21 pictures in the sound archives")
+        raise AssertionError(f"{finished} rows, of 21 images in the sound archives")
     archive.write_bytes(data)
     os.utime(archive, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
     return Hit("cut short, then whole", finished)
 
 
-def picture_unreadable(one: Preparation, rng: random.Random) -> Hit:
-    """One picture becomes a torn file, no picture, an empty file, a folder, or a link to nowhere."""
+def image_unreadable(one: Preparation, rng: random.Random) -> Hit:
+    """One image becomes a torn file, no image, an empty file, a folder, or a link to nowhere."""
     one.go_on()
-    file = rng.choice(_pictures(one.data))
+    file = rng.choice(_images(one.data))
     whole = file.read_bytes()
-    how = rng.choice(("torn", "no picture", "empty", "folder", "dead link"))
+    how = rng.choice(("torn", "no image", "empty", "folder", "dead link"))
     file.unlink()
     if how == "folder":
         file.mkdir()
     elif how == "dead link":
         file.symlink_to("nowhere")
     else:
-        file.write_bytes({"torn": whole[: len(whole) // 2], "no picture": b"text", "empty": b""}[how])
+        file.write_bytes({"torn": whole[: len(whole) // 2], "no image": b"text", "empty": b""}[how])
     return Hit(how, 39)
 
 
-def picture_changed(one: Preparation, rng: random.Random) -> Hit:
-    """A picture gets other content, another time, goes, comes, or takes another name."""
+def image_changed(one: Preparation, rng: random.Random) -> Hit:
+    """An image gets other content, another time, goes, comes, or takes another name."""
     one.go_on()
-    file, other = rng.sample(_pictures(one.data), 2)
+    file, other = rng.sample(_images(one.data), 2)
     how = rng.choice(("changed", "touched", "deleted", "added", "renamed"))
     if how == "changed":
         file.write_bytes(other.read_bytes())
@@ -205,25 +205,25 @@ def picture_changed(one: Preparation, rng: random.Random) -> Hit:
     return Hit(how, 40 if how == "added" else 39)
 
 
-def _pictures(data: Path) -> list[Path]:
+def _images(data: Path) -> list[Path]:
     return sorted(file for file in data.rglob("*") if file.is_file() and file.read_bytes()[:4] in (_JPEG, b"\x89PNG"))
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
-    "SIGKILL while pictures are looked at": (PICTURES, ended_by(signal.SIGKILL)),
-    "SIGINT (Ctrl-C) while pictures are looked at": (PICTURES, ended_by(signal.SIGINT)),
-    "SIGTERM while pictures are looked at": (PICTURES, ended_by(signal.SIGTERM)),
+    "SIGKILL while images are looked at": (IMAGES, ended_by(signal.SIGKILL)),
+    "SIGINT (Ctrl-C) while images are looked at": (IMAGES, ended_by(signal.SIGINT)),
+    "SIGTERM while images are looked at": (IMAGES, ended_by(signal.SIGTERM)),
     "SIGKILL while videos are cut": (VIDEOS, ended_by(signal.SIGKILL)),
-    "SIGKILL while the index is written": (PICTURES, killed_in_write),
+    "SIGKILL while the index is written": (IMAGES, killed_in_write),
     "SIGKILL of one of two workers": (VIDEOS, worker_killed),
-    "disk full, pictures": (PICTURES, disk_full),
+    "disk full, images": (IMAGES, disk_full),
     "disk full, videos": (VIDEOS, disk_full),
-    "disk full while the index is written": (PICTURES, disk_full_in_write),
-    "two writers at once": (PICTURES, two_writers),
-    "index damaged": (PICTURES, index_damaged),
+    "disk full while the index is written": (IMAGES, disk_full_in_write),
+    "two writers at once": (IMAGES, two_writers),
+    "index damaged": (IMAGES, index_damaged),
     "index of crops damaged": (VIDEOS, index_damaged),
-    "journal damaged": (PICTURES, journal_damaged),
+    "journal damaged": (IMAGES, journal_damaged),
     "archive damaged": (ARCHIVES, archive_damaged),
-    "unreadable picture": (PICTURES, picture_unreadable),
-    "picture changed between runs": (PICTURES, picture_changed),
+    "unreadable image": (IMAGES, image_unreadable),
+    "image changed between runs": (IMAGES, image_changed),
 }

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from faults import FAULTS, Fault, MissedError
-from preparation import PICTURES, Preparation, Rows, make_data
+from preparation import IMAGES, Preparation, Rows, make_data
 
 HEADER = (
     "| fault | hits, by what was hit | finished then | of them done again | lost | doubled |\n|---|---|---|---|---|---|"
@@ -31,7 +31,7 @@ class Result:
     Attributes:
         hits: How often it hit, by what was hit.
         missed: How often it came too late.
-        finished: Pictures or videos that were finished when the fault struck and that it left as they were.
+        finished: Images or videos that were finished when the fault struck and that it left as they were.
         again: How many of them were done again.
         lost: Rows that an undisturbed run has, and this index has not or says otherwise.
         doubled: Rows that are there twice, or that an undisturbed run doesn't have.
@@ -87,7 +87,7 @@ def inject_often(name: str, repeats: int, work: Path, data: dict[str, Path], exp
     """All injections of one fault, each from a seed of its own."""
     kind, fault = FAULTS[name]
     result = Result()
-    own_data = "picture" in name.split() or kind not in expected  # changed by the fault
+    own_data = "image" in name.split() or kind not in expected  # changed by the fault
     for number in range(repeats):
         folder = work / "trial"
         root = data[kind]
@@ -111,7 +111,7 @@ def main() -> int:
         work = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="addnet-faults-")))
         data = make_data(work / "data")
         expected: dict[str, Rows] = {}
-        for kind in (PICTURES, "videos"):
+        for kind in (IMAGES, "videos"):
             undisturbed = Preparation(kind, data[kind], work / "undisturbed" / kind / "out")
             undisturbed.go_on()
             expected[kind] = undisturbed.rows()

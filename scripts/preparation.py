@@ -27,10 +27,10 @@ from addnet.index.file import NAMES
 from addnet.index.journal import Journal
 from addnet.prepare import prepare
 
-PICTURES, VIDEOS, ARCHIVES = "pictures", "videos", "archives"
+IMAGES, VIDEOS, ARCHIVES = "images", "videos", "archives"
 COMPARED = ("path", "size", "hash", "step", "width", "height", "label", "split", "video_id", "reason")
 Rows: TypeAlias = dict[str, list[tuple[object, ...]]]
-_COUNTS = re.compile(r"(\d+) (?:pictures looked at|videos to be cut), (\d+) known already")
+_COUNTS = re.compile(r"(\d+) (?:images looked at|videos to be cut), (\d+) known already")
 
 
 @dataclass
@@ -38,7 +38,7 @@ class Preparation:
     """One data set and where its index goes.
 
     Attributes:
-        kind: `pictures`, `videos` or `archives`.
+        kind: `images`, `videos` or `archives`.
         data: The data folder.
         out: Where everything goes that it writes.
         undo: Called when the comparison is done, such as an unmount.
@@ -93,7 +93,7 @@ class Preparation:
             time.sleep(0.001)
 
     def finished(self) -> int:
-        """How many pictures or videos are on disk as finished."""
+        """How many images or videos are on disk as finished."""
         done = {row["path"] for row, _ in self.journal.replay()}
         if self.kind != VIDEOS and self.index.is_file():
             done |= set(FaceIndex(self.index).rows["path"].to_pylist())
@@ -124,9 +124,9 @@ class Preparation:
 
 
 def make_data(folder: Path) -> dict[str, Path]:
-    """40 pictures, 8 videos of 8 frames, and 8 archives of 3 pictures each."""
-    pictures, videos, archives = folder / PICTURES, folder / VIDEOS, folder / ARCHIVES
-    generate_dataset(pictures, train=28, test=12, size=100, seed=3, views=2)
+    """40 images, 8 videos of 8 frames, and 8 archives of 3 images each."""
+    images, videos, archives = folder / IMAGES, folder / VIDEOS, folder / ARCHIVES
+    generate_dataset(images, train=28, test=12, size=100, seed=3, views=2)
     for number in range(8):
         file = videos / ("train" if number < 6 else "test") / ("fake" if number % 2 else "real") / f"v{number}.mp4"
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -136,10 +136,10 @@ def make_data(folder: Path) -> dict[str, Path]:
     for part in ("real_train", "fake_train", "real_test", "fake_test"):
         label, split = part.split("_")
         (archives / part).mkdir(parents=True)
-        for number, file in enumerate(sorted((pictures / split / label).iterdir())[:6]):
+        for number, file in enumerate(sorted((images / split / label).iterdir())[:6]):
             with tarfile.open(archives / part / f"{number // 3 + 1}.tar.gz", "a") as tar:
                 tar.add(file, f"./{number // 3 + 1}/{label}/0/{number}.png")
-    return {PICTURES: pictures, VIDEOS: videos, ARCHIVES: archives}
+    return {IMAGES: images, VIDEOS: videos, ARCHIVES: archives}
 
 
 def poll(condition: Callable[[], bool], process: subprocess.Popen[bytes]) -> bool:

@@ -21,7 +21,7 @@ MOVED = {  # in the repository → on the site
     **{name: name for name in ("MODEL_CARD.md", "CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md")},
     **{f"src/addnet/detectors/{name}/README.md": f"detectors/{name}.md" for name in ("lite", "lite-clean")},
 }
-PICTURES = ("benchmarks/results/*.png",)
+IMAGES = ("benchmarks/results/*.png",)
 PYTHON = {  # what users of Python call, by what it is for
     "Ask a detector": (
         *("addnet.inference.detector.Detector", "addnet.inference.answers.Answer"),
@@ -52,10 +52,10 @@ def on_files(files: Files, config: Any) -> Files:
     """Adds the pages that don't lie in docs/."""
     for source, page in MOVED.items():
         files.append(File.generated(config, page, content=(ROOT / source).read_text(encoding="utf-8")))
-    for pattern in PICTURES:
-        for picture in sorted(ROOT.glob(pattern)):
-            name = picture.relative_to(ROOT).as_posix()
-            files.append(File.generated(config, name, content=picture.read_bytes()))
+    for pattern in IMAGES:
+        for image in sorted(ROOT.glob(pattern)):
+            name = image.relative_to(ROOT).as_posix()
+            files.append(File.generated(config, name, content=image.read_bytes()))
     files.append(File.generated(config, "reference/commands.md", content=_commands()))
     files.append(File.generated(config, "reference/python.md", content=_python()))
     return files
@@ -73,7 +73,7 @@ def on_page_markdown(markdown: str, page: Any, config: Any, files: Files) -> str
 
 
 def _led(found: re.Match[str], here: str, page: Any) -> str:
-    picture, text, target = found.groups()
+    image, text, target = found.groups()
     path, hash_, anchor = target.partition("#")
     if not path or "://" in target or target.startswith("mailto:"):
         return found[0]
@@ -83,9 +83,9 @@ def _led(found: re.Match[str], here: str, page: Any) -> str:
     name = aimed.relative_to(ROOT).as_posix()
     place = MOVED.get(name) or (name.removeprefix("docs/") if name.startswith(("docs/", "benchmarks/results/")) else "")
     if not place or not aimed.is_file() or place.startswith(("examples/", "cards/")):
-        return text if picture or f"`{path}`" in text else f"{text} (`{name}`)"
+        return text if image or f"`{path}`" in text else f"{text} (`{name}`)"
     up = "../" * page.file.src_uri.count("/")
-    return f"{picture}[{text}]({up}{place}{hash_}{anchor})"
+    return f"{image}[{text}]({up}{place}{hash_}{anchor})"
 
 
 def _commands() -> str:

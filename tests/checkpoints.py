@@ -10,12 +10,12 @@ FRAMING = {"margin": 1.3, "offset": [0.0, -0.05], "low": 1.1, "high": 1.6}
 
 
 def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=None, **model):
-    """Writes one whose scores differ from picture to picture; `data` are arguments of its data module."""
+    """Writes one whose scores differ from image to image; `data` are arguments of its data module."""
     torch.manual_seed(0)
     module = DeepfakeDataModule("unused", image_size=image_size, **(data or {}))
     options = {"name": "addnet", "pretrained": False} | model
     detector = DeepfakeDetector(options, preprocessing=module.preprocessing(), config={"data": {"data_dir": None}})
-    detector.decision, detector.pictures["framing"] = decision, framing
+    detector.decision, detector.images["framing"] = decision, framing
     _spread(detector.net)
     written = {"state_dict": detector.state_dict(), "hyper_parameters": dict(detector.hparams)}
     detector.on_save_checkpoint(written)
@@ -24,7 +24,7 @@ def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=
 
 
 def _spread(net):
-    """Gives BatchNorm the statistics of noise, so that a deep random network still tells pictures apart."""
+    """Gives BatchNorm the statistics of noise, so that a deep random network still tells images apart."""
     net.train()
     with torch.no_grad():
         for _ in range(12):

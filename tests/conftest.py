@@ -1,4 +1,4 @@
-"""Fixtures that are expensive to make are made once: pictures, a data set, its index."""
+"""Fixtures that are expensive to make are made once: images, a data set, its index."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 os.environ.setdefault("COMET_LOGGING_CONSOLE", "error")
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files at once; small pictures gain nothing from threads
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # two files at once; small images gain nothing from threads
 
 REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -44,7 +44,7 @@ def _data_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def data_dir(_data_dir):
-    """48 training and 20 test pictures in the folder layout; not to be changed."""
+    """48 training and 20 test images in the folder layout; not to be changed."""
     return _data_dir
 
 
@@ -62,9 +62,9 @@ def index_dir(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def real_data():
-    """The folder with real pictures; tests that need it are skipped where it is absent."""
+    """The folder with real images; tests that need it are skipped where it is absent."""
     if not REAL_DATA.is_dir():
-        pytest.skip(f"no real pictures in {REAL_DATA}; set ADDNET_REAL_DATA to their folder")
+        pytest.skip(f"no real images in {REAL_DATA}; set ADDNET_REAL_DATA to their folder")
     return REAL_DATA
 
 

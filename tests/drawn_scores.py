@@ -1,4 +1,4 @@
-"""Scores of a detector that was never trained: drawn, with videos whose pictures are alike."""
+"""Scores of a detector that was never trained: drawn, with videos whose images are alike."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""Checkpoints of random networks whose logits differ from picture to picture, as training writes them."""
+"""Checkpoints of random networks whose logits differ from image to image, as training writes them."""
 
 import torch
 from torch import nn
@@ -8,7 +8,7 @@ from addnet.models import create_model
 from addnet.training.checkpoints import FORMAT
 
 MASK = {"parts": ["face", "organs"], "eyes": "joint", "face_blur": 0.033, "organ_blur": 0.033}
-DECISION = {level: {"threshold": 0.37, "temperature": 1.7, "pictures": 48} for level in ("frame", "video")}
+DECISION = {level: {"threshold": 0.37, "temperature": 1.7, "images": 48} for level in ("frame", "video")}
 DETECTOR = "dlib/shape_predictor_68_face_landmarks.dat/crops/padding=0.3/max_spread=0.18/max_side=1024"
 CONFIG = {
     "seed": 3,
@@ -19,7 +19,7 @@ CONFIG = {
 
 
 def seasoned(net, *, size=96, spread=0.1):
-    """The network with batch normalisation that has seen noise, and logits that differ from picture to picture."""
+    """The network with batch normalisation that has seen noise, and logits that differ from image to image."""
     norms = [module for module in net.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0
@@ -44,7 +44,7 @@ def write_checkpoint(path, *, size=64, model=None, **entries):
     torch.manual_seed(2)
     options = {key: value for key, value in model.items() if key != "name"}
     net = seasoned(create_model(model["name"], **options), size=max(size, 96) if model["name"] != "timm" else size)
-    preprocessing = {"image_size": size, "align": True, "crop": "picture", "margin": 1.3, "mask": MASK}
+    preprocessing = {"image_size": size, "align": True, "crop": "image", "margin": 1.3, "mask": MASK}
     preprocessing |= {"mask_of": "own", "detector": DETECTOR, "value_range": [-1.0, 1.0]}
     about = {"format": FORMAT, "version": "0.1.0", "class_names": ["real", "fake"], "preprocessing": preprocessing}
     about |= {"config": CONFIG, "decision": DECISION}

@@ -45,13 +45,13 @@ def mutated(data, random, other):
     return bytes(data)
 
 
-def pictures(folder):
-    """Seeds, and what `addnet.predict` does with a picture."""
+def images(folder):
+    """Seeds, and what `addnet.predict` does with an image."""
     from functools import partial
 
     from PIL import Image
 
-    from addnet.inference.files import PictureSettings, _look
+    from addnet.inference.files import ImageSettings, _look
 
     image = Image.open(folder / "face.png")
     exif = Image.Exif()
@@ -61,7 +61,7 @@ def pictures(folder):
         stream = io.BytesIO()
         image.save(stream, {"jpg": "JPEG"}.get(suffix, suffix), **options)
         seeds[suffix] = stream.getvalue()
-    look = partial(_look, preprocessing=_preprocessing(), settings=PictureSettings(kind="crops"))
+    look = partial(_look, preprocessing=_preprocessing(), settings=ImageSettings(kind="crops"))
     return seeds, lambda file: look((0, file))[1].reason or "whole"
 
 

@@ -73,15 +73,15 @@ def feed(folder, much):
     """All commands, each with the kinds that it reads."""
     files, out = folder / "in", folder / "out"
     feeder = Feeder()
-    _pictures(feeder, files, out, folder / "small.ckpt")
+    _images(feeder, files, out, folder / "small.ckpt")
     _manifests(feeder, sorted((files / "manifests").iterdir()), out)
     _indexes(feeder, sorted((files / "indexes").iterdir()), out, folder / "faces")
     _checkpoints(feeder, sorted((files / "checkpoints").iterdir()), out, folder, much=much)
-    _page(feeder, sorted((files / "pictures").iterdir())[:: 1 if much else 9], folder / "small.ckpt", out)
+    _page(feeder, sorted((files / "images").iterdir())[:: 1 if much else 9], folder / "small.ckpt", out)
     return feeder
 
 
-def _pictures(feeder, files, out, checkpoint):
+def _images(feeder, files, out, checkpoint):
     from addnet.predict import predict
     from addnet.prepare import prepare
 
@@ -93,7 +93,7 @@ def _pictures(feeder, files, out, checkpoint):
         prepare(_cfg("prepare", out, "prepare.workers=1", input=where))
         return "prepared"
 
-    for where in (files / "pictures", files / "special"):
+    for where in (files / "images", files / "special"):
         feeder("predict", predicted, [where], seconds=600)
         feeder("prepare", prepared, [where], seconds=600)
 

@@ -1,4 +1,4 @@
-"""About 500 small files that strangers could send: pictures, no files at all, names, tables, indexes, checkpoints."""
+"""About 500 small files that strangers could send: images, no files at all, names, tables, indexes, checkpoints."""
 
 import io
 import json
@@ -158,7 +158,7 @@ def contents(secret, mark):
     }
 
 
-def pictures(folder, secret, mark, *, most=10):
+def images(folder, secret, mark, *, most=10):
     """Each content under some of the suffixes, in a folder of their own; returns how many."""
     folder.mkdir(parents=True)
     made = 0
@@ -184,7 +184,7 @@ def special(folder, linked):
     (folder / "folder.jpg").mkdir()
     targets = {"to_fifo": folder / "fifo.jpg", "to_nothing": folder / "gone", "to_itself": folder / "to_itself.jpg"}
     targets |= {"to_zeros": Path("/dev/zero"), "to_null": Path("/dev/null"), "to_terminal": Path("/dev/tty")}
-    targets |= {"to_table": linked / "table.csv", "to_picture": linked / "a.jpg"}
+    targets |= {"to_table": linked / "table.csv", "to_image": linked / "a.jpg"}
     for name, target in targets.items():
         (folder / f"{name}.jpg").symlink_to(target)
     (folder / "up").symlink_to(folder.parent)
@@ -240,7 +240,7 @@ def special(folder, linked):
 
 
 def manifests(folder, secret):
-    """Tables of pictures, each in a folder of its own with a picture that is all right."""
+    """Tables of images, each in a folder of its own with an image that is all right."""
     face = saved("JPEG", 64)
     paths = [
         str(secret),

@@ -1,4 +1,4 @@
-"""Videos made for tests: from arrays or a GIF, whole, turned, stretched, cut off or without a picture."""
+"""Videos made for tests: from arrays or a GIF, whole, turned, stretched, cut off or without an image."""
 
 import struct
 from fractions import Fraction
@@ -24,10 +24,10 @@ def numbered(count, *, size=(96, 128)):
     return frames
 
 
-def number_of(picture):
-    """Which of the `numbered` frames a picture is."""
-    height, width = picture.shape[:2]
-    return round((float(np.median(picture[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 3)
+def number_of(image):
+    """Which of the `numbered` frames an image is."""
+    height, width = image.shape[:2]
+    return round((float(np.median(image[height // 3 : height * 2 // 3, width // 3 : width * 2 // 3])) - 40) / 3)
 
 
 def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options=None, pixels="yuv420p"):
@@ -50,21 +50,21 @@ def write_video(path, frames, *, codec="libx264", pts=None, aspect=None, options
 
 
 def write_sound(path, *, codec="aac", cover=None):
-    """One second of silence; with `cover` (H, W, 3) uint8 as the cover picture of a song."""
+    """One second of silence; with `cover` (H, W, 3) uint8 as the cover image of a song."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream(codec, rate=16000, layout="mono")
-        picture = None
+        image = None
         if cover is not None:
-            picture = container.add_stream("png")
-            picture.height, picture.width, picture.pix_fmt = *cover.shape[:2], "rgb24"
-            picture.disposition = av.stream.Disposition.attached_pic
+            image = container.add_stream("png")
+            image.height, image.width, image.pix_fmt = *cover.shape[:2], "rgb24"
+            image.disposition = av.stream.Disposition.attached_pic
         for start in range(0, 16000, 1000):
             frame = av.AudioFrame.from_ndarray(np.zeros((1, 1000), dtype=np.float32), format="fltp", layout="mono")
             frame.sample_rate, frame.pts = 16000, start
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
-        if picture is not None:
-            container.mux(picture.encode(av.VideoFrame.from_ndarray(cover, format="rgb24")))
+        if image is not None:
+            container.mux(image.encode(av.VideoFrame.from_ndarray(cover, format="rgb24")))
     return Path(path)
 
 

@@ -19,8 +19,8 @@ def touch(root, *paths):
         file.touch()
 
 
-def pictures(root, folder, *names, suffix=".png"):
-    """Grey pictures of 32 pixels in one folder."""
+def images(root, folder, *names, suffix=".png"):
+    """Grey images of 32 pixels in one folder."""
     for name in names:
         file = Path(root, folder, f"{name}{suffix}")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -57,7 +57,7 @@ def make_faceforensics(root, *, methods=("Deepfakes", "NeuralTextures"), compres
             if kind == "videos":
                 touch(root, f"{folder}/{compression}/videos/{name}.mp4")
             else:
-                pictures(root, f"{folder}/{compression}/{kind}/{name}", "0000", "0030")
+                images(root, f"{folder}/{compression}/{kind}/{name}", "0000", "0030")
     return root
 
 
@@ -88,7 +88,7 @@ def make_celebdf(root, *, kind="videos", lists=True):
             if kind == "videos":
                 touch(root, f"{folder}/{name}.mp4")
             else:
-                pictures(root, f"{folder}/{kind}/{name}", "000", "012")
+                images(root, f"{folder}/{kind}/{name}", "000", "012")
     if lists:
         Path(root, "List_of_testing_videos.txt").write_text("\n".join(CELEBDF_TEST) + "\n")
     return root
@@ -111,7 +111,7 @@ def make_deepfakebench(root, *, sep="/", prefix="./datasets"):
             for a, b in pairs:
                 for name in (a, b) if label == "FF-real" else (f"{a}_{b}", f"{b}_{a}"):
                     videos |= bench_entry(label, folder, name, sep=sep, prefix=prefix)
-                    pictures(root, f"{folder}/frames/{name}", "000", "012")
+                    images(root, f"{folder}/frames/{name}", "000", "012")
                     points(root, f"{folder}/landmarks/{name}", "000")
             description[label][split] = {"c23": videos, "c40": {}}
     celeb = {
@@ -124,7 +124,7 @@ def make_deepfakebench(root, *, sep="/", prefix="./datasets"):
         ("CelebDFv2_fake", "Celeb-DF-v2/Celeb-synthesis", "id1_id2_0007", False),
         ("CelebDFv2_fake", "Celeb-DF-v2/Celeb-synthesis", "id2_id3_0001", False),
     ):
-        pictures(root, f"{folder}/frames/{name}", "000", "012")
+        images(root, f"{folder}/frames/{name}", "000", "012")
         entry = bench_entry(label, folder, name, sep=sep, prefix=prefix)
         for split in ("train", "val", "test") if tested else ("train",):
             celeb[label][split] |= entry
@@ -141,22 +141,22 @@ def write_description(root, name, content):
 
 
 def make_df40(root):
-    """DF40: three methods and the real pictures of FaceForensics++ and Celeb-DF."""
+    """DF40: three methods and the real images of FaceForensics++ and Celeb-DF."""
     make_pairs(root, "FaceForensics++")
-    pictures(root, "DF40_train/simswap/frames/071_054", "000", "030")
-    pictures(root, "DF40_train/StyleGAN2/071", "seed0188")
-    pictures(root, "DF40_train/StyleGAN2/953", "seed0001")  # made from an original that is tested
-    pictures(root, "DF40/simswap/ff/frames/953_974", "000")
-    pictures(root, "DF40/simswap/cdf/frames/id1_id0_0007", "000")
-    pictures(root, "DF40/StyleGAN2/cdf/YouTube-real/00170", "458")
-    pictures(root, "DF40/heygen/fake/frames/v1", "000")
-    pictures(root, "DF40/heygen/real/v1", "000")
-    pictures(root, "DF40/MidJourney/fake", "a1", "a2")
-    pictures(root, "DF40/MidJourney/real", "a1")
+    images(root, "DF40_train/simswap/frames/071_054", "000", "030")
+    images(root, "DF40_train/StyleGAN2/071", "seed0188")
+    images(root, "DF40_train/StyleGAN2/953", "seed0001")  # made from an original that is tested
+    images(root, "DF40/simswap/ff/frames/953_974", "000")
+    images(root, "DF40/simswap/cdf/frames/id1_id0_0007", "000")
+    images(root, "DF40/StyleGAN2/cdf/YouTube-real/00170", "458")
+    images(root, "DF40/heygen/fake/frames/v1", "000")
+    images(root, "DF40/heygen/real/v1", "000")
+    images(root, "DF40/MidJourney/fake", "a1", "a2")
+    images(root, "DF40/MidJourney/real", "a1")
     for name in ("071", "720", "953"):
-        pictures(root, f"FaceForensics++/original_sequences/youtube/c23/frames/{name}", "000")
+        images(root, f"FaceForensics++/original_sequences/youtube/c23/frames/{name}", "000")
     for folder, name in (("Celeb-real", "id1_0007"), ("Celeb-real", "id2_0001"), ("YouTube-real", "00170")):
-        pictures(root, f"Celeb-DF-v2/{folder}/frames/{name}", "000")
+        images(root, f"Celeb-DF-v2/{folder}/frames/{name}", "000")
     Path(root, "Celeb-DF-v2/List_of_testing_videos.txt").write_text("\n".join(CELEBDF_TEST))
     return root
 
@@ -167,8 +167,8 @@ def scan(name, root, **options):
 
 
 def records(listing):
-    """Pictures and videos."""
-    return [*listing.pictures, *listing.videos]
+    """Images and videos."""
+    return [*listing.images, *listing.videos]
 
 
 def videos(listing, split=None):

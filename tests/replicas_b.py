@@ -1,4 +1,4 @@
-"""Small replicas of data sets as their authors ship them: real names and lists, empty videos, tiny pictures."""
+"""Small replicas of data sets as their authors ship them: real names and lists, empty videos, tiny images."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ def touch(root, *paths):
 
 def draw(root, folder, *, frames=(0, 7, 12)):
     """Tiny JPEGs with the numbers of their frames, as extraction writes them."""
-    picture = np.full((16, 16, 3), 127, dtype=np.uint8)
+    image = np.full((16, 16, 3), 127, dtype=np.uint8)
     Path(root, folder).mkdir(parents=True, exist_ok=True)
     for number in frames:
-        cv2.imwrite(str(Path(root, folder, f"{number:03d}.jpg")), picture)
+        cv2.imwrite(str(Path(root, folder, f"{number:03d}.jpg")), image)
 
 
 def write(root, path, content):

@@ -1,4 +1,4 @@
-"""Replicas of data sets whose pictures and videos are real ones with drawn faces: what is listed is trained on."""
+"""Replicas of data sets whose images and videos are real ones with drawn faces: what is listed is trained on."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 
 import media
 from addnet.data.synthetic import Identity, View, draw_portrait
-from replicas import make_celebdf, make_deepfakebench, make_df40, make_dfd, make_faceforensics, pictures, touch
+from replicas import images, make_celebdf, make_deepfakebench, make_df40, make_dfd, make_faceforensics, touch
 from replicas_b import make_deeperforensics, make_dfdc, make_dfdcp, make_ffiw, make_uadfv
 from replicas_c import make_celebdfpp, make_deepspeak, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
 from replicas_wild import make_wilddeepfake
@@ -21,10 +21,10 @@ SIZE = 112
 
 
 class Portrait(NamedTuple):
-    """One drawn face, as a real picture and as a fake: the same without any blue.
+    """One drawn face, as a real image and as a fake: the same without any blue.
 
     Attributes:
-        png: Content of a picture, by label.
+        png: Content of an image, by label.
         mp4: Content of a video of three frames, by label.
         points: (81, 2) as DeepfakeBench finds them: the true 68, and 13 on the brow that nobody reads.
     """
@@ -49,12 +49,12 @@ def _portrait(folder, person):
 
 
 def is_marked(image):
-    """Whether a picture that the network sees, (3, S, S) in [-1, 1], is that of a fake."""
+    """Whether an image that the network sees, (3, S, S) in [-1, 1], is that of a fake."""
     return bool(image[2].mean() < image[1].mean() - 0.4)
 
 
 def fill(root, portraits, is_fake):
-    """Puts a face into every picture and video below a folder, and its points where points were."""
+    """Puts a face into every image and video below a folder, and its points where points were."""
     for number, file in enumerate(sorted(path for path in Path(root).rglob("*") if path.is_file())):
         path = file.relative_to(root).as_posix()
         portrait = portraits[number % len(portraits)]
@@ -121,8 +121,8 @@ def _ffiw(root, portraits):
 def _df40(root, portraits):
     """With a second pair, so that training can spare one for validation."""
     make_df40(root)
-    pictures(root, "DF40_train/simswap/frames/087_081", "000")
-    pictures(root, "FaceForensics++/original_sequences/youtube/c23/frames/087", "000")
+    images(root, "DF40_train/simswap/frames/087_081", "000")
+    images(root, "FaceForensics++/original_sequences/youtube/c23/frames/087", "000")
     return fill(root, portraits, lambda path: path.startswith("DF40") and "/real/" not in path)
 
 
@@ -137,11 +137,11 @@ def _later(make, is_fake):
 
 
 def _manifest(root, portraits):
-    """A table in a folder of its own, apart from its pictures."""
+    """A table in a folder of its own, apart from its images."""
     rows = []
     for number in range(12):
         split, label = ("train", "train", "val", "test")[number // 3], ("real", "fake")[number % 2]
-        pictures(root, f"pictures/{number:02d}_{label}", "000", "001")
+        images(root, f"images/{number:02d}_{label}", "000", "001")
         rows += [(f"{number:02d}_{label}/{frame:03d}.png", label, split, f"person{number}") for frame in range(2)]
     with Path(root, "list.csv").open("w", newline="") as stream:
         csv.writer(stream).writerows([("path", "label", "split", "source_video"), *rows])

@@ -1,4 +1,4 @@
-"""WildDeepfake in small: the folders, archives and names of the real one, with tiny pictures."""
+"""WildDeepfake in small: the folders, archives and names of the real one, with tiny images."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ FRAMES = (3, 4, 9, 112)  # numbers in the source video, so gaps are normal
 
 
 def png(seed):
-    """A picture of 24 × 24 pixels as a file's content."""
-    picture = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
-    return cv2.imencode(".png", picture)[1].tobytes()
+    """An image of 24 × 24 pixels as a file's content."""
+    image = np.random.default_rng(seed).integers(0, 255, (24, 24, 3), dtype=np.uint8)
+    return cv2.imencode(".png", image)[1].tobytes()
 
 
 def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, sequences=2, frames=FRAMES, draw=png):
@@ -27,8 +27,8 @@ def make_wilddeepfake(root, *, compressed=False, unpacked=False, archives=2, seq
         unpacked: Folders instead of archives.
         archives: Archives in each part, numbered from 1.
         sequences: Sequences in each archive, numbered from 0.
-        frames: Numbers of the pictures of each.
-        draw: Numbers of part, archive, sequence and frame → content of a picture.
+        frames: Numbers of the images of each.
+        draw: Numbers of part, archive, sequence and frame → content of an image.
     """
     for part_number, part in enumerate(PARTS):
         for archive in range(1, archives + 1):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from replicas import bench_entry, make_pairs, pictures, write_description
+from replicas import bench_entry, images, make_pairs, write_description
 from replicas_b import write
 
 
@@ -46,8 +46,8 @@ def _lists(root, split, folder="splits"):
 
 def _faceforensics(root, split, *, method="Deepfakes", original="054"):
     _lists(root, split)
-    pictures(root, f"{_ORIGINALS}/images/{original}", "0000")
-    pictures(root, f"{_FAKES.format(method)}/images/071_054", "0000")
+    images(root, f"{_ORIGINALS}/images/{original}", "0000")
+    images(root, f"{_FAKES.format(method)}/images/071_054", "0000")
     return {"methods": [method]}
 
 
@@ -57,7 +57,7 @@ def _faceshifter(root, split):
 
 
 def _deeperforensics(root, split):
-    pictures(root, "manipulated_videos/end_to_end/frames/071_W101", "000")
+    images(root, "manipulated_videos/end_to_end/frames/071_W101", "000")
     return {"split": split}
 
 
@@ -65,15 +65,15 @@ def _deeperforensics_by_its_lists(root, split):
     names = {"train": "087_M004", "val": "720_M005", "test": "953_W103"} | {split: "071_W102"}
     for which, name in names.items():
         write(root, f"lists/splits/{which}.txt", f"{name}.mp4\n")
-        pictures(root, f"manipulated_videos/end_to_end/frames/{name}", "000")
-    pictures(root, f"{_ORIGINALS}/frames/071", "000")
+        images(root, f"manipulated_videos/end_to_end/frames/{name}", "000")
+    images(root, f"{_ORIGINALS}/frames/071", "000")
     return {}
 
 
 def _df40(root, split, *, folder="simswap/frames/071_054", original="054"):
     _lists(root, split, "FaceForensics++")
-    pictures(root, f"DF40_train/{folder}" if split == "train" else f"DF40/{folder.replace('/', '/ff/', 1)}", "000")
-    pictures(root, f"FaceForensics++/{_ORIGINALS}/frames/{original}", "000")
+    images(root, f"DF40_train/{folder}" if split == "train" else f"DF40/{folder.replace('/', '/ff/', 1)}", "000")
+    images(root, f"FaceForensics++/{_ORIGINALS}/frames/{original}", "000")
     return {"domains": ["ff"]}
 
 
@@ -87,7 +87,7 @@ def _celebdf(root, split, *, version="v2", youtube=False):
         real, fake = "Celeb-real/id1_0007", "Celeb-synthesis/id1_id0_0007"
     another = f"Celeb-real/id{5 + youtube}_0005"
     for path in (real, fake, another):
-        pictures(root, path, "000")
+        images(root, path, "000")
     tested = [real, fake] if split == "test" else [another]
     lines = [f"{int('synthesis' not in path)} {path}.mp4" for path in tested]
     write(root, "List_of_testing_videos.txt", "\n".join(lines))
@@ -98,43 +98,43 @@ def _celebdfpp(root, split, *, scenario="FaceSwap/GHOST", fake="id1_id3_0007"):
     """A fake of id1_0007, and another one, of which one is in the list; the real videos have no part in it."""
     another = f"id5_id6_{len(fake):04d}"
     for name in (fake, another):
-        pictures(root, f"Celeb-synthesis/{scenario}/frames/{name}", "000")
-    pictures(root, f"Celeb-real/frames/id6_{len(fake):04d}", "000")
+        images(root, f"Celeb-synthesis/{scenario}/frames/{name}", "000")
+    images(root, f"Celeb-real/frames/id6_{len(fake):04d}", "000")
     tested = fake if split == "test" else another
     write(root, "List_of_testing_videos.txt", f"0 Celeb-synthesis/{scenario}/{tested}.mp4")
     return {"split": "official", "methods": [scenario.rpartition("/")[2]]}
 
 
 def _dfdm(root, split):
-    pictures(root, "DFDM_crf23/Dfaker/frames/id1_id3_0007_4dfaker", "000")
+    images(root, "DFDM_crf23/Dfaker/frames/id1_id3_0007_4dfaker", "000")
     return {"split": split}
 
 
 def _df40_of_celebdf(root, split, *, fake="simswap/cdf/frames/id1_id0_0007", real="id7_0005"):
-    pictures(root, f"DF40/{fake}", "000")
-    pictures(root, f"Celeb-DF-v2/Celeb-real/frames/{real}", "000")
+    images(root, f"DF40/{fake}", "000")
+    images(root, f"Celeb-DF-v2/Celeb-real/frames/{real}", "000")
     write(root, "Celeb-DF-v2/List_of_testing_videos.txt", f"1 Celeb-real/{real}.mp4\n")
     return {"domains": ["cdf"]}
 
 
 def _dfd(root, split, *, by_actors=False):
     one, other = ("01", "03") if by_actors else ("03", "01")
-    pictures(root, f"original_sequences/actors/c23/images/{one}__kitchen_pan", "0000")
-    pictures(root, f"{_FAKES.format('DeepFakeDetection')}/images/{one}_{other}__kitchen_pan__JZUXXFRB", "0000")
+    images(root, f"original_sequences/actors/c23/images/{one}__kitchen_pan", "0000")
+    images(root, f"{_FAKES.format('DeepFakeDetection')}/images/{one}_{other}__kitchen_pan__JZUXXFRB", "0000")
     if not by_actors:
         return {"split": "test"}
-    pictures(root, "original_sequences/actors/c23/images/28__kitchen_pan", "0000")
+    images(root, "original_sequences/actors/c23/images/28__kitchen_pan", "0000")
     return {"split": "actors", "test_actors": [1, 3] if split == "test" else [28]}
 
 
 def _uadfv(root, split):
-    pictures(root, "real/frames/0007", "000")
-    pictures(root, "fake/frames/0007_fake", "000")
+    images(root, "real/frames/0007", "000")
+    images(root, "fake/frames/0007_fake", "000")
     return {"split": split}
 
 
 def _dfdc(root, split):
-    pictures(root, "test/frames/aaaaaaaaaa" if split == "test" else "dfdc_train_part_3/frames/bbbbbbbbbb", "000")
+    images(root, "test/frames/aaaaaaaaaa" if split == "test" else "dfdc_train_part_3/frames/bbbbbbbbbb", "000")
     write(root, "test/labels.csv", "filename,label\naaaaaaaaaa.mp4,0\n")
     entry = {"label": "FAKE", "split": "train", "original": "aaaaaaaaaa.mp4"}
     write(root, "dfdc_train_part_3/metadata.json", {"bbbbbbbbbb.mp4": entry})
@@ -143,7 +143,7 @@ def _dfdc(root, split):
 
 def _dfdcp(root, split):
     name = "method_A/1001/1001_A/1002_1001_A_001"
-    pictures(root, name, "000")
+    images(root, name, "000")
     write(root, "dataset.json", {f"{name}.mp4": {"label": "fake", "set": split, "target_id": "1001"}})
     return {}
 
@@ -151,7 +151,7 @@ def _dfdcp(root, split):
 def _deepspeak(root, split, *, version="v2"):
     """A recording of person 87 and one of another, who is in the other split."""
     for name in ("87-0", f"{version}-1"):
-        pictures(root, f"frames/{name}", "000")
+        images(root, f"frames/{name}", "000")
     write(root, "annotations-real.csv", f"video-file,identity\n87-0.mp4,87\n{version}-1.mp4,{version}\n")
     write(root, "annotations-fake.csv", "video-file,engine,identity-source,identity-target\nno.mp4,memo,87,87\n")
     other = "test" if split == "train" else "train"
@@ -161,7 +161,7 @@ def _deepspeak(root, split, *, version="v2"):
 
 def _bench(root, split, *, label, folder, video):
     """DeepfakeBench's list, or DF40's, which has the same form."""
-    pictures(root, f"{folder}/frames/{video}", "000")
+    images(root, f"{folder}/frames/{video}", "000")
     entry = bench_entry(label, folder, video, frames=["000"])
     compressed = folder.endswith("/c23")
     write_description(root, label, {label: {label: {split: {"c23": entry} if compressed else entry}}})

@@ -25,6 +25,6 @@ def write_tar(file, *entries, mode="w", form=tarfile.GNU_FORMAT):
     return file
 
 
-def write_pictures(file, mode="w"):
+def write_images(file, mode="w"):
     """Writes `FILES` to an archive."""
     return write_tar(file, *(make_entry(f"./{name}", data) for name, data in FILES.items()), mode=mode)

@@ -238,7 +238,7 @@ def samples(portrait, tmp_path_factory):
 
 
 @pytest.mark.parametrize("name", ["mask_ones", "face_only", "organs_only", "shuffled_masks"])
-def test_masks_change_and_pictures_stay(samples, name):
+def test_masks_change_and_images_stay(samples, name):
     for sample, reference in zip(samples(name), samples("base"), strict=True):
         assert torch.equal(sample["image"], reference["image"])
         assert (sample["mask"] - reference["mask"]).abs().max() > 0.2

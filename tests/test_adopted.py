@@ -256,8 +256,8 @@ def test_a_face_that_is_cut_out_of_a_scene_is_seen_as_in_the_whole_picture(ckpt,
     face = Face("detector", portrait[1] + np.float32(250), np.float32([260, 260, 440, 440]))
     whole, cut = preprocessing.whole(scene, face), preprocessing.cut(scene, face)
     assert np.abs(whole.points - cut.points).max() < 1e-3
-    assert np.abs(whole.picture.astype(int) - cut.picture).mean() < 4
-    assert preprocessing.of_picture(portrait[0])
+    assert np.abs(whole.image.astype(int) - cut.image).mean() < 4
+    assert preprocessing.of_image(portrait[0])
 
 
 def test_an_export_keeps_licence_and_source(ckpt, tmp_path):

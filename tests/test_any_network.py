@@ -226,7 +226,7 @@ def test_a_map_over_patches_lies_where_the_patches_do():
 
 def test_a_detector_explains_where_its_own_network_says(ckpt, portrait):
     detector = Detector.from_checkpoint(ckpt, device="cpu")
-    (seen,) = detector.preprocessing.of_picture(portrait[0])
+    (seen,) = detector.preprocessing.of_image(portrait[0])
     told = explain(detector, seen)
     assert told.block == detector.net.description.explained
     assert told.block in detector.net.description.sites

@@ -68,12 +68,12 @@ def test_a_portrait_gets_its_verdict_and_every_reason(served, path, face, tmp_pa
     assert not _uploads(served[2])
 
 
-def test_what_is_no_picture_is_answered_in_words_and_the_next_can_be_dropped(served, tmp_path):
+def test_what_is_no_image_is_answered_in_words_and_the_next_can_be_dropped(served, tmp_path):
     (tmp_path / "text.jpg").write_text("hello")
     Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / "grey.png")
     with browsing.page(served[1]) as (opened, _):
-        assert "Not a picture" in browsing.drop(opened, tmp_path / "text.jpg")
-        assert "No face was found in this picture" in browsing.drop(opened, tmp_path / "grey.png")
+        assert "Not an image" in browsing.drop(opened, tmp_path / "text.jpg")
+        assert "No face was found in this image" in browsing.drop(opened, tmp_path / "grey.png")
         assert "Traceback" not in opened.content()
 
 
@@ -103,7 +103,7 @@ def test_an_example_is_tried_by_the_keyboard_alone(served):
         opened.locator("#said .probability").wait_for()
 
 
-def test_the_same_picture_from_two_visitors_at_once_is_answered_for_twice(served, face):
+def test_the_same_image_from_two_visitors_at_once_is_answered_for_twice(served, face):
     with ThreadPoolExecutor() as threads:
         asked = [threads.submit(browsing.ask, served[1], face, session=session) for session in ("one", "two")]
         assert all("score is" in one.result() for one in asked)

@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.index.archives import ArchiveReader, list_members, split_path
 from addnet.index.member_cache import members_file, members_of
 from addnet.index.seek_points import points_file
-from tarballs import FILES, make_entry, write_pictures, write_tar
+from tarballs import FILES, make_entry, write_images, write_tar
 
 FDS = Path("/proc/self/fd")
 
@@ -24,12 +24,12 @@ FDS = Path("/proc/self/fd")
 @pytest.fixture(params=["w", "w:gz"], ids=["plain", "gzipped"])
 def archive(request, tmp_path):
     """Twelve files, of a kind that its name does not tell."""
-    return write_pictures(tmp_path / "1.tar.gz", request.param)
+    return write_images(tmp_path / "1.tar.gz", request.param)
 
 
 @pytest.fixture
 def gzipped(tmp_path):
-    return write_pictures(tmp_path / "2.tar.gz", "w:gz")
+    return write_images(tmp_path / "2.tar.gz", "w:gz")
 
 
 def _all(archive, reader):
@@ -52,7 +52,7 @@ def test_members_are_read_in_any_order(archive, tmp_path):
 
 
 def test_the_kind_is_told_by_the_content(tmp_path):
-    assert _all(write_pictures(tmp_path / "gzipped.tar", "w:gz"), ArchiveReader()) == FILES
+    assert _all(write_images(tmp_path / "gzipped.tar", "w:gz"), ArchiveReader()) == FILES
 
 
 @pytest.mark.parametrize("form", [tarfile.USTAR_FORMAT, tarfile.GNU_FORMAT, tarfile.PAX_FORMAT])
@@ -202,7 +202,7 @@ def test_a_fork_while_a_thread_reads_does_not_hang(gzipped, tmp_path):
 def test_threads_read_the_same_bytes_while_archives_are_closed_behind_them(tmp_path, monkeypatch):
     monkeypatch.setattr("addnet.index.archives._Tar.limit", 1)
     monkeypatch.setattr("addnet.index.archives._Gzip.limit", 1)
-    archives = [write_pictures(tmp_path / f"{i}.tar", mode) for i, mode in enumerate(["w", "w", "w:gz", "w:gz"])]
+    archives = [write_images(tmp_path / f"{i}.tar", mode) for i, mode in enumerate(["w", "w", "w:gz", "w:gz"])]
     reader = ArchiveReader(tmp_path)
 
     def right(seed):
@@ -218,7 +218,7 @@ def test_threads_read_the_same_bytes_while_archives_are_closed_behind_them(tmp_p
 def test_archives_do_not_stay_open(tmp_path, monkeypatch, mode):
     monkeypatch.setattr("addnet.index.archives._Tar.limit", 1)
     monkeypatch.setattr("addnet.index.archives._Gzip.limit", 1)
-    archives = [write_pictures(tmp_path / f"{i}.tar", mode) for i in range(6)]
+    archives = [write_images(tmp_path / f"{i}.tar", mode) for i in range(6)]
     reader, before = ArchiveReader(), len(list(FDS.iterdir()))
     assert all(_all(archive, reader) == FILES for archive in archives)
     assert len(list(FDS.iterdir())) <= before + 1
@@ -251,5 +251,5 @@ def test_paths_are_split_at_the_archive(path, parts):
 
 def test_a_folder_that_is_called_like_an_archive_is_passed_over(tmp_path):
     (tmp_path / "set.tar").mkdir()
-    file = write_pictures(tmp_path / "set.tar" / "1.tar.gz")
+    file = write_images(tmp_path / "set.tar" / "1.tar.gz")
     assert split_path(f"{file}/1/a.png") == (str(file), "1/a.png")

@@ -19,7 +19,7 @@ from drawn_scores import DECISION, METHODS, drawn_scores
 
 @pytest.fixture(scope="module")
 def two():
-    """Two checkpoints on two data sets and one of real pictures only."""
+    """Two checkpoints on two data sets and one of real images only."""
     names = [("a", None), ("b", None), ("real only", 0)]
     return {
         checkpoint: {name: drawn_scores(name, skill=skill, seed=3 + len(name), labels=only) for name, only in names}
@@ -121,7 +121,7 @@ def test_a_method_is_held_against_all_real_rows(two, monkeypatch):
 def test_groups_are_in_the_order_of_their_numbers(evaluation):
     by_level = evaluation["checkpoints"]["plain"]["sets"]["a"]["groups"]
     assert [group["name"] for group in by_level["frame"]["size"]] == ["64", "128"]
-    assert list(by_level["video"]) == ["method"]  # pictures of a video have different sizes
+    assert list(by_level["video"]) == ["method"]  # images of a video have different sizes
 
 
 def test_differences_are_to_the_first_checkpoint(evaluation):

@@ -19,7 +19,7 @@ from addnet.data.audit.scan import Stored, measure_all
 from addnet.data.audit.signals import SIGNALS
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
-from planted import picture, save, write_set
+from planted import image, save, write_set
 
 
 @pytest.fixture(scope="session")
@@ -61,7 +61,7 @@ def test_a_clean_set_passes(faces):
     assert code == 0
     assert numbers["issues"] == {"error": 0, "warning": 0, "info": 0}
     assert "Nothing was found" in report
-    assert {row["pictures"] for row in numbers["counts"]} == {24, 12}
+    assert {row["images"] for row in numbers["counts"]} == {24, 12}
     assert all((faces.parent / "report" / f"audit_{name}.png").is_file() for name in ("confounds", "nearest"))
 
 
@@ -93,17 +93,17 @@ def test_copies_within_training_are_no_error(faces):
     assert _run(faces, "audit.strict=true")[0] == 1
 
 
-def test_a_picture_saved_again_in_the_other_split(faces):
-    save(faces / "test/fake/again.jpg", cv2.resize(picture(5), (80, 80), interpolation=cv2.INTER_AREA), quality=70)
+def test_an_image_saved_again_in_the_other_split(faces):
+    save(faces / "test/fake/again.jpg", cv2.resize(image(5), (80, 80), interpolation=cv2.INTER_AREA), quality=70)
     code, numbers, report = _run(faces)
     assert code == 1
-    assert _found(numbers)["same_picture_two_splits"]["count"] == 1
+    assert _found(numbers)["same_image_two_splits"]["count"] == 1
     assert "train/real/g005.jpg ~ test/fake/again.jpg" in report
     assert (faces.parent / "report/audit_near_train_test.png").is_file()
 
 
 def test_real_and_fake_of_one_frame_are_no_finding_but_of_two_groups_are_told(faces):
-    patched = picture(5)
+    patched = image(5)
     patched[40:50, 40:50] = 128
     save(faces / "train/fake/g005_g.jpg", patched)
     assert _run(faces)[1]["issues"]["error"] == 0
@@ -113,7 +113,7 @@ def test_real_and_fake_of_one_frame_are_no_finding_but_of_two_groups_are_told(fa
 
 
 def test_a_group_in_two_splits(faces):
-    save(faces / "test/real/g002_9.jpg", picture(99))
+    save(faces / "test/real/g002_9.jpg", image(99))
     code, numbers, _ = _run(faces)
     assert code == 1
     assert _found(numbers)["same_group"]["examples"] == ["g002"]
@@ -123,7 +123,7 @@ def test_frames_of_one_video_in_training_and_in_the_validation_that_it_would_car
     """Nothing in their names says that these are frames of one video: they are found by what they show."""
     for number in range(12):
         for split, seed in (("train", number // 4), ("test", 90 + number)):
-            for label, pixels in (("real", picture(seed)), ("fake", picture(seed)[:, ::-1])):
+            for label, pixels in (("real", image(seed)), ("fake", image(seed)[:, ::-1])):
                 save(tmp_path / "faces" / split / label / f"img_{number + 50 * (split == 'test'):03d}.jpg", pixels)
     code, numbers, _ = _run(tmp_path / "faces", "data.val_fraction=0.3")
     found = _found(numbers)
@@ -136,7 +136,7 @@ def test_frames_of_one_video_in_training_and_in_the_validation_that_it_would_car
 def test_videos_in_several_groups(tmp_path):
     rows = [(n % 2, "train", {"video_id": f"v{n // 2}", "group_id": f"g{n}", "dataset": "d"}) for n in range(4)]
     for number in range(4):
-        save(tmp_path / f"{number}.png", picture(number))
+        save(tmp_path / f"{number}.png", image(number))
     issue = next(issue for issue in _audit(_records(*rows), tmp_path).issues if issue.kind == "torn_video")
     assert (issue.severity, issue.count, issue.examples) == ("error", 2, ["v0", "v1"])
 
@@ -149,7 +149,7 @@ def test_videos_and_identities_in_two_splits(tmp_path):
         for n, name in enumerate(names)
     ]
     for n in range(4):
-        save(tmp_path / f"{n}.png", picture(n))
+        save(tmp_path / f"{n}.png", image(n))
     found = {issue.kind: issue for issue in _audit(_records(*rows), tmp_path).issues}
     assert found["same_video"].examples == ["v0"]
     assert found["same_identity"].examples == ["bob"]
@@ -160,7 +160,7 @@ def test_a_split_with_one_class(tmp_path):
     rows = [(0, split, {"video_id": f"v{n}", "group_id": f"g{n}", "dataset": "d"}) for n, split in enumerate("ab")]
     records = _records(*((label, {"a": "train", "b": "test"}[split], names) for label, split, names in rows))
     for n in range(2):
-        save(tmp_path / f"{n}.png", picture(n))
+        save(tmp_path / f"{n}.png", image(n))
     assert [issue.kind for issue in _audit(records, tmp_path).issues if issue.severity == "error"] == [
         "single_class"
     ] * 2
@@ -171,7 +171,7 @@ def test_a_data_set_that_brings_one_class_alone_is_a_confound(tmp_path):
     for n in range(60):
         dataset = ("films", "web")[n % 2]
         rows.append((n % 2, "train", {"video_id": f"v{n}", "group_id": f"g{n}", "dataset": dataset}))
-        save(tmp_path / f"{n}.png", picture(n))
+        save(tmp_path / f"{n}.png", image(n))
     assert "confound_data_set" in {issue.kind for issue in _audit(_records(*rows), tmp_path).issues}
 
 
@@ -179,23 +179,23 @@ def test_damaged_files_are_counted_and_named(faces):
     whole = (faces / "train/real/g001.jpg").read_bytes()
     (faces / "train/real/g001.jpg").write_bytes(whole[: len(whole) // 2])
     (faces / "train/real/g002.jpg").write_bytes(b"")
-    (faces / "test/fake/text.jpg").write_bytes(b"not a picture")
+    (faces / "test/fake/text.jpg").write_bytes(b"not an image")
     _, numbers, report = _run(faces)
     assert _found(numbers)["unreadable"]["count"] == 3
     reasons = dict(numbers["unreadable"])
     assert reasons["train/real/g002.jpg"] == "empty file (0 bytes)"
     assert "truncated" in reasons["train/real/g001.jpg"]
-    assert "test/fake/text.jpg: not a picture" in report
+    assert "test/fake/text.jpg: not an image" in report
 
 
-def test_flat_pictures_are_counted_not_compared(faces):
+def test_flat_images_are_counted_not_compared(faces):
     for n, split in enumerate(("train", "train", "test")):
         save(faces / split / "real" / f"black{n}.jpg", np.full((64 + n, 64, 3), n, np.uint8))
     code, numbers, _ = _run(faces)
     assert (code, _found(numbers)["flat"]["count"]) == (0, 3)
 
 
-def test_pictures_are_measured_alike_on_one_and_two_processes(faces):
+def test_images_are_measured_alike_on_one_and_two_processes(faces):
     from addnet.data.layouts import scan_folder
 
     records = Records.concat([Records.of(scan_folder(faces))] * 2)
@@ -213,7 +213,7 @@ class _KilledBySome:
         return record.path
 
 
-def test_a_picture_that_kills_its_process_costs_only_itself():
+def test_an_image_that_kills_its_process_costs_only_itself():
     records = _records(*[(0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})] * 4)
     records = [replace(record, path=f"p{number}") for number, record in enumerate(records)]
     found = list(over_records(_KilledBySome(), records, failed=lambda record, reason: reason, count=4, workers=1))
@@ -221,7 +221,7 @@ def test_a_picture_that_kills_its_process_costs_only_itself():
     assert "killed its worker twice" in found[3]
 
 
-def test_a_million_pictures_fit_into_memory():
+def test_a_million_images_fit_into_memory():
     assert SIGNALS.itemsize <= 80
 
 
@@ -253,10 +253,10 @@ def test_settings_are_those_of_the_config():
     assert defaults == {name: value for name, value in node.items() if name in defaults}
 
 
-def test_no_pictures_and_none_readable_are_refused(tmp_path):
-    with pytest.raises(UserError, match="no pictures to audit"):
+def test_no_images_and_none_readable_are_refused(tmp_path):
+    with pytest.raises(UserError, match="no images to audit"):
         _audit(Records.of([]), tmp_path)
-    with pytest.raises(UserError, match="none of 1 picture can be read"):
+    with pytest.raises(UserError, match="none of 1 image can be read"):
         _audit(_records((0, "train", {"video_id": "v", "group_id": "g", "dataset": "d"})), tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""An audit of a training set whose fakes are made: what tells blends from real pictures by one number."""
+"""An audit of a training set whose fakes are made: what tells blends from real images by one number."""
 
 import json
 from dataclasses import replace
@@ -30,12 +30,12 @@ def reals(_data_dir):
     return _records(paths, _data_dir)
 
 
-def _brighter(picture, points, address, donor=None):
-    return Blend(picture, cv2.add(picture, (90, 90, 90, 0)), points)
+def _brighter(image, points, address, donor=None):
+    return Blend(image, cv2.add(image, (90, 90, 90, 0)), points)
 
 
-def _same(picture, points, address, donor=None):
-    return Blend(picture, picture, points)
+def _same(image, points, address, donor=None):
+    return Blend(image, image, points)
 
 
 def _found(data_dir, records, recipe):
@@ -67,10 +67,10 @@ def test_halves_that_are_equal_tell_nothing_and_what_has_no_blend_is_counted(dat
     assert found.worst == 0.5
     assert not blend_issues([found], warn_auroc=0.6)
     (issue,) = blend_issues([replace(found, blended=15)], warn_auroc=0.6)
-    assert issue.text == "1 real picture of train can't be blended: no landmarks were found"
+    assert issue.text == "1 real image of train can't be blended: no landmarks were found"
 
 
-def test_a_folder_of_real_pictures_alone_is_no_error_where_its_fakes_are_made(data_dir, tmp_path):
+def test_a_folder_of_real_images_alone_is_no_error_where_its_fakes_are_made(data_dir, tmp_path):
     root = tmp_path / "reals"
     (root / "train").mkdir(parents=True)
     (root / "train" / "real").symlink_to(data_dir / "train" / "real")

@@ -1,4 +1,4 @@
-"""The bandpass layer is a difference of two Gaussians, silent on flat pictures; its widths can be learnt."""
+"""The bandpass layer is a difference of two Gaussians, silent on flat images; its widths can be learnt."""
 
 import copy
 
@@ -34,7 +34,7 @@ def test_band_equals_scipy_up_to_the_border(border, kernel_size, sigma_low, delt
 
 @pytest.mark.parametrize("border", SCIPY_BORDERS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.float16, torch.bfloat16, torch.uint8])
-def test_flat_pictures_give_exactly_nothing(border, dtype):
+def test_flat_images_give_exactly_nothing(border, dtype):
     colours = (torch.rand(4, 3, 1, 1) * 250).to(dtype)
     band = BandpassLayer(sigma_low=0.7, delta=4.0, border=border)(colours.expand(4, 3, 40, 33))
     assert torch.equal(band, torch.zeros_like(band))
@@ -45,7 +45,7 @@ def test_a_constant_added_changes_nothing_but_rounding():
     torch.testing.assert_close(layer(image + 1000), layer(image), atol=2e-4, rtol=0)
 
 
-def test_one_picture_does_not_depend_on_its_neighbours():
+def test_one_image_does_not_depend_on_its_neighbours():
     layer, images = BandpassLayer(kernel_size=9), torch.rand(4, 3, 30, 30)
     torch.testing.assert_close(layer(images)[2:3], layer(images[2:3]))
 
@@ -157,7 +157,7 @@ def test_other_wrong_values_are_refused_by_name(options):
         BandpassLayer(**options)
 
 
-def test_small_pictures_need_a_replicated_border():
+def test_small_images_need_a_replicated_border():
     image = torch.rand(1, 3, 15, 40)
     with pytest.raises(UserError, match="border=replicate"):
         BandpassLayer(31)(image)

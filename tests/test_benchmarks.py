@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-import pictures
+import images
 from measure import Ratio, Times, race
 from table import Row, save, show
 
@@ -20,7 +20,7 @@ ROWS = [
         "the smallest",
         Ratio(1.1, 1.1, 1.1),
         None,
-        {"1 pictures": 2e9, "4 pictures": 3e9},
+        {"1 images": 2e9, "4 images": 3e9},
         "memory",
         "B",
         True,
@@ -56,7 +56,7 @@ def test_contenders_take_turns_and_ratios_are_those_of_rounds():
 
 def test_drawn_portraits_train_without_looking_for_faces(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "dlib", None)
-    dataset = pictures.module(pictures.drawn_index(tmp_path, 16, different=4)).dataset("train")
+    dataset = images.module(images.drawn_index(tmp_path, 16, different=4)).dataset("train")
     assert len(dataset) >= 12
     assert all(sample["valid"] and sample["mask"].min() < 0.1 for sample in (dataset[0], dataset[5]))
 

@@ -1,4 +1,4 @@
-"""Self-blends: what differs between a real picture and its blend, and that nothing else does."""
+"""Self-blends: what differs between a real image and its blend, and that nothing else does."""
 
 from dataclasses import replace
 
@@ -17,9 +17,9 @@ PLAIN = TintRanges(channels_p=0, hue_p=0, light_p=0, sharpness_p=0, jpeg_p=0)
 
 
 def _blends(portrait, count=20, **options):
-    picture, points = portrait
+    image, points = portrait
     blend = SelfBlend(**options)
-    return [blend(picture, points, (0, number)) for number in range(count)]
+    return [blend(image, points, (0, number)) for number in range(count)]
 
 
 def test_the_preset_sbi_is_what_the_class_does_by_itself_and_light_changes_less(portrait):
@@ -48,7 +48,7 @@ def test_nothing_outside_of_the_mask_differs_and_something_inside_does(portrait,
         assert blend.mask.shape == blend.real.shape[:2]
 
 
-def test_a_picture_that_is_saved_again_differs_in_the_blocks_of_the_mask_alone(portrait):
+def test_an_image_that_is_saved_again_differs_in_the_blocks_of_the_mask_alone(portrait):
     plain, both = (_blends(portrait, hulls=["organs"], saved_p=p, saved=(60, 60)) for p in (0.0, 1.0))
     for before, after in zip(plain, both, strict=True):
         assert (before.mask == after.mask).all()
@@ -57,12 +57,12 @@ def test_a_picture_that_is_saved_again_differs_in_the_blocks_of_the_mask_alone(p
         assert not (after.real != after.fake).any(axis=-1)[~near].any()
 
 
-def test_half_of_the_real_pictures_are_changed_and_the_others_are_left_as_they_are(portrait):
-    picture = portrait[0].copy()
-    changed = [bool((blend.real != picture).any()) for blend in _blends(portrait, 200, saved_p=0.0)]
+def test_half_of_the_real_images_are_changed_and_the_others_are_left_as_they_are(portrait):
+    image = portrait[0].copy()
+    changed = [bool((blend.real != image).any()) for blend in _blends(portrait, 200, saved_p=0.0)]
     assert 0.4 < np.mean(changed) < 0.6
-    assert (portrait[0] == picture).all()
-    assert not any((blend.real != picture).any() for blend in _blends(portrait, target=0.0, saved_p=0.0))
+    assert (portrait[0] == image).all()
+    assert not any((blend.real != image).any() for blend in _blends(portrait, target=0.0, saved_p=0.0))
 
 
 def test_the_address_alone_decides(portrait):
@@ -107,7 +107,7 @@ def test_a_small_hull_keeps_as_much_of_itself_as_a_large_one(portrait):
     assert 0.6 < shares["eyes"] / shares["face"] < 1.2
 
 
-def test_a_flat_picture_differs_in_nothing_but_colour():
+def test_a_flat_image_differs_in_nothing_but_colour():
     points = _face(80)
     for number in range(10):
         real, fake, mask = SelfBlend(tint=PLAIN, saved_p=0.0)(np.full((80, 80, 3), 90, np.uint8), points, (number,))
@@ -118,21 +118,21 @@ def test_a_flat_picture_differs_in_nothing_but_colour():
         assert len(np.unique(tinted.real)) == 1
 
 
-def test_grey_pictures_stay_grey_but_for_the_channels(portrait):
+def test_grey_images_stay_grey_but_for_the_channels(portrait):
     grey = np.repeat(cv2.cvtColor(portrait[0], cv2.COLOR_RGB2GRAY)[..., None], 3, axis=-1)
     blend = SelfBlend(tint=TintRanges(channels_p=0.0, hue=30.0, saturation=0.8, jpeg_p=0.0), saved_p=0.0)
     for number in range(20):
-        for picture in blend(grey, portrait[1], (number,))[:2]:
-            assert np.ptp(picture.astype(int), axis=-1).max() <= 1
+        for image in blend(grey, portrait[1], (number,))[:2]:
+            assert np.ptp(image.astype(int), axis=-1).max() <= 1
 
 
-def test_tight_crops_and_tiny_pictures_are_blended(portrait):
-    picture, points = portrait
+def test_tight_crops_and_tiny_images_are_blended(portrait):
+    image, points = portrait
     low, high = points.min(axis=0), points.max(axis=0)
     left, top = np.rint(low + 0.2 * (high - low)).astype(int)
     right, bottom = np.rint(high - 0.2 * (high - low)).astype(int)
-    crop = np.ascontiguousarray(picture[top:bottom, left:right])
-    small = cv2.resize(picture, (16, 16), interpolation=cv2.INTER_AREA)
+    crop = np.ascontiguousarray(image[top:bottom, left:right])
+    small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
     for seen, found in ((crop, points - (left, top)), (small, points * (16 / 200)), (small[:3], points * (16 / 200))):
         for number in range(20):
             try:
@@ -145,8 +145,8 @@ def test_tight_crops_and_tiny_pictures_are_blended(portrait):
 
 
 @pytest.mark.parametrize("away", [(500, 0), (0, -500), (-90, 500)])
-def test_a_face_outside_of_the_picture_is_refused(portrait, away):
-    with pytest.raises(UserError, match="outside of the picture"):
+def test_a_face_outside_of_the_image_is_refused(portrait, away):
+    with pytest.raises(UserError, match="outside of the image"):
         SelfBlend()(portrait[0], portrait[1] + np.float32(away), (0,))
 
 
@@ -157,9 +157,9 @@ def test_a_face_of_a_few_pixels_is_refused(portrait):
 
 def test_the_source_moves_no_farther_than_it_may(portrait):
     """The centre of a dot in the middle of the face, laid over itself without any other change."""
-    picture, points = portrait
+    image, points = portrait
     side, middle = float(np.ptp(points, axis=0).max()), points.mean(axis=0)
-    dotted = cv2.circle(np.zeros_like(picture), np.rint(middle).astype(int).tolist(), 3, (255, 255, 255), -1)
+    dotted = cv2.circle(np.zeros_like(image), np.rint(middle).astype(int).tolist(), 3, (255, 255, 255), -1)
     blend = SelfBlend(tint=PLAIN, saved_p=0.0, hulls=["all"], strengths=[1.0], scale=(1.0, 1.0), shift=(0.1, 0.02))
     moved = []
     for number in range(40):
@@ -204,7 +204,7 @@ def test_poisson_blending_takes_detail_and_leaves_colour(portrait):
         (Tint(hue=5.0, saturation=0.1), 60),
     ],
 )
-def test_each_tint_changes_a_picture_within_its_bounds_and_leaves_the_original(portrait, tint, worst):
+def test_each_tint_changes_an_image_within_its_bounds_and_leaves_the_original(portrait, tint, worst):
     before = portrait[0].copy()
     after = tint(portrait[0])
     assert (portrait[0] == before).all()
@@ -212,7 +212,7 @@ def test_each_tint_changes_a_picture_within_its_bounds_and_leaves_the_original(p
     assert after.shape == before.shape
 
 
-def test_sharpness_is_lost_by_the_size_of_the_face_not_of_the_picture():
+def test_sharpness_is_lost_by_the_size_of_the_face_not_of_the_image():
     ranges = TintRanges(shrink=[32], channels_p=0, hue_p=0, light_p=0, jpeg_p=0)
     drawn = [[ranges.draw(np.random.default_rng(seed), unit) for seed in range(20)] for unit in (64, 400, 20)]
     small, large, tiny = drawn
@@ -280,6 +280,6 @@ def test_tints_that_are_wrong_are_refused_in_words(options, told):
 
 
 def _face(side):
-    """(68, 2) points of a face in the middle of a picture."""
+    """(68, 2) points of a face in the middle of an image."""
     angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
     return (side / 2 + side / 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)

@@ -38,14 +38,14 @@ def ckpt(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def files(portrait, tmp_path_factory):
-    """A picture with EXIF, one with a hostile name, a clip, and a file that is no picture."""
+    """An image with EXIF, one with a hostile name, a clip, and a file that is no image."""
     folder = tmp_path_factory.mktemp("in")
     exif = Image.Exif()
     exif[0x0110], exif[0x0132] = "Camera <b>7</b>", "2024:01:02 03:04:05"
     Image.fromarray(portrait[0]).save(folder / "a.jpg", exif=exif)
     Image.fromarray(portrait[0][:, ::-1]).save(folder / HOSTILE)
     media.write_video(folder / "clip.mp4", [portrait[0]] * 5)
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("no image")
     return folder
 
 
@@ -82,7 +82,7 @@ def test_each_file_has_its_hash_and_what_it_says_of_itself(record, files):
     assert found["a.jpg"]["container"]["dates"] == [{"source": "EXIF DateTime", "text": "2024:01:02 03:04:05"}]
     (stream,) = found["clip.mp4"]["container"]["streams"]
     assert (stream["codec"], stream["width"], stream["frames"]) == ("h264", 200, 5)
-    assert "no picture" in found["text.jpg"]["container"]["not_read"]
+    assert "no image" in found["text.jpg"]["container"]["not_read"]
 
 
 def test_frames_times_scores_and_verdicts_are_those_of_the_answers(record, case, tmp_path_factory):
@@ -117,7 +117,7 @@ def test_the_page_needs_nothing_else_and_trusts_no_name(case):
     assert "<img src=http" not in page
     assert "\u202e" not in page
     assert "Camera &lt;b&gt;7" in page
-    assert page.count("Why: ") == 2 + 3  # a face of each picture, three frames of the clip
+    assert page.count("Why: ") == 2 + 3  # a face of each image, three frames of the clip
     assert "1.4 % (0.7 to 2.9), 7 of 500" in page
 
 
@@ -181,13 +181,13 @@ def test_a_case_that_is_stopped_does_not_look_complete(ckpt, files, tmp_path, nu
 def test_a_file_that_changes_while_it_is_examined_is_told(ckpt, files, tmp_path, monkeypatch):
     target = tmp_path / "a.jpg"
     target.write_bytes((files / "a.jpg").read_bytes())
-    look = writer.CaseWriter.see_picture
+    look = writer.CaseWriter.see_image
 
     def disturbed(self, answer, seen):
         look(self, answer, seen)
         target.write_bytes(target.read_bytes() + b"!")
 
-    monkeypatch.setattr(writer.CaseWriter, "see_picture", disturbed)
+    monkeypatch.setattr(writer.CaseWriter, "see_image", disturbed)
     run(ckpt, tmp_path, target, f"case={tmp_path / 'one'}")
     assert by_name(json.loads((tmp_path / "one" / "case.json").read_text()))["a.jpg"]["changed_while_examined"]
     assert "changed while it was examined" in (tmp_path / "one" / "report.html").read_text()
@@ -211,8 +211,8 @@ def test_the_reason_of_a_verdict_holds_what_the_answer_says():
     assert because(Answer("fake", 0.9, 0.9, 0.5, faces=(face,)), decision) == (
         "the score of the face, 0.9000, lies above the threshold 0.5000 (from validation)"
     )
-    gated = Answer("undecided", 0.9, 0.9, 0.5, faces=(face,), reason="unlike its training pictures")
-    assert because(gated, decision).startswith("unlike its training pictures; the score of the face, 0.9000")
+    gated = Answer("undecided", 0.9, 0.9, 0.5, faces=(face,), reason="unlike its training images")
+    assert because(gated, decision).startswith("unlike its training images; the score of the face, 0.9000")
     two = Decision(0.5, "0.5000, from validation", real_up_to=0.3)
     told = because(Answer("undecided", 0.4, 0.4, 0.5, faces=(face,), reason=between(two)), two)
     assert told.startswith("the score lies between 0.3000 and 0.5000, where ")
@@ -221,13 +221,13 @@ def test_the_reason_of_a_verdict_holds_what_the_answer_says():
 
 def test_containers_that_are_damaged_are_sentences(tmp_path, files):
     (tmp_path / "cut.jpg").write_bytes((files / "a.jpg").read_bytes()[:40])
-    with pytest.raises(UserError, match="damaged picture"):
-        container_facts(tmp_path / "cut.jpg", "picture")
+    with pytest.raises(UserError, match="damaged image"):
+        container_facts(tmp_path / "cut.jpg", "image")
     (tmp_path / "cut.mp4").write_bytes((files / "clip.mp4").read_bytes()[:200])
     with pytest.raises(UserError, match="not a video, or cut off"):
         container_facts(tmp_path / "cut.mp4", "video")
     with pytest.raises(UserError, match="cannot be read: No such file"):
-        container_facts(tmp_path / "gone.jpg", "picture")
+        container_facts(tmp_path / "gone.jpg", "image")
 
 
 def test_without_weasyprint_the_page_is_there_and_it_is_said_how_to_get_it(monkeypatch):
@@ -240,13 +240,13 @@ def test_without_weasyprint_the_page_is_there_and_it_is_said_how_to_get_it(monke
 def test_the_print_has_pages_and_fetches_nothing(case, tmp_path):
     (tmp_path / "secret.png").write_bytes(_png())
     page = f'<img src="file://{tmp_path}/secret.png">'
-    with_picture, told = pdf.pdf_of(page)
-    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # WeasyPrint switches it on, and cut pictures would pass for whole ones
-    if with_picture is None:
+    with_image, told = pdf.pdf_of(page)
+    assert not ImageFile.LOAD_TRUNCATED_IMAGES  # WeasyPrint switches it on, and cut images would pass for whole ones
+    if with_image is None:
         pytest.skip(told)
     assert (case / "report.pdf").read_bytes().startswith(b"%PDF")
     (tmp_path / "secret.png").unlink()
-    assert len(with_picture) == pytest.approx(len(pdf.pdf_of(page)[0]), abs=60)
+    assert len(with_image) == pytest.approx(len(pdf.pdf_of(page)[0]), abs=60)
 
 
 def _png():

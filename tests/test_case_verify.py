@@ -19,7 +19,7 @@ from checkpoints import checkpoint
 
 @pytest.fixture(scope="module")
 def _made(portrait, tmp_path_factory):
-    """A folder with a checkpoint, two pictures, a clip and the case about them."""
+    """A folder with a checkpoint, two images, a clip and the case about them."""
     folder = tmp_path_factory.mktemp("made")
     checkpoint(folder / "best.ckpt", name="timm", backbone="test_efficientnet", data={"crop": "face"})
     (folder / "in").mkdir()
@@ -144,7 +144,7 @@ def test_another_detector_is_told_and_not_asked(made, capsys):
             lambda record: record["files"][0]["answer"].update(faces=[{"frame": None, "score": 7}]),
             "score is 7; expected",
         ),
-        (lambda record: record["files"][0]["answer"].update(kind="FIFO"), "kind is 'FIFO'; expected one of picture"),
+        (lambda record: record["files"][0]["answer"].update(kind="FIFO"), "kind is 'FIFO'; expected one of image"),
         (lambda record: record["settings"].update(mirror="yes"), "settings.mirror is 'yes'; expected true or false"),
         (lambda record: record["settings"]["frames"].update(frames=True), "frames is True; expected a whole number"),
     ],

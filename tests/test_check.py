@@ -38,7 +38,7 @@ def test_a_complete_data_set_is_counted_by_split_class_and_method(tmp_path, caps
 
 def test_frames_are_counted_apart_from_videos(tmp_path):
     listing = scan("celebdf", make_celebdf(tmp_path, kind="frames"))
-    row = next(row for row in rows(listing.pictures) if row[:3] == ("test", "fake", "Celeb-synthesis"))
+    row = next(row for row in rows(listing.images) if row[:3] == ("test", "fake", "Celeb-synthesis"))
     assert (row.files, row.videos, row.groups) == (4, 2, 2)
 
 
@@ -47,7 +47,7 @@ def test_what_is_missing_is_told_with_the_place_where_it_was_expected(tmp_path, 
     code, text = check(capsys, "data=faceforensics", f"data.data_dir={tmp_path}")
     assert code == 1
     assert "missing: splits/train.json, official split list (github.com/ondyari/FaceForensics" in text
-    assert "missing: manipulated_sequences/Face2Face/c23, fake videos or pictures (Face2Face)" in text
+    assert "missing: manipulated_sequences/Face2Face/c23, fake videos or images (Face2Face)" in text
     assert "not ready" in text
 
 
@@ -67,7 +67,7 @@ def test_options_reach_the_layout(tmp_path, capsys):
 def test_the_plain_folder_is_checked_too(data_dir, capsys):
     code, text = check(capsys, f"data.data_dir={data_dir}")
     assert code == 0
-    assert "pictures are ready to be trained on" in text
+    assert "images are ready to be trained on" in text
     code, text = check(capsys, f"data.data_dir={data_dir / 'train' / 'real'}")
     assert code == 1
     assert "expected:" in text
@@ -80,7 +80,7 @@ def test_a_leak_and_a_split_of_one_class_are_told():
     ]
     text = " ".join(warnings(Listing(Records.of(made))))
     assert "1 group is in train and in test" in text
-    assert "test has no fake pictures" in text
+    assert "test has no fake images" in text
 
 
 def test_a_train_split_of_one_class_is_usable_beside_others_only(data_dir, tmp_path, capsys):
@@ -91,11 +91,11 @@ def test_a_train_split_of_one_class_is_usable_beside_others_only(data_dir, tmp_p
     assert (code, "not ready" in text) == (1, True)
     both = f"data.train=[{tmp_path / 'list.csv'},folder:{data_dir}]"
     code, text = check(capsys, both, f"data.test=[folder:{data_dir}]")
-    assert (code, "complete: pictures are ready to be trained on" in text) == (0, True)
+    assert (code, "complete: images are ready to be trained on" in text) == (0, True)
 
 
 def test_an_empty_listing_is_a_problem(tmp_path):
-    assert problems(Listing()) == ["neither pictures nor videos that belong to a split"]
+    assert problems(Listing()) == ["neither images nor videos that belong to a split"]
     assert len(problems(scan("celebdf", tmp_path))) == 1 + len(needed(scan("celebdf", tmp_path)))
 
 
@@ -105,7 +105,7 @@ def test_an_index_and_a_test_set_are_checked_too(data_dir, index_dir, tmp_path, 
     module = DeepfakeDataModule(str(data_dir), index_dir=str(index_dir), num_workers=0)
     module.prepare_data()
     code, text = check(capsys, "data=index", f"data.index={module.train_sources[0].index_file}")
-    assert (code, "complete: pictures are ready to be trained on" in text) == (0, True)
+    assert (code, "complete: images are ready to be trained on" in text) == (0, True)
     code, text = check(capsys, "data=dfd", f"data.data_dir={make_dfd(tmp_path)}")
     assert (code, "videos are ready to be tested on" in text) == (0, True)
     assert "name this one in data.test" in text
@@ -189,13 +189,13 @@ KINDS, BOTH = ("real", "fake"), ("train", "test")
             [],
             "in both train and test",
         ),
-        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], [], "no pictures for testing"),
+        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], [], "no images for testing"),
         ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
         ([f"{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
         (
             [f"train/{kind}/a{n}.jpg" for kind in KINDS for n in range(4)] + ["test/real/b.jpg", "test/fake/b.jpg"],
             ["data.test_fraction=0.3"],
-            "there are pictures for testing",
+            "there are images for testing",
         ),
         ([f"{split}/real/{split}{n}.jpg" for split in BOTH for n in range(4)], [], "training would have no fake"),
         ([f"{split}/{kind}/{split}.jpg" for split in BOTH for kind in KINDS], [], "groups: 1; see data.group_pattern"),

@@ -59,14 +59,14 @@ def exported(path, tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def picture(portrait):
+def image(portrait):
     return portrait[0]
 
 
 @pytest.mark.parametrize("name", ["", "model.safetensors", "config.json"])
-def test_an_export_answers_as_its_checkpoint_does(path, exported, picture, name):
+def test_an_export_answers_as_its_checkpoint_does(path, exported, image, name):
     ours, theirs = Detector.from_checkpoint(path), Detector.from_checkpoint(exported / name)
-    assert theirs.predict(picture) == ours.predict(picture)
+    assert theirs.predict(image) == ours.predict(image)
     assert (theirs.loaded.path, theirs.loaded.exported) == (exported, True)
     assert theirs.background[1] == ours.background[1]
 
@@ -126,7 +126,7 @@ def test_checkpoints_may_be_given_names(tmp_path, monkeypatch):
         named(None)
 
 
-def test_every_answer_says_what_its_detector_learnt_from(path, picture):
+def test_every_answer_says_what_its_detector_learnt_from(path, image):
     from addnet.inference.answering.asking import Said
 
     detector = Detector.from_checkpoint(path)
@@ -137,7 +137,7 @@ def test_every_answer_says_what_its_detector_learnt_from(path, picture):
     )
     assert "3 of 120 real images called fake, 0 of 1 fake image called real." in errors
     assert about(detector)["in_words"] == [data, errors]
-    for page in (fragment(Said(detector.predict(picture)), detector), welcome(detector.background)):
+    for page in (fragment(Said(detector.predict(image)), detector), welcome(detector.background)):
         assert f"Detector: {data} {errors}" in page
 
 
@@ -180,15 +180,15 @@ def test_errors_of_validation_are_counted_at_its_own_thresholds():
     assert validation_errors(scores, None) == {}
 
 
-def test_a_list_is_answered_with_a_list(path, picture, tmp_path):
+def test_a_list_is_answered_with_a_list(path, image, tmp_path):
     detector = Detector.from_checkpoint(path)
-    Image.fromarray(picture).save(tmp_path / "a.png")
-    (tmp_path / "text.jpg").write_text("no picture")
-    answers = detector.predict([tmp_path / "a.png", picture, tmp_path / "text.jpg", tmp_path / "gone.mp4"])
-    assert answers[0].score == answers[1].score == detector.predict(picture).score
-    assert [(answer.verdict, answer.kind) for answer in answers[2:]] == [("unusable", "picture"), ("unusable", "video")]
+    Image.fromarray(image).save(tmp_path / "a.png")
+    (tmp_path / "text.jpg").write_text("no image")
+    answers = detector.predict([tmp_path / "a.png", image, tmp_path / "text.jpg", tmp_path / "gone.mp4"])
+    assert answers[0].score == answers[1].score == detector.predict(image).score
+    assert [(answer.verdict, answer.kind) for answer in answers[2:]] == [("unusable", "image"), ("unusable", "video")]
     assert all(answer.reason and str(tmp_path) not in answer.reason for answer in answers[2:])
-    with pytest.raises(UserError, match="is no picture"):
+    with pytest.raises(UserError, match="is no image"):
         detector.predict([np.zeros((2, 2))])
 
 

@@ -153,11 +153,11 @@ def test_predict_takes_files_of_any_name(there):
     assert arguments_of(["--", "-new.jpg"]) == ["input=['-new.jpg']"]
 
 
-def test_pictures_of_any_name_are_found(there):
+def test_images_of_any_name_are_found(there):
     for name in HARD:
         (there / f"{name}.jpg").touch()
     found = Inputs.of(list(compose(arguments_of([f"{name}.jpg" for name in HARD]), config_name="predict").input))
-    assert [file.name for file in found.pictures] == [f"{name}.jpg" for name in HARD]
+    assert [file.name for file in found.images] == [f"{name}.jpg" for name in HARD]
 
 
 @pytest.mark.parametrize(
@@ -213,7 +213,8 @@ def test_sweeps_are_refused_where_there_are_none():
         ("train", "data=celebd", "data=celebd: there is no such file; did you mean data=celebdf?"),
         ("train", "modle=bandpass", "'modle' is no key here; did you mean model?"),
         ("evaluate", "robustness=lader", "robustness=lader: there is no such file; did you mean robustness=ladder?"),
-        ("predict", "picture.kind=crops", "'picture.kind' is no key here; did you mean pictures.kind?"),
+        ("predict", "image.kind=crops", "'image.kind' is no key here; did you mean images.kind?"),
+        ("predict", "pictures.kind=crops", "'pictures.kind' is called 'images.kind' now"),
         ("train", "data.nothing_like_it=1", "'data.nothing_like_it' is no key here; --help lists them"),
         ("train", "faces", "'faces' is neither KEY=VALUE nor an option"),
     ],
@@ -270,7 +271,7 @@ def test_help_says_what_a_command_is_for_and_shows_the_comments(name, monkeypatc
 def test_help_shows_the_files_that_were_chosen():
     text = help_text("train", ["model=bandpass", "data=manifest", "optimizer.lr=0.5"])
     assert re.search(r"kernel_size: 31 +# taps of each Gaussian, odd", text)
-    assert "A table with a row a picture or video" in text
+    assert "A table with a row an image or video" in text
     assert re.search(r"group_pattern: null +# regular expression", text)  # of the file that it builds on
     assert "lr: 0.5" in text
 

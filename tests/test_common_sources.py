@@ -13,7 +13,7 @@ from addnet.data.selection import select
 from addnet.data.sources import Source
 from addnet.data.splits import check_overlap
 from addnet.errors import UserError
-from replicas import make_faceforensics, pictures
+from replicas import images, make_faceforensics
 from replicas_b import write
 from shared_sources import FAMILIES, PLANTED
 
@@ -94,8 +94,8 @@ def _faceforensics(root, name="ff"):
 
 def _deeper(root, split, *targets, name="deeper"):
     for target in targets:
-        pictures(root / name, f"manipulated_videos/end_to_end/frames/{target}_W101", "000")
-        pictures(root / name, f"original_sequences/youtube/c23/frames/{target}", "000")
+        images(root / name, f"manipulated_videos/end_to_end/frames/{target}_W101", "000")
+        images(root / name, f"original_sequences/youtube/c23/frames/{target}", "000")
     return Source("deeperforensics", str(root / name), options={"split": split})
 
 
@@ -135,7 +135,7 @@ def test_lists_that_contradict_each_other_are_refused(tmp_path):
 def test_overlap_that_is_allowed_goes_on_even_if_all_is_one_group(tmp_path, caplog):
     for split in ("train", "test"):
         for label in ("real", "fake"):
-            pictures(tmp_path, f"{split}/{label}", *(f"{label}{n}_a" for n in range(10)))
+            images(tmp_path, f"{split}/{label}", *(f"{label}{n}_a" for n in range(10)))
     same = Source("folder", str(tmp_path), options={"group_pattern": "a"})
     with pytest.raises(UserError, match="1 group is in both train and test"):
         _select([same], [same])

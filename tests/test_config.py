@@ -67,12 +67,12 @@ def test_the_ladder_is_that_of_the_code():
 
 def test_predict_defaults_are_those_of_the_signatures():
     from addnet.inference import Detector
-    from addnet.inference.files import PictureSettings
+    from addnet.inference.files import ImageSettings
     from addnet.inference.videos import VideoSettings
 
     cfg = compose(config_name="predict")
     for node, function in (
-        ("pictures", PictureSettings),
+        ("images", ImageSettings),
         ("frames", VideoSettings),
         ("detector", Detector.from_checkpoint),
     ):

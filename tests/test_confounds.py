@@ -11,7 +11,7 @@ from addnet.data.audit.scores import auroc, score_categories, score_numbers
 from addnet.data.audit.signals import FORMATS, SUBSAMPLINGS, measure
 from addnet.data.layouts import scan_folder
 from addnet.index.records import Records
-from planted import picture, save, write_set
+from planted import image, save, write_set
 
 
 def _scores(root):
@@ -50,8 +50,8 @@ def test_the_interval_knows_that_frames_of_a_group_are_not_independent():
     groups = np.repeat(np.arange(20), 50)
     labels = groups % 2
     values = rng.normal(size=20)[groups] + rng.normal(0, 0.01, 1000)
-    by_group, by_picture = (score_numbers(values, labels, g, resamples=200, seed=0) for g in (groups, np.arange(1000)))
-    assert by_group.high - by_group.low > 3 * (by_picture.high - by_picture.low)
+    by_group, by_image = (score_numbers(values, labels, g, resamples=200, seed=0) for g in (groups, np.arange(1000)))
+    assert by_group.high - by_group.low > 3 * (by_image.high - by_image.low)
 
 
 def test_a_category_of_each_groups_own_tells_nothing():
@@ -72,16 +72,16 @@ def test_random_categories_tell_nothing_and_fitting_ones_much():
 
 @pytest.mark.parametrize(("quality", "subsampling"), [(60, "4:2:0"), (75, "4:4:4"), (92, "4:2:2")])
 def test_how_a_jpeg_was_saved_is_read_from_its_header(tmp_path, quality, subsampling):
-    Image.fromarray(picture(0)).save(tmp_path / "a.jpg", quality=quality, subsampling=subsampling)
+    Image.fromarray(image(0)).save(tmp_path / "a.jpg", quality=quality, subsampling=subsampling)
     row = measure((tmp_path / "a.jpg").read_bytes())
     assert row["quality"] == pytest.approx(quality, abs=1)
     assert SUBSAMPLINGS[row["subsampling"]] == subsampling
     assert FORMATS[row["format"]] == "JPEG"
 
 
-def test_what_a_picture_shows_is_measured(tmp_path):
+def test_what_an_image_shows_is_measured(tmp_path):
     dark, bright = np.full((40, 60, 3), 20, np.uint8), np.full((40, 60, 3), 200, np.uint8)
-    rows = [measure(save(tmp_path / f"{n}.png", p).read_bytes()) for n, p in enumerate((dark, bright, picture(0)))]
+    rows = [measure(save(tmp_path / f"{n}.png", p).read_bytes()) for n, p in enumerate((dark, bright, image(0)))]
     assert [float(row["brightness"]) for row in rows[:2]] == [20, 200]
     assert (int(rows[0]["width"]), int(rows[0]["height"])) == (60, 40)
     assert rows[0]["contrast"] == rows[0]["sharpness"] == rows[0]["saturation"] == 0
@@ -89,13 +89,13 @@ def test_what_a_picture_shows_is_measured(tmp_path):
     assert np.isnan(rows[0]["quality"])
 
 
-def test_grey_and_transparent_and_turned_pictures_are_measured_as_shown(tmp_path):
-    turned = Image.fromarray(picture(0)[:50])
+def test_grey_and_transparent_and_turned_images_are_measured_as_shown(tmp_path):
+    turned = Image.fromarray(image(0)[:50])
     exif = turned.getexif()
     exif[0x0112] = 6
     turned.save(tmp_path / "turned.jpg", exif=exif)
-    Image.fromarray(picture(0)).convert("L").save(tmp_path / "grey.png")
-    Image.fromarray(picture(0)).convert("RGBA").save(tmp_path / "rgba.png")
+    Image.fromarray(image(0)).convert("L").save(tmp_path / "grey.png")
+    Image.fromarray(image(0)).convert("RGBA").save(tmp_path / "rgba.png")
     rows = {path.stem: measure(path.read_bytes()) for path in tmp_path.iterdir()}
     assert (int(rows["turned"]["width"]), int(rows["turned"]["height"])) == (50, 96)
     assert rows["grey"]["saturation"] == 0
@@ -122,11 +122,11 @@ def test_a_matched_set_gives_no_warning(tmp_path):
 def test_sizes_that_lie_on_both_sides_are_found_as_categories(tmp_path):
     for n in range(40):
         side = 96 if n % 2 else (64, 128)[n // 2 % 2]
-        save(tmp_path / "train" / ("real", "fake")[n % 2] / f"g{n}.png", cv2.resize(picture(n), (side, side)))
-        save(tmp_path / "test" / ("real", "fake")[n % 2] / f"t{n}.png", picture(n))
+        save(tmp_path / "train" / ("real", "fake")[n % 2] / f"g{n}.png", cv2.resize(image(n), (side, side)))
+        save(tmp_path / "test" / ("real", "fake")[n % 2] / f"t{n}.png", image(n))
     _, scores = _scores(tmp_path)
     assert scores["width"]["train"].auroc == 0.5
-    assert scores["picture size"]["train"].auroc > 0.9
+    assert scores["image size"]["train"].auroc > 0.9
 
 
 def test_chance_in_a_tiny_set_is_called_chance(tmp_path):

@@ -155,7 +155,7 @@ def test_channels_last_changes_the_layout_and_not_the_result():
     made = []
     for channels_last in (False, True):
         torch.manual_seed(0)
-        # not training: statistics of four pictures would make much of the last bits of a sum
+        # not training: statistics of four images would make much of the last bits of a sum
         made.append(DeepfakeDetector({"name": "bandpass"}, channels_last=channels_last).eval())
     layouts = []
     for module in made:

@@ -76,12 +76,12 @@ def test_bad_files_are_left_out_listed_and_counted(own_data_dir, tmp_path):
 
 def test_too_many_bad_files_stop_with_the_list(own_data_dir, tmp_path):
     bad = _spoil(own_data_dir, 3)
-    with pytest.raises(UserError, match="3 of 68 pictures are unusable") as error:
+    with pytest.raises(UserError, match="3 of 68 images are unusable") as error:
         _module(own_data_dir, tmp_path)
     assert all(file.name in str(error.value) for file in bad)
 
 
-def test_a_picture_without_a_face_is_kept_with_a_mask_of_ones(own_data_dir, tmp_path):
+def test_an_image_without_a_face_is_kept_with_a_mask_of_ones(own_data_dir, tmp_path):
     blank = own_data_dir / "test" / "real" / "q_1.png"
     cv2.imwrite(str(blank), np.full((112, 112, 3), 120, dtype=np.uint8))
     module = _module(own_data_dir, tmp_path)
@@ -105,7 +105,7 @@ def test_a_test_set_of_one_class_is_taken_as_it_is(own_data_dir, tmp_path, caplo
     shutil.rmtree(own_data_dir / "test" / "real")
     module = _module(own_data_dir, tmp_path, **options)
     assert set(module.splits["test"].records.labels.tolist()) == {1}
-    assert "test has fake pictures alone: accuracy is that of fake ones" in caplog.text
+    assert "test has fake images alone: accuracy is that of fake ones" in caplog.text
 
 
 def test_training_and_validation_need_both_classes_whether_files_are_unusable_or_not(own_data_dir, tmp_path):

@@ -35,7 +35,7 @@ def test_each_level_gets_its_own_threshold():
     assert read.told.endswith("; validation supports 0.250 to 0.750")
 
 
-def test_pictures_without_a_face_have_no_part_in_it():
+def test_images_without_a_face_have_no_part_in_it():
     scores = _scores([0.2, 0.9, 0.3, 0.8, 0.1, 0.7], [0, 0, 0, 1, 1, 1], [0, 0, 1, 2, 2, 3])
     faces = torch.tensor([True, False, True, True, False, True])
     seen = scores.take(faces)
@@ -99,7 +99,7 @@ def test_where_nothing_can_be_decided_nothing_is(probabilities, labels):
     assert decide(_scores(probabilities, labels, list(range(len(labels))))) is None
 
 
-def test_videos_with_both_classes_leave_the_decision_to_pictures():
+def test_videos_with_both_classes_leave_the_decision_to_images():
     assert set(decide(_scores([0.1, 0.9, 0.8], [0, 1, 1], [0, 0, 1]))) == {"frame"}
 
 

@@ -31,32 +31,32 @@ def harsh():
 @pytest.fixture
 def odd(portrait):
     """A portrait with odd sides, and its points."""
-    picture, points = portrait
-    return np.ascontiguousarray(picture[:181, 3:]), points - [3, 0]
+    image, points = portrait
+    return np.ascontiguousarray(image[:181, 3:]), points - [3, 0]
 
 
 # ---- the kinds ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_every_kind_changes_a_picture_of_odd_sides_and_neither_its_shape_nor_what_came_in(kind, odd, harsh):
-    picture, points = odd
-    before = picture.copy()
+def test_every_kind_changes_an_image_of_odd_sides_and_neither_its_shape_nor_what_came_in(kind, odd, harsh):
+    image, points = odd
+    before = image.copy()
     for values in zip(*harsh.chances[kind].strengths, strict=True):
-        one, again = (damage(kind, picture, points, np.random.default_rng(5), values) for _ in range(2))
-        assert (one.shape, one.dtype) == (picture.shape, np.uint8)
-        assert (one != picture).any(), values
+        one, again = (damage(kind, image, points, np.random.default_rng(5), values) for _ in range(2))
+        assert (one.shape, one.dtype) == (image.shape, np.uint8)
+        assert (one != image).any(), values
         assert np.array_equal(one, again)
-    assert np.array_equal(picture, before)
+    assert np.array_equal(image, before)
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_smallest_pictures_come_through(kind, harsh):
+def test_the_smallest_images_come_through(kind, harsh):
     for shape in ((1, 1, 3), (2, 17, 3)):
-        picture = np.full(shape, 90, np.uint8)
+        image = np.full(shape, 90, np.uint8)
         mild, strong = (values for values in zip(*harsh.chances[kind].strengths, strict=True))
         for values in (mild, strong):
-            assert damage(kind, picture, None, np.random.default_rng(0), values).shape == shape
+            assert damage(kind, image, None, np.random.default_rng(0), values).shape == shape
 
 
 @pytest.mark.parametrize(
@@ -69,23 +69,23 @@ def test_what_has_no_strength_changes_next_to_nothing(kind, odd):
 
 
 def test_kinds_do_what_their_names_say(odd):
-    picture = odd[0]
+    image = odd[0]
     random = np.random.default_rng(1)
-    grey = damage("grey", picture, None, random, (1.0,))
+    grey = damage("grey", image, None, random, (1.0,))
     assert (grey.max(axis=-1) - grey.min(axis=-1)).max() == 0
-    assert len(np.unique(damage("banding", picture, None, random, (8,)))) <= 8
-    grains = (damage("salt", picture, None, random, (0.01,)) != picture).any(axis=-1).mean()
+    assert len(np.unique(damage("banding", image, None, random, (8,)))) <= 8
+    grains = (damage("salt", image, None, random, (0.01,)) != image).any(axis=-1).mean()
     assert 0.008 < grains <= 0.01
-    dark = damage("vignette", picture, None, random, (0.8,)).astype(float) / np.maximum(picture, 1)
+    dark = damage("vignette", image, None, random, (0.8,)).astype(float) / np.maximum(image, 1)
     assert dark[0].mean() < 0.7 < 0.9 < dark[80:100, 90:110].mean()
-    covered = damage("patches", picture, None, random, (0.3, 1)) != picture
+    covered = damage("patches", image, None, random, (0.3, 1)) != image
     assert 0.02 < covered.any(axis=-1).mean() <= 0.1  # 0.09, less what lies outside
-    luma = [cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(int) for seen in (picture, _chroma(picture))]
+    luma = [cv2.cvtColor(seen, cv2.COLOR_RGB2GRAY).astype(int) for seen in (image, _chroma(image))]
     assert np.abs(luma[0] - luma[1]).mean() < 1
 
 
-def _chroma(picture):
-    return damage("chroma", picture, None, np.random.default_rng(0), (4,))
+def _chroma(image):
+    return damage("chroma", image, None, np.random.default_rng(0), (4,))
 
 
 def test_motion_blurs_along_its_line_alone():
@@ -131,24 +131,24 @@ def test_without_an_encoder_of_h264_it_is_said_what_there_is_and_how_to_do_witho
 # ---- the ladder --------------------------------------------------------------------------------------------
 
 
-def _as_ever(kind, level, picture, seed):
+def _as_ever(kind, level, image, seed):
     """What a step of the ladder did before it shared its code with training."""
     if kind == "jpeg":
-        _, encoded = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, level])
+        _, encoded = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, level])
         return cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB)
     if kind == "blur":
-        sigma = level / 100 * max(picture.shape)
+        sigma = level / 100 * max(image.shape)
         width = 2 * int(np.ceil(2 * sigma)) + 1
-        return cv2.GaussianBlur(picture, (width, width), sigma)
+        return cv2.GaussianBlur(image, (width, width), sigma)
     if kind == "resize":
-        height, width = picture.shape[:2]
-        shrunk = cv2.resize(picture, (round(width * level), round(height * level)), interpolation=cv2.INTER_AREA)
+        height, width = image.shape[:2]
+        shrunk = cv2.resize(image, (round(width * level), round(height * level)), interpolation=cv2.INTER_AREA)
         return cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_LINEAR)
     if kind == "noise":
-        noise = np.random.default_rng(seed).standard_normal(picture.shape, dtype=np.float32) * level
-        return np.clip(np.rint(picture + noise), 0, 255)
-    mean = float(np.array([0.299, 0.587, 0.114]) @ cv2.mean(picture)[:3]) if kind == "contrast" else 0.0
-    return cv2.addWeighted(picture, level, picture, 0, mean * (1 - level) if kind == "contrast" else 0.0)
+        noise = np.random.default_rng(seed).standard_normal(image.shape, dtype=np.float32) * level
+        return np.clip(np.rint(image + noise), 0, 255)
+    mean = float(np.array([0.299, 0.587, 0.114]) @ cv2.mean(image)[:3]) if kind == "contrast" else 0.0
+    return cv2.addWeighted(image, level, image, 0, mean * (1 - level) if kind == "contrast" else 0.0)
 
 
 @pytest.mark.parametrize("kind", ["jpeg", "blur", "resize", "noise", "brightness", "contrast"])
@@ -192,9 +192,9 @@ def test_an_address_decides_what_happens_and_how(harsh, portrait):
 
 
 def test_both_halves_of_a_blend_get_the_same_damage(harsh, portrait):
-    picture, points = portrait
-    halves = [harsh(Unwarped(picture, points, label), At(0, KEY, half)) for label, half in ((0, "real"), (1, "fake"))]
-    assert np.array_equal(halves[0].picture, halves[1].picture)
+    image, points = portrait
+    halves = [harsh(Unwarped(image, points, label), At(0, KEY, half)) for label, half in ((0, "real"), (1, "fake"))]
+    assert np.array_equal(halves[0].image, halves[1].image)
     assert [half.label for half in halves] == [0, 1]
     assert all(half.points is points for half in halves)
 
@@ -271,7 +271,7 @@ def served(data_dir, index_dir):
     return of
 
 
-def test_training_pictures_alone_are_damaged_and_workers_do_not_matter(served, harsh):
+def test_training_images_alone_are_damaged_and_workers_do_not_matter(served, harsh):
     plain, one, two = (
         served(augment=Augment(degrade=degrade), num_workers=workers)
         for degrade, workers in ((None, 0), (harsh, 0), (harsh, 2))

@@ -27,7 +27,7 @@ SHORT = [*VIT, "logger=csv", "trainer.max_epochs=2", "callbacks.sample_sheet=nul
 
 @pytest.fixture(scope="module")
 def even_data(tmp_path_factory):
-    """48 training and 64 test pictures."""
+    """48 training and 64 test images."""
     from addnet.data.synthetic import generate_dataset
 
     root = tmp_path_factory.mktemp("even") / "faces"
@@ -37,10 +37,10 @@ def even_data(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def odd_data(even_data, tmp_path_factory):
-    """48 training and 61 test pictures: no number of processes but one divides them."""
+    """48 training and 61 test images: no number of processes but one divides them."""
     root = Path(shutil.copytree(even_data, tmp_path_factory.mktemp("odd") / "faces"))
-    for picture in sorted(root.glob("test/fake/**/*.jpg"))[:3]:
-        picture.unlink()
+    for image in sorted(root.glob("test/fake/**/*.jpg"))[:3]:
+        image.unlink()
     return root
 
 

@@ -111,7 +111,7 @@ class Desk:
 
     def data(self, arguments):
         code = data_command.main([*arguments, *self.places])
-        assert code == 0 or arguments[0] == "audit"  # which finds faults in so few pictures
+        assert code == 0 or arguments[0] == "audit"  # which finds faults in so few images
 
 
 @pytest.fixture(scope="module")
@@ -139,7 +139,7 @@ def detectors(tmp_path_factory, run):
 
 @pytest.fixture
 def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, monkeypatch):
-    """With `faces/`, `clips/`, a few pictures, and earlier trainings under the names that documents give them."""
+    """With `faces/`, `clips/`, a few images, and earlier trainings under the names that documents give them."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(shipped, "FOLDER", detectors)
     Path("faces").symlink_to(data_dir)
@@ -149,7 +149,7 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
     for name in ("best.ckpt", "a.ckpt", "b.ckpt", "gend.ckpt", "a/best.ckpt", "b/best.ckpt"):
         Path(name).parent.mkdir(exist_ok=True)
         shutil.copy(run / "checkpoints" / "best.ckpt", name)
-    for folder in ("pictures", "crops", "portraits"):
+    for folder in ("images", "crops", "portraits"):
         Path(folder).mkdir()
         shutil.copy(next((data_dir / "test" / "real").iterdir()), f"{folder}/one.png")
     rows = "".join(f"{row}.png,{row % 4},c{row % 4},A,{row % 2},0.{row},0.{row}\n" for row in range(8))
@@ -162,7 +162,7 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
         named, *scores = columns.split(",")
         Path(f"{name}.csv").write_text(f"path,group,{named},country,label,{','.join(scores)}\n{rows}")
     pq.write_table(pacsv.read_csv("scores.csv"), "outputs/evaluate/TIME/scores.parquet")
-    shutil.copy("pictures/one.png", "face.jpg")
+    shutil.copy("images/one.png", "face.jpg")
     shutil.copy(video_dir / "test/real/p3.mp4", "clip.mp4")
     desk = Desk(replicas, index_dir)
     desk.prepare(["data.data_dir=clips", "output=outputs/faces/own"])

@@ -1,4 +1,4 @@
-"""Pictures unlike those of training: what is measured, where the bounds lie, what is said, and what follows."""
+"""Images unlike those of training: what is measured, where the bounds lie, what is said, and what follows."""
 
 from dataclasses import replace
 
@@ -18,11 +18,11 @@ from addnet.inference.answers import FaceAnswer, too_few, unlike_in_frames
 from addnet.inference.preprocessing import Preprocessing
 from checkpoints import changed, checkpoint
 
-UNLIKE = "unlike its training pictures"
+UNLIKE = "unlike its training images"
 
 
 def _measured(random, **changed):
-    """A face of pictures that are much alike."""
+    """A face of images that are much alike."""
     made = random.normal(size=NUMBERS)
     plain = Measured(100 + random.normal(), 10.0, 120.0, 0.1, 0.6, 0.0, made)
     return plain._replace(**changed)
@@ -70,7 +70,7 @@ def test_a_domain_travels_as_plain_values(domain):
     assert (again.bounds, again.faces) == (domain.bounds, (300, 200))
 
 
-def test_few_faces_say_nothing_about_how_pictures_were_made():
+def test_few_faces_say_nothing_about_how_images_were_made():
     random = np.random.default_rng(2)
     few = Domain.of([_measured(random) for _ in range(20)], [_measured(random) for _ in range(9)])
     assert few.unlike(_measured(random, appearance=np.full(NUMBERS, 50.0), size=150.0)) == ""
@@ -99,13 +99,13 @@ def test_a_damaged_domain_is_refused(domain, values):
         Domain.from_values({})
 
 
-def test_appearance_is_of_how_a_picture_was_made_and_not_of_what_it_shows(portrait):
-    picture = cv2.resize(portrait[0], (128, 128), interpolation=cv2.INTER_AREA)
-    plain = appearance(picture)
+def test_appearance_is_of_how_an_image_was_made_and_not_of_what_it_shows(portrait):
+    image = cv2.resize(portrait[0], (128, 128), interpolation=cv2.INTER_AREA)
+    plain = appearance(image)
     assert plain.shape == (NUMBERS,)
-    assert np.abs(appearance(np.ascontiguousarray(picture[:, ::-1])) - plain).max() < 1e-3
+    assert np.abs(appearance(np.ascontiguousarray(image[:, ::-1])) - plain).max() < 1e-3
     random = np.random.default_rng(0)
-    noisy = np.clip(picture + random.normal(0, 8, picture.shape), 0, 255).astype(np.uint8)
+    noisy = np.clip(image + random.normal(0, 8, image.shape), 0, 255).astype(np.uint8)
     assert np.abs(appearance(noisy) - plain).max() > 1
     for side in (32, 33):  # the smallest, flat: every number is finite
         assert np.isfinite(appearance(np.full((side, side, 3), 7, dtype=np.uint8))).all()
@@ -123,11 +123,11 @@ def test_yaw_and_pitch_are_those_of_the_head_however_it_is_tilted(portrait):
 
 
 def test_a_face_is_measured_in_what_the_network_sees(portrait):
-    picture, points = portrait
-    measured = measure(picture, points + 120, size=77.0)
+    image, points = portrait
+    measured = measure(image, points + 120, size=77.0)
     assert (measured.size, measured.outside > 0.2) == (77.0, True)
-    dark = measure((picture * 0.3).astype(np.uint8), points, size=77.0)
-    plain = measure(picture, points, size=77.0)
+    dark = measure((image * 0.3).astype(np.uint8), points, size=77.0)
+    plain = measure(image, points, size=77.0)
     assert dark.exposure == pytest.approx(0.3 * plain.exposure, abs=2)
     assert dark.sharpness < 0.5 * plain.sharpness
     assert plain.outside == 0

@@ -31,30 +31,30 @@ def _differs(one, other, where):
 
 @pytest.mark.parametrize("scale", [1.0, 2.5])
 def test_a_face_that_was_turned_and_enlarged_comes_back_where_it_was(portrait, scale):
-    picture, points = portrait
+    image, points = portrait
     matrix = TURNED * scale
-    size = tuple(int(scale * side) for side in picture.shape[1::-1])
-    donor = Donor(cv2.warpAffine(picture, matrix, size, borderMode=cv2.BORDER_REFLECT_101), _moved(points, matrix))
-    rows, columns = slice(20, picture.shape[0] - 10), slice(5, picture.shape[1] - 15)
+    size = tuple(int(scale * side) for side in image.shape[1::-1])
+    donor = Donor(cv2.warpAffine(image, matrix, size, borderMode=cv2.BORDER_REFLECT_101), _moved(points, matrix))
+    rows, columns = slice(20, image.shape[0] - 10), slice(5, image.shape[1] - 15)
     back = worn(donor, points, rows, columns, follow=1.0)
-    inside = _hull(points, picture.shape)[rows, columns]
-    assert back.shape == picture[rows, columns].shape
-    assert _differs(back, picture[rows, columns], inside) < 6
-    assert _differs(back, picture[rows, columns][:, ::-1], inside) > 12
+    inside = _hull(points, image.shape)[rows, columns]
+    assert back.shape == image[rows, columns].shape
+    assert _differs(back, image[rows, columns], inside) < 6
+    assert _differs(back, image[rows, columns][:, ::-1], inside) > 12
 
 
 def test_landmarks_are_followed_as_far_as_asked(portrait):
-    picture, points = portrait
+    image, points = portrait
     unit = float(np.ptp(points, axis=0).max())
     wide = points.copy()
     wide[48:] += (points[48:] - points[48:].mean(axis=0)) * 0.5  # a mouth half as wide again
-    whole = slice(0, picture.shape[0]), slice(0, picture.shape[1])
-    left, followed = (worn(Donor(picture, points), wide, *whole, follow=follow) for follow in (0.0, 1.0))
+    whole = slice(0, image.shape[0]), slice(0, image.shape[1])
+    left, followed = (worn(Donor(image, points), wide, *whole, follow=follow) for follow in (0.0, 1.0))
     corner = wide[48]
     assert np.linalg.norm(corner - points[48]) > 0.03 * unit
 
     def seen_at(face, place):  # what the donor has at the corner of the mouth, looked for around a place
-        patch = cv2.getRectSubPix(picture, (9, 9), tuple(map(float, points[48])))
+        patch = cv2.getRectSubPix(image, (9, 9), tuple(map(float, points[48])))
         return _differs(cv2.getRectSubPix(face, (9, 9), tuple(map(float, place))), patch, ...)
 
     assert seen_at(followed, corner) < seen_at(left, corner)
@@ -83,11 +83,11 @@ def test_colours_become_those_of_the_target_by_the_amount():
 
 
 def test_a_blend_with_a_donor_shows_them_within_the_mask_alone(portrait):
-    picture, points = portrait
-    donor = Donor(np.ascontiguousarray(picture[:, ::-1]), (points * (-1, 1) + (picture.shape[1] - 1, 0)).astype("f4"))
+    image, points = portrait
+    donor = Donor(np.ascontiguousarray(image[:, ::-1]), (points * (-1, 1) + (image.shape[1] - 1, 0)).astype("f4"))
     recipe = SelfBlend(saved_p=0.0)
     for number in range(8):
-        alone, swapped = (recipe(picture, points, (0, number), given) for given in (None, donor))
+        alone, swapped = (recipe(image, points, (0, number), given) for given in (None, donor))
         assert np.array_equal(alone.mask, swapped.mask)
         assert np.array_equal(alone.real, swapped.real)
         assert not np.array_equal(alone.fake, swapped.fake)
@@ -112,7 +112,7 @@ def _donors(people, share=1.0, read=lambda row: np.full((2, 2, 3), row, np.uint8
 def test_a_donor_is_of_another_group_and_of_the_nearest_pose(people):
     donors = _donors(people)
     for row, points in enumerate(people.points):
-        given = [int(donors(At(row, (0, epoch, row)), points).picture[0, 0, 0]) for epoch in range(5)]
+        given = [int(donors(At(row, (0, epoch, row)), points).image[0, 0, 0]) for epoch in range(5)]
         groups = people.groups[given]
         assert (abs(groups - people.groups[row]) == 1).all()
 

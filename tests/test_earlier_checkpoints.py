@@ -10,7 +10,7 @@ import torch
 from addnet.inference import Detector
 
 # written in November 2026 by the commit before checkpoints lost the places of data and loggers; the weights repeat 509
-# numbers, so that the files are small, and scores.json has what that commit said of the pictures below
+# numbers, so that the files are small, and scores.json has what that commit said of the images below
 EARLIER = Path(__file__).parent / "earlier"
 
 

@@ -1,4 +1,4 @@
-"""`addnet evaluate`: every picture is scored as in training, compared, damaged and reported on."""
+"""`addnet evaluate`: every image is scored as in training, compared, damaged and reported on."""
 
 import json
 import shlex
@@ -55,7 +55,7 @@ def test_a_report_holds_both_checkpoints_at_both_levels(whole):
     first, second = written["checkpoints"].values()
     for about in (first, second):
         (found,) = about["sets"].values()
-        assert found["counts"]["pictures"] == 20
+        assert found["counts"]["images"] == 20
         assert {"frame", "video", "video_max", "video_confidence"} == set(found["levels"])
     assert first["sets"]["faces"]["levels"]["frame"]["called"]["chosen"]["threshold"] == DECISION["frame"]["threshold"]
     assert "no threshold" in second["decision"]["frame"]["stated"]
@@ -113,8 +113,8 @@ def test_the_ladder_ends_elsewhere_than_it_began(whole):
     kinds = json.loads((folder / "evaluation.json").read_text())["robustness"]
     steps = next(iter(kinds.values()))["faces"]
     assert [len(steps[kind]) for kind in steps] == [1, 2, 1]
-    assert {(step["pictures"], step["videos"]) for kind in steps.values() for step in kind} == {(20, 12)}
-    assert "20 pictures of 12 videos, the same in every step" in (folder / "report.md").read_text()
+    assert {(step["images"], step["videos"]) for kind in steps.values() for step in kind} == {(20, 12)}
+    assert "20 images of 12 videos, the same in every step" in (folder / "report.md").read_text()
     clean, worst = steps["clean"][0]["figures"], steps["jpeg (quality)"][1]["figures"]
     assert clean["frame/log_loss"]["value"] != worst["frame/log_loss"]["value"]
     plain = next(iter(numbers["checkpoints"].values()))["sets"]["faces"]["levels"]["frame"]["figures"]
@@ -142,7 +142,7 @@ def test_without_data_the_checkpoint_s_own_are_told_and_the_line_works_as_it_sta
     line = str(caught.value).splitlines()[1]
     assert line == f"  data.layout=folder data.data_dir={data_dir}"
     numbers = evaluate(_config(own, tmp_path, index_dir, "mistakes=0", "resamples=1", *shlex.split(line)))
-    assert numbers["checkpoints"]["own"]["sets"]["faces"]["counts"]["pictures"] == 20
+    assert numbers["checkpoints"]["own"]["sets"]["faces"]["counts"]["images"] == 20
 
 
 @pytest.mark.parametrize(
@@ -273,7 +273,7 @@ def test_the_share_kept_for_testing_stays_the_share_of_the_training(paths, tmp_p
     loaded = load(changed(paths[0], tmp_path / "kept.ckpt", config=trained))
     assert data_of({"data_dir": str(tmp_path / "faces")}, loaded)["test_fraction"] == 0.2
     assert "test_fraction" not in data_of({"data_dir": str(tmp_path / "others")}, loaded)
-    with pytest.raises(UserError, match="pictures that it was trained on"):
+    with pytest.raises(UserError, match="images that it was trained on"):
         data_of({"data_dir": str(tmp_path / "faces"), "test_fraction": 0.5}, loaded)
 
 
@@ -300,9 +300,9 @@ def test_the_worst_mistakes_come_first_and_once_a_video():
 
 @pytest.mark.parametrize("kind", LADDER)
 def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kind):
-    picture, points = portrait
+    image, points = portrait
     damage = [
-        np.abs(step.damaged(picture, points, seed=1).astype(int) - picture.astype(int)).mean()
+        np.abs(step.damaged(image, points, seed=1).astype(int) - image.astype(int)).mean()
         for step in rungs({kind: LADDER[kind]})
     ]
     assert min(damage) > 0
@@ -310,23 +310,23 @@ def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kin
         assert damage == sorted(damage)
 
 
-def test_damage_is_the_same_each_time_and_leaves_the_picture_alone(portrait):
-    picture, points = portrait
-    before = picture.copy()
-    one, other = (Degradation("noise", 20).damaged(picture, points, seed=5) for _ in range(2))
+def test_damage_is_the_same_each_time_and_leaves_the_image_alone(portrait):
+    image, points = portrait
+    before = image.copy()
+    one, other = (Degradation("noise", 20).damaged(image, points, seed=5) for _ in range(2))
     assert np.array_equal(one, other)
-    assert not np.array_equal(one, Degradation("noise", 20).damaged(picture, points, seed=6))
-    assert np.array_equal(picture, before)
+    assert not np.array_equal(one, Degradation("noise", 20).damaged(image, points, seed=6))
+    assert np.array_equal(image, before)
 
 
 def test_a_cover_hides_the_organ_and_nothing_else(portrait):
-    picture, points = portrait
-    changed = np.abs(occlude(picture, points, "mouth").astype(int) - picture.astype(int)).sum(axis=2) > 0
+    image, points = portrait
+    changed = np.abs(occlude(image, points, "mouth").astype(int) - image.astype(int)).sum(axis=2) > 0
     rows = np.flatnonzero(changed.any(axis=1))
     assert changed[tuple(points[62].round().astype(int)[::-1])]
     assert rows.min() > points[30, 1]  # below the tip of the nose
-    assert np.array_equal(occlude(picture, points, "mouth", scale=0), picture)
-    assert np.array_equal(Degradation("mouth", 1).damaged(picture, None, seed=0), picture)
+    assert np.array_equal(occlude(image, points, "mouth", scale=0), image)
+    assert np.array_equal(Degradation("mouth", 1).damaged(image, None, seed=0), image)
 
 
 def test_fingerprints_of_the_run_are_in_the_report(whole):

@@ -47,8 +47,8 @@ def report(tmp_path_factory):
     }
     robustness = {name: {"first": {"clean": _steps(0.93)[:1], f"noise {HOSTILE}": _steps(0.8)}} for name in scored}
     mistakes = [
-        {"path": HOSTILE, "label": 0, "probability": 0.98765, "picture": np.full((20, 60, 3), 200, np.uint8)},
-        {"path": "b.png", "label": 1, "probability": np.float32(0.01), "picture": np.zeros((20, 60, 3), np.uint8)},
+        {"path": HOSTILE, "label": 0, "probability": 0.98765, "image": np.full((20, 60, 3), 200, np.uint8)},
+        {"path": "b.png", "label": 1, "probability": np.float32(0.01), "image": np.zeros((20, 60, 3), np.uint8)},
     ]
     return folder, *_write(folder, scored, {"plain": DECISION}, robustness=robustness, mistakes=mistakes)
 
@@ -140,10 +140,10 @@ def test_the_json_holds_all_that_was_given(report):
     assert found["about"] == ABOUT
     assert found["robustness"]["plain"]["first"]["clean"][0]["figures"]["frame/auroc"]["value"] == 0.93
     assert [mistake["path"] for mistake in found["mistakes"]] == [HOSTILE, "b.png"]
-    assert "picture" not in found["mistakes"][0]
+    assert "image" not in found["mistakes"][0]
 
 
-def test_each_picture_of_the_text_is_a_file_with_something_on_it(report):
+def test_each_image_of_the_text_is_a_file_with_something_on_it(report):
     folder, text = report[0], report[3]
     names = re.findall(r"\]\((figures/[^)]*)\)", text)
     assert sorted(names) == sorted(f"figures/{path.name}" for path in (folder / "figures").iterdir())
@@ -180,7 +180,7 @@ def test_a_later_report_replaces_the_figures_of_an_earlier_one(tmp_path):
         drawn_scores("one video", videos=1),
         drawn_scores("real only", labels=0),
         drawn_scores("fake only", labels=1),
-        drawn_scores("two pictures", videos=2, frames=1),
+        drawn_scores("two images", videos=2, frames=1),
     ],
     ids=lambda rows: rows.name,
 )
@@ -190,7 +190,7 @@ def test_sets_that_say_little_are_reported_all_the_same(rows, tmp_path):
     for told in (page, text):
         assert rows.name in told
         assert "nan" not in re.sub(r"base64,[^\"]*", "", told).lower()
-    assert json.loads(numbers)["checkpoints"]["one"]["sets"][rows.name]["counts"]["pictures"] == len(rows)
+    assert json.loads(numbers)["checkpoints"]["one"]["sets"][rows.name]["counts"]["images"] == len(rows)
 
 
 def test_error_rates_stand_by_data_set_class_and_method(report):

@@ -42,7 +42,7 @@ def test_it_shows_videos_and_groups_and_what_patterns_would_make_of_them(faces):
     for typed, key, number in lines:
         (argument,) = shlex.split(typed)
         pattern = argument.partition("=")[2].strip('"')
-        records = list_folder(faces, **{f"{key}_pattern": pattern}).pictures
+        records = list_folder(faces, **{f"{key}_pattern": pattern}).images
         assert len(records.names(f"{key}_id")) == int(number), typed
 
 

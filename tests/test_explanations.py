@@ -21,7 +21,7 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def seen(detector, portrait):
-    return detector.preprocessing.of_picture(portrait[0])[0]
+    return detector.preprocessing.of_image(portrait[0])[0]
 
 
 @pytest.mark.parametrize("block", BLOCKS)
@@ -95,13 +95,13 @@ def test_an_explanation_is_drawn_on_a_sheet(detector, seen):
     figure = explanation_figure(explanation, title="a $file$.jpg")
     assert len(figure.axes) == 6
     figure.savefig("/dev/null", format="png")
-    assert heated(seen.picture, explanation.heat).shape == (64, 64, 3)
+    assert heated(seen.image, explanation.heat).shape == (64, 64, 3)
     assert stretched(np.zeros((4, 4, 3), np.float32)).mean() == 0.5
 
 
 def test_without_a_face_no_organ_is_named(detector):
     grey = np.full((120, 120, 3), 128, dtype=np.uint8)
-    (seen,) = detector.preprocessing.of_picture(grey, without_face=True)
+    (seen,) = detector.preprocessing.of_image(grey, without_face=True)
     explanation = explain(detector, seen)
     assert not explanation.without
     assert len(explanation_figure(explanation, title="").axes) == 6

@@ -110,7 +110,7 @@ def test_constant_matrices_do_what_the_bandpass_does(mode, kernel_size, size, bo
     assert torch.allclose(FixedBandpass(layer, size)(image), layer(image), atol=2e-6)
 
 
-def test_a_flat_picture_has_no_band_there_either():
+def test_a_flat_image_has_no_band_there_either():
     assert FixedBandpass(BandpassLayer(), 64)(torch.full((1, 3, 64, 64), 0.7)).abs().max() == 0
 
 
@@ -301,7 +301,7 @@ def _run(*command, cwd, code=0):
 
 def test_the_command_tells_what_was_checked(ckpt, tmp_path):
     told = _run("-m", "addnet.export", f"ckpt={ckpt}", "output=model", "format=safetensors", cwd=tmp_path)
-    assert re.search(r"checked 8 random pictures in batches of 1, 2, 3, 2.*differ from PyTorch's by at most 0", told)
+    assert re.search(r"checked 8 random images in batches of 1, 2, 3, 2.*differ from PyTorch's by at most 0", told)
     assert load_exported(tmp_path / "model").about["class_names"] == ["real", "fake"]
 
 
@@ -311,19 +311,19 @@ def test_the_command_answers_mistakes_in_words(tmp_path):
     assert "did you mean format" in _run("-m", "addnet.export", "fromat=onnx", cwd=tmp_path, code=1)
 
 
-def test_the_example_scores_a_picture_without_torch(files, ckpt, portrait, tmp_path):
-    from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, warp_picture
+def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_path):
+    from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, warp_image
 
-    picture, _ = portrait
-    cv2.imwrite(str(tmp_path / "portrait.png"), picture[..., ::-1])
+    image, _ = portrait
+    cv2.imwrite(str(tmp_path / "portrait.png"), image[..., ::-1])
     script = ROOT / "docs" / "examples" / "score_with_onnxruntime.py"
     code = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
     code += "assert 'torch' not in sys.modules, 'torch was imported'"
     told = json.loads(_run("-c", code, script, files["onnx"].output, "portrait.png", cwd=tmp_path))
 
-    points = LandmarkDetector()(picture).points
-    matrix = Geometry(size=64).matrix(picture.shape, points)
-    tensor = torch.from_numpy(warp_picture(picture, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
+    points = LandmarkDetector()(image).points
+    matrix = Geometry(size=64).matrix(image.shape, points)
+    tensor = torch.from_numpy(warp_image(image, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
     mask = torch.from_numpy(AttentionMask().draw(map_points(points, matrix), 64))[None, None]
     with torch.no_grad():
         score = network_of(read_checkpoint(ckpt), ckpt)(tensor, mask).softmax(dim=1)[0, 1].item()

@@ -8,7 +8,7 @@ import pytest
 
 from addnet.data.synthetic import Identity, View, draw_portrait
 from addnet.errors import UserError
-from addnet.faces import CropSettings, LandmarkDetector, check_picture, extract_faces, iter_pictures, save_crop
+from addnet.faces import CropSettings, LandmarkDetector, check_image, extract_faces, iter_images, save_crop
 from addnet.faces.crops import crop_name, cut_face
 from addnet.faces.landmarks import Face
 from addnet.faces.videos import Frame
@@ -33,11 +33,11 @@ def people():
 
 
 def scene(*placed, size=(240, 480)):
-    """A picture with people at (x, y) of their upper left corners."""
-    picture = np.full((*size, 3), BACKGROUND, dtype=np.uint8)
+    """An image with people at (x, y) of their upper left corners."""
+    image = np.full((*size, 3), BACKGROUND, dtype=np.uint8)
     for (portrait, _), x, y in placed:
-        picture[y : y + portrait.shape[0], x : x + portrait.shape[1]] = portrait
-    return picture
+        image[y : y + portrait.shape[0], x : x + portrait.shape[1]] = portrait
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_reading_twice_cuts_the_same_as_reading_once(clip, detector):
     longest, _ = extracted(clip, detector, every=4, policy="longest_track")
     same = [crop for crop in everyone if crop.track == longest[0].track]
     assert [crop.time for crop in same] == [crop.time for crop in longest]
-    assert all((a.picture == b.picture).all() for a, b in zip(same, longest, strict=True))
+    assert all((a.image == b.image).all() for a, b in zip(same, longest, strict=True))
 
 
 def test_a_cut_parts_two_people_in_the_same_place(tmp_path, detector, people):
@@ -98,18 +98,18 @@ def test_points_and_box_are_those_of_the_crop(clip, detector):
     for size in (None, 96):
         crop = extracted(clip, detector, frames=1, size=size)[0][0]
         low, high = crop.face.points.min(axis=0), crop.face.points.max(axis=0)
-        side = crop.picture.shape[0]
-        assert crop.picture.shape == (side, side, 3)
+        side = crop.image.shape[0]
+        assert crop.image.shape == (side, side, 3)
         assert (low + high) / 2 == pytest.approx((side - 1) / 2, abs=1)  # the face is in the middle
         assert (high - low).max() * 1.3 == pytest.approx(side, abs=1)
-        again = LandmarkDetector()(crop.picture)
+        again = LandmarkDetector()(crop.image)
         between = np.linalg.norm(crop.face.points[36] - crop.face.points[45])
         assert np.linalg.norm(again.points - crop.face.points, axis=1).mean() < 0.1 * between
 
 
 def test_a_resized_crop_is_the_native_one_made_smaller(clip, detector):
     native, small = (extracted(clip, detector, frames=1, size=size)[0][0] for size in (None, 64))
-    factor = 64 / native.picture.shape[0]
+    factor = 64 / native.image.shape[0]
     assert small.face.points == pytest.approx((native.face.points + 0.5) * factor - 0.5, abs=0.01)
     assert small.face.box == pytest.approx((native.face.box + 0.5) * factor - 0.5, abs=0.01)
     assert (small.original_box == native.original_box).all()
@@ -124,17 +124,17 @@ def face():
 
 
 def test_native_pixels_are_untouched(face):
-    picture = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
-    crop = cut_face(Frame(3, 0.1, picture), face, 0, settings=CropSettings())
-    assert (crop.picture == picture[25:77, 35:87]).all() or (crop.picture == picture[24:76, 34:86]).all()
+    image = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
+    crop = cut_face(Frame(3, 0.1, image), face, 0, settings=CropSettings())
+    assert (crop.image == image[25:77, 35:87]).all() or (crop.image == image[24:76, 34:86]).all()
     left, top = face.points[0] - crop.face.points[0]
-    assert (crop.picture[10, 20] == picture[round(top) + 10, round(left) + 20]).all()
+    assert (crop.image[10, 20] == image[round(top) + 10, round(left) + 20]).all()
     assert crop.face.box == pytest.approx(face.box - [left, top, left, top])
 
 
 def test_beyond_the_border_the_frame_is_mirrored(face):
-    picture = np.random.default_rng(0).integers(0, 256, (100, 70, 3), dtype=np.uint8)
-    crop = cut_face(Frame(0, 0.0, picture), face, 0, settings=CropSettings()).picture
+    image = np.random.default_rng(0).integers(0, 256, (100, 70, 3), dtype=np.uint8)
+    crop = cut_face(Frame(0, 0.0, image), face, 0, settings=CropSettings()).image
     inside = 70 - round(float(face.points[0][0] - 6))
     assert crop.shape == (52, 52, 3)
     columns = [column for column in range(52) if (crop[:, column] == crop[:, column - 2]).all()]
@@ -145,7 +145,7 @@ def test_beyond_the_border_the_frame_is_mirrored(face):
 def test_shrinking_averages(face):
     noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
     crop = cut_face(Frame(0, 0.0, noise), face, 0, settings=CropSettings(size=17))
-    assert crop.picture.std() < 0.4 * noise.std()  # 3 × 3 pixels in one; sampling without averaging leaves .6
+    assert crop.image.std() < 0.4 * noise.std()  # 3 × 3 pixels in one; sampling without averaging leaves .6
     assert crop.face.points[2] == pytest.approx([8, 8], abs=0.3)
 
 
@@ -190,7 +190,7 @@ def test_crops_are_kept_whole(clip, tmp_path, detector, format, tolerance):  # n
     path = tmp_path / crop_name(crop, settings)
     save_crop(crop, path, settings)
     assert path.name == f"000012.{format}"
-    assert np.abs(check_picture(path).astype(int) - crop.picture).mean() <= tolerance
+    assert np.abs(check_image(path).astype(int) - crop.image).mean() <= tolerance
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
@@ -200,7 +200,7 @@ def test_names_tell_the_track_where_a_frame_gives_several(clip, detector):
     assert names == {"000000_0.jpg", "000000_1.jpg"}
 
 
-def test_an_interrupted_write_leaves_no_picture(clip, tmp_path, detector, monkeypatch):
+def test_an_interrupted_write_leaves_no_image(clip, tmp_path, detector, monkeypatch):
     settings = CropSettings(frames=1)
     crop = next(extract_faces(clip, settings, detector))
 
@@ -211,7 +211,7 @@ def test_an_interrupted_write_leaves_no_picture(clip, tmp_path, detector, monkey
     monkeypatch.setattr("pathlib.Path.write_bytes", full)
     with pytest.raises(UserError, match=r"000012\.jpg: No space left"):
         save_crop(crop, tmp_path / "000012.jpg", settings)
-    assert list(iter_pictures(tmp_path)) == []
+    assert list(iter_images(tmp_path)) == []
     assert list(tmp_path.iterdir()) == []
 
 
@@ -245,7 +245,7 @@ def test_some_sampling_is_needed():
 def test_crops_and_settings_travel_between_processes(clip, detector):
     settings = pickle.loads(pickle.dumps(CropSettings(frames=2, size=64)))
     crop = pickle.loads(pickle.dumps(next(extract_faces(clip, settings, detector))))
-    assert crop.picture.shape == (64, 64, 3)
+    assert crop.image.shape == (64, 64, 3)
 
 
 def test_the_same_person_is_followed_through_a_real_clip(real_data, tmp_path, detector):
@@ -256,7 +256,7 @@ def test_the_same_person_is_followed_through_a_real_clip(real_data, tmp_path, de
     assert len(crops) >= 0.9 * summary.sampled
     assert (centres[:, 0] > 240).all()  # the man, at the right
     assert np.linalg.norm(np.diff(centres, axis=0), axis=1).max() < 60
-    bright = [cv2.cvtColor(crop.picture, cv2.COLOR_RGB2GRAY).mean() for crop in crops]
+    bright = [cv2.cvtColor(crop.image, cv2.COLOR_RGB2GRAY).mean() for crop in crops]
     assert np.std(bright) < 15
 
 
@@ -266,4 +266,4 @@ def test_real_crops_need_no_further_detection(real_data, tmp_path, detector, nam
     crops, summary = extracted(write_video(tmp_path / "clip.mp4", read_gif(gif)), detector, frames=4, size=224)
     assert summary.without_face == 0
     assert all((crop.face.points > -10).all() and (crop.face.points < 234).all() for crop in crops)
-    assert {crop.picture.shape for crop in crops} == {(224, 224, 3)}
+    assert {crop.image.shape for crop in crops} == {(224, 224, 3)}

@@ -14,7 +14,7 @@ from addnet.data.dataset import DeepfakeDataset
 from addnet.data.layouts.lists import read_object
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
-from addnet.faces import check_picture, kind_of, read_picture
+from addnet.faces import check_image, kind_of, read_image
 from addnet.faces.decoding import Damage, decoded, length
 from addnet.faces.geometry import Geometry
 from addnet.faces.masks import AttentionMask
@@ -25,7 +25,7 @@ from addnet.index.seek_points import keep_seek_points
 from addnet.index.storage import Storage
 from addnet.inference.inputs import Inputs
 from addnet.models.weights import read_weights
-from addnet.preparation.pictures import Examine, Job
+from addnet.preparation.images import Examine, Job
 from addnet.preparation.videos import video_hash
 from addnet.untrusted.files import opened, read_bytes, require_regular
 from tarballs import make_entry, write_tar
@@ -92,8 +92,8 @@ def _decode(path):
 
 
 READERS = {
-    "check": check_picture,
-    "read": read_picture,
+    "check": check_image,
+    "read": read_image,
     "index": Storage().read,
     "extent": lambda path: Storage().read(path.parent / "a.tar" / "b.jpg", 512, 10),
     "archive": lambda path: list(list_members(path)),
@@ -124,11 +124,11 @@ def test_a_folder_tells_of_what_is_no_file_and_a_name_without_a_suffix_is_not_wa
     assert [(path.name, told in reason) for path, reason in left_out] == [
         (name, True) for name in ("a.jpg", "b.mp4", "c")
     ]
-    assert Inputs.of([str(tmp_path / "c")]).pictures == (tmp_path / "c",)  # which is then unusable, with its reason
+    assert Inputs.of([str(tmp_path / "c")]).images == (tmp_path / "c",)  # which is then unusable, with its reason
     assert (kind_of(tmp_path / "c"), length(tmp_path / "b.mp4"), video_hash(tmp_path / "b.mp4")) == (None, 0, "")
 
 
-def test_names_that_no_file_can_have_are_unusable_pictures(tmp_path):
+def test_names_that_no_file_can_have_are_unusable_images(tmp_path):
     for ask in (Storage().read, Storage().stat, lambda path: Storage().stat(f"{path}.tar/c", 512, 3)):
         with pytest.raises(UserError, match="not a valid name"):
             ask(tmp_path / "a\0b")
@@ -170,7 +170,7 @@ def test_points_of_a_data_set_take_no_more_memory_than_points(tmp_path, shape):
 def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkeypatch):
     Image.new("1", (20_000, 20_000)).save(tmp_path / "bomb.png")
     os.mkfifo(tmp_path / "pipe.png")
-    monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("decoded"))
+    monkeypatch.setattr("addnet.faces.images.cv2.imdecode", lambda *_: pytest.fail("decoded"))
     records = [
         Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d")
         for name in ("bomb.png", "pipe.png", "a\0b.png")
@@ -179,7 +179,7 @@ def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkey
     assert [dataset[number]["valid"] for number in range(3)] == [False] * 3
 
 
-def test_what_an_index_says_of_an_unusable_picture_names_no_folder_of_this_machine(tmp_path):
+def test_what_an_index_says_of_an_unusable_image_names_no_folder_of_this_machine(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     examine = Examine(tmp_path, None, Storage())
     for name in ("pipe.png", "none.png", "a\0b.png"):

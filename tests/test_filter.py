@@ -21,7 +21,7 @@ BROKEN = [
     {"low": 0.1, "unit": "pixels"},
     {"low": 0.1, "border": "zero"},
     {"low": 0.1, "kind": "butterworth", "order": 0},
-    {"low": 3, "high": 17, "unit": "cycles_per_picture"},
+    {"low": 3, "high": 17, "unit": "cycles_per_image"},
 ]
 
 
@@ -42,8 +42,8 @@ def test_ideal_band_keeps_what_is_inside_and_removes_what_is_outside(axis):
 @pytest.mark.parametrize("side", [30, 49, 64, 97])
 def test_ideal_band_includes_waves_right_on_its_cut_offs(side):
     edge, options = wave(5, (side, side)) + wave(9, (side, side)), {"kind": "ideal", "border": "wrap"}
-    kept = bandpass_filter(edge, 5, 9, unit="cycles_per_picture", **options)
-    lost = bandpass_filter(edge, 5.1, 8.9, unit="cycles_per_picture", **options)
+    kept = bandpass_filter(edge, 5, 9, unit="cycles_per_image", **options)
+    lost = bandpass_filter(edge, 5.1, 8.9, unit="cycles_per_image", **options)
     np.testing.assert_allclose(kept, edge, atol=1e-6)
     np.testing.assert_allclose(lost, 0, atol=1e-6)
 
@@ -58,7 +58,7 @@ def test_smooth_bands_pass_the_middle_and_weaken_the_far_outside(kind):
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("border", ["reflect", "wrap"])
-def test_flat_pictures_vanish_when_the_mean_is_filtered_out(kind, border):
+def test_flat_images_vanish_when_the_mean_is_filtered_out(kind, border):
     flat = np.full((33, 47, 3), RNG.integers(1, 256), np.uint8)
     assert np.abs(bandpass_filter(flat, 0.01, 0.4, kind=kind, border=border)).max() < 1e-9
     np.testing.assert_allclose(bandpass_filter(flat, 0, 0.4, kind=kind, border=border), flat, rtol=1e-6)
@@ -93,35 +93,35 @@ def test_steep_butterworth_approaches_the_ideal_band_without_overflow():
 
 
 def test_units_agree_across_the_shorter_side():
-    picture = RNG.random((40, 60))
-    by_pixel = bandpass_filter(picture, 0.1, 0.3)
-    by_picture = bandpass_filter(picture, 4, 12, unit="cycles_per_picture")
-    np.testing.assert_allclose(by_pixel, by_picture, atol=1e-6)
+    image = RNG.random((40, 60))
+    by_pixel = bandpass_filter(image, 0.1, 0.3)
+    by_image = bandpass_filter(image, 4, 12, unit="cycles_per_image")
+    np.testing.assert_allclose(by_pixel, by_image, atol=1e-6)
 
 
 @pytest.mark.parametrize("shape", [(31, 44), (31, 44, 3), (44, 31, 1), (1, 9)])
 def test_channels_are_filtered_by_themselves(shape):
-    picture = RNG.integers(0, 256, shape).astype(np.uint8)
-    result = bandpass_filter(picture, 0.05, 0.3)
-    assert result.shape == spectrum(picture).shape == shape
+    image = RNG.integers(0, 256, shape).astype(np.uint8)
+    result = bandpass_filter(image, 0.05, 0.3)
+    assert result.shape == spectrum(image).shape == shape
     assert result.dtype == np.float32
     if len(shape) == 3:
-        alone = bandpass_filter(picture[..., 0], 0.05, 0.3)
+        alone = bandpass_filter(image[..., 0], 0.05, 0.3)
         np.testing.assert_allclose(result[..., 0], alone, atol=1e-4)
 
 
 def test_a_mirrored_border_lets_no_opposite_side_through():
-    picture = np.zeros((64, 64))
-    picture[:, 40:] = 1.0
-    far = bandpass_filter(picture, 0.1, 0.4)[:, 0]
+    image = np.zeros((64, 64))
+    image[:, 40:] = 1.0
+    far = bandpass_filter(image, 0.1, 0.4)[:, 0]
     assert np.abs(far).max() < 1e-3
-    assert np.abs(bandpass_filter(picture, 0.1, 0.4, border="wrap")[:, 0]).max() > 0.1
+    assert np.abs(bandpass_filter(image, 0.1, 0.4, border="wrap")[:, 0]).max() > 0.1
 
 
-def test_the_whole_band_returns_the_picture_and_high_none_is_nyquist():
-    picture = RNG.random((20, 21, 3))
-    np.testing.assert_allclose(bandpass_filter(picture, 0), picture, atol=1e-6)
-    np.testing.assert_array_equal(bandpass_filter(picture, 0.1), bandpass_filter(picture, 0.1, 0.5))
+def test_the_whole_band_returns_the_image_and_high_none_is_nyquist():
+    image = RNG.random((20, 21, 3))
+    np.testing.assert_allclose(bandpass_filter(image, 0), image, atol=1e-6)
+    np.testing.assert_array_equal(bandpass_filter(image, 0.1), bandpass_filter(image, 0.1, 0.5))
 
 
 def test_spectrum_is_centred():
@@ -147,20 +147,20 @@ def test_what_is_no_band_is_refused_by_name(options):
             transfer_function((32, 48), **options)
 
 
-@pytest.mark.parametrize("picture", [np.zeros(5), np.zeros((0, 4)), np.full((4, 4), np.nan)])
-def test_what_is_no_picture_is_refused(picture):
-    with pytest.raises(UserError, match="picture"):
-        bandpass_filter(picture, 0.1)
+@pytest.mark.parametrize("image", [np.zeros(5), np.zeros((0, 4)), np.full((4, 4), np.nan)])
+def test_what_is_no_image_is_refused(image):
+    with pytest.raises(UserError, match="image"):
+        bandpass_filter(image, 0.1)
 
 
-def test_command_writes_the_picture_and_the_figure(tmp_path, capsys):
-    pytest.importorskip("addnet.faces.pictures")
-    picture = RNG.integers(0, 256, (50, 70, 3)).astype(np.uint8)
-    cv2.imwrite(str(tmp_path / "face.png"), picture)
+def test_command_writes_the_image_and_the_figure(tmp_path, capsys):
+    pytest.importorskip("addnet.faces.images")
+    image = RNG.integers(0, 256, (50, 70, 3)).astype(np.uint8)
+    cv2.imwrite(str(tmp_path / "face.png"), image)
     out = tmp_path / "new" / "folder"
     assert main([str(tmp_path / "face.png"), "--low", "0.05", "--high", "0.25", "--out", str(out)]) == 0
     filtered, figure = (cv2.imread(line) for line in capsys.readouterr().out.split())
-    expected = to_8_bit(bandpass_filter(picture, 0.05, 0.25), around_zero=True)
+    expected = to_8_bit(bandpass_filter(image, 0.05, 0.25), around_zero=True)
     np.testing.assert_array_equal(filtered, expected)
     assert figure.shape[1] > 500
 
@@ -170,20 +170,20 @@ def test_command_writes_the_picture_and_the_figure(tmp_path, capsys):
     [
         "missing.png",
         "{text}",
-        "{picture} --low 0.3 --high 0.1",
-        "{picture} --high 0.7",
-        "{picture} --low much",
-        "{picture} --kind notch",
-        "{picture} --out {text}",
+        "{image} --low 0.3 --high 0.1",
+        "{image} --high 0.7",
+        "{image} --low much",
+        "{image} --kind notch",
+        "{image} --out {text}",
     ],
 )
 def test_command_answers_mistakes_in_one_sentence_and_exits_with_2(tmp_path, capsys, arguments):
-    pytest.importorskip("addnet.faces.pictures")
-    text, picture = tmp_path / "text.png", tmp_path / "picture.png"
-    text.write_text("no picture")
-    cv2.imwrite(str(picture), np.zeros((20, 20, 3), np.uint8))
+    pytest.importorskip("addnet.faces.images")
+    text, image = tmp_path / "text.png", tmp_path / "image.png"
+    text.write_text("no image")
+    cv2.imwrite(str(image), np.zeros((20, 20, 3), np.uint8))
     try:
-        code = main(arguments.format(text=text, picture=picture).split())
+        code = main(arguments.format(text=text, image=image).split())
     except SystemExit as stop:
         code = stop.code
     said = capsys.readouterr()

@@ -1,4 +1,4 @@
-"""2,100 mutated pictures, videos, checkpoints and indexes: refused in a sentence or read, and nothing else happens."""
+"""2,100 mutated images, videos, checkpoints and indexes: refused in a sentence or read, and nothing else happens."""
 
 import json
 import subprocess
@@ -39,9 +39,7 @@ def seeds(tmp_path_factory):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told by Linux's /proc")
-@pytest.mark.parametrize(
-    ("kind", "count"), [("pictures", 1200), ("videos", 300), ("checkpoints", 300), ("indexes", 300)]
-)
+@pytest.mark.parametrize(("kind", "count"), [("images", 1200), ("videos", 300), ("checkpoints", 300), ("indexes", 300)])
 def test_mutated_files_are_refused_or_read(seeds, kind, count):
     command = [sys.executable, str(Path(__file__).with_name("fuzz.py")), kind, str(count), "0", str(seeds)]
     result = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)

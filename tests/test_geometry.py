@@ -1,11 +1,11 @@
-"""One matrix moves picture and points alike."""
+"""One matrix moves image and points alike."""
 
 import cv2
 import numpy as np
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import Geometry, Jitter, map_points, warp_picture
+from addnet.faces import Geometry, Jitter, map_points, warp_image
 from addnet.faces.geometry import LEFT_EYE, MIRRORED, RIGHT_EYE, TEMPLATE, plausible, roll_degrees
 
 JITTERS = [
@@ -16,27 +16,27 @@ JITTERS = [
 ]
 
 
-@pytest.mark.parametrize("crop", ["picture", "face"])
+@pytest.mark.parametrize("crop", ["image", "face"])
 def test_the_line_between_the_eyes_becomes_level(portrait, crop):
-    picture, points = portrait
+    image, points = portrait
     turn = np.array(cv2.getRotationMatrix2D((100, 100), 17, 1.0))
     points = (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
     assert abs(roll_degrees(points)) > 3
-    matrix = Geometry(size=128, crop=crop).matrix(picture.shape, points)
+    matrix = Geometry(size=128, crop=crop).matrix(image.shape, points)
     assert abs(roll_degrees(map_points(points, matrix))) < 1e-3
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
 @pytest.mark.parametrize("size", [64, 150, 299])
-def test_a_mark_in_the_picture_goes_where_its_point_goes(portrait, jitter, size):
-    picture, points = portrait
+def test_a_mark_in_the_image_goes_where_its_point_goes(portrait, jitter, size):
+    image, points = portrait
     geometry = Geometry(size=size, crop="face")
-    matrix = geometry.matrix(picture.shape, points, jitter)
+    matrix = geometry.matrix(image.shape, points, jitter)
     expected = map_points(points, matrix)
     for number in (30, 36, 45, 51):
-        marked = np.zeros_like(picture)
+        marked = np.zeros_like(image)
         cv2.circle(marked, tuple(int(v) for v in points[number].round()), 5, (255, 255, 255), -1)
-        weights = warp_picture(marked, matrix, size)[..., 0].astype(float)
+        weights = warp_image(marked, matrix, size)[..., 0].astype(float)
         rows, columns = np.indices(weights.shape)
         centre = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
         source = points[number].round() @ matrix[:, :2].T + matrix[:, 2]
@@ -46,8 +46,8 @@ def test_a_mark_in_the_picture_goes_where_its_point_goes(portrait, jitter, size)
 
 
 def test_mirrored_points_are_renumbered(portrait):
-    picture, points = portrait
-    matrix = Geometry(size=128).matrix(picture.shape, points, Jitter(flip=True))
+    image, points = portrait
+    matrix = Geometry(size=128).matrix(image.shape, points, Jitter(flip=True))
     mirrored = map_points(points, matrix)
     assert mirrored[36:42, 0].mean() < mirrored[42:48, 0].mean()
     assert mirrored[0, 0] < mirrored[16, 0]
@@ -55,25 +55,25 @@ def test_mirrored_points_are_renumbered(portrait):
 
 
 def test_shrinking_does_not_alias():
-    picture = np.zeros((512, 512, 3), dtype=np.uint8)
-    picture[:, ::2] = 255  # the finest grating there is: nothing of it may survive as a coarse one
-    matrix = Geometry(size=100).matrix(picture.shape, None)
-    naive = cv2.warpAffine(picture, matrix, (100, 100))
-    assert warp_picture(picture, matrix, 100)[5:-5, 5:-5].std() < naive[5:-5, 5:-5].std() / 5
+    image = np.zeros((512, 512, 3), dtype=np.uint8)
+    image[:, ::2] = 255  # the finest grating there is: nothing of it may survive as a coarse one
+    matrix = Geometry(size=100).matrix(image.shape, None)
+    naive = cv2.warpAffine(image, matrix, (100, 100))
+    assert warp_image(image, matrix, 100)[5:-5, 5:-5].std() < naive[5:-5, 5:-5].std() / 5
 
 
-def test_a_picture_that_is_not_square_keeps_its_proportions():
-    picture = np.zeros((100, 200, 3), dtype=np.uint8)
-    cv2.circle(picture, (100, 50), 30, (255, 255, 255), -1)
-    warped = warp_picture(picture, Geometry(size=100).matrix(picture.shape, None), 100) > 128
-    disc = warped[30:70, :, 0]  # above and below the picture is mirrored in
+def test_an_image_that_is_not_square_keeps_its_proportions():
+    image = np.zeros((100, 200, 3), dtype=np.uint8)
+    cv2.circle(image, (100, 50), 30, (255, 255, 255), -1)
+    warped = warp_image(image, Geometry(size=100).matrix(image.shape, None), 100) > 128
+    disc = warped[30:70, :, 0]  # above and below the image is mirrored in
     assert abs(np.ptp(np.flatnonzero(disc[20])) - np.ptp(np.flatnonzero(disc[:, 50]))) <= 1
 
 
 def test_upside_down_points_are_not_plausible(portrait):
-    picture, points = portrait
-    assert plausible(points, picture.shape)
-    assert not plausible((199 - points).astype(np.float32), picture.shape)
+    image, points = portrait
+    assert plausible(points, image.shape)
+    assert not plausible((199 - points).astype(np.float32), image.shape)
 
 
 @pytest.mark.parametrize("align", [True, False])
@@ -89,8 +89,8 @@ def test_a_template_brings_five_points_to_their_places(align):
 
 
 def test_a_template_that_nothing_fits_is_nearest_in_the_mean(portrait):
-    picture, points = portrait
-    matrix = Geometry(size=100, crop="template").matrix(picture.shape, points)
+    image, points = portrait
+    matrix = Geometry(size=100, crop="template").matrix(image.shape, points)
     pick = [points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0), points[30], points[48], points[54]]
     found = np.stack(pick) @ matrix[:, :2].T + matrix[:, 2]
     wanted = (TEMPLATE - 0.5) / 1.3 * 100 + 49.5
@@ -101,7 +101,7 @@ def test_a_template_that_nothing_fits_is_nearest_in_the_mean(portrait):
 
 
 def test_unknown_crops_name_the_known_ones():
-    with pytest.raises(UserError, match="picture, face"):
+    with pytest.raises(UserError, match="image, face"):
         Geometry(crop="head")
 
 
@@ -110,16 +110,16 @@ def test_unknown_crops_name_the_known_ones():
 def test_what_lies_outside_is_mirrored_in(seed, away):
     random = np.random.default_rng(seed)
     height, width = random.integers(60, 400, 2)
-    picture = cv2.GaussianBlur(random.integers(0, 256, (height, width, 3), dtype=np.uint8), (5, 5), 1.5)
+    image = cv2.GaussianBlur(random.integers(0, 256, (height, width, 3), dtype=np.uint8), (5, 5), 1.5)
     jitter = Jitter(
         random.uniform(-40, 40), random.uniform(0.8, 1.2), tuple(random.uniform(-0.2, 0.2, 2)), bool(seed % 2)
     )
-    matrix = Geometry(size=max(height, width)).matrix(picture.shape, None, jitter)
+    matrix = Geometry(size=max(height, width)).matrix(image.shape, None, jitter)
     matrix[:, 2] += away
     size = int(random.integers(40, 300))
     out = np.zeros((size, size, 3), dtype=np.uint8)
-    warped = warp_picture(picture, matrix, size, out=out)
+    warped = warp_image(image, matrix, size, out=out)
     assert warped is out
-    plain = cv2.warpAffine(picture, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+    plain = cv2.warpAffine(image, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
     assert np.abs(plain.astype(int) - warped).max() <= 1  # OpenCV rounds differently with one border and another
     assert warped.std() > 3

@@ -158,8 +158,8 @@ def test_following_it_brings_the_evidence_into_the_mask(backbone, options):
 # ---- in training -------------------------------------------------------------------------------------------
 
 
-class Faces(tiny.Pictures):
-    """Pictures whose masks cover a quarter."""
+class Faces(tiny.Images):
+    """Images whose masks cover a quarter."""
 
     def __getitem__(self, index):
         return super().__getitem__(index) | {"mask": _batch(1, self.side)[1][0]}

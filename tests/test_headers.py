@@ -1,4 +1,4 @@
-"""A picture's header tells what its decoder would need, and what is too much is refused before it is decoded."""
+"""An image's header tells what its decoder would need, and what is too much is refused before it is decoded."""
 
 import io
 import struct
@@ -9,9 +9,9 @@ import pytest
 from PIL import Image
 
 from addnet.errors import UserError
-from addnet.faces import check_bytes, decode_picture
+from addnet.faces import check_bytes, decode_image
 from addnet.faces.headers import Header, header_of
-from addnet.faces.pictures import MAX_PIXELS
+from addnet.faces.images import MAX_PIXELS
 
 NOISE = Image.fromarray(np.random.default_rng(0).integers(0, 255, (24, 32, 3), dtype=np.uint8))
 
@@ -26,8 +26,8 @@ def _saved(form, image=NOISE, **how):
 
 @pytest.fixture
 def no_decoder(monkeypatch):
-    monkeypatch.setattr("addnet.faces.pictures.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
-    monkeypatch.setattr("addnet.faces.pictures.cv2.imdecode", lambda *_: pytest.fail("reached OpenCV"))
+    monkeypatch.setattr("addnet.faces.images.Image.open", lambda *_, **__: pytest.fail("reached Pillow"))
+    monkeypatch.setattr("addnet.faces.images.cv2.imdecode", lambda *_: pytest.fail("reached OpenCV"))
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def _twice_in_a_tiff():
         (_beyond_its_canvas(), "30032×30024 pixels"),
         (
             b"\xff\xd8" + (b"\xff\xe1\xff\xffExif\0\0" + bytes(65_527)) * 600 + _saved("JPEG")[2:],
-            "damaged picture: no JPEG",
+            "damaged image: no JPEG",
         ),
-        (_many_comments(), "damaged picture: no GIF"),
+        (_many_comments(), "damaged image: no GIF"),
         (_twice_in_a_tiff(), "60000×60000 pixels"),
         (_many_scans(), "JPEG of 32×24 pixels in 609 scans; at most 500"),
         (_png(32, 24, *[(b"zTXt", b"k\0\0" + zlib.compress(bytes(9)))] * 40), "PNG with many texts"),
@@ -121,7 +121,7 @@ def test_what_would_take_gigabytes_or_minutes_reaches_no_decoder(no_decoder, dat
     with pytest.raises(UserError, match=f"^{told}"):
         check_bytes(data)
     with pytest.raises(UserError, match=f"^a: {told}"):
-        decode_picture(data, "a")
+        decode_image(data, "a")
 
 
 @pytest.mark.parametrize("hidden", [b"\xff\x00", b"\xff\xe5\x00\x00", b"\xff\xe5\x00\x01", b"\xff\xd0"])
@@ -140,8 +140,8 @@ def test_formats_that_only_pillow_reads_have_the_same_limit(form, monkeypatch):
     if form not in Image.SAVE:
         pytest.skip(f"this Pillow has no {form}")
     data = _saved(form)
-    monkeypatch.setattr("addnet.faces.pictures.MAX_PIXELS", 32 * 24 - 1)
-    monkeypatch.setattr("addnet.faces.pictures.from_pillow", lambda _: pytest.fail("decoded"))
+    monkeypatch.setattr("addnet.faces.images.MAX_PIXELS", 32 * 24 - 1)
+    monkeypatch.setattr("addnet.faces.images.from_pillow", lambda _: pytest.fail("decoded"))
     with pytest.raises(UserError, match="32×24 pixels"):
-        decode_picture(data)
+        decode_image(data)
     assert MAX_PIXELS == 80_000_000

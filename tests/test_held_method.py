@@ -23,7 +23,7 @@ METHODS = ("Face, swap", "blend")
 
 @pytest.fixture(scope="module")
 def manifest(data_dir, tmp_path_factory):
-    """The drawn pictures with two methods in turn."""
+    """The drawn images with two methods in turn."""
     root = Path(shutil.copytree(data_dir, tmp_path_factory.mktemp("methods") / "faces"))
     file = root / "manifest.csv"
     with file.open("w", newline="", encoding="utf-8") as stream:

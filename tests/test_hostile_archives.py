@@ -7,18 +7,18 @@ import pytest
 
 from addnet.errors import UserError
 from addnet.index.archives import ArchiveReader, list_members
-from tarballs import FILES, make_entry, write_pictures, write_tar
+from tarballs import FILES, make_entry, write_images, write_tar
 
 
 @pytest.fixture(params=["w", "w:gz"], ids=["plain", "gzipped"])
 def archive(request, tmp_path):
     """Twelve files, of a kind that its name does not tell."""
-    return write_pictures(tmp_path / "1.tar.gz", request.param)
+    return write_images(tmp_path / "1.tar.gz", request.param)
 
 
 @pytest.fixture
 def gzipped(tmp_path):
-    return write_pictures(tmp_path / "2.tar.gz", "w:gz")
+    return write_images(tmp_path / "2.tar.gz", "w:gz")
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_a_truncated_archive_tells_how_much_of_it_is_whole(archive, keep):
 
 
 def test_a_cut_between_two_members_is_noticed(tmp_path):
-    file = write_pictures(tmp_path / "a.tar")
+    file = write_images(tmp_path / "a.tar")
     last = list(list_members(file))[-1]
     file.write_bytes(file.read_bytes()[: last.offset - 512])
     with pytest.raises(UserError, match="no mark of its end"):
@@ -106,7 +106,7 @@ def test_a_cut_between_two_members_is_noticed(tmp_path):
 
 
 def test_a_damaged_header_is_not_taken_for_the_end(tmp_path):
-    file = write_pictures(tmp_path / "a.tar")
+    file = write_images(tmp_path / "a.tar")
     data = bytearray(file.read_bytes())
     data[list(list_members(file))[6].offset - 512 + 10] ^= 1
     file.write_bytes(data)

@@ -82,7 +82,7 @@ def _with(whole, place, value):
 
 
 def _everything(whole, net, file):
-    """All that is asked of a checkpoint's values before a picture is looked at."""
+    """All that is asked of a checkpoint's values before an image is looked at."""
     check_checkpoint(whole, path=file)
     loaded = _loaded(file, net, model_of(whole, file), whole["addnet"], None)
     data_of({"data_dir": "faces"}, loaded)

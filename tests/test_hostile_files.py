@@ -22,7 +22,7 @@ from addnet.config import compose
 from addnet.data import DeepfakeDataModule
 from addnet.data.layouts import text_files
 from addnet.data.synthetic import Identity, View, draw_portrait, generate_dataset
-from addnet.faces import geometry, pictures
+from addnet.faces import geometry, images
 from addnet.untrusted import limits, patterns, tensors, texts
 from checkpoints import checkpoint
 
@@ -31,7 +31,7 @@ DRIVER = Path(__file__).with_name("hostile.py")
 
 
 def _seeds(folder):
-    """A good picture, checkpoint and index, from which the hostile ones are made."""
+    """A good image, checkpoint and index, from which the hostile ones are made."""
     face, _ = draw_portrait(Identity.draw(np.random.default_rng(7)), View.draw(np.random.default_rng(8)), size=96)
     Image.fromarray(face).save(folder / "face.png")
     checkpoint(folder / "small.ckpt")
@@ -59,7 +59,7 @@ def _feed(folder):
     (linked / "a.jpg").write_bytes(secret.read_bytes())
     _seeds(folder)
     (folder / "faces" / "link.jpg").symlink_to(secret)
-    made = hostile_files.pictures(files / "pictures", secret, mark, most=10 if MUCH else 4)
+    made = hostile_files.images(files / "images", secret, mark, most=10 if MUCH else 4)
     made += hostile_files.special(files / "special", linked)
     made += hostile_files.manifests(files / "manifests", secret)
     made += hostile_files.indexes(files / "indexes", folder / "index.parquet", secret)
@@ -172,8 +172,8 @@ def test_the_limits_that_are_stated_are_those_of_the_code():
     text = (Path(__file__).parents[1] / "SECURITY.md").read_text(encoding="utf-8")
     page = compose(config_name="app").limits
     stated = [
-        f"{pictures.MAX_BYTES >> 20} MB; {pictures.MAX_PIXELS // 10**6} megapixels",
-        f"{pictures.MAX_SCANS} scans, {pictures.MAX_SCANNED / 1e9:g} gigapixels",
+        f"{images.MAX_BYTES >> 20} MB; {images.MAX_PIXELS // 10**6} megapixels",
+        f"{images.MAX_SCANS} scans, {images.MAX_SCANNED / 1e9:g} gigapixels",
         f"{limits.MEMORY >> 30} GB beyond",
         f"{limits.SECONDS:g} s; a video {limits.SECONDS_A_SECOND:g} s more",
         f"{limits.BYTES_A_SECOND // 1000} kB for each), and {limits.SECONDS_A_FRAME:g} s",

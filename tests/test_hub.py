@@ -22,10 +22,10 @@ from addnet.errors import UserError
 from addnet.inference import Detector
 from addnet.inference.hub import fetched, push
 
-folder, picture = sys.argv[1:]
+folder, image = sys.argv[1:]
 commit = push(folder, "someone/detector")
 detector = Detector.from_pretrained("someone/detector")
-told = {"called": detector.loaded.called, "verdict": detector.predict(picture).verdict, "url": commit.commit_url}
+told = {"called": detector.loaded.called, "verdict": detector.predict(image).verdict, "url": commit.commit_url}
 told["files"] = sorted(file.name for file in detector.loaded.path.iterdir())
 told["hashes"] = detector.loaded.hashes
 names = ("someone/nothing", "someone/gated", "someone/detector@v2", "someone/other", "someone", "a/b/c")

@@ -11,7 +11,7 @@ from addnet.errors import UserError
 from addnet.faces import LandmarkDetector
 from addnet.index import FaceIndex, IndexUpdate, Record, Records
 from addnet.index.file import FORMAT, DamagedIndexError, read_index
-from addnet.preparation.pictures import prepare_pictures
+from addnet.preparation.images import prepare_images
 
 
 @pytest.fixture(scope="module")
@@ -41,12 +41,12 @@ def one_by_one(function, jobs, **_):
 
 def prepare(file, root, records, detector, run=one_by_one):
     with IndexUpdate(file, root) as update:
-        return prepare_pictures(update, records, detector=detector, run=run)
+        return prepare_images(update, records, detector=detector, run=run)
 
 
 @pytest.fixture
 def made(tmp_path, own_data_dir, records, detector):
-    """An index of four pictures."""
+    """An index of four images."""
     file = tmp_path / "i.parquet"
     assert prepare(file, own_data_dir, records, detector) == 4
     return file
@@ -64,10 +64,10 @@ def test_a_second_look_finds_everything_known(made, own_data_dir, records, detec
     index = FaceIndex(made)
     assert index.records() == list(records)
     assert index.rows["width"].to_pylist() == [112] * 4
-    picture = own_data_dir / records[2].path
-    from addnet.faces import read_picture
+    image = own_data_dir / records[2].path
+    from addnet.faces import read_image
 
-    np.testing.assert_array_equal(index.points[2], detector(read_picture(picture)).points)
+    np.testing.assert_array_equal(index.points[2], detector(read_image(image)).points)
 
 
 def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, detector):
@@ -79,8 +79,8 @@ def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, det
 
 def test_a_file_that_was_only_touched_keeps_its_points(made, own_data_dir, records):
     class Refuses(LandmarkDetector):
-        def __call__(self, picture):
-            raise AssertionError("no face is looked for in a picture that is what it was")
+        def __call__(self, image):
+            raise AssertionError("no face is looked for in an image that is what it was")
 
     before = points(made, records)
     os.utime(own_data_dir / records[1].path)
@@ -89,7 +89,7 @@ def test_a_file_that_was_only_touched_keeps_its_points(made, own_data_dir, recor
     assert prepare(made, own_data_dir, records, Refuses()) == 0
 
 
-def test_added_and_deleted_pictures_change_only_their_rows(made, own_data_dir, records, detector):
+def test_added_and_deleted_images_change_only_their_rows(made, own_data_dir, records, detector):
     (own_data_dir / records[3].path).unlink()
     assert prepare(made, own_data_dir, records[:3], detector) == 0
     assert len(FaceIndex(made)) == 3
@@ -98,7 +98,7 @@ def test_added_and_deleted_pictures_change_only_their_rows(made, own_data_dir, r
     assert FaceIndex(made).records() == list(records)
 
 
-def test_pictures_that_are_not_asked_for_stay_in_the_index(made, own_data_dir, records, detector):
+def test_images_that_are_not_asked_for_stay_in_the_index(made, own_data_dir, records, detector):
     assert prepare(made, own_data_dir, records[:1], detector) == 0
     assert len(FaceIndex(made)) == 4
 
@@ -108,16 +108,16 @@ def test_what_is_known_beforehand_is_brought_up_to_date(made, own_data_dir, reco
     assert {record.split for record in FaceIndex(made).records()} == {"train"}
 
 
-def test_unusable_and_faceless_pictures_are_told_apart(tmp_path, own_data_dir, records):
+def test_unusable_and_faceless_images_are_told_apart(tmp_path, own_data_dir, records):
     import cv2
 
-    (own_data_dir / records[0].path).write_bytes(b"no picture")
+    (own_data_dir / records[0].path).write_bytes(b"no image")
     cv2.imwrite(str(own_data_dir / records[1].path), np.full((64, 64, 3), 99, dtype=np.uint8))
     file, scenes = tmp_path / "i.parquet", LandmarkDetector(face_crops=False)
     prepare(file, own_data_dir, records, scenes)
     assert prepare(file, own_data_dir, records, scenes) == 0
     index = FaceIndex(file)
-    assert index.rows["reason"].to_pylist()[:2] == ["not a picture", None]
+    assert index.rows["reason"].to_pylist()[:2] == ["not an image", None]
     assert index.rows["step"].to_pylist()[1] == "none"
     assert index.points[0] is index.points[1] is None
     assert index.points[2].shape == (68, 2)

@@ -63,7 +63,7 @@ process.join()
 
 @pytest.fixture(scope="module")
 def large(tmp_path_factory):
-    """An index as WildDeepfake's would be: 160 pictures a video."""
+    """An index as WildDeepfake's would be: 160 images a video."""
     numbers = np.arange(ROWS)
     random = np.random.default_rng(0)
 

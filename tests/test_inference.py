@@ -1,4 +1,4 @@
-"""A checkpoint answers for pictures and videos, sees them as in training, and says when it can't."""
+"""A checkpoint answers for images and videos, sees them as in training, and says when it can't."""
 
 import cv2
 import numpy as np
@@ -9,7 +9,7 @@ from PIL import Image
 import media
 from addnet.data import DeepfakeDataModule
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector, read_picture
+from addnet.faces import LandmarkDetector, read_image
 from addnet.faces.framing import Framing, box_of
 from addnet.inference import Detector
 from addnet.inference.loading import load
@@ -35,7 +35,7 @@ def face(portrait, tmp_path_factory):
     return file
 
 
-def test_three_lines_answer_for_a_picture(path, face):
+def test_three_lines_answer_for_an_image(path, face):
     answer = Detector.from_checkpoint(path).predict(face)
     assert answer.verdict == ("fake" if answer.score > DECISION["frame"]["threshold"] else "real")
     odds = np.log(answer.score / (1 - answer.score)) / DECISION["frame"]["temperature"]
@@ -44,7 +44,7 @@ def test_three_lines_answer_for_a_picture(path, face):
 
 
 def test_files_arrays_and_pil_images_get_the_same_answer(detector, face):
-    scores = {detector.predict(given).score for given in (face, read_picture(face), Image.open(face))}
+    scores = {detector.predict(given).score for given in (face, read_image(face), Image.open(face))}
     assert len(scores) == 1
 
 
@@ -62,29 +62,29 @@ def test_crops_are_seen_as_in_training(path, detector, data_dir, index_dir):
 
 
 def _scene(portrait, *, side=640, at=(300, 150)):
-    """A face of 200 pixels somewhere in a larger picture."""
+    """A face of 200 pixels somewhere in a larger image."""
     scene = np.full((side, side, 3), 90, dtype=np.uint8)
     scene[at[1] : at[1] + 200, at[0] : at[0] + 200] = portrait[0]
     return scene
 
 
 def test_a_face_in_a_scene_is_cut_out_so_that_it_lies_as_in_training(detector, portrait):
-    (seen,) = detector.preprocessing.of_picture(_scene(portrait))
+    (seen,) = detector.preprocessing.of_image(_scene(portrait))
     centre, side = box_of(seen.points)
     assert 64 / side == pytest.approx(FRAMING["margin"], rel=0.05)
     assert (31.5 - centre)[1] / side == pytest.approx(FRAMING["offset"][1], abs=0.05)
     assert seen.face.box[0] > 250  # in pixels of the scene
 
 
-def test_a_picture_framed_as_in_training_is_taken_whole(detector, portrait):
-    picture = portrait[0]
-    found = LandmarkDetector(face_crops=False)(picture)
-    whole = detector.preprocessing.whole(picture, found).picture
+def test_an_image_framed_as_in_training_is_taken_whole(detector, portrait):
+    image = portrait[0]
+    found = LandmarkDetector(face_crops=False)(image)
+    whole = detector.preprocessing.whole(image, found).image
     margin = 200 / box_of(found.points)[1]
     fitting = Framing(margin=margin, low=margin, high=margin)
     auto = Preprocessing(detector.preprocessing.geometry, detector.preprocessing.mask, LandmarkDetector(), fitting)
-    assert np.array_equal(auto.of_picture(picture)[0].picture, whole)
-    assert not np.array_equal(auto.of_picture(_scene(portrait))[0].picture, whole)
+    assert np.array_equal(auto.of_image(image)[0].image, whole)
+    assert not np.array_equal(auto.of_image(_scene(portrait))[0].image, whole)
 
 
 def test_several_faces_are_answered_for_by_the_most_suspicious(detector, portrait):
@@ -102,12 +102,12 @@ def test_no_face_is_no_score_unless_asked(detector):
     asked = detector.predict(grey, without_face=True)
     assert asked.score is not None
     assert asked.faces[0].step == "none"
-    assert detector.preprocessing.of_picture(grey, without_face=True)[0].mask.min() == 1
+    assert detector.preprocessing.of_image(grey, without_face=True)[0].mask.min() == 1
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((20, 20)), np.zeros((20, 20, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)])
-def test_what_is_no_picture_is_refused(detector, wrong):
-    with pytest.raises(UserError, match="is no picture"):
+def test_what_is_no_image_is_refused(detector, wrong):
+    with pytest.raises(UserError, match="is no image"):
         detector.predict(wrong)
 
 
@@ -138,7 +138,7 @@ def test_a_threshold_of_one_s_own_wins(path, face):
 
 def test_mirrored_a_face_and_its_mirror_image_have_one_score_the_mean_of_their_logits(path, detector, face):
     both = Detector.from_checkpoint(path, mirror=True)
-    image, mask = detector.tensors(detector.preprocessing.of_picture(read_picture(face)))
+    image, mask = detector.tensors(detector.preprocessing.of_image(read_image(face)))
     flipped = image.flip(-1), mask.flip(-1)
     with torch.no_grad():
         one, other = ((logits := detector.net(*seen))[:, 1] - logits[:, 0] for seen in ((image, mask), flipped))
@@ -157,7 +157,7 @@ def test_mirrored_a_face_and_its_mirror_image_have_one_score_the_mean_of_their_l
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
-        ({"preprocessing": {}}, "doesn't say how pictures were prepared"),
+        ({"preprocessing": {}}, "doesn't say how images were prepared"),
         ({"format": 99}, "format 99"),
         ({"class_names": ["a", "b", "c"]}, "real and fake are needed"),
         ({"decision": {"frame": {"threshold": 7}}}, "threshold for frame is 7"),
@@ -197,9 +197,9 @@ def test_weights_that_are_no_numbers_are_refused(path, tmp_path):
 
 
 def test_framing_measures_what_crops_look_like(portrait):
-    picture, points = portrait
+    image, points = portrait
     moved = [points, points + 10, points - 10]
-    framing = Framing.of(moved, [picture.shape[:2]] * 3)
+    framing = Framing.of(moved, [image.shape[:2]] * 3)
     centre, side = box_of(points)
     assert framing.margin == pytest.approx(200 / side)
     assert np.allclose(framing.offset, (99.5 - centre) / side)
@@ -217,7 +217,7 @@ def test_finding_faces_needs_no_torch():
     assert subprocess.run([sys.executable, "-c", code], timeout=60, check=False).returncode == 0
 
 
-def test_large_pictures_shrink_once_for_the_network(detector, portrait):
+def test_large_images_shrink_once_for_the_network(detector, portrait):
     large = cv2.resize(portrait[0], (1600, 1600), interpolation=cv2.INTER_CUBIC)
-    one, other = (detector.preprocessing.of_picture(picture)[0] for picture in (portrait[0], large))
-    assert np.abs(one.picture.astype(int) - other.picture.astype(int)).mean() < 12
+    one, other = (detector.preprocessing.of_image(image)[0] for image in (portrait[0], large))
+    assert np.abs(one.image.astype(int) - other.image.astype(int)).mean() < 12

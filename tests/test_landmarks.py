@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector, iter_pictures
+from addnet.faces import LandmarkDetector, iter_images
 from addnet.faces.__main__ import main
 from addnet.faces.scan import count_steps, scan
 
@@ -18,8 +18,8 @@ def detector():
 
 
 def test_points_of_a_drawn_face_are_found(detector, portrait):
-    picture, truth = portrait
-    face = detector(picture)
+    image, truth = portrait
+    face = detector(image)
     assert face.step == "detector"
     between = np.linalg.norm(truth[36:42].mean(axis=0) - truth[42:48].mean(axis=0))
     assert np.linalg.norm(face.points - truth, axis=1).mean() < 0.2 * between
@@ -46,30 +46,30 @@ def test_all_faces_come_largest_first_and_the_one_is_the_first_of_them(detector,
     assert (one.box == faces[0].box).all()
 
 
-def test_all_faces_of_large_pictures_come_back_in_their_own_pixels(portrait):
+def test_all_faces_of_large_images_come_back_in_their_own_pixels(portrait):
     large = cv2.resize(np.hstack([portrait[0]] * 2), (2400, 1200), interpolation=cv2.INTER_CUBIC)
     faces = LandmarkDetector(max_side=600).all_faces(large)
     assert sorted(int(face.points[:, 0].mean() // 1200) for face in faces) == [0, 1]
     assert all(face.box[2] - face.box[0] > 400 for face in faces)
 
 
-def test_large_pictures_come_back_in_their_own_pixels(portrait):
+def test_large_images_come_back_in_their_own_pixels(portrait):
     large = cv2.resize(portrait[0], (1600, 1600), interpolation=cv2.INTER_CUBIC)
     face = LandmarkDetector(max_side=400)(large)
     assert np.linalg.norm(face.points / 8 - LandmarkDetector()(portrait[0]).points, axis=1).mean() < 4
 
 
 def test_a_hidden_outline_is_found_by_a_later_step(detector, portrait):
-    picture, points = portrait
+    image, points = portrait
     low, high = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
-    tight = picture[low[1] : high[1], low[0] : high[0]]
+    tight = image[low[1] : high[1], low[0] : high[0]]
     face = detector(np.ascontiguousarray(tight))
     assert face.step != "none"
     assert np.linalg.norm(face.points + low - points, axis=1).mean() < 15
 
 
 def test_nothing_is_found_where_nothing_is(detector):
-    for grey in (0, 60, 128, 255):  # also where pictures are known to be crops
+    for grey in (0, 60, 128, 255):  # also where images are known to be crops
         assert detector(np.full((150, 150, 3), grey, dtype=np.uint8)).step == "none"
     nothing = LandmarkDetector(face_crops=False)(np.full((150, 150, 3), 128, dtype=np.uint8))
     assert nothing.step == "none"
@@ -78,9 +78,9 @@ def test_nothing_is_found_where_nothing_is(detector):
 
 
 def test_scenes_are_never_taken_for_a_face_as_a_whole(portrait):
-    picture, points = portrait
+    image, points = portrait
     low, high = points[17:].min(axis=0).astype(int), points[17:].max(axis=0).astype(int)
-    inner = np.ascontiguousarray(picture[low[1] : high[1], low[0] : high[0]])  # brows to mouth: no outline to detect
+    inner = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])  # brows to mouth: no outline to detect
     assert [face.step for face in LandmarkDetector(face_crops=True).all_faces(inner)] == ["whole_picture"]
     assert LandmarkDetector(face_crops=False).all_faces(inner) == []
 
@@ -92,7 +92,7 @@ def test_a_detector_travels_to_other_processes(detector, portrait):
 
 
 def test_many_files_on_several_processes_give_the_same(detector, data_dir):
-    paths = list(iter_pictures(data_dir))
+    paths = list(iter_images(data_dir))
     together = list(scan(paths, detector, workers=2))
     assert [finding.path for finding in together] == paths
     assert sum(count_steps(together).values()) == len(paths)
@@ -107,9 +107,9 @@ def test_a_missing_model_file_is_named(portrait):
 
 
 def test_the_command_writes_a_sheet_and_counts(data_dir, tmp_path, capsys):
-    picture = next(iter_pictures(data_dir))
-    assert main([str(picture), str(data_dir / "test" / "real"), "--out", str(tmp_path), "--mask", "paper"]) == 0
-    sheet = cv2.imread(str(tmp_path / f"{picture.stem}_sheet.png"))
+    image = next(iter_images(data_dir))
+    assert main([str(image), str(data_dir / "test" / "real"), "--out", str(tmp_path), "--mask", "paper"]) == 0
+    sheet = cv2.imread(str(tmp_path / f"{image.stem}_sheet.png"))
     assert sheet.std() > 20
     assert "100.0%" in capsys.readouterr().out
 
@@ -122,8 +122,8 @@ def test_the_command_refuses_in_a_sentence(arguments, data_dir, tmp_path, capsys
 
 
 def test_real_portraits_and_crops_are_found(real_data, detector):
-    portraits = list(iter_pictures(real_data / "portraits"))[::20]
-    crops = list(iter_pictures(real_data / "dfdc-faces" / "test"))[::20]
+    portraits = list(iter_images(real_data / "portraits"))[::20]
+    crops = list(iter_images(real_data / "dfdc-faces" / "test"))[::20]
     found = count_steps(list(scan(portraits, detector)))
     assert found.get("none", 0) <= 0.01 * len(portraits)
     found = count_steps(list(scan(crops, detector)))

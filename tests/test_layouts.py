@@ -11,6 +11,7 @@ from addnet.index.records import FAKE, REAL
 from replicas import (
     PAIRS,
     groups,
+    images,
     make_celebdf,
     make_deepfakebench,
     make_df40,
@@ -18,7 +19,6 @@ from replicas import (
     make_faceforensics,
     make_pairs,
     needed,
-    pictures,
     records,
     scan,
     touch,
@@ -146,22 +146,22 @@ def test_damaged_lists_are_refused(content, message, tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["images", "frames", "faces"])
-def test_pictures_beside_the_videos_come_first(kind, tmp_path):
+def test_images_beside_the_videos_come_first(kind, tmp_path):
     make_faceforensics(tmp_path)
     make_faceforensics(tmp_path, kind=kind)
     listing = scan("faceforensics", tmp_path)
     assert not len(listing.videos)
-    assert [r.frame for r in listing.pictures if "/Deepfakes/" in r.path and "/071_054/" in r.path] == [0, 30]
+    assert [r.frame for r in listing.images if "/Deepfakes/" in r.path and "/071_054/" in r.path] == [0, 30]
     assert len(scan("faceforensics", tmp_path, source="videos").videos) == 24
 
 
-def test_a_method_without_pictures_is_listed_by_its_videos(tmp_path):
+def test_a_method_without_images_is_listed_by_its_videos(tmp_path):
     make_faceforensics(tmp_path)
-    pictures(tmp_path, "original_sequences/youtube/c23/frames/071", "0000")
+    images(tmp_path, "original_sequences/youtube/c23/frames/071", "0000")
     listing = scan("faceforensics", tmp_path)
-    assert {r.method for r in listing.pictures} == {"youtube"}
+    assert {r.method for r in listing.images} == {"youtube"}
     assert {r.method for r in listing.videos} == {"Deepfakes", "NeuralTextures"}
-    assert any("8 videos have no folder with pictures" in note for note in listing.notes)
+    assert any("8 videos have no folder with images" in note for note in listing.notes)
 
 
 def test_absent_methods_are_told_but_not_needed(tmp_path):
@@ -264,7 +264,7 @@ def test_crops_of_celebdf_may_lie_in_folders_beside_or_instead_of_the_videos(tmp
     frames = scan("celebdf", make_celebdf(tmp_path / "a", kind="frames"))
     plain = scan("celebdf", make_celebdf(tmp_path / "b", kind="."))
     assert videos(frames) == videos(plain)
-    assert [r.frame for r in plain.pictures if "id2_0001" in r.path][:2] == [0, 12]
+    assert [r.frame for r in plain.images if "id2_0001" in r.path][:2] == [0, 12]
 
 
 def test_a_data_set_is_trained_on_as_it_lies_there(tmp_path):

@@ -36,11 +36,11 @@ def layout(request, tmp_path):
 
 
 def by_path(listing):
-    return {record.path: record for record in (*listing.pictures, *listing.videos)}
+    return {record.path: record for record in (*listing.images, *listing.videos)}
 
 
 def extract(root, listing):
-    """Pictures of all videos, in a folder of frames beside each."""
+    """Images of all videos, in a folder of frames beside each."""
     for video in listing.videos:
         path = Path(video.path)
         beside = path.parent.parent if path.parent.name == "videos" else path.parent
@@ -81,35 +81,35 @@ def test_most_fakes_are_grouped_with_a_real_video(layout):
     assert fakes <= reals
 
 
-def test_extracted_pictures_are_preferred_and_tell_their_frame(layout):
+def test_extracted_images_are_preferred_and_tell_their_frame(layout):
     root, scan = layout
     before = scan(root)
     extract(root, before)
     after = scan(root)
     assert len(after.videos) == 0
-    assert len(after.pictures) == 3 * len(before.videos)
-    assert [record.frame for record in after.pictures][:3] == [0, 7, 12]
-    assert {r.video_id: (r.label, r.split, r.group_id) for r in after.pictures} == {
+    assert len(after.images) == 3 * len(before.videos)
+    assert [record.frame for record in after.images][:3] == [0, 7, 12]
+    assert {r.video_id: (r.label, r.split, r.group_id) for r in after.images} == {
         r.video_id: (r.label, r.split, r.group_id) for r in before.videos
     }
 
 
-def test_pictures_alone_are_enough(layout):
+def test_images_alone_are_enough(layout):
     root, scan = layout
     before = scan(root)
     extract(root, before)
     for record in before.videos:
         (root / record.path).unlink()
-    pictures = scan(root).pictures
-    assert {r.video_id for r in pictures} == {r.video_id for r in before.videos}
-    assert all((root / r.path).is_file() for r in pictures)
+    images = scan(root).images
+    assert {r.video_id for r in images} == {r.video_id for r in before.videos}
+    assert all((root / r.path).is_file() for r in images)
 
 
-def test_source_pictures_leaves_videos_aside(layout):
+def test_source_images_leaves_videos_aside(layout):
     root, scan = layout
-    listing = scan(root, source="pictures")
-    assert len(listing.pictures) == len(listing.videos) == 0
-    assert any("no pictures taken from them" in note for note in listing.notes)
+    listing = scan(root, source="images")
+    assert len(listing.images) == len(listing.videos) == 0
+    assert any("no images taken from them" in note for note in listing.notes)
 
 
 @pytest.mark.parametrize("name", [*ALL, "manifest"])
@@ -134,24 +134,24 @@ def test_a_folder_that_cannot_be_read_is_no_empty_folder(tmp_path, monkeypatch):
         scan_uadfv(tmp_path)
 
 
-def test_source_videos_leaves_pictures_aside(layout):
+def test_source_videos_leaves_images_aside(layout):
     root, scan = layout
     before = scan(root)
     extract(root, before)
     assert scan(root, source="videos").videos == before.videos
 
 
-def test_videos_without_pictures_are_told_when_others_have_some(tmp_path):
+def test_videos_without_images_are_told_when_others_have_some(tmp_path):
     make_uadfv(tmp_path)
     draw(tmp_path, "real/frames/0003")
     listing = scan_uadfv(tmp_path)
-    assert {record.video_id for record in listing.pictures} == {"UADFV/real/0003"}
-    assert any(note.startswith("48 videos are left out: no pictures taken from them") for note in listing.notes)
+    assert {record.video_id for record in listing.images} == {"UADFV/real/0003"}
+    assert any(note.startswith("48 videos are left out: no images taken from them") for note in listing.notes)
 
 
 def test_unknown_source_is_answered(layout):
     root, scan = layout
-    with pytest.raises(UserError, match=r"data\.options\.source='frames' is unknown.*auto, videos, pictures"):
+    with pytest.raises(UserError, match=r"data\.options\.source='frames' is unknown.*auto, videos, images"):
         scan(root, source="frames")
 
 
@@ -171,7 +171,7 @@ def test_no_such_folder_is_answered(tmp_path):
 def test_points_of_deepfakebench_come_with_the_frames(tmp_path):
     draw(tmp_path, "real/frames/0000")
     touch(tmp_path, "real/landmarks/0000/000.npy", "real/landmarks/0000/012.npy")
-    assert [record.landmarks for record in scan_uadfv(tmp_path).pictures] == [
+    assert [record.landmarks for record in scan_uadfv(tmp_path).images] == [
         "real/landmarks/0000/000.npy",
         "",
         "real/landmarks/0000/012.npy",
@@ -285,8 +285,8 @@ def test_dfdcp_in_other_peoples_folders(tmp_path):
     (base / "method_A" / moved).rename(base / "method_A/videos" / moved)
     assert f"dfdc_preview_set/method_A/videos/{moved}" in by_path(scan_dfdcp(tmp_path))
     draw(base, "method_B/frames/1001_1002_A_001")
-    pictures = scan_dfdcp(tmp_path).pictures
-    assert {r.video_id for r in pictures} == {"DFDCP/method_B/1002/1002_A/1001_1002_A_001"}
+    images = scan_dfdcp(tmp_path).images
+    assert {r.video_id for r in images} == {"DFDCP/method_B/1002/1002_A/1001_1002_A_001"}
 
 
 def test_dfdcp_damaged_dataset_json_is_answered_with_the_place(tmp_path):

@@ -8,11 +8,11 @@ from addnet.errors import UserError
 from addnet.index.records import FAKE
 from replicas import (
     bench_entry,
+    images,
     make_deepfakebench,
     make_df40,
     make_pairs,
     needed,
-    pictures,
     scan,
     videos,
     write_description,
@@ -24,16 +24,16 @@ from replicas import (
 @pytest.mark.parametrize(("sep", "prefix"), [("/", "/home/somebody/datasets"), ("\\", "./datasets"), ("\\", "D:/data")])
 def test_paths_of_another_machine_are_found_here(sep, prefix, tmp_path):
     listing = scan("deepfakebench", make_deepfakebench(tmp_path, sep=sep, prefix=prefix))
-    assert len(listing.pictures) == 8 * 2 * 2 + 3 * 2
+    assert len(listing.images) == 8 * 2 * 2 + 3 * 2
     assert not listing.missing
 
 
 def test_points_of_deepfakebench_are_found_where_there_are_any(tmp_path):
     listing = scan("deepfakebench", make_deepfakebench(tmp_path), names=["FF-DF"])
-    for r in listing.pictures:
+    for r in listing.images:
         assert bool(r.landmarks) == (r.frame == 0)
         assert not r.landmarks or (tmp_path / r.landmarks).is_file()
-    assert listing.pictures[0].landmarks.endswith("/landmarks/071/000.npy")
+    assert listing.images[0].landmarks.endswith("/landmarks/071/000.npy")
 
 
 def test_named_points_are_used(tmp_path):
@@ -42,7 +42,7 @@ def test_named_points_are_used(tmp_path):
     folder = "x/FaceForensics++/original_sequences/youtube/c23/landmarks/071"
     entry["071_054"]["landmarks"] = [f"{folder}/000.npy"]
     write_description(tmp_path, "one", {"one": {"FF-DF": {"train": {"c23": entry}}}})
-    found = scan("deepfakebench", tmp_path, names=["one"]).pictures
+    found = scan("deepfakebench", tmp_path, names=["one"]).images
     assert [r.landmarks for r in found] == [folder.removeprefix("x/") + "/000.npy"]
 
 
@@ -59,8 +59,8 @@ def test_originals_that_several_descriptions_share_are_listed_once(tmp_path):
     description = json.loads((tmp_path / "dataset_json/FF-DF.json").read_text())
     write_description(tmp_path, "FF-F2F", {"FF-F2F": {"FF-real": description["FF-DF"]["FF-real"]}})
     listing = scan("deepfakebench", tmp_path, names=["FF-DF", "FF-F2F"])
-    assert len(listing.pictures) == len({r.path for r in listing.pictures}) == 32
-    assert {r.dataset for r in listing.pictures} == {"FaceForensics++"}
+    assert len(listing.images) == len({r.path for r in listing.images}) == 32
+    assert {r.dataset for r in listing.images} == {"FaceForensics++"}
 
 
 def test_groups_of_deepfakebench_are_those_of_the_data_set_itself(tmp_path):
@@ -68,8 +68,8 @@ def test_groups_of_deepfakebench_are_those_of_the_data_set_itself(tmp_path):
     listing = scan("deepfakebench", tmp_path, names=["FF-DF"])
     make_pairs(tmp_path, "FaceForensics++")
     itself = scan("faceforensics", tmp_path / "FaceForensics++", methods=["Deepfakes"])
-    assert listing.pictures.names("group_id") == itself.pictures.names("group_id")
-    assert itself.pictures[0].landmarks  # its points are found without a description too
+    assert listing.images.names("group_id") == itself.images.names("group_id")
+    assert itself.images[0].landmarks  # its points are found without a description too
 
 
 def test_frames_that_are_named_but_absent_are_told(tmp_path):
@@ -82,11 +82,11 @@ def test_frames_that_are_named_but_absent_are_told(tmp_path):
 
 
 def test_labels_are_classes_or_are_asked_for(tmp_path):
-    pictures(tmp_path, "mine/frames/a", "0")
+    images(tmp_path, "mine/frames/a", "0")
     write_description(tmp_path, "mine", {"mine": {"odd": {"test": bench_entry("odd", "mine", "a", frames=["0"])}}})
     with pytest.raises(UserError, match=r"'data\.options\.labels=\{odd: fake\}'"):
         scan("deepfakebench", tmp_path)
-    assert [r.label for r in scan("deepfakebench", tmp_path, labels={"odd": "fake"}).pictures] == [FAKE]
+    assert [r.label for r in scan("deepfakebench", tmp_path, labels={"odd": "fake"}).images] == [FAKE]
 
 
 @pytest.mark.parametrize("content", ["[]", '{"a": []}', '{"a": {"b": {"training": {}}}}', "{"])
@@ -114,18 +114,18 @@ def test_df40_is_split_by_its_two_folders_and_the_lists_of_its_originals(tmp_pat
     assert "720" in notes
 
 
-def test_df40_pictures_that_are_alone_in_a_folder_are_videos_of_their_own(tmp_path):
+def test_df40_images_that_are_alone_in_a_folder_are_videos_of_their_own(tmp_path):
     listing = scan("df40", make_df40(tmp_path), methods=["MidJourney"], domains=["own"])
-    names = [name.removeprefix("DF40/MidJourney/") for name in listing.pictures.names("video_id")]
+    names = [name.removeprefix("DF40/MidJourney/") for name in listing.images.names("video_id")]
     assert names == ["fake/a1", "fake/a2", "real/a1"]
-    assert listing.pictures.labels.sum() == 2
+    assert listing.images.labels.sum() == 2
 
 
-def test_df40_pictures_that_are_named_after_their_originals_belong_to_them(tmp_path):
+def test_df40_images_that_are_named_after_their_originals_belong_to_them(tmp_path):
     make_df40(tmp_path)
-    pictures(tmp_path, "DF40/e4e/ff/inversions", "953", "974")
-    pictures(tmp_path, "DF40/e4e/cdf/YouTube-real/inversions", "00170")
-    found = {r.video_id: r.group_id for r in scan("df40", tmp_path, methods=["e4e"]).pictures if r.method == "e4e"}
+    images(tmp_path, "DF40/e4e/ff/inversions", "953", "974")
+    images(tmp_path, "DF40/e4e/cdf/YouTube-real/inversions", "00170")
+    found = {r.video_id: r.group_id for r in scan("df40", tmp_path, methods=["e4e"]).images if r.method == "e4e"}
     assert found == {
         "DF40/e4e/ff/inversions/953": "FaceForensics++/953_974",
         "DF40/e4e/ff/inversions/974": "FaceForensics++/953_974",
@@ -135,7 +135,7 @@ def test_df40_pictures_that_are_named_after_their_originals_belong_to_them(tmp_p
 
 def test_df40_groups_are_those_of_its_originals(tmp_path):
     listing = scan("df40", make_df40(tmp_path))
-    group = {r.video_id: r.group_id for r in listing.pictures}
+    group = {r.video_id: r.group_id for r in listing.images}
     assert group["DF40/simswap/071_054"] == group["DF40/youtube/c23/071"] == "FaceForensics++/054_071"
     assert group["DF40/simswap/cdf/id1_id0_0007"] == group["DF40/Celeb-real/id1_0007"] == "Celeb-DF/id1_0007"
     assert group["DF40/StyleGAN2/cdf/YouTube-real/00170"] == group["DF40/YouTube-real/00170"]

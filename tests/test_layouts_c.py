@@ -35,7 +35,7 @@ def layout(request, tmp_path):
 
 
 def extract(root, listing):
-    """Pictures of all videos, in a folder of frames beside each."""
+    """Images of all videos, in a folder of frames beside each."""
     for video in listing.videos:
         path = Path(video.path)
         beside = path.parent.parent if path.parent.name == "videos" else path.parent
@@ -72,28 +72,28 @@ def test_every_fake_is_grouped_with_a_real_video(layout):
     assert groups[1] <= groups[0]
 
 
-def test_extracted_pictures_are_preferred_and_tell_their_frame(layout):
+def test_extracted_images_are_preferred_and_tell_their_frame(layout):
     root, listed = layout
     before = listed()
     extract(root, before)
     after = listed()
     assert len(after.videos) == 0
-    assert len(after.pictures) == 3 * len(before.videos)
-    assert [record.frame for record in after.pictures][:3] == [0, 7, 12]
-    assert {r.video_id: (r.label, r.split, r.group_id, r.method) for r in after.pictures} == {
+    assert len(after.images) == 3 * len(before.videos)
+    assert [record.frame for record in after.images][:3] == [0, 7, 12]
+    assert {r.video_id: (r.label, r.split, r.group_id, r.method) for r in after.images} == {
         r.video_id: (r.label, r.split, r.group_id, r.method) for r in before.videos
     }
 
 
-def test_pictures_alone_are_enough(layout):
+def test_images_alone_are_enough(layout):
     root, listed = layout
     before = listed()
     extract(root, before)
     for record in before.videos:
         Path(record.root or root, record.path).unlink()
-    pictures = listed().pictures
-    assert {r.video_id for r in pictures} == {r.video_id for r in before.videos}
-    assert all(Path(r.root or root, r.path).is_file() for r in pictures)
+    images = listed().images
+    assert {r.video_id for r in images} == {r.video_id for r in before.videos}
+    assert all(Path(r.root or root, r.path).is_file() for r in images)
 
 
 @pytest.mark.parametrize("name", ALL)
@@ -106,7 +106,7 @@ def test_yaml_and_signature_agree(name):
 
 
 def test_unknown_source_is_answered(layout):
-    with pytest.raises(UserError, match=r"data\.options\.source='frames' is unknown.*auto, videos, pictures"):
+    with pytest.raises(UserError, match=r"data\.options\.source='frames' is unknown.*auto, videos, images"):
         layout[1](source="frames")
 
 
@@ -130,10 +130,10 @@ def test_a_link_that_leads_back_ends(layout):
 
 
 def by_path(listing):
-    return {record.path: record for record in (*listing.pictures, *listing.videos)}
+    return {record.path: record for record in (*listing.images, *listing.videos)}
 
 
-def test_fakeavceleb_is_one_of_pictures(tmp_path):
+def test_fakeavceleb_is_one_of_images(tmp_path):
     make_fakeavceleb(tmp_path)
     listing = scan("fakeavceleb", tmp_path)
     fake = by_path(listing)["FakeVideo-FakeAudio/African/men/id00076/00109_2_id10006_wavtolip.mp4"]

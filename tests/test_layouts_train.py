@@ -40,7 +40,7 @@ def options_of(name, replica):
     if name == "deeperforensics":
         return {"originals": f"{replica}-originals"}
     if name == "manifest":
-        return {"root": str(replica / "pictures")}
+        return {"root": str(replica / "images")}
     return OPTIONS.get(name, {})
 
 
@@ -57,7 +57,7 @@ def ready(**arguments):
 
 
 def check_split(module, name):
-    """Every picture of a split is read, has the class that it shows, and mostly a face."""
+    """Every image of a split is read, has the class that it shows, and mostly a face."""
     part, dataset = module.splits[name], module.dataset(name)
     assert not part.skipped
     samples = [dataset[number] for number in range(len(dataset))]
@@ -89,7 +89,7 @@ def official_val(module):
     """Groups that the data set itself keeps for validation."""
     (source,) = module.train_sources
     listing = source.listing
-    records = [*listing.pictures, *listing.videos]
+    records = [*listing.images, *listing.videos]
     return {record.group_id for record in records if record.split == "val"}
 
 
@@ -115,7 +115,7 @@ def test_test_sets_can_be_trained_on_if_one_asks_for_it(replicas, places):
     check_split(module, "train")
 
 
-def test_points_that_came_with_the_pictures_are_used(replicas, places):
+def test_points_that_came_with_the_images_are_used(replicas, places):
     module = ready(**arguments_of("deepfakebench", replicas["deepfakebench"]), **places)
     assert sum(part.steps.get(GIVEN, 0) for part in module.splits.values()) == 16
     assert all(part.steps.get(GIVEN) for part in module.splits.values())
@@ -175,7 +175,7 @@ def test_the_command_trains_from_archives(replicas, tmp_path):
     replica = replicas["wilddeepfake"]
     result, output = train(tmp_path, "data=wilddeepfake", f"data.data_dir={replica}", "data.num_workers=2")
     assert "test/frame/auroc" in result["figures"]
-    assert "test: 12 pictures (6 real, 6 fake), 6 videos" in output
+    assert "test: 12 images (6 real, 6 fake), 6 videos" in output
 
 
 def test_the_command_trains_on_several_layouts_and_tests_each_apart(replicas, places, tmp_path):

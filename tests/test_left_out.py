@@ -1,4 +1,4 @@
-"""Fakes that are their real pictures are found by the audit, and left out of training alone."""
+"""Fakes that are their real images are found by the audit, and left out of training alone."""
 
 import csv
 
@@ -13,17 +13,17 @@ from addnet.data.selection import select
 from addnet.data.sources import Source
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
-from planted import picture, save, write_set
+from planted import image, save, write_set
 
 SAME = ("train/fake/g003_f.jpg", "train/fake/g007_f.jpg", "test/fake/g030_f.jpg")
 
 
 @pytest.fixture
 def faces(tmp_path):
-    """A data set of which three fakes are their real pictures, saved again."""
+    """A data set of which three fakes are their real images, saved again."""
     root = write_set(tmp_path / "faces")
     for path in SAME:
-        save(root / path, picture(int(path.split("/g")[1][:3])), quality=60)
+        save(root / path, image(int(path.split("/g")[1][:3])), quality=60)
     return root
 
 
@@ -37,11 +37,11 @@ def _paths(records):
     return set(records.paths.to_pylist())
 
 
-def test_the_audit_lists_fakes_that_are_their_real_pictures(faces, capsys):
+def test_the_audit_lists_fakes_that_are_their_real_images(faces, capsys):
     out = faces.parent / "report"
     main(["audit", f"data.data_dir={faces}", f"audit.out={out}", "audit.workers=1", "audit.resamples=0"])
     report = (out / "report.md").read_text()
-    assert "`unchanged_fake`: 1 fake of test hardly differs from the real picture of the same frame" in report
+    assert "`unchanged_fake`: 1 fake of test hardly differs from the real image of the same frame" in report
     with (out / "unchanged.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert {row["path"] for row in rows} == set(SAME)
@@ -72,7 +72,7 @@ def test_a_list_of_another_folder_is_refused_with_a_path_as_it_should_be(faces, 
     with pytest.raises(UserError, match="there is no such file"):
         _select(faces, str(tmp_path / "none.csv"))
     (tmp_path / "empty.csv").write_text("path,change\n")
-    with pytest.raises(UserError, match="names no picture"):
+    with pytest.raises(UserError, match="names no image"):
         read_left_out(tmp_path / "empty.csv")
 
 
@@ -84,7 +84,7 @@ def test_only_what_is_named_is_left_out():
 
 @pytest.mark.parametrize("brightness", [0.2, 1.0])
 def test_saving_again_is_no_change_and_another_mouth_is_one(brightness):
-    real = (cv2.GaussianBlur(picture(1, side=224), (0, 0), 2) * brightness).astype(np.uint8)
+    real = (cv2.GaussianBlur(image(1, side=224), (0, 0), 2) * brightness).astype(np.uint8)
     again = cv2.imdecode(cv2.imencode(".jpg", real, [cv2.IMWRITE_JPEG_QUALITY, 50])[1], cv2.IMREAD_COLOR)
     other = real.copy()
     other[140:170, 80:140] = real[60:90, 80:140]

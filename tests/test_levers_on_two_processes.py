@@ -23,7 +23,7 @@ logging.basicConfig(level=logging.INFO)  # here, for the spawned processes too
 class Shared(pl.LightningDataModule):
     def train_dataloader(self):
         ranks, rank = self.trainer.world_size, self.trainer.global_rank
-        return DataLoader(Subset(tiny.Pictures(24), range(rank, 24, ranks)), batch_size=8 // ranks)
+        return DataLoader(Subset(tiny.Images(24), range(rank, 24, ranks)), batch_size=8 // ranks)
 
 class Compare(pl.Callback):
     rows = []
@@ -45,7 +45,7 @@ if __name__ == "__main__":
     arguments = {"strategy": "ddp_spawn", "devices": 2, "accumulate_grad_batches": 2, "gradient_clip_val": 1.0}
     tiny.fit(module, callbacks=[Compare()], max_epochs=3, **arguments)
 
-    # pictures of one class on either process: half of all pairs are of two processes
+    # images of one class on either process: half of all pairs are of two processes
     levers = {"model": {"name": "timm_like", "norm": False, "drop_rate": 0.0}, "freeze_backbone_epochs": 1}
     levers |= {"loss": {"uniformity": 0.5, "alignment": 0.1}, "optimizer": tiny.SGD | {"sam_rho": 0.1}}
     one, two, unlike = tiny.detector(**levers), tiny.detector(**levers), tiny.detector(**levers | {"loss": None})
@@ -87,5 +87,5 @@ def test_both_processes_have_one_network_and_learn_all_of_it(told):
     assert all(difference == 0 for row in rows for _, difference in row.values())
     backbone, head = ([row[f"weights.{part}"][0] for row in rows] for part in ("backbone", "head"))
     assert len(set(head)) == len(set(backbone)) == 3
-    line = "effective batch size 16 = 4 pictures × 2 processes × 2 accumulated; 2 optimiser steps an epoch"
+    line = "effective batch size 16 = 4 images × 2 processes × 2 accumulated; 2 optimiser steps an epoch"
     assert output.count(line) == 1

@@ -11,13 +11,13 @@ import pytest
 from PIL import Image
 
 from addnet.errors import UserError
-from addnet.faces.pictures import MAX_PIXELS, read_picture
+from addnet.faces.images import MAX_PIXELS, read_image
 from addnet.faces.videos import Video
 from addnet.index.file import read_index
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
 from addnet.pool import Job, ProcessExecutor, call_within, run_local, streams
-from addnet.preparation.pictures import prepare_pictures
+from addnet.preparation.images import prepare_images
 from addnet.preparation.settings import PrepareSettings
 from addnet.untrusted.limits import Limits, memory_in_words, prolong
 from media import write_video
@@ -70,7 +70,7 @@ def test_what_takes_too_much_memory_or_time_costs_only_itself(executor, tmp_path
 
 
 @needs_rlimit
-def test_the_largest_picture_that_is_read_takes_less_than_a_gigabyte(executor, tmp_path):
+def test_the_largest_image_that_is_read_takes_less_than_a_gigabyte(executor, tmp_path):
     """Loaders of training and evaluation need no other bound: what headers let pass is bounded by them."""
     side = int(MAX_PIXELS**0.5)
     dearest = [cv2.IMWRITE_JPEG_PROGRESSIVE, 1, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, 0x111111]  # coefficients are kept
@@ -80,8 +80,8 @@ def test_the_largest_picture_that_is_read_takes_less_than_a_gigabyte(executor, t
 
 
 def _pixels(path):
-    picture = read_picture(path)
-    return picture.shape[0] * picture.shape[1]
+    image = read_image(path)
+    return image.shape[0] * image.shape[1]
 
 
 def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered(executor):
@@ -91,7 +91,7 @@ def test_a_call_that_takes_too_long_is_refused_and_the_next_one_is_answered(exec
 
 
 @needs_rlimit
-def test_a_picture_that_needs_too_much_is_unusable_in_its_index_and_the_others_are_there(tmp_path):
+def test_an_image_that_needs_too_much_is_unusable_in_its_index_and_the_others_are_there(tmp_path):
     Image.new("1", (7000, 7000)).save(tmp_path / "large.png")  # 147 MB as RGB
     Image.new("RGB", (64, 64)).save(tmp_path / "small.png")
     records = Records.of(
@@ -99,7 +99,7 @@ def test_a_picture_that_needs_too_much_is_unusable_in_its_index_and_the_others_a
         for name in ("large", "small")
     )
     with IndexUpdate(tmp_path / "i.parquet", tmp_path) as update:
-        prepare_pictures(update, records, detector=None, run=PrepareSettings(memory_gb=0.125).run)
+        prepare_images(update, records, detector=None, run=PrepareSettings(memory_gb=0.125).run)
     rows = {row["path"]: row for row in read_index(tmp_path / "i.parquet")[0].to_pylist()}
     assert rows["large.png"]["reason"] == "it needs more than 128 MB of memory"
     assert (rows["small.png"]["reason"], rows["small.png"]["width"]) == (None, 64)

@@ -1,4 +1,4 @@
-"""Masks left out or exchanged: the picture stays as it is, and chance depends on the address alone."""
+"""Masks left out or exchanged: the image stays as it is, and chance depends on the address alone."""
 
 from collections import Counter
 
@@ -20,14 +20,14 @@ VIDEOS = ["a", "a", "b", "b", "b", "c"]
 
 @pytest.fixture(scope="module")
 def folder(portrait, tmp_path_factory):
-    """Six pictures of three videos: sizes, turns and places of the face differ."""
+    """Six images of three videos: sizes, turns and places of the face differ."""
     root = tmp_path_factory.mktemp("six")
-    picture, points = portrait
+    image, points = portrait
     records, found = [], []
     for number, video in enumerate(VIDEOS):
         width, height = 200 + 20 * number, 240 - 10 * number
         matrix = cv2.getRotationMatrix2D((100, 100), 6.0 * number, 0.8)
-        cv2.imwrite(str(root / f"{number}.png"), cv2.warpAffine(picture, matrix, (width, height)))
+        cv2.imwrite(str(root / f"{number}.png"), cv2.warpAffine(image, matrix, (width, height)))
         records.append(
             Record(path=f"{number}.png", label=number % 2, split="train", video_id=video, group_id=video, dataset="d")
         )
@@ -45,7 +45,7 @@ def _dataset(folder, **options):
 
 
 @pytest.mark.parametrize("preset", ["none", "light", "strong"])
-def test_left_out_masks_are_ones_and_pictures_stay(folder, preset):
+def test_left_out_masks_are_ones_and_images_stay(folder, preset):
     settings = load_group("augment", preset)
     assert settings["mask_dropout"] == 0
     kept, half, all_out = (_dataset(folder, augment=Augment(**settings | {"mask_dropout": p})) for p in (0.0, 0.5, 1.0))
@@ -92,15 +92,15 @@ def test_partners_are_of_another_video_and_all_of_them_come():
         assert min(drawn.values()) > 0.6 * 600 / len(others)
 
 
-def test_within_one_video_it_is_at_least_another_picture():
+def test_within_one_video_it_is_at_least_another_image():
     partners = Partners(["a"] * 4)
     assert {partners.of(2, (0, epoch, 2, 0)) for epoch in range(99)} == {0, 1, 3}
     with pytest.raises(UserError, match="mask_of=own"):
         Partners(["a"])
 
 
-@pytest.mark.parametrize("crop", ["picture", "face"])
-def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_picture_s_changes(folder, crop):
+@pytest.mark.parametrize("crop", ["image", "face"])
+def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_image_s_changes(folder, crop):
     augment = Augment(**load_group("augment", "strong"))
     geometry = Geometry(size=96, crop=crop)
     own, other = (_dataset(folder, geometry=geometry, augment=augment, mask_of=of) for of in ("own", "other"))

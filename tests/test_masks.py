@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from addnet.config import load_group
 from addnet.errors import UserError
-from addnet.faces import AttentionMask, Geometry, Jitter, map_points, warp_picture
+from addnet.faces import AttentionMask, Geometry, Jitter, map_points, warp_image
 
 PRESETS = ["default", "paper", "face_only", "organs_only", "ones"]
 
@@ -49,11 +49,11 @@ def test_masks_look_alike_at_every_size(portrait):
 
 @pytest.mark.parametrize("jitter", [Jitter(flip=True), Jitter(angle=12), Jitter(scale=0.8, shift=(0.1, 0.0))])
 def test_the_mask_of_moved_points_is_the_moved_mask(portrait, jitter):
-    picture, points = portrait
-    matrix = Geometry(size=200).matrix(picture.shape, points, jitter)
+    image, points = portrait
+    matrix = Geometry(size=200).matrix(image.shape, points, jitter)
     drawn = AttentionMask().draw(map_points(points, matrix), 200)
     stacked = np.repeat((AttentionMask().draw(points, 200) * 255).astype(np.uint8)[..., None], 3, axis=2)
-    warped = warp_picture(stacked, matrix, 200)[..., 0] / 255
+    warped = warp_image(stacked, matrix, 200)[..., 0] / 255
     assert np.abs(drawn - warped)[20:-20, 20:-20].mean() < 0.02
 
 
@@ -67,15 +67,15 @@ def test_points_outside_of_a_tight_crop_are_cut_off(portrait):
 def test_no_face_gives_ones():
     assert AttentionMask().draw(None, 32).min() == 1
     grey = np.full((120, 120, 3), 128, dtype=np.uint8)
-    picture, mask, landmarks = AttentionMask()(grey)
+    image, mask, landmarks = AttentionMask()(grey)
     assert landmarks is None
     assert mask.min() == 1
-    assert (picture == grey).all()
+    assert (image == grey).all()
 
 
-def test_it_works_alone_on_a_picture(portrait):
-    picture, mask, landmarks = AttentionMask()(portrait[0])
-    assert picture.shape == (200, 200, 3)
+def test_it_works_alone_on_an_image(portrait):
+    image, mask, landmarks = AttentionMask()(portrait[0])
+    assert image.shape == (200, 200, 3)
     assert mask.shape == (200, 200)
     left, right = landmarks[36:42].mean(axis=0), landmarks[42:48].mean(axis=0)
     assert abs(left[1] - right[1]) < 1e-3

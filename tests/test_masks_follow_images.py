@@ -1,4 +1,4 @@
-"""Whatever augmentation does to a picture, its mask does too."""
+"""Whatever augmentation does to an image, its mask does too."""
 
 import cv2
 import numpy as np
@@ -12,9 +12,9 @@ from addnet.faces import AttentionMask, Geometry
 
 @pytest.fixture(scope="module")
 def marked(portrait, tmp_path_factory):
-    """A picture that is white exactly where its mask is drawn, so that both can be compared."""
+    """An image that is white exactly where its mask is drawn, so that both can be compared."""
     root = tmp_path_factory.mktemp("marked")
-    points = portrait[1] + 100  # far from the border, where the picture is mirrored in and the mask is not
+    points = portrait[1] + 100  # far from the border, where the image is mirrored in and the mask is not
     shape = (AttentionMask(parts=("face",), face_blur=0.0).draw(points, 400) * 255).astype(np.uint8)
     cv2.imwrite(str(root / "a.png"), cv2.merge([shape] * 3))
     record = Record(path="a.png", label=0, split="train", video_id="a", group_id="a", dataset="d")
@@ -22,7 +22,7 @@ def marked(portrait, tmp_path_factory):
 
 
 @pytest.mark.parametrize("augment", ["none", "light", "strong"])
-@pytest.mark.parametrize("crop", ["picture", "face"])
+@pytest.mark.parametrize("crop", ["image", "face"])
 def test_masks_follow_every_geometric_change(marked, augment, crop):
     root, records, points = marked
     dataset = DeepfakeDataset(
@@ -35,10 +35,10 @@ def test_masks_follow_every_geometric_change(marked, augment, crop):
     )
     for epoch in range(12):
         sample = dataset[Address(0, epoch)]
-        picture = (sample["image"].mean(dim=0) > 0).numpy()
+        image = (sample["image"].mean(dim=0) > 0).numpy()
         mask = (sample["mask"][0] > 0.5).numpy()
-        union = (picture | mask).sum()
-        assert (picture & mask).sum() / union > 0.9, epoch  # a drift of two pixels would show
+        union = (image | mask).sum()
+        assert (image & mask).sum() / union > 0.9, epoch  # a drift of two pixels would show
 
 
 def test_the_change_depends_on_its_address_alone(marked):

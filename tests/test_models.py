@@ -108,7 +108,7 @@ def test_chain_pools_stage_by_stage_over_sites_without_a_block(build):
 
 
 @torch.no_grad()
-def test_each_picture_meets_its_own_mask(build):
+def test_each_image_meets_its_own_mask(build):
     net = build()
     image, mask = batch(3)
     torch.testing.assert_close(net(image, mask)[1:2], net(image[1:2], mask[1:2]), atol=1e-5, rtol=1e-4)
@@ -146,7 +146,7 @@ def test_every_choice_gives_logits(build, placement, combine, pool):
 @torch.no_grad()
 @pytest.mark.parametrize(("count", "height", "width"), [(1, 64, 64), (2, 65, 97), (1, 91, 50), (3, 33, 32)])
 @pytest.mark.parametrize("name", PRESETS)
-def test_odd_sizes_other_shapes_and_single_pictures(build, name, count, height, width):
+def test_odd_sizes_other_shapes_and_single_images(build, name, count, height, width):
     net = build(name=name, placement="paper", pool="chain")
     assert net(*batch(count, height, width)).shape == (count, 2)
 

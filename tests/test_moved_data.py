@@ -8,7 +8,7 @@ import shutil
 
 import pytest
 
-from addnet.data.prepared import cut_videos, index_pictures
+from addnet.data.prepared import cut_videos, index_images
 from addnet.data.sources import Source
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.faces import FaceIndex
@@ -20,25 +20,25 @@ HERE = PrepareSettings(workers=0, frames=1)
 class Counting(LandmarkDetector):
     """Finds faces, and counts how often it is asked to."""
 
-    def __call__(self, picture):
-        _asked.append(picture.shape)
-        return super().__call__(picture)
+    def __call__(self, image):
+        _asked.append(image.shape)
+        return super().__call__(image)
 
 
 _asked: list[tuple[int, ...]] = []
 
 
 def _search(folder, tmp_path):
-    """Prepares pictures; returns their index and how many faces were looked for."""
+    """Prepares images; returns their index and how many faces were looked for."""
     source = Source("folder", str(folder), index_dir=str(tmp_path / "index"))
     _asked.clear()
-    index_pictures(source, source.listing.pictures, detector=Counting(), settings=HERE)
+    index_images(source, source.listing.images, detector=Counting(), settings=HERE)
     return FaceIndex(source.index_file), len(_asked)
 
 
 @pytest.fixture
 def few(data_dir, tmp_path):
-    """Two pictures of each class and split."""
+    """Two images of each class and split."""
     for folder in ("train/real", "train/fake", "test/real", "test/fake"):
         (tmp_path / "faces" / folder).mkdir(parents=True)
         for file in sorted((data_dir / folder).iterdir())[:2]:
@@ -46,7 +46,7 @@ def few(data_dir, tmp_path):
     return tmp_path / "faces"
 
 
-def test_a_renamed_folder_of_pictures_is_not_searched_again(few, tmp_path):
+def test_a_renamed_folder_of_images_is_not_searched_again(few, tmp_path):
     first, asked = _search(few, tmp_path)
     assert asked == 8
     moved = few.rename(tmp_path / "renamed")
@@ -72,7 +72,7 @@ def test_what_changed_on_the_way_is_looked_at(few, tmp_path):
     assert _search(copied, tmp_path)[1] == 1
 
 
-def test_pictures_that_merely_have_the_same_names_are_another_data_set(few, tmp_path, caplog):
+def test_images_that_merely_have_the_same_names_are_another_data_set(few, tmp_path, caplog):
     caplog.set_level("INFO", logger="addnet")
     _search(few, tmp_path)
     other = shutil.copytree(few, tmp_path / "other")

@@ -1,4 +1,4 @@
-"""Near-identical pictures are found exactly, without comparing all with all, and a crowd of them is bounded."""
+"""Near-identical images are found exactly, without comparing all with all, and a crowd of them is bounded."""
 
 import cv2
 import numpy as np
@@ -8,7 +8,7 @@ from addnet.data.audit.likeness import SAME_DETAIL, detail
 from addnet.data.audit.near import near_pairs, nearest
 from addnet.data.audit.signals import perceptual_hash
 from addnet.errors import UserError
-from planted import picture
+from planted import image
 
 
 def _hashes(count, seed):
@@ -52,7 +52,7 @@ def test_within_one_set_each_pair_comes_once():
     assert len(found.left) == len(expected)
 
 
-def test_pictures_of_one_group_are_no_pair():
+def test_images_of_one_group_are_no_pair():
     hashes = _hashes(50, 0)
     groups = np.arange(50)
     assert not len(_near(hashes, hashes, 4, left_groups=groups, right_groups=groups).left)
@@ -67,10 +67,10 @@ def test_a_hash_of_many_groups_is_a_pair_of_different_ones():
     assert (found.left.tolist(), found.right.tolist()) == ([1], [0])
 
 
-def test_equal_pictures_are_counted_not_multiplied():
+def test_equal_images_are_counted_not_multiplied():
     found = _near(np.full(30_000, 7, np.uint64), np.full(20_000, 7, np.uint64), 4)
     assert len(found.left) == 1
-    assert found.pictures == (30_000, 20_000)
+    assert found.images == (30_000, 20_000)
 
 
 def test_a_crowd_is_cut_and_said():
@@ -100,9 +100,9 @@ def test_the_nearest_of_another_group():
 
 
 @pytest.mark.parametrize("change", ["quality", "smaller", "brighter", "blurred"])
-def test_a_picture_saved_again_keeps_its_hash_and_detail(change):
+def test_an_image_saved_again_keeps_its_hash_and_detail(change):
     for seed in range(10):
-        pixels = picture(seed, side=160)
+        pixels = image(seed, side=160)
         again = {
             "quality": cv2.imdecode(cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, 60])[1], cv2.IMREAD_COLOR),
             "smaller": cv2.resize(pixels, (90, 90), interpolation=cv2.INTER_AREA),
@@ -113,16 +113,16 @@ def test_a_picture_saved_again_keeps_its_hash_and_detail(change):
         assert float((detail(pixels) * detail(again)).sum()) > SAME_DETAIL
 
 
-def test_other_pictures_have_other_hashes_and_details():
-    hashes = np.array([_hash(picture(seed)) for seed in range(60)], dtype=np.uint64)
+def test_other_images_have_other_hashes_and_details():
+    hashes = np.array([_hash(image(seed)) for seed in range(60)], dtype=np.uint64)
     bits = np.bitwise_count(hashes[:, None] ^ hashes[None])
     assert bits[np.triu_indices(60, 1)].min() > 8
-    assert float((detail(picture(0)) * detail(picture(1))).sum()) < 0.5
+    assert float((detail(image(0)) * detail(image(1))).sum()) < 0.5
 
 
-def test_a_flat_picture_says_so():
+def test_a_flat_image_says_so():
     assert perceptual_hash(np.full((50, 50), 90, dtype=np.uint8))[1]
-    assert not perceptual_hash(cv2.cvtColor(picture(0), cv2.COLOR_RGB2GRAY))[1]
+    assert not perceptual_hash(cv2.cvtColor(image(0), cv2.COLOR_RGB2GRAY))[1]
 
 
 def _hash(pixels):

@@ -128,7 +128,7 @@ def test_patterns_replace_the_defaults(tmp_path):
         (lambda root: shutil.rmtree(root), "no such folder"),
         (lambda root: [shutil.rmtree(root / split) for split in ("train", "test")], "no folder 'train'"),
         (lambda root: (root / "train" / "fake").rename(root / "train" / "altar"), "unknown class folders"),
-        (lambda root: [file.unlink() for file in root.rglob("*.jpg")], "holds no pictures"),
+        (lambda root: [file.unlink() for file in root.rglob("*.jpg")], "holds no images"),
     ],
 )
 def test_a_wrong_layout_is_shown_beside_the_right_one(tmp_path, change, message):

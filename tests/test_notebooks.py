@@ -25,7 +25,7 @@ def test_every_cell_runs(notebook, tmp_path, monkeypatch, data_dir):
     mpl.use("Agg")
     cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    assert all(not cell.get("outputs") for cell in cells)  # nobody's pictures
+    assert all(not cell.get("outputs") for cell in cells)  # nobody's images
     for shown, small in LESS.get(notebook.stem, {}).items():
         assert sum(shown in one for one in code) == 1, shown
         code = [one.replace(shown, small) for one in code]

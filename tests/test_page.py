@@ -57,10 +57,10 @@ def test_a_verdict_has_its_probability_and_where_the_threshold_comes_from():
 
 
 def test_an_undecided_file_says_why_and_nothing_of_real_or_fake():
-    why = "unlike its training pictures: it is dark"
+    why = "unlike its training images: it is dark"
     words = words_of(replace(ANSWER, verdict="undecided", reason=why), DECISION, fake="fake")
     assert (words.headline, words.tone) == ("Undecided", "none")
-    assert words.lines[0].startswith("Unlike its training pictures: it is dark. The network's score is 0.9000; ")
+    assert words.lines[0].startswith("Unlike its training images: it is dark. The network's score is 0.9000; ")
 
 
 def test_the_weight_of_evidence_stands_below_the_score(visit, face):
@@ -102,19 +102,19 @@ def test_every_step_of_the_landmark_chain_has_words():
     assert {*_STEPS, "none"} == set(STEPS)
 
 
-def test_a_picture_gets_what_predict_says_and_every_reason(visit, detector, face):
+def test_an_image_gets_what_predict_says_and_every_reason(visit, detector, face):
     expected = detector.predict(face)
     page = fragment(visit.ask(face), detector)
     assert f"score is {expected.score:.4f}" in page
     assert percent(expected.probability) in page
     titles = re.findall("<h4>(.*?)</h4>", page)
-    assert titles[:4] == ["Your picture", "Face and points", "Attention mask", "Speaks for fake"]
-    assert titles[4:] == ["Filtered picture", "Frequency response"]
+    assert titles[:4] == ["Your image", "Face and points", "Attention mask", "Speaks for fake"]
+    assert titles[4:] == ["Filtered image", "Frequency response"]
     assert re.findall('<th scope="row">(.*?)</th>', page) == ["eyes", "nose", "mouth"]
     assert NOTICE in page
 
 
-def test_every_picture_of_the_page_lies_in_it_and_has_words(visit, detector, face):
+def test_every_image_of_the_page_lies_in_it_and_has_words(visit, detector, face):
     page = fragment(visit.ask(face), detector)
     assert len(re.findall(r"<img [^>]*>", page)) == 6
     for image in re.findall(r"<img [^>]*>", page):
@@ -122,7 +122,7 @@ def test_every_picture_of_the_page_lies_in_it_and_has_words(visit, detector, fac
     assert "http" not in page
 
 
-def test_a_plain_network_has_no_filtered_picture(visit, tmp_path, face):
+def test_a_plain_network_has_no_filtered_image(visit, tmp_path, face):
     plain = copy(visit)
     plain.detector = Detector.from_checkpoint(checkpoint(tmp_path / "plain.ckpt"), device="cpu")
     assert "Filtered" not in fragment(plain.ask(face), plain.detector)
@@ -138,7 +138,7 @@ def test_a_video_gets_a_timeline_and_its_worst_frame(visit, detector, video_dir)
     assert "4 frames were looked at; none of them without a face." in page
 
 
-def test_a_picture_without_a_face_gets_no_score(visit, detector, tmp_path):
+def test_an_image_without_a_face_gets_no_score(visit, detector, tmp_path):
     Image.new("RGB", (200, 200), (90, 90, 90)).save(tmp_path / "grey.png")
     page = fragment(visit.ask(tmp_path / "grey.png"), detector)
     assert "No face found" in page
@@ -153,8 +153,8 @@ def _truncated(file, portrait):
 @pytest.mark.parametrize(
     ("name", "write", "words"),
     [
-        ("text.jpg", lambda file, _: file.write_text("hello"), "Not a picture."),
-        ("cut.jpg", _truncated, "Damaged picture"),
+        ("text.jpg", lambda file, _: file.write_text("hello"), "Not an image."),
+        ("cut.jpg", _truncated, "Damaged image"),
         ("empty.png", lambda file, _: file.write_bytes(b""), "Empty file"),
         ("bomb.png", lambda file, _: Image.new("1", (20000, 20000)).save(file), "(at most|Larger than) 80 megapixels"),
         ("large.png", lambda file, _: Image.new("L", (1100, 1000)).save(file), "at most 1 are taken"),
@@ -180,7 +180,7 @@ def test_names_of_files_are_text_and_nothing_else(detector):
     assert "&lt;script&gt;{{ 7 * 7 }}.jpg" in page
 
 
-def test_seconds_of_a_video_are_those_of_its_pictures(tmp_path):
+def test_seconds_of_a_video_are_those_of_its_images(tmp_path):
     file = media.write_video(tmp_path / "a.mp4", media.numbered(51))
     assert length(file) == pytest.approx(2.0)
 
@@ -229,7 +229,7 @@ def test_what_the_environment_asks_of_gradio_does_not_count(monkeypatch):
 
 
 def test_before_the_first_file_the_page_says_what_to_do():
-    assert "Drop a picture" in welcome()
+    assert "Drop an image" in welcome()
 
 
 def test_a_playlist_named_as_a_video_opens_no_other_file(tmp_path, portrait):

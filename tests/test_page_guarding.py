@@ -158,7 +158,7 @@ def test_no_other_suffix_reaches_the_disk(server, name):
     assert all(not file.suffix for file in server.files())
 
 
-def test_the_same_picture_sent_twice_is_two_files(server):
+def test_the_same_image_sent_twice_is_two_files(server):
     first, second = (server.uploads_file().json()[0] for _ in range(2))
     server.uploads.discard(server.uploads.claim(first))
     assert [file.name for file in server.files()] == [second]

@@ -87,7 +87,7 @@ def test_what_was_refused_costs_no_process(visit, tmp_path):
     before = processes(visit)
     (tmp_path / "text.jpg").write_text("hello")
     for _ in range(3):
-        assert "not a picture" in visit.ask(tmp_path / "text.jpg").answer.reason
+        assert "not an image" in visit.ask(tmp_path / "text.jpg").answer.reason
     assert processes(visit) == before
 
 
@@ -179,7 +179,7 @@ def test_a_file_that_is_nobodys_upload_is_neither_read_nor_deleted(office, face)
     assert face.is_file()
 
 
-def test_the_same_picture_asked_about_twice_at_once_is_answered_for_twice(office, face):
+def test_the_same_image_asked_about_twice_at_once_is_answered_for_twice(office, face):
     pages = office.answers((office.upload(face), "one"), (office.upload(face), "two"))
     assert all("Probability" in page for page in pages)
     assert not office.left()

@@ -26,7 +26,7 @@ def _with_sources(scored, per_source=4):
 
 
 def _one_to_one(scores):
-    """(G, 2) scores of a real and a fake a source, pictures that are videos of their own."""
+    """(G, 2) scores of a real and a fake a source, images that are videos of their own."""
     names = [f"p{number}" for number in range(scores.size)]
     labels, videos = np.tile([0, 1], len(scores)), np.arange(scores.size)
     return ScoredSet("pairs", scores.ravel(), labels, videos, names, names, sources=[f"s{i // 2}" for i in videos])
@@ -149,9 +149,9 @@ def test_reports_show_it_or_say_why_not(tmp_path):
     value = told["with"]["levels"]["frame"]["figures"]["paired_accuracy"]["value"]
     assert f'"value": {value}' in numbers.read_text()
     for shown in (page.read_text(), text.read_text()):
-        assert "about 2 sources with real and fake pictures, of 2: 8 pairs" in shown
-        assert "no source (group) has both real and fake pictures" in re.sub(r"\\", "", shown)
-        assert "it is not known which pictures share a source" in shown
+        assert "about 2 sources with real and fake images, of 2: 8 pairs" in shown
+        assert "no source (group) has both real and fake images" in re.sub(r"\\", "", shown)
+        assert "it is not known which images share a source" in shown
     assert told["none with both"]["levels"]["frame"]["figures"]["paired_accuracy"]["value"] is None
 
 

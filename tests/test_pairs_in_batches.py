@@ -26,13 +26,13 @@ def _module(data_dir, index_dir, **arguments):
 
 @pytest.fixture(scope="module")
 def copies(data_dir, tmp_path_factory):
-    """Real pictures, and as fakes of them their copies: what differs within a pair is drawn."""
+    """Real images, and as fakes of them their copies: what differs within a pair is drawn."""
     root = tmp_path_factory.mktemp("copies") / "faces"
-    for number, picture in enumerate(sorted((data_dir / "train" / "real").rglob("*.jpg"))[:12]):
+    for number, image in enumerate(sorted((data_dir / "train" / "real").rglob("*.jpg"))[:12]):
         for split, kind in (("train", "real"), ("train", "fake")):
             place = root / split / kind / f"p{number:02}{'_x' * (kind == 'fake')}.jpg"
             place.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(picture, place)
+            shutil.copy(image, place)
     return root
 
 
@@ -135,7 +135,7 @@ def test_a_training_that_goes_on_gets_the_batches_that_were_left(everything):
     assert len(rest) == len(whole) - 3 > 0
 
 
-def test_the_log_counts_pairs_blends_and_pictures_without_landmarks(data_dir, index_dir, tmp_path, caplog):
+def test_the_log_counts_pairs_blends_and_images_without_landmarks(data_dir, index_dir, tmp_path, caplog):
     caplog.set_level("INFO")
     module = _module(data_dir, index_dir, fakes="mixed", batch="pairs", val_fakes="mixed")
     part = module.splits["train"]
@@ -145,15 +145,15 @@ def test_the_log_counts_pairs_blends_and_pictures_without_landmarks(data_dir, in
     module.summary(tmp_path)
     order = module.epochs.order("train", part)
     assert f"train: {order.blends} blends and {order.given} given fakes of its source" in caplog.text
-    assert "train: no blend can be made of 1 real picture without landmarks" in caplog.text
+    assert "train: no blend can be made of 1 real image without landmarks" in caplog.text
     assert "val: given fakes, and blends of its" in caplog.text
 
 
 def test_weights_in_the_loss_are_of_what_comes_not_of_what_lies_there(copies, index_dir, tmp_path):
     root = tmp_path / "faces"
     shutil.copytree(copies, root)
-    for picture in (root / "train" / "fake").iterdir():
-        shutil.copy(picture, picture.with_name(picture.stem + "y.jpg"))
+    for image in (root / "train" / "fake").iterdir():
+        shutil.copy(image, image.with_name(image.stem + "y.jpg"))
     shuffled = _module(root, index_dir, balance="loss_weight").class_weights()
     assert shuffled[0] == pytest.approx(2 * shuffled[1])
     assert _module(root, index_dir, balance="loss_weight", batch="pairs").class_weights() == [1.0, 1.0]
@@ -173,7 +173,7 @@ def test_weights_in_the_loss_are_of_what_comes_not_of_what_lies_there(copies, in
         ({"fakes": "mixed", "blend_share": "much"}, "must be a number"),
         ({"blend_share": 0.3}, "set data.fakes=mixed"),
         ({"fakes": "mixed", "landmarks": "on_the_fly"}, "data.landmarks=index"),
-        ({"batch": "pairs", "group_pattern": "(?:real|fake)/.*"}, "no group of the training pictures has both"),
+        ({"batch": "pairs", "group_pattern": "(?:real|fake)/.*"}, "no group of the training images has both"),
     ],
 )
 def test_what_contradicts_is_refused(copies, index_dir, arguments, words):
@@ -181,7 +181,7 @@ def test_what_contradicts_is_refused(copies, index_dir, arguments, words):
         _module(copies, index_dir, **arguments)
 
 
-def test_blends_are_in_the_group_of_their_real_picture(data_dir, index_dir):
+def test_blends_are_in_the_group_of_their_real_image(data_dir, index_dir):
     module = _module(data_dir, index_dir, val_fakes="self_blended")
     groups = module.video_groups("val")
     for batch in module.val_dataloader():

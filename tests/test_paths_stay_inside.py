@@ -19,7 +19,7 @@ WAYS_OUT = ["../secret.png", "/etc/hostname.png", "inner/../../secret.png", "lin
 
 @pytest.fixture
 def root(tmp_path):
-    """A data folder with a secret picture beside it, and links that lead there."""
+    """A data folder with a secret image beside it, and links that lead there."""
     (folder := tmp_path / "data").mkdir()
     for name in ("secret.png", "data/a.png", "data/b.png"):
         (tmp_path / name).write_bytes(b"\x89PNG\r\n\x1a\n")
@@ -55,11 +55,11 @@ def test_a_manifest_that_leads_out_of_its_folder_is_refused_with_the_row_and_the
 
 def test_a_manifest_leads_anywhere_once_the_user_says_so(root, tmp_path):
     listing = manifest(root, "../secret.png", "link.png", str(tmp_path / "data/a.png"), outside=True)
-    assert len(listing.pictures) == 3
+    assert len(listing.images) == 3
 
 
 def test_absolute_paths_below_the_folder_need_no_leave(root):
-    assert len(manifest(root, str(root / "a.png"), "b.png").pictures) == 2
+    assert len(manifest(root, str(root / "a.png"), "b.png").images) == 2
 
 
 @pytest.mark.parametrize("path", WAYS_OUT)
@@ -102,7 +102,7 @@ def test_a_list_of_files_stays_in_its_folder(root, tmp_path):
     (root / "list.txt").write_text("a.png\n../secret.png\n")
     with pytest.raises(UserError, match=r"secret\.png lies outside .* data=unlabelled .* data\.options\.outside=true"):
         list_data(LAYOUTS, "unlabelled", root / "list.txt", options={})
-    assert len(list_data(LAYOUTS, "unlabelled", root / "list.txt", options={"outside": True}).pictures) == 2
+    assert len(list_data(LAYOUTS, "unlabelled", root / "list.txt", options={"outside": True}).images) == 2
 
 
 def test_labels_that_come_with_a_data_set_name_no_folder_outside(root, tmp_path):

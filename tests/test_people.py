@@ -37,10 +37,10 @@ def portraits():
 
 
 def scene(*placed, colour=GREY):
-    picture = np.full((200, 400, 3), colour, dtype=np.uint8)
+    image = np.full((200, 400, 3), colour, dtype=np.uint8)
     for portrait, x in placed:
-        picture[15 : 15 + portrait.shape[0], x : x + portrait.shape[1]] = portrait
-    return picture
+        image[15 : 15 + portrait.shape[0], x : x + portrait.shape[1]] = portrait
+    return image
 
 
 @pytest.fixture(scope="module")
@@ -116,9 +116,9 @@ def test_the_page_follows_the_same_person(detector, clip):
     assert said.explanation.seen.face.box[2] < 200
 
 
-def test_other_faces_of_a_picture_are_counted(detector, portraits):
-    picture = scene((portraits[0], 10), (portraits[1], 215))
-    largest, everyone = (detector.predict(picture, faces=faces) for faces in ("largest", "all"))
+def test_other_faces_of_an_image_are_counted(detector, portraits):
+    image = scene((portraits[0], 10), (portraits[1], 215))
+    largest, everyone = (detector.predict(image, faces=faces) for faces in ("largest", "all"))
     assert [(answer.people, answer.others) for answer in (largest, everyone)] == [(2, 1), (2, 0)]
     remarks = table_of([largest, everyone], title="").columns[-1]._cells
     assert remarks == ["the largest of 2 faces", "the most suspicious of 2 faces"]
@@ -145,7 +145,7 @@ def test_what_is_too_much_to_keep_is_decoded_again(clip, monkeypatch):
     monkeypatch.setattr(extraction, "_KEPT", 200_000)
     again = list(extract_faces(clip, settings, finder))
     assert [(one.frame, one.track) for one in kept] == [(one.frame, one.track) for one in again]
-    assert all(np.array_equal(one.picture, other.picture) for one, other in zip(kept, again, strict=True))
+    assert all(np.array_equal(one.image, other.image) for one, other in zip(kept, again, strict=True))
 
 
 def look(*values):

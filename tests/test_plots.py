@@ -113,6 +113,6 @@ def test_labels_of_faces_at_the_edge_are_whole():
     for left in (300, 620):
         face = FaceAnswer("fake", 0.6, 0.6, "detector", (left, 100, left + 20, 200), 0, 0.0, 0)
         grey = np.full((360, 640, 3), 120, np.uint8)
-        picture = drawn(grey, [face], class_names=("real", "fake"), answer=_timeline(2))
-        letters.append(int((picture[70:100].min(axis=2) > 200).sum()))
+        image = drawn(grey, [face], class_names=("real", "fake"), answer=_timeline(2))
+        letters.append(int((image[70:100].min(axis=2) > 200).sum()))
     assert letters[0] == letters[1] > 0

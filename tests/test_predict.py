@@ -35,7 +35,7 @@ def folder(portrait, tmp_path):
         lighter = np.clip(portrait[0].astype(int) + 3 * number, 0, 255).astype(np.uint8)
         Image.fromarray(lighter).save(folder / f"{number}.jpg", quality=95)
     media.write_video(folder / "clip.mp4", [portrait[0]] * 4)
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("no image")
     (folder / "empty.png").touch()
     (folder / "cut.jpg").write_bytes((folder / "0.jpg").read_bytes()[:1500])
     (folder / "text.mp4").write_text("no video")
@@ -60,9 +60,9 @@ def test_the_good_are_scored_and_the_bad_are_listed(path, folder, tmp_path):
     assert {name for name, row in rows.items() if row["verdict"] == "unusable"} == bad
     assert all(rows[name]["reason"] and name in output for name in bad)
     assert all(0 < float(rows[f"{number}.jpg"]["score"]) < 1 for number in range(10))
-    assert "pictures above a score of 0.4000" in (shown := " ".join(output.split()))
+    assert "images above a score of 0.4000" in (shown := " ".join(output.split()))
     assert "videos above a score of 0.3000" in shown
-    assert len(list((out / "explanations").glob("*.png"))) == 11  # of each picture, and of a frame of the clip
+    assert len(list((out / "explanations").glob("*.png"))) == 11  # of each image, and of a frame of the clip
     (timeline,), (annotated,) = (out / "videos").glob("*.png"), (out / "videos").glob("*.mp4")
     assert timeline.stat().st_size > 5000
     with av.open(str(annotated)) as container:
@@ -112,8 +112,8 @@ def test_quiet_says_nothing_about_what_went_well(path, folder, tmp_path):
         ([], "input is not set"),
         (["{folder}/text.jpg"], "not one of 1 file could be used"),
         (["{folder}/0.jpg", "detector.device=tpu"], "can't be used"),
-        (["{folder}/0.jpg", "pictures.kind=portrait"], "auto, crops, scenes"),
-        (["{folder}/0.jpg", "picture.kind=crops"], "did you mean"),
+        (["{folder}/0.jpg", "images.kind=portrait"], "auto, crops, scenes"),
+        (["{folder}/0.jpg", "image.kind=crops"], "did you mean"),
     ],
 )
 def test_mistakes_end_in_a_sentence(path, folder, tmp_path, arguments, said):
@@ -177,22 +177,22 @@ def test_exit_codes_tell_verdicts_where_that_is_asked_for(verdicts, done, verdic
 
 def test_inputs_are_files_folders_and_patterns(folder, tmp_path):
     found = Inputs.of([str(folder), str(folder / "0.jpg")])
-    assert (len(found.pictures), len(found.videos), len(found)) == (13, 2, 15)
-    assert [file.name for file in Inputs.of([str(folder / "[12].*")]).pictures] == ["1.jpg", "2.jpg"]
+    assert (len(found.images), len(found.videos), len(found)) == (13, 2, 15)
+    assert [file.name for file in Inputs.of([str(folder / "[12].*")]).images] == ["1.jpg", "2.jpg"]
     (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="no pictures and no videos"):
+    with pytest.raises(UserError, match="no images and no videos"):
         Inputs.of([str(tmp_path / "empty")])
 
 
-def test_a_picture_that_kills_its_process_is_listed(path, folder, monkeypatch):
+def test_an_image_that_kills_its_process_is_listed(path, folder, monkeypatch):
     from addnet.inference import Detector, files
 
     monkeypatch.setattr(files, "_look", _dies_over_two)
     detector = Detector.from_checkpoint(path)
-    pictures = sorted(folder.glob("[0-9].jpg"))
-    answers = [answer for answer, _ in files.answer_pictures(detector, pictures, files.PictureSettings(), workers=2)]
-    assert [answer.path for answer in answers] == [str(file) for file in pictures]
-    assert [answer.verdict == "unusable" for answer in answers] == [file.stem == "2" for file in pictures]
+    images = sorted(folder.glob("[0-9].jpg"))
+    answers = [answer for answer, _ in files.answer_images(detector, images, files.ImageSettings(), workers=2)]
+    assert [answer.path for answer in answers] == [str(file) for file in images]
+    assert [answer.verdict == "unusable" for answer in answers] == [file.stem == "2" for file in images]
     assert "killed its worker" in answers[2].reason
 
 
@@ -238,7 +238,7 @@ def test_every_file_of_a_folder_is_found_or_listed_with_a_reason(tmp_path):
     (root / "loop").symlink_to(root)
     (tmp_path / "in" / os.fsdecode(b"gesch\xe4ft.jpg")).touch()
     found = Inputs.of([str(root)])
-    assert [os.fsencode(file.name) for file in found.pictures] == [b"a.jpg", b"b.tif", b"gesch\xe4ft.jpg", b"d.png"]
+    assert [os.fsencode(file.name) for file in found.images] == [b"a.jpg", b"b.tif", b"gesch\xe4ft.jpg", b"d.png"]
     assert [file.name for file in found.videos] == ["c.mkv"]
     listed = {file.name: reason for file, reason in found.left_out}
     assert set(listed) == {"photo.heic", "notes.pdf", "gone.jpg"}
@@ -256,8 +256,8 @@ def test_a_pattern_of_any_depth_goes_in_no_circles(tmp_path):
     for number in range(3):
         (tmp_path / "x" / f"loop{number}").symlink_to(tmp_path)
     found = Inputs.of([f"{tmp_path}/**/*.jpg"])
-    assert [str(file.relative_to(tmp_path)) for file in found.pictures] == ["a.jpg", "x/b.jpg", "x/y/c.jpg"]
-    assert [file.name for file in Inputs.of([f"{tmp_path}/x/**/c.*"]).pictures] == ["c.jpg"]
+    assert [str(file.relative_to(tmp_path)) for file in found.images] == ["a.jpg", "x/b.jpg", "x/y/c.jpg"]
+    assert [file.name for file in Inputs.of([f"{tmp_path}/x/**/c.*"]).images] == ["c.jpg"]
 
 
 def test_a_name_that_is_not_utf8_can_be_written_everywhere(tmp_path):

@@ -1,4 +1,4 @@
-"""Pictures and videos become training data with one command, which goes on where it was interrupted."""
+"""Images and videos become training data with one command, which goes on where it was interrupted."""
 
 import os
 import signal
@@ -149,7 +149,7 @@ def test_unlabelled_files_and_lists(video_dir, tmp_path):
     assert len(listed.records().names("video_id")) == 2
 
 
-def test_pictures_get_their_landmarks(own_data_dir, tmp_path):
+def test_images_get_their_landmarks(own_data_dir, tmp_path):
     overrides = [f"data.data_dir={own_data_dir}", f"paths.index_dir={tmp_path}", "prepare.workers=1"]
     (file,) = prepare(compose([*overrides, f"paths.output_dir={tmp_path}/report"], config_name="prepare"))
     index = FaceIndex(file)

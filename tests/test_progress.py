@@ -19,18 +19,18 @@ def test_a_bar_counts_by_outcome_with_speed_and_passes_all_on():
     assert shown(["detector", "unusable", "detector"], 3, console=console) == ["detector", "unusable", "detector"]
     last = screen.getvalue()[screen.getvalue().rindex("finding faces") :]
     assert "3/3" in last
-    assert "pictures/s" in last
+    assert "images/s" in last
     assert "detector 2 · unusable 1" in last
 
 
 def test_a_bar_fits_a_line_of_80_columns_and_numbers_stay_whole():
     screen = io.StringIO()
     console = Console(file=screen, force_terminal=True, width=80, color_system=None)
-    steps = ["detector", "padded, upsampled", "whole picture", "unusable", "none"]
+    steps = ["detector", "padded, upsampled", "whole image", "unusable", "none"]
     shown((steps[at % 5] for at in range(12_345)), 12_345, console=console)
     last = screen.getvalue()[screen.getvalue().rindex("finding faces") :].rstrip()
     assert "12345/12345" in last
-    assert "pictures/s" in last
+    assert "images/s" in last
     assert "…" in last
     assert "\n" not in last.split("\x1b[?25h")[0].rstrip()
 
@@ -42,9 +42,9 @@ def test_without_a_terminal_it_is_a_line_now_and_then(caplog):
     shown(["detector"] * 8, 10, console=console, clock=lambda: next(seconds), done=2)
     assert file.getvalue() == ""
     assert caplog.messages == [
-        "finding faces: 5 of 10 pictures, 6.0 pictures/min, 0:00:50 left (detector 3)",
-        "finding faces: 8 of 10 pictures, 6.0 pictures/min, 0:00:20 left (detector 6)",
-        "finding faces: 10 of 10 pictures, 5.3 pictures/min (detector 8)",
+        "finding faces: 5 of 10 images, 6.0 images/min, 0:00:50 left (detector 3)",
+        "finding faces: 8 of 10 images, 6.0 images/min, 0:00:20 left (detector 6)",
+        "finding faces: 10 of 10 images, 5.3 images/min (detector 8)",
     ]
 
 

@@ -83,12 +83,12 @@ def test_packaged_weights_know_what_people_wear_on_portraits(name, real_data):
     names = timm.data.ImageNetInfo()
     worn = ("suit", "windsor tie", "bow tie", "gown", "neck brace", "lab coat", "wig", "military uniform", "jersey")
     files = sorted((real_data / "portraits").glob("*.jpg"))[::60]
-    seen = [names.index_to_description(int(i)).lower() for f in files for i in net(picture(f)).topk(5).indices[0]]
+    seen = [names.index_to_description(int(i)).lower() for f in files for i in net(image(f)).topk(5).indices[0]]
     known = [any(word in label for label in seen[5 * i : 5 * i + 5] for word in worn) for i in range(len(files))]
     assert sum(known) >= 0.8 * len(files)
 
 
-def picture(file):
+def image(file):
     from PIL import Image
     from torchvision.transforms import functional
 

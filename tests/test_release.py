@@ -94,7 +94,7 @@ def test_its_card_has_all_tables_and_what_its_author_says(released):
         'Detector.from_exported("lite")',
         "| test set | of | real called fake | fake called real | AUROC | paired accuracy |",
         "| real files | of | real called fake | without a verdict |",
-        "**By brightness of the face, pictures**",
+        "**By brightness of the face, images**",
         "| jpeg (quality) | 50 |",
         "no commercial use",
     ):
@@ -136,12 +136,12 @@ def test_files_without_a_verdict_have_no_part_in_the_rate():
     verdicts = ["real", "real", "fake", "no face", "unusable"]
     answers = [Answer(verdict, None, None, 0.5, "a") for verdict in verdicts]
     answers.append(Answer("no face", None, None, 0.5, "b", kind="video"))
-    pictures, videos = of_real_files("mine", answers, class_names=("real", "fake"))
-    assert (pictures["errors"]["real_called_fake"]["count"], pictures["errors"]["real_called_fake"]["of"]) == (1, 3)
-    assert pictures["without_verdict"] == 2
+    images, videos = of_real_files("mine", answers, class_names=("real", "fake"))
+    assert (images["errors"]["real_called_fake"]["count"], images["errors"]["real_called_fake"]["of"]) == (1, 3)
+    assert images["without_verdict"] == 2
     assert videos == {
         "name": "mine",
         "level": "video",
-        "errors": dict.fromkeys(pictures["errors"]),
+        "errors": dict.fromkeys(images["errors"]),
         "without_verdict": 1,
     }

@@ -14,7 +14,7 @@ from addnet.errors import UserError
 from addnet.index import FaceIndex, IndexUpdate, Record, Records
 from addnet.index.file import NAMES, partial_files
 from addnet.index.journal import Journal
-from addnet.preparation.pictures import Finding, row_of
+from addnet.preparation.images import Finding, row_of
 from test_prepare import cut, looks
 
 
@@ -181,7 +181,7 @@ def test_a_folder_that_cannot_be_made_is_no_fault_of_the_video(video_dir, tmp_pa
     assert len(cut(video_dir, out)) == 24
 
 
-def test_a_folder_in_the_place_of_a_picture_leaves_no_row_behind(tmp_path):
+def test_a_folder_in_the_place_of_an_image_leaves_no_row_behind(tmp_path):
     file = made(tmp_path, "a", "b")
     (tmp_path / "a").mkdir()
     (tmp_path / "b").touch()

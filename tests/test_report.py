@@ -1,4 +1,4 @@
-"""The report says what is there, for a handful of pictures as for a million, and whatever is missing."""
+"""The report says what is there, for a handful of images as for a million, and whatever is missing."""
 
 import re
 
@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector, iter_pictures, read_picture
+from addnet.faces import LandmarkDetector, iter_images, read_image
 from addnet.faces.scan import scan
 from addnet.preparation.census import normalised
 from addnet.preparation.figures import overview
@@ -20,7 +20,7 @@ def grey(row):
 
 
 def rows(**columns):
-    """Six pictures of two videos, one file unusable; columns may be replaced, or left out by None."""
+    """Six images of two videos, one file unusable; columns may be replaced, or left out by None."""
     table = {
         "path": [f"train/{name}.jpg" for name in "abcdef"],
         "label": [0, 0, 0, 1, 1, 1],
@@ -31,20 +31,20 @@ def rows(**columns):
         "width": [100, 100, 100, 200, 200, 0],
         "height": [120, 120, 90, 200, 210, 0],
         "step": ["detector", "detector", "none", "given", "whole_picture", "none"],
-        "reason": [None] * 5 + ["not | a\npicture"],
+        "reason": [None] * 5 + ["not | a\nimage"],
         "size": [1000, 2000, 3000, 4000, 5000, 6],
     } | columns
     return pa.table({name: values for name, values in table.items() if values is not None})
 
 
 def written(table, folder, **options):
-    return write_report(table, folder, read_picture=grey, **options).read_text()
+    return write_report(table, folder, read_image=grey, **options).read_text()
 
 
-def test_it_counts_pictures_faces_and_misses(tmp_path):
+def test_it_counts_images_faces_and_misses(tmp_path):
     text = written(rows(), tmp_path / "report")
     assert "| files | 6 |" in text
-    assert "| usable pictures | 5 (83.3%) |" in text
+    assert "| usable images | 5 (83.3%) |" in text
     assert "| with a face | 4 (80.0%) |" in text
     assert "| videos | 2 |" in text
     assert re.search(r"`none` \| 1 \(20.0%\) \| 1 \(33.3%\) \| 0 \(0.0%\)", text)
@@ -78,7 +78,7 @@ def test_counts_on_axes_are_whole_numbers(tmp_path):
 
 
 def test_unusable_files_are_listed_with_their_reason(tmp_path):
-    assert "| `train/f.jpg` | not \\| a picture |" in written(rows(), tmp_path)
+    assert "| `train/f.jpg` | not \\| an image |" in written(rows(), tmp_path)
     many = pa.concat_tables([rows(reason=["empty file (0 bytes)"] * 6)] * 5)
     text = written(many, tmp_path)
     assert text.count("empty file") == 20
@@ -94,12 +94,12 @@ def test_an_empty_or_unlabelled_table_has_a_report_too(table, tmp_path):
     assert "nan" not in text
 
 
-def test_a_column_of_brightness_spares_reading_the_pictures(tmp_path):
+def test_a_column_of_brightness_spares_reading_the_images(tmp_path):
     table = rows(brightness=[10.0, 20.0, 30.0, None, 50.0, None])
     text = written(table, tmp_path)
     assert "| brightness, real (0–255) | 10 | 11 | 20 | 29 | 30 |" in text
     assert "| brightness, fake (0–255) | 50 |" in text
-    assert "Brightness is that of 4 pictures." in text
+    assert "Brightness is that of 4 images." in text
 
 
 def test_columns_of_coded_texts_are_understood(tmp_path):
@@ -111,13 +111,13 @@ def test_columns_of_coded_texts_are_understood(tmp_path):
     assert written(coded, tmp_path / "coded") == written(plain, tmp_path / "plain")
 
 
-def test_pictures_that_are_gone_do_not_spoil_it(tmp_path):
+def test_images_that_are_gone_do_not_spoil_it(tmp_path):
     def gone(row):
         raise UserError("cannot open it")
 
-    text = write_report(rows(), tmp_path, read_picture=gone).read_text()
-    assert "| usable pictures | 5 (83.3%) |" in text
-    assert "Brightness is that of 0 pictures." in text
+    text = write_report(rows(), tmp_path, read_image=gone).read_text()
+    assert "| usable images | 5 (83.3%) |" in text
+    assert "Brightness is that of 0 images." in text
 
 
 def test_a_million_rows_are_no_burden(tmp_path):
@@ -137,8 +137,8 @@ def test_a_million_rows_are_no_burden(tmp_path):
         }
     )
     read = []
-    text = write_report(many, tmp_path, read_picture=lambda row: read.append(row) or grey(row)).read_text()
-    assert "| usable pictures | 1,000,000 (100.0%) |" in text
+    text = write_report(many, tmp_path, read_image=lambda row: read.append(row) or grey(row)).read_text()
+    assert "| usable images | 1,000,000 (100.0%) |" in text
     assert "| videos | 10,000 |" in text
     assert len(read) <= 2008  # the sample for brightness, and eight examples
 
@@ -152,11 +152,9 @@ def test_points_come_from_a_row_and_nan_means_none():
 
 
 def test_the_sheet_shows_up_to_eight_of_each_step_with_their_points(portrait):
-    picture, points = portrait
+    image, points = portrait
     table = pa.table({"path": ["a.jpg"] * 12, "label": [0] * 12, "step": ["detector"] * 10 + ["none"] * 2})
-    figure = examples_sheet(
-        table, lambda row: picture, points=lambda row: points if row["step"] == "detector" else None
-    )
+    figure = examples_sheet(table, lambda row: image, points=lambda row: points if row["step"] == "detector" else None)
     assert sum(len(axis.images) for axis in figure.axes) == 8 + 2
     dotted = [axis for axis in figure.axes if axis.collections]
     assert len(dotted) == 8
@@ -172,8 +170,8 @@ def test_the_choice_of_examples_follows_the_seed():
     assert chosen(1) == chosen(1) != chosen(2)
 
 
-def test_a_report_of_real_pictures(real_data, tmp_path):
-    paths = list(iter_pictures(real_data / "dfdc-faces" / "test"))[::50]
+def test_a_report_of_real_images(real_data, tmp_path):
+    paths = list(iter_images(real_data / "dfdc-faces" / "test"))[::50]
     found = list(scan(paths, LandmarkDetector()))
     table = pa.table(
         {
@@ -185,6 +183,6 @@ def test_a_report_of_real_pictures(real_data, tmp_path):
             "points": [None if f.face.points is None else f.face.points.ravel() for f in found],
         }
     )
-    text = write_report(table, tmp_path, read_picture=lambda row: read_picture(row["path"])).read_text()
+    text = write_report(table, tmp_path, read_image=lambda row: read_image(row["path"])).read_text()
     assert "`detector`" in text
     assert "| shorter side (pixels) | 224 | 224 | 224 | 224 | 224 |" in text

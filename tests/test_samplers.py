@@ -52,7 +52,7 @@ def test_evaluation_counts_every_record_exactly_once(length, world_size):
 
 
 @pytest.mark.parametrize("world_size", [1, 2, 3])
-def test_a_real_picture_and_its_blend_stay_in_one_batch_on_one_rank(world_size):
+def test_a_real_image_and_its_blend_stay_in_one_batch_on_one_rank(world_size):
     order = RealsAndBlends(LABELS, [number % 5 > 0 for number in range(48)])
     reals = [number for number in range(37) if number % 5]
 

@@ -192,7 +192,7 @@ def test_written_scores_are_read_as_the_same_sets(columns, tmp_path):
         ({"a": [0.5] * 239 + ["inf"]}, "row 241: inf in column 'a' is not a finite number"),
         ({"a": [""] * 240}, "a has no score in any row"),
         ({"path": [*"xx", *map(str, range(238))]}, "row 3: x is there twice"),
-        ({"video": ["v"] * 240, "group": None}, "video 'v' has real and fake pictures"),
+        ({"video": ["v"] * 240, "group": None}, "video 'v' has real and fake images"),
         ({"group": [*"ghgh", *"i" * 236]}, "video 'v0' is in two groups"),
         ({"group": ["", *"i" * 239]}, "some images have no group"),
         ({"label": [1, 2, *[0] * 238]}, "row 3: '2' in column 'label' is no label"),

@@ -1,4 +1,4 @@
-"""Scores of a data set are consistent, and a video's score is made of its pictures with a face."""
+"""Scores of a data set are consistent, and a video's score is made of its images with a face."""
 
 import dataclasses
 
@@ -79,7 +79,7 @@ def test_a_set_may_be_empty():
     assert len(by_video(empty, "confidence")) == 0
 
 
-def test_sub_groups_of_several_detectors_are_those_of_the_first_where_pictures_are_the_same():
+def test_sub_groups_of_several_detectors_are_those_of_the_first_where_images_are_the_same():
     other = dataclasses.replace(FRAMES, groups={"size": ["large"] * 5})
     fewer = dataclasses.replace(other, paths=["b1", "a1", "b2", "c1", "x"])
     found = grouped_alike({"a": {"drawn": FRAMES}, "b": {"drawn": other}, "c": {"drawn": fewer, "more": other}})

@@ -1,4 +1,4 @@
-"""Fakes made while training: pairs of a real picture and its blend, the same for every worker, rank and resume."""
+"""Fakes made while training: pairs of a real image and its blend, the same for every worker, rank and resume."""
 
 from types import SimpleNamespace
 
@@ -28,7 +28,7 @@ def module(data_dir, index_dir):
     return _module(data_dir, index_dir)
 
 
-def test_every_batch_is_half_real_and_half_blends_of_the_same_pictures(module):
+def test_every_batch_is_half_real_and_half_blends_of_the_same_images(module):
     batches = list(module.train_dataloader())
     assert len(batches) > 1
     for batch in batches:
@@ -40,7 +40,7 @@ def test_every_batch_is_half_real_and_half_blends_of_the_same_pictures(module):
         assert not set(batch["video"][::2].tolist()) & set(batch["video"][1::2].tolist())
 
 
-def test_a_blend_differs_from_its_real_picture_in_the_face_alone_and_has_its_mask(module):
+def test_a_blend_differs_from_its_real_image_in_the_face_alone_and_has_its_mask(module):
     dataset = module.dataset("train")
     for record in range(len(dataset)):
         real, fake = (dataset[Address(record, 2, blend=half)] for half in ("real", "fake"))
@@ -74,15 +74,15 @@ def test_validation_and_test_are_what_was_given_unless_asked_for(module, data_di
     assert all(map(torch.equal, one, other))
 
 
-def test_pictures_without_landmarks_are_not_blended_and_counted(module, caplog, tmp_path):
+def test_images_without_landmarks_are_not_blended_and_counted(module, caplog, tmp_path):
     caplog.set_level("INFO")
     part = module.splits["train"]
     found_by = part.found_by.to_pylist()
     found_by[0] = "none"
     part.found_by = pa.array(found_by)
     module.summary(tmp_path)
-    assert f"blends of its {len(part.records) - 1} real pictures" in caplog.text
-    assert "1 real picture without landmarks left out" in caplog.text
+    assert f"blends of its {len(part.records) - 1} real images" in caplog.text
+    assert "1 real image without landmarks left out" in caplog.text
     served = {path for batch in module.train_dataloader() for path in batch["path"]}
     assert part.records[0].path not in served
 
@@ -124,7 +124,7 @@ def test_what_cannot_go_together_is_refused(data_dir, index_dir, arguments, word
         _module(data_dir, index_dir, **arguments)
 
 
-def test_real_pictures_alone_are_enough(data_dir, index_dir, tmp_path):
+def test_real_images_alone_are_enough(data_dir, index_dir, tmp_path):
     root = tmp_path / "reals"
     (root / "train").mkdir(parents=True)
     (root / "train" / "real").symlink_to(data_dir / "train" / "real")

@@ -30,7 +30,7 @@ def path(tmp_path_factory):
 def files(portrait, tmp_path_factory):
     folder = tmp_path_factory.mktemp("files")
     Image.fromarray(portrait[0]).save(folder / "face.png")
-    (folder / "text.jpg").write_text("no picture")
+    (folder / "text.jpg").write_text("no image")
     large = np.random.default_rng(0).integers(0, 255, (900, 900, 3), dtype=np.uint8)
     Image.fromarray(large).save(folder / "large.png")  # more than a megabyte
     media.write_video(folder / "clip.mp4", [portrait[0]] * 40)
@@ -85,7 +85,7 @@ def test_answers_are_those_of_predict(service, files, path):
     assert client.get("/v1/detector").json()["image_size"] == 64
 
 
-def test_sheets_are_pictures(service, files):
+def test_sheets_are_images(service, files):
     _, client = service
     sheet = client.post("/v1/sheet", files=_form(files["face.png"]))
     assert Image.open(io.BytesIO(sheet.content)).format == "PNG"

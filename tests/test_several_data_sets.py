@@ -23,7 +23,7 @@ def _module(index_dir, **arguments):
 
 @pytest.fixture
 def two(data_dir, tmp_path):
-    """The same pictures as two data sets, so that the same group is in both."""
+    """The same images as two data sets, so that the same group is in both."""
     other = tmp_path / "other"
     shutil.copytree(data_dir, other)
     return f"folder:{data_dir}", f"folder:{other}"

@@ -11,7 +11,7 @@ from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.batches import check_single_rows
 from addnet.training.scores import ScoreCollector
-from tiny import Pictures, TinyNet, detector, fit
+from tiny import Images, TinyNet, detector, fit
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +29,7 @@ def test_batches_of_one_train(tmp_path):
 def test_so_few_images_are_validated_and_tested(tmp_path, rows):
     trainer = fit(detector(), rows=4, max_epochs=1, default_root_dir=tmp_path)
     for run in (trainer.validate, trainer.test):
-        (figures,) = run(trainer.lightning_module, DataLoader(Pictures(rows)), verbose=False)
+        (figures,) = run(trainer.lightning_module, DataLoader(Images(rows)), verbose=False)
         (loss,) = (value for name, value in figures.items() if name.endswith("frame/loss"))
         assert loss == pytest.approx(next(v for k, v in figures.items() if k.endswith("frame/log_loss")), abs=1e-5)
 

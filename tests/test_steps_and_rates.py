@@ -80,7 +80,7 @@ def test_mixed_precision_keeps_weights_and_bandpass_in_float32():
     module.net.bandpass.register_forward_hook(lambda _, __, out: seen.update(band=out.dtype))
     module.net.backbone.block4.register_forward_hook(lambda _, __, out: seen.update(block=out.dtype))
 
-    class Large(tiny.Pictures):
+    class Large(tiny.Images):
         def __getitem__(self, index):
             row = super().__getitem__(index)
             return row | {"image": row["image"].repeat(1, 4, 4), "mask": row["mask"].repeat(1, 4, 4)}
@@ -160,10 +160,10 @@ def test_a_resumed_plateau_goes_on_with_both_schedules(tmp_path):
 # ---- batches -----------------------------------------------------------------------------------------------
 
 
-def test_the_start_says_how_many_pictures_decide_a_step(caplog):
+def test_the_start_says_how_many_images_decide_a_step(caplog):
     with caplog.at_level(logging.INFO, "addnet"):
         tiny.fit(tiny.detector(), accumulate_grad_batches=2)
-    line = "effective batch size 8 = 4 pictures × 1 process × 2 accumulated; 3 optimiser steps an epoch"
+    line = "effective batch size 8 = 4 images × 1 process × 2 accumulated; 3 optimiser steps an epoch"
     assert line in caplog.messages
 
 

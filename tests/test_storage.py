@@ -1,4 +1,4 @@
-"""Pictures are read alike from files and from archives."""
+"""Images are read alike from files and from archives."""
 
 import os
 import pickle

@@ -308,15 +308,15 @@ def test_the_best_are_chosen_by_validation_over_all_seeds(study, plan, results):
 
 
 def test_of_an_evaluation_only_figures_are_kept():
-    step = {"label": "50", "pictures": 10, "videos": 10, "figures": {"frame/auroc": {"value": 0.9}} | {"x": 1}}
+    step = {"label": "50", "images": 10, "videos": 10, "figures": {"frame/auroc": {"value": 0.9}} | {"x": 1}}
     step["figures"]["frame/balanced_accuracy"] = {"value": 0.8}
-    sets = {"faces": {"counts": {"pictures": 10}, "groups": {"frame": {"found by": []}}, "levels": {}}}
+    sets = {"faces": {"counts": {"images": 10}, "groups": {"frame": {"found by": []}}, "levels": {}}}
     about = {"decision": {"frame": {"threshold": 0.4}}, "sets": sets}
     found = brief(
         {"checkpoints": {"base": about}, "robustness": {"base": {"faces": {"jpeg": [step]}}}, "about": "/srv/here"}
     )
     kept = {"frame/auroc": {"value": 0.9}, "frame/balanced_accuracy": {"value": 0.8}}
-    assert found["checkpoints"]["base"]["ladder"]["jpeg"] == [{"label": "50", "pictures": 10} | kept]
+    assert found["checkpoints"]["base"]["ladder"]["jpeg"] == [{"label": "50", "images": 10} | kept]
     assert "/srv" not in json.dumps(found)
 
 

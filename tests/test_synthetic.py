@@ -47,7 +47,7 @@ def test_equal_seeds_give_equal_bytes(tmp_path):
     assert files(tmp_path / "one") == files(tmp_path / "two")
 
 
-def test_another_seed_gives_other_pictures(tmp_path):
+def test_another_seed_gives_other_images(tmp_path):
     generate_dataset(tmp_path / "one", seed=5, **SMALL)
     generate_dataset(tmp_path / "two", seed=6, **SMALL)
     one, two = files(tmp_path / "one"), files(tmp_path / "two")
@@ -55,7 +55,7 @@ def test_another_seed_gives_other_pictures(tmp_path):
     assert not any(one[name] == two[name] for name in one)
 
 
-def test_a_picture_does_not_depend_on_how_many_there_are(tmp_path):
+def test_an_image_does_not_depend_on_how_many_there_are(tmp_path):
     generate_dataset(tmp_path / "few", seed=5, **SMALL)
     generate_dataset(tmp_path / "more", seed=5, **(SMALL | {"train": 16}))
     few, more = files(tmp_path / "few"), files(tmp_path / "more")
@@ -80,7 +80,7 @@ def test_no_pair_is_in_two_splits(dataset):
     assert not train & test
 
 
-def test_every_fake_has_its_real_picture_and_classes_are_balanced(dataset):
+def test_every_fake_has_its_real_image_and_classes_are_balanced(dataset):
     for split, number in (("train", 80), ("test", 20)):
         real = {p.stem for p in (dataset / split / "real").iterdir()}
         fake = {p.stem for p in (dataset / split / "fake").iterdir()}
@@ -146,8 +146,8 @@ def test_impossible_numbers_are_named(tmp_path, name, value):
 def test_landmarks_lie_inside_and_in_dlib_order():
     for number in range(30):
         view = shot(number)
-        picture, points = draw_portrait(person(number), view, size=128)
-        assert picture.shape == (128, 128, 3)
+        image, points = draw_portrait(person(number), view, size=128)
+        assert image.shape == (128, 128, 3)
         assert points.min() > 0
         assert points.max() < 127
         upright = points @ cv2.getRotationMatrix2D((0, 0), view.roll, 1)[:, :2].T
@@ -158,8 +158,8 @@ def test_landmarks_lie_inside_and_in_dlib_order():
 
 
 def test_eyes_are_dark_where_their_landmarks_are():
-    picture, points = draw_portrait(person(0), shot(0), size=160)
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    image, points = draw_portrait(person(0), shot(0), size=160)
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     cheek = grey[tuple(np.rint((points[1] + points[31]) / 2).astype(int)[::-1])]
     for eye in (points[36:42], points[42:48]):
         x, y = np.rint(eye.mean(axis=0)).astype(int)
@@ -183,7 +183,7 @@ def test_a_face_swapped_with_itself_only_loses_detail():
     assert np.abs(fake.astype(int) - target).mean() < 1.5
     blurred = swap_face(target, points, source=target, source_points=points, resolution=30)
     inside = blend_mask(points, (128, 128)) == 1
-    sharp, soft = (cv2.Laplacian(picture.mean(axis=-1), cv2.CV_64F)[inside].std() for picture in (target, blurred))
+    sharp, soft = (cv2.Laplacian(image.mean(axis=-1), cv2.CV_64F)[inside].std() for image in (target, blurred))
     assert soft < 0.5 * sharp
 
 
@@ -199,9 +199,9 @@ def test_nothing_global_tells_real_from_fake(dataset):
     seen = {}
     for label in ("real", "fake"):
         paths = sorted(dataset.glob(f"*/{label}/*.jpg"))
-        pictures = np.stack([cv2.imread(str(path)) for path in paths]).astype(np.float64)
+        images = np.stack([cv2.imread(str(path)) for path in paths]).astype(np.float64)
         sizes = [path.stat().st_size for path in paths]
-        seen[label] = [sizes, pictures.mean((1, 2, 3)), *pictures.mean((1, 2)).T, pictures.std((1, 2, 3))]
+        seen[label] = [sizes, images.mean((1, 2, 3)), *images.mean((1, 2)).T, images.std((1, 2, 3))]
     for real, fake in zip(seen["real"], seen["fake"], strict=True):
         gap = np.subtract.outer(np.asarray(fake), np.asarray(real))
         assert 0.4 < (gap > 0).mean() + (gap == 0).mean() / 2 < 0.6
@@ -214,9 +214,9 @@ def test_dlib_finds_the_faces_and_agrees_on_the_landmarks():
     detect, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(model)
     errors = []
     for number in range(60):
-        picture, points = draw_portrait(person(number), shot(number), size=160)
-        for box in detect(develop(picture, shot(number)), 0)[:1]:
-            guess = np.array([(p.x, p.y) for p in predict(picture, box).parts()])
+        image, points = draw_portrait(person(number), shot(number), size=160)
+        for box in detect(develop(image, shot(number)), 0)[:1]:
+            guess = np.array([(p.x, p.y) for p in predict(image, box).parts()])
             between_eyes = np.linalg.norm(points[36:42].mean(0) - points[42:48].mean(0))
             errors.append(np.linalg.norm(guess - points, axis=1).mean() / between_eyes)
     assert len(errors) >= 59

@@ -23,7 +23,7 @@ from exports import DETECTOR
 from trainings import differences
 
 SIDE = 64
-PREPROCESSING = {"image_size": SIDE, "align": True, "crop": "picture", "margin": 1.3, "mask_of": "own"}
+PREPROCESSING = {"image_size": SIDE, "align": True, "crop": "image", "margin": 1.3, "mask_of": "own"}
 PREPROCESSING |= {"mask": {"parts": ["face"], "eyes": "joint", "face_blur": 0.03, "organ_blur": 0.03}}
 PREPROCESSING |= {"detector": DETECTOR, "value_range": [-1.0, 1.0]}
 

@@ -41,7 +41,7 @@ SECRET = "s3cr3t-0f-mine"
 
 @pytest.fixture(scope="module")
 def first(data_dir, tmp_path_factory):
-    """Two epochs of the bandpass model, at a rate at which so few steps tell pictures apart; its folder and output."""
+    """Two epochs of the bandpass model, at a rate at which so few steps tell images apart; its folder and output."""
     root = tmp_path_factory.mktemp("first")
     words = ["model=bandpass", "trainer.max_epochs=2", RATE, "logger.comet.workspace=${oc.env:ADDNET_PRIVATE}"]
     return trainings.run(data_dir, root, COMET, *words, env={"ADDNET_PRIVATE": SECRET})
@@ -58,7 +58,7 @@ def test_a_run_folder_holds_what_was_promised(first):
     folder, output = first
     files = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     expected = "config.yaml config_tree.txt provenance.json train.log checkpoints/best.ckpt checkpoints/last.ckpt"
-    figures = "training_samples curves bandpass_response bandpass_pictures test_roc val_frame_confusion_matrix"
+    figures = "training_samples curves bandpass_response bandpass_images test_roc val_frame_confusion_matrix"
     figures += " test_frame_confusion_matrix test_video_confusion_matrix"
     assert set(expected.split()) | {f"figures/{name}.png" for name in figures.split()} <= files
     assert "reports/test_frame_classification_report.txt" in files
@@ -127,11 +127,9 @@ def test_the_comet_archive_opens_and_holds_everything(first):
     uploads = [message["payload"] for message in messages if message["type"] == "file_upload"]
     assert any(upload["upload_type"] == "confusion-matrix" for upload in uploads)
     assert "test_frame_classification_report.txt" in text
-    pictures = [
-        upload["additional_params"]["figName"] for upload in uploads if upload["upload_type"] == "visualization"
-    ]
-    assert "bandpass_pictures" in pictures
-    assert sorted(pictures) == sorted(set(pictures))
+    images = [upload["additional_params"]["figName"] for upload in uploads if upload["upload_type"] == "visualization"]
+    assert "bandpass_images" in images
+    assert sorted(images) == sorted(set(images))
 
 
 def test_comet_is_told_of_a_run_once_and_by_a_telling_name(first):
@@ -216,7 +214,7 @@ def test_an_index_replaces_dlib_and_comet_is_imported_only_where_it_logs(first, 
     command = [sys.executable, "-c", code, *arguments, *paths]
     result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "0 pictures looked at" in result.stdout
+    assert "0 images looked at" in result.stdout
 
 
 def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):
@@ -225,7 +223,7 @@ def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):
     assert not (folder / "checkpoints").exists()
 
 
-def test_a_loss_that_is_no_number_stops_with_the_pictures_and_a_whole_archive(data_dir, tmp_path):
+def test_a_loss_that_is_no_number_stops_with_the_images_and_a_whole_archive(data_dir, tmp_path):
     folder, output = run(data_dir, tmp_path, "optimizer.lr=1e30", "trainer.max_epochs=3", code=1)
     assert "the loss became" in output
     assert "train/real/p" in output or "train/fake/p" in output

@@ -49,9 +49,9 @@ def test_a_batch_holds_the_samples_of_the_data_set(data_dir, index_dir, size):
 
 def test_values_of_pixels_are_those_of_float64():
     random = np.random.default_rng()
-    pictures = random.integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
-    exact = pictures.astype(np.float64).transpose(0, 3, 1, 2) / 127.5 - 1
-    assert np.abs(finish_images(torch.from_numpy(pictures)).double().numpy() - exact).max() < 1e-6
+    images = random.integers(0, 256, (2, 9, 9, 3), dtype=np.uint8)
+    exact = images.astype(np.float64).transpose(0, 3, 1, 2) / 127.5 - 1
+    assert np.abs(finish_images(torch.from_numpy(images)).double().numpy() - exact).max() < 1e-6
 
 
 @pytest.mark.parametrize("side", [64, 103])

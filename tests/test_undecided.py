@@ -1,4 +1,4 @@
-"""Between two thresholds there is no verdict: in checkpoints, answers, reports and pictures."""
+"""Between two thresholds there is no verdict: in checkpoints, answers, reports and images."""
 
 import numpy as np
 import pytest
@@ -86,8 +86,8 @@ def test_an_answer_says_so_in_words_and_in_grey():
     words = words_of(answer, decision, fake="fake")
     assert (words.headline, words.tone) == ("Undecided", "none")
     assert "where validation saw too many of both" in words.lines[0]
-    picture = drawn(np.full((64, 64, 3), 255, np.uint8), [], class_names=("real", "fake"), answer=answer)
-    colours = picture.reshape(-1, 3).astype(int)
+    image = drawn(np.full((64, 64, 3), 255, np.uint8), [], class_names=("real", "fake"), answer=answer)
+    colours = image.reshape(-1, 3).astype(int)
     assert (np.ptp(colours, axis=1) <= 2).all()
     assert (colours < 120).any()
     assert "undecided" in timeline_figure(answer).axes[0].get_legend_handles_labels()[1][-1]

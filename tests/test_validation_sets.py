@@ -14,16 +14,16 @@ from addnet.errors import UserError
 from addnet.inference.background import chosen_on, chosen_on_tests
 from addnet.inference.evaluated_data import require_used
 from addnet.training.origin import amounts
-from replicas import PAIRS, make_faceforensics, pictures
+from replicas import PAIRS, images, make_faceforensics
 
 CLASSES = ("real", "fake")
 
 
 def _folder(root, name, **numbers):
-    """A data set of its own with so many pictures of each class in each split."""
+    """A data set of its own with so many images of each class in each split."""
     for split, number in numbers.items():
         for label in CLASSES:
-            pictures(root / name, f"{split}/{label}", *(f"{name}{split}{label}{n}" for n in range(number)))
+            images(root / name, f"{split}/{label}", *(f"{name}{split}{label}{n}" for n in range(number)))
     return f"folder:{root / name}"
 
 
@@ -48,7 +48,7 @@ def test_another_data_set_gives_its_validation_or_its_training_or_its_test_part(
     assert _origin(splits["val"]) == {("other", split)}
     assert len(splits["val"]) == 8
     assert len(splits["train"]) == 16  # nothing is carved out
-    assert ("nothing but pictures for testing" in caplog.text) == (split == "test")
+    assert ("nothing but images for testing" in caplog.text) == (split == "test")
 
 
 def test_the_list_of_a_training_set_is_neither_trained_on_nor_validated_on_where_others_are_named(tmp_path, caplog):
@@ -57,7 +57,7 @@ def test_the_list_of_a_training_set_is_neither_trained_on_nor_validated_on_where
         splits = _selected(train=[own], val=[other])
     assert _origin(splits["train"]) == {("own", "train")}
     assert _origin(splits["val"]) == {("other", "train")}
-    assert "own: its own validation, 8 pictures, is used for nothing" in caplog.text
+    assert "own: its own validation, 8 images, is used for nothing" in caplog.text
 
 
 def test_a_training_set_that_is_named_as_well_gives_what_it_would_give_alone(tmp_path):
@@ -96,8 +96,8 @@ def test_one_data_set_in_another_form_is_another_data_set(tmp_path):
 def test_groups_that_validation_shares_with_training_or_test_stop_the_run(tmp_path, caplog, other, sides):
     """DeeperForensics is made of the videos of FaceForensics++."""
     (first, _), *_ = PAIRS[other]
-    pictures(tmp_path / "deeper", f"manipulated_videos/end_to_end/frames/{first}_W101", "000")
-    pictures(tmp_path / "deeper", f"original_sequences/youtube/c23/frames/{first}", "000")
+    images(tmp_path / "deeper", f"manipulated_videos/end_to_end/frames/{first}_W101", "000")
+    images(tmp_path / "deeper", f"original_sequences/youtube/c23/frames/{first}", "000")
     entry = {"layout": "deeperforensics", "data_dir": str(tmp_path / "deeper"), "split": "test"}
     root = make_faceforensics(tmp_path / "ff", methods=["Deepfakes"], kind="images")
     how = {"train": [_c40(root, "c23")], "val": [entry], "test": [_c40(root, "c23")]}
@@ -107,13 +107,13 @@ def test_groups_that_validation_shares_with_training_or_test_stop_the_run(tmp_pa
     assert f"1 group is in both {sides}" in caplog.text
 
 
-def test_what_is_chosen_on_needs_pictures_of_both_classes(tmp_path):
+def test_what_is_chosen_on_needs_images_of_both_classes(tmp_path):
     own = _folder(tmp_path, "own", train=8)
-    pictures(tmp_path / "half", "val/real", "a", "b")
-    with pytest.raises(UserError, match="validation would have no fake pictures"):
+    images(tmp_path / "half", "val/real", "a", "b")
+    with pytest.raises(UserError, match="validation would have no fake images"):
         _selected(train=[own], val=[f"folder:{tmp_path / 'half'}"])
-    pictures(tmp_path / "bare", ".", "a", "b")
-    with pytest.raises(UserError, match=r"bare has no labelled pictures to choose checkpoints on"):
+    images(tmp_path / "bare", ".", "a", "b")
+    with pytest.raises(UserError, match=r"bare has no labelled images to choose checkpoints on"):
         _selected(train=[own], val=[f"unlabelled:{tmp_path / 'bare'}"])
 
 

@@ -37,7 +37,7 @@ def own_clip(clip, tmp_path):
 def test_frames_are_spread_over_the_whole_video(clip):
     frames = read(clip, count=5)
     assert [frame.number for frame in frames] == [6, 18, 30, 42, 54]
-    assert [number_of(frame.picture) for frame in frames] == [6, 18, 30, 42, 54]
+    assert [number_of(frame.image) for frame in frames] == [6, 18, 30, 42, 54]
 
 
 @pytest.mark.parametrize(("total", "count"), [(1000, 32), (33, 32), (7, 3), (300, 1)])
@@ -56,10 +56,10 @@ def test_a_short_video_gives_all_its_frames(tmp_path):
 
 def test_every_nth_frame(clip):
     frames = read(clip, every=25)
-    assert [number_of(frame.picture) for frame in frames] == [0, 25, 50]
+    assert [number_of(frame.image) for frame in frames] == [0, 25, 50]
     assert [frame.time for frame in frames] == [0, 1, 2]
-    assert frames[0].picture.flags.c_contiguous
-    assert (frames[0].picture.shape, frames[0].picture.dtype) == ((96, 128, 3), np.uint8)
+    assert frames[0].image.flags.c_contiguous
+    assert (frames[0].image.shape, frames[0].image.dtype) == ((96, 128, 3), np.uint8)
 
 
 def test_only_sampled_frames_are_converted(clip, monkeypatch):
@@ -91,7 +91,7 @@ def test_containers_that_do_not_say_how_long_they_are(tmp_path, suffix, codec):
     video = Video(path)
     frames = list(video.frames(count=4))
     assert [frame.number for frame in frames] == [5, 15, 25, 35]
-    assert np.abs(np.array([number_of(frame.picture) for frame in frames]) - [5, 15, 25, 35]).max() <= 2
+    assert np.abs(np.array([number_of(frame.image) for frame in frames]) - [5, 15, 25, 35]).max() <= 2
     assert video.notes == ()
 
 
@@ -99,14 +99,14 @@ def test_containers_that_do_not_say_how_long_they_are(tmp_path, suffix, codec):
 def test_whatever_the_pixels_are_they_come_as_eight_bits(tmp_path, pixels):
     path = write_video(tmp_path / "odd.mkv", numbered(4, size=(75, 101)), codec="ffv1", pixels=pixels)
     frames = read(path, every=1)
-    assert [number_of(frame.picture) for frame in frames] == [0, 1, 2, 3]
-    assert (frames[0].picture.shape, frames[0].picture.dtype) == ((75, 101, 3), np.uint8)
+    assert [number_of(frame.image) for frame in frames] == [0, 1, 2, 3]
+    assert (frames[0].image.shape, frames[0].image.dtype) == ((75, 101, 3), np.uint8)
 
 
 def test_variable_frame_rate_is_sampled_by_frames_and_timed_by_the_file(tmp_path):
     pts = [*range(10), *range(20, 220, 20)]
     frames = read(write_video(tmp_path / "phone.mp4", numbered(20), pts=pts), count=5)
-    assert [number_of(frame.picture) for frame in frames] == [2, 6, 10, 14, 18]
+    assert [number_of(frame.image) for frame in frames] == [2, 6, 10, 14, 18]
     assert [frame.time for frame in frames] == pytest.approx([pts[number] / 25 for number in (2, 6, 10, 14, 18)])
 
 
@@ -124,10 +124,10 @@ def test_variable_frame_rate_is_sampled_by_frames_and_timed_by_the_file(tmp_path
     ],
 )
 def test_rotation_and_mirroring_are_applied(own_clip, matrix, corner):
-    picture = read(turn(own_clip, matrix), every=60)[0].picture
-    height, width = picture.shape[:2]
+    image = read(turn(own_clip, matrix), every=60)[0].image
+    height, width = image.shape[:2]
     assert (height, width) == ((96, 128) if matrix[0] else (128, 96))
-    rows, columns = np.nonzero(picture[..., 0] > 200)
+    rows, columns = np.nonzero(image[..., 0] > 200)
     found = f"{'top' if rows.mean() < height / 2 else 'bottom'} {'left' if columns.mean() < width / 2 else 'right'}"
     assert found == corner
 
@@ -135,20 +135,20 @@ def test_rotation_and_mirroring_are_applied(own_clip, matrix, corner):
 @pytest.mark.parametrize(("aspect", "shape"), [((3, 2), (96, 192)), ((2, 3), (144, 128)), ((1, 1), (96, 128))])
 def test_pixels_become_square(tmp_path, aspect, shape):
     path = write_video(tmp_path / "dvd.mkv", numbered(2), aspect=Fraction(*aspect))
-    picture = read(path, every=1)[0].picture
-    assert picture.shape[:2] == shape
-    bright = picture[: shape[0] // 2, : shape[1] // 2, 0] > 200
+    image = read(path, every=1)[0].image
+    assert image.shape[:2] == shape
+    bright = image[: shape[0] // 2, : shape[1] // 2, 0] > 200
     assert bright.mean() == pytest.approx(0.25, abs=0.02)  # the patch is a quarter of each side, at any shape
 
 
-def test_pixels_become_square_before_the_picture_is_turned(tmp_path):
+def test_pixels_become_square_before_the_image_is_turned(tmp_path):
     path = turn(write_video(tmp_path / "phone.mp4", numbered(2), aspect=Fraction(3, 2)), (0, 1, -1, 0))
-    assert read(path, every=1)[0].picture.shape[:2] == (192, 96)
+    assert read(path, every=1)[0].image.shape[:2] == (192, 96)
 
 
 def test_an_absurd_aspect_is_not_believed(tmp_path):
     path = write_video(tmp_path / "odd.mkv", numbered(2), aspect=Fraction(200, 1))
-    assert read(path, every=1)[0].picture.shape[:2] == (96, 128)
+    assert read(path, every=1)[0].image.shape[:2] == (96, 128)
 
 
 @pytest.mark.parametrize(("suffix", "options"), [("mp4", FAST), ("mkv", {})])
@@ -171,7 +171,7 @@ def test_damage_in_the_middle_is_passed_over_and_said(own_clip):
     frames = list(video.frames(every=1))
     assert 40 < len(frames) < 60
     assert len(frames) == video.count()  # both ways of reading see the same frames
-    assert number_of(frames[-1].picture) == 59
+    assert number_of(frames[-1].image) == 59
     assert video.notes[0].startswith("damaged packets passed over: ")
     assert not any("truncated" in note for note in video.notes)
 
@@ -179,7 +179,7 @@ def test_damage_in_the_middle_is_passed_over_and_said(own_clip):
 def test_frames_that_the_decoder_calls_corrupt_are_left_out_and_said(tmp_path):
     path = cut_off(write_video(tmp_path / "cut.mpg", numbered(40), codec="mpeg2video"), 0.5)
     video = Video(path)
-    numbers = [number_of(frame.picture) for frame in video.frames(every=1)]
+    numbers = [number_of(frame.image) for frame in video.frames(every=1)]
     assert video.notes == ("corrupt frames left out: 1",)
     assert np.abs(np.array(numbers) - np.arange(len(numbers))).max() <= 2
 
@@ -237,7 +237,7 @@ def test_unusable_files_are_refused_with_name_and_reason(own_clip, spoil, reason
 
 
 def test_absurd_sizes_are_refused_before_anything_is_decoded(clip, monkeypatch):
-    monkeypatch.setattr("addnet.faces.pictures.MAX_PIXELS", 96 * 128 - 1)
+    monkeypatch.setattr("addnet.faces.images.MAX_PIXELS", 96 * 128 - 1)
     monkeypatch.setattr(decoding, "_frames", lambda *_: pytest.fail("decoded"))
     with pytest.raises(UserError, match=r"clip\.mp4: 128×96 pixels; at most"):
         read(clip, every=1)

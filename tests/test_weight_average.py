@@ -76,7 +76,7 @@ def test_a_checkpoint_is_an_ordinary_one_and_gives_the_figures_of_validation(tmp
     told = trainer.callback_metrics["val/frame/loss"]
     again = DeepfakeDetector.load_from_checkpoint(tmp_path / "step=10.ckpt", weights_only=True)
     alone = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    loader = DataLoader(tiny.Pictures(12), batch_size=4)
+    loader = DataLoader(tiny.Images(12), batch_size=4)
     (figures,) = alone.validate(again, loader, verbose=False)
     assert figures["val/frame/loss"] == pytest.approx(float(told), abs=1e-6)
     (tested,) = trainer.test(module, loader, ckpt_path=tmp_path / "step=10.ckpt", weights_only=True, verbose=False)

@@ -9,12 +9,12 @@ import pytest
 
 from addnet.data.layouts.wilddeepfake import scan_wilddeepfake
 from addnet.errors import UserError
-from addnet.faces import decode_picture
+from addnet.faces import decode_image
 from addnet.index.records import FAKE, REAL
 from addnet.index.storage import Storage
 from replicas_wild import FRAMES, PARTS, make_wilddeepfake, pack, png
 
-PICTURES = 4 * 2 * 2 * len(FRAMES)
+IMAGES = 4 * 2 * 2 * len(FRAMES)
 FORMS = {"plain": {}, "gzipped": {"compressed": True}, "unpacked": {"unpacked": True}}
 
 
@@ -24,22 +24,22 @@ def root(tmp_path):
 
 
 def _facts(listing):
-    return sorted((r.video_id, r.group_id, r.frame, r.label, r.split, r.dataset) for r in listing.pictures)
+    return sorted((r.video_id, r.group_id, r.frame, r.label, r.split, r.dataset) for r in listing.images)
 
 
 def _contents(root, listing, storage):
-    pictures = listing.pictures
-    return {(r.video_id, r.frame): storage.read(root / r.path, r.offset, r.length) for r in pictures}
+    images = listing.images
+    return {(r.video_id, r.frame): storage.read(root / r.path, r.offset, r.length) for r in images}
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_every_picture_is_found_and_is_the_right_one(tmp_path, form):
+def test_every_image_is_found_and_is_the_right_one(tmp_path, form):
     root = make_wilddeepfake(tmp_path / "wild", **FORMS[form])
     listing = scan_wilddeepfake(root, cache_dir=tmp_path / "cache")
     contents = _contents(root, listing, Storage(tmp_path / "cache"))
-    assert len(listing.pictures) == PICTURES == len(contents)
+    assert len(listing.images) == IMAGES == len(contents)
     assert contents["wilddeepfake/fake/train/2/1", 112] == png([PARTS.index("fake_train"), 2, 1, 112])
-    assert decode_picture(contents["wilddeepfake/real/test/1/0", 3]).shape == (24, 24, 3)
+    assert decode_image(contents["wilddeepfake/real/test/1/0", 3]).shape == (24, 24, 3)
     assert not listing.missing
 
 
@@ -49,9 +49,9 @@ def test_packed_and_unpacked_say_the_same(tmp_path):
 
 
 def test_labels_splits_and_sequences(root):
-    records = scan_wilddeepfake(root).pictures
+    records = scan_wilddeepfake(root).images
     counts = Counter((r.split, r.label) for r in records)
-    assert counts == dict.fromkeys([(s, c) for s in ("train", "test") for c in (REAL, FAKE)], PICTURES // 4)
+    assert counts == dict.fromkeys([(s, c) for s in ("train", "test") for c in (REAL, FAKE)], IMAGES // 4)
     frames = Counter(r.video_id for r in records)
     assert set(frames.values()) == {len(FRAMES)}
     assert len(frames) == 16
@@ -59,13 +59,13 @@ def test_labels_splits_and_sequences(root):
 
 
 def test_no_sequence_is_in_train_and_test(root):
-    records = scan_wilddeepfake(root).pictures
+    records = scan_wilddeepfake(root).images
     groups = [{r.group_id for r in records if r.split == split} for split in ("train", "test")]
     assert not groups[0] & groups[1]
 
 
 def test_groups_may_be_archives(root):
-    records = scan_wilddeepfake(root, group="archive").pictures
+    records = scan_wilddeepfake(root, group="archive").images
     assert {r.group_id for r in records if r.video_id.startswith("wilddeepfake/fake/train/1/")} == {
         "wilddeepfake/fake/train/1"
     }
@@ -81,7 +81,7 @@ def test_other_spellings_and_the_parent_folder(tmp_path, root):
         folder.rename(folder.with_name(part.replace("_", " ")))
     listing = scan_wilddeepfake(tmp_path / "new")
     assert _facts(listing) == facts
-    assert listing.pictures[0].path.startswith("deepfake_in_the_wild/real train/1.tar.gz/1/real/0/")
+    assert listing.images[0].path.startswith("deepfake_in_the_wild/real train/1.tar.gz/1/real/0/")
 
 
 def test_archives_and_folders_may_be_mixed(root):
@@ -108,7 +108,7 @@ def test_a_damaged_archive_is_left_out_and_named(root, tmp_path, caplog):
     archive.write_bytes(archive.read_bytes()[:3_000])
     with caplog.at_level(logging.WARNING):
         listing = scan_wilddeepfake(root, cache_dir=tmp_path / "cache")
-    assert len(listing.pictures) == PICTURES - 2 * len(FRAMES)
+    assert len(listing.images) == IMAGES - 2 * len(FRAMES)
     assert str(archive) in caplog.text
     assert any(str(archive) in note and "damaged" in note for note in listing.notes)
 
@@ -117,7 +117,7 @@ def test_a_hostile_archive_is_left_out_and_named(root):
     with tarfile.open(root / "fake_train" / "3.tar.gz", "w") as tar:
         tar.addfile(tarfile.TarInfo("../../3/fake/0/1.png"))
     listing = scan_wilddeepfake(root)
-    assert len(listing.pictures) == PICTURES
+    assert len(listing.images) == IMAGES
     assert any("leaves the archive" in note for note in listing.notes)
 
 
@@ -138,17 +138,17 @@ def test_a_class_that_contradicts_its_part_is_left_out_and_told(root):
     (inner / "1.png").write_bytes(png(0))
     pack(root / "fake_train" / "3")
     listing = scan_wilddeepfake(root)
-    assert len(listing.pictures) == PICTURES
-    assert any("1 picture in fake_train/3.tar.gz/3/real/0" in note for note in listing.notes)
+    assert len(listing.images) == IMAGES
+    assert any("1 image in fake_train/3.tar.gz/3/real/0" in note for note in listing.notes)
 
 
-def test_what_is_no_picture_is_passed_over(root):
+def test_what_is_no_image_is_passed_over(root):
     folder = root / "real_train" / "3" / "real" / "0"
     folder.mkdir(parents=True)
     for name in ("._12.png", "Thumbs.db", "12.txt"):
         (folder / name).write_bytes(b"x")
     pack(root / "real_train" / "3")
-    assert len(scan_wilddeepfake(root).pictures) == PICTURES
+    assert len(scan_wilddeepfake(root).images) == IMAGES
 
 
 @pytest.mark.parametrize(("name", "frame"), [("007", 7), ("frame_12", 12), ("portrait", -1), ("9" * 30, -1)])
@@ -157,7 +157,7 @@ def test_frames_are_numbered_by_their_names(tmp_path, name, frame):
     (root / "real_train" / "1" / "real" / "0" / "3.png").rename(
         root / "real_train" / "1" / "real" / "0" / f"{name}.png"
     )
-    frames = {r.path.rpartition("/")[2]: r.frame for r in scan_wilddeepfake(root).pictures}
+    frames = {r.path.rpartition("/")[2]: r.frame for r in scan_wilddeepfake(root).images}
     assert frames[f"{name}.png"] == frame
 
 
@@ -171,7 +171,7 @@ def test_missing_parts_are_told(root):
     assert "2 of the numbers" in missing["real_train/{3,4}.tar.gz"].what
 
 
-def test_a_part_without_pictures_is_missing(root):
+def test_a_part_without_images_is_missing(root):
     for archive in (root / "real_train").iterdir():
         archive.write_bytes(b"")
     assert "real_train/<N>.tar.gz" in [part.path for part in scan_wilddeepfake(root).missing]

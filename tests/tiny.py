@@ -1,4 +1,4 @@
-"""A network and pictures so small that a whole training takes a second: for what the Trainer does with them."""
+"""A network and images so small that a whole training takes a second: for what the Trainer does with them."""
 
 import pytorch_lightning as pl
 import torch
@@ -40,7 +40,7 @@ def timm_model(backbone, tune="all", **options):
     return {"name": "timm", "backbone": backbone, "tune": tune, "pretrained": False} | vit | options
 
 
-class Pictures(Dataset):
+class Images(Dataset):
     """Noise; fakes are brighter."""
 
     def __init__(self, count: int, side: int = 16):
@@ -68,21 +68,21 @@ def fit(module, *, rows=20, batch_size=4, callbacks=(), ckpt_path=None, side=16,
     defaults = {"max_epochs": 2, "accelerator": "cpu", "logger": False, "enable_checkpointing": False}
     defaults |= {"enable_progress_bar": False, "enable_model_summary": False, "num_sanity_val_steps": 1}
     trainer = pl.Trainer(callbacks=[StepSeed(0), *callbacks], **(defaults | arguments))
-    loaders = (DataLoader(Pictures(number, side), batch_size=batch_size) for number in (rows, 12))
+    loaders = (DataLoader(Images(number, side), batch_size=batch_size) for number in (rows, 12))
     trainer.fit(module, *loaders, ckpt_path=ckpt_path, weights_only=True)
     return trainer
 
 
 class Loaders(pl.LightningDataModule):
-    """The same pictures from a data module."""
+    """The same images from a data module."""
 
     batch_size = 4
 
     def train_dataloader(self):
-        return DataLoader(Pictures(20), batch_size=self.batch_size)
+        return DataLoader(Images(20), batch_size=self.batch_size)
 
     def val_dataloader(self):
-        return DataLoader(Pictures(12), batch_size=self.batch_size)
+        return DataLoader(Images(12), batch_size=self.batch_size)
 
     test_dataloader = val_dataloader
 

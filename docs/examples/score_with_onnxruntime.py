@@ -1,4 +1,4 @@
-"""Scores a picture without PyTorch: python score_with_onnxruntime.py detector.onnx picture.jpg."""
+"""Scores an image without PyTorch: python score_with_onnxruntime.py detector.onnx image.jpg."""
 
 import json
 import sys
@@ -6,18 +6,18 @@ import sys
 import numpy as np
 import onnxruntime
 
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, read_picture, warp_picture
+from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, read_image, warp_image
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
 steps, decision = about["preprocessing"], (about["decision"] or {}).get("frame", {"threshold": 0.5})
 size = steps["image_size"]
 
-picture = read_picture(sys.argv[2])
-points = LandmarkDetector(face_crops="/crops/" in steps["detector"])(picture).points
+image = read_image(sys.argv[2])
+points = LandmarkDetector(face_crops="/crops/" in steps["detector"])(image).points
 geometry = Geometry(size=size, **{key: steps[key] for key in ("align", "crop", "margin")})
-matrix = geometry.matrix(picture.shape, points)
-image = warp_picture(picture, matrix, size).transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
+matrix = geometry.matrix(image.shape, points)
+image = warp_image(image, matrix, size).transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
 mask = AttentionMask(**steps["mask"]).draw(None if points is None else map_points(points, matrix), size)[None, None]
 
 (logits,) = session.run(["logits"], {"image": image, "mask": mask})

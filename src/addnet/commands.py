@@ -47,10 +47,10 @@ COMMANDS = {
         sweeps=True,
     ),
     "prepare": Described(
-        "Finds faces and landmarks in pictures or videos, once, and writes the index to train from.",
+        "Finds faces and landmarks in images or videos, once, and writes the index to train from.",
         (
             ("data=celebdf data.data_dir=/data/Celeb-DF-v2", "a data set as its authors ship it"),
-            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/, pictures or videos"),
+            ("data.data_dir=faces", "faces/{train,test}/{real,fake}/, images or videos"),
             ("input=clips/", "without labels"),
         ),
         config="prepare",
@@ -64,16 +64,16 @@ COMMANDS = {
                 "on faces/test/; without data it says what the checkpoint was tested on",
             ),
             (f"ckpt={BEST} data=celebdf data.data_dir=/data/Celeb-DF-v2", "on other data"),
-            ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded pictures"),
+            ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded images"),
         ),
         config="evaluate",
         hydra=True,
     ),
     "predict": Described(
-        "Says of pictures and videos whether they are fake, and why.",
+        "Says of images and videos whether they are fake, and why.",
         (
-            ("face.jpg clip.mp4 pictures/", "files and folders, asked of the detector that comes with addnet"),
-            (f"ckpt={BEST} pictures/ explain=true", "of your own, with a sheet of reasons for each face"),
+            ("face.jpg clip.mp4 images/", "files and folders, asked of the detector that comes with addnet"),
+            (f"ckpt={BEST} images/ explain=true", "of your own, with a sheet of reasons for each face"),
             (f"ckpt={BEST} truth=real originals/", "how often originals are called fake"),
             ("clip.mp4 case=cases/one", "with a record of the case, as JSON and as a report to print"),
         ),
@@ -114,7 +114,7 @@ COMMANDS = {
         (
             (
                 f"ckpt={BEST} output=outputs/mine data.data_dir=faces",
-                "measured on faces/test/, also on degraded pictures",
+                "measured on faces/test/, also on degraded images",
             ),
             (
                 f"ckpt={BEST} output=outputs/mine data.data_dir=faces 'real={{portraits: portraits/, clips: clips/}}'",
@@ -188,14 +188,14 @@ COMMANDS = {
         shown=("model", "data.image_size"),
     ),
     "faces": Described(
-        "Shows the landmarks and masks of single pictures, and counts faces over folders.",
-        (("face.jpg --out outputs/faces", "one sheet a picture"), ("faces/train/real", "how many are found, and how")),
-        words="PICTURE|FOLDER ... [--out DIR]",
+        "Shows the landmarks and masks of single images, and counts faces over folders.",
+        (("face.jpg --out outputs/faces", "one sheet an image"), ("faces/train/real", "how many are found, and how")),
+        words="IMAGE|FOLDER ... [--out DIR]",
     ),
     "filter": Described(
-        "Filters a picture in the frequency domain.",
+        "Filters an image in the frequency domain.",
         (("face.jpg --low 0.05 --high 0.25", "the band between two cut-offs, in cycles per pixel"),),
-        words="PICTURE [--low F] [--high F]",
+        words="IMAGE [--low F] [--high F]",
     ),
     "summarize": Described(
         "Writes tables and plots of sweeps again, or of several sweeps as one.",

@@ -186,7 +186,7 @@ def _without_dates(names: list[str]) -> list[str]:
 
 
 def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
-    """The test pictures, prepared as in the training of a checkpoint."""
+    """The test images, prepared as in the training of a checkpoint."""
     from addnet.inference.evaluated_data import data_of, require_used
     from addnet.tested_on import require_data
 
@@ -251,7 +251,7 @@ def told_of_shipped(detectors: Mapping[str, Detector]) -> dict[str, str]:
 
 
 def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule) -> dict[str, ScoredSet]:
-    """Scores of all test pictures by data set."""
+    """Scores of all test images by data set."""
     from addnet.inference.scoring import scored_sets
 
     return scored_sets(module, *_scores(cfg, name, detector, module))
@@ -260,7 +260,7 @@ def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataMo
 def climb(
     cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule, decision: Mapping[str, Any] | None
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Figures on the ladder of degradations: data set → kind → steps, the undamaged pictures as kind `clean`."""
+    """Figures on the ladder of degradations: data set → kind → steps, the undamaged images as kind `clean`."""
     from addnet.data.degradations import UNITS, rungs
     from addnet.evaluation.levels import brief_figures
     from addnet.inference.scoring import scored_sets, some_rows
@@ -280,7 +280,7 @@ def climb(
             level = (
                 {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
             )
-            counts = {"pictures": len(scored.paths), "videos": len(scored.video_ids)}
+            counts = {"images": len(scored.paths), "videos": len(scored.video_ids)}
             found.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"figures": figures})
     return found
 
@@ -327,7 +327,7 @@ def worst_mistakes(
     scored: Mapping[str, ScoredSet],
     decision: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """The pictures that are farthest on the wrong side of the threshold, with their explanations."""
+    """The images that are farthest on the wrong side of the threshold, with their explanations."""
     from addnet.inference.mistakes import explained, farthest_wrong
 
     chosen = farthest_wrong(scored, threshold=detector.frame.threshold, most=cfg.mistakes)

@@ -53,7 +53,7 @@ def export(cfg: DictConfig) -> Export:
         log.info("%s", shipped_line(name, done.about))
     log.info("checked %s", done.parity)
     if done.parity.spread < 100 * done.parity.atol:
-        log.warning("the logits hardly depend on the picture, so the check says little; is the network trained?")
+        log.warning("the logits hardly depend on the image, so the check says little; is the network trained?")
     log.info("%s, %.1f MB", done.output, done.size / 1e6)
     return done
 

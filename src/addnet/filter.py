@@ -1,8 +1,8 @@
-"""Bandpass filters in the frequency domain for looking at pictures: ideal, Gaussian and Butterworth.
+"""Bandpass filters in the frequency domain for looking at images: ideal, Gaussian and Butterworth.
 
-Usage: addnet filter PICTURE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
+Usage: addnet filter IMAGE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
 
-Writes the filtered picture and a figure of it, the original, the transfer function and both spectra. This is
+Writes the filtered image and a figure of it, the original, the transfer function and both spectra. This is
 for exploring which band holds the traces of a forgery; the network's own filter is
 `addnet.models.BandpassLayer`.
 """
@@ -27,7 +27,7 @@ from addnet.console import say
 from addnet.errors import UserError
 
 KINDS = ("ideal", "gaussian", "butterworth")
-UNITS = ("cycles_per_pixel", "cycles_per_picture")
+UNITS = ("cycles_per_pixel", "cycles_per_image")
 BORDERS = ("reflect", "wrap")
 NYQUIST = 0.5  # cycles per pixel
 _ROUNDING = 1e-9  # of a frequency that lies right on a cut-off
@@ -36,7 +36,7 @@ Floats = NDArray[np.floating[Any]]
 
 
 def bandpass_filter(
-    picture: ArrayLike,
+    image: ArrayLike,
     low: float,
     high: float | None = None,
     *,
@@ -51,30 +51,30 @@ def bandpass_filter(
     `high`, and from `low` on). Where the cut-offs lie close together, both edges lower the gain.
 
     Args:
-        picture: (H, W) or (H, W, C), any real numbers; uint8 is taken as 0 to 255.
+        image: (H, W) or (H, W, C), any real numbers; uint8 is taken as 0 to 255.
         low: Lower cut-off; 0 keeps everything below `high`, the mean included. Above 0 the mean of each
             channel vanishes and the result lies around 0.
         high: Upper cut-off, at most the Nyquist frequency of 0.5 cycles per pixel; that or None keeps
             everything above `low`.
         kind: `ideal` cuts sharply and rings, `gaussian` is smoothest, `butterworth` lies between.
         order: Steepness of `butterworth`, at least 1.
-        unit: `cycles_per_pixel`, or `cycles_per_picture` counted across the shorter side. Either way the same
+        unit: `cycles_per_pixel`, or `cycles_per_image` counted across the shorter side. Either way the same
             cut-off holds in every direction.
-        border: `reflect` continues the picture by its mirror image, so that opposite sides do not shine
+        border: `reflect` continues the image by its mirror image, so that opposite sides do not shine
             through; `wrap` takes it as periodic, a quarter of the work.
 
     Returns:
-        float32 of the picture's shape, in the picture's own units.
+        float32 of the image's shape, in the image's own units.
 
     Raises:
-        UserError: A cut-off, an option or the picture is not as described.
+        UserError: A cut-off, an option or the image is not as described.
 
     Example:
         >>> stripes = np.tile([0.0, 1.0], (32, 16))  # 0.5 cycles per pixel around a mean of 0.5
         >>> bandpass_filter(stripes, 0.0, 0.25, kind="ideal", border="wrap").round(3)[0, :2].tolist()
         [0.5, 0.5]
     """
-    pixels = _pixels(picture)
+    pixels = _pixels(image)
     height, width = pixels.shape[:2]
     cutoffs = _cutoffs((height, width), low, high, unit)
     _choice("border", border, BORDERS)
@@ -100,7 +100,7 @@ def transfer_function(
     """Returns the gain at every frequency, laid out as in `spectrum`.
 
     Args:
-        shape: Height and width of the picture.
+        shape: Height and width of the image.
         low: Lower cut-off.
         high: Upper cut-off; None for Nyquist's.
         kind: As the rest: see `bandpass_filter`.
@@ -117,16 +117,16 @@ def transfer_function(
     return _gain(np.hypot(rows[:, None], columns), _cutoffs(shape[:2], low, high, unit), kind, order)
 
 
-def spectrum(picture: ArrayLike) -> NDArray[np.float32]:
+def spectrum(image: ArrayLike) -> NDArray[np.float32]:
     """Returns log(1 + |amplitude|) of every frequency, channel by channel.
 
     Args:
-        picture: (H, W) or (H, W, C), any real numbers.
+        image: (H, W) or (H, W, C), any real numbers.
 
     Returns:
         Same shape, frequency 0 at [H // 2, W // 2].
     """
-    waves = np.fft.fftshift(np.fft.fft2(_pixels(picture), axes=(0, 1)), axes=(0, 1))
+    waves = np.fft.fftshift(np.fft.fft2(_pixels(image), axes=(0, 1)), axes=(0, 1))
     return np.log1p(np.abs(waves)).astype(np.float32)
 
 
@@ -165,7 +165,7 @@ def _high_pass(ratio: Floats, kind: str, order: int) -> Floats:
 def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) -> tuple[float, float]:
     """Returns both cut-offs in cycles per pixel; an upper one that is not given is Nyquist's."""
     _choice("unit", unit, UNITS)
-    cycles = min(shape) if unit == "cycles_per_picture" else 1
+    cycles = min(shape) if unit == "cycles_per_image" else 1
     nyquist = NYQUIST * cycles
     upper = nyquist if high is None else high
     if not 0 <= low < upper <= nyquist:
@@ -175,12 +175,12 @@ def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) 
     return low / cycles, upper / cycles
 
 
-def _pixels(picture: ArrayLike) -> NDArray[np.float64]:
-    pixels = np.asarray(picture, dtype=np.float64)
+def _pixels(image: ArrayLike) -> NDArray[np.float64]:
+    pixels = np.asarray(image, dtype=np.float64)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise UserError(f"An array of shape {pixels.shape} is no picture; use (H, W) or (H, W, C).")
+        raise UserError(f"An array of shape {pixels.shape} is no image; use (H, W) or (H, W, C).")
     if not np.isfinite(pixels).all():
-        raise UserError("The picture holds values that are not finite; replace them first.")
+        raise UserError("The image holds values that are not finite; replace them first.")
     return pixels
 
 
@@ -190,7 +190,7 @@ def _choice(option: str, value: str, choices: Sequence[str]) -> None:
 
 
 def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
-    """Makes a filtered picture visible.
+    """Makes a filtered image visible.
 
     Args:
         filtered: In grey levels.
@@ -203,11 +203,11 @@ def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
     return np.asarray(np.rint(128 + 127 * filtered / largest), dtype=np.uint8)
 
 
-def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
-    """Draws original, filtered picture, transfer function, gain over frequency and both spectra.
+def spectrum_figure(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
+    """Draws original, filtered image, transfer function, gain over frequency and both spectra.
 
     Args:
-        picture: (H, W, 3) RGB.
+        image: (H, W, 3) RGB.
         filtered: (H, W, 3), from `bandpass_filter`.
         gain: (H, W), from `transfer_function`.
         title: Heading of the figure.
@@ -217,10 +217,10 @@ def spectrum_figure(picture: NDArray[np.uint8], filtered: Floats, gain: Floats, 
     axes = figure.subplots(2, 3)
     height, width = gain.shape
     extent = (-NYQUIST, NYQUIST, NYQUIST, -NYQUIST)
-    axes[0, 0].imshow(picture)
+    axes[0, 0].imshow(image)
     axes[0, 1].imshow(to_8_bit(filtered, around_zero=gain[height // 2, width // 2] == 0))
     axes[0, 2].imshow(gain, cmap="gray", vmin=0, vmax=1, extent=extent)
-    spectra = [spectrum(pixels).mean(axis=2) for pixels in (picture, filtered)]
+    spectra = [spectrum(pixels).mean(axis=2) for pixels in (image, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
         axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
     axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :], color=BLACK)
@@ -256,21 +256,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _write(options: argparse.Namespace) -> list[Path]:
-    """Filters the picture and returns the paths of the two files written."""
-    from addnet.faces.pictures import read_picture  # here, so that filters alone need nothing of faces/
+    """Filters the image and returns the paths of the two files written."""
+    from addnet.faces.images import read_image  # here, so that filters alone need nothing of faces/
 
-    picture = read_picture(options.picture)
+    image = read_image(options.image)
     band = {name: getattr(options, name) for name in ("kind", "order", "unit")}
-    gain = transfer_function(picture.shape[:2], options.low, options.high, **band)
-    filtered = bandpass_filter(picture, options.low, options.high, border=options.border, **band)
+    gain = transfer_function(image.shape[:2], options.low, options.high, **band)
+    filtered = bandpass_filter(image, options.low, options.high, border=options.border, **band)
     shown = to_8_bit(filtered, around_zero=options.low > 0)
     high = "" if options.high is None else f"{options.high:g}"
-    stem = options.out / f"{options.picture.stem}_{options.kind}_{options.low:g}-{high}"
+    stem = options.out / f"{options.image.stem}_{options.kind}_{options.low:g}-{high}"
     title = f"{options.kind} band {options.low:g} to {high or 'Nyquist'} {options.unit.replace('_', ' ')}"
     paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}_spectrum.png")]
     options.out.mkdir(parents=True, exist_ok=True)
     paths[0].write_bytes(cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))[1].tobytes())
-    spectrum_figure(picture, filtered, gain, title=title).savefig(paths[1], dpi=100)
+    spectrum_figure(image, filtered, gain, title=title).savefig(paths[1], dpi=100)
     return paths
 
 
@@ -283,13 +283,13 @@ class _Parser(argparse.ArgumentParser):
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(**described("filter"))
-    parser.add_argument("picture", type=Path, metavar="PICTURE")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("--low", type=float, default=0.0, help="lower cut-off; 0 keeps the mean (default)")
     parser.add_argument("--high", type=float, help="upper cut-off (default: Nyquist, 0.5 cycles per pixel)")
     parser.add_argument("--kind", choices=KINDS, default="gaussian", help="shape of the edges (default: gaussian)")
     parser.add_argument("--order", type=int, default=2, help="steepness of butterworth (default: 2)")
     parser.add_argument("--unit", choices=UNITS, default=UNITS[0], help="of the cut-offs (default: cycles_per_pixel)")
-    parser.add_argument("--border", choices=BORDERS, default=BORDERS[0], help="beyond the picture (default: reflect)")
+    parser.add_argument("--border", choices=BORDERS, default=BORDERS[0], help="beyond the image (default: reflect)")
     parser.add_argument("--out", type=Path, default=Path("outputs/filter"), help="folder (default: outputs/filter)")
     return parser
 

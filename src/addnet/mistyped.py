@@ -35,6 +35,7 @@ FLAGS = {
     "project_name": "logger.comet.project",
     "offline": "logger.comet.offline",
 }
+RENAMED = {"pictures": "images", "callbacks.bandpass.pictures": "callbacks.bandpass.images"}  # keys of earlier versions
 _OURS = ("quiet", "verbose")  # flags of commands here
 _TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--resume")  # a word behind them
 
@@ -202,11 +203,20 @@ def suggestions(arguments: Sequence[str], *, config_name: str = "train") -> str:
         if key in known:
             lines.append(f"{key!r} exists only{_where(known[key])}")
             continue
+        if new := _renamed(key):
+            lines.append(f"{key!r} is called {new!r} now")
+            continue
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
         near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:3]
         named = " or ".join(f"{name}{_where(known[name])}" for name in near)
         lines.append(f"{key!r} is no key here; " + (f"did you mean {named}?" if near else "--help lists them"))
     return "".join(f"{line}\n" for line in lines)
+
+
+def _renamed(key: str) -> str:
+    """What a key of an earlier version is called now; empty if it isn't one."""
+    old = next((old for old in RENAMED if key == old or key.startswith(f"{old}.")), None)
+    return RENAMED[old] + key.removeprefix(old) if old else ""
 
 
 def known_keys(arguments: Sequence[str] = (), *, config_name: str = "train") -> dict[str, str | None]:

@@ -1,4 +1,4 @@
-"""`addnet predict input=…`: what a trained detector says about pictures and videos."""
+"""`addnet predict input=…`: what a trained detector says about images and videos."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         cfg: `configs/predict.yaml` composed, `paths.output_dir` being the run folder.
 
     Returns:
-        The answers: pictures, then videos.
+        The answers: images, then videos.
 
     Raises:
         UserError: The checkpoint or an input has to be put right, or not one file could be used.
@@ -74,7 +74,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         log.info("%s", note)
     with ExitStack() as stack:
         model = cfg.detector.landmark_model
-        processes = stack.enter_context(finders(len(inputs.pictures), workers=cfg.workers, landmark_model=model))
+        processes = stack.enter_context(finders(len(inputs.images), workers=cfg.workers, landmark_model=model))
         detector = load_detector(cfg, ckpt, inputs)
         calibration = calibration_of(detector, cfg.likelihood)
         ratios = likelihood_ratios(detector, calibration)
@@ -113,7 +113,7 @@ def case_of(
     from addnet.case.writer import CaseWriter
     from addnet.untrusted.limits import Limits
 
-    keys = ["ckpt", "model", "detector", "pictures", "frames", "workers", "limits", "mirror", "likelihood"]
+    keys = ["ckpt", "model", "detector", "images", "frames", "workers", "limits", "mirror", "likelihood"]
     settings = masked(OmegaConf.masked_copy(cfg, keys))
     if calibration and cfg.likelihood is None:
         settings["likelihood"] = str(calibration)
@@ -122,7 +122,7 @@ def case_of(
         detector,
         settings=settings,
         about=told,
-        inputs=[*inputs.pictures, *inputs.videos, *(path for path, _ in inputs.left_out)],
+        inputs=[*inputs.images, *inputs.videos, *(path for path, _ in inputs.left_out)],
         limits=Limits.of(**plain(cfg.limits)),
         apart=cfg.workers != 0,
         block=cfg.block,
@@ -146,7 +146,7 @@ def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
         from addnet.inference.explaining import block_of
 
         block_of(detector, cfg.block)  # raises now, not at the first face
-    if not inputs.pictures or cfg.workers == 0:  # else the processes do, which are the only ones that need it
+    if not inputs.images or cfg.workers == 0:  # else the processes do, which are the only ones that need it
         detector.preprocessing.load()
     return detector
 
@@ -158,7 +158,7 @@ def about(detector: Detector, ratios: Ratios | None = None) -> dict[str, Any]:
         "checkpoint": without_home(loaded.called),
         "model": dict(loaded.model),
         "image_size": detector.preprocessing.geometry.size,
-        "picture_threshold": detector.frame.stated,
+        "image_threshold": detector.frame.stated,
         "video_threshold": detector.video.stated,
         "learnt_from": loaded.about.get("learnt_from"),
         "mirror": detector.mirror,
@@ -203,23 +203,23 @@ def _answers(
     cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor, case: CaseWriter | None
 ) -> Iterator[Answer]:
     """Answers as they come, with a bar, and what is to be drawn about each; a case is shown their faces."""
-    from addnet.inference.files import PictureSettings, answer_left_out, answer_pictures, answer_videos
+    from addnet.inference.files import ImageSettings, answer_images, answer_left_out, answer_videos
     from addnet.inference.videos import VideoSettings
     from addnet.pool import ProcessExecutor
     from addnet.progress import show_progress
     from addnet.untrusted.limits import Limits
 
     folder = Path(cfg.paths.output_dir)
-    settings = PictureSettings(**plain(cfg.pictures))
+    settings = ImageSettings(**plain(cfg.images))
     where: dict[str, Any] = {"workers": cfg.workers, "limits": Limits.of(**plain(cfg.limits))}
-    pictures = answer_pictures(detector, inputs.pictures, settings, executor=processes, **where)
-    how: dict[str, Any] = {"title": "pictures", "outcome": lambda pair: pair[0].verdict}
-    watched = pictures if cfg.quiet else show_progress(pictures, len(inputs.pictures), **how)
+    images = answer_images(detector, inputs.images, settings, executor=processes, **where)
+    how: dict[str, Any] = {"title": "images", "outcome": lambda pair: pair[0].verdict}
+    watched = images if cfg.quiet else show_progress(images, len(inputs.images), **how)
     for answer, seen in watched:
         if cfg.explain:
             _explain(cfg, detector, answer, seen)
         if case:
-            case.see_picture(answer, seen)
+            case.see_image(answer, seen)
         yield answer
     processes.shutdown()
     where["watch"] = case.watch if case else None
@@ -236,7 +236,7 @@ def _answers(
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[Seen]) -> None:
-    """A sheet for each face of a picture."""
+    """A sheet for each face of an image."""
     for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
         _sheet(cfg, detector, face, said, name=name, title=shown(Path(answer.path).name))
@@ -304,7 +304,7 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
 
     counts = Counter(answer.verdict for answer in answers)
     said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
-    kinds = {"picture": detector.frame, "video": detector.video}
+    kinds = {"image": detector.frame, "video": detector.video}
     present = {answer.kind for answer in answers}
     above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
     told = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)

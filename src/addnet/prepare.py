@@ -1,4 +1,4 @@
-"""`addnet prepare`: pictures or videos → an index to train from, and a report of what is in it."""
+"""`addnet prepare`: images or videos → an index to train from, and a report of what is in it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from addnet.errors import UserError
 if TYPE_CHECKING:
     from addnet.data.sources import Source
     from addnet.faces.geometry import Points
-    from addnet.faces.pictures import Picture
+    from addnet.faces.images import ImageArray
 
 log = logging.getLogger(__name__)
 
@@ -34,7 +34,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
     Raises:
         UserError: Something in the config or the data has to be put right.
     """
-    from addnet.data.prepared import cut_videos, index_pictures
+    from addnet.data.prepared import cut_videos, index_images
     from addnet.data.sources import INDEX
     from addnet.faces import LandmarkDetector
     from addnet.index import FaceIndex
@@ -51,7 +51,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
         if source.from_videos:
             cut_videos(source, **how)
         else:
-            index_pictures(source, source.used(source.listing.pictures), **how)
+            index_images(source, source.used(source.listing.images), **how)
         files.append(source.index_file)
         if cfg.report:
             where = Path(cfg.paths.output_dir)  # of several, each has a folder of its own
@@ -83,10 +83,10 @@ def sources(cfg: DictConfig) -> list[Source]:
         folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]}
         options = said_options(data["layout"], data["options"])
         whole = Source("unlabelled", cfg.input, data["index"], options, **folders, output=cfg.output)
-        if not (len(whole.found.pictures) and len(whole.found.videos)):
+        if not (len(whole.found.images) and len(whole.found.videos)):
             return [whole]
         videos = replace(whole, index=None, options=options | {"source": "videos"})  # each kind has its own index
-        return [replace(whole, options=options | {"source": "pictures"}), videos]
+        return [replace(whole, options=options | {"source": "images"}), videos]
     return configured(data, output=cfg.output).sources
 
 
@@ -96,7 +96,7 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
 
     import pyarrow as pa
 
-    from addnet.faces.pictures import decode_picture
+    from addnet.faces.images import decode_image
     from addnet.index import FaceIndex
     from addnet.index.file import NAMES
     from addnet.preparation.report import write_report
@@ -107,16 +107,16 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
     def number(row: dict[str, Any]) -> int:
         return int(index.find(pa.array([row["path"]], pa.large_string()))[0])
 
-    def read(row: dict[str, Any]) -> Picture:
+    def read(row: dict[str, Any]) -> ImageArray:
         record = records[number(row)]
         path = os.path.join(source.root, record.path)  # noqa: PTH118 - some are whole paths
-        return decode_picture(source.storage.read(path, record.offset, record.length), path)
+        return decode_image(source.storage.read(path, record.offset, record.length), path)
 
     def points(row: dict[str, Any]) -> Points | None:
         found: Points | None = index.points[number(row)]
         return found
 
-    file = write_report(index.rows, folder, read_picture=read, points=points, seed=seed)
+    file = write_report(index.rows, folder, read_image=read, points=points, seed=seed)
     log.info("report: %s", file)
 
 

@@ -31,7 +31,7 @@ def show_progress(
     *,
     outcome: Callable[[T], str],
     title: str,
-    unit: str = "pictures",
+    unit: str = "images",
     done: int = 0,
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,

@@ -42,7 +42,7 @@ def require_data(data: Mapping[str, Any], loaded: Loaded) -> None:
     if kept_share(data, loaded) is not None and others:
         raise UserError(
             f"{data['data_dir']} was trained on, but for a share that was chosen by other {' and '.join(others)}: with "
-            f"these, pictures that were trained on would be tested on{_said(loaded.path, arguments)}"
+            f"these, images that were trained on would be tested on{_said(loaded.path, arguments)}"
         )
 
 

@@ -207,7 +207,7 @@ def build_detector(
 
     Args:
         cfg: `configs/train.yaml` composed.
-        datamodule: Tells what is done to a picture.
+        datamodule: Tells what is done to an image.
         checkpoint: That it will be loaded from.
         start_weights: False neither fetches nor reads the weights that the config names.
     """

@@ -21,7 +21,7 @@ class Check:
 
     Attributes:
         name: What was checked: a file's name.
-        what: Its kind: `case`, `detector`, `picture`, `video` or `file`.
+        what: Its kind: `case`, `detector`, `image`, `video` or `file`.
         problems: What isn't as the record says, in sentences; empty: all is.
         same_hash: Whether its content is the one that was recorded; None: none was recorded.
         largest: The largest difference of a score; None where none was compared.

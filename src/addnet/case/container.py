@@ -15,14 +15,14 @@ from PIL import ExifTags, Image
 
 from addnet.errors import UserError
 from addnet.faces.decoding import opened_video
-from addnet.faces.formats import HEAD, VIDEO, other_format, picture_format
+from addnet.faces.formats import HEAD, VIDEO, image_format, other_format
 from addnet.faces.headers import header_of
-from addnet.faces.pictures import MAX_BYTES
+from addnet.faces.images import MAX_BYTES
 from addnet.untrusted.files import read_bytes, reason
 from addnet.untrusted.texts import in_data
 
 _LONGEST = 300  # characters of a tag
-_MOST = 32  # tags of a container, a stream, a picture
+_MOST = 32  # tags of a container, a stream, an image
 _STREAMS = 16
 _EXIF = (
     *("Make", "Model", "Software", "HostComputer", "DateTime", "Orientation", "Artist", "Copyright"),
@@ -36,28 +36,28 @@ def container_facts(path: Path, kind: str) -> dict[str, Any]:
 
     Args:
         path: The file.
-        kind: `picture` or `video`.
+        kind: `image` or `video`.
 
     Returns:
-        `format`; of a picture `width`, `height`, `mode`, `exif`, `tags`; of a video `seconds`, `bit_rate`, `tags`,
+        `format`; of an image `width`, `height`, `mode`, `exif`, `tags`; of a video `seconds`, `bit_rate`, `tags`,
         `streams`; and `dates`: each with `source` and `text`, as they stand there.
 
     Raises:
         UserError: It can't be read.
     """
     try:
-        return _of_video(path) if kind == VIDEO else _of_picture(path)
+        return _of_video(path) if kind == VIDEO else _of_image(path)
     except UserError as error:
         raise UserError(reason(error, path)) from error
     except OSError as error:
         raise UserError(f"cannot be read: {error.strerror or error}") from error
 
 
-def _of_picture(path: Path) -> dict[str, Any]:
+def _of_image(path: Path) -> dict[str, Any]:
     data = read_bytes(path, most=MAX_BYTES)
-    kind = picture_format(data[:HEAD])
+    kind = image_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"no picture by its first bytes; {other_format(data[:HEAD]) or 'unknown to this program'}")
+        raise UserError(f"no image by its first bytes; {other_format(data[:HEAD]) or 'unknown to this program'}")
     if kind not in ("JPEG2000", "AVIF"):
         header_of(data, kind)  # refuses what would take Pillow too long
     try:

@@ -12,7 +12,7 @@ _WITHOUT = "report.pdf was not made: {}. report.html prints as it is, from any b
 def pdf_of(page: str) -> tuple[bytes | None, str]:
     """A page as PDF.
 
-    Nothing is fetched for it: pictures are in the page, and any address is refused.
+    Nothing is fetched for it: images are in the page, and any address is refused.
 
     Args:
         page: HTML, of `report.page_of`.
@@ -30,7 +30,7 @@ def pdf_of(page: str) -> tuple[bytes | None, str]:
         return None, _WITHOUT.format("WeasyPrint isn't installed; pip install 'addnet[case]' brings it")
     except OSError:  # it is there, and what it loads from the system isn't
         return None, _WITHOUT.format("WeasyPrint finds no Pango; on Debian, apt-get install libpango-1.0-0 brings it")
-    finally:  # WeasyPrint has Pillow take cut pictures for whole ones, in all of this process
+    finally:  # WeasyPrint has Pillow take cut images for whole ones, in all of this process
         ImageFile.LOAD_TRUNCATED_IMAGES = truncated
     made: bytes = HTML(string=page, url_fetcher=URLFetcher(allowed_protocols=("data",))).write_pdf()
     return made, ""

@@ -19,9 +19,9 @@ from addnet.untrusted.texts import shown
 
 _MOST = 512 << 20  # bytes of a record
 _SHA256 = re.compile(r"[0-9a-f]{64}")
-_KINDS = ("picture", "video", "file")
+_KINDS = ("image", "video", "file")
 _SETTINGS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
-    "pictures": {"kind": (str,), "faces": (str,), "without_face": (bool,)},
+    "images": {"kind": (str,), "faces": (str,), "without_face": (bool,)},
     "frames": {"every": (int, type(None)), "frames": (int, type(None)), "policy": (str,)},
     "detector": {
         "batch_size": (int,),
@@ -38,11 +38,11 @@ class RecordedFile:
 
     Attributes:
         path: As it was named.
-        kind: `picture`, `video`, or `file` for what is neither.
+        kind: `image`, `video`, or `file` for what is neither.
         sha256: None where it couldn't be read.
         verdict: What was said of it.
         score: Its score; None without one.
-        faces: Frame (None in a picture) and score of each face that was scored, in their order.
+        faces: Frame (None in an image) and score of each face that was scored, in their order.
     """
 
     path: str
@@ -63,7 +63,7 @@ class Recorded:
         start_weights: Of a checkpoint of the trained part alone, as they were named.
         mirror: Whether faces were asked about twice.
         device: On which it was computed.
-        settings: `pictures`, `frames` and `detector`, as predict's config has them.
+        settings: `images`, `frames` and `detector`, as predict's config has them.
         working_folder: Where paths begin that aren't absolute.
         files: In the order of the record.
     """

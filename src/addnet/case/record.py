@@ -64,7 +64,7 @@ def device_of(detector: Detector) -> dict[str, str]:
 
 def thresholds_of(detector: Detector) -> dict[str, Any]:
     """By level, where fake begins, up to where a score is real, and how it was chosen."""
-    levels = {"picture_or_frame": detector.frame, "video": detector.video}
+    levels = {"image_or_frame": detector.frame, "video": detector.video}
     return {
         level: {
             "threshold": own.threshold,

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from addnet.case.pictures import Shown
+from addnet.case.images import Shown
 from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.page import rendered
 from addnet.inference.background import measured_in_words
@@ -20,17 +20,17 @@ _MOST = 150  # frames that it has
 _NOTHING = "–"
 
 
-def page_of(record: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
+def page_of(record: Mapping[str, Any], images: Sequence[Shown]) -> str:
     """The page.
 
     Args:
         record: Of the case.
-        pictures: What is shown of each of its files, in their order.
+        images: What is shown of each of its files, in their order.
     """
     template = (resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8")
     files = [
         _file(number, file, shown_)
-        for number, (file, shown_) in enumerate(zip(record["files"], pictures, strict=True), 1)
+        for number, (file, shown_) in enumerate(zip(record["files"], images, strict=True), 1)
     ]
     detector = record["detector"]
     return rendered(
@@ -42,11 +42,11 @@ def page_of(record: Mapping[str, Any], pictures: Sequence[Shown]) -> str:
         validation=list(_validation(detector["validation"])),
         thresholds=list(_thresholds(detector["thresholds"])),
         made=list(_made(record)),
-        unpictured=sum(not one.stills for one in pictures),
+        unimaged=sum(not one.stills for one in images),
     )
 
 
-def _file(number: int, file: Mapping[str, Any], pictures: Shown) -> dict[str, Any]:
+def _file(number: int, file: Mapping[str, Any], images: Shown) -> dict[str, Any]:
     answer = file["answer"]
     above = file.get("above_threshold") or {"threshold": None, "frames": [], "ranges": []}
     faces = answer["faces"]
@@ -74,8 +74,8 @@ def _file(number: int, file: Mapping[str, Any], pictures: Shown) -> dict[str, An
         "scored": len(faces),
         "columns": _columns(faces[:_MOST], people=people) if len(faces) > 1 else [],
         "more": len(faces) - _MOST,
-        "pictures": pictures,
-        "organs": [[(name, f"{lost:+.2f}") for name, lost in one.organs] for one in pictures.explained],
+        "images": images,
+        "organs": [[(name, f"{lost:+.2f}") for name, lost in one.organs] for one in images.explained],
     }
 
 

@@ -1,4 +1,4 @@
-"""Pictures of a file for its report, small: a picture itself, or a few frames of a video; and when frames are shown."""
+"""Images of a file for its report, small: an image itself, or a few frames of a video; and when frames are shown."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from addnet.errors import UserError
 from addnet.faces.decoding import length, size_of
 from addnet.faces.formats import VIDEO
-from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.images import ImageArray, check_image
 from addnet.faces.videos import Video
 from addnet.untrusted.files import reason
 from addnet.untrusted.limits import prolong
@@ -25,20 +25,20 @@ class Stills:
     """What is shown of a file.
 
     Attributes:
-        pictures: By frame, 0 in a picture: (h, w, 3) uint8 RGB, at most 560 pixels a side.
+        images: By frame, 0 in an image: (h, w, 3) uint8 RGB, at most 560 pixels a side.
         factors: By which each was shrunk.
         times: Of every frame that was looked at, when it is shown, in seconds; None where the file doesn't say.
     """
 
-    pictures: dict[int, Picture] = field(default_factory=dict)
+    images: dict[int, ImageArray] = field(default_factory=dict)
     factors: dict[int, float] = field(default_factory=dict)
     times: dict[int, float | None] = field(default_factory=dict)
 
-    def keep(self, number: int, picture: Picture) -> None:
-        """Shrinks a picture and keeps it."""
-        factor = min(1.0, _SIDE / max(picture.shape[:2]))
-        size = (max(1, round(picture.shape[1] * factor)), max(1, round(picture.shape[0] * factor)))
-        self.pictures[number] = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    def keep(self, number: int, image: ImageArray) -> None:
+        """Shrinks an image and keeps it."""
+        factor = min(1.0, _SIDE / max(image.shape[:2]))
+        size = (max(1, round(image.shape[1] * factor)), max(1, round(image.shape[0] * factor)))
+        self.images[number] = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
         self.factors[number] = factor
 
 
@@ -47,7 +47,7 @@ def stills_of(path: Path, kind: str, looked_at: Collection[int], shown: Collecti
 
     Args:
         path: The file.
-        kind: `picture` or `video`.
+        kind: `image` or `video`.
         looked_at: Frames of a video whose times are wanted.
         shown: Those of them that are shown.
 
@@ -57,13 +57,13 @@ def stills_of(path: Path, kind: str, looked_at: Collection[int], shown: Collecti
     stills = Stills()
     try:
         if kind != VIDEO:
-            stills.keep(0, check_picture(path))
+            stills.keep(0, check_image(path))
             return stills
         prolong(lambda limits: limits.more_for_video(lasts=length(path), size=size_of(path), every=None, frames=None))
         for frame in Video(path).frames_at(looked_at):
             stills.times[frame.number] = frame.time
             if frame.number in shown:
-                stills.keep(frame.number, frame.picture)
+                stills.keep(frame.number, frame.image)
     except UserError as error:
         raise UserError(reason(error, path)) from error
     except OSError as error:

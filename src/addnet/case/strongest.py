@@ -23,8 +23,8 @@ class Strong(NamedTuple):
     Attributes:
         score: The network's probability of fake.
         seen: The face as the network saw it.
-        frame: Number of the frame; None in a picture.
-        time: When it is shown, in seconds; None in a picture, or where the file doesn't say.
+        frame: Number of the frame; None in an image.
+        time: When it is shown, in seconds; None in an image, or where the file doesn't say.
     """
 
     score: float
@@ -33,8 +33,8 @@ class Strong(NamedTuple):
     time: float | None = None
 
 
-def strongest_of_picture(answer: Answer, seen: Sequence[Seen]) -> list[Strong]:
-    """The faces of a picture with the largest scores, the largest first."""
+def strongest_of_image(answer: Answer, seen: Sequence[Seen]) -> list[Strong]:
+    """The faces of an image with the largest scores, the largest first."""
     faces = (Strong(said.score, face) for said, face in zip(answer.faces, seen, strict=True))
     return sorted(faces, key=attrgetter("score"), reverse=True)[:MOST]
 

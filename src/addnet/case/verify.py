@@ -77,7 +77,7 @@ def _place(recorded: Recorded, name: str) -> Path:
 def _by_content(files: Sequence[RecordedFile], root: Path) -> Iterator[tuple[Check, Path | None]]:
     lies: dict[str, Path] = {}
     there = walk(root, evidence=True)
-    for name in (*there.pictures, *there.videos, *there.others):
+    for name in (*there.images, *there.videos, *there.others):
         try:
             lies.setdefault(sha256_of(root / name), root / name)
         except (OSError, UserError):
@@ -130,19 +130,19 @@ def repeat(
     Raises:
         UserError: A setting of the record is out of range.
     """
-    from addnet.inference.files import PictureSettings, answer_pictures, answer_videos
+    from addnet.inference.files import ImageSettings, answer_images, answer_videos
     from addnet.inference.videos import VideoSettings
 
     pairs = list(zip(recorded.files, found, strict=True))
-    lies: dict[str, list[Path]] = {"picture": [], "video": []}
+    lies: dict[str, list[Path]] = {"image": [], "video": []}
     for file, (_, path) in pairs:
         if path is not None and file.kind in lies and path not in lies[file.kind]:
             lies[file.kind].append(path)
     where: dict[str, Any] = {"workers": workers, "limits": limits}
     said: dict[tuple[str, str], Answer] = {}
-    pictures, frames = PictureSettings(**recorded.settings["pictures"]), VideoSettings(**recorded.settings["frames"])
-    for answer, _ in answer_pictures(detector, lies["picture"], pictures, **where):
-        said["picture", answer.path] = answer
+    images, frames = ImageSettings(**recorded.settings["images"]), VideoSettings(**recorded.settings["frames"])
+    for answer, _ in answer_images(detector, lies["image"], images, **where):
+        said["image", answer.path] = answer
     if lies["video"]:
         for watched in answer_videos(detector, lies["video"], frames, **where):
             said["video", watched.answer.path] = watched.answer

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from addnet.case.container import container_facts
 from addnet.case.folder import PAGE, PRINT, RECORD, new_folder, require_new, write_sums
 from addnet.case.hashes import file_facts, files_of
+from addnet.case.images import Shown, shown_of
 from addnet.case.pdf import pdf_of
-from addnet.case.pictures import Shown, shown_of
 from addnet.case.provenance import provenance_facts
 from addnet.case.record import FORMAT, LIMITS, VERSION, described, device_of, file_record, versions
 from addnet.case.report import page_of
 from addnet.case.stills import Stills, stills_of
-from addnet.case.strongest import Strong, Strongest, strongest_of_picture
+from addnet.case.strongest import Strong, Strongest, strongest_of_image
 from addnet.errors import NotWrittenError, UserError
 from addnet.evaluation.report import plain_values
 from addnet.inference.answers import Answer
@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-PICTURED = 100  # files that the report shows pictures of; all are in the record
+IMAGED = 100  # files that the report shows images of; all are in the record
 
 
 class CaseWriter:
@@ -106,17 +106,17 @@ class CaseWriter:
         self._strong = self._strongest.faces
         return watched
 
-    def see_picture(self, answer: Answer, seen: Sequence[Seen]) -> None:
-        """Keeps the faces of a picture that are explained."""
-        self._strong = strongest_of_picture(answer, seen)
+    def see_image(self, answer: Answer, seen: Sequence[Seen]) -> None:
+        """Keeps the faces of an image that are explained."""
+        self._strong = strongest_of_image(answer, seen)
 
     def add(self, answer: Answer) -> None:
         """Records one answer, whose faces have just been seen."""
         path, strong = Path(answer.path), self._strong
         self._strong = []
         before = self._before.get(answer.path) or file_facts(path)
-        readable = answer.kind in ("picture", "video") and not before["reason"]
-        pictured = readable and len(self._shown) < PICTURED
+        readable = answer.kind in ("image", "video") and not before["reason"]
+        imaged = readable and len(self._shown) < IMAGED
         wanted = {face.frame or 0 for face in strong} or set(answer.looked_at[len(answer.looked_at) // 2 :][:1])
         stills = Stills()
         container: dict[str, Any] = {"not_read": in_data(before["reason"] or answer.reason)}
@@ -124,10 +124,10 @@ class CaseWriter:
         if readable:
             container = self._apart_or("not_read", container_facts, path, answer.kind)
             provenance = self._apart_or("told", provenance_facts, path)
-            if answer.looked_at or pictured:
+            if answer.looked_at or imaged:
                 stills = self._read(stills_of, path, answer.kind, answer.looked_at, wanted) or stills
-        shown = shown_of(answer, stills, strong if pictured else [], self.detector, block=self._block)
-        self._shown.append(shown if pictured else Shown())
+        shown = shown_of(answer, stills, strong if imaged else [], self.detector, block=self._block)
+        self._shown.append(shown if imaged else Shown())
         how: dict[str, Any] = {"container": container, "provenance": provenance, "times": stills.times}
         changed = file_facts(path)["sha256"] != before["sha256"]
         self._files.append(file_record(answer, before, changed=changed, detector=self.detector, **how))

@@ -5,7 +5,7 @@
     addnet data explain-names FOLDER [data.group_pattern=…] [data.video_pattern=…]
 
 `check` says what is there, what is missing and where it was expected. `audit` says what is wrong with it: leaks
-between splits, the same picture twice, hints that give the class away. `explain-names` shows which files of a folder
+between splits, the same image twice, hints that give the class away. `explain-names` shows which files of a folder
 are taken for frames of one video, and for one group, and what other patterns would make of them. Arguments are
 overrides as for training. Exits with 1 if something needed is missing or wrong, with 2 if an argument is wrong.
 """

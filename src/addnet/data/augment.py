@@ -1,4 +1,4 @@
-"""Random changes of a training picture, drawn from an address instead of a stream."""
+"""Random changes of a training image, drawn from an address instead of a stream."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from addnet.faces.damage.colours import lit, saturated
 from addnet.faces.damage.noise import gaussian
 from addnet.faces.damage.optics import blurred
 from addnet.faces.geometry import Jitter
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 Range = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Photometric:
-    """Changes of the pixels alone; None or 1.0 leaves a picture as it is.
+    """Changes of the pixels alone; None or 1.0 leaves an image as it is.
 
     Attributes:
         brightness: Factor on the values.
@@ -42,14 +42,14 @@ class Photometric:
     noise: float | None = None
     noise_seed: int = 0
 
-    def __call__(self, picture: Picture, *, out: Picture | None = None) -> Picture:
+    def __call__(self, image: ImageArray, *, out: ImageArray | None = None) -> ImageArray:
         """Applies them in the order above, but the JPEG round trip last.
 
         Args:
-            picture: (S, S, 3) uint8.
-            out: Of the same shape, takes the result; may be the picture itself.
+            image: (S, S, 3) uint8.
+            out: Of the same shape, takes the result; may be the image itself.
         """
-        seen = picture
+        seen = image
         if self.brightness != 1 or self.contrast != 1:
             seen = lit(seen, brightness=self.brightness, contrast=self.contrast, out=out)
         if self.saturation != 1:
@@ -68,13 +68,13 @@ class Photometric:
 
 @dataclass(frozen=True)
 class Augment:
-    """What may happen to a training picture; the defaults change nothing.
+    """What may happen to a training image; the defaults change nothing.
 
     Attributes:
         flip: Probability of a mirror image.
         rotation: Largest rotation to either side in degrees.
         scale: Range of the factor on the content's size.
-        shift: Largest movement in either direction, in sides of the picture.
+        shift: Largest movement in either direction, in sides of the image.
         brightness: Range of the factor on brightness.
         contrast: Range of the factor on contrast.
         saturation: Range of the factor on saturation.
@@ -85,7 +85,7 @@ class Augment:
         noise: Range of the noise's standard deviation in grey levels.
         noise_p: Probability of noise.
         mask_dropout: Probability that the attention mask is left out: replaced by ones.
-        degrade: What happens to the picture as it lies on disk, before all that: arguments of `RandomDegradations`
+        degrade: What happens to the image as it lies on disk, before all that: arguments of `RandomDegradations`
             by their names, or one; None: nothing.
 
     Raises:

@@ -36,7 +36,7 @@ class Row(NamedTuple):
         split: `train`, `val` or `test`.
         label: `real` or `fake`.
         method: How it was made.
-        files: Pictures or videos.
+        files: Images or videos.
         videos: Different videos.
         groups: Different groups.
     """
@@ -68,16 +68,16 @@ def rows(records: Records) -> Iterator[Row]:
 def problems(listing: Listing) -> list[str]:
     """Why nothing can be trained or tested; empty if something can."""
     found = [f"missing: {missing.path}, {missing.what}" for missing in listing.missing if missing.needed]
-    if not len(listing.pictures) and not len(listing.videos):
-        found.append("neither pictures nor videos that belong to a split")
+    if not len(listing.images) and not len(listing.videos):
+        found.append("neither images nor videos that belong to a split")
     return found
 
 
 def warnings(listing: Listing) -> Iterator[str]:
     """What works, but not as one would think: splits with one class, groups on both sides."""
-    if len(listing.pictures) and len(listing.videos):
+    if len(listing.images) and len(listing.videos):
         yield left_alone(listing)
-    for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
+    for kind, records in (("images", listing.images), ("videos", listing.videos)):
         for split, lacking in _lacking(records).items():
             yield f"{split} has no {' and no '.join(lacking)} {kind}"
         if shared := _shared_groups(records):
@@ -86,7 +86,7 @@ def warnings(listing: Listing) -> Iterator[str]:
 
 def report(listing: Listing, *, title: str, console: Console) -> None:
     """Prints what is there, what is missing, what was noted and what was guessed."""
-    for kind, records in (("pictures", listing.pictures), ("videos", listing.videos)):
+    for kind, records in (("images", listing.images), ("videos", listing.videos)):
         if len(records):
             console.print(_table(list(rows(records)), title=f"{title}: {kind}", kind=kind))
     for missing in listing.missing:
@@ -151,13 +151,13 @@ def _lacking(records: Records) -> dict[str, list[str]]:
 
 
 def _served(listing: Listing) -> Records:
-    return listing.pictures if len(listing.pictures) else listing.videos
+    return listing.images if len(listing.images) else listing.videos
 
 
 def _ready(listings: Listings, aim: str) -> str:
     start = "incomplete, but usable" if any(listing.missing for listing in listings.values()) else "complete"
-    if all(len(listing.pictures) for listing in listings.values()):
-        return f"{start}: pictures are ready to be {aim} on"
+    if all(len(listing.images) for listing in listings.values()):
+        return f"{start}: images are ready to be {aim} on"
     return f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `addnet prepare` or then"
 
 
@@ -182,7 +182,7 @@ def main(cfg: DictConfig) -> int:
     listings = {}
     for source in chosen.sources:
         title = f"{source.layout} in {source.named}"
-        listings[source] = Listing(pictures=source.records()) if source.layout == INDEX else source.found
+        listings[source] = Listing(images=source.records()) if source.layout == INDEX else source.found
         report(listings[source], title=title, console=console)
     try:
         _say(console, verdict(data, chosen, listings, no_test=not cfg.get("test", True)))
@@ -196,10 +196,10 @@ def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:
     table = Table(title=in_markup(title))
     for name in ("split", "class", "method"):
         table.add_column(name)
-    for name in (kind, "videos", "groups") if kind == "pictures" else (kind, "groups"):
+    for name in (kind, "videos", "groups") if kind == "images" else (kind, "groups"):
         table.add_column(name, justify="right")
     for row in found:
-        counts = (row.files, row.videos, row.groups) if kind == "pictures" else (row.files, row.groups)
+        counts = (row.files, row.videos, row.groups) if kind == "images" else (row.files, row.groups)
         table.add_row(*map(in_markup, (row.split, row.label, row.method or "-")), *(f"{number:,}" for number in counts))
     return table
 

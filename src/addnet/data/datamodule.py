@@ -1,4 +1,4 @@
-"""The LightningDataModule: pictures and masks for training, validation, test and prediction."""
+"""The LightningDataModule: images and masks for training, validation, test and prediction."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         val: Data sets to choose checkpoints and thresholds on, instead of those trained on; see `select`.
         test: Data sets to test on; default: those trained on.
         generate: Called with `data_dir` before it is read; makes the data set if it is not there.
-        predict_dir: Pictures to predict, without labels.
+        predict_dir: Images to predict, without labels.
         group_pattern: See `scan_folder`; an option of `layout="folder"`.
         video_pattern: See `scan_folder`; likewise.
         index: Parquet file of the landmarks; default: one for each data folder in `index_dir`.
@@ -52,24 +52,24 @@ class DeepfakeDataModule(pl.LightningDataModule):
         faces_dir: Where faces that are cut out of videos are kept.
         landmarks: `index` finds them once, `on_the_fly` in the loader for each sample.
         landmark_model: Another 68-point file than the packaged one.
-        face_crops: The pictures are crops of one face each.
+        face_crops: The images are crops of one face each.
         prepare: How landmarks are found and faces cut out of videos.
         verify: With `layout="index"`: whether files are still there and of the size that the index knows.
         image_size: Side of the square the network sees, in pixels.
         align: Levels the line between the eyes.
-        crop: `picture` or `face`; see `Geometry`.
+        crop: `image` or `face`; see `Geometry`.
         margin: See `Geometry`.
         mask: How attention masks are drawn.
-        mask_of: `own`, or `other`: each picture gets the mask of one of another video of its split, drawn anew
+        mask_of: `own`, or `other`: each image gets the mask of one of another video of its split, drawn anew
             each epoch in training. Shows whether the content of masks matters.
-        augment: Random changes of training pictures.
-        fakes: `given` by the data set, `self_blended`: made of the real pictures of `train/` alone, each of which
+        augment: Random changes of training images.
+        fakes: `given` by the data set, `self_blended`: made of the real images of `train/` alone, each of which
             comes with its blend in the same batch, or `mixed`: both; see `Epochs`, also of the next ones.
         val_fakes: The same for validation; its blends are the same ones in each epoch.
         blend_share: With `mixed`: share of blends among the fakes of an epoch.
-        batch: `shuffled`, or `pairs`: a real and a fake picture of one group in one batch.
+        batch: `shuffled`, or `pairs`: a real and a fake image of one group in one batch.
         pair_augment: `same` or `own` random changes for both of a given pair.
-        blend: How a picture is blended with itself.
+        blend: How an image is blended with itself.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; default: the cores, at most 8.
         balance: `none`, `sampler` (both classes equally often) or `loss_weight` (weights in the loss).
@@ -77,13 +77,13 @@ class DeepfakeDataModule(pl.LightningDataModule):
         test_fraction: Share of `train/` that is kept for testing where nothing is for it; None: that is refused.
         allow_overlap: Turns a leak between train and test into a warning.
         max_bad_fraction: Share of unusable files above which nothing is started.
-        limit_train: At most about this many training pictures, whole groups.
+        limit_train: At most about this many training images, whole groups.
         limit_val: The same for validation.
         limit_test: The same for test.
-        leave_out: A list of pictures that are not trained on: see `read_left_out`. Validation and test keep them.
+        leave_out: A list of images that are not trained on: see `read_left_out`. Validation and test keep them.
         held_method: A method of making fakes that is neither trained nor validated on, and the only one tested: see
             `hold_back`.
-        only_test: Nothing but the test pictures is prepared and served: for evaluation.
+        only_test: Nothing but the test images is prepared and served: for evaluation.
         no_test: Nothing for testing is prepared or served: for a training that ends without.
         seed: Decides splits, order and augmentation.
     """
@@ -111,7 +111,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         verify: bool = True,
         image_size: int = 299,
         align: bool = True,
-        crop: str = "picture",
+        crop: str = "image",
         margin: float = 1.3,
         mask: AttentionMask | None = None,
         mask_of: str = "own",
@@ -253,11 +253,11 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return class_weights(np.repeat([REAL, FAKE], self.epochs.order("train", self.splits["train"]).classes()))
 
     def preprocessing(self) -> dict[str, Any]:
-        """What was done to a picture before the network saw it, as plain values: kept in every checkpoint."""
+        """What was done to an image before the network saw it, as plain values: kept in every checkpoint."""
         return self.loaders.preprocessing() | {"detector": self.detector.signature()}
 
     def framing(self) -> dict[str, Any] | None:
-        """How faces lie in the training pictures, see `Framing`: kept in every checkpoint.
+        """How faces lie in the training images, see `Framing`: kept in every checkpoint.
 
         None before `setup`, and where no points are known.
         """
@@ -266,7 +266,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return framing.values() if framing else None
 
     def domain(self) -> dict[str, Any] | None:
-        """What the pictures of training and validation are like, see `Domain`: kept in every checkpoint.
+        """What the images of training and validation are like, see `Domain`: kept in every checkpoint.
 
         None before `setup`, and where no points are known.
         """
@@ -284,7 +284,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
         Args:
             split: `train`, `val`, `test` or `predict`.
-            degradation: Damage that is done to each picture.
+            degradation: Damage that is done to each image.
         """
         return self.loaders.dataset(split, self.splits[split], degradation=degradation)
 
@@ -301,7 +301,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return self.eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
-        """The pictures of `predict_dir`."""
+        """The images of `predict_dir`."""
         return self.eval_loader("predict")
 
     def eval_loader(
@@ -311,7 +311,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
         Args:
             split: Such as `test`.
-            degradation: Damage that is done to each picture.
+            degradation: Damage that is done to each image.
             rows: Numbers of the records that are served; None: all, evened out over ranks by marked rows.
         """
         return self.loaders.evaluation(split, self.splits[split], self._place(), degradation=degradation, rows=rows)

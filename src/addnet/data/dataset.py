@@ -22,15 +22,15 @@ from addnet.data.partners import MASKS_OF, MaskOfOther
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Points
+from addnet.faces.images import ImageArray, decode_image
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
-from addnet.faces.pictures import Picture, decode_picture
 from addnet.faces.views import points_in_view, view
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
 BLENDED = " (self-blended)"
-_GREY = 128  # of a picture that could not be read
+_GREY = 128  # of an image that could not be read
 
 
 class Sample(TypedDict):
@@ -61,7 +61,7 @@ class Drawn(NamedTuple):
     """A sample before it is finished, as it leaves a loader process.
 
     Attributes:
-        picture: (S, S, 3) uint8.
+        image: (S, S, 3) uint8.
         mask: (s, s) float32, from `AttentionMask.draw_small`.
         label: As in `Sample`.
         path: As in `Sample`.
@@ -71,7 +71,7 @@ class Drawn(NamedTuple):
         face: As in `Sample`.
     """
 
-    picture: Picture
+    image: ImageArray
     mask: Mask
     label: int
     path: str
@@ -82,24 +82,24 @@ class Drawn(NamedTuple):
 
 
 class DeepfakeDataset(Dataset[Sample]):
-    """Pictures of faces with their attention masks.
+    """Images of faces with their attention masks.
 
     Args:
         root: The data folder; may be empty where the records name their own.
-        records: Its pictures.
+        records: Its images.
         points: (68, 2) of each record, or None where no face was found; or a detector that finds them while
             loading.
-        geometry: What part of a picture is seen.
+        geometry: What part of an image is seen.
         mask: How masks are drawn.
         shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
         augment: Random changes; None for evaluation.
-        mask_of: `own`, or `other`: each picture gets the mask of a picture of another video, if there is one.
+        mask_of: `own`, or `other`: each image gets the mask of an image of another video, if there is one.
         hooks: What happens to each sample before it is warped, in this order; see `addnet.data.hook`.
         storage: Reads files and members of archives.
         seed: First part of the address that decides changes and partners.
 
     Raises:
-        UserError: `mask_of` is neither, or there is no other picture.
+        UserError: `mask_of` is neither, or there is no other image.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class DeepfakeDataset(Dataset[Sample]):
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
         """
         drawn = self.draw(address)
-        planes = torch.from_numpy(np.stack(cv2.split(drawn.picture)))  # before there are four times as many bytes
+        planes = torch.from_numpy(np.stack(cv2.split(drawn.image)))  # before there are four times as many bytes
         return {
             "image": finish_images(planes.movedim(0, -1)),
             "mask": finish_masks(torch.from_numpy(drawn.mask)[None, None], self.geometry.size)[0],
@@ -154,12 +154,12 @@ class DeepfakeDataset(Dataset[Sample]):
             "face": drawn.face,
         }
 
-    def draw(self, address: int | Address, *, out: Picture | None = None) -> Drawn:
+    def draw(self, address: int | Address, *, out: ImageArray | None = None) -> Drawn:
         """The sample at an address, unfinished.
 
         Args:
-            address: Which picture, and what is to happen to it; a plain index is the first one of epoch 0.
-            out: (S, S, 3) uint8 that the picture is written to.
+            address: Which image, and what is to happen to it; a plain index is the first one of epoch 0.
+            out: (S, S, 3) uint8 that the image is written to.
         """
         if not isinstance(address, Address):
             address = Address(address)
@@ -178,8 +178,8 @@ class DeepfakeDataset(Dataset[Sample]):
             video, video_id = video + self._video_count, video_id + BLENDED
         return Drawn(seen, mask, label, record.path, video_id, video, valid, face)
 
-    def read(self, index: int) -> Picture:
-        """The picture of a record as it lies on disk, (H, W, 3) uint8.
+    def read(self, index: int) -> ImageArray:
+        """The image of a record as it lies on disk, (H, W, 3) uint8.
 
         Raises:
             UserError: It can't be read.
@@ -197,18 +197,18 @@ class DeepfakeDataset(Dataset[Sample]):
             UserError: It can't be read.
         """
         record = self.records[at.record]
-        picture = self._read(record)
-        return Unwarped(picture, self._points(at.record, picture), record.label)
+        image = self._read(record)
+        return Unwarped(image, self._points(at.record, image), record.label)
 
-    def _draw(self, at: At, out: Picture) -> tuple[Mask, int, bool]:
-        """Writes the picture as it is seen, and returns its mask, its label, and whether it has a face."""
+    def _draw(self, at: At, out: ImageArray) -> tuple[Mask, int, bool]:
+        """Writes the image as it is seen, and returns its mask, its label, and whether it has a face."""
         sample = self.unwarped(at)
         for hook in self.hooks:
             sample = hook(sample, at)
         jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
             jitter, photometric, without_mask = self.augment.draw(at.key)
-        seen = view(sample.picture, sample.points, self.geometry, jitter=jitter, light=photometric, out=out)
+        seen = view(sample.image, sample.points, self.geometry, jitter=jitter, light=photometric, out=out)
         points = seen.points
         if sample.mask_from is not None:
             points = points_in_view(*sample.mask_from, self.geometry, jitter=jitter)
@@ -224,25 +224,25 @@ class DeepfakeDataset(Dataset[Sample]):
             height, width = self.shapes[index]
             return (int(height), int(width)), self.points[index]
         try:
-            picture = self._read(self.records[index])
+            image = self._read(self.records[index])
         except UserError:
             return (1, 1), None  # broken since it was indexed: a mask of ones
-        return picture.shape, self._points(index, picture)
+        return image.shape, self._points(index, image)
 
     def _key(self, address: Address) -> tuple[int, ...]:
-        # the path, not its position: adding a picture must not change what happens to the others
+        # the path, not its position: adding an image must not change what happens to the others
         record = self.records[address.record if address.like < 0 else address.like]
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
-    def _points(self, index: int, picture: Picture) -> Points | None:
-        return self.points(picture).points if isinstance(self.points, LandmarkDetector) else self.points[index]
+    def _points(self, index: int, image: ImageArray) -> Points | None:
+        return self.points(image).points if isinstance(self.points, LandmarkDetector) else self.points[index]
 
-    def _read(self, record: Record) -> Picture:
+    def _read(self, record: Record) -> ImageArray:
         return read_record(record, self.storage, self.root)
 
 
-def read_record(record: Record, storage: Storage, root: str | Path = "") -> Picture:
-    """The picture of a record as it lies on disk, (H, W, 3) uint8.
+def read_record(record: Record, storage: Storage, root: str | Path = "") -> ImageArray:
+    """The image of a record as it lies on disk, (H, W, 3) uint8.
 
     Args:
         record: Where it is.
@@ -253,7 +253,7 @@ def read_record(record: Record, storage: Storage, root: str | Path = "") -> Pict
         UserError: It can't be read.
     """
     path = os.path.join(root, record.root, record.path)  # noqa: PTH118 - once a sample
-    return decode_picture(storage.read(path, record.offset, record.length), path)
+    return decode_image(storage.read(path, record.offset, record.length), path)
 
 
 def finish_images(images: Tensor) -> Tensor:

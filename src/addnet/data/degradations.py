@@ -1,4 +1,4 @@
-"""The kinds of damage that pictures meet on their way, by name and strength, and the ladder that climbs them."""
+"""The kinds of damage that images meet on their way, by name and strength, and the ladder that climbs them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from addnet.faces.damage.covers import patched
 from addnet.faces.damage.noise import gaussian, salt_and_pepper, speckle
 from addnet.faces.damage.optics import blurred, moire, moved, there_and_back, vignetted
 from addnet.faces.geometry import Points
+from addnet.faces.images import ImageArray
 from addnet.faces.occlusion import ORGANS, occlude
-from addnet.faces.pictures import Picture
 from addnet.signatures import require_within
 
 Random = np.random.Generator
@@ -44,112 +44,110 @@ class Kind(NamedTuple):
 
     Attributes:
         strengths: By name; the first is the one that a ladder climbs.
-        damage: Called as `damage(picture, points, random, *values)`, the values in the order of the strengths.
+        damage: Called as `damage(image, points, random, *values)`, the values in the order of the strengths.
         standard: What a ladder takes for the strengths after the first.
         needs: Looks whether it can be done here.
     """
 
     strengths: Mapping[str, Strength]
-    damage: Callable[..., Picture]
+    damage: Callable[..., ImageArray]
     standard: tuple[float, ...] = ()
     needs: Callable[[], None] | None = None
 
 
-def _longer(picture: Picture, percent: float) -> float:
-    """Pixels that are so many per cent of a picture's longer side."""
-    return percent / 100 * int(max(picture.shape[:2]))
+def _longer(image: ImageArray, percent: float) -> float:
+    """Pixels that are so many per cent of an image's longer side."""
+    return percent / 100 * int(max(image.shape[:2]))
 
 
-def _passed_on(picture: Picture, passes: int) -> Picture:
+def _passed_on(image: ImageArray, passes: int) -> ImageArray:
     """Scaled and compressed as JPEG so many times, each time a little more, then encoded as H.264."""
     for number in range(passes):
-        picture = jpeg(there_and_back(picture, 0.75 - 0.05 * number), 75 - 10 * number)
-    return h264(picture, 28)
+        image = jpeg(there_and_back(image, 0.75 - 0.05 * number), 75 - 10 * number)
+    return h264(image, 28)
 
 
-def _covered(organ: str, picture: Picture, points: Points | None, scale: float) -> Picture:
-    return picture if points is None else occlude(picture, points, organ, scale=scale)
+def _covered(organ: str, image: ImageArray, points: Points | None, scale: float) -> ImageArray:
+    return image if points is None else occlude(image, points, organ, scale=scale)
 
 
 KINDS: Mapping[str, Kind] = {
     "jpeg": Kind(
         {"quality": Strength(1, 100, "quality", True), "chroma": Strength(1, 2, "1 is 4:4:4, 2 is 4:2:0", True)},
-        lambda picture, _, random, quality, chroma: jpeg(picture, quality, chroma=chroma),
+        lambda image, _, random, quality, chroma: jpeg(image, quality, chroma=chroma),
         standard=(2,),
     ),
     "h264": Kind(
         {"quality": Strength(0, 51, "constant rate factor"), "frames": Strength(1, 16, "frames", True)},
-        lambda picture, _, random, quality, frames: h264(picture, quality, frames=frames),
+        lambda image, _, random, quality, frames: h264(image, quality, frames=frames),
         standard=(3,),
         needs=require_h264,
     ),
     "chroma": Kind(
         {"factor": Strength(1, 16, "pixels that share a colour, a side", True)},
-        lambda picture, _, random, factor: coarse_colours(picture, factor),
+        lambda image, _, random, factor: coarse_colours(image, factor),
     ),
     "resize": Kind(
         {"factor": Strength(0.01, 4, "factor, then back")},
-        lambda picture, _, random, factor: there_and_back(picture, factor),
+        lambda image, _, random, factor: there_and_back(image, factor),
     ),
     "compound": Kind(
         {"passes": Strength(1, 5, "times resized and compressed", True)},
-        lambda picture, _, random, passes: _passed_on(picture, passes),
+        lambda image, _, random, passes: _passed_on(image, passes),
         needs=require_h264,
     ),
     "blur": Kind(
         {"sigma": Strength(0, 20, "sigma, % of the longer side")},
-        lambda picture, _, random, sigma: blurred(picture, max(_longer(picture, sigma), 0.01)),
+        lambda image, _, random, sigma: blurred(image, max(_longer(image, sigma), 0.01)),
     ),
     "motion": Kind(
         {"length": Strength(0, 20, "length, % of the longer side")},
-        lambda picture, _, random, length: moved(picture, _longer(picture, length), angle=random.uniform(0, np.pi)),
+        lambda image, _, random, length: moved(image, _longer(image, length), angle=random.uniform(0, np.pi)),
     ),
     "noise": Kind(
         {"deviation": Strength(0, 255, "standard deviation, grey levels")},
-        lambda picture, _, random, deviation: gaussian(picture, deviation, random),
+        lambda image, _, random, deviation: gaussian(image, deviation, random),
     ),
     "speckle": Kind(
         {"deviation": Strength(0, 2, "standard deviation, share of the value")},
-        lambda picture, _, random, deviation: speckle(picture, deviation, random),
+        lambda image, _, random, deviation: speckle(image, deviation, random),
     ),
     "salt": Kind(
         {"share": Strength(0, 1, "share of the pixels")},
-        lambda picture, _, random, share: salt_and_pepper(picture, share, random),
+        lambda image, _, random, share: salt_and_pepper(image, share, random),
     ),
     "cast": Kind(
         {"strength": Strength(0, 1, "largest change of a colour, as a share")},
-        lambda picture, _, random, strength: cast(picture, strength, random),
+        lambda image, _, random, strength: cast(image, strength, random),
     ),
     "grey": Kind(
         {"amount": Strength(0, 1, "share of the colour that is lost")},
-        lambda picture, _, random, amount: saturated(picture, 1 - amount),
+        lambda image, _, random, amount: saturated(image, 1 - amount),
     ),
     "banding": Kind(
         {"levels": Strength(2, 256, "values a channel", True)},
-        lambda picture, _, random, levels: banded(picture, levels),
+        lambda image, _, random, levels: banded(image, levels),
     ),
     "gamma": Kind(
         {"exponent": Strength(0.05, 20, "exponent, above 1 darker")},
-        lambda picture, _, random, exponent: gamma(picture, exponent),
+        lambda image, _, random, exponent: gamma(image, exponent),
     ),
     "brightness": Kind(
-        {"factor": Strength(0, 10, "factor")}, lambda picture, _, random, factor: lit(picture, brightness=factor)
+        {"factor": Strength(0, 10, "factor")}, lambda image, _, random, factor: lit(image, brightness=factor)
     ),
     "contrast": Kind(
-        {"factor": Strength(0, 10, "factor")}, lambda picture, _, random, factor: lit(picture, contrast=factor)
+        {"factor": Strength(0, 10, "factor")}, lambda image, _, random, factor: lit(image, contrast=factor)
     ),
     "vignette": Kind(
         {"strength": Strength(0, 1, "loss of light in the corners, as a share")},
-        lambda picture, _, random, strength: vignetted(picture, strength, random),
+        lambda image, _, random, strength: vignetted(image, strength, random),
     ),
     "moire": Kind(
         {
             "strength": Strength(0, 1, "amplitude, as a share of the value"),
             "period": Strength(0.1, 100, "period of the stripes, % of the longer side"),
         },
-        lambda picture, _, random, strength, period: moire(
-            picture, strength, period=_longer(picture, period), random=random
-        ),
+        lambda image, _, random, strength, period: moire(image, strength, period=_longer(image, period), random=random),
         standard=(4,),
     ),
     "patches": Kind(
@@ -157,13 +155,13 @@ KINDS: Mapping[str, Kind] = {
             "side": Strength(0, 1, "root of the area, as a share of the shorter side"),
             "count": Strength(1, 16, "patches", True),
         },
-        lambda picture, _, random, side, count: patched(picture, side, count=count, random=random),
+        lambda image, _, random, side, count: patched(image, side, count=count, random=random),
         standard=(1,),
     ),
     **{
         organ: Kind(
             {"cover": Strength(0, 4, f"cover over the size of the {organ}")},
-            lambda picture, points, random, scale, organ=organ: _covered(organ, picture, points, scale),
+            lambda image, points, random, scale, organ=organ: _covered(organ, image, points, scale),
         )
         for organ in ORGANS
     },
@@ -188,7 +186,7 @@ UNITS: Mapping[str, str] = {name: next(iter(kind.strengths.values())).unit for n
 
 @dataclass(frozen=True)
 class Degradation:
-    """One kind of damage at one strength, done to a picture as it lies on disk, before it is warped.
+    """One kind of damage at one strength, done to an image as it lies on disk, before it is warped.
 
     Attributes:
         kind: A key of `KINDS`.
@@ -210,13 +208,13 @@ class Degradation:
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
         """The damaged sample; without points no organ is covered."""
-        return sample._replace(picture=self.damaged(sample.picture, sample.points, seed=at.key[2]))
+        return sample._replace(image=self.damaged(sample.image, sample.points, seed=at.key[2]))
 
-    def damaged(self, picture: Picture, points: Points | None, *, seed: int) -> Picture:
-        """The damaged picture.
+    def damaged(self, image: ImageArray, points: Points | None, *, seed: int) -> ImageArray:
+        """The damaged image.
 
         Args:
-            picture: (H, W, 3) uint8.
+            image: (H, W, 3) uint8.
             points: (68, 2) in its pixels; without them no organ is covered.
             seed: Of what is drawn: noise, directions.
 
@@ -224,22 +222,22 @@ class Degradation:
             (H, W, 3) uint8.
         """
         kind = KINDS[self.kind]
-        return damage(self.kind, picture, points, np.random.default_rng(seed), (self.level, *kind.standard))
+        return damage(self.kind, image, points, np.random.default_rng(seed), (self.level, *kind.standard))
 
 
-def damage(kind: str, picture: Picture, points: Points | None, random: Random, values: Sequence[float]) -> Picture:
-    """A picture after one kind of damage.
+def damage(kind: str, image: ImageArray, points: Points | None, random: Random, values: Sequence[float]) -> ImageArray:
+    """An image after one kind of damage.
 
     Args:
         kind: A key of `KINDS`.
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         points: (68, 2) in its pixels, or None.
         random: Of what is drawn.
         values: Of the kind's strengths, in their order.
     """
     strengths = KINDS[kind].strengths.values()
     exact = [int(value) if strength.whole else value for value, strength in zip(values, strengths, strict=True)]
-    return KINDS[kind].damage(picture, points, random, *exact)
+    return KINDS[kind].damage(image, points, random, *exact)
 
 
 def require_strength(option: str, value: Any, strength: Strength) -> None:

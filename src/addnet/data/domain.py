@@ -1,4 +1,4 @@
-"""Pictures of training and validation, as the network sees them → the domain of a detector."""
+"""Images of training and validation, as the network sees them → the domain of a detector."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from addnet.faces.domain import Domain, Measured, measure
 from addnet.faces.framing import box_of
 from addnet.faces.views import points_in_view
 
-_MEASURED = 400  # pictures of each
+_MEASURED = 400  # images of each
 Served: TypeAlias = tuple[DeepfakeDataset, Usable]
 
 
 def domain_of(training: Served, validation: Served) -> Domain | None:
-    """Measures some pictures of each, evenly spaced.
+    """Measures some images of each, evenly spaced.
 
     Args:
-        training: Pictures with the random changes of the first epoch; without blends.
-        validation: Pictures without.
+        training: Images with the random changes of the first epoch; without blends.
+        validation: Images without.
 
     Returns:
         None where faces are known in none of either.
@@ -37,5 +37,5 @@ def _measured(dataset: DeepfakeDataset, part: Usable) -> list[Measured]:
         drawn, (height, width), points = dataset.draw(row), part.shapes[row].tolist(), part.points[row]
         seen = points_in_view((height, width), points, dataset.geometry)
         if drawn.valid and points is not None and seen is not None:
-            found.append(measure(drawn.picture, seen, size=box_of(points)[1]))
+            found.append(measure(drawn.image, seen, size=box_of(points)[1]))
     return found

@@ -11,7 +11,7 @@ from addnet.data.hook import DONORS, At
 from addnet.errors import UserError
 from addnet.faces.donors import Donor, poses
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 _CANDIDATES = 32  # faces that are drawn, of which the one with the nearest pose is taken
 
@@ -21,10 +21,10 @@ class Donors:
 
     Args:
         share: Probability that a face gets a donor.
-        rows: (M,) numbers of the pictures that may give a face: real ones with landmarks.
-        points: (68, 2) of each picture.
-        groups: (N,) of each picture; a donor is of another group.
-        read: Gives a picture, (H, W, 3) uint8, by its number.
+        rows: (M,) numbers of the images that may give a face: real ones with landmarks.
+        points: (68, 2) of each image.
+        groups: (N,) of each image; a donor is of another group.
+        read: Gives an image, (H, W, 3) uint8, by its number.
     """
 
     def __init__(
@@ -34,7 +34,7 @@ class Donors:
         rows: NDArray[np.int64],
         points: Sequence[Points | None],
         groups: NDArray[np.int64],
-        read: Callable[[int], Picture],
+        read: Callable[[int], ImageArray],
     ) -> None:
         self._share = share
         self._rows = rows
@@ -43,11 +43,11 @@ class Donors:
         self._read = read
 
     def __call__(self, at: At, points: Points) -> Donor | None:
-        """The donor of a picture at an address; None where it is to be blended with itself, or there is no other.
+        """The donor of an image at an address; None where it is to be blended with itself, or there is no other.
 
         Args:
             at: Its address.
-            points: (68, 2) of the picture.
+            points: (68, 2) of the image.
         """
         random = np.random.default_rng((*at.key, DONORS))
         if random.random() >= self._share:

@@ -52,7 +52,7 @@ class Epochs:
         if self.pair_augment != PAIR_AUGMENTS[0] and not self._pairs_given:
             raise UserError(
                 f"data.pair_augment={self.pair_augment} is about given pairs, and there are none: set data.batch=pairs "
-                "with data.fakes=given or data.fakes=mixed; a real picture and its blend always change alike"
+                "with data.fakes=given or data.fakes=mixed; a real image and its blend always change alike"
             )
         if "train" in self.blending and self.balance != "none":
             raise UserError(
@@ -97,20 +97,20 @@ class Epochs:
         return {"train": self.fakes, "val": self.val_fakes}
 
     def check(self, *, landmarks: str, batch_size: int) -> None:
-        """Looks whether it goes with how pictures are read.
+        """Looks whether it goes with how images are read.
 
         Raises:
             UserError: It does not.
         """
         if self.blending and landmarks != "index":
             raise UserError(
-                f"data.landmarks={landmarks}: self-blends need to know before training which pictures have landmarks; "
+                f"data.landmarks={landmarks}: self-blends need to know before training which images have landmarks; "
                 "use data.landmarks=index"
             )
         if ("train" in self.blending or self._pairs_given) and batch_size % 2:
             what = "data.batch=pairs" if self._pairs_given else f"data.fakes={self.fakes}"
             raise UserError(
-                f"data.batch_size={batch_size} is odd, and with {what} a real picture and its fake stay in one batch; "
+                f"data.batch_size={batch_size} is odd, and with {what} a real image and its fake stay in one batch; "
                 f"use an even number, such as data.batch_size={batch_size + 1}"
             )
 
@@ -128,8 +128,8 @@ class Epochs:
     def requests(self, split: str, part: Usable) -> list[Request] | int:
         """What an evaluation of a split asks for, in order; a number: so many records, as they are.
 
-        With `mixed` these are all given pictures as they are, and then both halves of all blends: what making a blend
-        does to a picture is done to real and to fake ones.
+        With `mixed` these are all given images as they are, and then both halves of all blends: what making a blend
+        does to an image is done to real and to fake ones.
         """
         kind = self._kinds.get(split, GIVEN)
         if kind == GIVEN:
@@ -145,7 +145,7 @@ class Epochs:
         if kind == GIVEN:
             return ""
         blended = len(RealsAndBlends(part.records.labels, part.with_landmarks))
-        return f"given fakes, and blends of its {count(blended, 'real picture')}"
+        return f"given fakes, and blends of its {count(blended, 'real image')}"
 
     def require_pairs(self, part: Usable) -> None:
         """Looks whether there is a pair where pairs are asked for.
@@ -158,16 +158,16 @@ class Epochs:
         """
         if self._pairs_given and (source_sets(part.records) == NO_PARTNER).all():
             raise UserError(
-                "data.batch=pairs: no group of the training pictures has both real and fake ones; see "
+                "data.batch=pairs: no group of the training images has both real and fake ones; see "
                 "data.group_pattern, or use data.batch=shuffled"
             )
 
     def told_bare(self, split: str, part: Usable) -> str:
-        """How many real pictures have no landmarks, where blends are made of them; empty if all have."""
+        """How many real images have no landmarks, where blends are made of them; empty if all have."""
         bare = int(((part.records.labels == REAL) & ~part.with_landmarks).sum())
         if split not in self.blending or not bare:
             return ""
-        pictures = count(bare, "real picture")
+        images = count(bare, "real image")
         if self._kinds[split] == SELF_BLENDED:
-            return f"{pictures} without landmarks left out: no blend can be made"
-        return f"no blend can be made of {pictures} without landmarks"
+            return f"{images} without landmarks left out: no blend can be made"
+        return f"no blend can be made of {images} without landmarks"

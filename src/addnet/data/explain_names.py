@@ -40,11 +40,11 @@ def explain_names(
     """
     listing = list_folder(folder, group_pattern=group_pattern, video_pattern=video_pattern)
     report(listing, title=str(folder), console=console)
-    for records in (listing.pictures, listing.videos):
+    for records in (listing.images, listing.videos):
         if not len(records):
             continue
         console.print(_kinds_table(records))
-        for key in _KEYS if records is listing.pictures else ["data.group_pattern"]:
+        for key in _KEYS if records is listing.images else ["data.group_pattern"]:
             _print_patterns(records, key, console)
 
 

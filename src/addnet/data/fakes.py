@@ -1,4 +1,4 @@
-"""Fakes made of real pictures while they are read."""
+"""Fakes made of real images while they are read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from addnet.errors import UserError
 from addnet.faces.blend import Blend
 from addnet.faces.donors import Donor
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.index.records import FAKE, REAL
 
 FAKES = GIVEN, SELF_BLENDED, MIXED = ("given", "self_blended", "mixed")
-Recipe = Callable[[Picture, Points, tuple[int, ...], "Donor | None"], Blend]
+Recipe = Callable[[ImageArray, Points, tuple[int, ...], "Donor | None"], Blend]
 
 
 def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
-    """The splits whose fakes are made of their real pictures alone.
+    """The splits whose fakes are made of their real images alone.
 
     Example:
         >>> blended_splits("self_blended", "given")
@@ -29,13 +29,13 @@ def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
 
 
 class SelfBlends:
-    """A hook that makes a real picture one half of its self-blend, where that is asked for.
+    """A hook that makes a real image one half of its self-blend, where that is asked for.
 
     Both halves are drawn from one address, and the halves of a pair are asked for one after the other, so that each
     blend is made once.
 
     Args:
-        recipe: How a picture is blended with itself or a donor, such as `addnet.faces.blend.SelfBlend`.
+        recipe: How an image is blended with itself or a donor, such as `addnet.faces.blend.SelfBlend`.
         donors: Who is laid over whom; None: each over itself.
     """
 
@@ -49,19 +49,19 @@ class SelfBlends:
         if not at.blend:
             return sample
         blend = self.blend(sample, at)
-        picture, label = (blend.fake, FAKE) if at.blend == "fake" else (blend.real, REAL)
-        return sample._replace(picture=picture, label=label)
+        image, label = (blend.fake, FAKE) if at.blend == "fake" else (blend.real, REAL)
+        return sample._replace(image=image, label=label)
 
     def blend(self, sample: Unwarped, at: At) -> Blend:
         """Both halves, and the mask.
 
         Raises:
-            UserError: The picture has no landmarks.
+            UserError: The image has no landmarks.
         """
         if sample.points is None:
-            raise UserError("a picture without landmarks can't be blended with itself")
+            raise UserError("an image without landmarks can't be blended with itself")
         where = (at.record, at.key)
         if self._last is None or self._last[0] != where:
             donor = self._donors(at, sample.points) if self._donors else None
-            self._last = (where, self._recipe(sample.picture, sample.points, (*at.key, BLENDS), donor))
+            self._last = (where, self._recipe(sample.image, sample.points, (*at.key, BLENDS), donor))
         return self._last[1]

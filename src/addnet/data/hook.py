@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple, Protocol
 
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 # last part of the seed of each kind of draw; augmentation draws from the address itself
 PARTNERS, BLENDS, DEGRADATIONS, DONORS = 1, 2, 3, 4
@@ -20,13 +20,13 @@ class Unwarped(NamedTuple):
     """A sample before the warp.
 
     Attributes:
-        picture: (H, W, 3) uint8, RGB, as it lies on disk.
+        image: (H, W, 3) uint8, RGB, as it lies on disk.
         points: (68, 2) in its pixels; None without a face.
         label: 0 real, 1 fake, -1 unknown.
-        mask_from: Shape and points of another picture, whose mask it gets; None: its own.
+        mask_from: Shape and points of another image, whose mask it gets; None: its own.
     """
 
-    picture: Picture
+    image: ImageArray
     points: Points | None
     label: int
     mask_from: tuple[tuple[int, ...], Points | None] | None = None
@@ -38,7 +38,7 @@ class At(NamedTuple):
     Attributes:
         record: Number of its record.
         key: Seed, epoch, number made of its path, repeat: seeds what is drawn, with one of the numbers above behind it.
-        blend: `real` or `fake`: that half of its self-blend is wanted; empty: the picture itself.
+        blend: `real` or `fake`: that half of its self-blend is wanted; empty: the image itself.
     """
 
     record: int

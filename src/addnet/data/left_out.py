@@ -1,4 +1,4 @@
-"""A list of pictures that training leaves out, such as fakes in which hardly anything was changed. Never of a test."""
+"""A list of images that training leaves out, such as fakes in which hardly anything was changed. Never of a test."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def read_left_out(file: str | Path) -> list[str]:
     rows = csv.DictReader(lines) if COLUMN in header else ({COLUMN: line} for line in lines)
     paths = [path for row in rows if (path := (row[COLUMN] or "").strip())]
     if not paths:
-        raise UserError(f"data.leave_out={file} names no picture; leave it out (null) where there is none")
+        raise UserError(f"data.leave_out={file} names no image; leave it out (null) where there is none")
     return paths
 
 
@@ -53,8 +53,8 @@ def without(records: Records, paths: list[str], *, file: str | Path) -> Records:
     if not named.any():
         example = records[0].path if len(records) else "train/fake/a.jpg"
         raise UserError(
-            f"data.leave_out={file} names no picture of training; its first is {paths[0]}, where one of training is "
+            f"data.leave_out={file} names no image of training; its first is {paths[0]}, where one of training is "
             f"{example}: paths are those below the data folder"
         )
-    log.info("train: %s left out, as %s says", count(int(named.sum()), "picture"), file)
+    log.info("train: %s left out, as %s says", count(int(named.sum()), "image"), file)
     return records.take(~named)

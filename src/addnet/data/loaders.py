@@ -27,7 +27,7 @@ from addnet.data.usable import Usable
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.index.records import REAL, Records
 from addnet.index.storage import Storage
 
@@ -51,13 +51,13 @@ class Loaders:
     """Makes datasets and loaders of splits.
 
     Attributes:
-        geometry: What of a picture the network sees.
+        geometry: What of an image the network sees.
         mask: How attention masks are drawn.
-        mask_of: Whose mask a picture gets.
-        augment: Random changes of training pictures.
-        blend: How a picture is blended with itself.
+        mask_of: Whose mask an image gets.
+        augment: Random changes of training images.
+        blend: How an image is blended with itself.
         epochs: Which samples there are and which come together.
-        storage: Reads pictures.
+        storage: Reads images.
         detector: Finds landmarks on the fly; None: they are known.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; None: the cores, at most 8.
@@ -87,7 +87,7 @@ class Loaders:
             raise UserError(f"data.num_workers={self.num_workers} must be at least 0; null takes the cores, at most 8")
 
     def preprocessing(self) -> dict[str, Any]:
-        """What is done to a picture before the network sees it, as plain values."""
+        """What is done to an image before the network sees it, as plain values."""
         geometry = self.geometry
         return {
             "image_size": geometry.size,
@@ -186,5 +186,5 @@ class Loaders:
         )
 
 
-def _read_row(records: Records, storage: Storage, row: int) -> Picture:
+def _read_row(records: Records, storage: Storage, row: int) -> ImageArray:
     return read_record(records[row], storage)

@@ -23,7 +23,7 @@ from addnet.index.journal import Journal
 from addnet.index.lock import sole_writer
 from addnet.index.points import PointStore
 from addnet.index.records import Record, Records
-from addnet.preparation.pictures import content_hash
+from addnet.preparation.images import content_hash
 from addnet.preparation.videos import VIDEOS, video_hash
 from addnet.untrusted.files import status_of
 
@@ -32,14 +32,14 @@ log = logging.getLogger(__name__)
 _LOOKED_AT = 32
 
 
-def take_over_pictures(source: Source, records: Records, *, wait: bool = True) -> Path | None:
-    """Begins the index of a data set with that of the same pictures in another folder, if there is none of its own.
+def take_over_images(source: Source, records: Records, *, wait: bool = True) -> Path | None:
+    """Begins the index of a data set with that of the same images in another folder, if there is none of its own.
 
-    No row is trusted: each has to be of the same content when its picture is looked at.
+    No row is trusted: each has to be of the same content when its image is looked at.
 
     Args:
         source: The data set.
-        records: Its pictures.
+        records: Its images.
         wait: For another writer of the index.
 
     Returns:
@@ -48,7 +48,7 @@ def take_over_pictures(source: Source, records: Records, *, wait: bool = True) -
     file = source.index_file
     if source.index or file.exists() or Journal(file).file.exists():
         return None
-    shares = {other: _same_pictures(source, other, records) for other in sorted(file.parent.glob("*.parquet"))}
+    shares = {other: _same_images(source, other, records) for other in sorted(file.parent.glob("*.parquet"))}
     other = max(shares, key=shares.__getitem__, default=None)
     if other is None or shares[other] <= 0.5:
         return None
@@ -65,7 +65,7 @@ def take_over_pictures(source: Source, records: Records, *, wait: bool = True) -
         unchecked = pa.array(np.full(len(rows), -1, dtype=np.int64))
         rows = rows.set_column(rows.schema.get_field_index("mtime_ns"), rows.schema.field("mtime_ns"), unchecked)
         write_index(file, rows, lambda i, j: store.rows(np.arange(i, j)), root=str(source.root.resolve()))
-    log.info("%s: begins with what is known of the same pictures in %s; each is read once to make sure", file, other)
+    log.info("%s: begins with what is known of the same images in %s; each is read once to make sure", file, other)
     return other
 
 
@@ -107,8 +107,8 @@ def _some(records: Records) -> Iterator[Record]:
     yield from records.take(rows)
 
 
-def _same_pictures(source: Source, other: Path, records: Records) -> float:
-    """Share of some pictures that an index has under the same paths with the same content."""
+def _same_images(source: Source, other: Path, records: Records) -> float:
+    """Share of some images that an index has under the same paths with the same content."""
     try:
         rows, _ = read_index(other, columns=("path", "hash"))
     except UserError:

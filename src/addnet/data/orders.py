@@ -39,7 +39,7 @@ class Order(Protocol):
         """Reals and fakes of an epoch."""
 
     def told(self) -> str:
-        """What an epoch consists of, in words; empty where each picture comes as it is."""
+        """What an epoch consists of, in words; empty where each image comes as it is."""
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
         """So many units, at least an epoch of them: the first ones are that epoch.
@@ -92,7 +92,7 @@ class Shuffled:
 
 
 class RealsAndBlends:
-    """Every real picture once an epoch, and its self-blend with it.
+    """Every real image once an epoch, and its self-blend with it.
 
     Args:
         labels: (N,) class of each record.
@@ -113,14 +113,14 @@ class RealsAndBlends:
 
     def told(self) -> str:
         """What an epoch consists of."""
-        return f"fakes are blends of its {count(len(self), 'real picture')}"
+        return f"fakes are blends of its {count(len(self), 'real image')}"
 
     def requests(self) -> list[Request]:
         """All pairs in order, one sample after the other."""
         return [Request(index, half) for index in self.reals.tolist() for half in ("real", "fake")]
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
-        """Pairs of a real picture and its blend."""
+        """Pairs of a real image and its blend."""
         for index in cycled(self.reals, length, random).tolist():
             yield Request(index, "real"), Request(index, "fake")
 

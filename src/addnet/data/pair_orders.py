@@ -1,4 +1,4 @@
-"""Epochs of pairs: a real picture with a fake of its own source, given or made of it. No torch.
+"""Epochs of pairs: a real image with a fake of its own source, given or made of it. No torch.
 
 Both of a pair stand next to each other, so that they stay in one batch and on one rank. What has no partner comes in
 twos of any kind.
@@ -22,7 +22,7 @@ NO_PARTNER = -1
 
 
 def source_sets(records: Records) -> _Numbers:
-    """Which pictures are pairs: the number of each record's set, in which every real goes with every fake.
+    """Which images are pairs: the number of each record's set, in which every real goes with every fake.
 
     A set is as fine as one can be that has both classes: the same frame of videos that begin alike up to their first
     `_` (`001` and `001_870`), such videos whatever the frame, the group.
@@ -63,11 +63,11 @@ def _heads(records: Records) -> _Numbers:
 
 
 class Pairs:
-    """Every fake once an epoch, beside a real picture of its source.
+    """Every fake once an epoch, beside a real image of its source.
 
     Where a set has more fakes than reals, as FaceForensics++ has four to one, its reals come repeatedly, each before
     one comes again; where it has more reals, those that are left come alone, others in each epoch. So does what has no
-    partner. With an odd number of such pictures any other one comes along, again.
+    partner. With an odd number of such images any other one comes along, again.
 
     Args:
         labels: (N,) class of each record.
@@ -97,15 +97,15 @@ class Pairs:
 
     def told(self) -> str:
         """What an epoch consists of."""
-        parts = [f"{count(len(self.fakes), 'pair')} of a real and a fake picture of one source"]
+        parts = [f"{count(len(self.fakes), 'pair')} of a real and a fake image of one source"]
         if self.repeated:
             parts.append(f"real ones {count(self.repeated, 'time')} again")
         if alone := self._left + len(self.alone):
-            parts.append(f"{count(alone, 'picture')} without a partner")
+            parts.append(f"{count(alone, 'image')} without a partner")
         return ", ".join(parts)
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
-        """Units of two: pairs, and pictures without a partner."""
+        """Units of two: pairs, and images without a partner."""
         fakes, reals = dealt(self.fakes, self.reals, self.sets, random)
         left = np.setdiff1d(self.reals, reals)
         twos = in_twos(np.concatenate([left, self.alone]), len(self.labels), random)
@@ -115,7 +115,7 @@ class Pairs:
 
 
 class Mixed:
-    """Every real picture once an epoch, beside a fake: for a share of them its self-blend, for the others a given one.
+    """Every real image once an epoch, beside a fake: for a share of them its self-blend, for the others a given one.
 
     Given fakes are drawn anew in each epoch, each before one comes again: where there are more of them than reals, they
     come over several epochs.
@@ -164,14 +164,14 @@ class Mixed:
     def told(self) -> str:
         """What an epoch consists of."""
         of = " of its source" if self.of_source else ""
-        told = f"{count(self.blends, 'blend')} and {count(self.given, 'given fake')}{of}, each beside a real picture"
+        told = f"{count(self.blends, 'blend')} and {count(self.given, 'given fake')}{of}, each beside a real image"
         parts = [told]
         if len(self.alone):
-            parts.append(f"{count(len(self.alone), 'picture')} without a partner")
+            parts.append(f"{count(len(self.alone), 'image')} without a partner")
         return ", ".join(parts)
 
     def draw(self, random: np.random.Generator, length: int) -> Drawn:
-        """Units of two: a real and its blend or a given fake, and pictures without a partner."""
+        """Units of two: a real and its blend or a given fake, and images without a partner."""
         may = random.permutation(self._may)
         blended = np.concatenate([self._must, may[: self._chosen]])
         beside = np.concatenate([self._never, may[self._chosen :]])
@@ -190,7 +190,7 @@ class Mixed:
 
 
 def given_pair(real: int, fake: int, *, same: bool) -> tuple[Request, Request]:
-    """Two pictures that lie on disk; with `same` the second one has the draws of the first."""
+    """Two images that lie on disk; with `same` the second one has the draws of the first."""
     return Request(real), Request(fake, like=real if same else -1)
 
 

@@ -1,4 +1,4 @@
-"""Another picture for each picture, from another video: whose mask it gets when masks are shuffled."""
+"""Another image for each image, from another video: whose mask it gets when masks are shuffled."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FaceOf = Callable[[int], "tuple[tuple[int, ...], Points | None]"]
 
 
 class Partners:
-    """Draws partners from addresses, all pictures of other videos alike.
+    """Draws partners from addresses, all images of other videos alike.
 
     Args:
-        videos: (N,) video of each picture.
+        videos: (N,) video of each image.
 
     Raises:
-        UserError: There is but one picture.
+        UserError: There is but one image.
 
     Example:
         >>> Partners(["a", "a", "b"]).of(0, (0, 0, 17))
@@ -32,10 +32,10 @@ class Partners:
     def __init__(self, videos: Sequence[str] | NDArray[np.int64]) -> None:
         if len(videos) < 2:
             raise UserError(
-                f"data.mask_of=other needs another picture, and there are {len(videos)}; use data.mask_of=own"
+                f"data.mask_of=other needs another image, and there are {len(videos)}; use data.mask_of=own"
             )
         different, numbers = np.unique(np.asarray(videos), return_inverse=True)
-        if len(different) == 1:  # then at least another picture
+        if len(different) == 1:  # then at least another image
             numbers = np.arange(len(videos))
         self._order = np.argsort(numbers, kind="stable")
         ordered = numbers[self._order]
@@ -43,21 +43,21 @@ class Partners:
         self._count = np.searchsorted(ordered, numbers, side="right") - self._first
 
     def of(self, index: int, address: tuple[int, ...]) -> int:
-        """The partner of a picture at an address such as (seed, epoch, sample, repeat)."""
+        """The partner of an image at an address such as (seed, epoch, sample, repeat)."""
         first, count = self._first[index], self._count[index]
         drawn = np.random.default_rng((*address, PARTNERS)).integers(len(self._order) - count)
         return int(self._order[drawn if drawn < first else drawn + count])
 
 
 class MaskOfOther:
-    """A hook that gives each picture the mask of its partner.
+    """A hook that gives each image the mask of its partner.
 
     Args:
-        videos: (N,) video of each picture.
-        face_of: Shape of a picture, and its points.
+        videos: (N,) video of each image.
+        face_of: Shape of an image, and its points.
 
     Raises:
-        UserError: There is but one picture.
+        UserError: There is but one image.
     """
 
     def __init__(self, videos: Sequence[str] | NDArray[np.int64], face_of: FaceOf) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from addnet.data.epochs import Epochs
 from addnet.data.named import Chosen
-from addnet.data.prepared import by_root, cut_videos, index_pictures, open_indexes, require_listed
+from addnet.data.prepared import by_root, cut_videos, index_images, open_indexes, require_listed
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source
 from addnet.data.splits import require_usable
@@ -26,16 +26,16 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shares:
-    """How pictures are shared out between splits; checked when made.
+    """How images are shared out between splits; checked when made.
 
     Attributes:
         val_fraction: Share of `train/` that becomes validation.
         test_fraction: Share of `train/` that is kept for testing where nothing is for it.
         allow_overlap: Turns a leak into a warning.
         max_bad_fraction: Share of unusable files above which nothing is started.
-        limits: At most about so many pictures of each split, whole groups; None: all.
+        limits: At most about so many images of each split, whole groups; None: all.
         seed: Decides what is carved out and what is left out.
-        leave_out: A list of pictures that are not trained on.
+        leave_out: A list of images that are not trained on.
         held_method: A method of making fakes that only the test has.
 
     Raises:
@@ -58,19 +58,19 @@ class Shares:
 
 @dataclass
 class DataPlan:
-    """Which pictures of which data sets each split is made of.
+    """Which images of which data sets each split is made of.
 
     Args:
         chosen: The data sets.
-        predict: Pictures to predict, without labels.
+        predict: Images to predict, without labels.
         generate: Makes the data before they are read, where they are not there.
-        shares: How pictures are shared out.
+        shares: How images are shared out.
         epochs: Which splits get their fakes by blending, and what else is asked of them.
         detector: Finds faces.
         settings: How faces are found and cut out of videos.
         on_the_fly: Landmarks are found in the loader, so that preparation only looks whether files are whole.
         verify: Whether files of an index are still there and of the size that it knows.
-        only_test: Nothing but the test pictures is prepared and served.
+        only_test: Nothing but the test images is prepared and served.
         no_test: Nothing for testing is.
 
     Attributes:
@@ -129,7 +129,7 @@ class DataPlan:
         for root, source in by_root(sources).items():
             if source.layout == INDEX or source.from_videos:
                 continue
-            index_pictures(
+            index_images(
                 source,
                 Records.concat(records.of_root(root) for records in wanted),
                 detector=None if self.on_the_fly else self.detector,

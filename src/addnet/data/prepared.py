@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-from addnet.data.moved import take_over_pictures, take_over_videos
+from addnet.data.moved import take_over_images, take_over_videos
 from addnet.data.sources import INDEX, Source
 from addnet.data.usable import refuse_too_many_bad
 from addnet.errors import UserError
@@ -18,7 +18,7 @@ from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.faces import FaceIndex
 from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
-from addnet.preparation.pictures import prepare_pictures
+from addnet.preparation.images import prepare_images
 from addnet.preparation.settings import PrepareSettings
 from addnet.preparation.videos import prepare_videos
 from addnet.wording import count
@@ -48,7 +48,7 @@ def cut_videos(
 
     Args:
         source: The data set.
-        detector: Finds faces; that pictures are crops is not assumed.
+        detector: Finds faces; that images are crops is not assumed.
         settings: How the work is done, and what is cut out.
         max_bad_fraction: Share of unusable videos above which it stops.
 
@@ -66,14 +66,14 @@ def cut_videos(
     skipped = [(entry["path"], entry["reason"]) for entry in entries if entry["reason"]]
     _warn(skipped)
     without = sum(not entry["reason"] and not entry["crops"] for entry in entries)
-    pictures = sum(entry["crops"] for entry in entries)
-    gave = f"{count(len(entries), 'video')} gave {count(pictures, 'picture')}"
+    images = sum(entry["crops"] for entry in entries)
+    gave = f"{count(len(entries), 'video')} gave {count(images, 'image')}"
     log.info("%s: %s; %d without a face, %d unusable", source.index_file, gave, without, len(skipped))
     refuse_too_many_bad(skipped, len(entries), max_fraction=max_bad_fraction, kind="videos")
     return entries
 
 
-def index_pictures(
+def index_images(
     source: Source,
     records: Records,
     *,
@@ -81,28 +81,28 @@ def index_pictures(
     settings: PrepareSettings,
     max_bad_fraction: float = 1.0,
 ) -> int:
-    """Looks at the pictures of a data set that are new or have changed.
+    """Looks at the images of a data set that are new or have changed.
 
     Args:
         source: The data set.
-        records: Those of its pictures that are needed.
-        detector: Finds faces; None only checks that pictures are whole.
+        records: Those of its images that are needed.
+        detector: Finds faces; None only checks that images are whole.
         settings: How the work is done.
         max_bad_fraction: Share of unusable files above which it stops.
 
     Returns:
-        How many pictures were looked at.
+        How many images were looked at.
 
     Raises:
         UserError: Too many files are unusable.
     """
-    take_over_pictures(source, records, wait=settings.wait)
+    take_over_images(source, records, wait=settings.wait)
     with IndexUpdate(source.index_file, source.root, wait=settings.wait) as update:
-        looked_at = prepare_pictures(
+        looked_at = prepare_images(
             update, records.replaced(root=""), detector=detector, run=settings.run, storage=source.storage
         )
     log.info(
-        "%s: %s looked at, %d known already", source.index_file, count(looked_at, "picture"), len(records) - looked_at
+        "%s: %s looked at, %d known already", source.index_file, count(looked_at, "image"), len(records) - looked_at
     )
     index = FaceIndex(source.index_file, columns=("path", "reason"))
     rows = index.rows.take(index.find(records.paths))

@@ -1,4 +1,4 @@
-"""Damage of training pictures: several kinds, in random order, drawn from an address."""
+"""Damage of training images: several kinds, in random order, drawn from an address."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.data.degradations import KINDS, damage, require_strength
 from addnet.data.hook import DEGRADATIONS, At, Unwarped
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
@@ -62,7 +62,7 @@ class Chance(NamedTuple):
 
 @dataclass(frozen=True)
 class RandomDegradations:
-    """A hook that damages pictures as they lie on disk: what they meet before anybody looks at them.
+    """A hook that damages images as they lie on disk: what they meet before anybody looks at them.
 
     Which kinds happen is drawn for each by itself, then their order. The same address always gives the same damage, so
     that both halves of a self-blended pair get the same. Nothing moves: points stay where they are.
@@ -108,26 +108,26 @@ class RandomDegradations:
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
         """The damaged sample, its points where they were."""
-        return sample._replace(picture=self.damaged(sample.picture, sample.points, key=at.key))
+        return sample._replace(image=self.damaged(sample.image, sample.points, key=at.key))
 
     def draw(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...]]]:
         """What happens at an address such as (seed, epoch, sample, repeat): kinds with their strengths, in order."""
         return [(kind, values) for kind, values, _ in self._drawn(key)]
 
-    def damaged(self, picture: Picture, points: Points | None, *, key: tuple[int, ...]) -> Picture:
-        """A picture after what happens at an address.
+    def damaged(self, image: ImageArray, points: Points | None, *, key: tuple[int, ...]) -> ImageArray:
+        """An image after what happens at an address.
 
         Args:
-            picture: (H, W, 3) uint8; left as it is.
+            image: (H, W, 3) uint8; left as it is.
             points: (68, 2) in its pixels; without them no organ is covered.
             key: Seed, epoch, number of the sample, repeat.
 
         Returns:
-            (H, W, 3) uint8; the picture itself where nothing happens.
+            (H, W, 3) uint8; the image itself where nothing happens.
         """
         for kind, values, random in self._drawn(key):
-            picture = damage(kind, picture, points, random, values)
-        return picture
+            image = damage(kind, image, points, random, values)
+        return image
 
     def _drawn(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...], np.random.Generator]]:
         random = np.random.default_rng((*key, DEGRADATIONS))

@@ -40,23 +40,23 @@ def select(
     """The records of each split.
 
     Validation is what the data sets of `train` call so; where one has no such list, it is carved out of its training
-    pictures by group. Of other data sets that `val` names it is the first of `VALIDATION` that they have, and lists of
+    images by group. Of other data sets that `val` names it is the first of `VALIDATION` that they have, and lists of
     data sets that are trained on and not named there are used for nothing. Groups of all of them that have source
     videos in common are one.
 
     Args:
-        train: Data sets whose pictures for training are trained on.
-        test: Data sets whose pictures for test are tested on; None: nothing is.
-        val_fraction: Share of the training pictures that becomes validation where there is no list for it.
+        train: Data sets whose images for training are trained on.
+        test: Data sets whose images for test are tested on; None: nothing is.
+        val_fraction: Share of the training images that becomes validation where there is no list for it.
         allow_overlap: Only warns about groups that are in training and test.
-        limits: At most about so many pictures of each split.
+        limits: At most about so many images of each split.
         seed: Decides what is carved out for validation and what is left out.
         val: Data sets that checkpoints are chosen on; None: those of `train`.
-        test_fraction: Share of the training pictures that is kept for testing where nothing is for it; see `with_test`.
-        blended: Splits whose fakes are made of their real pictures; the fakes that they have are left out.
-        leave_out: A list of pictures that are not trained on; see `left_out`.
+        test_fraction: Share of the training images that is kept for testing where nothing is for it; see `with_test`.
+        blended: Splits whose fakes are made of their real images; the fakes that they have are left out.
+        leave_out: A list of images that are not trained on; see `left_out`.
         held_method: A method that only the test has; see `held_method`.
-        records_of: Gives the pictures of a data set.
+        records_of: Gives the images of a data set.
 
     Raises:
         UserError: A split is empty or lacks a class, a group is in two of training, validation and test, a video is
@@ -103,7 +103,7 @@ def _lists(
         found[source] = _part(whole[source], split)
         if split == "test":
             log.warning(
-                "%s has nothing but pictures for testing: checkpoints are chosen on these, and figures of a test on "
+                "%s has nothing but images for testing: checkpoints are chosen on these, and figures of a test on "
                 "them would be too good",
                 source.named,
             )
@@ -111,7 +111,7 @@ def _lists(
         if source not in found and (left := int(whole[source].having("split", "val").sum())):
             log.info(
                 "%s: its own validation, %s, is used for nothing, because data.val names other data sets",
-                *(source.named, count(left, "picture")),
+                *(source.named, count(left, "image")),
             )
     return found
 
@@ -135,7 +135,7 @@ def _with_validation(
 
 
 def _carved(records: Records, fraction: float, *, allow_overlap: bool, **how: Any) -> tuple[Records, Records]:
-    """Validation carved out by group; by video, then by picture, where groups are too few and overlap is allowed."""
+    """Validation carved out by group; by video, then by image, where groups are too few and overlap is allowed."""
     try:
         return carve_validation(records, fraction, **how)
     except UserError as error:
@@ -167,14 +167,14 @@ def select_test(
 
     Args:
         test: The data sets.
-        limit_to: At most about so many pictures.
+        limit_to: At most about so many images.
         seed: Decides what is left out.
         test_fraction: As in `select`: the same groups.
         held_method: The only method whose fakes are tested.
-        records_of: Gives the pictures of a data set.
+        records_of: Gives the images of a data set.
 
     Raises:
-        UserError: A data set has no pictures for test, or two have a video of the same id.
+        UserError: A data set has no images for test, or two have a video of the same id.
     """
     parts = []
     whole = with_test({source: records_of(source) for source in dict.fromkeys(test)}, test_fraction)
@@ -191,19 +191,19 @@ def select_test(
 
 
 def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[Source, Records]:
-    """Data sets of which each has pictures for testing: a share of the groups of `train`, where nothing else is.
+    """Data sets of which each has images for testing: a share of the groups of `train`, where nothing else is.
 
     Which groups these are follows from their names alone, so that runs of several seeds, and evaluations of their
-    checkpoints, are about the same pictures.
+    checkpoints, are about the same images.
 
     Raises:
-        UserError: All of them have such pictures, or too few groups for it.
+        UserError: All of them have such images, or too few groups for it.
     """
     if fraction is None:
         return dict(whole)
     lacking = [source for source, records in whole.items() if "test" not in records.names("split")]
     if not lacking:
-        raise UserError(f"data.test_fraction={fraction}, but there are pictures for testing; leave it out (null)")
+        raise UserError(f"data.test_fraction={fraction}, but there are images for testing; leave it out (null)")
     found = dict(whole)
     for source in lacking:
         train, test = carve_test(_part(whole[source], "train"), fraction)
@@ -214,7 +214,7 @@ def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[S
             "(data.test_fraction=%g), the same for every seed",
             *(source.named, len(test.names("group_id"))),
             count(len(test.names("group_id")) + len(train.names("group_id")), "group"),
-            *(count(len(test), "picture"), fraction),
+            *(count(len(test), "image"), fraction),
         )
     return found
 
@@ -237,7 +237,7 @@ def _refuse_nothing(
         )
     if lacking := [s for s in val or [] if s not in train and not s.validation_split(whole[s])]:
         raise UserError(
-            f"{_named(lacking)} has no labelled pictures to choose checkpoints on; name another data set in data.val"
+            f"{_named(lacking)} has no labelled images to choose checkpoints on; name another data set in data.val"
         )
     if test is not None and not any(whole[source].having("split", "test").any() for source in test):
         raise UserError(_no_test(test))
@@ -245,7 +245,7 @@ def _refuse_nothing(
 
 def _no_test(sources: Sequence[Source]) -> str:
     return (
-        f"{_named(sources)} has no pictures for testing; data.test_fraction=0.2 keeps a fifth of the groups of train "
+        f"{_named(sources)} has no images for testing; data.test_fraction=0.2 keeps a fifth of the groups of train "
         "for it, data.test=[LAYOUT:FOLDER] names another data set, test=false trains without"
     )
 

@@ -44,7 +44,7 @@ class Source:
             isn't the one that the index names.
         index: The index file; None: one of its own in `index_dir`.
         options: Arguments of the layout.
-        index_dir: Where indexes of pictures are kept.
+        index_dir: Where indexes of images are kept.
         faces_dir: Where faces cut out of videos are kept, with their indexes.
         output: Folder of the faces cut out of its videos; None: one of its own in `faces_dir`.
         splits: What it is used for. What these don't need may be missing, and their videos alone are cut.
@@ -85,7 +85,7 @@ class Source:
         if "cache_dir" in option_defaults(self.layout):
             options["cache_dir"] = options.get("cache_dir") or archives_dir(self.index_dir)
         listing = list_data(LAYOUTS, self.layout, str(self.data_dir), options=options)
-        return replace(listing, pictures=_below(listing.pictures), videos=_below(listing.videos))
+        return replace(listing, images=_below(listing.images), videos=_below(listing.videos))
 
     @cached_property
     def listing(self) -> Listing:
@@ -98,8 +98,8 @@ class Source:
         wanted = (*self._used_splits(_served(listing)), *VALIDATION[: self.validates])
         missing = [item for item in listing.missing if not item.split or item.split in wanted]
         lacking = [f"  {item.path}: {item.what}" for item in missing if item.needed]
-        if not len(listing.pictures) and not len(listing.videos):
-            lacking.append("  neither pictures nor videos that belong to a split")
+        if not len(listing.images) and not len(listing.videos):
+            lacking.append("  neither images nor videos that belong to a split")
         if lacking:
             raise UserError(
                 f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`addnet data check "
@@ -111,7 +111,7 @@ class Source:
             log.warning("%s: doubtful: %s", self.data_dir, doubt)
         for item in missing:
             log.warning("%s: not there: %s, %s", self.data_dir, item.path, item.what)
-        if len(listing.pictures) and len(listing.videos):
+        if len(listing.images) and len(listing.videos):
             log.warning("%s: %s", self.data_dir, left_alone(listing))
         return listing
 
@@ -131,17 +131,17 @@ class Source:
 
     @property
     def storage(self) -> Storage:
-        """Reads its pictures."""
+        """Reads its images."""
         return Storage(archives_dir(self.index_dir))
 
     @property
     def from_videos(self) -> bool:
         """Whether faces have to be cut out of videos first."""
-        return self.layout != INDEX and not len(self.listing.pictures) and len(self.listing.videos) > 0
+        return self.layout != INDEX and not len(self.listing.images) and len(self.listing.videos) > 0
 
     @property
     def index_file(self) -> Path:
-        """The file that holds what was found in its pictures."""
+        """The file that holds what was found in its images."""
         if self.index:
             return Path(self.index)
         if self.from_videos:
@@ -167,7 +167,7 @@ class Source:
         return folder.parent if folder.is_file() else folder
 
     def records(self) -> Records:
-        """Its pictures; their `root` is the folder that their paths are relative to.
+        """Its images; their `root` is the folder that their paths are relative to.
 
         Raises:
             UserError: Faces were not cut out of its videos yet.
@@ -179,7 +179,7 @@ class Source:
             here = pc.is_in(self._opened.rows["source"].cast(pa.string()), value_set=listed)
             found = self._opened.records().take(here.to_numpy())
         else:
-            found = self.listing.pictures
+            found = self.listing.images
         return found.replaced(root=str(self.root))
 
     @cached_property
@@ -236,7 +236,7 @@ def _said(value: Any) -> Any:
 
 
 def _served(listing: Listing) -> Records:
-    return listing.pictures if len(listing.pictures) else listing.videos
+    return listing.images if len(listing.images) else listing.videos
 
 
 def _below(records: Records) -> Records:
@@ -255,9 +255,9 @@ def _below(records: Records) -> Records:
 
 
 def left_alone(listing: Listing) -> str:
-    """What becomes of the videos of a data set that has pictures too."""
+    """What becomes of the videos of a data set that has images too."""
     return (
-        f"{count(len(listing.videos), 'video is', 'videos are')} left alone because there are pictures; where the "
+        f"{count(len(listing.videos), 'video is', 'videos are')} left alone because there are images; where the "
         "layout has data.options.source, videos takes everything from videos"
     )
 

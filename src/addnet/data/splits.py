@@ -1,4 +1,4 @@
-"""Which picture is used for what: validation carved out by group, leaks found, sets limited."""
+"""Which image is used for what: validation carved out by group, leaks found, sets limited."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ def carve_validation(
 
     Args:
         records: Training records.
-        fraction: Share of the pictures of each class that validation should get.
+        fraction: Share of the images of each class that validation should get.
         seed: Decides the order of the groups.
-        blended: Splits whose fakes are made of their real pictures; see `require_both_classes`.
+        blended: Splits whose fakes are made of their real images; see `require_both_classes`.
 
     Returns:
         Training records and validation records (their `split` changed to `val`), in the order given.
@@ -85,7 +85,7 @@ def require_both_classes(records: Sequence[Record], split: str, *, hint: str, bl
         records: The set.
         split: What it is for: `train`, `val` or `test`.
         hint: What else is known about it.
-        blended: Splits whose fakes are made of their real pictures: they need no others.
+        blended: Splits whose fakes are made of their real images: they need no others.
     """
     needed = CLASS_NAMES[:1] if split in blended else CLASS_NAMES
     present = set(Records.of(records).labels.tolist())
@@ -97,7 +97,7 @@ def require_both_classes(records: Sequence[Record], split: str, *, hint: str, bl
         remedy = "; data.val_fakes=self_blended makes them of its real ones"
     elif missing == [CLASS_NAMES[FAKE]] and split == "train":
         remedy = "; data.fakes=self_blended data.val_fakes=self_blended makes them of the real ones"
-    raise UserError(f"{AIMS[split]} would have no {' and no '.join(missing)} pictures ({hint}){remedy}")
+    raise UserError(f"{AIMS[split]} would have no {' and no '.join(missing)} images ({hint}){remedy}")
 
 
 def one_class(records: Sequence[Record], name: str) -> str:
@@ -107,7 +107,7 @@ def one_class(records: Sequence[Record], name: str) -> str:
         return ""
     here = CLASS_NAMES[present.pop()]
     return (
-        f"{name} has {here} pictures alone: accuracy is that of {here} ones, and there is no AUROC, AP or EER, which "
+        f"{name} has {here} images alone: accuracy is that of {here} ones, and there is no AUROC, AP or EER, which "
         "compare both classes"
     )
 
@@ -123,7 +123,7 @@ def require_usable(
     Args:
         splits: Their records.
         left_out: How many unusable files of each were left out.
-        blended: Splits whose fakes are made of their real pictures.
+        blended: Splits whose fakes are made of their real images.
 
     Raises:
         UserError: Nothing is there, or training or validation lack a class.
@@ -139,7 +139,7 @@ def require_usable(
 
 
 def torn_videos(records: Records) -> list[str]:
-    """Videos whose pictures are in several groups, so that they could be in training and in validation."""
+    """Videos whose images are in several groups, so that they could be in training and in validation."""
     videos, groups = records.numbers("video_id"), records.numbers("group_id")
     spread = int(groups.max(initial=0)) + 1
     whole, counts = np.unique(np.unique(videos * spread + groups) // spread, return_counts=True)
@@ -184,7 +184,7 @@ def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Record
     if number is None or number >= len(records):
         return records
     if number < 2:
-        raise UserError(f"a limit of {count(number, 'picture')} is too small; at least one of each class is needed")
+        raise UserError(f"a limit of {count(number, 'image')} is too small; at least one of each class is needed")
     groups, counts = _groups(records)
     target = number / max(1, int((counts.sum(axis=0) > 0).sum()))
     taken = np.zeros(counts.shape[1])

@@ -28,7 +28,7 @@ from addnet.wording import count
 
 _SHOWN = 10
 _LONGEST = 200  # characters of a path or a reason in a message
-_MEASURED = 2000  # pictures, for `framing`
+_MEASURED = 2000  # images, for `framing`
 _ON_THE_FLY = "on the fly"
 _FOUND = pa.schema(
     [
@@ -50,7 +50,7 @@ class Usable:
         points: (68, 2) of each, None without a face.
         shapes: (N, 2) height and width of each.
         sizes: (N,) bytes of each file.
-        steps: Pictures by detector step.
+        steps: Images by detector step.
         found_by: (N,) the step of each.
         skipped: Path and reason of the files that are left out.
     """
@@ -71,11 +71,11 @@ class Usable:
 
     @property
     def with_landmarks(self) -> NDArray[np.bool_]:
-        """(N,) whether the landmarks of each picture are known."""
+        """(N,) whether the landmarks of each image are known."""
         return np.asarray(pc.not_equal(self.found_by, "none"), dtype=bool)
 
     def framing(self) -> Framing | None:
-        """How faces lie in these pictures, measured in some of them; None where no points are known."""
+        """How faces lie in these images, measured in some of them; None where no points are known."""
         some = np.unique(np.linspace(0, len(self.records) - 1, _MEASURED).round().astype(int))
         known = [(points, self.shapes[row]) for row in some if (points := self.points[row]) is not None]
         return Framing.of([points for points, _ in known], [shape for _, shape in known])
@@ -130,7 +130,7 @@ def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[st
     for number, (path, size, offset, length) in enumerate(zip(records.paths, sizes, *where, strict=True)):
         folder = folders[which[number]]
         if folder in roots and size is not None:
-            file = os.path.join(folder, path.as_py())  # noqa: PTH118 - once a picture
+            file = os.path.join(folder, path.as_py())  # noqa: PTH118 - once an image
             changes[number] = _change(storage, file, offset, length, size)
     return changes
 
@@ -144,7 +144,7 @@ def _change(storage: Storage, path: str, offset: int, length: int, size: int) ->
 
 
 def refuse_too_many_bad(
-    skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float, kind: str = "pictures"
+    skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float, kind: str = "images"
 ) -> None:
     """Stops before work is lost on a damaged data set.
 
@@ -173,7 +173,7 @@ def refuse_too_many_bad(
 
 
 def describe(splits: dict[str, Usable]) -> list[str]:
-    """One line a split: pictures by class, videos, groups, faces by step, files left out."""
+    """One line a split: images by class, videos, groups, faces by step, files left out."""
     lines = []
     for name, part in splits.items():
         counts = Counter(part.records.labels.tolist())
@@ -182,12 +182,12 @@ def describe(splits: dict[str, Usable]) -> list[str]:
         order = [step for step in (GIVEN, *STEPS, _ON_THE_FLY) if step in part.steps]
         faces = ", ".join(f"{step} {part.steps[step]}" for step in order)
         lines.append(
-            f"{name}: {count(len(part.records), 'picture')} ({classes or 'unlabelled'}), "
+            f"{name}: {count(len(part.records), 'image')} ({classes or 'unlabelled'}), "
             f"{count(videos, 'video')}, {count(groups, 'group')}; "
             f"faces: {faces}" + (f"; skipped: {len(part.skipped)}" if part.skipped else "")
         )
         if part.steps.get("none"):
-            lines.append(f"{name}: {count(part.steps['none'], 'picture')} without a face: mask of ones")
+            lines.append(f"{name}: {count(part.steps['none'], 'image')} without a face: mask of ones")
     return lines
 
 
@@ -228,7 +228,7 @@ def write_skipped(splits: dict[str, Usable], file: Path) -> Path | None:
 
 
 def fingerprint(splits: dict[str, Usable]) -> str:
-    """SHA-256 over path, size, label and group of every picture served, in order."""
+    """SHA-256 over path, size, label and group of every image served, in order."""
     digest = hashlib.sha256()
     for name, part in sorted(splits.items()):
         groups = part.records.table["group_id"].cast(pa.string())

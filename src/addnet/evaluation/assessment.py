@@ -100,7 +100,7 @@ def _of_set(drawn: Drawn, by_level: Mapping[str, Decision]) -> tuple[dict[str, A
 
 def _counts(scored: ScoredSet) -> dict[str, int]:
     counts: dict[str, int] = {}
-    for what, labels in (("pictures", scored.labels), ("videos", scored.video_labels)):
+    for what, labels in (("images", scored.labels), ("videos", scored.video_labels)):
         counts |= {what: len(labels), f"real_{what}": int((labels == 0).sum()), f"fake_{what}": int(labels.sum())}
     return counts
 

@@ -217,7 +217,7 @@ def average(parts: Sequence[Resampled]) -> Resampled:
 
 
 def same_rows(one: ScoredSet, other: ScoredSet) -> bool:
-    """Whether two checkpoints scored the same pictures in the same order, as a paired comparison needs."""
+    """Whether two checkpoints scored the same images in the same order, as a paired comparison needs."""
     return (
         list(one.paths) == list(other.paths)
         and np.array_equal(one.labels, other.labels)

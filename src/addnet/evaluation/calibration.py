@@ -1,4 +1,4 @@
-"""Where to call a picture fake, and how much to trust the probability: both are fitted on validation scores."""
+"""Where to call an image fake, and how much to trust the probability: both are fitted on validation scores."""
 
 from __future__ import annotations
 

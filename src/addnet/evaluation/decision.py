@@ -24,7 +24,7 @@ from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.signatures import require_number
 from addnet.untrusted.texts import shown
 
-# of the figures: pictures, and videos by how the scores of their pictures are put together
+# of the figures: images, and videos by how the scores of their images are put together
 LEVELS: Mapping[str, str | None] = {
     "frame": None,
     "video": "mean",
@@ -50,7 +50,7 @@ class Decision:
     """What a checkpoint says about its scores at one level.
 
     Attributes:
-        threshold: Of the network's probability of fake; above it a picture or video is called fake. nan: there is none.
+        threshold: Of the network's probability of fake; above it an image or video is called fake. nan: there is none.
         stated: The threshold in words, with where it comes from.
         temperature: Of `calibration.calibrated`; None if none was fitted.
         limits: The least and the largest probability that validation can support.
@@ -206,7 +206,7 @@ def decide(
 ) -> dict[str, dict[str, Any]] | None:
     """Thresholds and temperature at each of `LEVELS`, as plain values for a checkpoint.
 
-    Pictures without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
+    Images without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
     leaves them out of their video's.
 
     Args:
@@ -215,7 +215,7 @@ def decide(
         max_fnr: See `choose_thresholds`.
 
     Returns:
-        None where nothing can be decided: one class alone. Pictures alone where a video has real and fake ones.
+        None where nothing can be decided: one class alone. Images alone where a video has real and fake ones.
 
     Raises:
         UserError: A score isn't a finite number.

@@ -16,7 +16,7 @@ from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import calling
 
 FEWEST_VIDEOS = 20  # of a sub-group, for figures that mean something
-AGAINST_ALL_REAL = ("method",)  # real pictures have no method: fakes of one are held against all of them
+AGAINST_ALL_REAL = ("method",)  # real images have no method: fakes of one are held against all of them
 
 
 def group_numbers(drawn: Drawn, decision: Decision) -> dict[str, list[dict[str, Any]]]:

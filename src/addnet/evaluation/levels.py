@@ -1,4 +1,4 @@
-"""All figures of one data set at one level (pictures, or videos aggregated in one of three ways)."""
+"""All figures of one data set at one level (images, or videos aggregated in one of three ways)."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Drawn:
     """A data set with resamples, which all levels and checkpoints share.
 
     Attributes:
-        scored: One row a picture, or at a level of videos one a video.
+        scored: One row an image, or at a level of videos one a video.
         units: What is drawn whole.
         draws: Of these.
     """
@@ -50,7 +50,7 @@ class Drawn:
         return cls(scored, units, Draws(units.strata, resamples, seed, scored.name))
 
     def at(self, level: str) -> Drawn:
-        """The same at another of `LEVELS`; itself where each picture is a video of its own."""
+        """The same at another of `LEVELS`; itself where each image is a video of its own."""
         how = LEVELS[level]
         single = len(self.scored) == len(self.scored.video_ids) and (how != "confidence" or self.scored.is_probability)
         return self if how is None or single else replace(self, scored=by_video(self.scored, how))

@@ -218,7 +218,7 @@ def likelihood_numbers(drawn: Drawn, *, seed: int) -> dict[str, dict[str, Any]]:
     """Each of `LEVELS` of a data set → `Weighed.numbers`, or {"why_not": in words}.
 
     Args:
-        drawn: Its scores, one row a picture.
+        drawn: Its scores, one row an image.
         seed: Of the folds.
     """
     name, found = drawn.scored.name, {}

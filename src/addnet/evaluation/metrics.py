@@ -18,12 +18,12 @@ THRESHOLD = 0.5
 
 
 class Scores(NamedTuple):
-    """What a detector said about a set of pictures.
+    """What a detector said about a set of images.
 
     Attributes:
         probabilities: (N,) float64 in [0, 1]; 1 is fake.
         labels: (N,) int64; 0 real, 1 fake.
-        videos: (N,) int64 number of the video each picture is a frame of.
+        videos: (N,) int64 number of the video each image is a frame of.
         faces: (N,) bool whether a face was found; None: not known.
         sources: (N,) int64 number of what each was made from, the same for a real one and its fakes; None: not known.
     """
@@ -80,10 +80,10 @@ def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = 
     Args:
         probabilities: (N,) probability of fake.
         labels: (N,) 0 real, 1 fake.
-        threshold: Above it a picture is called fake.
+        threshold: Above it an image is called fake.
 
     Returns:
-        Each of `LOGGED`; nan where it means nothing: no pictures, or with one class only all but accuracy and log loss.
+        Each of `LOGGED`; nan where it means nothing: no images, or with one class only all but accuracy and log loss.
 
     Raises:
         UserError: A probability isn't a finite number.

@@ -1,6 +1,6 @@
 """Paired accuracy: how often the fake of a source scores above its real.
 
-A detector that knows people, cameras or places ranks pictures of different sources by these; between two of one source
+A detector that knows people, cameras or places ranks images of different sources by these; between two of one source
 it has only the traces to go by. Both are of one source where they share their `group`.
 """
 
@@ -32,7 +32,7 @@ def shares_in_order(
     so that the four fakes of one real in FaceForensics++ count as one source, and long videos no more than short ones.
 
     Args:
-        probabilities: (N,) of fake, of pictures or of videos.
+        probabilities: (N,) of fake, of images or of videos.
         labels: (N,) 0 real, 1 fake.
         sources: (N,) number of the source of each row, from 0.
 
@@ -60,7 +60,7 @@ def shares_in_order(
 
 
 def shares_of(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
-    """`shares_in_order` of pictures, or of videos by `by_video`; the sources in the order of their names."""
+    """`shares_in_order` of images, or of videos by `by_video`; the sources in the order of their names."""
     _, of_videos = np.unique(np.asarray(scored.sources), return_inverse=True)
     return shares_in_order(scored.probabilities, scored.labels, of_videos[scored.videos])
 
@@ -97,7 +97,7 @@ def paired_metrics(scores: Scores) -> dict[str, float]:
     """Paired accuracy of a training's own test, by its name; nothing where no source has both classes.
 
     Args:
-        scores: Of pictures or of videos.
+        scores: Of images or of videos.
     """
     if scores.sources is None:
         return {}
@@ -107,14 +107,14 @@ def paired_metrics(scores: Scores) -> dict[str, float]:
 
 
 def pair_counts(scored: ScoredSet) -> dict[str, Any]:
-    """What paired accuracy is about: sources, those with both classes, their pairs of pictures, or why there is none.
+    """What paired accuracy is about: sources, those with both classes, their pairs of images, or why there is none.
 
     Returns:
         "sources" (None: not known), "with_both", "pairs", and "why_not": in words, empty where there are pairs.
     """
     if scored.sources is None:
-        return {"sources": None, "with_both": 0, "pairs": 0, "why_not": "it is not known which pictures share a source"}
+        return {"sources": None, "with_both": 0, "pairs": 0, "why_not": "it is not known which images share a source"}
     _, pairs = shares_of(scored)
     number = len(set(scored.sources))
-    none = "" if len(pairs) else "no source (group) has both real and fake pictures"
+    none = "" if len(pairs) else "no source (group) has both real and fake images"
     return {"sources": number, "with_both": len(pairs), "pairs": int(pairs.sum()), "why_not": none}

@@ -1,4 +1,4 @@
-"""What a detector said about a data set: one row a picture, or one a video."""
+"""What a detector said about a data set: one row an image, or one a video."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ScoredSet:
         probabilities: (N,) of fake, in [0, 1], or by `scale` other scores.
         labels: (N,) 0 real, 1 fake; the same for all rows of a video.
         videos: (N,) number of the video of each row; every number of 0 … V - 1 occurs.
-        paths: N names of pictures.
+        paths: N names of images.
         video_ids: V names of videos.
         groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
         faces: (N,) whether a face was found; None: in all, or not known.
@@ -80,7 +80,7 @@ class ScoredSet:
         both = np.flatnonzero((fakes > 0) & (fakes < rows))
         if len(both):
             raise UserError(
-                f"{self.name}: video {self.video_ids[both[0]]!r} has real and fake pictures; "
+                f"{self.name}: video {self.video_ids[both[0]]!r} has real and fake images; "
                 "give real and fake ones different video ids"
             )
 
@@ -109,12 +109,12 @@ class ScoredSet:
 
 
 def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
-    """One row a video, row v for video v, so that `scored.videos` leads from a picture to its row.
+    """One row a video, row v for video v, so that `scored.videos` leads from an image to its row.
 
     Args:
-        scored: One row a picture.
-        how: `mean` of the probabilities; `max`, the picture most like a fake; `confidence`, the mean weighted by
-            |2 p - 1|, so that undecided pictures count little (the plain mean where all are at 0.5). Of rows with a
+        scored: One row an image.
+        how: `mean` of the probabilities; `max`, the image most like a fake; `confidence`, the mean weighted by
+            |2 p - 1|, so that undecided images count little (the plain mean where all are at 0.5). Of rows with a
             face alone, where a video has any.
 
     Returns:
@@ -170,10 +170,10 @@ def _groups(scored: ScoredSet) -> dict[str, list[str]]:
 
 
 def grouped_alike(scored: Mapping[str, Mapping[str, ScoredSet]]) -> dict[str, dict[str, ScoredSet]]:
-    """Detectors' scores with the sub-groups of the first one, where they are of the same pictures.
+    """Detectors' scores with the sub-groups of the first one, where they are of the same images.
 
-    Detectors that see other parts of a picture measure another brightness in it, and figures of a sub-group are to be
-    of the same pictures for all.
+    Detectors that see other parts of an image measure another brightness in it, and figures of a sub-group are to be
+    of the same images for all.
 
     Args:
         scored: Name of the detector → data set → its scores.

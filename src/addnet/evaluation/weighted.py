@@ -32,7 +32,7 @@ def weighted_figures(
         probabilities: (N,) of fake.
         labels: (N,) 0 real, 1 fake.
         weights: (R, C), one weighting a line, not negative.
-        threshold: Above it a picture is called fake.
+        threshold: Above it an image is called fake.
         columns: (N,) the column of each row; by default its own, C = N.
 
     Returns:
@@ -58,7 +58,7 @@ def calling(
     Args:
         probabilities: (N,) of fake.
         labels: (N,) 0 real, 1 fake.
-        threshold: Above it a picture is called fake.
+        threshold: Above it an image is called fake.
         columns: (N,) the column of each row in the weights; by default its own.
 
     Returns:

@@ -1,17 +1,17 @@
-"""Pictures and videos → faces: landmarks, geometry and attention masks. NumPy, OpenCV, dlib and PyAV; no torch."""
+"""Images and videos → faces: landmarks, geometry and attention masks. NumPy, OpenCV, dlib and PyAV; no torch."""
 
 from addnet.faces.blend import SelfBlend
 from addnet.faces.extraction import CropSettings, FaceCrop, VideoSummary, extract_faces, save_crop
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES, kind_of
-from addnet.faces.geometry import Geometry, Jitter, map_points, warp_picture
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
+from addnet.faces.geometry import Geometry, Jitter, map_points, warp_image
+from addnet.faces.images import check_bytes, check_image, decode_image, read_image
 from addnet.faces.landmarks import STEPS, Face, LandmarkDetector
 from addnet.faces.masks import Attention, AttentionMask
-from addnet.faces.pictures import check_bytes, check_picture, decode_picture, read_picture
 from addnet.faces.videos import Frame, Video
-from addnet.faces.walk import Found, iter_pictures, iter_videos, walk
+from addnet.faces.walk import Found, iter_images, iter_videos, walk
 
 __all__ = [
-    "PICTURE_SUFFIXES",
+    "IMAGE_SUFFIXES",
     "STEPS",
     "VIDEO_SUFFIXES",
     "Attention",
@@ -28,15 +28,15 @@ __all__ = [
     "Video",
     "VideoSummary",
     "check_bytes",
-    "check_picture",
-    "decode_picture",
+    "check_image",
+    "decode_image",
     "extract_faces",
-    "iter_pictures",
+    "iter_images",
     "iter_videos",
     "kind_of",
     "map_points",
-    "read_picture",
+    "read_image",
     "save_crop",
     "walk",
-    "warp_picture",
+    "warp_image",
 ]

@@ -1,4 +1,4 @@
-"""`addnet faces PICTURE|FOLDER … [--out DIR]`: sheets of single pictures, counts over folders."""
+"""`addnet faces IMAGE|FOLDER … [--out DIR]`: sheets of single images, counts over folders."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from addnet.commands import described
 from addnet.config import load_group
 from addnet.console import say
 from addnet.errors import UserError
+from addnet.faces.images import named_image
 from addnet.faces.landmarks import STEPS, LandmarkDetector
 from addnet.faces.masks import AttentionMask
-from addnet.faces.pictures import named_picture
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
 from addnet.faces.walk import walk
@@ -30,10 +30,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         detector = LandmarkDetector(options.landmark_model, face_crops=not options.scenes)
         mask = AttentionMask(**load_group("mask", options.mask))
-        pictures = [path for path in options.inputs if not path.is_dir()]
-        if pictures and options.out is None:
+        images = [path for path in options.inputs if not path.is_dir()]
+        if images and options.out is None:
             raise UserError("--out DIR is needed: the folder that the sheets are written to")
-        for path in pictures:
+        for path in images:
             _write_sheet(path, detector, mask, options.out)
         folders = {str(path): _examined(path, detector) for path in options.inputs if path.is_dir()}
     except UserError as error:
@@ -46,27 +46,27 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(**described("faces"))
-    parser.add_argument("inputs", nargs="+", type=Path, metavar="PICTURE|FOLDER")
-    parser.add_argument("--out", type=Path, help="folder for the sheets of single pictures")
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER")
+    parser.add_argument("--out", type=Path, help="folder for the sheets of single images")
     parser.add_argument("--mask", default="default", help="a file of configs/mask (default: default)")
-    parser.add_argument("--scenes", action="store_true", help="pictures are no face crops: never take all as a face")
+    parser.add_argument("--scenes", action="store_true", help="images are no face crops: never take all as a face")
     parser.add_argument("--landmark-model", help="another 68-point file than the packaged one")
     return parser
 
 
 def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, out: Path) -> None:
-    picture = named_picture(path)
-    face = detector(picture)
-    sheet = save_sheet(face_sheet(picture, face, mask), out / f"{path.stem}_sheet.png")
+    image = named_image(path)
+    face = detector(image)
+    sheet = save_sheet(face_sheet(image, face, mask), out / f"{path.stem}_sheet.png")
     sys.stdout.write(f"{shown(path.name)}: {face.step} → {shown(sheet)}\n")
 
 
 def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
     there = walk(folder)
-    paths = [folder / name for name in there.pictures]
+    paths = [folder / name for name in there.images]
     notes = there.notes() + ([f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else [])
     if not paths:
-        raise UserError("; ".join([f"{folder} holds no pictures", *notes]))
+        raise UserError("; ".join([f"{folder} holds no images", *notes]))
     for note in notes:
         say(f"{shown(folder)}: {note}")
     found = scan(paths, detector)
@@ -75,7 +75,7 @@ def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
 
 def _print_table(folders: dict[str, list[Finding]]) -> None:
     table = Table(title="faces by detector step")
-    for column in ("folder", "pictures", *STEPS, "unusable", "by detector", "with landmarks", "usable mask"):
+    for column in ("folder", "images", *STEPS, "unusable", "by detector", "with landmarks", "usable mask"):
         table.add_column(column, justify="left" if column == "folder" else "right")
     for folder, findings in folders.items():
         counts = count_steps(findings)

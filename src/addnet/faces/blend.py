@@ -1,9 +1,9 @@
 """Blended fakes: a face laid over itself, or another person's over it, so that nothing but the blend tells them apart.
 
-After Shiohara & Yamasaki 2022 (arXiv 2204.08376): source and target are the same picture; one of the two is changed,
+After Shiohara & Yamasaki 2022 (arXiv 2204.08376): source and target are the same image; one of the two is changed,
 the source is moved a little, and a deformed hull of landmarks says where it lies over the target. Where a donor is
 given, the source is their face (`donors.py`). Written from the papers. All lengths are shares of the face, so that
-pictures of any size are treated alike.
+images of any size are treated alike.
 """
 
 from __future__ import annotations
@@ -21,17 +21,17 @@ from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, plac
 from addnet.faces.damage.codecs import jpeg
 from addnet.faces.donors import Donor, coloured_like, worn
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.faces.tint import TintRanges
 from addnet.signatures import require_range, require_within
 
 _SMALLEST = 8  # pixels of a face that can be blended
 _BLEED = 12  # grey levels around the usual difference that a border may bring in
-_SEEN = 0.25  # share of a hull that has to lie in the picture
+_SEEN = 0.25  # share of a hull that has to lie in the image
 
 
 class Blend(NamedTuple):
-    """What becomes of a real picture.
+    """What becomes of a real image.
 
     Attributes:
         real: (H, W, 3) uint8, the target: as it was, or changed.
@@ -40,14 +40,14 @@ class Blend(NamedTuple):
             blocks of 16 pixels of a JPEG round trip.
     """
 
-    real: Picture
-    fake: Picture
+    real: ImageArray
+    fake: ImageArray
     mask: Mask
 
 
 @dataclass(frozen=True)
 class SelfBlend:
-    """How fakes are made of real pictures; `configs/blend/` shows the same numbers. Lengths are shares of the face.
+    """How fakes are made of real images; `configs/blend/` shows the same numbers. Lengths are shares of the face.
 
     Attributes:
         hulls: What is hulled, one of them drawn for each blend; what stands twice is drawn twice as often. `all`
@@ -66,7 +66,7 @@ class SelfBlend:
         matched: Range of how far a donor's colours become those of the target.
         tint: Changes of colour, sharpness and compression.
         saved: Range of qualities of a JPEG round trip of both, as they are saved after all: else the blocks of the file
-            that a picture came from would tell a real one.
+            that an image came from would tell a real one.
         saved_p: Probability of that.
 
     Raises:
@@ -117,17 +117,19 @@ class SelfBlend:
             if isinstance(value := getattr(self, one.name), Sequence):
                 object.__setattr__(self, one.name, tuple(value))
 
-    def __call__(self, picture: Picture, points: Points, address: tuple[int, ...], donor: Donor | None = None) -> Blend:
-        """Blends a picture with itself, or with another person's.
+    def __call__(
+        self, image: ImageArray, points: Points, address: tuple[int, ...], donor: Donor | None = None
+    ) -> Blend:
+        """Blends an image with itself, or with another person's.
 
         Args:
-            picture: (H, W, 3) uint8, RGB, of a real face.
+            image: (H, W, 3) uint8, RGB, of a real face.
             points: (68, 2) in its pixels; they may lie outside.
             address: Decides all that is drawn, such as (seed, epoch, sample, repeat).
-            donor: Another person's face, which is the source then; None: the picture itself.
+            donor: Another person's face, which is the source then; None: the image itself.
 
         Raises:
-            UserError: The face is tiny, or lies outside of the picture.
+            UserError: The face is tiny, or lies outside of the image.
         """
         random = np.random.default_rng(address)
         unit = float(np.ptp(points, axis=0).max())
@@ -135,20 +137,20 @@ class SelfBlend:
             raise UserError(f"a face of {unit:.0f} pixels can't be blended; at least {_SMALLEST} are needed")
         tint = self.tint.draw(random, unit)
         change_target = random.random() < self.target
-        rows, columns, mask = self._place(points, picture.shape, unit, random)
+        rows, columns, mask = self._place(points, image.shape, unit, random)
         mask *= np.float32(self.strengths[int(random.integers(len(self.strengths)))])
         if donor is None:
-            source = self._moved(picture, points, unit, random, rows, columns)
+            source = self._moved(image, points, unit, random, rows, columns)
         else:
             follow, amount = random.uniform(*self.follow), random.uniform(*self.matched)
             source = worn(donor, points, rows, columns, follow=follow)
-            source = coloured_like(source, picture[rows, columns], mask, amount)
-        real = tint(picture) if change_target else picture
+            source = coloured_like(source, image[rows, columns], mask, amount)
+        real = tint(image) if change_target else image
         below = real[rows, columns]
         fake = real.copy()
         paste = _poisson if random.random() < self.poisson else _mixed
         fake[rows, columns] = paste(source if change_target else tint(source), below, mask)
-        whole = np.zeros(picture.shape[:2], dtype=np.float32)
+        whole = np.zeros(image.shape[:2], dtype=np.float32)
         whole[rows, columns] = mask
         if random.random() < self.saved_p:
             quality = round(float(random.uniform(*self.saved)))
@@ -156,7 +158,7 @@ class SelfBlend:
         return Blend(real, fake, whole)
 
     def _place(self, points: Points, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
-        """The mask of the first kind of hull, in random order, that lies in the picture well enough."""
+        """The mask of the first kind of hull, in random order, that lies in the image well enough."""
         for which in random.permutation(len(self.hulls)).tolist():
             hulls = hulls_of(self.hulls[which], points, random)
             if _share_inside(np.concatenate(hulls), shape) < _SEEN:
@@ -165,33 +167,33 @@ class SelfBlend:
             found = placed(hulls, shape, random, unit=unit, elastic=self.elastic, **how)
             if found.mask.size and found.mask.max() > 0:
                 return found
-        raise UserError("a face that lies outside of the picture can't be blended")
+        raise UserError("a face that lies outside of the image can't be blended")
 
     def _moved(
-        self, picture: Picture, points: Points, unit: float, random: Random, rows: slice, columns: slice
-    ) -> Picture:
-        """The part of the picture that a mask covers, of a picture that moved a little around the face."""
+        self, image: ImageArray, points: Points, unit: float, random: Random, rows: slice, columns: slice
+    ) -> ImageArray:
+        """The part of the image that a mask covers, of an image that moved a little around the face."""
         scale = float(random.uniform(*self.scale))
         moves = [float(random.uniform(-most, most)) * unit for most in self.shift]
         start = (1 - scale) * points.mean(axis=0) + moves - (columns.start, rows.start)
         matrix = np.array([[scale, 0, start[0]], [0, scale, start[1]]])
         size = (columns.stop - columns.start, rows.stop - rows.start)
-        moved = cv2.warpAffine(picture, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
+        moved = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return np.asarray(moved, dtype=np.uint8)
 
 
 def _share_inside(points: Points, shape: tuple[int, ...]) -> float:
-    """Share of a box around points that lies in a picture."""
+    """Share of a box around points that lies in an image."""
     low, high = points.min(axis=0), points.max(axis=0)
     inside = np.clip(np.minimum(high, (shape[1], shape[0])) - np.maximum(low, 0), 0, None)
     return float(np.prod(inside / np.maximum(high - low, 1e-6)))
 
 
-def _mixed(source: Picture, target: Picture, mask: Mask) -> Picture:
+def _mixed(source: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
     return np.asarray(cv2.blendLinear(source, target, mask, 1 - mask), dtype=np.uint8)
 
 
-def _poisson(source: Picture, target: Picture, mask: Mask) -> Picture:
+def _poisson(source: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
     """Gradients of the source where the mask is more than half its largest value, then mixed by the mask."""
     inside = np.asarray(mask > mask.max() / 2, dtype=np.uint8) * np.uint8(255)
     inside[[0, -1]] = inside[:, [0, -1]] = 0  # the solver needs a border
@@ -203,7 +205,7 @@ def _poisson(source: Picture, target: Picture, mask: Mask) -> Picture:
     return _mixed(np.asarray(cloned, dtype=np.uint8), target, mask)
 
 
-def _alike(target: Picture, source: Picture, inside: NDArray[np.uint8]) -> Picture:
+def _alike(target: ImageArray, source: ImageArray, inside: NDArray[np.uint8]) -> ImageArray:
     """A target that differs from the source by nearly the same everywhere.
 
     Gradients carry what differs along the border over the whole face: where that is background on one side and skin on

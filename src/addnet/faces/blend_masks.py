@@ -32,12 +32,12 @@ Range = tuple[float, float]
 
 
 class Placed(NamedTuple):
-    """A blend mask as it lies in a picture.
+    """A blend mask as it lies in an image.
 
     Attributes:
-        rows: Of the picture.
-        columns: Of the picture.
-        mask: (rows, columns) float32 in [0, 1]; 0 in the rest of the picture.
+        rows: Of the image.
+        columns: Of the image.
+        mask: (rows, columns) float32 in [0, 1]; 0 in the rest of the image.
     """
 
     rows: slice
@@ -81,13 +81,13 @@ def placed(
     erosion: Range,
     softness: Range,
 ) -> Placed:
-    """Hulls as a soft mask in a picture; its largest value is 1 unless all of it lies outside.
+    """Hulls as a soft mask in an image; its largest value is 1 unless all of it lies outside.
 
     Lengths are in faces, and for hulls smaller than the face as much smaller: else small ones would vanish.
 
     Args:
         hulls: Sets of points in pixels; they may lie outside.
-        shape: (H, W, ...) of the picture.
+        shape: (H, W, ...) of the image.
         random: Decides deformation, erosion and softness.
         unit: Pixels of a face.
         elastic: Standard deviation of the movement of a hull's parts.
@@ -110,11 +110,11 @@ def placed(
         np.asarray(cv2.GaussianBlur(deformed, (0, 0), sigma), dtype=np.uint8), random.uniform(*_LEVELS), sigma
     )
     soft = cv2.GaussianBlur(inside, (0, 0), max(random.uniform(*softness) * length, _SHARPEST))
-    return _in_picture(np.asarray(soft * _edge(), dtype=np.float32), corner, scale, shape)
+    return _in_image(np.asarray(soft * _edge(), dtype=np.float32), corner, scale, shape)
 
 
-def _in_picture(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> Placed:
-    """The part of a canvas that lies in the picture, at the picture's resolution."""
+def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> Placed:
+    """The part of a canvas that lies in the image, at the image's resolution."""
     columns, rows = (
         _pixels(np.flatnonzero(canvas.max(axis=axis) >= _NOTHING), float(start), scale, most)
         for axis, start, most in ((0, corner[0], shape[1]), (1, corner[1], shape[0]))
@@ -130,7 +130,7 @@ def _in_picture(canvas: Mask, corner: NDArray[np.floating], scale: float, shape:
 
 
 def _pixels(places: NDArray[np.int64], start: float, scale: float, most: int) -> slice:
-    """The pixels of a picture's side that some places of a canvas lie on."""
+    """The pixels of an image's side that some places of a canvas lie on."""
     if not len(places):
         return slice(0, 0)
     first = int(np.floor(start + (places[0] - 1) / scale))

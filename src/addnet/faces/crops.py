@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Matrix, Points, map_points
+from addnet.faces.images import MIN_SIDE, ImageArray
 from addnet.faces.landmarks import Face
-from addnet.faces.pictures import MIN_SIDE, Picture
 from addnet.faces.tracks import POLICIES, Box
 from addnet.faces.videos import Frame
 
@@ -57,12 +57,12 @@ class CropSettings:
         _require_number("prepare.quality", self.quality, int, 1, 100, "95 is usual")
 
     def square(self, shape: tuple[int, ...], points: Points) -> tuple[NDArray[np.float64], float]:
-        """Centre (x, y) and side of the square around a face, in pixels of the picture.
+        """Centre (x, y) and side of the square around a face, in pixels of the image.
 
         It is unturned, because levelling the eyes is part of training.
 
         Args:
-            shape: (H, W, ...) of the picture.
+            shape: (H, W, ...) of the image.
             points: (68, 2) in its pixels.
         """
         return Geometry(align=False, crop="face", margin=self.margin).square(shape, points)
@@ -76,7 +76,7 @@ class FaceCrop:
         frame: Number of the frame among all that can be decoded, from 0.
         time: When the frame is shown, in seconds; None if the file doesn't say.
         track: Number of the track, in order of appearance in the video, from 0.
-        picture: (S, S, 3) uint8, RGB.
+        image: (S, S, 3) uint8, RGB.
         face: Points and detector's box in pixels of the crop.
         original_box: (4,) float32, the detector's box in pixels of the frame as shown.
     """
@@ -84,7 +84,7 @@ class FaceCrop:
     frame: int
     time: float | None
     track: int
-    picture: Picture
+    image: ImageArray
     face: Face
     original_box: Box
 
@@ -98,7 +98,7 @@ def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) ->
     """Cuts the square around a face out of its frame.
 
     The square lies on whole pixels, so that at native size nothing is resampled; what lies outside of the frame is
-    mirrored in, as in `warp_picture`, which keeps the face in the middle. With `settings.size` the cut
+    mirrored in, as in `warp_image`, which keeps the face in the middle. With `settings.size` the cut
     square is then resized.
 
     Raises:
@@ -106,28 +106,26 @@ def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) ->
     """
     if face.points is None or face.box is None:
         raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no points")
-    centre, length = settings.square(frame.picture.shape, face.points)
+    centre, length = settings.square(frame.image.shape, face.points)
     side = max(MIN_SIDE, round(length))
     left, top = (int(value) for value in np.round(centre - (side - 1) / 2))
     move = np.array([[1, 0, -left], [0, 1, -top]], dtype=np.float64)
-    square = cv2.warpAffine(
-        frame.picture, move, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101
-    )
-    picture = np.asarray(square, dtype=np.uint8)
+    square = cv2.warpAffine(frame.image, move, (side, side), flags=cv2.INTER_NEAREST, borderMode=cv2.BORDER_REFLECT_101)
+    image = np.asarray(square, dtype=np.uint8)
     matrix = move
     if settings.size is not None:
-        picture, matrix = _resized(picture, move, settings.size)
+        image, matrix = _resized(image, move, settings.size)
     corners = map_points(face.box.reshape(2, 2), matrix).reshape(4)
     found = Face(face.step, map_points(face.points, matrix), corners)
-    return FaceCrop(frame.number, frame.time, track, picture, found, face.box)
+    return FaceCrop(frame.number, frame.time, track, image, found, face.box)
 
 
-def _resized(picture: Picture, matrix: Matrix, size: int) -> tuple[Picture, Matrix]:
-    factor = size / picture.shape[0]
+def _resized(image: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, Matrix]:
+    factor = size / image.shape[0]
     way = cv2.INTER_AREA if factor < 1 else cv2.INTER_CUBIC
     # pixel centres: x_new = factor · (x_old + ½) − ½
     matrix = matrix * factor + np.array([[0, 0, 1], [0, 0, 1]]) * (factor - 1) / 2
-    return np.asarray(cv2.resize(picture, (size, size), interpolation=way), dtype=np.uint8), matrix
+    return np.asarray(cv2.resize(image, (size, size), interpolation=way), dtype=np.uint8), matrix
 
 
 def crop_name(crop: FaceCrop, settings: CropSettings) -> str:
@@ -144,20 +142,20 @@ def save_crop(crop: FaceCrop, path: Path, settings: CropSettings) -> None:
     """
     partial = path.with_name(f".{path.name}.partial")
     try:
-        partial.write_bytes(_encoded(crop.picture, settings))
+        partial.write_bytes(_encoded(crop.image, settings))
         partial.replace(path)
     except OSError as error:
         partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error.strerror or error}") from error
 
 
-def _encoded(picture: Picture, settings: CropSettings) -> bytes:
+def _encoded(image: ImageArray, settings: CropSettings) -> bytes:
     options = []
     if settings.format == "jpg":
         # full colour resolution: the crop doesn't lie on the grid on which the video's colours were halved
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
-    _, data = cv2.imencode(f".{settings.format}", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), options)
+    _, data = cv2.imencode(f".{settings.format}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)
     encoded: NDArray[np.uint8] = np.asarray(data, dtype=np.uint8)
     return encoded.tobytes()
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, cast
 
 from addnet.errors import UserError
-from addnet.faces.pictures import MAX_PIXELS, check_size
+from addnet.faces.images import MAX_PIXELS, check_size
 from addnet.faces.upright import square_pixels
 from addnet.untrusted.files import require_regular
 from addnet.untrusted.limits import is_memory_error
@@ -110,7 +110,7 @@ class Measures(NamedTuple):
     """How long and how large a video is.
 
     Attributes:
-        seconds: From the first to the last picture.
+        seconds: From the first to the last image.
         frames: Packets that it has of them.
         width: Of a frame, in pixels; 0 if nothing says it before a frame is decoded.
         height: Likewise.
@@ -147,7 +147,7 @@ def measured(path: Path) -> Measures:
 
 
 def length(path: Path) -> float:
-    """Seconds from the first to the last picture of a video, as `measured`; 0 for a file that is no video."""
+    """Seconds from the first to the last image of a video, as `measured`; 0 for a file that is no video."""
     return measured(path).seconds
 
 
@@ -189,7 +189,7 @@ def _require_memory(error: Exception) -> None:
 
 @contextmanager
 def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A video file and its stream of pictures, nothing of which is decoded yet; closed after the block.
+    """A video file and its stream of images, nothing of which is decoded yet; closed after the block.
 
     Raises:
         UserError: The file can't be opened or is no video.

@@ -1,7 +1,7 @@
-"""A face → 128 numbers that are near those of other pictures of the same person, by dlib.
+"""A face → 128 numbers that are near those of other images of the same person, by dlib.
 
 The network (`dlib_face_recognition_resnet_model_v1.dat`, Davis King, 2017; 99.38 % on Labeled Faces in the Wild) was
-put into the public domain by its author; half of the three million pictures it was trained on come from FaceScrub and
+put into the public domain by its author; half of the three million images it was trained on come from FaceScrub and
 VGG Face, which have terms of their own, the rest from the web.
 """
 
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, packaged_model
-from addnet.faces.pictures import Picture
 
 DESCRIPTOR_FILE = "dlib_face_recognition_resnet_model_v1.dat"
 SAME_PERSON = 0.6  # dlib's own rule for one pair; among thousands of faces, strangers come this near
@@ -33,11 +33,11 @@ class FaceDescriptor:
 
     model_path: str | None = None
 
-    def __call__(self, picture: Picture, face: Face) -> NDArray[np.float32]:
+    def __call__(self, image: ImageArray, face: Face) -> NDArray[np.float32]:
         """Describes one face.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB.
             face: With its 68 points.
 
         Returns:
@@ -53,7 +53,7 @@ class FaceDescriptor:
         corners = np.concatenate([face.points.min(axis=0), face.points.max(axis=0)]).round().astype(int).tolist()
         points = [dlib.point(int(x), int(y)) for x, y in face.points.round()]
         shape = dlib.full_object_detection(dlib.rectangle(*corners), points)
-        found = self._network.compute_face_descriptor(np.ascontiguousarray(picture), shape)
+        found = self._network.compute_face_descriptor(np.ascontiguousarray(image), shape)
         return np.asarray(found, dtype=np.float32)
 
     @cached_property

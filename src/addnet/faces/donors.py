@@ -14,24 +14,24 @@ from numpy.typing import NDArray
 
 from addnet.faces.blend_masks import Mask
 from addnet.faces.geometry import LEFT_EYE, RIGHT_EYE, Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 _GRID = 24  # points a side at which a warp is worked out; between them it is linear
 _REACH = 0.25  # faces: how far a landmark takes along what is around it
 _STIFF = 0.05  # how little landmarks are followed that contradict those around them
 _GAIN = (0.5, 2.0)  # bounds of the factor on the spread of colours
-_FOLDS = 1.5  # a picture that shrinks by more is averaged down first
+_FOLDS = 1.5  # an image that shrinks by more is averaged down first
 
 
 class Donor(NamedTuple):
     """A face that is laid over another one.
 
     Attributes:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         points: (68, 2) in its pixels.
     """
 
-    picture: Picture
+    image: ImageArray
     points: Points
 
 
@@ -52,8 +52,8 @@ def poses(points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return np.asarray(turned / np.maximum(lengths, 1e-6), dtype=np.float32)
 
 
-def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: float) -> Picture:
-    """A part of a target's picture, filled with the face of a donor.
+def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: float) -> ImageArray:
+    """A part of a target's image, filled with the face of a donor.
 
     One affine map brings the donor's landmarks near those of the target; what is left between them moves what is around
     them (Gaussian kernels with ridge regression).
@@ -61,8 +61,8 @@ def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: f
     Args:
         donor: Another person's face.
         points: (68, 2) of the target.
-        rows: Of the target's picture.
-        columns: Of the target's picture.
+        rows: Of the target's image.
+        columns: Of the target's image.
         follow: How far its landmarks go onto those of the target: 0 as the affine map leaves them, 1 all the way.
 
     Returns:
@@ -84,11 +84,11 @@ def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: f
     fine = np.array([[(size[0] - 1) / (_GRID - 1), 0, 0], [0, (size[1] - 1) / (_GRID - 1), 0]])
     coarse = places.reshape(_GRID, _GRID, 2).astype(np.float32)
     where = cv2.warpAffine(coarse, fine, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
-    filled = cv2.remap(donor.picture, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
+    filled = cv2.remap(donor.image, where, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)  # type: ignore[call-overload]
     return np.asarray(filled, dtype=np.uint8)
 
 
-def coloured_like(source: Picture, target: Picture, mask: Mask, amount: float) -> Picture:
+def coloured_like(source: ImageArray, target: ImageArray, mask: Mask, amount: float) -> ImageArray:
     """A source whose colours have the mean and the spread of the target's (Reinhard et al. 2001, here on RGB).
 
     Args:
@@ -108,12 +108,12 @@ def coloured_like(source: Picture, target: Picture, mask: Mask, amount: float) -
 
 def _smaller(donor: Donor, factor: float) -> Donor:
     """A donor shrunk by a factor: sampled as it is, it would fold high frequencies into false ones."""
-    height, width = donor.picture.shape[:2]
+    height, width = donor.image.shape[:2]
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
-    picture = np.asarray(cv2.resize(donor.picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    image = np.asarray(cv2.resize(donor.image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     # pixel centres: x_small = (x_large + 1/2) / factor - 1/2
     points = (donor.points + 0.5) * (np.array(size) / (width, height)) - 0.5
-    return Donor(picture, points.astype(np.float32))
+    return Donor(image, points.astype(np.float32))
 
 
 def _with_one(points: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -12,9 +12,9 @@ from addnet.errors import UserError
 from addnet.faces.crops import CropSettings, FaceCrop, crop_name, cut_face, save_crop
 from addnet.faces.decoding import length, size_of
 from addnet.faces.descriptors import FaceDescriptor
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.people import people_of
-from addnet.faces.pictures import Picture
 from addnet.faces.tracks import Box, Tracker, is_cut, largest, longest_track
 from addnet.faces.videos import Frame, Video
 from addnet.untrusted.limits import Limits, prolong
@@ -49,7 +49,7 @@ class VideoSummary:
 
 
 class _Sighting(NamedTuple):
-    """The faces of one frame and their tracks, without the picture."""
+    """The faces of one frame and their tracks, without the image."""
 
     number: int
     faces: list[Face]
@@ -62,7 +62,7 @@ class _Sighting(NamedTuple):
 class VideoFaces(Iterator[FaceCrop]):
     """The crops of one video, made while they are asked for.
 
-    Memory doesn't grow with the pictures of the video: `largest` and `all` cut each frame as it is read.
+    Memory doesn't grow with the images of the video: `largest` and `all` cut each frame as it is read.
     `longest_track` is known only at the end, so boxes and points are kept, and all crops as long as they are few; if
     they aren't, the frames of that track are decoded once more.
 
@@ -138,7 +138,7 @@ class VideoFaces(Iterator[FaceCrop]):
             if few:
                 pairs = zip(sighting.faces, sighting.tracks, strict=True)
                 crops += [cut_face(frame, face, track, settings=self._settings) for face, track in pairs]
-                few = sum(crop.picture.nbytes for crop in crops) <= _KEPT
+                few = sum(crop.image.nbytes for crop in crops) <= _KEPT
                 crops = crops if few else []
         self._tell_people()
         people = [[self.people[track] for track in sighting.tracks] for sighting in seen]
@@ -159,7 +159,7 @@ class VideoFaces(Iterator[FaceCrop]):
         looks = {}
         if self._descriptor and len(self._looks) > 1:
             try:
-                looks = {track: self._descriptor(crop.picture, crop.face) for track, crop in self._looks.items()}
+                looks = {track: self._descriptor(crop.image, crop.face) for track, crop in self._looks.items()}
             except UserError as error:
                 self._notes = (f"people are told apart by their places alone: {error}",)
         self._looks.clear()
@@ -167,13 +167,13 @@ class VideoFaces(Iterator[FaceCrop]):
 
     def _sightings(self) -> Iterator[tuple[Frame, _Sighting]]:
         tracker = Tracker()
-        before: Picture | None = None
+        before: ImageArray | None = None
         every = self._settings.every
         for frame in self._video.frames(every=every, count=self._settings.frames if every is None else None):
-            sighting = _Sighting(frame.number, self._detector.all_faces(frame.picture), [])
-            cut = before is not None and is_cut(before, frame.picture)
+            sighting = _Sighting(frame.number, self._detector.all_faces(frame.image), [])
+            cut = before is not None and is_cut(before, frame.image)
             sighting.tracks.extend(tracker.update(sighting.boxes(), cut=cut))
-            before = frame.picture
+            before = frame.image
             self.looked_at.append(frame.number)
             self._without_face += not sighting.faces
             self._steps.update(face.step for face in sighting.faces)
@@ -199,7 +199,7 @@ def extract_faces(
         path: A video file.
         settings: Which frames, whose faces, how large.
         detector: With `face_crops=False` for videos of scenes, so that no frame as a whole is taken for a face.
-        descriptor: Knows a person again after a cut or a gap; None: by the place in the picture alone.
+        descriptor: Knows a person again after a cut or a gap; None: by the place in the image alone.
 
     Returns:
         An iterator over crops; its `summary` is there when it is exhausted.

@@ -1,7 +1,7 @@
-"""Which files are pictures and which are videos: by suffix, and by their first bytes where no suffix tells.
+"""Which files are images and which are videos: by suffix, and by their first bytes where no suffix tells.
 
-The formats in `PICTURE_FORMATS` are promised. What a picture is decoded as is told by its first bytes alone, so that a
-file of another kind under the name of a picture reaches no decoder that was not meant.
+The formats in `IMAGE_FORMATS` are promised. What an image is decoded as is told by its first bytes alone, so that a
+file of another kind under the name of an image reaches no decoder that was not meant.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import NamedTuple
 from addnet.errors import UserError
 from addnet.untrusted.files import descriptor_of
 
-PICTURE, VIDEO = "picture", "video"
+IMAGE, VIDEO = "image", "video"
 HEAD = 400  # bytes that tell a format; the packets of MPEG transport streams are 188 or 192 long
 
 
-class PictureFormat(NamedTuple):
-    """A promised format of pictures.
+class ImageFormat(NamedTuple):
+    """A promised format of images.
 
     Attributes:
         name: As people and Pillow call it.
@@ -37,18 +37,18 @@ def _starting(pattern: bytes) -> re.Pattern[bytes]:
     return re.compile(pattern, re.DOTALL)
 
 
-PICTURE_FORMATS = (
-    PictureFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _starting(rb"\xff\xd8\xff")),
-    PictureFormat("PNG", (".png", ".apng"), _starting(rb"\x89PNG\r\n\x1a\n")),
-    PictureFormat("BMP", (".bmp",), _starting(rb"BM.{12}[\x0c-\xff]\x00\x00\x00")),
-    PictureFormat("WEBP", (".webp",), _starting(rb"RIFF.{4}WEBP")),
-    PictureFormat("TIFF", (".tif", ".tiff"), _starting(rb"II[*+]\x00|MM\x00[*+]")),
-    PictureFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), _starting(rb"P[1-6][\s#]")),
-    PictureFormat("GIF", (), _starting(rb"GIF8[79]a")),  # by suffix a video, which may have one frame
-    PictureFormat("AVIF", (".avif",), _starting(rb".{4}ftyp(avif|avis|(mif1|miaf).{0,40}?avif)")),
-    PictureFormat("JPEG2000", (".jp2", ".j2k"), _starting(rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51")),
+IMAGE_FORMATS = (
+    ImageFormat("JPEG", (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"), _starting(rb"\xff\xd8\xff")),
+    ImageFormat("PNG", (".png", ".apng"), _starting(rb"\x89PNG\r\n\x1a\n")),
+    ImageFormat("BMP", (".bmp",), _starting(rb"BM.{12}[\x0c-\xff]\x00\x00\x00")),
+    ImageFormat("WEBP", (".webp",), _starting(rb"RIFF.{4}WEBP")),
+    ImageFormat("TIFF", (".tif", ".tiff"), _starting(rb"II[*+]\x00|MM\x00[*+]")),
+    ImageFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), _starting(rb"P[1-6][\s#]")),
+    ImageFormat("GIF", (), _starting(rb"GIF8[79]a")),  # by suffix a video, which may have one frame
+    ImageFormat("AVIF", (".avif",), _starting(rb".{4}ftyp(avif|avis|(mif1|miaf).{0,40}?avif)")),
+    ImageFormat("JPEG2000", (".jp2", ".j2k"), _starting(rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51")),
 )
-PICTURE_SUFFIXES = tuple(suffix for kind in PICTURE_FORMATS for suffix in kind.suffixes)
+IMAGE_SUFFIXES = tuple(suffix for kind in IMAGE_FORMATS for suffix in kind.suffixes)
 VIDEO_SUFFIXES = (
     *(".mp4", ".m4v", ".mov", ".qt", ".f4v", ".avi", ".divx", ".mkv", ".webm", ".mpg", ".mpeg", ".mpe", ".m2v"),
     *(".vob", ".ts", ".mts", ".m2ts", ".wmv", ".asf", ".flv", ".ogv", ".3gp", ".3g2", ".mxf", ".dv"),
@@ -70,18 +70,18 @@ _OTHERS = {
     "Git LFS pointer": _starting(rb"version https://git-lfs"),
     "ZIP": _starting(rb"PK\x03\x04"),
 }
-# What tells nothing by its first bytes and lies beside pictures in great numbers isn't opened.
+# What tells nothing by its first bytes and lies beside images in great numbers isn't opened.
 _NOT_OPENED = (".npy", ".npz", ".pkl", ".json", ".jsonl", ".txt", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".md")
 
 
-def picture_format(head: bytes | memoryview) -> str | None:
-    """Name of the promised format that a picture has by its first bytes; None if it is none.
+def image_format(head: bytes | memoryview) -> str | None:
+    """Name of the promised format that an image has by its first bytes; None if it is none.
 
     Example:
-        >>> picture_format(b"GIF89a"), picture_format(b"%!PS-Adobe-3.0 EPSF-3.0")
+        >>> image_format(b"GIF89a"), image_format(b"%!PS-Adobe-3.0 EPSF-3.0")
         ('GIF', None)
     """
-    return next((kind.name for kind in PICTURE_FORMATS if kind.pattern.match(head)), None)
+    return next((kind.name for kind in IMAGE_FORMATS if kind.pattern.match(head)), None)
 
 
 def other_format(head: bytes | memoryview) -> str | None:
@@ -95,7 +95,7 @@ def other_format(head: bytes | memoryview) -> str | None:
 
 
 def what_else(head: bytes | memoryview) -> str:
-    """The rest of a sentence about what is no picture: what its first bytes say that it is, or nothing.
+    """The rest of a sentence about what is no image: what its first bytes say that it is, or nothing.
 
     Example:
         >>> what_else(b"%PDF-1.7"), what_else(b"???")
@@ -106,25 +106,25 @@ def what_else(head: bytes | memoryview) -> str:
 
 
 def kind_of(path: str | PurePath) -> str | None:
-    """Whether a file is to be read as `picture` or `video`: by its suffix, else by its first bytes; None: neither.
+    """Whether a file is to be read as `image` or `video`: by its suffix, else by its first bytes; None: neither.
 
     Example:
         >>> kind_of("clip.MOV"), kind_of("scan.tif"), kind_of(__file__)
-        ('video', 'picture', None)
+        ('video', 'image', None)
     """
     name = str(path).lower()
-    if name.endswith(PICTURE_SUFFIXES):
-        return PICTURE
+    if name.endswith(IMAGE_SUFFIXES):
+        return IMAGE
     if name.endswith(VIDEO_SUFFIXES):
         return VIDEO
     return None if name.endswith(_NOT_OPENED) else kind_by_content(head_of(path))
 
 
 def kind_by_content(head: bytes) -> str | None:
-    """Whether first bytes are those of a `picture` or a `video`; None: neither."""
-    found = picture_format(head)
+    """Whether first bytes are those of a `image` or a `video`; None: neither."""
+    found = image_format(head)
     if found and found != "GIF":
-        return PICTURE
+        return IMAGE
     return VIDEO if found or (not other_format(head) and _VIDEOS.match(head)) else None
 
 

@@ -1,4 +1,4 @@
-"""How faces lie in the pictures that a detector learned from, so that faces elsewhere are cut out alike."""
+"""How faces lie in the images that a detector learned from, so that faces elsewhere are cut out alike."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from addnet.errors import UserError
 from addnet.faces.crops import CropSettings
 from addnet.faces.geometry import Points
 
-_ROOM = 1.1  # pictures a little tighter or wider than those of training are still taken as they are
+_ROOM = 1.1  # images a little tighter or wider than those of training are still taken as they are
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where the face is in a picture, measured in longer sides of the box around its 68 points.
+    """Where the face is in an image, measured in longer sides of the box around its 68 points.
 
     Attributes:
-        margin: Longer side of the picture, in the middle (`CropSettings.margin` for crops that were made here).
-        offset: How far the picture's centre lies right of and below that of the box, in the middle.
-        low: Below this margin lie 1 % of the pictures.
-        high: Above this margin lie 1 % of the pictures.
+        margin: Longer side of the image, in the middle (`CropSettings.margin` for crops that were made here).
+        offset: How far the image's centre lies right of and below that of the box, in the middle.
+        low: Below this margin lie 1 % of the images.
+        high: Above this margin lie 1 % of the images.
     """
 
     margin: float = CropSettings.margin
@@ -34,14 +34,14 @@ class Framing:
 
     @classmethod
     def of(cls, points: Sequence[Points], shapes: Sequence[tuple[int, int]] | NDArray[np.int64]) -> Framing | None:
-        """Measures pictures.
+        """Measures images.
 
         Args:
             points: (68, 2) in pixels of each.
             shapes: (height, width) of each.
 
         Returns:
-            None without pictures.
+            None without images.
         """
         if not len(points):
             return None
@@ -64,9 +64,9 @@ class Framing:
             margin, low, high = (float(values[name]) for name in ("margin", "low", "high"))
             across, down = (float(value) for value in values["offset"])
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{values!r} says nothing about how faces lie in pictures; expected {cls()}") from error
+            raise UserError(f"{values!r} says nothing about how faces lie in images; expected {cls()}") from error
         if not (0 < low <= margin <= high < 100 and abs(across) < 10 and abs(down) < 10):
-            raise UserError(f"{values!r}: these margins and offsets are none of pictures with faces in them")
+            raise UserError(f"{values!r}: these margins and offsets are none of images with faces in them")
         return cls(margin, (across, down), low, high)
 
     def values(self) -> dict[str, Any]:
@@ -74,11 +74,11 @@ class Framing:
         return asdict(self) | {"offset": list(self.offset)}
 
     def fits(self, points: Points, shape: tuple[int, ...]) -> bool:
-        """Whether a face lies in a picture as in those that were measured, so that the picture needs no cutting.
+        """Whether a face lies in an image as in those that were measured, so that the image needs no cutting.
 
         Args:
             points: (68, 2) in pixels.
-            shape: (H, W, ...) of the picture.
+            shape: (H, W, ...) of the image.
         """
         _, side = box_of(points)
         return self.low / _ROOM <= max(shape[:2]) / side <= self.high * _ROOM
@@ -86,16 +86,16 @@ class Framing:
 
 @dataclass(frozen=True)
 class FramedCrops(CropSettings):
-    """Crops in which faces lie as in the pictures that were measured.
+    """Crops in which faces lie as in the images that were measured.
 
     Attributes:
-        framing: Of those pictures.
+        framing: Of those images.
     """
 
     framing: Framing = Framing()
 
     def square(self, shape: tuple[int, ...], points: Points) -> tuple[NDArray[np.float64], float]:
-        """Centre (x, y) and side of the square around a face, in pixels of the picture."""
+        """Centre (x, y) and side of the square around a face, in pixels of the image."""
         centre, side = box_of(points)
         return centre + np.asarray(self.framing.offset) * side, side * self.framing.margin
 

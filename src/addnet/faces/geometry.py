@@ -1,7 +1,7 @@
-"""Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for pictures and points alike.
+"""Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for images and points alike.
 
 The 68 points are numbered as dlib does: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye at the left of the
-picture, 42–47 the eye at its right, 48–67 mouth.
+image, 42–47 the eye at its right, 48–67 mouth.
 """
 
 from __future__ import annotations
@@ -16,11 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 EYES, NOSE, MOUTH = slice(36, 48), slice(27, 36), slice(48, 68)
-CROPS = ("picture", "face", "template")
+CROPS = ("image", "face", "template")
 # where the centres of the eyes, the tip of the nose and the corners of the mouth lie in a square of side 1: the five
 # points of ArcFace (Deng et al. 2019), to hundredths
 TEMPLATE = np.array([(0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82)])
@@ -73,19 +73,19 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What part of a picture the network sees, and how it is turned.
+    """What part of an image the network sees, and how it is turned.
 
     Attributes:
         size: Side of the square output in pixels.
         align: Rotates so that the line between the eyes is level (where there are points).
-        crop: `picture` keeps the whole picture (for face crops), `face` cuts a square around the points, `template` one
+        crop: `image` keeps the whole image (for face crops), `face` cuts a square around the points, `template` one
             that brings eyes, nose and mouth to the places of `TEMPLATE`, as GenD and DeepfakeBench do.
         margin: Side of the square over the longer side of the points' box (`face`), or over that of the template.
     """
 
     size: int = 299
     align: bool = True
-    crop: str = "picture"
+    crop: str = "image"
     margin: float = 1.3
 
     def __post_init__(self) -> None:
@@ -96,11 +96,11 @@ class Geometry:
             raise UserError(f"margin={self.margin} must be positive; 1.3 is usual")
 
     def matrix(self, shape: tuple[int, ...], points: Points | None, jitter: Jitter | None = None) -> Matrix:
-        """The matrix from picture pixels to output pixels (both at pixel centres).
+        """The matrix from image pixels to output pixels (both at pixel centres).
 
         Args:
-            shape: (H, W, ...) of the picture.
-            points: (68, 2) in picture pixels, or None where no face was found: the whole picture, unturned.
+            shape: (H, W, ...) of the image.
+            points: (68, 2) in image pixels, or None where no face was found: the whole image, unturned.
             jitter: Augmentation on top.
 
         Returns:
@@ -121,15 +121,15 @@ class Geometry:
     def square(
         self, shape: tuple[int, ...], points: Points | None, roll: float = 0.0
     ) -> tuple[NDArray[np.float64], float]:
-        """Centre (x, y) and side, in picture pixels, of the square that becomes the output.
+        """Centre (x, y) and side, in image pixels, of the square that becomes the output.
 
         Args:
-            shape: (H, W, ...) of the picture.
-            points: (68, 2) in picture pixels, or None for the whole picture.
+            shape: (H, W, ...) of the image.
+            points: (68, 2) in image pixels, or None for the whole image.
             roll: By how much the square is turned, in degrees, as `roll_degrees` gives it.
         """
         height, width = shape[:2]
-        if self.crop == "picture" or points is None:
+        if self.crop == "image" or points is None:
             return np.array([(width - 1) / 2, (height - 1) / 2]), float(max(width, height))
         if self.crop == "template":
             placed = template_in(points)
@@ -145,7 +145,7 @@ class Geometry:
 
 
 class Placed(NamedTuple):
-    """Where a square lies in a picture.
+    """Where a square lies in an image.
 
     Attributes:
         centre: (x, y) in pixels.
@@ -162,7 +162,7 @@ def template_in(points: Points) -> Placed:
     """Where the square of `TEMPLATE` lies, by the similarity that brings five points nearest to it (least squares).
 
     Args:
-        points: (68, 2) in picture pixels.
+        points: (68, 2) in image pixels.
     """
     eyes = points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
     five = np.stack([*eyes, points[_NOSE_TIP], *points[list(_MOUTH_CORNERS)]]).astype(np.float64)
@@ -186,14 +186,14 @@ def roll_degrees(points: Points) -> float:
     return math.degrees(math.atan2(across[1], across[0]))
 
 
-def warp_picture(picture: Picture, matrix: Matrix, size: int, *, out: Picture | None = None) -> Picture:
-    """Warps a picture once; what lies outside of it is mirrored in.
+def warp_image(image: ImageArray, matrix: Matrix, size: int, *, out: ImageArray | None = None) -> ImageArray:
+    """Warps an image once; what lies outside of it is mirrored in.
 
-    A picture that shrinks to less than two thirds is averaged down first: sampling it as it is would fold
+    An image that shrinks to less than two thirds is averaged down first: sampling it as it is would fold
     high frequencies, the very traces the detector looks for, into false ones.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         matrix: (2, 3) from `Geometry.matrix`.
         size: Side S of the output.
         out: (S, S, 3) uint8 that takes the result.
@@ -203,41 +203,41 @@ def warp_picture(picture: Picture, matrix: Matrix, size: int, *, out: Picture | 
     """
     scale = math.sqrt(abs(_area(matrix)))
     if scale < 2 / 3:
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         small = (max(1, round(width * scale)), max(1, round(height * scale)))
         factor = np.array([width / small[0], height / small[1]])
-        picture = cv2.resize(picture, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
+        image = cv2.resize(image, small, interpolation=cv2.INTER_AREA)  # type: ignore[assignment]
         # pixel centres: x_large = factor · (x_small + ½) − ½
         offset = matrix[:, :2] @ ((factor - 1) / 2) + matrix[:, 2]
         matrix = np.column_stack([matrix[:, :2] * factor, offset])
-    picture, matrix, border = _seen(picture, matrix, size)
-    four = cv2.cvtColor(picture, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels a third faster than three
+    image, matrix, border = _seen(image, matrix, size)
+    four = cv2.cvtColor(image, cv2.COLOR_RGB2RGBA)  # OpenCV warps four channels a third faster than three
     warped = cv2.warpAffine(four, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=border)
     return np.asarray(cv2.cvtColor(warped, cv2.COLOR_RGBA2RGB, dst=out), dtype=np.uint8)
 
 
-def _seen(picture: Picture, matrix: Matrix, size: int) -> tuple[Picture, Matrix, int]:
-    """The part of a picture that is seen, with what lies outside mirrored in, the matrix and border for that part.
+def _seen(image: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, Matrix, int]:
+    """The part of an image that is seen, with what lies outside mirrored in, the matrix and border for that part.
 
     OpenCV warps faster with a constant border, which then is never seen.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     left, top, right, bottom = _extent(matrix, size)
     above, below, before, behind = (max(0, pad) for pad in (-top, bottom - height, -left, right - width))
     if max(above, below, before, behind) > 2 * size:  # far outside: more to fill in than to see
-        return picture, matrix, cv2.BORDER_REFLECT_101
-    if above or below or before or behind:  # else a large picture would be copied for a small part of it
-        bordered = cv2.copyMakeBorder(picture, above, below, before, behind, cv2.BORDER_REFLECT_101)
-        picture = np.asarray(bordered, dtype=np.uint8)
+        return image, matrix, cv2.BORDER_REFLECT_101
+    if above or below or before or behind:  # else a large image would be copied for a small part of it
+        bordered = cv2.copyMakeBorder(image, above, below, before, behind, cv2.BORDER_REFLECT_101)
+        image = np.asarray(bordered, dtype=np.uint8)
     top, left = max(0, top), max(0, left)
-    part = picture[top : bottom + above, left : right + before]
+    part = image[top : bottom + above, left : right + before]
     moved = matrix.copy()
     moved[:, 2] += matrix[:, :2] @ (left - before, top - above)
     return part, moved, cv2.BORDER_CONSTANT
 
 
 def _extent(matrix: Matrix, size: int) -> tuple[int, int, int, int]:
-    """What the output shows, in whole pixels of the picture: left, top, and right, bottom behind the last one."""
+    """What the output shows, in whole pixels of the image: left, top, and right, bottom behind the last one."""
     last = size - 1
     ends = []
     for across, down, start in cv2.invertAffineTransform(matrix).tolist():  # plain numbers: once a sample
@@ -253,7 +253,7 @@ def _area(matrix: Matrix) -> float:
 
 
 def map_points(points: Points, matrix: Matrix) -> Points:
-    """Maps (68, 2) points by the picture's own matrix; under a mirror image they are renumbered."""
+    """Maps (68, 2) points by the image's own matrix; under a mirror image they are renumbered."""
     mapped = points @ matrix[:, :2].T + matrix[:, 2]
     if _area(matrix) < 0:
         mapped = mapped[MIRRORED]
@@ -273,7 +273,7 @@ def plausible(points: Points, shape: tuple[int, ...]) -> bool:
 
     Args:
         points: (68, 2) in pixels.
-        shape: (H, W, ...) of the picture.
+        shape: (H, W, ...) of the image.
     """
     height, width = shape[:2]
     level = points @ _rotation(-roll_degrees(points)).T

@@ -1,4 +1,4 @@
-"""What a picture's file asks of a decoder, read from its header before anything is decoded or memory is taken for it.
+"""What an image's file asks of a decoder, read from its header before anything is decoded or memory is taken for it.
 
 Decoders trust these numbers. Where a file tells several, as TIFFs with a tag twice, the largest counts, since decoders
 differ in which one they take.
@@ -18,7 +18,7 @@ from addnet.errors import UserError
 
 
 class Header(NamedTuple):
-    """What a picture's header says.
+    """What an image's header says.
 
     Attributes:
         width: Pixels, before any rotation.
@@ -31,7 +31,7 @@ class Header(NamedTuple):
     scans: int = 1
 
 
-_MOST_PARTS = 4096  # segments, entries or blocks before the size; whole pictures have some dozens
+_MOST_PARTS = 4096  # segments, entries or blocks before the size; whole images have some dozens
 _MOST_CHUNKS = 100_000  # of a PNG: 400 MB in chunks of 4 KB
 _MOST_TEXTS = 32  # in a PNG; libpng makes up to 8 MB of each
 _PNG = struct.Struct(">4sII")
@@ -48,11 +48,11 @@ _TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q
 
 
 def header_of(data: bytes, kind: str) -> Header:
-    """What the header of a picture says.
+    """What the header of an image says.
 
     Args:
-        data: The content of a picture's file.
-        kind: Its format, as `picture_format` tells it: any that OpenCV reads.
+        data: The content of an image's file.
+        kind: Its format, as `image_format` tells it: any that OpenCV reads.
 
     Raises:
         UserError: It is damaged, says nothing before thousands of other parts, or has texts that expand to gigabytes.
@@ -65,7 +65,7 @@ def header_of(data: bytes, kind: str) -> Header:
     with suppress(struct.error, IndexError):  # cut off
         header = _READERS[kind](data)
     if header is None:
-        raise UserError(f"damaged picture: no {kind} that can be read")
+        raise UserError(f"damaged image: no {kind} that can be read")
     return header
 
 
@@ -93,7 +93,7 @@ def _jpeg(data: bytes) -> Header | None:
 
 
 def _scans(data: bytes) -> int:
-    """How many scans there are at most, those of small pictures inside included; what is coded never has the marker."""
+    """How many scans there are at most, those of small images inside included; what is coded never has the marker."""
     content = np.frombuffer(data, dtype=np.uint8)  # twenty times as fast as bytes.count
     return int(np.count_nonzero((content[:-1] == 0xFF) & (content[1:] == _JPEG_SCAN)))
 

@@ -1,4 +1,4 @@
-"""Pictures → 68 landmarks by dlib, through a chain of ever more patient steps.
+"""Images → 68 landmarks by dlib, through a chain of ever more patient steps.
 
 The 68-point model file was trained on iBUG 300-W, whose licence excludes commercial use.
 """
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.geometry import Points, plausible, spread
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 _INSETS = (0.0, 0.06, 0.12)
 STEPS = ("detector", "upsampled", "padded", "padded_upsampled", "whole_picture", "none")
@@ -26,12 +26,12 @@ MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face of a picture is.
+    """Where a face of an image is.
 
     Attributes:
         step: Which of `STEPS` found it; `none` if none did.
-        points: (68, 2) float32 in picture pixels, some may lie outside; None without a face.
-        box: (left, top, right, bottom) float32 in picture pixels; None without a face.
+        points: (68, 2) float32 in image pixels, some may lie outside; None without a face.
+        box: (left, top, right, bottom) float32 in image pixels; None without a face.
     """
 
     step: str
@@ -70,21 +70,21 @@ def landmark_model_path() -> Path:
 
 @dataclass
 class LandmarkDetector:
-    """Finds the largest face of a picture, or all of them, with 68 points each.
+    """Finds the largest face of an image, or all of them, with 68 points each.
 
     The steps, each tried only where the ones before found nothing: dlib's detector; the detector on the
-    picture enlarged twice; both again with a border around the picture, because a tight crop hides the
-    outline that the detector looks for; the whole picture as the box, for pictures known to be face crops, if
+    image enlarged twice; both again with a border around the image, because a tight crop hides the
+    outline that the detector looks for; the whole image as the box, for images known to be face crops, if
     the points are plausible and stay where they are while the box shrinks.
 
     Attributes:
         model_path: Another 68-point file than the packaged one.
-        face_crops: The pictures are crops of one face, so the whole picture may serve as the box.
-        padding: Border added on each side, over the longer side of the picture.
-        max_spread: Largest movement of the points, over the distance of the eyes, while the whole-picture box shrinks.
+        face_crops: The images are crops of one face, so the whole image may serve as the box.
+        padding: Border added on each side, over the longer side of the image.
+        max_spread: Largest movement of the points, over the distance of the eyes, while the whole-image box shrinks.
             Points of a face stay (median .13 on crops that the detector misses), points of nothing move with the box
             (flat grey .20, backgrounds .21).
-        max_side: Larger pictures are searched at this size (points come back in full pixels).
+        max_side: Larger images are searched at this size (points come back in full pixels).
     """
 
     model_path: str | None = None
@@ -93,61 +93,61 @@ class LandmarkDetector:
     max_spread: float = 0.18
     max_side: int = 1024
 
-    def __call__(self, picture: Picture) -> Face:
+    def __call__(self, image: ImageArray) -> Face:
         """Finds the largest face.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB.
         """
-        faces = self._faces(picture, only_largest=True)
+        faces = self._faces(image, only_largest=True)
         return faces[0] if faces else Face("none")
 
-    def all_faces(self, picture: Picture) -> list[Face]:
+    def all_faces(self, image: ImageArray) -> list[Face]:
         """Finds every face that the first successful step of the chain sees, the largest first.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB.
 
         Returns:
             Faces with points and box, all of the same step; empty if there is none.
         """
-        return self._faces(picture, only_largest=False)
+        return self._faces(image, only_largest=False)
 
-    def _faces(self, picture: Picture, *, only_largest: bool) -> list[Face]:
-        ratio = min(1.0, self.max_side / max(picture.shape[:2]))
+    def _faces(self, image: ImageArray, *, only_largest: bool) -> list[Face]:
+        ratio = min(1.0, self.max_side / max(image.shape[:2]))
         if ratio < 1:
-            size = (max(1, round(picture.shape[1] * ratio)), max(1, round(picture.shape[0] * ratio)))
-            picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-        faces = self._chain(np.ascontiguousarray(picture), only_largest=only_largest)
+            size = (max(1, round(image.shape[1] * ratio)), max(1, round(image.shape[0] * ratio)))
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+        faces = self._chain(np.ascontiguousarray(image), only_largest=only_largest)
         return [_unscaled(face, ratio) for face in faces] if ratio < 1 else faces
 
-    def _chain(self, picture: Picture, *, only_largest: bool) -> list[Face]:
-        border = round(self.padding * max(picture.shape[:2]))
-        padded = cv2.copyMakeBorder(picture, border, border, border, border, cv2.BORDER_REPLICATE)
-        tries = [(picture, 0, 0), (picture, 1, 0), (padded, 0, border), (padded, 1, border)]
+    def _chain(self, image: ImageArray, *, only_largest: bool) -> list[Face]:
+        border = round(self.padding * max(image.shape[:2]))
+        padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
+        tries = [(image, 0, 0), (image, 1, 0), (padded, 0, border), (padded, 1, border)]
         for step, (view, upsampling, offset) in zip(STEPS, tries, strict=False):
             boxes = self._detector(view, upsampling)
             if len(boxes):
                 boxes = sorted(boxes, key=lambda rectangle: rectangle.area(), reverse=True)
                 seen = np.asarray(view, dtype=np.uint8)
                 return [self._landmarks(step, seen, box, offset) for box in boxes[: 1 if only_largest else None]]
-        return self._whole_picture(picture) if self.face_crops else []
+        return self._whole_image(image) if self.face_crops else []
 
-    def _whole_picture(self, picture: Picture) -> list[Face]:
+    def _whole_image(self, image: ImageArray) -> list[Face]:
         import dlib
 
-        height, width = picture.shape[:2]
+        height, width = image.shape[:2]
         faces = []
         for inset in _INSETS:
             left, top = round(inset * width), round(inset * height)
             box = dlib.rectangle(left, top, width - 1 - left, height - 1 - top)
-            faces.append(self._landmarks("whole_picture", picture, box, 0))
+            faces.append(self._landmarks("whole_picture", image, box, 0))
         points = [face.points for face in faces if face.points is not None]
-        found = spread(points) <= self.max_spread and plausible(points[0], picture.shape)
+        found = spread(points) <= self.max_spread and plausible(points[0], image.shape)
         return faces[:1] if found else []
 
-    def _landmarks(self, step: str, picture: Picture, box: Any, offset: int) -> Face:
-        shape = self._predictor(picture, box)
+    def _landmarks(self, step: str, image: ImageArray, box: Any, offset: int) -> Face:
+        shape = self._predictor(image, box)
         points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float32) - offset
         corners = np.array([box.left(), box.top(), box.right(), box.bottom()], dtype=np.float32) - offset
         return Face(step, points, corners)
@@ -171,7 +171,7 @@ class LandmarkDetector:
         return _shape_predictor(path, path.stat().st_mtime_ns)
 
     def load(self) -> None:
-        """Opens detector and model now instead of at the first picture.
+        """Opens detector and model now instead of at the first image.
 
         Raises:
             UserError: dlib isn't installed, or the model file is missing or none.

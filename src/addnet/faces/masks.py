@@ -21,8 +21,8 @@ from addnet.faces.geometry import (
     Geometry,
     Points,
 )
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import LandmarkDetector
-from addnet.faces.pictures import Picture
 from addnet.faces.views import view
 
 PARTS = ("face", "organs")
@@ -36,15 +36,15 @@ Mask = NDArray[np.float32]
 
 
 class Attention(NamedTuple):
-    """What `AttentionMask()(picture)` gives.
+    """What `AttentionMask()(image)` gives.
 
     Attributes:
-        picture: (S, S, 3) uint8, eyes level.
-        mask: (S, S) float32 in [0, 1], of the levelled picture.
+        image: (S, S, 3) uint8, eyes level.
+        mask: (S, S) float32 in [0, 1], of the levelled image.
         landmarks: (68, 2) float32 in its pixels, or None where no face was found (the mask is then all ones).
     """
 
-    picture: Picture
+    image: ImageArray
     mask: Mask
     landmarks: Points | None
 
@@ -59,7 +59,7 @@ class AttentionMask:
     Attributes:
         parts: Which of `face` and `organs` are drawn; none of them gives a mask of ones.
         eyes: `joint`, one hull around both eyes, or `separate`, one each (as in the authors' figure).
-        face_blur: Sigma of the face mask's blur over the picture's side (the authors' thumbnails show 3.3 %).
+        face_blur: Sigma of the face mask's blur over the image's side (the authors' thumbnails show 3.3 %).
         organ_blur: The same of the organ mask.
 
     Example:
@@ -87,20 +87,20 @@ class AttentionMask:
         """The arguments as plain values, to be kept beside a checkpoint."""
         return asdict(self) | {"parts": list(self.parts)}
 
-    def __call__(self, picture: Picture) -> Attention:
-        """Finds the face in a picture, levels its eyes and draws its mask; the longer side stays.
+    def __call__(self, image: ImageArray) -> Attention:
+        """Finds the face in an image, levels its eyes and draws its mask; the longer side stays.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB.
         """
-        points = self._detector(picture).points
-        size = max(picture.shape[:2])
-        level, landmarks = view(picture, points, Geometry(size=size))
+        points = self._detector(image).points
+        size = max(image.shape[:2])
+        level, landmarks = view(image, points, Geometry(size=size))
         return Attention(level, self.draw(landmarks, size), landmarks)
 
     @cached_property
     def _detector(self) -> LandmarkDetector:
-        return LandmarkDetector(face_crops=False)  # nothing is known about the picture
+        return LandmarkDetector(face_crops=False)  # nothing is known about the image
 
     def draw(self, points: Points | None, size: int) -> Mask:
         """The mask of points that are level already.
@@ -134,7 +134,7 @@ class AttentionMask:
             mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur, side)
         else:
             mask = np.sum([self._layer(part, points, size, side) for part in self.parts], axis=0, dtype=np.float32)
-        if mask.max() <= 0:  # every point outside of the picture: nothing to attend to, so attend to everything
+        if mask.max() <= 0:  # every point outside of the image: nothing to attend to, so attend to everything
             return np.ones((side, side), dtype=np.float32)
         return mask
 

@@ -8,43 +8,43 @@ from numpy.typing import NDArray
 
 from addnet.errors import require_choice
 from addnet.faces.geometry import EYES, MOUTH, NOSE, Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 ORGANS = {"eyes": EYES, "nose": NOSE, "mouth": MOUTH}
 _ROOM = 1.25  # points lie on lids and lips; a little around them belongs to the organ
 _SOFT = 0.02  # sigma of the cover's edge over the face's longer side: a sharp edge would be a trace of its own
 
 
-def occlude(picture: Picture, points: Points, organ: str, *, scale: float = 1.0) -> Picture:
+def occlude(image: ImageArray, points: Points, organ: str, *, scale: float = 1.0) -> ImageArray:
     """Covers one organ by the mean colour of the face around the organs.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         points: (68, 2) in its pixels; they may lie outside.
         organ: `eyes` (both, as one hull), `nose` or `mouth`.
         scale: Size of the cover over that of the organ; 0 covers nothing.
 
     Returns:
-        (H, W, 3) uint8, a new picture.
+        (H, W, 3) uint8, a new image.
     """
     part = points[ORGANS[require_choice("organ", organ, ORGANS)]]
     centre = (part.min(axis=0) + part.max(axis=0)) / 2
-    cover = _filled(picture.shape, centre + (part - centre) * (scale * _ROOM)) if scale > 0 else None
+    cover = _filled(image.shape, centre + (part - centre) * (scale * _ROOM)) if scale > 0 else None
     if cover is None or not cover.any():
-        return picture.copy()
+        return image.copy()
     side = float((points.max(axis=0) - points.min(axis=0)).max())
     soft = cv2.GaussianBlur(cover, (0, 0), max(_SOFT * side, 0.5))[..., None]
-    covered = picture * (1 - soft) + skin(picture, points) * soft
+    covered = image * (1 - soft) + skin(image, points) * soft
     return np.asarray(np.rint(covered), dtype=np.uint8)
 
 
-def skin(picture: Picture, points: Points) -> NDArray[np.float64]:
-    """(3,) mean colour of a face without its organs; of the whole picture where nothing of the face is in it."""
-    face = _filled(picture.shape, points)
+def skin(image: ImageArray, points: Points) -> NDArray[np.float64]:
+    """(3,) mean colour of a face without its organs; of the whole image where nothing of the face is in it."""
+    face = _filled(image.shape, points)
     for organ in ORGANS.values():
-        face[_filled(picture.shape, points[organ]) > 0] = 0
-    chosen = picture[face > 0]
-    return np.asarray(chosen.mean(axis=0) if len(chosen) else picture.mean(axis=(0, 1)), dtype=np.float64)
+        face[_filled(image.shape, points[organ]) > 0] = 0
+    chosen = image[face > 0]
+    return np.asarray(chosen.mean(axis=0) if len(chosen) else image.mean(axis=(0, 1)), dtype=np.float64)
 
 
 def _filled(shape: tuple[int, ...], points: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""Many picture files → faces, on all cores."""
+"""Many image files → faces, on all cores."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from addnet.errors import UserError
+from addnet.faces.images import check_image
 from addnet.faces.landmarks import Face, LandmarkDetector
-from addnet.faces.pictures import check_picture
 from addnet.pool import Job, cores, in_order, run_local
 from addnet.untrusted.limits import memory_in_words
 
@@ -37,13 +37,13 @@ def examine(path: Path, detector: LandmarkDetector | None) -> Finding:
     """Checks one file and, with a detector, finds its face. Never raises for a bad file."""
     try:
         with memory_in_words():
-            picture = check_picture(path)
-            face = detector(picture) if detector else None
+            image = check_image(path)
+            face = detector(image) if detector else None
     except UserError as error:
         return Finding(path, (0, 0), None, str(error))
     except OSError as error:
         return Finding(path, (0, 0), None, f"cannot be read: {error.strerror or error}")
-    return Finding(path, (picture.shape[0], picture.shape[1]), face, None)
+    return Finding(path, (image.shape[0], image.shape[1]), face, None)
 
 
 def unusable(path: Path, reason: str) -> Finding:
@@ -58,7 +58,7 @@ def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: i
 
     Args:
         paths: The files.
-        detector: None only checks that the pictures are whole.
+        detector: None only checks that the images are whole.
         workers: Processes; default: all cores, and one for few files.
     """
     workers = min(workers or cores(), len(paths) // _CHUNK + 1)
@@ -84,7 +84,7 @@ def outcome(finding: Finding) -> str:
 
 
 def count_steps(findings: Sequence[Finding]) -> dict[str, int]:
-    """Pictures by the detector step that served, `unusable` last.
+    """Images by the detector step that served, `unusable` last.
 
     Example:
         >>> count_steps([Finding(Path("a.jpg"), (0, 0), None, "empty file (0 bytes)")])

@@ -1,4 +1,4 @@
-"""One picture and everything that is made of its face, on one sheet."""
+"""One image and everything that is made of its face, on one sheet."""
 
 from __future__ import annotations
 
@@ -12,32 +12,32 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from addnet.faces.geometry import Geometry
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face
 from addnet.faces.masks import AttentionMask, Mask
-from addnet.faces.pictures import Picture
 from addnet.faces.views import view
 
 
-def overlay(picture: Picture, mask: Mask) -> Picture:
-    """The picture dimmed where the mask is low: (S, S, 3) uint8."""
-    return np.asarray(picture * (0.15 + 0.85 * mask[..., None]), dtype=np.uint8)
+def overlay(image: ImageArray, mask: Mask) -> ImageArray:
+    """The image dimmed where the mask is low: (S, S, 3) uint8."""
+    return np.asarray(image * (0.15 + 0.85 * mask[..., None]), dtype=np.uint8)
 
 
-def face_sheet(picture: Picture, face: Face, mask: AttentionMask, *, size: int = 299) -> Figure:
-    """Picture with points and box, aligned picture, face mask, organ mask, final mask, overlay.
+def face_sheet(image: ImageArray, face: Face, mask: AttentionMask, *, size: int = 299) -> Figure:
+    """Image with points and box, aligned image, face mask, organ mask, final mask, overlay.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         face: What the detector found in it.
         mask: How masks are drawn.
-        size: Side of the aligned picture.
+        size: Side of the aligned image.
     """
-    level, points = view(picture, face.points, Geometry(size=size))
+    level, points = view(image, face.points, Geometry(size=size))
     final = mask.draw(points, size)
     blank = np.zeros((size, size), dtype=np.float32)
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 3).flat
-    _found(axes[0], picture, face)
+    _found(axes[0], image, face)
     panels: list[tuple[str, NDArray[Any]]] = [
         ("aligned", level),
         ("face mask", blank if points is None else mask.face(points, size)),
@@ -53,8 +53,8 @@ def face_sheet(picture: Picture, face: Face, mask: AttentionMask, *, size: int =
     return figure
 
 
-def _found(axis: Axes, picture: Picture, face: Face) -> None:
-    axis.imshow(picture)
+def _found(axis: Axes, image: ImageArray, face: Face) -> None:
+    axis.imshow(image)
     axis.set_title(f"found by: {face.step}")
     if face.points is not None and face.box is not None:
         left, top, right, bottom = face.box

@@ -1,4 +1,4 @@
-"""Changes of colour, sharpness and compression that make one of two equal pictures different from the other."""
+"""Changes of colour, sharpness and compression that make one of two equal images different from the other."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from addnet.errors import UserError
 from addnet.faces.damage.codecs import jpeg
 from addnet.faces.damage.optics import there_and_back
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
@@ -26,7 +26,7 @@ _SHARPEST = 0.5  # pixels: least of that
 
 @dataclass(frozen=True)
 class Tint:
-    """One change of a picture; the defaults leave it as it is.
+    """One change of an image; the defaults leave it as it is.
 
     Attributes:
         channels: Grey levels that are added to R, G and B.
@@ -34,7 +34,7 @@ class Tint:
         saturation: Factor on the distance from grey, less 1.
         brightness: Share of 255 that is added.
         contrast: Factor on the distance from middle grey, less 1.
-        shrink: Factor by which the picture is made smaller and enlarged again; 1: not at all.
+        shrink: Factor by which the image is made smaller and enlarged again; 1: not at all.
         sharpen: How much of what a blur takes is added.
         sigma: Of that blur, in pixels.
         jpeg: Quality of a JPEG round trip.
@@ -50,16 +50,16 @@ class Tint:
     sigma: float = 1.0
     jpeg: int | None = None
 
-    def __call__(self, picture: Picture) -> Picture:
+    def __call__(self, image: ImageArray) -> ImageArray:
         """Applies them in the order above.
 
         Args:
-            picture: (H, W, 3) uint8, RGB; left as it is.
+            image: (H, W, 3) uint8, RGB; left as it is.
 
         Returns:
             (H, W, 3) uint8; the very array that came in where nothing changes.
         """
-        seen = picture
+        seen = image
         if any(self.channels) or self.hue or self.saturation or self.brightness or self.contrast:
             seen = cv2.transform(seen, self._colours())  # type: ignore[assignment]
         if self.shrink > 1:

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 POLICIES = ("largest", "all", "longest_track")
 
@@ -134,8 +134,8 @@ def longest_track(frames: Sequence[Sequence[Box]], tracks: Sequence[Sequence[int
     return max(sorted(totals), key=totals.__getitem__, default=None)
 
 
-def is_cut(before: Picture, after: Picture, *, threshold: float = 0.4) -> bool:
-    """Whether two pictures differ so much in their colours that the scene must have changed between them.
+def is_cut(before: ImageArray, after: ImageArray, *, threshold: float = 0.4) -> bool:
+    """Whether two images differ so much in their colours that the scene must have changed between them.
 
     Args:
         before: (H, W, 3) uint8.
@@ -144,13 +144,13 @@ def is_cut(before: Picture, after: Picture, *, threshold: float = 0.4) -> bool:
             that move before a resting camera give up to .08, light that changes by 16 of 255 steps .26, and nine in
             ten pairs of portraits more than .4.
     """
-    first, second = (_colours(picture) for picture in (before, after))
+    first, second = (_colours(image) for image in (before, after))
     return bool(cv2.compareHist(first, second, cv2.HISTCMP_BHATTACHARYYA) > threshold)
 
 
-def _colours(picture: Picture) -> NDArray[np.float32]:
+def _colours(image: ImageArray) -> NDArray[np.float32]:
     """Histogram of 8×8×8 colours whose bins overlap: a wall that gets a little lighter is still the same wall."""
-    small = cv2.resize(picture, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
+    small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
     lights = np.concatenate([small + shift for shift in (-12, -4, 4, 12)])
     lights = np.clip(lights, 0, 255).astype(np.uint8)
     return np.asarray(cv2.calcHist([lights], [0, 1, 2], None, [8] * 3, [0, 256] * 3), dtype=np.float32)

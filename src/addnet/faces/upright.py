@@ -1,4 +1,4 @@
-"""Decoded video frames → pictures as a player shows them: square pixels, turned and mirrored as the file asks."""
+"""Decoded video frames → images as a player shows them: square pixels, turned and mirrored as the file asks."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.pictures import Picture, check_size
+from addnet.faces.images import ImageArray, check_size
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -28,7 +28,7 @@ class Upright:
     aspect: Fraction | None = None
     _scaler: Any = field(default=None, init=False, repr=False)
 
-    def __call__(self, frame: VideoFrame) -> Picture:
+    def __call__(self, frame: VideoFrame) -> ImageArray:
         """Converts one frame.
 
         Pixels that aren't square are stretched in the direction in which they are long, so that nothing is
@@ -82,19 +82,19 @@ def display_matrix(frame: VideoFrame) -> NDArray[np.float64] | None:
     return np.frombuffer(data, dtype=np.int32).reshape(3, 3)[:2, :2].astype(np.float64)
 
 
-def turned(picture: Picture, matrix: NDArray[np.float64] | None) -> Picture:
-    """Turns and mirrors a picture as a display matrix says, to the nearest quarter turn.
+def turned(image: ImageArray, matrix: NDArray[np.float64] | None) -> ImageArray:
+    """Turns and mirrors an image as a display matrix says, to the nearest quarter turn.
 
-    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y), y downwards, moved back into the picture.
+    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y), y downwards, moved back into the image.
 
     Args:
-        picture: (H, W, 3) uint8.
-        matrix: (a, b; c, d), or None to leave the picture as it is.
+        image: (H, W, 3) uint8.
+        matrix: (a, b; c, d), or None to leave the image as it is.
     """
     if matrix is None:
-        return picture
+        return image
     (a, b), (c, d) = matrix.tolist()
     along, down = a, d
     if abs(b) + abs(c) > abs(a) + abs(d):
-        picture, along, down = picture.transpose(1, 0, 2), c, b
-    return picture[:: -1 if down < 0 else 1, :: -1 if along < 0 else 1]
+        image, along, down = image.transpose(1, 0, 2), c, b
+    return image[:: -1 if down < 0 else 1, :: -1 if along < 0 else 1]

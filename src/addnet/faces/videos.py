@@ -8,7 +8,7 @@ from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.decoding import Damage, decoded
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.faces.upright import Upright
 
 
@@ -19,12 +19,12 @@ class Frame:
     Attributes:
         number: Counts the frames that could be decoded, in the order in which they are shown, from 0.
         time: When it is shown, in seconds, as the file says; None if it doesn't.
-        picture: (H, W, 3) uint8, RGB, contiguous.
+        image: (H, W, 3) uint8, RGB, contiguous.
     """
 
     number: int
     time: float | None
-    picture: Picture
+    image: ImageArray
 
 
 def spaced(total: int, count: int) -> list[int]:
@@ -102,10 +102,10 @@ class Video:
             if wanted(number):
                 upright.aspect = stream.sample_aspect_ratio
                 try:
-                    picture = upright(frame)
+                    image = upright(frame)
                 except UserError as error:  # the size may change within a file
                     raise UserError(f"{self.path}, frame {number}: {error}") from error
-                yield Frame(number, frame.time, picture)
+                yield Frame(number, frame.time, image)
             if number == last:
                 return
         self.notes = damage.notes()

@@ -1,4 +1,4 @@
-"""A picture → what the network sees of it: one way for training, use and sheets, so that they can't drift apart."""
+"""An image → what the network sees of it: one way for training, use and sheets, so that they can't drift apart."""
 
 from __future__ import annotations
 
@@ -7,48 +7,48 @@ from typing import NamedTuple
 
 import numpy as np
 
-from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_picture
-from addnet.faces.pictures import Picture
+from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_image
+from addnet.faces.images import ImageArray
 
 
 class View(NamedTuple):
-    """What a network sees of a picture; the attention mask is drawn from its points.
+    """What a network sees of an image; the attention mask is drawn from its points.
 
     Attributes:
-        picture: (S, S, 3) uint8, RGB.
+        image: (S, S, 3) uint8, RGB.
         points: (68, 2) float32 in its pixels; they may lie outside. None without a face.
     """
 
-    picture: Picture
+    image: ImageArray
     points: Points | None
 
 
 def view(
-    picture: Picture,
+    image: ImageArray,
     points: Points | None,
     geometry: Geometry,
     *,
     jitter: Jitter | None = None,
     light: Callable[..., object] | None = None,
-    out: Picture | None = None,
+    out: ImageArray | None = None,
 ) -> View:
-    """Warps a picture once and maps its points by the same matrix.
+    """Warps an image once and maps its points by the same matrix.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
-        points: (68, 2) in its pixels; None: no face, the whole picture, unturned.
+        image: (H, W, 3) uint8, RGB.
+        points: (68, 2) in its pixels; None: no face, the whole image, unturned.
         geometry: What part of it is seen, and how it is turned.
         jitter: Movement on top, drawn by augmentation.
         light: Changes the pixels of the view in place: called as `light(seen, out=seen)`.
-        out: (S, S, 3) uint8 that takes the picture.
+        out: (S, S, 3) uint8 that takes the image.
 
     Example:
         >>> seen = view(np.zeros((90, 60, 3), np.uint8), None, Geometry(size=64))
-        >>> seen.picture.shape, seen.points
+        >>> seen.image.shape, seen.points
         ((64, 64, 3), None)
     """
-    matrix = geometry.matrix(picture.shape, points, jitter)
-    seen = warp_picture(np.ascontiguousarray(picture), matrix, geometry.size, out=out)
+    matrix = geometry.matrix(image.shape, points, jitter)
+    seen = warp_image(np.ascontiguousarray(image), matrix, geometry.size, out=out)
     if light:
         light(seen, out=seen)
     return View(seen, None if points is None else map_points(points, matrix))
@@ -57,10 +57,10 @@ def view(
 def points_in_view(
     shape: tuple[int, ...], points: Points | None, geometry: Geometry, *, jitter: Jitter | None = None
 ) -> Points | None:
-    """The points of `view` without its picture, as for a mask that another picture gets.
+    """The points of `view` without its image, as for a mask that another image gets.
 
     Args:
-        shape: (H, W, ...) of the picture.
+        shape: (H, W, ...) of the image.
         points: (68, 2) in its pixels, or None.
         geometry: What part of it is seen.
         jitter: Movement on top.

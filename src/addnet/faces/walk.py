@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from addnet.errors import shortened
-from addnet.faces.formats import PICTURE, VIDEO, kind_of
+from addnet.faces.formats import IMAGE, VIDEO, kind_of
 from addnet.untrusted.files import kind_in_words
 from addnet.untrusted.texts import oddity, shown
 from addnet.wording import count
@@ -28,7 +28,7 @@ JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared i
         *("thumbs.db", "ehthumbs.db", "desktop.ini"),
     )
 )
-NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the pictures of data sets and are none
+NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the images of data sets and are none
 _SHOWN = 3
 
 
@@ -52,7 +52,7 @@ class Found:
 
     Attributes:
         folder: The folder.
-        pictures: Names of pictures.
+        images: Names of images.
         videos: Names of videos.
         others: Names of files that are neither, by suffix and by content.
         left_out: Links, folders and files that were not read.
@@ -60,7 +60,7 @@ class Found:
     """
 
     folder: Path
-    pictures: list[str] = field(default_factory=list)
+    images: list[str] = field(default_factory=list)
     videos: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
     left_out: list[LeftOut] = field(default_factory=list)
@@ -72,7 +72,7 @@ class Found:
         if self.others:
             suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in self.others)
             counts = ", ".join(f"{shown(suffix)} {number:,}" for suffix, number in suffixes.most_common())
-            one, many = "file is neither a picture nor a video", "files are neither pictures nor videos"
+            one, many = "file is neither an image nor a video", "files are neither images nor videos"
             notes.append(f"{count(len(self.others), one, many)}: {counts}")
         if self.left_out:
             few = "; ".join(f"{shown(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
@@ -85,7 +85,7 @@ class Found:
 
 
 def walk(folder: str | Path, *, evidence: bool = False) -> Found:
-    """Finds all pictures and videos below a folder.
+    """Finds all images and videos below a folder.
 
     Links are followed once everything that really lies below the folder is known: what is reached a second time, by a
     link or under a second name, is named in `left_out`, and so are links to folders that hold the folder itself.
@@ -96,16 +96,16 @@ def walk(folder: str | Path, *, evidence: bool = False) -> Found:
             (not UTF-8, control characters), and files under each of their names.
     """
     found = Found(Path(folder))
-    kinds = {PICTURE: found.pictures, VIDEO: found.videos, None: found.others}
+    kinds = {IMAGE: found.images, VIDEO: found.videos, None: found.others}
     for name in _Walk(found, evidence).files():
         kinds[kind_of(found.folder / name)].append(name)
     found.left_out.sort()
     return found
 
 
-def iter_pictures(folder: str | Path) -> Iterator[Path]:
-    """Pictures below a folder, those of a folder before those of its folders; see `walk`."""
-    yield from (Path(folder, name) for name in walk(folder).pictures)
+def iter_images(folder: str | Path) -> Iterator[Path]:
+    """Images below a folder, those of a folder before those of its folders; see `walk`."""
+    yield from (Path(folder, name) for name in walk(folder).images)
 
 
 def iter_videos(folder: str | Path) -> Iterator[Path]:

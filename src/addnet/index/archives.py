@@ -9,7 +9,7 @@ from collections import OrderedDict
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.pictures import MAX_BYTES
+from addnet.faces.images import MAX_BYTES
 from addnet.index.members import HEAD, TAR, Member, archive_kind, file_stamp, list_members
 from addnet.index.seek_points import PositionedFile, open_gzip
 from addnet.untrusted.files import descriptor_of, status_of
@@ -23,7 +23,7 @@ _BORDER = re.compile(r"\.(?:tar|tar\.gz|tgz)(?=/)", re.IGNORECASE)
 
 
 def split_path(path: str) -> tuple[str, str] | None:
-    """The archive and the member in the path of a picture, or None where there is no archive in it.
+    """The archive and the member in the path of an image, or None where there is no archive in it.
 
     Where several folders end like archives, the first that is a file counts.
 

@@ -1,4 +1,4 @@
-"""The face index: what was found in each picture, kept in one Parquet file beside the runs.
+"""The face index: what was found in each image, kept in one Parquet file beside the runs.
 
 Points are kept, not masks: a mask drawn from points follows every augmentation and costs less than reading one.
 """
@@ -18,7 +18,7 @@ from addnet.index.file import no_such_index, read_index
 from addnet.index.points import PointStore, identity_of
 from addnet.index.records import FIELDS, Records
 
-CHECKED = "checked"  # the file is a whole picture; nobody looked for a face yet
+CHECKED = "checked"  # the file is a whole image; nobody looked for a face yet
 GIVEN = "given"  # the points came with the data set
 SERVED = (*(name for name in FIELDS if name != "root"), "size", "width", "height", "step", "reason")
 
@@ -61,7 +61,7 @@ class FaceIndex:
         return PointStore(self.file, identity=self._identity)
 
     def records(self) -> Records:
-        """What the index knows about each picture, in the order of its rows."""
+        """What the index knows about each image, in the order of its rows."""
         root = pa.array([""], pa.string()).dictionary_encode().take(pa.array(np.zeros(len(self), dtype=np.int64)))
         columns = [root if name == "root" else self.rows[name] for name in FIELDS]
         return Records(pa.table(columns, names=list(FIELDS)))

@@ -1,6 +1,6 @@
-"""What was found since the index was last written: one line a picture, on disk as soon as it is known.
+"""What was found since the index was last written: one line an image, on disk as soon as it is known.
 
-A process that is killed loses the picture it was at. The next one finds the lines here and goes on.
+A process that is killed loses the image it was at. The next one finds the lines here and goes on.
 """
 
 from __future__ import annotations

@@ -87,7 +87,7 @@ def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[
 
     An archive counts as a whole: use what was listed only when the iteration has come to its end. Links, device
     files, sparse files, names that leave the archive and names that occur twice are refused rather than skipped,
-    because an archive that has them was not made for pictures.
+    because an archive that has them was not made for images.
 
     Args:
         archive: A tar file, plain or gzipped.
@@ -135,7 +135,7 @@ def _unpacked(archive: Path, file: io.BufferedIOBase) -> tuple[io.BufferedIOBase
 
 
 def most_unpacked(size: int) -> int:
-    """How many bytes a gzipped archive of a size may expand to: pictures hardly shrink, zeros to a thousandth.
+    """How many bytes a gzipped archive of a size may expand to: images hardly shrink, zeros to a thousandth.
 
     Example:
         >>> most_unpacked(10 << 20) >> 20

@@ -104,7 +104,7 @@ class ChosenPoints(Sequence["Points | None"]):
 
 
 def as_points(values: Rows) -> Points | None:
-    """(136,) → (68, 2); None if they are NaN, or no places in a picture because the file is damaged."""
+    """(136,) → (68, 2); None if they are NaN, or no places in an image because the file is damaged."""
     if not np.abs(values).max() < _FARTHEST:  # NaN isn't
         return None
     return np.array(values, dtype=np.float32).reshape(68, 2)

@@ -1,4 +1,4 @@
-"""What is known about the pictures of a data set before anybody looks into them, one by one or as columns."""
+"""What is known about the images of a data set before anybody looks into them, one by one or as columns."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _BLOCK = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One picture, or one video that pictures are to be taken from.
+    """One image, or one video that images are to be taken from.
 
     Attributes:
-        path: Relative to `root`, with forward slashes. Of a picture in an archive: the archive's path, a slash and the
+        path: Relative to `root`, with forward slashes. Of an image in an archive: the archive's path, a slash and the
             member's name, as in `fake_train/1.tar.gz/1/fake/0/12.png`.
         label: 0 real, 1 fake, -1 unknown (prediction).
         split: `train`, `val`, `test` or `predict`.
-        video_id: `dataset/method/video`; pictures that share it are frames of one video.
+        video_id: `dataset/method/video`; images that share it are frames of one video.
         group_id: What must not be split up: source video or identity.
         dataset: Name of the data set.
-        method: How the picture was made, such as `Deepfakes`; empty if unknown.
+        method: How the image was made, such as `Deepfakes`; empty if unknown.
         identity: Who is to be seen or was put in, separated by blanks, where the data set tells; empty otherwise.
         frame: Number of the frame in its video, from 0; -1 if unknown.
         offset: First byte in the (uncompressed) archive; -1 for a file of its own.

@@ -102,7 +102,7 @@ def open_gzip(archive: Path, stream: PositionedFile, folder: Path | None) -> Any
 
 
 def _build(handle: Any, archive: Path, size: int) -> None:
-    """Makes the seek points of a whole archive, unless it expands to more than pictures would.
+    """Makes the seek points of a whole archive, unless it expands to more than images would.
 
     Going to a place behind its end makes all of them, as `build_full_index` does, which knows no limit.
     """

@@ -1,11 +1,11 @@
-"""Bytes of pictures, wherever they lie: files of their own, or members of archives."""
+"""Bytes of images, wherever they lie: files of their own, or members of archives."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.pictures import MAX_BYTES
+from addnet.faces.images import MAX_BYTES
 from addnet.index.archives import ArchiveReader, split_path
 from addnet.index.records import WHOLE_FILE
 from addnet.untrusted.files import read_bytes, status_of
@@ -26,7 +26,7 @@ class Storage:
         self._archives = ArchiveReader(seek_points)
 
     def read(self, path: str | Path, offset: int = WHOLE_FILE, length: int = 0) -> bytes:
-        """All bytes of a picture.
+        """All bytes of an image.
 
         Args:
             path: The file, or `archive/member`; as `Record.path` below its root.
@@ -45,7 +45,7 @@ class Storage:
             raise UserError(f"cannot open {path}: {error.strerror or error}") from error
 
     def stat(self, path: str | Path, offset: int = WHOLE_FILE, length: int = 0) -> tuple[int, int]:
-        """What tells whether a picture has changed.
+        """What tells whether an image has changed.
 
         Returns:
             Its size in bytes and the time of its last change in nanoseconds; of a member, its archive's time.

@@ -91,7 +91,7 @@ class IndexUpdate:
         return bool(self._rows or len(self._tables) > 1)
 
     def add(self, row: dict[str, Any], points: Rows | None) -> None:
-        """Keeps what was found in one picture: a value for each column of the index, and its 136 numbers."""
+        """Keeps what was found in one image: a value for each column of the index, and its 136 numbers."""
         self._journal.append(row, points)
         try:
             self._keep(row, points)
@@ -119,8 +119,8 @@ class IndexUpdate:
         """Writes the index, if it changes, and takes the journal away; None leaves it there empty, as a sign of it.
 
         Args:
-            records: What is known about each picture beforehand; it replaces what the index says. Rows of other
-                pictures stay while their files do. None: all rows stay as they are.
+            records: What is known about each image beforehand; it replaces what the index says. Rows of other
+                images stay while their files do. None: all rows stay as they are.
         """
         rows = self._all()
         chosen = self._chosen(rows, records)
@@ -166,7 +166,7 @@ class IndexUpdate:
                 others += 1
         if others:
             log.warning(
-                "%s: %s of another version of addnet, left out; their pictures are looked at again",
+                "%s: %s of another version of addnet, left out; their images are looked at again",
                 self._journal.file,
                 count(others, "line is", "lines are"),
             )
@@ -225,7 +225,7 @@ def _paths(rows: pa.Table, numbers: NDArray[np.int64]) -> pa.LargeStringArray:
 
 
 def _described(rows: pa.Table, records: Records | None) -> pa.Table:
-    """Rows whose first ones say about their pictures what the records say."""
+    """Rows whose first ones say about their images what the records say."""
     if records is None:
         return rows
     kept = find(records.table["path"], rows["path"].combine_chunks())

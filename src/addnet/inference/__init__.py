@@ -1,4 +1,4 @@
-"""A checkpoint → answers about pictures and videos, and why."""
+"""A checkpoint → answers about images and videos, and why."""
 
 from __future__ import annotations
 

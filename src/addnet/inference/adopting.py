@@ -75,7 +75,7 @@ def adopt(publication: Publication, file: str | Path, output: str | Path) -> Ado
 
 
 def preprocessing_of(publication: Publication) -> dict[str, Any]:
-    """What a picture goes through, as plain values; masks are ones, for they are not looked at."""
+    """What an image goes through, as plain values; masks are ones, for they are not looked at."""
     geometry = {"image_size": publication.image_size, "align": True, "crop": "template", "margin": publication.margin}
     drawn = {"mask": AttentionMask(parts=()).settings(), "mask_of": "own", "framing": None, "domain": None}
     return geometry | drawn | {"detector": LandmarkDetector().signature(), "value_range": VALUE_RANGE}

@@ -14,7 +14,7 @@ import numpy as np
 from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import NotWrittenError, UserError
 from addnet.faces.decoding import length, size_of
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.faces.videos import Frame, Video
 from addnet.inference.answers import Answer, FaceAnswer
 from addnet.pool import ProcessExecutor, call_within
@@ -94,14 +94,14 @@ def _annotated(
     faces: list[FaceAnswer] = []
     for frame in Video(video).frames(every=1):
         faces = said.get(frame.number, faces)
-        yield Frame(frame.number, frame.time, drawn(frame.picture, faces, class_names=class_names, answer=answer))
+        yield Frame(frame.number, frame.time, drawn(frame.image, faces, class_names=class_names, answer=answer))
 
 
-def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, ...], answer: Answer) -> Picture:
-    """A picture with boxes around faces, their scores, and the verdict in the corner below.
+def drawn(image: ImageArray, faces: list[FaceAnswer], *, class_names: tuple[str, ...], answer: Answer) -> ImageArray:
+    """An image with boxes around faces, their scores, and the verdict in the corner below.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         faces: With boxes in its pixels.
         class_names: In the order of the labels.
         answer: About the whole.
@@ -109,10 +109,10 @@ def drawn(picture: Picture, faces: list[FaceAnswer], *, class_names: tuple[str, 
     Returns:
         (h, w, 3) uint8, at most 1920 pixels a side, sides even.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     factor = min(1.0, _MOST / max(height, width))
     size = (max(2, round(width * factor) // 2 * 2), max(2, round(height * factor) // 2 * 2))
-    canvas = np.ascontiguousarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    canvas = np.ascontiguousarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     unit = max(size) / 640
     for face in faces:
         colour = _colour(face.verdict, class_names)
@@ -134,7 +134,7 @@ def _colour(verdict: str, class_names: tuple[str, ...]) -> tuple[int, int, int]:
     return _COLOURS[class_names.index(verdict)] if verdict in class_names else (90, 90, 90)
 
 
-def _label(canvas: Picture, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
+def _label(canvas: ImageArray, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
     """White letters on a coloured plate whose lower left corner is given, moved and shrunk until all of it is seen."""
     scale, thickness = 0.5 * unit, max(1, round(unit))
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
@@ -154,17 +154,17 @@ def _write(container: Any, frames: Iterator[Frame]) -> None:
     stream: VideoStream | None = None
     last = -1
     for frame in frames:
-        height, width = frame.picture.shape[:2]
+        height, width = frame.image.shape[:2]
         if stream is None:
             stream = _stream(container, width, height)
         elif (stream.width, stream.height) != (width, height):  # the size may change within a file
-            resized = cv2.resize(frame.picture, (stream.width, stream.height))
+            resized = cv2.resize(frame.image, (stream.width, stream.height))
             frame = Frame(frame.number, frame.time, np.asarray(resized, dtype=np.uint8))
-        picture = av.VideoFrame.from_ndarray(frame.picture, format="rgb24")
+        image = av.VideoFrame.from_ndarray(frame.image, format="rgb24")
         milliseconds = round(1000 * frame.time) if frame.time is not None else frame.number * 1000 // _RATE
-        last = picture.pts = max(milliseconds, last + 1)
-        picture.time_base = _TICK
-        container.mux(stream.encode(picture))
+        last = image.pts = max(milliseconds, last + 1)
+        image.time_base = _TICK
+        container.mux(stream.encode(image))
     if stream is None:
         raise UserError("not one frame can be decoded")
     container.mux(stream.encode(None))

@@ -1,4 +1,4 @@
-"""What a detector says about a picture or a video, as plain data."""
+"""What a detector says about an image or a video, as plain data."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ if TYPE_CHECKING:  # processes that find faces need none of it
     from addnet.evaluation import Decision
 
 NO_FACE, UNUSABLE, UNDECIDED = "no face", "unusable", "undecided"
-UNLIKE = "unlike its training pictures"
+UNLIKE = "unlike its training images"
 FACE_IN = 0.1  # of the frames that were looked at, for a verdict on a video
 
 
 @dataclass(frozen=True)
 class FaceAnswer:
-    """One face of a picture, or of a frame.
+    """One face of an image, or of a frame.
 
     Attributes:
         verdict: Name of the class, or `undecided`.
         score: The network's probability of fake, which the threshold is for.
         probability: The same, as validation calibrated it, and no more extreme than validation can support.
-        step: How the face was found; `none` where a picture without a face was scored on demand.
-        box: (left, top, right, bottom) in pixels of the picture or frame; None without a face.
-        frame: Number of the frame, from 0; None in a picture.
-        time: When the frame is shown, in seconds; None in a picture, or where the file doesn't say.
-        track: Number of the person in a video, from 0 in order of appearance; None in a picture.
+        step: How the face was found; `none` where an image without a face was scored on demand.
+        box: (left, top, right, bottom) in pixels of the image or frame; None without a face.
+        frame: Number of the frame, from 0; None in an image.
+        time: When the frame is shown, in seconds; None in an image, or where the file doesn't say.
+        track: Number of the person in a video, from 0 in order of appearance; None in an image.
         reason: Why it is undecided; empty if it isn't.
     """
 
@@ -46,20 +46,20 @@ class FaceAnswer:
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said about one file or picture.
+    """What is said about one file or image.
 
     Attributes:
         verdict: Name of the class, `undecided`, `no face` or `unusable`.
-        score: The network's probability of fake: of the face with the largest, in a picture; of the person with the
+        score: The network's probability of fake: of the face with the largest, in an image; of the person with the
             largest mean over the frames, in a video. None without a verdict.
         probability: The same, as validation calibrated it, and no more extreme than validation can support.
         threshold: Above which a score is called fake.
-        path: The file; empty for a picture that was handed over.
-        kind: `picture` or `video`; `file` for what is neither.
+        path: The file; empty for an image that was handed over.
+        kind: `image` or `video`; `file` for what is neither.
         faces: Each face that has a score.
         reason: Why it isn't called real or fake; empty if it is.
-        people: Faces found in a picture, or people in the frames of a video: more than have a score where one counts.
-        track: Of the person whose score decides about a video; None in a picture, and without a score.
+        people: Faces found in an image, or people in the frames of a video: more than have a score where one counts.
+        track: Of the person whose score decides about a video; None in an image, and without a score.
         frames: Frames of a video that were looked at.
         frames_without_face: Those of them in which no face was found.
         looked_at: Numbers of those frames.
@@ -73,7 +73,7 @@ class Answer:
     probability: float | None
     threshold: float
     path: str = ""
-    kind: str = "picture"
+    kind: str = "image"
     faces: tuple[FaceAnswer, ...] = ()
     reason: str = ""
     people: int = 0
@@ -87,7 +87,7 @@ class Answer:
 
     @property
     def deciding(self) -> tuple[FaceAnswer, ...]:
-        """The faces of the person whose score decides; all of a picture."""
+        """The faces of the person whose score decides; all of an image."""
         return tuple(face for face in self.faces if face.track == self.track)
 
     @property
@@ -97,12 +97,12 @@ class Answer:
 
     @property
     def by_whom(self) -> str:
-        """Who decides, in brackets; empty where there is but one, and in a picture."""
+        """Who decides, in brackets; empty where there is but one, and in an image."""
         return f" (track {self.track})" if self.people > 1 and self.track is not None else ""
 
     @property
     def others(self) -> int:
-        """How many people, or faces of a picture, have no score because another one counts."""
+        """How many people, or faces of an image, have no score because another one counts."""
         return self.people - (len(self.faces) if self.track is None else len(by_track(self.faces)))
 
     def as_dict(self) -> dict[str, Any]:
@@ -153,7 +153,7 @@ def unlike_in_frames(faces: Sequence[FaceAnswer]) -> str:
     return middle.reason.replace(UNLIKE, f"{UNLIKE} {where}", 1)
 
 
-def unusable(path: str, reason: str, *, threshold: float, kind: str = "picture") -> Answer:
+def unusable(path: str, reason: str, *, threshold: float, kind: str = "image") -> Answer:
     """What is said about a file that can't be read."""
     return Answer(UNUSABLE, None, None, threshold, path, kind, reason=reason)
 

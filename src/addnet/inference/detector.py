@@ -21,7 +21,7 @@ from addnet.evaluation import Decision
 from addnet.evaluation.decision import UNDECIDED as NEITHER
 from addnet.evaluation.metrics import probabilities_of
 from addnet.faces.formats import VIDEO, kind_of
-from addnet.faces.pictures import Picture, as_picture, named_picture
+from addnet.faces.images import ImageArray, as_image, named_image
 from addnet.inference.answers import (
     NO_FACE,
     UNDECIDED,
@@ -60,13 +60,13 @@ class Watched(NamedTuple):
 
 
 class Detector:
-    """Says whether faces in pictures and videos are fakes. Several threads may ask; the network answers in turns.
+    """Says whether faces in images and videos are fakes. Several threads may ask; the network answers in turns.
 
     Args:
         loaded: A checkpoint.
         device: `cpu`, `cuda`, `cuda:1` …; `auto` takes a GPU if there is one.
         batch_size: Faces that the network gets at once.
-        threshold: Instead of those of the checkpoint, for pictures and videos.
+        threshold: Instead of those of the checkpoint, for images and videos.
         mirror: Whether each face is asked about twice, the second time as its mirror image with the mask mirrored too,
             and scored by the mean of the two logits. Thresholds and temperature stay those for one.
         domain: Whether faces that are unlike those of training, and videos with faces in few frames, stay undecided.
@@ -199,55 +199,55 @@ class Detector:
 
     @overload
     def predict(
-        self, picture: str | Path | Picture | Image, *, kind: str = ..., faces: str = ..., without_face: bool = ...
+        self, image: str | Path | ImageArray | Image, *, kind: str = ..., faces: str = ..., without_face: bool = ...
     ) -> Answer: ...
 
     @overload
     def predict(
-        self, picture: list[Any] | tuple[Any, ...], *, kind: str = ..., faces: str = ..., without_face: bool = ...
+        self, image: list[Any] | tuple[Any, ...], *, kind: str = ..., faces: str = ..., without_face: bool = ...
     ) -> list[Answer]: ...
 
     def predict(
-        self, picture: Any, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
+        self, image: Any, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
     ) -> Answer | list[Answer]:
-        """Says whether the face in a picture or video is a fake.
+        """Says whether the face in an image or video is a fake.
 
         Files are opened in this process, where nothing but checks of their sizes bounds what they take: files of
-        strangers are better given to `answer_pictures` and `answer_videos` of `addnet.inference.files`.
+        strangers are better given to `answer_images` and `answer_videos` of `addnet.inference.files`.
 
         Args:
-            picture: A file, or (H, W, 3) uint8 RGB, or a PIL image; or a list of these, for a list of answers in which
+            image: A file, or (H, W, 3) uint8 RGB, or a PIL image; or a list of these, for a list of answers in which
                 a file that can't be read is answered for as `unusable`.
-            kind: See `Preprocessing.of_picture`; videos are scenes.
+            kind: See `Preprocessing.of_image`; videos are scenes.
             faces: `largest` or `all`; the most suspicious face decides.
-            without_face: Scores a picture without a face too, as in training; otherwise the verdict is `no face`.
+            without_face: Scores an image without a face too, as in training; otherwise the verdict is `no face`.
 
         Raises:
-            UserError: The file can't be read, or the array is no picture.
+            UserError: The file can't be read, or the array is no image.
         """
         how: dict[str, Any] = {"kind": kind, "faces": faces, "without_face": without_face}
-        if isinstance(picture, (list, tuple)):
-            return [self._predict_or_say_why(one, **how) for one in picture]
-        if isinstance(picture, (str, Path)):
-            if kind_of(picture) == VIDEO:
-                return self.predict_video(picture)
-            path, pixels = str(picture), named_picture(picture)
+        if isinstance(image, (list, tuple)):
+            return [self._predict_or_say_why(one, **how) for one in image]
+        if isinstance(image, (str, Path)):
+            if kind_of(image) == VIDEO:
+                return self.predict_video(image)
+            path, pixels = str(image), named_image(image)
         else:
-            path, pixels = "", as_picture(picture)
-        seen = self.preprocessing.of_picture(pixels, **how)
+            path, pixels = "", as_image(image)
+        seen = self.preprocessing.of_image(pixels, **how)
         return self.answer(seen, self.scores(seen).tolist(), path=path)
 
-    def _predict_or_say_why(self, picture: Any, **how: Any) -> Answer:
+    def _predict_or_say_why(self, image: Any, **how: Any) -> Answer:
         """One of a list, whose other files are answered for whatever is wrong with this one."""
         try:
-            answer: Answer = self.predict(picture, **how)
+            answer: Answer = self.predict(image, **how)
             return answer
         except UserError as error:
-            if not isinstance(picture, (str, Path)):
+            if not isinstance(image, (str, Path)):
                 raise
-            kind = "video" if kind_of(picture) == VIDEO else "picture"
-            decision, reason = self.video if kind == "video" else self.frame, str(error).removeprefix(f"{picture}: ")
-            return unusable(str(picture), reason, threshold=decision.threshold, kind=kind)
+            kind = "video" if kind_of(image) == VIDEO else "image"
+            decision, reason = self.video if kind == "video" else self.frame, str(error).removeprefix(f"{image}: ")
+            return unusable(str(image), reason, threshold=decision.threshold, kind=kind)
 
     def predict_video(self, path: str | Path, settings: VideoSettings | None = None) -> Answer:
         """Says whether the person in a video is a fake: the mean of the scores of the frames.
@@ -263,7 +263,7 @@ class Detector:
     # ---- scores → answers ----------------------------------------------------------------------------------
 
     def answer(self, seen: Sequence[Seen], scores: Sequence[float], *, path: str = "") -> Answer:
-        """What is said about a picture whose faces have these scores; `unusable` where one isn't a finite number."""
+        """What is said about an image whose faces have these scores; `unusable` where one isn't a finite number."""
         if broken := int((~np.isfinite(scores)).sum()):
             return unusable(path, not_finite(broken, len(scores)), threshold=self.frame.threshold)
         faces = tuple(self._face(face, float(score), self.frame) for face, score in zip(seen, scores, strict=True))
@@ -334,7 +334,7 @@ class Detector:
         found: dict[str, Any] = {"step": seen.face.step, "box": box}
         return FaceAnswer(verdict, score, decision.calibrated(score), **found, reason=reason)
 
-    # ---- pictures → scores ---------------------------------------------------------------------------------
+    # ---- images → scores ---------------------------------------------------------------------------------
 
     def scores(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
         """(N,) probability of fake of each face."""
@@ -378,9 +378,9 @@ class Detector:
 
     def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""
-        pictures = torch.from_numpy(np.stack([face.picture for face in seen])).to(self.device)
+        images = torch.from_numpy(np.stack([face.image for face in seen])).to(self.device)
         masks = torch.from_numpy(np.stack([face.mask for face in seen])[:, None]).to(self.device)
-        return finish_images(pictures), finish_masks(masks, self.preprocessing.geometry.size)
+        return finish_images(images), finish_masks(masks, self.preprocessing.geometry.size)
 
 
 def _with(threshold: float | None, decision: Decision) -> Decision:

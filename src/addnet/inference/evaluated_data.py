@@ -1,4 +1,4 @@
-"""Which pictures a checkpoint is evaluated on, and that they are prepared as in its training."""
+"""Which images a checkpoint is evaluated on, and that they are prepared as in its training."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
         wanted = data.get(name)
         if wanted is not None and wanted != value:
             raise UserError(
-                f"data.{name}={wanted!r}, but {loaded.path} was trained with {value!r}: pictures are prepared as in "
+                f"data.{name}={wanted!r}, but {loaded.path} was trained with {value!r}: images are prepared as in "
                 f"training; leave data.{name} out"
             )
     given["mask"] = {"_target_": _MASK, **loaded.preprocessing.mask.settings()}
@@ -94,14 +94,14 @@ def _same_test(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
     """The share that was kept for testing, as an argument.
 
     Raises:
-        UserError: Another share is asked for: pictures that were trained on would be tested on.
+        UserError: Another share is asked for: images that were trained on would be tested on.
     """
     if (share := kept_share(data, loaded)) is None:
         return {}
     if data.get("test_fraction") not in (None, share):
         raise UserError(
             f"data.test_fraction={data['test_fraction']}, but {loaded.path} was trained with {share} of "
-            f"{data['data_dir']} kept for testing: with another share it would be tested on pictures that it was "
+            f"{data['data_dir']} kept for testing: with another share it would be tested on images that it was "
             "trained on; leave it out"
         )
     return {"test_fraction": share}

@@ -53,7 +53,7 @@ def explain(detector: Detector, seen: Seen, *, block: str | None = None) -> Expl
 
     Args:
         detector: The detector that is asked.
-        seen: From `Preprocessing.of_picture`.
+        seen: From `Preprocessing.of_image`.
         block: Where Grad-CAM is taken; None: where the network says that it tells most.
     """
     image, mask = detector.tensors([seen])
@@ -132,7 +132,7 @@ def _without_organs(detector: Detector, seen: Seen) -> tuple[float, dict[str, fl
     """The score of a face, and what each organ adds to its log odds."""
     if seen.points is None:
         return float(detector.scores([seen])[0]), {}
-    covered = [replace(seen, picture=occlude(seen.picture, seen.points, organ)) for organ in ORGANS]
+    covered = [replace(seen, image=occlude(seen.image, seen.points, organ)) for organ in ORGANS]
     scores = detector.scores([seen, *covered])
     odds = np.log(np.clip(scores, 1e-12, 1)) - np.log(np.clip(1 - scores, 1e-12, 1))
     return float(scores[0]), {organ: float(odds[0] - odds[1 + number]) for number, organ in enumerate(ORGANS)}

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from addnet.errors import UserError
+from addnet.faces.images import check_image
 from addnet.faces.landmarks import LandmarkDetector
-from addnet.faces.pictures import check_picture
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import (
@@ -31,17 +31,17 @@ if TYPE_CHECKING:  # brings torch, which the processes that find faces don't nee
     from addnet.inference.detector import Detector, Watched
 
 _CHUNK = 4
-_WORTH_A_POOL = 8  # fewer pictures are read in one process: starting others takes longer
+_WORTH_A_POOL = 8  # fewer images are read in one process: starting others takes longer
 
 
 @dataclass(frozen=True)
-class PictureSettings:
-    """How faces in pictures are looked for; see `Preprocessing.of_picture`.
+class ImageSettings:
+    """How faces in images are looked for; see `Preprocessing.of_image`.
 
     Attributes:
         kind: `auto`, `crops` or `scenes`.
         faces: `largest` or `all`.
-        without_face: Scores pictures without a face too.
+        without_face: Scores images without a face too.
     """
 
     kind: str = "auto"
@@ -50,23 +50,21 @@ class PictureSettings:
 
 
 class _Look(NamedTuple):
-    """What one picture gave: its faces, or why it has none."""
+    """What one image gave: its faces, or why it has none."""
 
     path: Path
     seen: list[Seen]
     reason: str = ""
 
 
-def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: PictureSettings) -> tuple[int, _Look]:
-    """Reads a picture and finds its faces; what it raises makes it unusable."""
+def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: ImageSettings) -> tuple[int, _Look]:
+    """Reads an image and finds its faces; what it raises makes it unusable."""
     number, path = task
     try:
-        picture = check_picture(path)
+        image = check_image(path)
     except OSError as error:
         return number, _Look(path, [], f"cannot be read: {error.strerror or error}")
-    seen = preprocessing.of_picture(
-        picture, kind=settings.kind, faces=settings.faces, without_face=settings.without_face
-    )
+    seen = preprocessing.of_image(image, kind=settings.kind, faces=settings.faces, without_face=settings.without_face)
     return number, _Look(path, seen)
 
 
@@ -75,16 +73,16 @@ def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _Look]:
     return number, _Look(path, [], reason)
 
 
-def finders(pictures: int, *, workers: int | None = None, landmark_model: str | None = None) -> ProcessExecutor:
-    """Processes for `answer_pictures`, which import what they need while this one imports torch and loads a network.
+def finders(images: int, *, workers: int | None = None, landmark_model: str | None = None) -> ProcessExecutor:
+    """Processes for `answer_images`, which import what they need while this one imports torch and loads a network.
 
     Args:
-        pictures: How many there will be.
+        images: How many there will be.
         workers: Processes; default: all cores, and one for few files.
         landmark_model: Another 68-point file than the packaged one.
     """
-    most = min(cores() if workers is None else workers, pictures)
-    executor = ProcessExecutor(most if pictures >= _WORTH_A_POOL else min(most, 1))
+    most = min(cores() if workers is None else workers, images)
+    executor = ProcessExecutor(most if images >= _WORTH_A_POOL else min(most, 1))
     executor.warm(_open_model, landmark_model)
     return executor
 
@@ -93,16 +91,16 @@ def _open_model(landmark_model: str | None) -> None:
     LandmarkDetector(landmark_model).load()  # what is wrong with it says `load` of the detector that is asked
 
 
-def answer_pictures(
+def answer_images(
     detector: Detector,
     paths: Sequence[Path],
-    settings: PictureSettings,
+    settings: ImageSettings,
     *,
     workers: int | None = None,
     executor: ProcessExecutor | None = None,
     limits: Limits | None = None,
 ) -> Iterator[tuple[Answer, list[Seen]]]:
-    """Answers for picture files in their order; faces are found on all cores while the network computes.
+    """Answers for image files in their order; faces are found on all cores while the network computes.
 
     Args:
         detector: The detector that is asked.
@@ -188,6 +186,6 @@ def _watched(detector: Detector, path: Path, faces: FrameFaces, watch: Callable[
 
 
 def answer_left_out(detector: Detector, left_out: Sequence[tuple[Path, str]]) -> Iterator[Answer]:
-    """Says of each file that is neither picture nor video, or that can't be read, why there is no answer."""
+    """Says of each file that is neither image nor video, or that can't be read, why there is no answer."""
     for path, reason in left_out:
         yield unusable(str(path), reason, threshold=detector.frame.threshold, kind="file")

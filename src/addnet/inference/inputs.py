@@ -1,4 +1,4 @@
-"""What a user names → pictures, videos, and what can't be answered for."""
+"""What a user names → images, videos, and what can't be answered for."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, head_of, kind_of, what_else
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, head_of, kind_of, what_else
 from addnet.faces.walk import Found, walk
 
 _MAGIC = "*?["
@@ -22,13 +22,13 @@ class Inputs:
     """Files to be answered for.
 
     Attributes:
-        pictures: In the order in which they were named; those of a folder sorted.
+        images: In the order in which they were named; those of a folder sorted.
         videos: Likewise.
         left_out: Files in folders that are neither, or can't be read, with the reason.
         notes: What was passed over in folders because it is junk, or reached a second time.
     """
 
-    pictures: tuple[Path, ...]
+    images: tuple[Path, ...]
     videos: tuple[Path, ...]
     left_out: tuple[tuple[Path, str], ...] = ()
     notes: tuple[str, ...] = ()
@@ -44,9 +44,9 @@ class Inputs:
             UserError: Nothing is named, or there is nothing where it should be.
         """
         if not names:
-            raise UserError("input is not set: name a picture, a video, a folder or a pattern such as faces/*.jpg")
+            raise UserError("input is not set: name an image, a video, a folder or a pattern such as faces/*.jpg")
         parts = [_named(name) for name in names]
-        files = dict.fromkeys(file for part in parts for file in (*part.pictures, *part.videos))
+        files = dict.fromkeys(file for part in parts for file in (*part.images, *part.videos))
         videos = dict.fromkeys(file for file in files if kind_of(file) == VIDEO)
         left_out = {file: reason for part in parts for file, reason in part.left_out if file not in files}
         return cls(
@@ -57,7 +57,7 @@ class Inputs:
         )
 
     def __len__(self) -> int:
-        return len(self.pictures) + len(self.videos) + len(self.left_out)
+        return len(self.images) + len(self.videos) + len(self.left_out)
 
 
 def _named(name: str) -> Inputs:
@@ -75,21 +75,21 @@ def _named(name: str) -> Inputs:
 
 def _in_folder(folder: Path) -> Inputs:
     found = walk(folder, evidence=True)
-    if not found.pictures and not found.videos:
-        kinds = ", ".join((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))
+    if not found.images and not found.videos:
+        kinds = ", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
         lies = "; ".join(found.notes()) or f"it is empty; looked for {kinds}"
-        raise UserError(f"{folder} holds no pictures and no videos: {lies}")
+        raise UserError(f"{folder} holds no images and no videos: {lies}")
     others = [(folder / name, _why(folder / name)) for name in found.others]
     lost = [(folder / left.name, left.reason) for left in found.left_out if not left.elsewhere]
     there = Found(folder, junk=found.junk, left_out=[left for left in found.left_out if left.elsewhere])
-    pictures, videos = (tuple(folder / name for name in names) for names in (found.pictures, found.videos))
-    return Inputs(pictures, videos, (*others, *lost), tuple(f"{folder}: {note}" for note in there.notes()))
+    images, videos = (tuple(folder / name for name in names) for names in (found.images, found.videos))
+    return Inputs(images, videos, (*others, *lost), tuple(f"{folder}: {note}" for note in there.notes()))
 
 
 def _why(file: Path) -> str:
     if not os.access(file, os.R_OK):
         return "cannot be read: no permission"
-    return f"neither a picture nor a video{what_else(head_of(file))}"
+    return f"neither an image nor a video{what_else(head_of(file))}"
 
 
 def _matching(pattern: Path) -> list[Path]:
@@ -100,7 +100,7 @@ def _matching(pattern: Path) -> list[Path]:
     first = next(number for number, part in enumerate(pattern.parts) if any(sign in part for sign in _MAGIC))
     start, rest = Path(*pattern.parts[:first]), pattern.parts[first:]
     found = walk(start, evidence=True)
-    names = sorted([*found.pictures, *found.videos, *found.others])
+    names = sorted([*found.images, *found.videos, *found.others])
     return [start / name for name in names if _fits(tuple(name.split("/")), rest)]
 
 

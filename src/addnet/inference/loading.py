@@ -31,9 +31,9 @@ class Loaded:
         path: Its file, or the folder of an export.
         net: The network, in evaluation mode, on the CPU.
         model: Name and options of the network.
-        preprocessing: What is done with pictures.
+        preprocessing: What is done with images.
         class_names: In the order of the labels.
-        frame: Threshold and temperature for pictures.
+        frame: Threshold and temperature for images.
         video: The same for videos.
         about: The `addnet` entry of the checkpoint, or the description of the export, whose paths have no folders.
         exported: Whether it is an export.

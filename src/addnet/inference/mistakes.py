@@ -19,7 +19,7 @@ from addnet.inference.sheet import explanation_figure
 
 
 class Mistake(NamedTuple):
-    """A picture on the wrong side of the threshold.
+    """An image on the wrong side of the threshold.
 
     Attributes:
         dataset: The data set it is of.
@@ -39,7 +39,7 @@ def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: i
 
     Args:
         scored: Data sets by name.
-        threshold: Above it a picture is called fake.
+        threshold: Above it an image is called fake.
         most: How many at most; one a video.
     """
     found: dict[int, list[tuple[float, Mistake]]] = {0: [], 1: []}
@@ -58,7 +58,7 @@ def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: i
 
 
 def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, *, block: str | None) -> dict[str, Any]:
-    """A mistake with its explanation as a picture, for the report.
+    """A mistake with its explanation as an image, for the report.
 
     Args:
         detector: Who made it.
@@ -67,20 +67,20 @@ def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, 
         block: Where Grad-CAM is taken; None: where the network says that it tells most.
 
     Returns:
-        `path`, `set`, `label`, `probability` and `picture`, (H, W, 3) uint8.
+        `path`, `set`, `label`, `probability` and `image`, (H, W, 3) uint8.
     """
     part, dataset = module.splits["test"], module.dataset("test")
     row = pc.index(part.records.paths, pa.scalar(mistake.path, pa.large_string())).as_py()
     told = {"path": mistake.path, "set": mistake.dataset, "label": mistake.label, "probability": mistake.probability}
     try:
-        picture = dataset.read(row)
+        image = dataset.read(row)
     except UserError:  # gone since it was scored
-        return told | {"picture": np.full((16, 16, 3), 128, dtype=np.uint8)}
+        return told | {"image": np.full((16, 16, 3), 128, dtype=np.uint8)}
     face = Face(part.found_by[row].as_py(), part.points[row])
     figure = explanation_figure(
-        explain(detector, detector.preprocessing.whole(picture, face), block=block), title=mistake.path
+        explain(detector, detector.preprocessing.whole(image, face), block=block), title=mistake.path
     )
-    return told | {"picture": _pixels(figure)}
+    return told | {"image": _pixels(figure)}
 
 
 def _pixels(figure: Any) -> Any:

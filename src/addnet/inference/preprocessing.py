@@ -1,4 +1,4 @@
-"""A picture → what the network sees of it, as in the training that its checkpoint tells of. NumPy alone, no torch."""
+"""An image → what the network sees of it, as in the training that its checkpoint tells of. NumPy alone, no torch."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.domain import Domain, measure
 from addnet.faces.framing import FramedCrops, Framing, box_of
 from addnet.faces.geometry import Geometry, Points
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
-from addnet.faces.pictures import Picture
 from addnet.faces.videos import Frame
 from addnet.faces.views import View, view
 
@@ -34,15 +34,15 @@ class Seen:
     """One face as the network sees it.
 
     Attributes:
-        picture: (S, S, 3) uint8, RGB.
+        image: (S, S, 3) uint8, RGB.
         mask: (s, s) float32, from `AttentionMask.draw_small`.
-        points: (68, 2) in pixels of `picture`; None without a face.
-        face: What was found, in pixels of the whole picture or frame; its step is `none` without a face.
-        found: Faces in the picture, this one and others.
-        unlike: What of it is unlike the pictures of training, in words; empty where nothing is, or nothing is known.
+        points: (68, 2) in pixels of `image`; None without a face.
+        face: What was found, in pixels of the whole image or frame; its step is `none` without a face.
+        found: Faces in the image, this one and others.
+        unlike: What of it is unlike the images of training, in words; empty where nothing is, or nothing is known.
     """
 
-    picture: Picture
+    image: ImageArray
     mask: Mask
     points: Points | None
     face: Face
@@ -52,14 +52,14 @@ class Seen:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done with pictures before the network sees them. Can be pickled.
+    """What is done with images before the network sees them. Can be pickled.
 
     Attributes:
-        geometry: Which part of a picture is seen.
+        geometry: Which part of an image is seen.
         mask: How masks are drawn.
-        detector: Finds faces in pictures that are crops of one face.
-        framing: How faces lay in the pictures of training; None: as in crops that `prepare` makes.
-        domain: What those pictures were like; None: nothing is called unlike them.
+        detector: Finds faces in images that are crops of one face.
+        framing: How faces lay in the images of training; None: as in crops that `prepare` makes.
+        domain: What those images were like; None: nothing is called unlike them.
     """
 
     geometry: Geometry
@@ -80,20 +80,19 @@ class Preprocessing:
             UserError: Something is missing, or can't be done here as it was done in training.
         """
         if lacking := sorted(_KEYS - set(values)):
-            raise UserError(f"the checkpoint doesn't say how pictures were prepared: {', '.join(lacking)} missing")
+            raise UserError(f"the checkpoint doesn't say how images were prepared: {', '.join(lacking)} missing")
         if unknown := sorted(set(values) - _KEYS - _MEASURED):
             raise UserError(f"the checkpoint's preprocessing has {', '.join(unknown)}, which this version can't follow")
         if list(values["value_range"]) != VALUE_RANGE:
             raise UserError(f"the checkpoint's value_range={values['value_range']} is not {VALUE_RANGE}")
         if values["mask_of"] != "own":
             raise UserError(
-                f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which pictures have "
-                "masks of others: evaluate it by `addnet evaluate`, pictures alone have no such masks"
+                f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which images have "
+                "masks of others: evaluate it by `addnet evaluate`, images alone have no such masks"
             )
+        crop = "image" if values["crop"] == "picture" else values["crop"]  # its name until November 2026
         try:
-            geometry = Geometry(
-                **{name: values[name] for name in ("align", "crop", "margin")}, size=values["image_size"]
-            )
+            geometry = Geometry(align=values["align"], crop=crop, margin=values["margin"], size=values["image_size"])
             mask = AttentionMask(**values["mask"])
         except (TypeError, AttributeError) as error:
             raise UserError(f"the checkpoint's preprocessing can't be followed: {error}") from error
@@ -103,17 +102,17 @@ class Preprocessing:
         domain = Domain.from_values(values["domain"]) if values.get("domain") else None
         return cls(geometry, mask, detector, framing, domain)
 
-    def of_picture(
-        self, picture: Picture, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
+    def of_image(
+        self, image: ImageArray, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
     ) -> list[Seen]:
-        """The faces of a picture as the network sees them.
+        """The faces of an image as the network sees them.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
-            kind: `crops`: the picture is the crop of a face, as in training. `scenes`: faces are cut out of it. `auto`:
-                it is taken whole where its only face lies in it as in the pictures of training, else cut.
+            image: (H, W, 3) uint8, RGB.
+            kind: `crops`: the image is the crop of a face, as in training. `scenes`: faces are cut out of it. `auto`:
+                it is taken whole where its only face lies in it as in the images of training, else cut.
             faces: The `largest`, or `all`.
-            without_face: Whether a picture without a face is seen whole, with a mask of ones, as in training.
+            without_face: Whether an image without a face is seen whole, with a mask of ones, as in training.
 
         Returns:
             The largest first; empty where there is no face.
@@ -121,17 +120,17 @@ class Preprocessing:
         require_choice("kind", kind, KINDS)
         require_choice("faces", faces, FACES)
         detector = self.detector if kind == "crops" else self.scenes
-        found = detector.all_faces(picture)
+        found = detector.all_faces(image)
         chosen = found[: None if faces == "all" and kind != "crops" else 1]
         if not found:
-            return [self.whole(picture, Face("none"))] if without_face else []
-        cut = kind == "scenes" or (kind == "auto" and not (len(chosen) == 1 and self._fits(chosen[0], picture)))
-        seen = (self.cut(picture, face) if cut else self.whole(picture, face) for face in chosen)
+            return [self.whole(image, Face("none"))] if without_face else []
+        cut = kind == "scenes" or (kind == "auto" and not (len(chosen) == 1 and self._fits(chosen[0], image)))
+        seen = (self.cut(image, face) if cut else self.whole(image, face) for face in chosen)
         return [replace(face, found=len(found)) for face in seen]
 
     @cached_property
     def scenes(self) -> LandmarkDetector:
-        """Finds faces in pictures that need not be crops."""
+        """Finds faces in images that need not be crops."""
         return replace(self.detector, face_crops=False)
 
     @cached_property
@@ -140,7 +139,7 @@ class Preprocessing:
         return FaceDescriptor()
 
     def load(self) -> None:
-        """Opens what finds faces now instead of at the first picture.
+        """Opens what finds faces now instead of at the first image.
 
         Raises:
             UserError: dlib isn't installed, or the model file is missing or none.
@@ -148,7 +147,7 @@ class Preprocessing:
         self.scenes.load()
 
     def crops(self, **settings: Any) -> CropSettings:
-        """How faces are cut out of scenes, so that they lie in crops as in the pictures of training.
+        """How faces are cut out of scenes, so that they lie in crops as in the images of training.
 
         Args:
             settings: Others of `CropSettings`.
@@ -157,35 +156,35 @@ class Preprocessing:
             return CropSettings(margin=_ROOM[self.geometry.crop] * self.geometry.margin, **settings)
         return FramedCrops(framing=self.framing or Framing(), **settings)
 
-    def cut(self, picture: Picture, face: Face) -> Seen:
-        """A face that is cut out of a picture.
+    def cut(self, image: ImageArray, face: Face) -> Seen:
+        """A face that is cut out of an image.
 
         Raises:
             ValueError: It has no points.
         """
-        crop = cut_face(Frame(0, None, picture), face, 0, settings=self.crops())
-        return replace(self.whole(crop.picture, crop.face), face=face)
+        crop = cut_face(Frame(0, None, image), face, 0, settings=self.crops())
+        return replace(self.whole(crop.image, crop.face), face=face)
 
-    def whole(self, picture: Picture, face: Face) -> Seen:
-        """A picture that is taken as it is, as in training.
+    def whole(self, image: ImageArray, face: Face) -> Seen:
+        """An image that is taken as it is, as in training.
 
         Args:
-            picture: (H, W, 3) uint8, RGB.
+            image: (H, W, 3) uint8, RGB.
             face: What was found in it, in its pixels.
         """
-        seen = view(picture, face.points, self.geometry)
+        seen = view(image, face.points, self.geometry)
         mask = self.mask.draw_small(seen.points, self.geometry.size)
-        return Seen(seen.picture, mask, seen.points, face, unlike=self._unlike(seen, face))
+        return Seen(seen.image, mask, seen.points, face, unlike=self._unlike(seen, face))
 
     def _unlike(self, seen: View, face: Face) -> str:
         if self.domain is None or seen.points is None or face.points is None:
             return ""
-        return self.domain.unlike(measure(seen.picture, seen.points, size=box_of(face.points)[1]))
+        return self.domain.unlike(measure(seen.image, seen.points, size=box_of(face.points)[1]))
 
-    def _fits(self, face: Face, picture: Picture) -> bool:
+    def _fits(self, face: Face, image: ImageArray) -> bool:
         if self.geometry.crop in _ROOM:
             return True
-        return face.points is not None and (self.framing or Framing()).fits(face.points, picture.shape)
+        return face.points is not None and (self.framing or Framing()).fits(face.points, image.shape)
 
 
 def _require_same(signature: str, detector: LandmarkDetector) -> None:

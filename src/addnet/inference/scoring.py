@@ -1,4 +1,4 @@
-"""A detector and the test pictures of a data module → scores, data set by data set, in the order of the records."""
+"""A detector and the test images of a data module → scores, data set by data set, in the order of the records."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in a grey level (ITU-R B
 
 
 class Batch(NamedTuple):
-    """What is known of a batch of pictures once it is scored.
+    """What is known of a batch of images once it is scored.
 
     Attributes:
         probabilities: (B,) of fake.
@@ -79,7 +79,7 @@ def scored_sets(
     *,
     rows: Sequence[int] | None = None,
 ) -> dict[str, ScoredSet]:
-    """Scores of test pictures by data set; pictures that could not be read are left out.
+    """Scores of test images by data set; images that could not be read are left out.
 
     Args:
         module: Set up, with a test split.
@@ -141,7 +141,7 @@ def _sources(records: Records, rows: NDArray[np.int64]) -> list[str]:
 
 
 def size_group(side: int) -> str:
-    """A name for the longer side of a picture.
+    """A name for the longer side of an image.
 
     Example:
         >>> size_group(100), size_group(224), size_group(2000)
@@ -188,7 +188,7 @@ def score_test(
     rows: Sequence[int] | None = None,
     precision: str = "32-true",
 ) -> Iterator[Batch]:
-    """Scores the test pictures of a data module, batch by batch; see `score_batches`."""
+    """Scores the test images of a data module, batch by batch; see `score_batches`."""
     require_choice("precision", precision, PRECISIONS)
     yield from score_batches(
         detector, module.eval_loader("test", degradation=degradation, rows=rows), precision=precision

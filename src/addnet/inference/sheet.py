@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.colours import BLACK, FAKE, REAL
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.faces.sheet import overlay
 from addnet.inference.explaining import Explanation
 from addnet.plotting import heading
@@ -31,7 +31,7 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     columns = 4 if explanation.band is None else 6
     figure = Figure(figsize=(3 * columns, 3.5), layout="constrained")
     axes = iter(figure.subplots(1, columns))
-    _pictures(axes, explanation)
+    _images(axes, explanation)
     if explanation.band is not None and explanation.response is not None:
         _show(next(axes), stretched(explanation.band), "band the network sees")
         axis = next(axes)
@@ -43,20 +43,20 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
     return figure
 
 
-def _pictures(axes: object, explanation: Explanation) -> None:
+def _images(axes: object, explanation: Explanation) -> None:
     face, points = next(axes), explanation.seen.points  # type: ignore[call-overload]
-    picture = explanation.seen.picture
-    _show(face, picture, f"as the network sees it; found by: {explanation.seen.face.step}")
+    image = explanation.seen.image
+    _show(face, image, f"as the network sees it; found by: {explanation.seen.face.step}")
     if points is not None:
         face.scatter(points[:, 0], points[:, 1], s=4, color="#00c0ff")
-        face.set(xlim=(-0.5, picture.shape[1] - 0.5), ylim=(picture.shape[0] - 0.5, -0.5))
-    _show(next(axes), overlay(picture, explanation.mask), "attention mask")  # type: ignore[call-overload]
+        face.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
+    _show(next(axes), overlay(image, explanation.mask), "attention mask")  # type: ignore[call-overload]
     named = f"speaks for fake (Grad-CAM, {explanation.block})"
-    _show(next(axes), heated(picture, explanation.heat), named)  # type: ignore[call-overload]
+    _show(next(axes), heated(image, explanation.heat), named)  # type: ignore[call-overload]
 
 
-def _show(axis: Axes, picture: Picture | NDArray[np.float32], title: str) -> None:
-    axis.imshow(picture)
+def _show(axis: Axes, image: ImageArray | NDArray[np.float32], title: str) -> None:
+    axis.imshow(image)
     axis.set_title(title, fontsize="small")
     axis.axis("off")
 
@@ -74,11 +74,11 @@ def _organs(axis: Axes, explanation: Explanation) -> None:
     axis.locator_params(axis="x", nbins=4)
 
 
-def heated(picture: Picture, heat: NDArray[np.float32]) -> Picture:
-    """A picture under a map of heat.
+def heated(image: ImageArray, heat: NDArray[np.float32]) -> ImageArray:
+    """An image under a map of heat.
 
     Args:
-        picture: (S, S, 3) uint8, RGB.
+        image: (S, S, 3) uint8, RGB.
         heat: (S, S) float32 in [0, 1].
 
     Returns:
@@ -87,10 +87,10 @@ def heated(picture: Picture, heat: NDArray[np.float32]) -> Picture:
     colours = cv2.applyColorMap(np.asarray(heat * 255, dtype=np.uint8), cv2.COLORMAP_VIRIDIS)
     colours = cv2.cvtColor(colours, cv2.COLOR_BGR2RGB)
     share = 0.6 * heat[..., None]
-    return np.asarray(picture * (1 - share) + colours * share, dtype=np.uint8)
+    return np.asarray(image * (1 - share) + colours * share, dtype=np.uint8)
 
 
 def stretched(band: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A band as a picture: grey is 0, black and white three standard deviations away; (S, S, 3) in [0, 1]."""
+    """A band as an image: grey is 0, black and white three standard deviations away; (S, S, 3) in [0, 1]."""
     spread = 6 * float(band.std()) or 1.0
     return np.asarray(np.clip(band / spread + 0.5, 0, 1), dtype=np.float32)

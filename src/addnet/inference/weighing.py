@@ -74,7 +74,7 @@ def likelihood_ratios(detector: Detector, file: Path | None) -> Ratios:
 def weighed(answer: Answer, ratios: Ratios) -> Answer:
     """An answer with the likelihood ratio of its score, where there is one for such files.
 
-    What is unlike the training pictures gets none: it is of no population that the ratio was made from.
+    What is unlike the training images gets none: it is of no population that the ratio was made from.
     """
     ratio = ratios.get("video" if answer.kind == "video" else "frame")
     if ratio is None or answer.score is None or answer.reason.startswith(UNLIKE):

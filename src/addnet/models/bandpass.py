@@ -21,9 +21,9 @@ class BandpassLayer(nn.Module):
     sampled at whole pixels, cut to `kernel_size` taps and normalised, as in
     `scipy.ndimage.gaussian_filter(radius=...)`.
 
-    A picture of one colour gives exactly 0: the response does not change when a constant is added to a
-    picture, so one pixel of every channel is subtracted first. That also keeps rounding errors small under
-    bright pictures.
+    An image of one colour gives exactly 0: the response does not change when a constant is added to a
+    image, so one pixel of every channel is subtracted first. That also keeps rounding errors small under
+    bright images.
 
     Each separable pass is a product with blocks of a banded matrix (`addnet.models.blurs`). The products are float32
     inside autocast too; `torch.set_float32_matmul_precision` other than
@@ -128,7 +128,7 @@ class BandpassLayer(nn.Module):
 
     @torch.no_grad()
     def frequency_response(self, n: int = 256) -> tuple[Tensor, Tensor]:
-        """Returns how strongly each spatial frequency passes along one axis of the picture.
+        """Returns how strongly each spatial frequency passes along one axis of the image.
 
         Args:
             n: Number of frequencies, at least 2.
@@ -158,7 +158,7 @@ class BandpassLayer(nn.Module):
         radius = self.kernel_size // 2
         if self.border == "reflect" and min(height, width) <= radius:
             raise UserError(
-                f"A picture of {height} × {width} pixels is too small for kernel_size={self.kernel_size} and "
+                f"An image of {height} × {width} pixels is too small for kernel_size={self.kernel_size} and "
                 f"border=reflect, which need more than {radius} pixels a side; use "
                 "model.border=replicate or a smaller model.kernel_size."
             )

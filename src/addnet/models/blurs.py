@@ -1,8 +1,8 @@
-"""The difference of two separable blurs of a picture, and its derivatives, as products with blocks of a banded matrix.
+"""The difference of two separable blurs of an image, and its derivatives, as products with blocks of a banded matrix.
 
 A pass along one axis is a product with a banded matrix. Cut into blocks of some columns, all blocks are one small
 matrix that the band fills; so a pass is a few products that a matrix library does at full speed, where convolutions of
-one channel are slow. Both blurs share the padded picture, and the kernels' gradient is collected without pictures of
+one channel are slow. Both blurs share the padded image, and the kernels' gradient is collected without images of
 derivatives: from the products of each pass's input with the gradient, summed along diagonals.
 """
 
@@ -19,28 +19,28 @@ from torch.nn import functional
 _BLOCK = {"cpu": 32}  # columns; on others 128. A band of 31 taps fills half of the matrix, and its products stay fast
 
 
-def difference_of_blurs(picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
-    """Returns `picture` blurred by one kernel along both axes, minus the same by another kernel.
+def difference_of_blurs(image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
+    """Returns `image` blurred by one kernel along both axes, minus the same by another kernel.
 
     Args:
-        picture: (B, C, H, W), float32 or float64.
-        narrow: (K,) kernel of the first blur, K odd; of the type of the picture.
+        image: (B, C, H, W), float32 or float64.
+        narrow: (K,) kernel of the first blur, K odd; of the type of the image.
         wide: (K,) kernel of the second blur.
         border: `reflect` or `replicate`.
 
     Returns:
         (B, C, H, W), contiguous. Differentiable once, to all three tensors.
     """
-    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (picture, narrow, wide)):
-        difference: Tensor = _Difference.apply(picture, narrow, wide, border)
+    if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (image, narrow, wide)):
+        difference: Tensor = _Difference.apply(image, narrow, wide, border)
         return difference
-    return _difference(picture, narrow, wide, border)[0]
+    return _difference(image, narrow, wide, border)[0]
 
 
 class _Difference(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
-        difference, padded, columns = _difference(picture, narrow, wide, border)
+    def forward(ctx: Any, image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
+        difference, padded, columns = _difference(image, narrow, wide, border)
         ctx.save_for_backward(padded, *columns, narrow, wide)
         ctx.border = border
         return difference
@@ -51,29 +51,29 @@ class _Difference(torch.autograd.Function):
         padded, *columns, narrow, wide = ctx.saved_tensors
         kernels = (narrow, wide)
         gradient = gradient.contiguous()
-        of_picture = None
+        of_image = None
         if ctx.needs_input_grad[0]:
-            of_picture = _unblurred(gradient, narrow, ctx.border) - _unblurred(gradient, wide, ctx.border)
+            of_image = _unblurred(gradient, narrow, ctx.border) - _unblurred(gradient, wide, ctx.border)
         of_kernels = [
             _kernel_gradient(padded, column, kernel, gradient.flatten(0, 1)) if needed else None
             for column, kernel, needed in zip(columns, kernels, ctx.needs_input_grad[1:3], strict=True)
         ]
         if of_kernels[1] is not None:
             of_kernels[1] = -of_kernels[1]
-        return of_picture, *of_kernels, None
+        return of_image, *of_kernels, None
 
 
-def _difference(picture: Tensor, narrow: Tensor, wide: Tensor, border: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Returns the difference, the padded picture (BC, H + K − 1, W + K − 1), and it blurred along its columns twice."""
-    height, width = picture.shape[-2:]
+def _difference(image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> tuple[Tensor, Tensor, list[Tensor]]:
+    """Returns the difference, the padded image (BC, H + K − 1, W + K − 1), and it blurred along its columns twice."""
+    height, width = image.shape[-2:]
     radius = len(narrow) // 2
-    padded = functional.pad(picture, (radius,) * 4, mode=border).flatten(0, 1).contiguous()
+    padded = functional.pad(image, (radius,) * 4, mode=border).flatten(0, 1).contiguous()
     columns = [_along_columns(padded, kernel, height) for kernel in (narrow, wide)]
     parts = []
     for (start, stop, plus), (*_, minus) in zip(_bands(narrow, width), _bands(wide, width), strict=True):
         first, second = (column[..., start : stop + 2 * radius].flatten(0, 1) for column in columns)
         parts.append(torch.addmm(first @ plus, second, minus, alpha=-1))
-    return torch.cat(parts, dim=1).view(picture.shape), padded, columns
+    return torch.cat(parts, dim=1).view(image.shape), padded, columns
 
 
 def _along_columns(padded: Tensor, kernel: Tensor, height: int) -> Tensor:
@@ -97,10 +97,10 @@ def _kernel_gradient(padded: Tensor, column: Tensor, kernel: Tensor, gradient: T
     the rows would give.
 
     Args:
-        padded: (N, H + K − 1, W + K − 1), the picture.
+        padded: (N, H + K − 1, W + K − 1), the image.
         column: (N, H, W + K − 1), it blurred along its columns.
         kernel: (K,).
-        gradient: (N, H, W), to the blurred picture.
+        gradient: (N, H, W), to the blurred image.
     """
     _, height, width = gradient.shape
     taps, reach = len(kernel), len(kernel) - 1
@@ -116,7 +116,7 @@ def _kernel_gradient(padded: Tensor, column: Tensor, kernel: Tensor, gradient: T
 
 
 def _unblurred(gradient: Tensor, kernel: Tensor, border: str) -> Tensor:
-    """The gradient to a picture that was blurred: the same passes, transposed, borders included."""
+    """The gradient to an image that was blurred: the same passes, transposed, borders included."""
     rows, columns = (_whole_band(kernel, side, border) for side in gradient.shape[-2:])
     return rows.T @ gradient @ columns
 

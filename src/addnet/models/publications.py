@@ -19,7 +19,7 @@ class Publication:
         model: Name and options of the same network here.
         names: Our names of tensors → theirs.
         image_size: Side of what the network sees, in pixels.
-        margin: Side of the square that is cut out of a picture over that of the template: all authors bring eyes, nose
+        margin: Side of the square that is cut out of an image over that of the template: all authors bring eyes, nose
             and mouth to the same places.
         licence: Of the weights, as model hubs spell it.
         terms: The same in words.

@@ -87,7 +87,7 @@ def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Sum
     """
     place = next(net.parameters()).device
     if image_size < SMALLEST_IMAGE:
-        raise UserError(f"image_size={image_size} leaves nothing of a picture; use {SMALLEST_IMAGE} or more.")
+        raise UserError(f"image_size={image_size} leaves nothing of an image; use {SMALLEST_IMAGE} or more.")
     image = torch.randn(batch_size, net.in_chans, image_size, image_size, device=place)
     mask = torch.rand(batch_size, 1, image_size, image_size, device=place)
     parts = list(net.stages())

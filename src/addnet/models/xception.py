@@ -126,10 +126,10 @@ class ADDNet2D_Xception(ADDNet):
 
 
 class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
-    """ADDNet-2D on a frequency band of the picture: a `BandpassLayer` in front of the same network.
+    """ADDNet-2D on a frequency band of the image: a `BandpassLayer` in front of the same network.
 
     With `mode="concat"` the stem has twice the input channels; start weights are repeated and halved, so that
-    the stem answers as before where picture and band are equal. The site `input` lies behind the bandpass
+    the stem answers as before where image and band are equal. The site `input` lies behind the bandpass
     layer.
 
     Shapes:

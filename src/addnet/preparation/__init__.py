@@ -1,1 +1,1 @@
-"""Pictures and videos as people have them → an index that is trained from, on one machine or many."""
+"""Images and videos as people have them → an index that is trained from, on one machine or many."""

@@ -12,8 +12,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import STEPS
-from addnet.faces.pictures import Picture
 
 CLASSES = {0: "real", 1: "fake", -1: "unlabelled"}
 _ORDER = ("given", *STEPS, "checked")
@@ -32,7 +32,7 @@ _TYPES: dict[str, pa.DataType] = {
 }
 _SAMPLE = 2000
 
-ReadPicture = Callable[[dict[str, Any]], Picture]
+ReadImage = Callable[[dict[str, Any]], ImageArray]
 
 
 def normalised(rows: pa.Table) -> pa.Table:
@@ -68,7 +68,7 @@ def classes_in(rows: pa.Table) -> list[int]:
 
 
 def frames_per_video(rows: pa.Table) -> NDArray[np.int64]:
-    """(V,) pictures of each video; rows that name no video are left out."""
+    """(V,) images of each video; rows that name no video are left out."""
     named = rows.filter(pc.fill_null(pc.not_equal(rows["video_id"], ""), False))
     found = named.group_by("video_id").aggregate([([], "count_all")])
     return np.asarray(found["count_all"].to_numpy(), dtype=np.int64)
@@ -80,12 +80,12 @@ def shorter_sides(rows: pa.Table) -> NDArray[np.int64]:
     return np.asarray(sides.to_numpy(), dtype=np.int64)
 
 
-def brightness(rows: pa.Table, read_picture: ReadPicture, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean luma of each picture, from the column `brightness` or of a sample of at most 2,000 pictures.
+def brightness(rows: pa.Table, read_image: ReadImage, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Mean luma of each image, from the column `brightness` or of a sample of at most 2,000 images.
 
     Args:
         rows: Usable rows with their label.
-        read_picture: Row → (H, W, 3) uint8, RGB; what it cannot read is left out.
+        read_image: Row → (H, W, 3) uint8, RGB; what it cannot read is left out.
         seed: Of the sample.
 
     Returns:
@@ -96,8 +96,8 @@ def brightness(rows: pa.Table, read_picture: ReadPicture, *, seed: int = 0) -> t
         return known["brightness"].to_numpy().astype(np.float64), known["label"].to_numpy()
     values, labels = [], []
     for row in sample(rows, _SAMPLE, seed=seed).to_pylist():
-        if (picture := readable(row, read_picture)) is not None:
-            values.append(float(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).mean()))
+        if (image := readable(row, read_image)) is not None:
+            values.append(float(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).mean()))
             labels.append(row["label"])
     return np.array(values, dtype=np.float64), np.array(labels, dtype=np.int64)
 
@@ -110,9 +110,9 @@ def sample(rows: pa.Table, size: int, *, seed: int) -> pa.Table:
     return rows.take(pa.array(np.sort(chosen)))
 
 
-def readable(row: dict[str, Any], read_picture: ReadPicture) -> Picture | None:
-    """The picture of a row; None if it cannot be read any more, which must not spoil a report."""
+def readable(row: dict[str, Any], read_image: ReadImage) -> ImageArray | None:
+    """The image of a row; None if it cannot be read any more, which must not spoil a report."""
     try:
-        return read_picture(row)
+        return read_image(row)
     except (UserError, OSError):
         return None

@@ -38,7 +38,7 @@ def run(
         workers: Processes on this machine; default: all cores. 0: in this process, where a crash of native code
             ends everything. Without meaning on a cluster.
         scheduler: Address of a Dask scheduler such as `tcp://127.0.0.1:8786`; None: this machine.
-        chunk: Tasks a worker gets at once: 1 for videos, some 16 for pictures.
+        chunk: Tasks a worker gets at once: 1 for videos, some 16 for images.
         start: Called once in each process before its first task, such as `detector.load`; what it raises ends the run.
         limits: What each task may take of a process other than this one; default: `Limits()`.
 

@@ -22,7 +22,7 @@ COLOUR_NAMES = {0: "blue", 1: "orange", -1: "grey"}
 
 
 def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> Figure:
-    """Four panels over the usable pictures.
+    """Four panels over the usable images.
 
     Args:
         rows: Usable rows, normalised.
@@ -31,9 +31,9 @@ def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> F
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     panels = figure.subplots(2, 2).flat
     _steps(panels[0], rows)
-    _histogram(panels[1], shorter_sides(rows), "shorter side", "pixels", "pictures")
+    _histogram(panels[1], shorter_sides(rows), "shorter side", "pixels", "images")
     _brightness(panels[2], *brightness)
-    _histogram(panels[3], frames_per_video(rows), "pictures per video", "pictures", "videos")
+    _histogram(panels[3], frames_per_video(rows), "images per video", "images", "videos")
     for axis in panels:
         axis.spines[["top", "right"]].set_visible(False)
     present = classes_in(rows)
@@ -48,7 +48,7 @@ def _patch(label: int) -> Patch:
 
 
 def _steps(axis: Axes, rows: pa.Table) -> None:
-    """Bars by detector step, stacked by class, with the share of all pictures."""
+    """Bars by detector step, stacked by class, with the share of all images."""
     names = steps_in(rows)
     counts = count(rows, ["step", "label"])
     left = np.zeros(len(names))
@@ -60,7 +60,7 @@ def _steps(axis: Axes, rows: pa.Table) -> None:
         axis.text(total, place, f" {total / left.sum():.1%}", va="center", fontsize="small")
     axis.invert_yaxis()
     axis.margins(x=0.16)
-    axis.set(title="faces by detector step", xlabel="pictures")
+    axis.set(title="faces by detector step", xlabel="images")
     _count_along(axis.xaxis)
     _say_if_empty(axis, len(rows))
 
@@ -93,7 +93,7 @@ def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, cou
 def _brightness(axis: Axes, values: NDArray[Any], labels: NDArray[Any]) -> None:
     """Share of each class, so that classes of unequal size compare."""
     axis.set(
-        title=f"brightness of {wording.count(len(values), 'picture')}", xlabel="mean luma", ylabel="share of the class"
+        title=f"brightness of {wording.count(len(values), 'image')}", xlabel="mean luma", ylabel="share of the class"
     )
     _say_if_empty(axis, len(values))
     bins = np.linspace(0, 255, 52)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from addnet import wording
 from addnet.preparation.census import (
     CLASSES,
-    ReadPicture,
+    ReadImage,
     brightness,
     classes_in,
     count,
@@ -31,30 +31,30 @@ from addnet.untrusted.texts import in_markdown, in_markdown_code
 _LISTED = 20
 _MEANINGS = {
     "given": "came with the data set",
-    "detector": "found in the picture as it is",
-    "upsampled": "found in the picture enlarged twice",
-    "padded": "found with a border around the picture",
+    "detector": "found in the image as it is",
+    "upsampled": "found in the image enlarged twice",
+    "padded": "found with a border around the image",
     "padded_upsampled": "found with a border, enlarged twice",
-    "whole_picture": "not found; the whole picture served as the box",
+    "whole_picture": "not found; the whole image served as the box",
     "none": "no face: the mask is all ones",
     "checked": "nobody looked for a face yet",
 }
 
 
 def write_report(
-    rows: pa.Table, folder: Path, *, read_picture: ReadPicture, points: PointsOf = points_in_row, seed: int = 0
+    rows: pa.Table, folder: Path, *, read_image: ReadImage, points: PointsOf = points_in_row, seed: int = 0
 ) -> Path:
     """Writes `report.md` with `overview.png` and `examples.png` beside it.
 
     Args:
-        rows: One a picture. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
+        rows: One an image. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
             reason (null if usable), size in bytes; optionally brightness in [0, 255] and points (136 numbers). Any of
             them may be missing or null.
         folder: Made if need be.
-        read_picture: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and for the brightness where
+        read_image: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and for the brightness where
             there is no such column.
-        points: Row → (68, 2) in picture pixels, or None.
-        seed: Of the pictures that are drawn as samples.
+        points: Row → (68, 2) in image pixels, or None.
+        seed: Of the images that are drawn as samples.
 
     Returns:
         The Markdown file.
@@ -65,12 +65,12 @@ def write_report(
         if name in rows.column_names:
             table = table.append_column(name, rows[name])
     good = table.filter(table["reason"].is_null())
-    luma = brightness(good, read_picture, seed=seed)
+    luma = brightness(good, read_image, seed=seed)
     _save(overview(good, luma), folder / "overview.png")
-    sheet = examples_sheet(good, read_picture, points=points, seed=seed)
+    sheet = examples_sheet(good, read_image, points=points, seed=seed)
     if sheet:
         _save(sheet, folder / "examples.png")
-    parts = [*_summary(table, good), *_faces(good), *_content(good), *_pictures(good, *luma), *_unusable(table)]
+    parts = [*_summary(table, good), *_faces(good), *_content(good), *_images(good, *luma), *_unusable(table)]
     if sheet:
         parts += ["## Examples", f"Some of each step; {_frames_of(classes_in(good))}.", "![](examples.png)"]
     file = folder / "report.md"
@@ -92,7 +92,7 @@ def _summary(table: pa.Table, good: pa.Table) -> list[str]:
     found = len(good) - sum(count(good, ["step"]).get((step,), 0) for step in ("none", "checked"))
     lines = (
         ("files", f"{len(table):,}"),
-        ("usable pictures", _of(len(good), len(table))),
+        ("usable images", _of(len(good), len(table))),
         ("with a face", _of(found, len(good))),
         ("videos", f"{len(frames_per_video(good)):,}"),
         ("size on disk", _bytes(pc.sum(good["size"]).as_py() or 0)),
@@ -112,7 +112,7 @@ def _faces(good: pa.Table) -> list[str]:
     text = (
         "A step that serves one class far more often than the other tells the classes apart without looking at faces."
     )
-    head = ("step", "pictures", *(CLASSES[label] for label in labels), "points")
+    head = ("step", "images", *(CLASSES[label] for label in labels), "points")
     return ["## Faces by detector step", _table(head, rows, texts=("points",)), *([text] if len(labels) > 1 else [])]
 
 
@@ -128,23 +128,23 @@ def _content(good: pa.Table) -> list[str]:
             mine = [counts.get((*key, label), 0) for label in labels]
             told = (in_markdown(text) if text else "–" for text in key)
             rows.append((*told, *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
-        shown = _table((*by, *names, "pictures"), rows[:_LISTED], texts=by)
+        shown = _table((*by, *names, "images"), rows[:_LISTED], texts=by)
         sections += [f"## {title}", shown, *_more(len(rows))]
     return sections
 
 
-def _pictures(good: pa.Table, luma: NDArray[Any], labels: NDArray[Any]) -> list[str]:
+def _images(good: pa.Table, luma: NDArray[Any], labels: NDArray[Any]) -> list[str]:
     sizes = good["size"].drop_null().to_numpy() / 1000
     quantities: list[tuple[str, NDArray[Any]]] = [
         ("shorter side (pixels)", shorter_sides(good)),
         ("file size (kB)", sizes),
-        ("pictures per video", frames_per_video(good)),
+        ("images per video", frames_per_video(good)),
     ]
     quantities += [(f"brightness, {CLASSES[label]} (0–255)", luma[labels == label]) for label in classes_in(good)]
     rows = [(name, *_spread(values)) for name, values in quantities if len(values)]
     head = ("", "smallest", "5 %", "median", "95 %", "largest")
-    note = [] if len(luma) == len(good) else [f"Brightness is that of {wording.count(len(luma), 'picture')}."]
-    return ["## Pictures", _table(head, rows), *note]
+    note = [] if len(luma) == len(good) else [f"Brightness is that of {wording.count(len(luma), 'image')}."]
+    return ["## Images", _table(head, rows), *note]
 
 
 def _spread(values: NDArray[Any]) -> list[str]:

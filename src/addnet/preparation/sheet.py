@@ -14,12 +14,12 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from addnet.faces.geometry import Points
-from addnet.faces.pictures import Picture
-from addnet.preparation.census import ReadPicture, readable, sample, steps_in
+from addnet.faces.images import ImageArray
+from addnet.preparation.census import ReadImage, readable, sample, steps_in
 from addnet.preparation.figures import COLOURS
 from addnet.untrusted.texts import in_plot
 
-_SHOWN_SIDE = 224  # pixels; larger pictures are shown smaller
+_SHOWN_SIDE = 224  # pixels; larger images are shown smaller
 
 PointsOf = Callable[[dict[str, Any]], Points | None]
 
@@ -35,19 +35,19 @@ def points_in_row(row: dict[str, Any]) -> Points | None:
 
 def examples_sheet(
     rows: pa.Table,
-    read_picture: ReadPicture,
+    read_image: ReadImage,
     *,
     points: PointsOf = points_in_row,
     examples: int = 8,
     seed: int = 0,
 ) -> Figure | None:
-    """A row of pictures for each detector step, drawn by the seed, framed in the colour of their class.
+    """A row of images for each detector step, drawn by the seed, framed in the colour of their class.
 
     Args:
         rows: Usable rows with `step`, `label`, `path`.
-        read_picture: Row → (H, W, 3) uint8, RGB; what it cannot read leaves a gap.
-        points: Row → (68, 2) in picture pixels, or None.
-        examples: Pictures a step.
+        read_image: Row → (H, W, 3) uint8, RGB; what it cannot read leaves a gap.
+        points: Row → (68, 2) in image pixels, or None.
+        examples: Images a step.
         seed: Of the choice.
 
     Returns:
@@ -65,17 +65,17 @@ def examples_sheet(
         line[0].set_ylabel(f"{step}\n{len(mine):,}", fontsize=9)
         chosen = sample(mine, examples, seed=seed).to_pylist()
         for axis, row in zip(line, [*chosen, *[None] * (examples - len(chosen))], strict=True):
-            _tile(axis, row, read_picture, points)
+            _tile(axis, row, read_image, points)
     return figure
 
 
-def _tile(axis: Axes, row: dict[str, Any] | None, read_picture: ReadPicture, points: PointsOf) -> None:
+def _tile(axis: Axes, row: dict[str, Any] | None, read_image: ReadImage, points: PointsOf) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
-    picture = readable(row, read_picture) if row else None
-    if row is None or picture is None:
+    image = readable(row, read_image) if row else None
+    if row is None or image is None:
         return
-    small, scale = _shrunk(picture)
+    small, scale = _shrunk(image)
     axis.imshow(small)
     if (found := points(row)) is not None:
         _draw_points(axis, (found + 0.5) * scale - 0.5, small.shape)
@@ -84,17 +84,17 @@ def _tile(axis: Axes, row: dict[str, Any] | None, read_picture: ReadPicture, poi
     axis.set_xlabel(in_plot(name if len(name) <= 22 else f"…{name[-21:]}"), fontsize=6)
 
 
-def _shrunk(picture: Picture) -> tuple[Picture, float]:
-    height, width = picture.shape[:2]
+def _shrunk(image: ImageArray) -> tuple[ImageArray, float]:
+    height, width = image.shape[:2]
     scale = min(1.0, _SHOWN_SIDE / max(height, width))
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
     if scale < 1:
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
-    return picture, scale
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
+    return image, scale
 
 
 def _draw_points(axis: Axes, points: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Dots with a dark rim, seen on any skin; the view grows to hold those outside of the picture."""
+    """Dots with a dark rim, seen on any skin; the view grows to hold those outside of the image."""
     axis.scatter(points[:, 0], points[:, 1], s=3.5, color="#00e5ff", edgecolors="#003040", linewidths=0.3)
     low = np.minimum(points.min(axis=0), 0) - 0.5
     high = np.maximum(points.max(axis=0), (shape[1] - 1, shape[0] - 1)) + 0.5

@@ -24,7 +24,7 @@ from addnet.index.points import Rows
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
 from addnet.preparation.folders import crop_folders
-from addnet.preparation.pictures import Finding, content_hash, row_of
+from addnet.preparation.images import Finding, content_hash, row_of
 from addnet.preparation.settings import Run
 from addnet.untrusted.files import opened, reason, status_of
 from addnet.untrusted.limits import memory_in_words
@@ -118,7 +118,7 @@ class CutVideo:
         except UserError as error:
             raise NotWrittenError(str(error)) from error
         stat = file.stat()
-        shape = (crop.picture.shape[0], crop.picture.shape[1])
+        shape = (crop.image.shape[0], crop.image.shape[1])
         finding = Finding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
         record = replace(job.record, path=name, frame=crop.frame, root="")
         box = [float(side) for side in crop.original_box]
@@ -265,7 +265,7 @@ def _crops_there(update: IndexUpdate) -> dict[str, int]:
     newest = np.unique(update.find(update.known["path"].combine_chunks()))
     rows = update.known.select(["path", "source"]).take(pa.array(newest))
     for path, source in zip(rows["path"], rows["source"].cast(pa.string()), strict=True):
-        if os.path.exists(f"{update.root}/{path.as_py()}"):  # noqa: PTH110 - once a picture
+        if os.path.exists(f"{update.root}/{path.as_py()}"):  # noqa: PTH110 - once an image
             counts[source.as_py()] = counts.get(source.as_py(), 0) + 1
     return counts
 
@@ -275,7 +275,7 @@ def _described(update: IndexUpdate, videos: Records) -> Records:
     rows = update.rows().select(["path", "source", "frame"])
     rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))
     position = pc.index_in(rows["source"].cast(pa.string()), value_set=videos.paths.cast(pa.string()))
-    there = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once a picture
+    there = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once an image
     here = np.flatnonzero(position.is_valid().to_numpy() & np.asarray(there, dtype=bool))
     position = position.take(pa.array(here))
     rows, table = rows.take(pa.array(here)), videos.take(position.to_numpy()).replaced(root="").table

@@ -228,7 +228,7 @@ def brief(evaluation: Mapping[str, Any]) -> dict[str, Any]:
             "groups": found["groups"]["frame"],
             "ladder": {
                 kind: [
-                    {"label": step["label"], "pictures": step["pictures"]}
+                    {"label": step["label"], "images": step["images"]}
                     | {key: step["figures"][key] for key in ("frame/auroc", "frame/balanced_accuracy")}
                     for step in steps
                 ]

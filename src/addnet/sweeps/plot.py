@@ -1,4 +1,4 @@
-"""A sweep as one picture: what varies against the metric, mean and spread over seeds."""
+"""A sweep as one image: what varies against the metric, mean and spread over seeds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many pictures make an optimiser step, how many steps an epoch, and how few a network can learn from."""
+"""How many images make an optimiser step, how many steps an epoch, and how few a network can learn from."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def steps_per_epoch(trainer: pl.Trainer) -> int:
 
 def describe_batches(trainer: pl.Trainer) -> str:
     """One line: the effective batch size, what it is made of, and the optimiser steps of an epoch."""
-    pictures = getattr(trainer.train_dataloader, "batch_size", None) or 1
+    images = getattr(trainer.train_dataloader, "batch_size", None) or 1
     processes, accumulated = trainer.world_size, trainer.accumulate_grad_batches
     each = f"{processes} {'processes' if processes > 1 else 'process'}"
     return (
-        f"effective batch size {pictures * processes * accumulated} = {count(pictures, 'picture')} × {each} × "
+        f"effective batch size {images * processes * accumulated} = {count(images, 'image')} × {each} × "
         f"{accumulated} accumulated; {count(steps_per_epoch(trainer), 'optimiser step')} an epoch"
     )
 

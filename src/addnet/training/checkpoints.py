@@ -97,7 +97,7 @@ def identity(
 
     Args:
         class_names: In the order of the labels.
-        preprocessing: What was done to pictures.
+        preprocessing: What was done to images.
         config: What `kept_config` keeps of the run's.
         decision: From `addnet.evaluation.decide`; None before the first validation.
     """

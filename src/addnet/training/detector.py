@@ -37,7 +37,7 @@ log = logging.getLogger(__name__)
 # configs/optimizer/adam.yaml
 OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None, "sam_rho": None}
 SCHEDULER = {"name": "none"}
-MEASURED = ("framing", "domain")  # of pictures, by the data module; beside `preprocessing` in a checkpoint
+MEASURED = ("framing", "domain")  # of images, by the data module; beside `preprocessing` in a checkpoint
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
@@ -61,7 +61,7 @@ class DeepfakeDetector(pl.LightningModule):
         max_fpr: Bound on the share of validation's real rows that are called fake, in [0, 1).
         max_fnr: The same for fake rows called real; with both, some may be undecided: see `choose_thresholds`.
         class_names: In the order of the labels.
-        preprocessing: What was done to a picture before the network sees it; travels in the checkpoint.
+        preprocessing: What was done to an image before the network sees it; travels in the checkpoint.
         config: What `kept_config` keeps of the run's config, for the checkpoint alone.
 
     Attributes:
@@ -123,7 +123,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.val_scores, self.test_scores = ScoreCollector(), ScoreCollector()
         self.scores: dict[str, Scores] = {}
         self.decision: dict[str, Any] | None = None
-        self.pictures: dict[str, Any] = dict.fromkeys(MEASURED)
+        self.images: dict[str, Any] = dict.fromkeys(MEASURED)
         self.learnt_from: dict[str, Any] = {}
         self._unreadable = 0
 
@@ -181,13 +181,13 @@ class DeepfakeDetector(pl.LightningModule):
         self.row_loss.check_balance(data.balance if data else "none")
         weights = data.class_weights() if data else None
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
-        self.pictures["framing"] = data.framing() if data else None
+        self.images["framing"] = data.framing() if data else None
         splits = data.splits if data else {}
         for name, split in (("data", "train"), ("chosen_on", "val")):
             self.learnt_from[name] = amounts(splits[split].records) if split in splits else []
 
     def on_train_start(self) -> None:
-        """Says how many pictures decide a step; a schedule out of a checkpoint has to be of this training's length.
+        """Says how many images decide a step; a schedule out of a checkpoint has to be of this training's length.
 
         Raises:
             UserError: It is not, or its steps don't go together with the Trainer.
@@ -252,9 +252,9 @@ class DeepfakeDetector(pl.LightningModule):
         return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
     def on_train_epoch_end(self) -> None:
-        """Says how many pictures could not be read in this epoch."""
+        """Says how many images could not be read in this epoch."""
         if unreadable := int(self._unreadable):
-            some = count(unreadable, "picture")
+            some = count(unreadable, "image")
             log.warning("epoch %d: %s could not be read and did not count", self.current_epoch, some)
         self._unreadable = 0
 
@@ -317,11 +317,11 @@ class DeepfakeDetector(pl.LightningModule):
             self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
             step_plateau(self.trainer, figures)
-            if (data := served_data(self.trainer)) and not self.pictures["domain"]:
-                self.pictures["domain"] = data.domain()
+            if (data := served_data(self.trainer)) and not self.images["domain"]:
+                self.images["domain"] = data.domain()
 
     def on_test_epoch_end(self) -> None:
-        """Logs the figures of test: of all pictures and, where several data sets are tested on, of each apart."""
+        """Logs the figures of test: of all images and, where several data sets are tested on, of each apart."""
         self._log_figures("test", self.test_loss, self.test_scores)
         scores, data = self.scores["test"], served_data(self.trainer)
         for name, videos in (data.test_sets() if data else {}).items():
@@ -355,7 +355,7 @@ class DeepfakeDetector(pl.LightningModule):
             hparams["compile_net"] = False  # the next machine may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
-            preprocessing=dict(self.hparams["preprocessing"] or {}) | self.pictures,
+            preprocessing=dict(self.hparams["preprocessing"] or {}) | self.images,
             config=self.config,
             decision=self.decision,
         )
@@ -381,7 +381,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.learnt_from = dict(learnt) if isinstance(learnt, Mapping) else {}
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
-        self.pictures = {name: (about.get("preprocessing") or {}).get(name) for name in MEASURED}
+        self.images = {name: (about.get("preprocessing") or {}).get(name) for name in MEASURED}
         if is_part(checkpoint):
             path = (self._trainer and self._trainer.ckpt_path) or "the checkpoint"
             complete(checkpoint, self.state_dict(), path=path, start=self.start)

@@ -20,7 +20,7 @@ def amounts(records: Records) -> list[dict[str, Any]]:
 
     Returns:
         Of each data set: its name `dataset`, which `split` of it this is by its own account (`val` also where it was
-        carved out of its training pictures), pictures of each class `real` and `fake`, and `videos`.
+        carved out of its training images), images of each class `real` and `fake`, and `videos`.
     """
     datasets, splits, videos = (records.numbers(name) for name in ("dataset", "split", "video_id"))
     names = {name: records.names(name) for name in ("dataset", "split")}
@@ -48,7 +48,7 @@ def validation_errors(scores: Scores, decision: Mapping[str, Any] | None) -> dic
         decision: From `decide`.
 
     Returns:
-        Of pictures (`frame`) and videos (`video`): how many are `real` and `fake`, how many of these are
+        Of images (`frame`) and videos (`video`): how many are `real` and `fake`, how many of these are
         `real_called_fake` and `fake_called_real`, and how many `real_undecided` and `fake_undecided`, if any can be.
         Empty without a decision.
     """

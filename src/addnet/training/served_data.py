@@ -70,13 +70,13 @@ class ServedData(ResumableData, Protocol):
         """Weights for the loss."""
 
     def preprocessing(self) -> dict[str, Any]:
-        """What is done to a picture, as plain values."""
+        """What is done to an image, as plain values."""
 
     def framing(self) -> dict[str, Any] | None:
-        """How faces lie in the training pictures, as plain values."""
+        """How faces lie in the training images, as plain values."""
 
     def domain(self) -> dict[str, Any] | None:
-        """What the pictures of training and validation are like, as plain values."""
+        """What the images of training and validation are like, as plain values."""
 
 
 def served_data(trainer: pl.Trainer) -> ServedData | None:

@@ -114,7 +114,7 @@ def status_of(path: str | os.PathLike[str]) -> os.stat_result:
         OSError: As `os.stat`.
     """
     try:
-        return os.stat(path)  # noqa: PTH116 - runs once a picture
+        return os.stat(path)  # noqa: PTH116 - runs once an image
     except ValueError as error:
         raise _no_name(path, error) from error
 

@@ -1,6 +1,6 @@
 """Do the same people act in two splits? Nearest faces across splits, against nearest faces within training.
 
-A distance below 0.6 is dlib's own rule for two pictures of one person. It is made for a single pair: a face compared
+A distance below 0.6 is dlib's own rule for two images of one person. It is made for a single pair: a face compared
 with thousands has many chances to meet a stranger that near. Among portraits of 530 different people, 68 % have
 somebody within 0.6, 3.4 % within 0.5 and 0.4 % (one pair) within 0.45 or 0.4. Hence `STRICT`, and hence the
 distribution beside that of training faces to *other groups* of training. What comes of it is a suspicion.
@@ -21,8 +21,8 @@ from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import Read, Signals
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
+from addnet.faces.images import check_bytes
 from addnet.faces.landmarks import LandmarkDetector
-from addnet.faces.pictures import check_bytes
 from addnet.index.records import REAL, Record, Records
 from addnet.wording import count
 
@@ -44,7 +44,7 @@ class Actors:
             first.
         across: (N,) distances of these.
         within: (M,) distance of each face of the first split to the nearest of another group there.
-        looked_at: Pictures chosen in each split.
+        looked_at: Images chosen in each split.
         found: In how many a face was found.
     """
 
@@ -79,7 +79,7 @@ def actors(
     signals: Signals,
     read: Read,
     *,
-    pictures_per_group: int = 1,
+    images_per_group: int = 1,
     most: int = 2000,
     label: int = REAL,
     seed: int = 0,
@@ -92,24 +92,24 @@ def actors(
     """Compares faces of each pair of splits.
 
     Args:
-        records: The pictures.
+        records: The images.
         signals: Theirs; unreadable ones are left out.
         read: Gives the bytes of one; picklable.
-        pictures_per_group: At most this many of each group.
-        most: At most this many pictures a split, chosen by `seed`.
-        label: Real pictures by default: a fake shows a mixture of two people.
+        images_per_group: At most this many of each group.
+        most: At most this many images a split, chosen by `seed`.
+        label: Real images by default: a fake shows a mixture of two people.
         seed: Decides the choice.
         model: Another face recognition network than the packaged one.
         landmark_model: Another 68-point file than the packaged one.
         face_crops: See `LandmarkDetector`.
         workers: Processes; default: all cores.
-        advance: Called with the number of pictures done since the last call and that of all.
+        advance: Called with the number of images done since the last call and that of all.
     """
     task = _Describe(read, LandmarkDetector(landmark_model, face_crops=face_crops), FaceDescriptor(model))
     usable = signals.readable & (records.labels == label)
     splits = sorted({split for pair in split_pairs(records) for split in pair})
     sides = [rows_of(records, split) for split in splits]
-    sides = [_chosen(records, rows[usable[rows]], pictures_per_group, most, seed) for rows in sides]
+    sides = [_chosen(records, rows[usable[rows]], images_per_group, most, seed) for rows in sides]
     chosen = np.concatenate([np.empty(0, dtype=np.int64), *sides])
     everything = np.empty((len(chosen), 128), dtype=np.float32)
     found = over_records(task, records.take(chosen), failed=_nobody, count=len(chosen), workers=workers, chunk=_CHUNK)
@@ -139,7 +139,7 @@ def _chosen(records: Records, rows: Rows, per_group: int, most: int, seed: int) 
 
 @dataclass(frozen=True)
 class _Describe:
-    """Descriptor of a picture: (128,) float32, NaN where no face was found."""
+    """Descriptor of an image: (128,) float32, NaN where no face was found."""
 
     read: Read
     detector: LandmarkDetector
@@ -147,11 +147,11 @@ class _Describe:
 
     def __call__(self, record: Record) -> NDArray[np.float32]:
         try:
-            picture = check_bytes(self.read(record))
+            image = check_bytes(self.read(record))
         except (OSError, UserError):  # it was there a moment ago
             return _nobody(record)
-        face = self.detector(picture)
-        return _nobody(record) if face.points is None else self.descriptor(picture, face)
+        face = self.detector(image)
+        return _nobody(record) if face.points is None else self.descriptor(image, face)
 
 
 def _nobody(record: Record, reason: str = "") -> NDArray[np.float32]:

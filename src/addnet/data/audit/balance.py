@@ -1,4 +1,4 @@
-"""How many pictures there are of what: by split, data set, method and class."""
+"""How many images there are of what: by split, data set, method and class."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Row:
     dataset: str
     method: str
     label: str
-    pictures: int
+    images: int
     videos: int
     groups: int
 
 
 def count(records: Records) -> list[Row]:
-    """Pictures, videos and groups by split, data set, method and class."""
+    """Images, videos and groups by split, data set, method and class."""
     fields = ("split", "dataset", "method")
     names = [records.names(field) for field in fields]
     columns = [*(records.numbers(field) for field in fields), records.labels.astype(np.int64) + 1]
@@ -71,8 +71,8 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
     """Splits with one class (error), with few of one (info), and a missing test split (warning).
 
     Args:
-        records: The pictures.
-        blended: Splits whose fakes are made of their real pictures.
+        records: The images.
+        blended: Splits whose fakes are made of their real images.
     """
     issues = []
     labels = records.labels
@@ -81,32 +81,32 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
         if split == "predict" or (split in blended and counts[REAL]):
             continue
         if min(counts) == 0:
-            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake pictures: no figure means anything there"
-            issues.append(Issue("single_class", ERROR, text, sum(counts), "Add pictures of the other class."))
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images: no figure means anything there"
+            issues.append(Issue("single_class", ERROR, text, sum(counts), "Add images of the other class."))
         elif min(counts) < _FEW * sum(counts):
-            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake pictures"
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images"
             remedy = "Judge by AUROC or balanced accuracy, and train with data.balance=sampler or loss_weight."
             issues.append(Issue("imbalance", INFO, text, min(counts), remedy))
     missing = [split for split in ("train", "test") if split not in records.names("split")]
     if missing:
-        text = f"there are no {' and no '.join(missing)} pictures: nothing could be compared across splits"
+        text = f"there are no {' and no '.join(missing)} images: nothing could be compared across splits"
         issues.append(Issue("missing_split", WARNING, text, len(missing), "Audit the data sets that belong together."))
     return issues
 
 
 def readability_issues(records: Records, signals: Signals) -> list[Issue]:
-    """Pictures that cannot be read, and those that show nothing."""
+    """Images that cannot be read, and those that show nothing."""
     issues = []
     if signals.failures:
         examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:SHOWN]]
-        text = f"{wording.count(len(signals.failures), 'picture')} cannot be read"
+        text = f"{wording.count(len(signals.failures), 'image')} cannot be read"
         remedy = "Copy them again or delete them; training leaves them out. audit.json lists all."
         issues.append(Issue("unreadable", WARNING, text, len(signals.failures), remedy, examples))
     flat = np.flatnonzero(signals["flat"] & signals.readable)
     if len(flat):
         examples = [records[int(row)].path for row in flat[:SHOWN]]
         alone = wording.count(
-            len(flat), "picture is all of one colour; it was", "pictures are all of one colour; they were"
+            len(flat), "image is all of one colour; it was", "images are all of one colour; they were"
         )
         text = f"{alone} not compared by perceptual hash"
         issues.append(Issue("flat", INFO, text, len(flat), "Look at them; most show no face.", examples))

@@ -1,4 +1,4 @@
-"""Do simple numbers tell self-blends from the real pictures they are made of? Measured on what a network would get."""
+"""Do simple numbers tell self-blends from the real images they are made of? Measured on what a network would get."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from addnet.data.fakes import Recipe, SelfBlends
 from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError
 from addnet.faces.geometry import Geometry, Points
+from addnet.faces.images import ImageArray, check_bytes
 from addnet.faces.landmarks import LandmarkDetector
-from addnet.faces.pictures import Picture, check_bytes
 from addnet.faces.views import view
 from addnet.index.records import FAKE, REAL, Record, Records
 
@@ -33,7 +33,7 @@ STAGES = ("blended", "seen")
 _QUALITY = 90  # of the JPEG whose size is measured
 _BLOCK = 8  # pixels of a JPEG block
 _CHUNK = 16
-_MANY = 0.2  # share of pictures without landmarks from which on something is wrong
+_MANY = 0.2  # share of images without landmarks from which on something is wrong
 _REMEDY = (
     "The network learns this instead of the blend. Use blend=sbi as it is, or look at the sheet of blends that a run "
     "draws for what differs."
@@ -45,7 +45,7 @@ class Blending:
     """How a training would make fakes.
 
     Attributes:
-        recipe: How a picture is blended with itself or with another person's.
+        recipe: How an image is blended with itself or with another person's.
         geometry: What part of it the network sees.
         splits: Those in which fakes are made.
         donors: Probability of another person's.
@@ -59,11 +59,11 @@ class Blending:
 
 @dataclass(frozen=True)
 class BlendedSplit:
-    """How well numbers tell self-blends of a split from their real pictures.
+    """How well numbers tell self-blends of a split from their real images.
 
     Attributes:
         split: Its name.
-        looked_at: Real pictures chosen.
+        looked_at: Real images chosen.
         blended: How many of them could be blended: those with landmarks.
         scores: By signal: as they come out of the blend, and as the network sees them.
     """
@@ -99,19 +99,19 @@ def blended_splits_of(
     workers: int | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> list[BlendedSplit]:
-    """Blends real pictures as the first epoch of a training would, and scores each signal alone.
+    """Blends real images as the first epoch of a training would, and scores each signal alone.
 
     Args:
-        records: The pictures, those that training would carve out called `val`.
+        records: The images, those that training would carve out called `val`.
         signals: Theirs; unreadable ones are left out.
         read: Gives the bytes of one; picklable.
         blending: How fakes are made.
         detector: Finds the landmarks.
-        most: At most this many real pictures a split, chosen by `seed`.
+        most: At most this many real images a split, chosen by `seed`.
         resamples: How often groups are drawn for the intervals.
         seed: Of the choice, the blends and the draws.
         workers: Processes; default: all cores.
-        advance: Called with the number of pictures done since the last call and that of all.
+        advance: Called with the number of images done since the last call and that of all.
     """
     usable = signals.readable & (records.labels == REAL)
     sides = {}
@@ -136,7 +136,7 @@ def blended_splits_of(
 
 
 def blend_issues(found: list[BlendedSplit], *, warn_auroc: float) -> list[Issue]:
-    """A warning for each signal that tells blends from real pictures."""
+    """A warning for each signal that tells blends from real images."""
     issues = []
     for split in found:
         for name, stages in split.scores.items():
@@ -144,22 +144,22 @@ def blend_issues(found: list[BlendedSplit], *, warn_auroc: float) -> list[Issue]
             if not told:
                 continue
             each = ", ".join(f"{score.auroc:.3f} as {stage}" for stage, score in told.items())
-            text = f"{name} alone tells self-blends of {split} from their real pictures: AUROC {each}"
+            text = f"{name} alone tells self-blends of {split} from their real images: AUROC {each}"
             kind = "blend_" + name.lower().replace(" ", "_")
             issues.append(Issue(kind, WARNING, text, split.blended, _REMEDY))
         if bare := split.looked_at - split.blended:
-            text = f"{wording.count(bare, 'real picture')} of {split.split} can't be blended: no landmarks were found"
+            text = f"{wording.count(bare, 'real image')} of {split.split} can't be blended: no landmarks were found"
             remedy = "They are left out of training; look whether they show faces."
             issues.append(Issue("not_blended", WARNING if bare > _MANY * split.looked_at else INFO, text, bare, remedy))
     return issues
 
 
-_SHAPE = (len(STAGES), 2, len(SIGNALS))  # of one picture: stages, real and fake, signals
+_SHAPE = (len(STAGES), 2, len(SIGNALS))  # of one image: stages, real and fake, signals
 
 
 @dataclass(frozen=True)
 class _Find:
-    """Landmarks of a real picture; None where there are none, or it can't be read."""
+    """Landmarks of a real image; None where there are none, or it can't be read."""
 
     read: Read
     detector: LandmarkDetector
@@ -176,7 +176,7 @@ def _no_face(record: Record, reason: str = "") -> None:
 
 
 class _Measure:
-    """Signals of a real picture and its blend: `_SHAPE` float32, NaN where there is no blend."""
+    """Signals of a real image and its blend: `_SHAPE` float32, NaN where there is no blend."""
 
     def __init__(
         self, read: Read, records: Records, points: list[Points | None], blending: Blending, seed: int
@@ -192,7 +192,7 @@ class _Measure:
             rows=np.flatnonzero([found is not None for found in points]),
             points=points,
             groups=records.numbers("group_id"),
-            read=self._picture,
+            read=self._image,
         )
         self._blends = SelfBlends(blending.recipe, donors if blending.donors else None)
 
@@ -203,13 +203,13 @@ class _Measure:
             return _nothing(record)
         at = At(number, (self._seed, 0, zlib.crc32(record.path.encode()), 0))
         try:
-            halves = self._blends.blend(Unwarped(self._picture(number), points, REAL), at)[:2]
+            halves = self._blends.blend(Unwarped(self._image(number), points, REAL), at)[:2]
         except (OSError, UserError):
             return _nothing(record)
-        seen = [view(half, points, self._geometry).picture for half in halves]
+        seen = [view(half, points, self._geometry).image for half in halves]
         return np.array([[_signals(half) for half in stage] for stage in (halves, seen)], dtype=np.float32)
 
-    def _picture(self, number: int) -> Picture:
+    def _image(self, number: int) -> ImageArray:
         return check_bytes(self._read(self._records[number]))
 
 
@@ -217,11 +217,11 @@ def _nothing(record: Record, reason: str = "") -> NDArray[np.float32]:
     return np.full(_SHAPE, np.nan, dtype=np.float32)
 
 
-def _signals(picture: Picture) -> list[float]:
+def _signals(image: ImageArray) -> list[float]:
     """The numbers that `SIGNALS` names."""
-    content = describe_content(picture)
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY).astype(np.int16)
+    content = describe_content(image)
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.int16)
     blocks = np.mean([_blocks(grey), _blocks(grey.T)])
     return [*(float(content[name]) for name in SIGNALS[:4]), float(len(encoded)), float(blocks)]
 

@@ -76,7 +76,7 @@ class Listed(NamedTuple):
     """What is audited.
 
     Attributes:
-        records: The pictures.
+        records: The images.
         carved: The same, those that training would carve out for validation called `val`.
         read: How they are read.
         name: What the data set is called.
@@ -91,7 +91,7 @@ class Listed(NamedTuple):
 
 
 def listed(data: DictConfig) -> Listed:
-    """The pictures of a `data` node.
+    """The images of a `data` node.
 
     Raises:
         UserError: No data folder is named, or the layout does not find in it what it needs.
@@ -113,7 +113,7 @@ def listed(data: DictConfig) -> Listed:
 
 
 def _made(data: Mapping[str, Any], records: Records) -> list[str]:
-    """Splits whose fakes are made of their real pictures alone."""
+    """Splits whose fakes are made of their real images alone."""
     return sorted(blended_splits(data["fakes"], data["val_fakes"]) & set(records.names("split")))
 
 
@@ -157,7 +157,7 @@ def _carved(records: Records, chosen: Chosen, whole: Mapping[Source, Records], d
 
 
 def _keys(records: Records) -> pa.Array:
-    """(N,) what tells each picture from all others."""
+    """(N,) what tells each image from all others."""
     columns = [records.table[name].cast(pa.large_string()) for name in ("root", "path")]
     return pc.binary_join_element_wise(*columns, pa.scalar("\0", pa.large_string())).combine_chunks()
 
@@ -185,7 +185,7 @@ def _audited(data: Listed, settings: Settings, blends: Blending | None, console:
 
 def _summarise(found: Audit, report: Path) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    table = Table(title=f"audit of {count(len(found.records), 'picture')}", show_lines=True)
+    table = Table(title=f"audit of {count(len(found.records), 'image')}", show_lines=True)
     for column in ("severity", "finding", "example"):
         table.add_column(column)
     for issue in found.issues:

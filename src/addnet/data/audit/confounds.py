@@ -19,14 +19,14 @@ from addnet.index.records import FAKE, REAL, Records
 SPLITS = ("train", "val", "test")
 _FILE = (
     "A network learns this instead of forgeries. Make both classes by one path: the same crop, size, encoder and "
-    "quality; or save all pictures again alike and audit once more."
+    "quality; or save all images again alike and audit once more."
 )
 _BYTES = (
-    "If JPEG tables or picture size tell the class too, make both classes by one path (the same crop, size, encoder "
-    "and quality). If they do not, the bytes follow the sharpness of the pictures; saving them again changes nothing."
+    "If JPEG tables or image size tell the class too, make both classes by one path (the same crop, size, encoder "
+    "and quality). If they do not, the bytes follow the sharpness of the images; saving them again changes nothing."
 )
 _CONTENT = (
-    "This may be a trace of the forgery itself (swaps are often smoother) or of how the pictures were taken. Give its "
+    "This may be a trace of the forgery itself (swaps are often smoother) or of how the images were taken. Give its "
     "AUROC as the baseline of every figure, and test on data where it does not hold."
 )
 _SOURCE = "The data set tells the class: take both classes from each, or none of the one-sided."
@@ -36,11 +36,11 @@ Values = Callable[[Signals], NDArray[Any]]
 
 @dataclass(frozen=True)
 class Signal:
-    """Something measured of each picture that may tell the class.
+    """Something measured of each image that may tell the class.
 
     Attributes:
         name: As the report prints it.
-        values: From the signals of all pictures: (N,) numbers, or codes if `categories`.
+        values: From the signals of all images: (N,) numbers, or codes if `categories`.
         remedy: What to do if it tells.
         categories: Values without an order.
     """
@@ -57,9 +57,9 @@ class Confound:
 
     Attributes:
         signal: Which.
-        scores: By split; splits with one class or no pictures are left out.
-        values: (N,) of all pictures, for figures.
-        shares: Of categories: name, and share of the real and of the fake pictures (all splits), most frequent first.
+        scores: By split; splits with one class or no images are left out.
+        values: (N,) of all images, for figures.
+        shares: Of categories: name, and share of the real and of the fake images (all splits), most frequent first.
     """
 
     signal: Signal
@@ -97,7 +97,7 @@ SIGNALS = (
     Signal("contrast", _column("contrast"), _CONTENT),
     Signal("saturation", _column("saturation"), _CONTENT),
     Signal("sharpness", _column("sharpness"), _CONTENT),
-    Signal("picture size", _shape, _FILE, categories=True),
+    Signal("image size", _shape, _FILE, categories=True),
     Signal("JPEG tables", lambda s: s["tables"], _FILE, categories=True),
     Signal("chroma subsampling", lambda s: s["subsampling"], _FILE, categories=True),
     Signal("format", lambda s: s["format"], _FILE, categories=True),
@@ -107,11 +107,11 @@ SIGNALS = (
 def confounds(records: Records, signals: Signals, *, resamples: int, seed: int) -> list[Confound]:
     """Scores every signal in every split that has both classes, the strongest first.
 
-    Bytes per pixel are left out where all pictures have one size: they say what the bytes say.
+    Bytes per pixel are left out where all images have one size: they say what the bytes say.
 
     Args:
-        records: The pictures.
-        signals: Theirs; unreadable pictures are left out.
+        records: The images.
+        signals: Theirs; unreadable images are left out.
         resamples: How often groups are drawn for the interval; 0 for none.
         seed: Of the draws and folds.
     """
@@ -155,14 +155,14 @@ def _shares(
 
 
 def _category(records: Records, signals: Signals, signal: Signal, row: int) -> str:
-    """What the category of this picture is called."""
-    picture = signals.rows[row]
-    tables = f"{int(picture['tables']):016x}"[:8]
+    """What the category of this image is called."""
+    image = signals.rows[row]
+    tables = f"{int(image['tables']):016x}"[:8]
     names = {
-        "picture size": f"{picture['width']}×{picture['height']}",
-        "JPEG tables": f"{tables} (quality {picture['quality']:g})" if picture["tables"] else "none",
-        "chroma subsampling": SUBSAMPLINGS[picture["subsampling"]] if picture["subsampling"] >= 0 else "none",
-        "format": FORMATS[picture["format"]],
+        "image size": f"{image['width']}×{image['height']}",
+        "JPEG tables": f"{tables} (quality {image['quality']:g})" if image["tables"] else "none",
+        "chroma subsampling": SUBSAMPLINGS[image["subsampling"]] if image["subsampling"] >= 0 else "none",
+        "format": FORMATS[image["format"]],
         "data set": records[row].dataset,
     }
     return names[signal.name]
@@ -181,9 +181,9 @@ def confound_issues(found: list[Confound], *, warn_auroc: float) -> list[Issue]:
         )
         text += "" if sure else "; with so few groups that may be chance"
         examples = [f"{name}: {real:.1%} of real, {fake:.1%} of fake" for name, real, fake in confound.shares]
-        pictures = max(score.pictures for score in told.values())
+        images = max(score.images for score in told.values())
         kind = "confound_" + confound.signal.name.lower().replace(" ", "_")
-        issues.append(Issue(kind, WARNING if sure else INFO, text, pictures, confound.signal.remedy, examples))
+        issues.append(Issue(kind, WARNING if sure else INFO, text, images, confound.signal.remedy, examples))
     return issues
 
 

@@ -59,7 +59,7 @@ class Audit:
     """What was found.
 
     Attributes:
-        records: The pictures.
+        records: The images.
         signals: Theirs.
         issues: Errors first.
         across: Near pairs across splits.
@@ -67,8 +67,8 @@ class Audit:
         labels: Near pairs of different groups under two labels.
         confounds: Every signal's scores, the strongest first.
         actors: Faces across splits; empty unless asked for.
-        blends: Self-blends and their real pictures; empty unless training would make them.
-        unchanged: Fakes that hardly differ from their real pictures; None: they weren't looked for.
+        blends: Self-blends and their real images; empty unless training would make them.
+        unchanged: Fakes that hardly differ from their real images; None: they weren't looked for.
         settings: Of the audit.
     """
 
@@ -87,7 +87,7 @@ class Audit:
     def numbers(self) -> dict[str, Any]:
         """Every number, for JSON."""
         return {
-            "pictures": len(self.records),
+            "images": len(self.records),
             "unreadable": [[self.records[row].path, reason] for row, reason in self.signals.failures],
             "issues": count_by_severity(self.issues),
             "found": [issue.plain() for issue in self.issues],
@@ -124,37 +124,37 @@ def audit(
     blending: Blending | None = None,
     advance: Advance | None = None,
 ) -> Audit:
-    """Looks for everything that makes figures about these pictures wrong.
+    """Looks for everything that makes figures about these images wrong.
 
     Args:
-        records: The pictures of all splits; those to be predicted are left out.
+        records: The images of all splits; those to be predicted are left out.
         read: Gives the bytes of one; picklable.
         settings: What to look at.
-        carved: The same pictures, those that training would carve out for validation called `val`: what splits must not
+        carved: The same images, those that training would carve out for validation called `val`: what splits must not
             share is looked for between these. None: the splits are as they are.
         guessed: What of videos and groups was guessed and may be wrong.
-        blending: How training would make fakes of real pictures; None: it would not.
-        advance: Called with what is being done, the number of pictures done since the last call and that of all, for
+        blending: How training would make fakes of real images; None: it would not.
+        advance: Called with what is being done, the number of images done since the last call and that of all, for
             a progress bar.
 
     Raises:
-        UserError: There are no pictures, none can be read, or the face models are missing.
+        UserError: There are no images, none can be read, or the face models are missing.
     """
     shared = records if carved is None else carved
     if "predict" in records.names("split"):
         kept = records.numbers("split") != records.names("split").index("predict")
         records, shared = records.take(kept), shared.take(kept)
     if not len(records):
-        raise UserError("there are no pictures to audit; `addnet data check` says what was expected where")
+        raise UserError("there are no images to audit; `addnet data check` says what was expected where")
     tell = advance or (lambda what, done, total: None)
     total = len(records)
     signals = measure_all(
-        records, read, workers=settings.workers, advance=lambda done: tell("reading pictures", done, total)
+        records, read, workers=settings.workers, advance=lambda done: tell("reading images", done, total)
     )
     if not signals.readable.any():
         row, reason = signals.failures[0]
         raise UserError(
-            f"none of {wording.count(len(records), 'picture')} can be read; the first, {records[row].path}: {reason}"
+            f"none of {wording.count(len(records), 'image')} can be read; the first, {records[row].path}: {reason}"
         )
     near = {"distance": settings.distance}
     across, within = (search(shared, signals, read, **near) for search in (across_splits, within_splits))
@@ -219,7 +219,7 @@ def _people(
         records,
         signals,
         read,
-        pictures_per_group=settings.faces_per_group,
+        images_per_group=settings.faces_per_group,
         most=settings.faces_most,
         label=CLASS_NAMES.index(settings.faces_of),
         seed=settings.seed,

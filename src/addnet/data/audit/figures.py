@@ -1,4 +1,4 @@
-"""Figures of an audit: histograms, and pairs of pictures side by side."""
+"""Figures of an audit: histograms, and pairs of images side by side."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.scan import Read, Signals, read_or_reason
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON
-from addnet.faces.pictures import check_bytes
+from addnet.faces.images import check_bytes
 from addnet.index.records import CLASS_NAMES, Records
 from addnet.plotting import legend_below
 
@@ -57,10 +57,10 @@ def confound_figure(records: Records, signals: Signals, found: list[Confound], *
 def hash_figure(
     records: Records, signals: Signals, *, distance: int, seed: int
 ) -> tuple[Figure | None, dict[str, list[int]]]:
-    """How near the perceptually nearest picture of another group is, across splits and within the first.
+    """How near the perceptually nearest image of another group is, across splits and within the first.
 
     Returns:
-        The figure (None with one split) and the counts by bits, of samples of at most 1,000 pictures.
+        The figure (None with one split) and the counts by bits, of samples of at most 1,000 images.
     """
     counts: dict[str, list[int]] = {}
     for one, other in split_pairs(records):
@@ -79,7 +79,7 @@ def hash_figure(
         shares = shares[0::2] + np.append(shares[1::2], 0)
         axis.plot(np.arange(0, 33, 2), shares, marker="o", markersize=3, color=colour, label=name)
     axis.axvline(distance, color="0.6", linestyle="--", label=f"nearly the same (≤ {distance})")
-    axis.set(xlabel="bits between a picture and the nearest of another group", ylabel="share of pictures")
+    axis.set(xlabel="bits between an image and the nearest of another group", ylabel="share of images")
     legend_below(axis)
     return figure, counts
 
@@ -113,10 +113,10 @@ def faces_figure(found: list[Actors]) -> Figure | None:
 def pairs_figure(
     records: Records, pairs: Rows, captions: list[str], read: Read, *, between: tuple[str, str], title: str
 ) -> Figure:
-    """Pairs of pictures side by side, three pairs a line.
+    """Pairs of images side by side, three pairs a line.
 
     Args:
-        records: The pictures.
+        records: The images.
         pairs: (P, 2) positions.
         captions: One for each pair.
         read: Gives the bytes of one.
@@ -141,8 +141,8 @@ def pairs_figure(
 
 def _show(axis: object, data: bytes | str) -> None:
     try:
-        picture = None if isinstance(data, str) else check_bytes(data)
+        image = None if isinstance(data, str) else check_bytes(data)
     except UserError:
-        picture = None
-    if picture is not None:
-        axis.imshow(picture)  # type: ignore[attr-defined]
+        image = None
+    if image is not None:
+        axis.imshow(image)  # type: ignore[attr-defined]

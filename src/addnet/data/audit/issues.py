@@ -39,7 +39,7 @@ def count_by_severity(issues: list[Issue]) -> dict[str, int]:
     """How many issues there are of each severity.
 
     Example:
-        >>> count_by_severity([Issue("flat", "info", "1 picture is flat", 1)])
+        >>> count_by_severity([Issue("flat", "info", "1 image is flat", 1)])
         {'error': 0, 'warning': 0, 'info': 1}
     """
     return {severity: sum(issue.severity == severity for issue in issues) for severity in SEVERITIES}

@@ -1,4 +1,4 @@
-"""Near-identical pictures across splits: the same picture saved again, or the same scene.
+"""Near-identical images across splits: the same image saved again, or the same scene.
 
 What distance of perceptual hashes means, measured:
 
@@ -8,7 +8,7 @@ What distance of perceptual hashes means, measured:
 - Two frames of different DFDC videos, 500 × 9,000 pairs: 9 within 4 bits, all of one person in one room, some of them
   the same moment made darker; 30 within 6 bits, of which 2 or 3 are not.
 
-Hence the default of 4. Whether such a pair is the *same* picture is then told from the pictures themselves: the
+Hence the default of 4. Whether such a pair is the *same* image is then told from the images themselves: the
 correlation of their detail (64 × 64, without what a Gaussian of 2 pixels leaves) was at least .93 for 107 portraits
 saved again as above, at most .88 for the DFDC pairs across splits, and .80 to 1.00 for consecutive frames of a video.
 """
@@ -27,7 +27,7 @@ from addnet.data.audit.near import NearPairs, near_pairs
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.scan import Read, Signals
 from addnet.errors import UserError
-from addnet.faces.pictures import decode_picture
+from addnet.faces.images import decode_image
 from addnet.index.records import FAKE, REAL, Records
 from addnet.wording import count
 
@@ -39,14 +39,14 @@ Rows = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Likeness:
-    """Near pairs between two sets of pictures.
+    """Near pairs between two sets of images.
 
     Attributes:
         between: Names of the sets, such as `("train", "test")`.
         rows: (P, 2) records, nearest first.
         distances: (P,) differing bits of their hashes.
         detail: (Q,) correlation of detail of the first Q pairs; the rest was not looked at.
-        pictures: Pictures of each set with a near one in the other.
+        images: Images of each set with a near one in the other.
         complete: Whether all near pairs were found.
     """
 
@@ -54,12 +54,12 @@ class Likeness:
     rows: Rows
     distances: NDArray[np.uint8]
     detail: NDArray[np.float64]
-    pictures: tuple[int, int]
+    images: tuple[int, int]
     complete: bool
 
     @property
     def same(self) -> Rows:
-        """Pairs that are one picture."""
+        """Pairs that are one image."""
         return np.flatnonzero(self.detail >= SAME_DETAIL)
 
     def numbers(self) -> dict[str, Any]:
@@ -67,7 +67,7 @@ class Likeness:
         bits = np.bincount(self.distances).tolist()
         return {
             "between": self.between,
-            "pictures": self.pictures,
+            "images": self.images,
             "pairs": len(self.rows),
             "pairs_by_bits": bits,
             "looked_at": len(self.detail),
@@ -79,10 +79,10 @@ class Likeness:
 def across_splits(
     records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
 ) -> list[Likeness]:
-    """Near pairs of pictures of different groups in two splits.
+    """Near pairs of images of different groups in two splits.
 
     Args:
-        records: The pictures.
+        records: The images.
         signals: Theirs.
         read: Gives the bytes of one.
         distance: Most differing bits.
@@ -94,14 +94,14 @@ def across_splits(
         sides = [rows[usable[rows]] for rows in (rows_of(records, one), rows_of(records, other))]
         pairs, rows = _between(records, signals, sides, distance)
         detail = np.array([_detail(records, read, pair) for pair in rows[:look_at]])
-        found.append(Likeness((one, other), rows, pairs.distances, detail, pairs.pictures, pairs.complete))
+        found.append(Likeness((one, other), rows, pairs.distances, detail, pairs.images, pairs.complete))
     return found
 
 
 def within_splits(
     records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
 ) -> list[Likeness]:
-    """Near pairs of pictures of different groups within a split; arguments as for `across_splits`."""
+    """Near pairs of images of different groups within a split; arguments as for `across_splits`."""
     usable = signals.readable & ~signals["flat"]
     found = []
     for split in records.names("split"):
@@ -109,7 +109,7 @@ def within_splits(
         rows = rows[usable[rows]]
         pairs, both = _between(records, signals, [rows, rows], distance, within=True)
         detail = np.array([_detail(records, read, pair) for pair in both[:look_at]])
-        found.append(Likeness((split, split), both, pairs.distances, detail, pairs.pictures, pairs.complete))
+        found.append(Likeness((split, split), both, pairs.distances, detail, pairs.images, pairs.complete))
     return found
 
 
@@ -122,7 +122,7 @@ def across_labels(records: Records, signals: Signals, *, distance: int) -> list[
         rows = rows_of(records, split)
         sides = [rows[usable[rows] & (labels[rows] == label)] for label in (REAL, FAKE)]
         pairs, both = _between(records, signals, sides, distance)
-        found.append(Likeness((split, split), both, pairs.distances, np.empty(0), pairs.pictures, pairs.complete))
+        found.append(Likeness((split, split), both, pairs.distances, np.empty(0), pairs.images, pairs.complete))
     return found
 
 
@@ -139,22 +139,22 @@ def _between(
 
 def _detail(records: Records, read: Read, pair: Rows) -> float:
     try:
-        one, other = (detail(decode_picture(read(records[int(row)]))) for row in pair)
+        one, other = (detail(decode_image(read(records[int(row)]))) for row in pair)
     except (OSError, UserError):  # it was there a moment ago
         return 0.0
     return float((one * other).sum())
 
 
-def detail(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a blur takes away from the shrunk grey picture, with length 1: (64, 64)."""
-    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+def detail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """What a blur takes away from the shrunk grey image, with length 1: (64, 64)."""
+    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     high = small - cv2.GaussianBlur(small, (0, 0), _SIGMA)
     return np.asarray(high / max(1e-6, float(np.linalg.norm(high))), dtype=np.float32)
 
 
 _ACROSS = {
-    "copy": ("same_picture_two_splits", ERROR, "Delete one of each, or give both one group."),
+    "copy": ("same_image_two_splits", ERROR, "Delete one of each, or give both one group."),
     "scene": (
         "same_scene_two_splits",
         WARNING,
@@ -162,11 +162,11 @@ _ACROSS = {
     ),
 }
 _WITHIN = {
-    "copy": ("same_picture_two_groups", WARNING, "Validation is carved out by group and may share them: as above."),
+    "copy": ("same_image_two_groups", WARNING, "Validation is carved out by group and may share them: as above."),
     "scene": ("same_scene_two_groups", INFO, "Validation is carved out by group and may share their recordings."),
 }
 _MEANING = {
-    "copy": "agree in detail too: one picture saved twice, or a still moment of one recording",
+    "copy": "agree in detail too: one image saved twice, or a still moment of one recording",
     "scene": "differ in detail: likely one recording, or one person at one place",
 }
 
@@ -189,25 +189,23 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     one, other = found.between
     kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
     where = f"within {one}" if one == other else f"across {one} and {other}"
-    pictures = len(np.unique(found.rows[chosen, 1]))
-    counted = f"{count(len(chosen), 'pair')} of nearly the same picture, of different groups, {where}"
-    affected = (
-        "" if one == other else f" ({count(pictures, f'picture of {other} is', f'pictures of {other} are')} affected)"
-    )
+    images = len(np.unique(found.rows[chosen, 1]))
+    counted = f"{count(len(chosen), 'pair')} of nearly the same image, of different groups, {where}"
+    affected = "" if one == other else f" ({count(images, f'image of {other} is', f'images of {other} are')} affected)"
     examples = [_example(records, found, int(pair)) for pair in chosen[:SHOWN]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
 
 
 def _label_issue(records: Records, found: Likeness) -> Issue:
-    text = f"{len(found.rows):,} real and fake pictures of different groups in {found.between[0]} are nearly the same"
+    text = f"{len(found.rows):,} real and fake images of different groups in {found.between[0]} are nearly the same"
     remedy = "Usual where a fake was made of a recording that is in another group; then one group should hold both."
     examples = [_example(records, found, pair) for pair in range(min(SHOWN, len(found.rows)))]
     return Issue("near_two_labels", INFO, text, len(found.rows), remedy, examples)
 
 
 def _crowd(found: Likeness) -> Issue:
-    text = f"so many pictures of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were sought"
-    remedy = "Look for black, blurred or repeated pictures; the numbers of near pairs are lower bounds."
+    text = f"so many images of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were sought"
+    remedy = "Look for black, blurred or repeated images; the numbers of near pairs are lower bounds."
     return Issue("crowd", WARNING, text, len(found.rows), remedy)
 
 

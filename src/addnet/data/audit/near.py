@@ -1,4 +1,4 @@
-"""Near-identical pictures: all pairs of 64-bit hashes within a small distance, without comparing all with all.
+"""Near-identical images: all pairs of 64-bit hashes within a small distance, without comparing all with all.
 
 Multi-index hashing (Norouzi, Punjani and Fleet, CVPR 2012): if two hashes differ in at most t of their 64 bits, then
 by the pigeonhole principle at least one of their four quarters differs in at most t // 4 bits. Only hashes that
@@ -28,20 +28,20 @@ Rows = NDArray[np.int64]
 class NearPairs:
     """Pairs of hashes that are near each other and occur in different groups.
 
-    Each pair of hashes is listed once, by a picture of each: all pairs of equal pictures would be too many.
+    Each pair of hashes is listed once, by an image of each: all pairs of equal images would be too many.
 
     Attributes:
         left: (P,) positions in the first set, nearest pairs first.
         right: (P,) positions in the second set, each of another group than its partner.
         distances: (P,) differing bits.
-        pictures: How many pictures of the first and of the second set have these hashes.
+        images: How many images of the first and of the second set have these hashes.
         complete: False if a crowd of alike hashes was left out or there were more pairs than are kept.
     """
 
     left: Rows
     right: Rows
     distances: NDArray[np.uint8]
-    pictures: tuple[int, int]
+    images: tuple[int, int]
     complete: bool
 
 
@@ -65,7 +65,7 @@ def near_pairs(
         left_groups: (N,) group of each.
         right_groups: (M,) the same.
         within: Both sets are one: each pair is given once.
-        max_comparisons: Beyond this the most crowded quarters are left out, so that thousands of almost equal pictures
+        max_comparisons: Beyond this the most crowded quarters are left out, so that thousands of almost equal images
             cannot take for ever.
         max_pairs: More pairs than this are not kept.
 
@@ -89,7 +89,7 @@ def near_pairs(
     distances = np.bitwise_count(a.hashes[i] ^ b.hashes[j])
     order = np.argsort(distances, kind="stable")
     rows = _example_rows(a, b, i[order], j[order])
-    return NearPairs(*rows, distances[order], (a.pictures(i), b.pictures(j)), complete)
+    return NearPairs(*rows, distances[order], (a.images(i), b.images(j)), complete)
 
 
 def nearest(left: Hashes, right: Hashes, *, left_groups: Rows, right_groups: Rows) -> NDArray[np.uint8]:
@@ -128,7 +128,7 @@ class _Distinct:
     def __len__(self) -> int:
         return len(self.hashes)
 
-    def pictures(self, positions: Rows) -> int:
+    def images(self, positions: Rows) -> int:
         return int(self.counts[np.unique(positions)].sum())
 
 
@@ -184,7 +184,7 @@ def _blocks(costs: Rows) -> Iterator[slice]:
 
 
 def _example_rows(a: _Distinct, b: _Distinct, i: Rows, j: Rows) -> tuple[Rows, Rows]:
-    """A picture of each hash, the two of different groups."""
+    """An image of each hash, the two of different groups."""
     same = a.first_groups[i] == b.first_groups[j]
     from_left = same & (a.groups[i] == _MANY)
     from_right = same & ~from_left

@@ -19,7 +19,7 @@ _NAMED = {
         "same_video",
         ERROR,
         "videos",
-        "Frames of one video are nearly the same picture: move each video to one side.",
+        "Frames of one video are nearly the same image: move each video to one side.",
     ),
     "group_id": (
         "same_group",
@@ -118,7 +118,7 @@ def identical_files(records: Records, signals: Signals) -> list[Issue]:
 
 
 _IDENTICAL_REMEDY = {
-    "same_file_two_labels": "One of the labels is wrong; the pictures cannot be learned. Delete or relabel them.",
+    "same_file_two_labels": "One of the labels is wrong; the images cannot be learned. Delete or relabel them.",
     "same_file_two_splits": "Delete the copy from training, and look how it came there: others may be less exact.",
     "same_file_two_groups": "A validation set carved out by group may share them with training: give both one group.",
     "same_file": "They count twice in training; delete the copies if that is not meant.",
@@ -155,13 +155,13 @@ def _identical_issue(
 ) -> Issue | None:
     if not chosen.any():
         return None
-    pictures = int(sets.counts[chosen].sum())
+    images = int(sets.counts[chosen].sum())
     examples = []
     for number in np.flatnonzero(chosen)[:SHOWN]:
         rows = sets.rows[sets.starts[number] :][: sets.counts[number]]
         examples.append(" = ".join(records[int(row)].path for row in _telling(records, rows)))
-    text = f"{count(pictures, 'file')} in {count(int(chosen.sum()), 'set')} have the same bytes {where}"
-    return Issue(kind, severity, text, pictures, _IDENTICAL_REMEDY[kind], examples)
+    text = f"{count(images, 'file')} in {count(int(chosen.sum()), 'set')} have the same bytes {where}"
+    return Issue(kind, severity, text, images, _IDENTICAL_REMEDY[kind], examples)
 
 
 def _telling(records: Records, rows: Rows) -> list[int]:

@@ -91,7 +91,7 @@ def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
     counts = count_by_severity(found.issues)
     yield f"# Audit of {in_markdown(name)}\n"
     yield (
-        f"{wording.count(len(found.records), 'picture')}: "
+        f"{wording.count(len(found.records), 'image')}: "
         + ", ".join(f"{n} {_plural(s, n)}" for s, n in counts.items())
         + ".\n"
     )
@@ -122,12 +122,12 @@ def _issue_lines(issues: list[Issue]) -> Iterator[str]:
 
 def _count_lines(found: Audit) -> Iterator[str]:
     yield "\n## What there is\n"
-    yield "| split | data set | method | class | pictures | videos | groups |"
+    yield "| split | data set | method | class | images | videos | groups |"
     yield "|---|---|---|---|---:|---:|---:|"
     for row in count(found.records):
         yield (
             f"| {row.split} | {in_markdown(row.dataset)} | {in_markdown(row.method or '–')} | {row.label} "
-            f"| {row.pictures:,} | {row.videos:,} | {row.groups:,} |"
+            f"| {row.images:,} | {row.videos:,} | {row.groups:,} |"
         )
     yield ""
     for split, parts in spread(found.records).items():
@@ -153,10 +153,10 @@ def _confound_lines(found: Audit) -> Iterator[str]:
 def _blend_lines(found: Audit) -> Iterator[str]:
     if not found.blends:
         return
-    yield "\n## Does one number tell self-blends from their real pictures?\n"
-    yield "AUROC of each signal alone: of pictures as they come out of the blend, and as the network sees them."
+    yield "\n## Does one number tell self-blends from their real images?\n"
+    yield "AUROC of each signal alone: of images as they come out of the blend, and as the network sees them."
     for blends in found.blends:
-        yield f"\n{blends.split}: {blends.blended:,} of {blends.looked_at:,} real pictures blended.\n"
+        yield f"\n{blends.split}: {blends.blended:,} of {blends.looked_at:,} real images blended.\n"
         yield "| signal | blended | seen |"
         yield "|---|---|---|"
         for name, stages in blends.scores.items():
@@ -176,15 +176,15 @@ def _score(score: Score | None) -> str:
 
 
 def _near_lines(found: Audit) -> Iterator[str]:
-    yield "\n## Near-identical pictures\n"
+    yield "\n## Near-identical images\n"
     yield f"Pairs of different groups whose perceptual hashes differ in at most {found.settings.distance} of 64 bits;"
-    yield "`same` of them agree in detail too. Pictures with the same hash are listed once.\n"
-    yield "| between | pairs | same | pictures | all found |"
+    yield "`same` of them agree in detail too. Images with the same hash are listed once.\n"
+    yield "| between | pairs | same | images | all found |"
     yield "|---|---:|---:|---:|---|"
     for pairs in (*found.across, *found.within):
         yield (
             f"| {' and '.join(pairs.between)} | {len(pairs.rows):,} | {len(pairs.same):,} "
-            f"| {pairs.pictures[0]:,} and {pairs.pictures[1]:,} | {'yes' if pairs.complete else 'no'} |"
+            f"| {pairs.images[0]:,} and {pairs.images[1]:,} | {'yes' if pairs.complete else 'no'} |"
         )
 
 

@@ -1,4 +1,4 @@
-"""All pictures of a data set → their signals as columns, about 70 bytes a picture."""
+"""All images of a data set → their signals as columns, about 70 bytes an image."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Read = Callable[[Record], bytes]
 
 @dataclass(frozen=True)
 class Stored:
-    """Reads pictures, files of their own and members of archives alike.
+    """Reads images, files of their own and members of archives alike.
 
     Attributes:
         storage: Where from.
@@ -40,10 +40,10 @@ class Stored:
 
 @dataclass(frozen=True)
 class Signals:
-    """Signals of many pictures.
+    """Signals of many images.
 
     Attributes:
-        rows: (N,) of dtype `SIGNALS`; zeros where a picture could not be read.
+        rows: (N,) of dtype `SIGNALS`; zeros where an image could not be read.
         failures: Number of the record and reason, for those.
     """
 
@@ -56,20 +56,20 @@ class Signals:
 
     @property
     def readable(self) -> NDArray[np.bool_]:
-        """(N,) whether the picture could be read."""
+        """(N,) whether the image could be read."""
         return np.asarray(self.rows["width"] > 0)
 
 
 def measure_all(
     records: Records, read: Read, *, workers: int | None = None, advance: Callable[[int], None] | None = None
 ) -> Signals:
-    """Reads every picture once.
+    """Reads every image once.
 
     Args:
-        records: The pictures.
+        records: The images.
         read: Gives the bytes of one; picklable.
         workers: Processes; default: all cores.
-        advance: Called with the number of pictures done since the last call, for a progress bar.
+        advance: Called with the number of images done since the last call, for a progress bar.
     """
     rows = np.zeros(len(records), dtype=SIGNALS)
     failures: list[tuple[int, str]] = []
@@ -89,7 +89,7 @@ def _reason(record: Record, reason: str) -> str:
 
 
 def read_or_reason(read: Read, record: Record) -> bytes | str:
-    """The bytes of a picture, or why there are none."""
+    """The bytes of an image, or why there are none."""
     try:
         return read(record)
     except UserError as error:

@@ -14,7 +14,7 @@ from addnet.evaluation.table import ratio
 
 FOLDS = 5
 _AUROC = ("auroc",)
-_PRIOR = 2.0  # pictures of average class added to each category
+_PRIOR = 2.0  # images of average class added to each category
 
 Rows = NDArray[np.int64]
 
@@ -49,24 +49,24 @@ class Score:
         low: Lower end of the 95 % interval over resampled groups.
         high: Upper end.
         larger_in: `fake` or `real`; empty for categories.
-        pictures: How many were scored.
+        images: How many were scored.
     """
 
     auroc: float
     low: float
     high: float
     larger_in: str
-    pictures: int
+    images: int
 
     def plain(self) -> dict[str, Any]:
         """Its fields, for JSON: what is undefined becomes null."""
         numbers = {name: getattr(self, name) for name in ("auroc", "low", "high")}
         rounded = {name: None if math.isnan(value) else round(value, 4) for name, value in numbers.items()}
-        return {**rounded, "larger_in": self.larger_in, "pictures": self.pictures}
+        return {**rounded, "larger_in": self.larger_in, "images": self.images}
 
 
 def score_numbers(values: ArrayLike, labels: Rows, groups: Rows, *, resamples: int, seed: int) -> Score:
-    """Scores a numeric signal; pictures without a value (NaN) are left out."""
+    """Scores a numeric signal; images without a value (NaN) are left out."""
     numbers = np.asarray(values, dtype=np.float64)
     known = np.isfinite(numbers)
     strata = np.zeros(int(known.sum()), dtype=np.int64)
@@ -77,9 +77,9 @@ def score_numbers(values: ArrayLike, labels: Rows, groups: Rows, *, resamples: i
 
 
 def score_categories(codes: Rows, labels: Rows, groups: Rows, *, resamples: int, seed: int) -> Score:
-    """Scores a signal without an order, such as which JPEG tables a picture has.
+    """Scores a signal without an order, such as which JPEG tables an image has.
 
-    The score of a picture is the share of fakes among pictures of its category in *other* groups (5 folds of groups),
+    The score of an image is the share of fakes among images of its category in *other* groups (5 folds of groups),
     so that a category of one group's own tells nothing. AUROC is taken within each fold and averaged: between folds,
     shares differ the wrong way round by construction.
     """

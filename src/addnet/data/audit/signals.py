@@ -1,4 +1,4 @@
-"""One picture's bytes → the few numbers by which an audit compares pictures, in one pass."""
+"""One image's bytes → the few numbers by which an audit compares images, in one pass."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from PIL.JpegImagePlugin import JpegImageFile, get_sampling
 
 from addnet.faces.domain.measures import sharpness
-from addnet.faces.pictures import Picture, check_bytes, undecoded
+from addnet.faces.images import ImageArray, check_bytes, undecoded
 
 FORMATS = ("other", "JPEG", "PNG", "BMP", "WEBP")
 SUBSAMPLINGS = ("4:4:4", "4:2:2", "4:2:0")
@@ -21,7 +21,7 @@ SIGNALS = np.dtype(
         ("phash", "<u8"),  # see `perceptual_hash`
         ("tables", "<u8"),  # digest of the JPEG quantisation tables; 0 without
         ("size", "<i8"),  # bytes
-        ("width", "<i4"),  # pixels as shown; 0 marks a picture that could not be read
+        ("width", "<i4"),  # pixels as shown; 0 marks an image that could not be read
         ("height", "<i4"),
         ("brightness", "<f4"),  # mean grey level, 0 to 255
         ("contrast", "<f4"),  # standard deviation of the grey levels
@@ -34,13 +34,13 @@ SIGNALS = np.dtype(
     ]
 )
 _STANDARD_SUM = 3688  # of the luminance table in annex K of the JPEG standard, which libjpeg calls quality 50
-_FLAT = 2.0  # grey levels of standard deviation at 32 × 32 below which a picture shows nothing
+_FLAT = 2.0  # grey levels of standard deviation at 32 × 32 below which an image shows nothing
 _ROWS, _COLUMNS = np.indices((8, 8))
 _MIXED = np.argsort((_ROWS + _COLUMNS).ravel() % 4, kind="stable")  # each quarter gets low and high frequencies
 
 
 def measure(data: bytes) -> NDArray[np.void]:
-    """All signals of one picture.
+    """All signals of one image.
 
     Args:
         data: The whole file.
@@ -54,43 +54,43 @@ def measure(data: bytes) -> NDArray[np.void]:
     row = np.zeros((), dtype=SIGNALS)
     row["digest"] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), dtype="<u8")
     row["size"] = len(data)
-    picture = check_bytes(data)
+    image = check_bytes(data)
     _describe_file(row, data)
-    row["height"], row["width"] = picture.shape[:2]
-    for name, value in describe_content(picture).items():
+    row["height"], row["width"] = image.shape[:2]
+    for name, value in describe_content(image).items():
         row[name] = value
-    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     row["phash"], row["flat"] = perceptual_hash(grey)
     return row
 
 
-def describe_content(picture: Picture) -> dict[str, float]:
-    """What a picture shows in four numbers, as `SIGNALS` has them.
+def describe_content(image: ImageArray) -> dict[str, float]:
+    """What an image shows in four numbers, as `SIGNALS` has them.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
     """
-    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     mean, deviation = cv2.meanStdDev(grey)
     return {
         "brightness": float(mean[0, 0]),
         "contrast": float(deviation[0, 0]),
-        "saturation": cv2.mean(cv2.cvtColor(picture, cv2.COLOR_RGB2HSV))[1],
+        "saturation": cv2.mean(cv2.cvtColor(image, cv2.COLOR_RGB2HSV))[1],
         "sharpness": sharpness(grey),
     }
 
 
 def perceptual_hash(grey: NDArray[np.uint8]) -> tuple[int, bool]:
-    """64 bits that stay nearly the same when a picture is saved again, resized, blurred or made brighter.
+    """64 bits that stay nearly the same when an image is saved again, resized, blurred or made brighter.
 
-    The picture is shrunk to 32 × 32; of its cosine transform the 8 × 8 lowest frequencies (without the mean and
+    The image is shrunk to 32 × 32; of its cosine transform the 8 × 8 lowest frequencies (without the mean and
     the pure rows and columns, which tell people apart worse) are compared with their median.
 
     Args:
         grey: (H, W).
 
     Returns:
-        The hash, each 16 bits of which hold low and high frequencies alike, and whether the picture is flat: then
+        The hash, each 16 bits of which hold low and high frequencies alike, and whether the image is flat: then
         the hash is noise.
     """
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)

@@ -1,10 +1,10 @@
-"""Fakes in which hardly anything was changed: nearly the real picture of the same frame, under the other label.
+"""Fakes in which hardly anything was changed: nearly the real image of the same frame, under the other label.
 
-Where a generator failed, or all but failed, a fake is its real picture saved again. Training then says of one picture
+Where a generator failed, or all but failed, a fake is its real image saved again. Training then says of one image
 that it is real and that it is fake; a test with such pairs bounds what any detector can reach.
 
 The change of a pair is the largest difference of the two at 112 × 112 pixels after a blur of 2 pixels, which saving
-again hardly survives, over the brightness of the real one: what a dark picture can differ by is small.
+again hardly survives, over the brightness of the real one: what a dark image can differ by is small.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from addnet.data.audit.scan import Read, Signals, read_or_reason
 from addnet.data.left_out import COLUMN
 from addnet.data.pair_orders import NO_PARTNER, source_sets
 from addnet.errors import UserError
-from addnet.faces.pictures import decode_picture
+from addnet.faces.images import decode_image
 from addnet.index.records import FAKE, REAL, Record, Records
 from addnet.wording import count
 
 FILE = "unchanged.csv"
 _SIDE, _SIGMA = 112, 2.0
 MOST = 20_000  # pairs: half a minute of one core
-_DARK = 20.0  # grey levels that are added to the brightness, so that black pictures aren't taken for changed ones
+_DARK = 20.0  # grey levels that are added to the brightness, so that black images aren't taken for changed ones
 
 
 @dataclass(frozen=True)
 class Unchanged:
-    """Fakes that hardly differ from the real picture of their frame.
+    """Fakes that hardly differ from the real image of their frame.
 
     Attributes:
         rows: (P, 2) records, the real one first; those that differ least first.
@@ -52,7 +52,7 @@ class Unchanged:
 
 
 def change(real: NDArray[np.uint8], fake: NDArray[np.uint8]) -> float:
-    """How much a fake differs from its real picture, by the place where it does most.
+    """How much a fake differs from its real image, by the place where it does most.
 
     Args:
         real: (H, W, 3).
@@ -78,10 +78,10 @@ def unchanged_fakes(
     workers: int | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> Unchanged:
-    """Compares each fake with a real picture of the same frame; of more than `MOST` pairs so many.
+    """Compares each fake with a real image of the same frame; of more than `MOST` pairs so many.
 
     Args:
-        records: The pictures.
+        records: The images.
         signals: Theirs.
         read: Gives the bytes of one; picklable.
         below: Pairs that differ by less are told.
@@ -112,7 +112,7 @@ def unchanged_issues(records: Records, found: Unchanged, *, below: float) -> lis
         rows = np.flatnonzero(splits == split)
         text = (
             f"{count(len(rows), 'fake')} of {split} hardly {'differs' if len(rows) == 1 else 'differ'} from the real "
-            f"picture of the same frame (by less than {below:g}; {found.pairs:,} of {found.of:,} pairs were compared)"
+            f"image of the same frame (by less than {below:g}; {found.pairs:,} of {found.of:,} pairs were compared)"
         )
         examples = [
             f"{records[int(real)].path} ~ {records[int(fake)].path} ({found.change[row]:.2f})"
@@ -139,7 +139,7 @@ def write_unchanged(records: Records, found: Unchanged, folder: Path) -> None:
 
 
 def _pairs(records: Records, signals: Signals) -> NDArray[np.int64]:
-    """(P, 2) a real and a fake picture of one source and one frame, for each fake that has such a real one."""
+    """(P, 2) a real and a fake image of one source and one frame, for each fake that has such a real one."""
     usable = np.flatnonzero(signals.readable & ~signals["flat"])
     part = records.take(usable)
     sets, frames, labels = source_sets(part), part.table["frame"].to_numpy(), part.labels
@@ -166,12 +166,12 @@ class _Change:
     reals: Mapping[tuple[str, str], Record]
 
     def __call__(self, record: Record) -> float:
-        """How much a fake differs from its real picture; infinity where one of them can't be read."""
+        """How much a fake differs from its real image; infinity where one of them can't be read."""
         data = [read_or_reason(self.read, one) for one in (self.reals[_key(record)], record)]
         if any(isinstance(part, str) for part in data):
             return float("inf")
         try:
-            real, fake = (decode_picture(part) for part in data if isinstance(part, bytes))
+            real, fake = (decode_image(part) for part in data if isinstance(part, bytes))
         except UserError:
             return float("inf")
         return change(real, fake)

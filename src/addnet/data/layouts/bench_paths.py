@@ -70,7 +70,7 @@ class Folders:
 
     def _names(self, folder: str) -> frozenset[str]:
         if folder not in self._content:
-            self._content = {folder: frozenset(name for _, name in self._tree.pictures(folder))}  # the last
+            self._content = {folder: frozenset(name for _, name in self._tree.images(folder))}  # the last
         return self._content[folder]
 
     def _points_of(self, folder: str, name: str, named: str) -> str:

@@ -64,7 +64,7 @@ def scan_celebdf(
         related: What becomes of training videos whose target video is in the test list too, itself or as a fake:
             `leave_out` or `keep` (as others train; needs `data.allow_overlap=true`).
         test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
-        source: `videos`, `pictures` or `auto` (pictures where there are any).
+        source: `videos`, `images` or `auto` (images where there are any).
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.
@@ -86,9 +86,7 @@ def scan_celebdf(
     if version == "v2" and not tests.missing and len(tests.videos) != _LISTED_IN_V2:
         notes.append(f"{TEST_LIST} names {count(len(tests.videos), 'video')}; that of version 2 names {_LISTED_IN_V2}")
     seen = {
-        name.removeprefix(f"{dataset}/")
-        for kind in (listing.pictures, listing.videos)
-        for name in kind.names("video_id")
+        name.removeprefix(f"{dataset}/") for kind in (listing.images, listing.videos) for name in kind.names("video_id")
     }
     if absent := tests.videos - seen:
         gone = count(len(absent), "video of the test list is", "videos of the test list are")

@@ -62,7 +62,7 @@ def scan_celebdfpp(
         related: What becomes of training videos whose target video is tested, itself or as a fake: `leave_out` or
             `keep` (needs `data.allow_overlap=true`).
         test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.

@@ -8,15 +8,15 @@ from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
+from addnet.data.layouts.image_names import IMAGE_WORDS, words
 from addnet.data.layouts.manifest_columns import LABELS, SPLITS
-from addnet.data.layouts.picture_names import PICTURE_WORDS, words
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.faces.walk import NO_FACES, is_junk
 from addnet.index.records import CLASS_NAMES
 
 SPLIT_NAMES = ("train", "val", "test")
-_BESIDE = PICTURE_WORDS | {"video", "videos"}  # may stand in the name of a folder beside split and class
+_BESIDE = IMAGE_WORDS | {"video", "videos"}  # may stand in the name of a folder beside split and class
 _DEEPEST = 3
 
 
@@ -139,8 +139,8 @@ def expected_layout(root: Path) -> str:
     """What the folder layout looks like, for error messages."""
     lines = [f"expected: {root}/"]
     lines += [f"            {split}/{name}/**/*" for split in ("train", "test") for name in CLASS_NAMES]
-    suffixes = ", ".join((*PICTURE_SUFFIXES[:3], "…", *VIDEO_SUFFIXES[:3], "…"))
-    lines.append(f"          with pictures or videos ({suffixes}); val/real/ and val/fake/ where validation is given")
+    suffixes = ", ".join((*IMAGE_SUFFIXES[:3], "…", *VIDEO_SUFFIXES[:3], "…"))
+    lines.append(f"          with images or videos ({suffixes}); val/real/ and val/fake/ where validation is given")
     return "\n".join(lines)
 
 

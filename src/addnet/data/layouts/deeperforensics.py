@@ -54,7 +54,7 @@ def scan_deeperforensics(
         originals: FaceForensics++, or a folder with its originals `000.mp4` …; None: they are looked for in `root`.
         compression: Which originals.
         split: `official`: by the lists. `train` or `test`: all of it, as in tests across data sets; needs no lists.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.
@@ -66,7 +66,7 @@ def scan_deeperforensics(
     splits = _official(tree, findings) if split == "official" else None
     parts = [_fakes(tree, variant, splits, split, source, findings) for variant in variants]
     if splits is None:
-        groups = {name for part in parts for kind in (part.pictures, part.videos) for name in kind.names("group_id")}
+        groups = {name for part in parts for kind in (part.images, part.videos) for name in kind.names("group_id")}
         targets = {group.rpartition("/")[2]: split for group in groups}
     else:
         targets = _targets(splits, findings)

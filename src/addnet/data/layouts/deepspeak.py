@@ -13,8 +13,8 @@ that files are looked for by name at any depth. Loaders differ in whose split a 
 of `identity-target`: a fake is used where both are in the same, and left out and counted where they are not. The person
 filmed is `identity-target`, says one of them; groups are persons, as the official split is one of persons. Whether
 numbers of persons mean the same in all versions is not documented: they are taken to do so, since a leak that is none
-can be allowed, while one that is not found can't. Only pictures count here, so that a real picture with a cloned voice
-would have the wrong class: none is known of, as all fakes of the list have an engine for the picture.
+can be allowed, while one that is not found can't. Only images count here, so that a real image with a cloned voice
+would have the wrong class: none is known of, as all fakes of the list have an engine for the image.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
         root: Holds the three lists and, at any depth, what the archives hold.
         version: `v1`, `v1_1` or `v2`; names the data set.
         split: `official`: by persons, as its list says. `train` or `test`: all of it.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.

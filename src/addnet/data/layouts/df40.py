@@ -4,8 +4,8 @@
     DF40_train/StyleGAN2/001/seed0188.png
     DF40/simswap/{ff,cdf}/frames/000_003/000.png       fakes for testing, from FaceForensics++ and Celeb-DF
     DF40/DiT/cdf/YouTube-real/00043/458.png
-    DF40/heygen/{fake,real}/…                          nine methods with real pictures of their own
-    FaceForensics++/…, Celeb-DF-v2/…                   the real pictures of all others
+    DF40/heygen/{fake,real}/…                          nine methods with real images of their own
+    FaceForensics++/…, Celeb-DF-v2/…                   the real images of all others
 
 DF40's README says which archive holds what, and that training is on FaceForensics++ alone and testing on both. The
 folders inside are those of the paths in its `rearrange.py` and of projects that read its JSON; the README doesn't list
@@ -34,18 +34,18 @@ DOMAINS = ("ff", "cdf", "own")
 FOLDERS = {"train": "DF40_train", "test": "DF40"}
 _FACEFORENSICS, _CELEBDF = "FaceForensics++", "Celeb-DF-v2"
 _SIDES = {"real": REAL, "fake": FAKE}
-_NO_VIDEOS = {*_SIDES, "inversions"}  # the last: of e4e, one picture for each original
+_NO_VIDEOS = {*_SIDES, "inversions"}  # the last: of e4e, one image for each original
 
 
 def scan_df40(
     root: Path, *, methods: Sequence[str] | None = None, domains: Sequence[str] = DOMAINS, splits: str | None = None
 ) -> Listing:
-    """Lists DF40: `DF40_train/` is train, `DF40/` is test; real pictures by the official lists of their data sets.
+    """Lists DF40: `DF40_train/` is train, `DF40/` is test; real images by the official lists of their data sets.
 
     Args:
         root: Holds `DF40/`, `DF40_train/`, `FaceForensics++/` and `Celeb-DF-v2/`.
         methods: Such as `[simswap, heygen]`, as folders are named; None: all that are there.
-        domains: Made from FaceForensics++ (`ff`), from Celeb-DF (`cdf`), with real pictures of their `own`.
+        domains: Made from FaceForensics++ (`ff`), from Celeb-DF (`cdf`), with real images of their `own`.
         splits: Folder of the lists of FaceForensics++; None: in `FaceForensics++/`.
 
     Raises:
@@ -65,7 +65,7 @@ def scan_df40(
     absent = [split for split, name in FOLDERS.items() if not tree.folders(name)]
     missing = [Missing(FOLDERS[split], f"fakes for {split}", needed=not there) for split in absent]
     return Listing(
-        Records.concat([made, originals.pictures]),
+        Records.concat([made, originals.images]),
         missing=[*pairs.missing, *tests.missing, *missing, *originals.missing],
         notes=[*pairs.notes, *tests.notes, *fakes.notes(), *originals.notes],
     )
@@ -84,12 +84,12 @@ class _Fakes:
     def records(self, split: str) -> Iterator[Record]:
         base = FOLDERS[split]
         for method in sorted(self.tree.folders(base) & self.methods):
-            for folder, pictures in self.tree.picture_folders(f"{base}/{method}"):
+            for folder, images in self.tree.image_folders(f"{base}/{method}"):
                 inner = PurePosixPath(folder).relative_to(base)
                 side, domain = _kind(inner, split)
                 if domain not in self.domains:
                     continue
-                for number, name in pictures:
+                for number, name in images:
                     if record := self._record(inner / name, number, split, _SIDES[side], domain):
                         yield record
 
@@ -101,7 +101,7 @@ class _Fakes:
         return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {few(videos)}"]
 
     def _record(self, file: PurePosixPath, number: int, split: str, label: int, domain: str) -> Record | None:
-        # a folder is a video; in a folder that is no more than a side, each picture stands alone
+        # a folder is a video; in a folder that is no more than a side, each image stands alone
         alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
         key = "/".join(kept)
@@ -157,4 +157,4 @@ def _originals(tree: Tree, pairs: Pairs, tests: TestList, domains: Sequence[str]
         parts.append(original_part("c23", base=_FACEFORENSICS))
     if "cdf" in domains:
         parts += [Part(f"{_CELEBDF}/{name}", REAL, name) for name in ("Celeb-real", "YouTube-real")]
-    return list_parts(tree, parts, place, dataset=DF40, source="pictures")
+    return list_parts(tree, parts, place, dataset=DF40, source="images")

@@ -43,7 +43,7 @@ def scan_dfd(
         split: `test`: all of it. `actors`: test holds the videos of `test_actors` alone and train those of the others
             alone; fakes of one actor of each side are left out.
         test_actors: Numbers of the actors, 1 to 28.
-        source: `videos`, `pictures` or `auto` (pictures where there are any).
+        source: `videos`, `images` or `auto` (images where there are any).
 
     Raises:
         UserError: Unknown option or no such folder.

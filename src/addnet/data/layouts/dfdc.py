@@ -45,7 +45,7 @@ def scan_dfdc(root: Path, *, parts: Iterable[int] | None = None, source: str = "
     Args:
         root: Holds `dfdc_train_part_<N>/`, `validation/` and `test/`, or some of them; parts may lie in `train/`.
         parts: Numbers of the parts to take, 0 to 49; None: all that are there.
-        source: `videos`, `pictures`, or `auto`: of each part its pictures if there are any.
+        source: `videos`, `images`, or `auto`: of each part its images if there are any.
 
     Raises:
         UserError: Unknown option, a part asked for is not there, or no such folder.
@@ -56,7 +56,7 @@ def scan_dfdc(root: Path, *, parts: Iterable[int] | None = None, source: str = "
     apart = [_apart(tree, split, source, findings) for split in _APART]
     if not folders:
         what = f"training videos and their labels, a folder for each of {PARTS} parts ({_WHERE})"
-        nothing = not any(len(part.pictures) + len(part.videos) for part in apart)
+        nothing = not any(len(part.images) + len(part.videos) for part in apart)
         findings.lacks("dfdc_train_part_<N>/metadata.json", what, needed=nothing)
     return findings.listing([*found, *apart], named_by="the labels")
 

@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from addnet.data.layouts.frames import PICTURE_FOLDERS, collect, picture_places
+from addnet.data.layouts.frames import IMAGE_FOLDERS, collect, image_places
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, read_object
 from addnet.data.layouts.names import DFDCP, dfdcp_group
@@ -38,7 +38,7 @@ def scan_dfdcp(root: Path, *, source: str = "auto") -> Listing:
 
     Args:
         root: Holds `dataset.json`, or the folder `dfdc_preview_set` that does.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged `dataset.json`.
@@ -92,12 +92,12 @@ def _located(tree: Tree, base: str, method: str, inner: str) -> str:
 
 
 def _places(folder: str) -> Iterator[str]:
-    """Where pictures may be: the usual folders, then all of a method in one folder."""
-    yield from picture_places(folder)
+    """Where images may be: the usual folders, then all of a method in one folder."""
+    yield from image_places(folder)
     parts = folder.split("/")
     for position, part in enumerate(parts):
         if part in FOLDERS:
-            yield from (join(*parts[: position + 1], pictures) for pictures in PICTURE_FOLDERS)
+            yield from (join(*parts[: position + 1], images) for images in IMAGE_FOLDERS)
 
 
 def _get(entry: Any, key: str) -> Any:

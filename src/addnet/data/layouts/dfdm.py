@@ -59,7 +59,7 @@ def scan_dfdm(
         compression: Which: `crf0` (lossless), `crf10` or `crf23`.
         originals: Celeb-DF, or its `Celeb-real/`; None: `Celeb-real/` is looked for in `root`.
         split: What all of it is for: `test`, or `train` (validation is carved out of it by target video).
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option or no such folder.

@@ -14,31 +14,31 @@ from addnet.index.records import CLASS_NAMES, Records
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_MANY = 8  # pictures of a class, from which on a guess is doubted
+_MANY = 8  # images of a class, from which on a guess is doubted
 _SHARE = 0.5  # of a class in one group, above which it is
 _SEVERAL = 3  # videos of a class that a coarser pattern leaves at least
-_TRIED = 5000  # pictures that it is tried with
+_TRIED = 5000  # images that it is tried with
 _LITERAL = re.compile(r"[\w-]*[_-]", re.ASCII)  # needs no quoting
 _COARSER = (r"([^/_]+)_[^/]*$", r"([^/-]+)-[^/]*$", r"([^/ ]+) [^/]*$", r"([A-Za-z]+)\d[^/]*$")
 
 
 def doubts(records: Records, counted: Sequence[bool], *, videos_given: bool, groups_given: bool) -> list[str]:
-    """What may be guessed wrongly about pictures of a folder data set, a sentence each.
+    """What may be guessed wrongly about images of a folder data set, a sentence each.
 
     Args:
-        records: The pictures.
-        counted: Which of them are taken for pictures of their own because nothing calls their number a frame's.
+        records: The images.
+        counted: Which of them are taken for images of their own because nothing calls their number a frame's.
         videos_given: The user says by a pattern what is a video.
         groups_given: The user says by a pattern what is a group.
     """
     found = [_large_groups(records)]
     if not videos_given:
-        found.append(_lone_pictures(records, counted, groups_given=groups_given))
+        found.append(_lone_images(records, counted, groups_given=groups_given))
     return [doubt for doubt in found if doubt]
 
 
 def _large_groups(records: Records) -> str:
-    """Groups that hold most of the training pictures of a class, so that hardly any validation is left."""
+    """Groups that hold most of the training images of a class, so that hardly any validation is left."""
     trained = _of_split(records, "train")
     shares, groups, rows = [], [], []
     for label, name in enumerate(CLASS_NAMES):
@@ -53,13 +53,13 @@ def _large_groups(records: Records) -> str:
     line = tried_line(records)
     remedy = f"if each shows a video of its own, type {line}" if "(.+)" in line else f"if that is wrong, type {line}"
     return (
-        f"{' and '.join(shares)} pictures for training are in one group, {' and '.join(dict.fromkeys(groups))}, such "
+        f"{' and '.join(shares)} images for training are in one group, {' and '.join(dict.fromkeys(groups))}, such "
         f"as {_examples(trained.take(rows))}; {remedy if line else 'data.group_pattern tells groups apart'}"
     )
 
 
-def _lone_pictures(records: Records, counted: Sequence[bool], *, groups_given: bool) -> str:
-    """Pictures that are taken for videos of their own."""
+def _lone_images(records: Records, counted: Sequence[bool], *, groups_given: bool) -> str:
+    """Images that are taken for videos of their own."""
     if len(records) < _MANY:
         return ""
     chosen = np.asarray(counted, dtype=bool)
@@ -68,20 +68,20 @@ def _lone_pictures(records: Records, counted: Sequence[bool], *, groups_given: b
             return ""
         some = records.take(chosen)
         return (
-            f"{count(len(some), 'picture')} such as {_examples(some)} are each taken for a video and a group of its "
+            f"{count(len(some), 'image')} such as {_examples(some)} are each taken for a video and a group of its "
             "own: nothing in their names says which video they show. If some are frames of one video, put those of "
             f"each video into a folder of its own{_coarser(some)}"
         )
     if len(records.names("video_id")) < len(records):
         return ""
     return (
-        f"every video has one picture: names such as {_examples(records)} don't end in the number of a frame. If "
+        f"every video has one image: names such as {_examples(records)} don't end in the number of a frame. If "
         f"several show one video, put those of each video into a folder of its own{_coarser(records)}"
     )
 
 
 def _coarser(records: Records) -> str:
-    """A pattern that takes more pictures for one video, with what it finds; empty if none does and leaves several."""
+    """A pattern that takes more images for one video, with what it finds; empty if none does and leaves several."""
     some = sample(records)
     trained = some.numbers("split") == _number(some.names("split"), "train")
     for pattern in coarser_patterns():
@@ -106,9 +106,9 @@ def coarser_patterns() -> tuple[str, ...]:
 
 
 def tried_line(records: Records) -> str:
-    """Overrides that tell the groups of these pictures apart, so that training takes them; empty if none was found.
+    """Overrides that tell the groups of these images apart, so that training takes them; empty if none was found.
 
-    Each picture matches, groups are in one split only, there are several of each class, and none tears a video.
+    Each image matches, groups are in one split only, there are several of each class, and none tears a video.
     """
     for pattern in finer_patterns(records):
         groups = searched_rows(records, pattern)

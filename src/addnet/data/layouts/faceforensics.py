@@ -43,7 +43,7 @@ def scan_faceforensics(
         methods: Which fakes; without FaceShifter, which came later and is usually a test of its own.
         compression: `raw`, `c23` or `c40`.
         splits: Folder of `train.json`, `val.json` and `test.json`; None: `splits/`, `dataset/splits/` or `root`.
-        source: `videos`, `pictures` or `auto` (pictures where there are any).
+        source: `videos`, `images` or `auto` (images where there are any).
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.

@@ -29,7 +29,7 @@ def scan_faceshifter(
         root: FaceForensics++: holds `original_sequences/` and `manipulated_sequences/`.
         compression: `raw`, `c23` or `c40`.
         splits: Folder of `train.json`, `val.json` and `test.json`; None: `splits/`, `dataset/splits/` or `root`.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.

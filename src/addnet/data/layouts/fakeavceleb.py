@@ -1,4 +1,4 @@
-"""FakeAVCeleb: real videos of 500 celebrities from VoxCeleb2, and fakes of picture, of sound or of both.
+"""FakeAVCeleb: real videos of 500 celebrities from VoxCeleb2, and fakes of image, of sound or of both.
 
     meta_data.csv                                   source,target1,target2,method,category,type,race,gender,path,
     RealVideo-RealAudio/<race>/<gender>/id00076/00109.mp4
@@ -6,7 +6,7 @@
     FakeVideo-FakeAudio/…/id00076/00109_2_id00166_wavtolip.mp4
     RealVideo-FakeAudio/…/id00076/00109_fake.mp4
 
-Here it is one of videos alone, so that the class is that of the picture: RealVideo-FakeAudio, the 500 real videos with
+Here it is one of videos alone, so that the class is that of the image: RealVideo-FakeAudio, the 500 real videos with
 cloned voices, shows nothing new and is left out unless `fake_audio: real`.
 
 From its authors (arXiv 2108.05080 and sites.google.com/view/fakeavcelebdash-lab): the four kinds, one real video a
@@ -69,13 +69,13 @@ Rows = dict[tuple[str, str, str], Row]  # by kind, person and name without suffi
 def scan_fakeavceleb(
     root: Path, *, split: str = "test", fake_audio: str = "leave_out", source: str = "auto"
 ) -> Listing:
-    """Lists the videos of FakeAVCeleb by what their pictures are.
+    """Lists the videos of FakeAVCeleb by what their images are.
 
     Args:
         root: Holds the four folders and `meta_data.csv`, or `FakeAVCeleb/` or `FakeAVCeleb_v1.2/` with them.
         split: What all of it is for: `test`, or `train` (validation is carved out of it by person).
         fake_audio: Real videos with cloned voices: `leave_out` or `real`.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option, no such folder, or a damaged list.
@@ -155,6 +155,6 @@ def _person(path: str) -> str:
 def _tell_left_out(paths: list[str], findings: Findings) -> None:
     if paths:
         findings.notes.append(
-            f"{count(len(paths), 'video')} of {_ONLY_AUDIO} left out: the pictures are the real ones "
+            f"{count(len(paths), 'video')} of {_ONLY_AUDIO} left out: the images are the real ones "
             "(data.options.fake_audio=real takes them as real)"
         )

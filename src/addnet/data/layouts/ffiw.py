@@ -34,7 +34,7 @@ def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
 
     Args:
         root: Holds `source/` and `target/`, or the unpacked archives `FFIW10K-v1-release` and `…-release-test`.
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option or no such folder.
@@ -49,7 +49,7 @@ def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
                 what = f"{CLASS_NAMES[label]} videos for {split} ({_WHERE})"
                 findings.lacks(f"{name}/{split}", what, needed=split == "train" and not bases)
             parts.append(collect(tree, _clips(paths, name, split, seen, findings), source=source))
-    if any(FAKE in part.pictures.labels or FAKE in part.videos.labels for part in parts):
+    if any(FAKE in part.images.labels or FAKE in part.videos.labels for part in parts):
         findings.notes.append("forged videos hold untouched faces too: labels of single faces are noisy")
     return findings.listing(parts)
 

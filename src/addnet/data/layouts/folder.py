@@ -17,7 +17,7 @@ from addnet.data.layouts.lists import few
 from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.data.layouts.text_files import read_text
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE, PICTURE_SUFFIXES, VIDEO, kind_of
+from addnet.faces.formats import IMAGE, IMAGE_SUFFIXES, VIDEO, kind_of
 from addnet.faces.walk import walk
 from addnet.index.records import CLASS_NAMES, UNLABELLED, Record, Records
 from addnet.untrusted.patterns import compiled, searched
@@ -31,14 +31,14 @@ _NEEDED = ("train", "test")
 def list_folder(
     root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None, source: str = "auto"
 ) -> Listing:
-    """Lists the pictures and videos of a folder data set; see `scan_folder` for what is a video and a group.
+    """Lists the images and videos of a folder data set; see `scan_folder` for what is a video and a group.
 
     Args:
         root: Holds `train/real`, `train/fake`, `test/real`, `test/fake`, perhaps `val/real` and `val/fake`; sub-folders
             are allowed, and so are other usual names of splits and classes, in any case. Classes alone are `train`.
         group_pattern: See `scan_folder`.
         video_pattern: See `scan_folder`.
-        source: `pictures` or `videos` takes only these; `auto` what there is of every class, pictures before videos.
+        source: `images` or `videos` takes only these; `auto` what there is of every class, images before videos.
 
     Raises:
         UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
@@ -46,7 +46,7 @@ def list_folder(
     folders, found = Folders(root), walk(root)
     patterns = compiled("data.group_pattern", group_pattern), compiled("data.video_pattern", video_pattern)
     records, outside, counted = {}, [], []
-    for kind, names in ((PICTURE, found.pictures), (VIDEO, found.videos)):
+    for kind, names in ((IMAGE, found.images), (VIDEO, found.videos)):
         places = [folders.place(name) for name in names]
         outside += [name for name, place in zip(names, places, strict=True) if place is None]
         kept = [(name, *place) for name, place in zip(names, places, strict=True) if place]
@@ -54,23 +54,23 @@ def list_folder(
         records[kind] = Records.of(_records(root.absolute().name, kept, guesses, patterns[0], videos=kind == VIDEO))
         counted += [found.counted for found in guesses]
     if not any(map(len, records.values())):
-        raise UserError(f"{root} holds no pictures and no videos where they are expected\n{expected_layout(root)}")
+        raise UserError(f"{root} holds no images and no videos where they are expected\n{expected_layout(root)}")
     found.others = [name for name in found.others if "/" in name]  # beside train/ lies what describes the data set
     notes = folders.notes() + found.notes()
     if outside:
         lying = count(len(outside), "file lies", "files lie")
         notes.append(f"{lying} outside of the folders of classes, left out: {few(outside)}")
-    listing = chosen_kind(Listing(records[PICTURE], records[VIDEO], notes=notes), source, layout="folder", root=root)
-    served = Records.concat([listing.pictures, listing.videos])
+    listing = chosen_kind(Listing(records[IMAGE], records[VIDEO], notes=notes), source, layout="folder", root=root)
+    served = Records.concat([listing.images, listing.videos])
     given = {"videos_given": video_pattern is not None, "groups_given": group_pattern is not None}
-    doubtful = doubts(listing.pictures, counted[: len(listing.pictures)], **given)
+    doubtful = doubts(listing.images, counted[: len(listing.images)], **given)
     return replace(listing, missing=[*listing.missing, *_missing(folders, served)], doubts=doubtful)
 
 
 def scan_folder(
     data_dir: str | Path, *, group_pattern: str | None = None, video_pattern: str | None = None, videos: bool = False
 ) -> list[Record]:
-    """Lists the pictures of a folder data set.
+    """Lists the images of a folder data set.
 
     Args:
         data_dir: See `list_folder`.
@@ -85,19 +85,19 @@ def scan_folder(
         UserError: See `list_folder`.
     """
     listing = list_folder(Path(data_dir), group_pattern=group_pattern, video_pattern=video_pattern)
-    return list(listing.videos if videos else listing.pictures)
+    return list(listing.videos if videos else listing.images)
 
 
 def list_unlabelled(root: Path, *, source: str = "auto", outside: bool = False) -> Listing:
-    """Pictures and videos without labels.
+    """Images and videos without labels.
 
     Args:
         root: A folder, a single file, or a text file (.txt) with a path in each line, relative to its folder.
-        source: `pictures` or `videos` takes only these.
+        source: `images` or `videos` takes only these.
         outside: A list may name files that are not in its folder.
 
     Raises:
-        UserError: Nothing is there, it is neither pictures nor videos, or a list leads out of its folder.
+        UserError: Nothing is there, it is neither images nor videos, or a list leads out of its folder.
     """
     return chosen_kind(_unlabelled_of(root, outside), source, layout="unlabelled", root=root)
 
@@ -105,26 +105,26 @@ def list_unlabelled(root: Path, *, source: str = "auto", outside: bool = False) 
 def _unlabelled_of(root: Path, outside: bool) -> Listing:
     if root.is_dir():
         found = walk(root)
-        if not found.pictures and not found.videos:
-            raise UserError(f"{root} holds no pictures and no videos ({', '.join(PICTURE_SUFFIXES)})")
-        pictures = Records.of(_unlabelled(root.resolve().name, found.pictures, _guessed(found.pictures)))
+        if not found.images and not found.videos:
+            raise UserError(f"{root} holds no images and no videos ({', '.join(IMAGE_SUFFIXES)})")
+        images = Records.of(_unlabelled(root.resolve().name, found.images, _guessed(found.images)))
         videos = Records.of(_unlabelled(root.resolve().name, found.videos, _named(found.videos)))
-        return Listing(pictures, videos, notes=found.notes())
+        return Listing(images, videos, notes=found.notes())
     if not root.is_file():
         raise UserError(f"{root}: no such file or folder")
     folder = root.parent
     names, notes = _listed(root, outside) if root.suffix.lower() == ".txt" else ([root.name], [])
-    kinds: dict[str | None, list[str]] = {PICTURE: [], VIDEO: [], None: []}
+    kinds: dict[str | None, list[str]] = {IMAGE: [], VIDEO: [], None: []}
     for name in names:
         kinds[None if oddity(name) else kind_of(folder / name)].append(name)
-    if not kinds[PICTURE] and not kinds[VIDEO]:
-        raise UserError(f"{root} names no picture ({', '.join(PICTURE_SUFFIXES)}) and no video with a name in UTF-8")
+    if not kinds[IMAGE] and not kinds[VIDEO]:
+        raise UserError(f"{root} names no image ({', '.join(IMAGE_SUFFIXES)}) and no video with a name in UTF-8")
     if kinds[None]:
         lines = count(len(kinds[None]), "line names", "lines name")
-        notes.append(f"{lines} neither a picture nor a video and are left out: {few(kinds[None])}")
+        notes.append(f"{lines} neither an image nor a video and are left out: {few(kinds[None])}")
     dataset = folder.resolve().name
-    pictures = Records.of(_unlabelled(dataset, kinds[PICTURE], _guessed(kinds[PICTURE])))
-    return Listing(pictures, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
+    images = Records.of(_unlabelled(dataset, kinds[IMAGE], _guessed(kinds[IMAGE])))
+    return Listing(images, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
 
 
 def _listed(file: Path, outside: bool) -> tuple[list[str], list[str]]:
@@ -143,17 +143,17 @@ def _listed(file: Path, outside: bool) -> tuple[list[str], list[str]]:
 
 
 def scan_unlabelled(folder: str | Path) -> list[Record]:
-    """Lists all pictures below a folder for prediction; what is a video is guessed as in training.
+    """Lists all images below a folder for prediction; what is a video is guessed as in training.
 
     Raises:
-        UserError: No such folder, or no picture in it.
+        UserError: No such folder, or no image in it.
     """
     root = Path(folder)
     if not root.is_dir():
         raise UserError(f"data.predict_dir={root}: no such folder")
-    found = list(list_unlabelled(root).pictures)
+    found = list(list_unlabelled(root).images)
     if not found:
-        raise UserError(f"{root} holds no pictures ({', '.join(PICTURE_SUFFIXES)})")
+        raise UserError(f"{root} holds no images ({', '.join(IMAGE_SUFFIXES)})")
     return found
 
 
@@ -225,7 +225,7 @@ def _missing(folders: Folders, records: Records) -> list[Missing]:
             continue
         present = set(records.labels[records.numbers("split") == splits.index(split)].tolist())
         missing += [
-            Missing(f"{split}/{name}", f"{name} pictures or videos")
+            Missing(f"{split}/{name}", f"{name} images or videos")
             for label, name in enumerate(CLASS_NAMES)
             if label not in present
         ]

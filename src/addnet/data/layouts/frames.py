@@ -1,6 +1,6 @@
-"""Videos and the folders of pictures taken from them, as data sets keep them side by side.
+"""Videos and the folders of images taken from them, as data sets keep them side by side.
 
-A video `real/0001.mp4` may be there as a file, as a folder of pictures named like it, or as both. Folders are looked
+A video `real/0001.mp4` may be there as a file, as a folder of images named like it, or as both. Folders are looked
 for beside the video (`real/0001/`), in a folder of frames beside it (`real/frames/0001/`, which is where DeepfakeBench
 puts them) and in a mirror of the whole tree (`frames/real/0001/`). Points that DeepfakeBench found lie in `landmarks/`
 instead of `frames/`.
@@ -20,11 +20,11 @@ from addnet.data.layouts.tree import NO_FACES, Tree, join, stem
 from addnet.errors import require_choice
 from addnet.index.records import Record, Records
 
-PICTURE_FOLDERS = ("faces", "images", "frames")
-SOURCES = ("auto", "videos", "pictures")
+IMAGE_FOLDERS = ("faces", "images", "frames")
+SOURCES = ("auto", "videos", "images")
 Places = Callable[[str], Iterable[str]]
 _LANDMARKS = "landmarks"
-NO_VIDEOS = {*PICTURE_FOLDERS, *NO_FACES, "videos"}
+NO_VIDEOS = {*IMAGE_FOLDERS, *NO_FACES, "videos"}
 
 
 @dataclass(frozen=True)
@@ -32,33 +32,31 @@ class Collected:
     """What of the videos that a data set names is there.
 
     Attributes:
-        pictures: Frames of the videos that are there as pictures.
-        videos: Files of videos; none where there are pictures.
-        bare: Paths of videos that are left out because only others are there as pictures.
+        images: Frames of the videos that are there as images.
+        videos: Files of videos; none where there are images.
+        bare: Paths of videos that are left out because only others are there as images.
         absent: Paths of those that are not there at all.
     """
 
-    pictures: Records
+    images: Records
     videos: Records
     bare: list[str]
     absent: list[str]
 
     def elsewhere(self, root: Path) -> Collected:
         """The same, told apart from what lies in the data folder: paths are relative to another one."""
-        return replace(
-            self, pictures=self.pictures.replaced(root=str(root)), videos=self.videos.replaced(root=str(root))
-        )
+        return replace(self, images=self.images.replaced(root=str(root)), videos=self.videos.replaced(root=str(root)))
 
 
 def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None) -> Collected:
-    """Looks for videos as pictures and as files.
+    """Looks for videos as images and as files.
 
     Args:
         tree: The data folder.
         clips: The videos that the data set names, with the paths that their files have or would have.
-        source: `pictures` or `videos` takes only these; `auto` takes pictures if there are any, else files.
-        places: Folder of a video → folders that may hold a folder with its pictures, best first; None:
-            `picture_places`.
+        source: `images` or `videos` takes only these; `auto` takes images if there are any, else files.
+        places: Folder of a video → folders that may hold a folder with its images, best first; None:
+            `image_places`.
 
     Raises:
         UserError: `source` is unknown, or a folder can't be read.
@@ -66,24 +64,24 @@ def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places
     require_choice("data.options.source", source, SOURCES)
     named = Records.of(clips)
     taken = np.zeros(len(named), dtype=bool)
-    pictures = Records.of(() if source == "videos" else _pictures(tree, named, places or picture_places, taken))
+    images = Records.of(() if source == "videos" else _images(tree, named, places or image_places, taken))
     rest = named.take(~taken)
     paths = rest.paths.to_pylist()
     there = np.array([tree.has_file(path) for path in paths], dtype=bool)
     files, absent = rest.take(there), rest.take(~there).paths.to_pylist()
-    if len(pictures) or source == "pictures":
-        return Collected(pictures, Records.of([]), files.paths.to_pylist(), absent)
-    return Collected(pictures, files, [], absent)
+    if len(images) or source == "images":
+        return Collected(images, Records.of([]), files.paths.to_pylist(), absent)
+    return Collected(images, files, [], absent)
 
 
 def clip_paths(tree: Tree, folder: str) -> list[str]:
-    """Paths of the videos in a folder, sorted by name, of those that are there as pictures only, too."""
+    """Paths of the videos in a folder, sorted by name, of those that are there as images only, too."""
     found: dict[str, str] = {}
     for place in (folder, join(folder, "videos")):
         for name in tree.videos(place):
             found.setdefault(stem(name), join(place, name))
     stems = set(tree.folders(folder) - NO_VIDEOS)
-    for name in PICTURE_FOLDERS:
+    for name in IMAGE_FOLDERS:
         stems |= tree.folders(join(folder, name)) | tree.folders(join(name, folder))
     for name in stems:
         found.setdefault(name, join(folder, f"{name}.mp4"))
@@ -96,7 +94,7 @@ def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], object]) 
     Args:
         tree: The data folder.
         folder: Where to begin.
-        is_clip: Whether a folder's name is that of a video, of which it holds the pictures; others are looked into.
+        is_clip: Whether a folder's name is that of a video, of which it holds the images; others are looked into.
     """
     found: dict[str, None] = {}
     waiting, met = [folder], set()
@@ -112,17 +110,17 @@ def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], object]) 
     return list(found)
 
 
-def picture_places(folder: str) -> Iterator[str]:
-    """Where the pictures of a folder's videos may lie, one folder a video; best first."""
+def image_places(folder: str) -> Iterator[str]:
+    """Where the images of a folder's videos may lie, one folder a video; best first."""
     if folder == "videos" or folder.endswith("/videos"):
         folder = folder.removesuffix("videos").removesuffix("/")
     yield folder
-    for pictures in PICTURE_FOLDERS:
-        yield join(folder, pictures)
-        yield join(pictures, folder)
+    for images in IMAGE_FOLDERS:
+        yield join(folder, images)
+        yield join(images, folder)
 
 
-def _pictures(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool_]) -> Iterator[Record]:
+def _images(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool_]) -> Iterator[Record]:
     """Frames of the videos in turn; marks in `taken` the videos that have any."""
     folders = {path.rpartition("/")[0] for path in clips.paths.to_pylist()}
     known = {folder: [place for place in places(folder) if tree.folders(place)] for folder in folders}
@@ -141,7 +139,7 @@ def _pictures(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool
 
 def _frames(tree: Tree, folder: str, clip: Record) -> Iterator[Record]:
     points_folder, points = _points(tree, folder)
-    for number, name in tree.pictures(folder):
+    for number, name in tree.images(folder):
         landmarks = f"{points_folder}/{stem(name)}.npy" if stem(name) in points else ""
         yield Record(
             path=f"{folder}/{name}",
@@ -161,9 +159,9 @@ def _points(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
     """Where DeepfakeBench keeps the points of a folder of frames, and the stems of the files there."""
     parts = folder.split("/")
     for position, part in enumerate(parts[:-1]):
-        if part in PICTURE_FOLDERS:
+        if part in IMAGE_FOLDERS:
             beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
             if tree.has_folder(beside):
                 return beside, tree.points(beside)
-    beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # where the pictures lie beside the videos
+    beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # where the images lie beside the videos
     return (beside, tree.points(beside)) if tree.has_folder(beside) else ("", frozenset())

@@ -1,7 +1,7 @@
-"""Which pictures are frames of one video, and which videos belong together: guessed from names of files and folders.
+"""Which images are frames of one video, and which videos belong together: guessed from names of files and folders.
 
 A group is made of the video's name, so that it is never finer than a video. Where names leave open what a number
-counts, frames or pictures, `doubts.py` says so.
+counts, frames or images, `doubts.py` says so.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import NamedTuple
 
-from addnet.data.layouts.picture_names import COMMON_WORDS, Name, parse_name, without_class, words
+from addnet.data.layouts.image_names import COMMON_WORDS, Name, parse_name, without_class, words
 from addnet.faces.formats import VIDEO_SUFFIXES
 
 # folders of these names, and of words for classes, hold what a method made, not the frames of a video
@@ -24,12 +24,12 @@ _ONE_FACE = 1.5  # faces a frame, on average, up to which a last digit is taken 
 
 
 class Guess(NamedTuple):
-    """What a picture is taken for.
+    """What an image is taken for.
 
     Attributes:
         video: The video, a path below the folder of its class.
         group: What must not be split up; a function of `video`.
-        counted: Whether it is taken for a picture of its own only because its number is not called a frame's.
+        counted: Whether it is taken for an image of its own only because its number is not called a frame's.
     """
 
     video: str
@@ -38,13 +38,13 @@ class Guess(NamedTuple):
 
 
 def guess(paths: Iterable[str]) -> list[Guess]:
-    """What pictures are taken for, each beside all others of the data set.
+    """What images are taken for, each beside all others of the data set.
 
     A folder is a video, and so is what flat files have in common before their frame numbers. A folder whose files are
-    named after several videos, or that is named after a method or a kind of picture, is none.
+    named after several videos, or that is named after a method or a kind of image, is none.
 
     Args:
-        paths: Of the pictures, relative to the folders of their classes.
+        paths: Of the images, relative to the folders of their classes.
 
     Example:
         >>> guess(["clip_0001_0003.jpg", "clip_0001_0004.jpg"])[0]
@@ -81,7 +81,7 @@ def guess_groups(videos: Sequence[str]) -> list[str]:
 
 
 def video_of(path: str) -> str | None:
-    """The video that the path of a single picture names, without its suffix; None if its file doesn't tell.
+    """The video that the path of a single image names, without its suffix; None if its file doesn't tell.
 
     Example:
         >>> video_of("crops/clip frame 12"), video_of("v1/0001")
@@ -108,7 +108,7 @@ def _parsed(stems: Sequence[str]) -> list[Name]:
 
 
 def _is_video(folder: str, names: Sequence[Name]) -> bool:
-    """Whether the pictures in a folder are frames of one video."""
+    """Whether the images in a folder are frames of one video."""
     if not _named_folder(folder):
         return False
     telling = [name.video for name in names if name.tells]

@@ -55,7 +55,7 @@ def scan_kodf(
         real: Folder of the real clips, relative to `root`, where it is called otherwise.
         fake: The same for the fakes.
         split: What all of it is for: `test`, or `train` (validation is carved out of it by actor).
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option or no such folder.

@@ -1,4 +1,4 @@
-"""What a layout finds in a folder: pictures or videos, and what it expected but did not find."""
+"""What a layout finds in a folder: images or videos, and what it expected but did not find."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ class Listing:
     """The content of a data folder.
 
     Attributes:
-        pictures: Face crops or frames, to be trained on.
+        images: Face crops or frames, to be trained on.
         videos: Videos that faces are to be taken from first.
         missing: What was expected and is not there.
         notes: What a user should know, such as files that no list names.
         doubts: What was guessed and may be wrong.
     """
 
-    pictures: Records = field(default_factory=lambda: Records.of([]))
+    images: Records = field(default_factory=lambda: Records.of([]))
     videos: Records = field(default_factory=lambda: Records.of([]))
     missing: list[Missing] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)

@@ -47,10 +47,10 @@ class Findings:
         found = list(parts)
         absent = [path for part in found for path in part.absent]
         self.note(absent, f"video that {named_by} name is not there", f"videos that {named_by} name are not there")
-        bare, why = [path for part in found for path in part.bare], "left out: no pictures taken from"
+        bare, why = [path for part in found for path in part.bare], "left out: no images taken from"
         self.note(bare, f"video is {why} it", f"videos are {why} them")
-        pictures = Records.concat(part.pictures for part in found)
-        return Listing(pictures, Records.concat(part.videos for part in found), self.missing, self.notes)
+        images = Records.concat(part.images for part in found)
+        return Listing(images, Records.concat(part.videos for part in found), self.missing, self.notes)
 
 
 def few(names: Collection[str]) -> str:

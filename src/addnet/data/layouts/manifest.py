@@ -1,4 +1,4 @@
-"""A manifest: a table with a row a picture or video, in CSV, JSON or JSON lines.
+"""A manifest: a table with a row an image or video, in CSV, JSON or JSON lines.
 
     path,label,split,source_video
     train/fake/abc_def.jpg,fake,train,abc
@@ -51,7 +51,7 @@ def scan_manifest(
     source: str = "auto",
     outside: bool = False,
 ) -> Listing:
-    """Lists the pictures and videos of a manifest.
+    """Lists the images and videos of a manifest.
 
     Args:
         file: The manifest, or a folder with one called `manifest.csv`, `.json` or the like.
@@ -63,7 +63,7 @@ def scan_manifest(
         seed: Decides which groups those are.
         dataset: Name of the data set; None: a column, or the name of the folder.
         max_missing: Share of files that may be missing; they are left out and counted.
-        source: `pictures` or `videos` takes only these; `auto` what there is of every class, pictures before videos.
+        source: `images` or `videos` takes only these; `auto` what there is of every class, images before videos.
         outside: Paths may lead out of that folder; otherwise a row that does is refused.
 
     Raises:
@@ -139,7 +139,7 @@ def _fields(
 
 
 def _by_names(bare: pa.Array) -> pa.Array:
-    """Videos of pictures by their paths without suffixes: what their names tell, else their folders."""
+    """Videos of images by their paths without suffixes: what their names tell, else their folders."""
     return pc.coalesce(
         pa.array([video_of(path) for path in bare.to_pylist()], pa.string()),
         pc.replace_substring_regex(bare, _NUMBER_OFF, "").cast(pa.string()),
@@ -201,5 +201,5 @@ def _listing(
             f"data.options.root and data.options.max_missing{''.join(f'; {note}' for note in rows.notes)}"
         )
     findings.note(names, "file of the manifest is not there", "files of the manifest are not there")
-    pictures, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)
-    return Listing(pictures, videos, findings.missing, findings.notes)
+    images, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)
+    return Listing(images, videos, findings.missing, findings.notes)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from addnet.data.layouts.manifest_rows import Rows
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, kind_of
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, kind_of
 from addnet.untrusted.places import first_outside
 from addnet.untrusted.texts import shown
 from addnet.wording import count
@@ -27,7 +27,7 @@ def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
         UserError: A path is empty, or there are no rows.
     """
     if not len(paths):
-        raise UserError(f"{rows.file} has no rows below its header; expected one a picture or video")
+        raise UserError(f"{rows.file} has no rows below its header; expected one an image or video")
     normal = pc.replace_substring_regex(pc.replace_substring(paths, "\\", "/"), r"^(\./+)+", "")
     empty = np.flatnonzero(np.asarray(pc.equal(normal, "")))
     if len(empty):
@@ -70,17 +70,17 @@ def refuse_twice(rows: Rows, paths: pa.Array) -> None:
 
 
 def kinds(rows: Rows, paths: pa.Array, folder: Path) -> pa.Array:
-    """(N,) whether a path is a video rather than a picture, by its suffix, else by the first bytes of its file.
+    """(N,) whether a path is a video rather than an image, by its suffix, else by the first bytes of its file.
 
     Raises:
         UserError: It is neither.
     """
     are_videos = np.asarray(_ends_with(paths, VIDEO_SUFFIXES)).copy()
-    for row in np.flatnonzero(~are_videos & ~np.asarray(_ends_with(paths, PICTURE_SUFFIXES))).tolist():
+    for row in np.flatnonzero(~are_videos & ~np.asarray(_ends_with(paths, IMAGE_SUFFIXES))).tolist():
         kind = kind_of(folder / paths[row].as_py())
         if kind is None:
             raise UserError(
-                f"{rows.file}, {rows.name(row)}: {shown(paths[row].as_py())!r} is neither picture nor video, by its "
+                f"{rows.file}, {rows.name(row)}: {shown(paths[row].as_py())!r} is neither image nor video, by its "
                 "suffix and by its content"
             )
         are_videos[row] = kind == VIDEO

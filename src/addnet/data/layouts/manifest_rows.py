@@ -16,7 +16,7 @@ import pyarrow.csv as pacsv
 
 from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.untrusted.texts import in_data
 
 CSV_SUFFIXES = (".csv", ".tsv", ".txt")
@@ -112,10 +112,10 @@ def _header(text: str) -> tuple[int, str]:
 
 
 def _refuse_rows_as_header(file: Path, line: str, header: Sequence[str], delimiter: str) -> None:
-    """Raises a UserError where the first line is not a header but a row: one of its cells is a picture or a video."""
-    path = next((cell for cell in header if cell.lower().endswith((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES))), None)
+    """Raises a UserError where the first line is not a header but a row: one of its cells is an image or a video."""
+    path = next((cell for cell in header if cell.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))), None)
     by_blanks = line.split()
-    if path is None and len(by_blanks) > 1 and by_blanks[0].lower().endswith((*PICTURE_SUFFIXES, *VIDEO_SUFFIXES)):
+    if path is None and len(by_blanks) > 1 and by_blanks[0].lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)):
         raise UserError(
             f"{file} has no header, and blanks between its columns: its first line is {reprlib.repr(line.strip())}; "
             "put commas between them and a line such as path,label on top"

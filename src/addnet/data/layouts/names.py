@@ -18,7 +18,7 @@ DF40) and from Celeb-DF (both versions, Celeb-DF++, DFDM, the `cdf` half of DF40
 it. DeepFakeDetection is handed out in the tree of FaceForensics++ but was filmed for itself: it shares with its list
 alone. DFDC and its preview share no name of a video, and neither tells whether it shares people; FakeAVCeleb (of
 VoxCeleb2), FFIW10K, UADFV and WildDeepfake are from the internet, and what they may share with others can't be told by
-names (`addnet.data audit` finds pictures that are alike).
+names (`addnet.data audit` finds images that are alike).
 """
 
 from __future__ import annotations

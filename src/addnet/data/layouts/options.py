@@ -44,7 +44,7 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
     given = {key: value for key, value in options.items() if key in known}
     listing = layouts[name](Path(root), **given)
     if not given.get("outside"):
-        for records in (listing.pictures, listing.videos):
+        for records in (listing.images, listing.videos):
             _require_below(records, Path(root))
     return listing
 

@@ -1,6 +1,6 @@
 """Data sets that are a handful of folders, each with the videos of one class and method, placed by official lists.
 
-A part is such a folder. Its videos lie in `videos/` or in itself; pictures that were taken from them lie in
+A part is such a folder. Its videos lie in `videos/` or in itself; images that were taken from them lie in
 `faces/`, `images/` or `frames/` beside them or in itself, one folder a video, with points of DeepfakeBench's
 preprocessing in `landmarks/`.
 """
@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow.compute as pc
 
-from addnet.data.layouts.frames import PICTURE_FOLDERS, SOURCES, Collected, clip_paths, collect
+from addnet.data.layouts.frames import IMAGE_FOLDERS, SOURCES, Collected, clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few
 from addnet.data.layouts.tree import Tree, join, stem
@@ -26,7 +26,7 @@ UNLISTED = "named by no official list"
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One folder with videos or pictures of one class and method.
+    """One folder with videos or images of one class and method.
 
     Attributes:
         path: Relative to the data folder.
@@ -61,14 +61,14 @@ _LEFT_OUT = ""  # the split of what has no place
 
 
 def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: str, source: str) -> Listing:
-    """Lists the videos or pictures of several folders.
+    """Lists the videos or images of several folders.
 
     Args:
         tree: The data folder.
         parts: Which folders.
         place: Tells where a video (named without its suffix) belongs, or why it is left out.
         dataset: Name of the data set.
-        source: `videos`, `pictures`, or `auto`: of each part its pictures if there are any, else its videos.
+        source: `videos`, `images`, or `auto`: of each part its images if there are any, else its videos.
 
     Raises:
         UserError: An unknown `source`, or a folder can't be read.
@@ -81,13 +81,13 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
         if some:
             collected.append(some)
         else:
-            kind = "videos or pictures" if source == "auto" else source
+            kind = "videos or images" if source == "auto" else source
             what = f"{CLASS_NAMES[part.label]} {kind} ({part.method})"
             findings.lacks(part.path, what, needed=part.label not in classes)
     for part, some in found.items():
         if some and some.bare:
             having = count(len(some.bare), "video has", "videos have")
-            findings.notes.append(f"{part.path}: {having} no folder with pictures: {few(list(map(stem, some.bare)))}")
+            findings.notes.append(f"{part.path}: {having} no folder with images: {few(list(map(stem, some.bare)))}")
     return findings.listing(replace(some, bare=[], absent=[]) for some in collected)
 
 
@@ -113,17 +113,17 @@ def _found(tree: Tree, part: Part, place: Placing, dataset: str, source: str, fi
                 identity=where.identity,
             )
 
-    some = collect(tree, clips(), source=source, places=lambda _: _picture_place(tree, part))
-    if not len(some.pictures) + len(some.videos):
+    some = collect(tree, clips(), source=source, places=lambda _: _image_place(tree, part))
+    if not len(some.images) + len(some.videos):
         return None
     for reason, videos in _left_out(some, reasons).items():
         findings.notes.append(f"{part.path}: left out {count(len(videos), 'video')} {reason}: {few(videos)}")
-    return replace(some, pictures=_placed(some.pictures), videos=_placed(some.videos))
+    return replace(some, images=_placed(some.images), videos=_placed(some.videos))
 
 
 def _left_out(found: Collected, reasons: Mapping[str, str]) -> dict[str, list[str]]:
     """Reason → names of the videos that are there and have no place."""
-    there = {name for part in (found.pictures, found.videos) for name in _placed(part, False).names("video_id")}
+    there = {name for part in (found.images, found.videos) for name in _placed(part, False).names("video_id")}
     named: dict[str, list[str]] = {}
     for video in sorted(name.rpartition("/")[2] for name in there):
         named.setdefault(reasons[video], []).append(video)
@@ -136,7 +136,7 @@ def _placed(records: Records, there: bool = True) -> Records:
     return records.take(~left_out if there else left_out)
 
 
-def _picture_place(tree: Tree, part: Part) -> list[str]:
-    """The one folder that holds pictures of a part's videos: kinds of pictures aren't mixed."""
-    places = (*(join(part.path, name) for name in PICTURE_FOLDERS), part.path)
-    return next(([place] for place in places if tree.holds_pictures(place)), [])
+def _image_place(tree: Tree, part: Part) -> list[str]:
+    """The one folder that holds images of a part's videos: kinds of images aren't mixed."""
+    places = (*(join(part.path, name) for name in IMAGE_FOLDERS), part.path)
+    return next(([place] for place in places if tree.holds_images(place)), [])

@@ -1,4 +1,4 @@
-"""Pictures and videos beside each other in one data set that is no one's layout: which of them are served."""
+"""Images and videos beside each other in one data set that is no one's layout: which of them are served."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _PLAIN = re.compile(r"[\w./-]+")  # what Hydra takes without quotes
 def chosen_kind(listing: Listing, source: str, *, layout: str, root: Path) -> Listing:
     """A listing with what `source` asks for.
 
-    `auto` serves pictures if every class of every split has some, or else videos if every one has some. Where both are
-    needed, nothing is chosen for the user: a network would learn what tells crops from pictures.
+    `auto` serves images if every class of every split has some, or else videos if every one has some. Where both are
+    needed, nothing is chosen for the user: a network would learn what tells crops from images.
 
     Args:
-        listing: With pictures and videos.
-        source: `auto`, `pictures` or `videos`.
+        listing: With images and videos.
+        source: `auto`, `images` or `videos`.
         layout: Name of the layout, for the remedy.
         root: The data folder, for the remedy.
 
@@ -35,15 +35,15 @@ def chosen_kind(listing: Listing, source: str, *, layout: str, root: Path) -> Li
     require_choice("data.options.source", source, SOURCES)
     none = Records.of([])
     if source != "auto":
-        return replace(listing, pictures=none) if source == "videos" else replace(listing, videos=none)
-    pictured, filmed = set(_cells(listing.pictures)), set(_cells(listing.videos))
-    if not pictured or filmed <= pictured:
+        return replace(listing, images=none) if source == "videos" else replace(listing, videos=none)
+    imaged, filmed = set(_cells(listing.images)), set(_cells(listing.videos))
+    if not imaged or filmed <= imaged:
         return listing
-    if pictured <= filmed:
-        being = count(len(listing.pictures), "picture is", "pictures are")
+    if imaged <= filmed:
+        being = count(len(listing.images), "image is", "images are")
         note = f"{being} left alone, because there are videos of all that is there"
-        return replace(listing, pictures=none, notes=[*listing.notes, note])
-    return replace(listing, missing=[*_apart(pictured, filmed, layout=layout, root=root), *listing.missing])
+        return replace(listing, images=none, notes=[*listing.notes, note])
+    return replace(listing, missing=[*_apart(imaged, filmed, layout=layout, root=root), *listing.missing])
 
 
 def _cells(records: Records) -> Iterator[tuple[str, str]]:
@@ -52,18 +52,16 @@ def _cells(records: Records) -> Iterator[tuple[str, str]]:
     yield from ((split, CLASS_NAMES[label]) for split, label in set(zip(splits, labels, strict=True)) if label >= 0)
 
 
-def _apart(
-    pictured: set[tuple[str, str]], filmed: set[tuple[str, str]], *, layout: str, root: Path
-) -> Iterator[Missing]:
-    """What has pictures alone and what has videos alone, with what to type to use both."""
+def _apart(imaged: set[tuple[str, str]], filmed: set[tuple[str, str]], *, layout: str, root: Path) -> Iterator[Missing]:
+    """What has images alone and what has videos alone, with what to type to use both."""
     place = str(root) if _PLAIN.fullmatch(str(root)) else '"{}"'.format(str(root).replace('"', '\\"'))
     entries = (f"{{layout: {layout}, data_dir: {place}, options: {{source: {kind}}}}}" for kind in SOURCES[:0:-1])
     typed = shlex.quote(f"data.train=[{', '.join(entries)}]")
-    for split, name in sorted(filmed - pictured):
-        others = ", ".join("/".join(cell) for cell in sorted(pictured - filmed))
+    for split, name in sorted(filmed - imaged):
+        others = ", ".join("/".join(cell) for cell in sorted(imaged - filmed))
         yield Missing(
             f"{split}/{name}",
-            f"pictures: it has videos alone, and {others} has pictures alone. What a network learns may then be the "
+            f"images: it has videos alone, and {others} has images alone. What a network learns may then be the "
             "difference between the two; to cut faces out of the videos and use both all the same, replace "
             f"data.data_dir by {typed}",
             needed=True,

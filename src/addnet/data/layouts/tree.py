@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from addnet.errors import UserError
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.faces.walk import NO_FACES as NOT_WALKED
 from addnet.faces.walk import entries, walk
 from addnet.untrusted.places import leads_out
 from addnet.untrusted.texts import shown
 
-NO_FACES = NOT_WALKED | {"models"}  # lie beside the pictures and are none
+NO_FACES = NOT_WALKED | {"models"}  # lie beside the images and are none
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
 
@@ -56,23 +56,23 @@ class Tree:
         folder, _, name = path.rpartition("/")
         return name in self.folders(folder)
 
-    def pictures(self, folder: str) -> list[tuple[int, str]]:
-        """(frame number, name) of the pictures in a folder, in the order of the video. Not kept: they are many."""
+    def images(self, folder: str) -> list[tuple[int, str]]:
+        """(frame number, name) of the images in a folder, in the order of the video. Not kept: they are many."""
         names = self.list_files(folder)
-        return sorted((frame_number(name), name) for name in names if name.lower().endswith(PICTURE_SUFFIXES))
+        return sorted((frame_number(name), name) for name in names if name.lower().endswith(IMAGE_SUFFIXES))
 
     def points(self, folder: str) -> frozenset[str]:
         """Stems of the files with points (`.npy`) in a folder. Not kept."""
         return frozenset(stem(name) for name in self.list_files(folder) if name.lower().endswith(".npy"))
 
-    def holds_pictures(self, folder: str) -> bool:
-        """Whether some folder in a folder holds pictures of faces."""
-        return any(self.pictures(join(folder, name)) for name in sorted(self.folders(folder) - NO_FACES))
+    def holds_images(self, folder: str) -> bool:
+        """Whether some folder in a folder holds images of faces."""
+        return any(self.images(join(folder, name)) for name in sorted(self.folders(folder) - NO_FACES))
 
-    def picture_folders(self, folder: str) -> Iterator[tuple[str, list[tuple[int, str]]]]:
-        """Every folder below one (and itself) that holds pictures, once, with what `pictures` gives; faces alone."""
+    def image_folders(self, folder: str) -> Iterator[tuple[str, list[tuple[int, str]]]]:
+        """Every folder below one (and itself) that holds images, once, with what `images` gives; faces alone."""
         below: dict[str, list[str]] = {}
-        for path in walk(self.root / folder).pictures:
+        for path in walk(self.root / folder).images:
             parent, _, name = path.rpartition("/")
             below.setdefault(parent, []).append(name)
         for parent, names in below.items():
@@ -105,7 +105,7 @@ class Tree:
 
 
 def frame_number(name: str) -> int:
-    """Number at the end of a picture's name; -1 if there is none.
+    """Number at the end of an image's name; -1 if there is none.
 
     Example:
         >>> frame_number("0012.png"), frame_number("000_003_frame7.jpg"), frame_number("seed0188.png")

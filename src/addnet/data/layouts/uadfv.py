@@ -34,7 +34,7 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
     Args:
         root: Holds `real/` and `fake/`.
         split: What all of it is for: `test`, or `train` (validation is carved out of it by number).
-        source: `videos`, `pictures`, or `auto`: pictures if there are any.
+        source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
         UserError: Unknown option or no such folder.

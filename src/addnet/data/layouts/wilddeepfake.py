@@ -21,8 +21,8 @@ from pathlib import Path
 from addnet.data.layouts.listing import Listing, Missing
 from addnet.data.layouts.names import WILDDEEPFAKE, own_group
 from addnet.errors import UserError, require_choice
-from addnet.faces.formats import PICTURE_SUFFIXES
-from addnet.faces.walk import entries, is_junk, iter_pictures
+from addnet.faces.formats import IMAGE_SUFFIXES
+from addnet.faces.walk import entries, is_junk, iter_images
 from addnet.index.archives import ARCHIVE_SUFFIXES
 from addnet.index.member_cache import members_of
 from addnet.index.records import CLASS_NAMES, WHOLE_FILE, Record, Records
@@ -66,7 +66,7 @@ class _Findings:
 def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | Path | None = None) -> Listing:
     """Lists the sequences of WildDeepfake, packed or unpacked.
 
-    A damaged archive is left out as a whole and named; so are pictures in an inner `real` or `fake` folder that
+    A damaged archive is left out as a whole and named; so are images in an inner `real` or `fake` folder that
     contradicts the outer one. Where an archive lies beside its unpacked folder, the archive is read.
 
     Args:
@@ -93,10 +93,10 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
         records = Records.of(_records(part, group, Path(cache_dir) if cache_dir else None, findings))
         if not len(records):
             needed = part.split == "train"
-            missing.append(Missing(f"{part.name}/<N>.tar.gz", "archives with pictures", needed, part.split))
+            missing.append(Missing(f"{part.name}/<N>.tar.gz", "archives with images", needed, part.split))
         missing += _gaps(part)
         lists.append(records)
-    return Listing(pictures=Records.concat(lists), missing=missing, notes=[*_NOTES, *_told(findings)])
+    return Listing(images=Records.concat(lists), missing=missing, notes=[*_NOTES, *_told(findings)])
 
 
 def _parts(root: Path) -> list[_Part]:
@@ -121,7 +121,7 @@ def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Finding
     units = _units(part.folder)
     log.info("listing %s: %s", part.folder, count(len(units), "archive or folder", "archives or folders"))
     for unit in units.values():
-        for path, offset, length in _pictures(unit, cache_dir, findings):
+        for path, offset, length in _images(unit, cache_dir, findings):
             folder, _, name = path.rpartition("/")
             if folder not in ids:
                 ids[folder] = _ids(part, folder)
@@ -167,11 +167,11 @@ def _without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def _pictures(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> Iterator[tuple[str, int, int]]:
-    """Path below the part's folder, offset and length of each picture, from the first place that is whole."""
+def _images(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> Iterator[tuple[str, int, int]]:
+    """Path below the part's folder, offset and length of each image, from the first place that is whole."""
     for number, place in enumerate(unit):
         if place.is_dir():
-            for file in iter_pictures(place):
+            for file in iter_images(place):
                 yield file.relative_to(place.parent).as_posix(), WHOLE_FILE, 0
         else:
             try:
@@ -183,7 +183,7 @@ def _pictures(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> 
             archive = place.name
             for member in members:
                 name = member.name.rpartition("/")[2]
-                if name.lower().endswith(PICTURE_SUFFIXES) and not is_junk(name):
+                if name.lower().endswith(IMAGE_SUFFIXES) and not is_junk(name):
                     yield f"{archive}/{member.name}", member.offset, member.length
         if ignored := [path.name for path in unit[number + 1 :]]:
             findings.notes.append(f"{place} is read; {', '.join(ignored)} beside it is not")
@@ -224,9 +224,7 @@ def _told(findings: _Findings) -> list[str]:
     if len(findings.damaged) > _SHOWN:
         notes.append(f"left out: {count(len(findings.damaged) - _SHOWN, 'more damaged archive')}")
     for folder, number in list(findings.contradictions.items())[:_SHOWN]:
-        notes.append(f"left out: {count(number, 'picture')} in {folder}, whose inner folder names the other class")
+        notes.append(f"left out: {count(number, 'image')} in {folder}, whose inner folder names the other class")
     if len(findings.contradictions) > _SHOWN:
-        notes.append(
-            f"left out: pictures in {count(len(findings.contradictions) - _SHOWN, 'more folder')} of that kind"
-        )
+        notes.append(f"left out: images in {count(len(findings.contradictions) - _SHOWN, 'more folder')} of that kind")
     return notes + findings.notes

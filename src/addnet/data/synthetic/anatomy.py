@@ -30,7 +30,7 @@ def turned(solid: Array, view: View) -> Array:
 
 
 def pose_matrix(view: View, size: int) -> Array:
-    """Matrix (2, 3) from face units to pixels, whose centres are whole numbers, of a picture `size` wide."""
+    """Matrix (2, 3) from face units to pixels, whose centres are whole numbers, of an image `size` wide."""
     angle = np.radians(view.roll)
     turn = view.scale * size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = size * np.add(view.shift, (0.5, 0.57)) - 0.5

@@ -1,4 +1,4 @@
-"""A picture under the brush: soft-edged shapes, given in face units, laid on float RGB."""
+"""An image under the brush: soft-edged shapes, given in face units, laid on float RGB."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: edges lie on sixt
 
 
 class Canvas:
-    """Lays shapes on a picture; widths and blurs are in face units too, so that every size looks alike.
+    """Lays shapes on an image; widths and blurs are in face units too, so that every size looks alike.
 
     Args:
         pixels: (H, W, 3) float32 RGB in [0, 1], painted in place.
@@ -38,7 +38,7 @@ class Canvas:
 
         Args:
             shape: (N, 2) corners in face units.
-            colour: RGB in [0, 1], or a picture of the canvas' size to show through the shape.
+            colour: RGB in [0, 1], or an image of the canvas' size to show through the shape.
             opacity: share of the colour, in [0, 1].
             blur: sigma of the soft edge, in face units.
             clip: (N, 2) polygon outside of which nothing is covered.

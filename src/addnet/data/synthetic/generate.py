@@ -4,7 +4,7 @@ Identities come in pairs (a, b) whose faces are swapped with each other, so that
 split and no validation set may tear apart::
 
     <root>/train/real/p0012_a_03.jpg    pair 12, identity a, view 3
-    <root>/train/fake/p0012_ab_03.jpg   the same picture with b's face on it
+    <root>/train/fake/p0012_ab_03.jpg   the same image with b's face on it
     <root>/generator.json               the parameters; written last, so that it marks a complete data set
 """
 
@@ -23,17 +23,17 @@ import cv2
 import numpy as np
 
 from addnet.data.synthetic.people import Identity, View, acting_like
-from addnet.data.synthetic.portraits import Picture, develop, draw_portrait
+from addnet.data.synthetic.portraits import ImageArray, develop, draw_portrait
 from addnet.data.synthetic.swaps import swap_face
 from addnet.errors import UserError
 
-VERSION = 1  # raised whenever equal parameters give other pictures
+VERSION = 1  # raised whenever equal parameters give other images
 MARK = "generator.json"
-RESOLUTION = (0.18, 0.26)  # of a face as the generators of fakes know it, over the side of the picture
+RESOLUTION = (0.18, 0.26)  # of a face as the generators of fakes know it, over the side of the image
 
 
 class Shot(NamedTuple):
-    """One real picture and, with the partner's face on it, one fake."""
+    """One real image and, with the partner's face on it, one fake."""
 
     split: str
     pair: int
@@ -41,7 +41,7 @@ class Shot(NamedTuple):
     view: int
 
     def path(self, label: str) -> Path:
-        """Where the picture lies under the root; `label` is real or fake."""
+        """Where the image lies under the root; `label` is real or fake."""
         who = "ab"[self.person]
         name = who if label == "real" else who + "ba"[self.person]
         return Path(self.split, label, f"p{self.pair:04d}_{name}_{self.view:02d}.jpg")
@@ -62,13 +62,13 @@ def generate_dataset(
 
     Args:
         root: Folder to make. It appears under this name only when complete.
-        train: Pictures in the training split, half of them real.
-        test: Pictures in the test split, half of them real.
-        size: Side of the pictures in pixels.
+        train: Images in the training split, half of them real.
+        test: Images in the test split, half of them real.
+        size: Side of the images in pixels.
         seed: Equal seeds and parameters give equal files.
-        views: Real pictures of each identity.
+        views: Real images of each identity.
         quality: JPEG quality of every file, 1 to 100.
-        progress: Called with (done, total) after every two pictures.
+        progress: Called with (done, total) after every two images.
 
     Raises:
         UserError: A count is odd or negative, or `root` holds anything but this data set.
@@ -107,7 +107,7 @@ def _check(parameters: dict[str, int]) -> None:
     for split in ("train", "test"):
         if parameters[split] < 2 or parameters[split] % 2:
             raise UserError(
-                f"{split}={parameters[split]}: half of the pictures are real and half are fake; "
+                f"{split}={parameters[split]}: half of the images are real and half are fake; "
                 "give an even number from 2 on"
             )
     for name, low, high in (("size", 32, 4096), ("views", 1, 100), ("quality", 1, 100), ("seed", 0, 2**63)):
@@ -153,7 +153,7 @@ def _shots(split: str, number: int, views: int, *, first: int) -> list[Shot]:
 
 
 def _write(root: Path, shot: Shot, *, size: int, seed: int, quality: int) -> None:
-    """Writes the real and the fake picture of one shot, which differ in nothing but the face."""
+    """Writes the real and the fake image of one shot, which differ in nothing but the face."""
     # Always four numbers: SeedSequence pads with zeros, so that (seed, pair) would equal (seed, pair, 0, 0).
     persons = [Identity.draw(np.random.default_rng((seed, shot.pair, who, 0))) for who in (0, 1)]
     views = [View.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
@@ -164,13 +164,13 @@ def _write(root: Path, shot: Shot, *, size: int, seed: int, quality: int) -> Non
     )
     share = np.random.default_rng((view.scene, 2)).uniform(*RESOLUTION)
     fake = swap_face(target, points, source=source, source_points=source_points, resolution=round(share * size))
-    for label, picture in (("real", target), ("fake", fake)):
+    for label, image in (("real", target), ("fake", fake)):
         path = root / shot.path(label)
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(encode(develop(picture, view), quality=quality))
+        path.write_bytes(encode(develop(image, view), quality=quality))
 
 
-def encode(picture: Picture, *, quality: int) -> bytes:
-    """JPEG file of an RGB picture (H, W, 3) uint8."""
-    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
+def encode(image: ImageArray, *, quality: int) -> bytes:
+    """JPEG file of an RGB image (H, W, 3) uint8."""
+    _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return encoded.tobytes()

@@ -1,7 +1,7 @@
 """Who is on a portrait (`Identity`) and how it was taken (`View`).
 
 Lengths are in *face units*: the origin lies midway between the eyes, one unit is the distance between their
-centres, x points to the picture's right, y down and z to the viewer.
+centres, x points to the image's right, y down and z to the viewer.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ def _mixed(rng: np.random.Generator, tones: tuple[Colour, ...], *, spread: float
 
 @dataclass(frozen=True)
 class Identity:
-    """What stays the same on every picture of a person. Lengths in face units, colours RGB in [0, 1]."""
+    """What stays the same on every image of a person. Lengths in face units, colours RGB in [0, 1]."""
 
     jaw_width: float
     jaw_square: float
@@ -111,7 +111,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class View:
-    """What differs between pictures of one person. Angles in degrees, lengths as fractions of the side."""
+    """What differs between images of one person. Angles in degrees, lengths as fractions of the side."""
 
     roll: float
     yaw: float

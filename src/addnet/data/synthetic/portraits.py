@@ -14,27 +14,27 @@ from addnet.data.synthetic.people import Identity, View
 from addnet.data.synthetic.scenery import background
 from addnet.data.synthetic.skin import grid_to_face, lit_skin
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Points = NDArray[np.float32]
 
 _OVERSAMPLING = 2
 
 
-def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[Picture, Points]:
+def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageArray, Points]:
     """Draws one person in one view, without the camera's noise (see `develop`).
 
     Args:
         identity: Who is drawn.
         view: Pose, light, expression and background.
-        size: Side of the picture in pixels.
+        size: Side of the image in pixels.
 
     Returns:
-        The picture, (size, size, 3) uint8 RGB, and its landmarks, (68, 2) float32 pixels in dlib's order.
+        The image, (size, size, 3) uint8 RGB, and its landmarks, (68, 2) float32 pixels in dlib's order.
 
     Example:
         >>> rng = np.random.default_rng(7)
-        >>> picture, points = draw_portrait(Identity.draw(rng), View.draw(rng), size=96)
-        >>> picture.shape, points.shape
+        >>> image, points = draw_portrait(Identity.draw(rng), View.draw(rng), size=96)
+        >>> image.shape, points.shape
         ((96, 96, 3), (68, 2))
     """
     side = size * _OVERSAMPLING
@@ -56,10 +56,10 @@ def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[Picture
     return np.asarray(np.rint(small.clip(0, 1) * 255), np.uint8), landmarks
 
 
-def develop(picture: Picture, view: View) -> Picture:
+def develop(image: ImageArray, view: View) -> ImageArray:
     """Adds the camera's noise, a function of the view alone: the last step of real and fake alike."""
     rng = np.random.default_rng((view.scene, 1))
-    noisy = picture + np.float32(view.noise) * rng.standard_normal(picture.shape, np.float32)
+    noisy = image + np.float32(view.noise) * rng.standard_normal(image.shape, np.float32)
     return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 

@@ -1,7 +1,7 @@
 """Lit skin: a relief of the face, built from soft bumps and shaded under the view's light.
 
 The skin is computed once on an upright grid in face units, where every bump is the product of two curves;
-the pose then turns it onto the picture.
+the pose then turns it onto the image.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Makes a deepfake of a picture by the equation of face swapping, O = t · (E − A) + g · A.
+"""Makes a deepfake of an image by the equation of face swapping, O = t · (E − A) + g · A.
 
 `t` is the target, `g` the generated face, `A` a blurred face mask and `E` all ones (Zi et al. 2020, sec. 4).
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.data.synthetic.canvas import Array
-from addnet.data.synthetic.portraits import Picture, Points
+from addnet.data.synthetic.portraits import ImageArray, Points
 
 Mask = NDArray[np.float32]
 
@@ -19,14 +19,14 @@ _STIFFNESS = 1e-3  # keeps the warp smooth where landmarks nearly coincide, as t
 
 
 def swap_face(
-    target: Picture, target_points: Points, *, source: Picture, source_points: Points, resolution: int
-) -> Picture:
+    target: ImageArray, target_points: Points, *, source: ImageArray, source_points: Points, resolution: int
+) -> ImageArray:
     """Puts the source's face on the target.
 
     Args:
-        target: (H, W, 3) uint8 RGB, the picture whose face is replaced.
+        target: (H, W, 3) uint8 RGB, the image whose face is replaced.
         target_points: (68, 2) float32, its landmarks in pixels.
-        source: (h, w, 3) uint8 RGB, the picture that gives the face.
+        source: (h, w, 3) uint8 RGB, the image that gives the face.
         source_points: (68, 2) float32, its landmarks in pixels.
         resolution: Width in pixels at which the generator knows a face; finer detail is lost.
 
@@ -52,7 +52,9 @@ def blend_mask(points: Points, shape: tuple[int, ...]) -> Mask:
     return np.asarray(cv2.GaussianBlur(inside, (0, 0), sigma), np.float32) / np.float32(255)
 
 
-def warp_face(source: Picture, source_points: Points, target_points: Points, *, shape: tuple[int, ...]) -> Picture:
+def warp_face(
+    source: ImageArray, source_points: Points, target_points: Points, *, shape: tuple[int, ...]
+) -> ImageArray:
     """Moves the source's landmarks onto the target's by a thin-plate spline: (H, W, 3) for `shape` (H, W)."""
     height, width = shape
     x, y = np.meshgrid(np.linspace(0, width - 1, _LATTICE), np.linspace(0, height - 1, _LATTICE))
@@ -80,8 +82,8 @@ def _spline(knots: Array, values: Array, places: Array) -> Array:
     return np.asarray(np.hstack(rows(places)) @ weights)
 
 
-def limit_resolution(face: Picture, points: Points, *, resolution: int) -> Picture:
-    """Shrinks the picture until its face is `resolution` pixels wide, and enlarges it again."""
+def limit_resolution(face: ImageArray, points: Points, *, resolution: int) -> ImageArray:
+    """Shrinks the image until its face is `resolution` pixels wide, and enlarges it again."""
     factor = min(1.0, resolution / _face_width(points))
     height, width = face.shape[:2]
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -89,19 +91,19 @@ def limit_resolution(face: Picture, points: Points, *, resolution: int) -> Pictu
     return np.asarray(cv2.resize(shrunk, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
 
-def match_colours(face: Picture, target: Picture, mask: Mask) -> Picture:
+def match_colours(face: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
     """Gives the face the target's mean and deviation in Lab under the mask (Reinhard et al. 2001)."""
-    lab, wanted = (cv2.cvtColor(picture, cv2.COLOR_RGB2LAB).astype(np.float32) for picture in (face, target))
-    (mean, spread), (goal, width) = (_moments(picture, mask) for picture in (lab, wanted))
+    lab, wanted = (cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32) for image in (face, target))
+    (mean, spread), (goal, width) = (_moments(image, mask) for image in (lab, wanted))
     matched = (lab - mean) * (width / np.maximum(spread, 1e-6)) + goal
     return np.asarray(cv2.cvtColor(np.rint(matched).clip(0, 255).astype(np.uint8), cv2.COLOR_LAB2RGB), np.uint8)
 
 
-def _moments(picture: Mask, mask: Mask) -> tuple[Mask, Mask]:
-    """Mean and deviation (3,) of a picture's channels, weighed by the mask."""
+def _moments(image: Mask, mask: Mask) -> tuple[Mask, Mask]:
+    """Mean and deviation (3,) of an image's channels, weighed by the mask."""
     weights = (mask / max(float(mask.sum()), 1e-6))[..., None]
-    mean = (weights * picture).sum(axis=(0, 1))
-    return mean, np.sqrt((weights * (picture - mean) ** 2).sum(axis=(0, 1)))
+    mean = (weights * image).sum(axis=(0, 1))
+    return mean, np.sqrt((weights * (image - mean) ** 2).sum(axis=(0, 1)))
 
 
 def _face_width(points: Points) -> float:

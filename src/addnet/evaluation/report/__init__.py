@@ -20,9 +20,9 @@ from addnet.untrusted.texts import in_json
 
 __all__ = ["plain_values", "write_report"]
 
-PAGE, TEXT, NUMBERS, PICTURES = "report.html", "report.md", "evaluation.json", "figures"
+PAGE, TEXT, NUMBERS, IMAGES = "report.html", "report.md", "evaluation.json", "figures"
 _OURS = re.compile(
-    r"(roc|pr|scores|reliability_pictures|reliability_videos|confusion|undecided|tippett|det|robustness)_\d.*\.png|mistake_\d+\.png"
+    r"(roc|pr|scores|reliability_images|reliability_videos|confusion|undecided|tippett|det|robustness)_\d.*\.png|mistake_\d+\.png"
 )
 
 
@@ -43,7 +43,7 @@ def write_report(
         scored: The scores that it was made from: checkpoint → data set → rows.
         robustness: Checkpoint → data set → kind of damage → steps of {"level", "label", "figures": `frame/auroc` … →
             value, low, high}; the kind "clean", if there, holds one step without damage. Empty: no such section.
-        mistakes: Each {"path", "label", "probability", "picture": (H, W, 3) uint8 RGB}, and if wanted "checkpoint" and
+        mistakes: Each {"path", "label", "probability", "image": (H, W, 3) uint8 RGB}, and if wanted "checkpoint" and
             "set"; in the order in which they are shown.
         about: Names → values shown at the end, such as the command, the commit, versions.
 
@@ -52,18 +52,18 @@ def write_report(
     """
     robustness, about = plain_values(robustness), plain_values(about)
     told = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
-    pictures = folder / PICTURES
-    pictures.mkdir(parents=True, exist_ok=True)
-    for old in pictures.glob("*.png"):
+    images = folder / IMAGES
+    images.mkdir(parents=True, exist_ok=True)
+    for old in images.glob("*.png"):
         if _OURS.fullmatch(old.name):
             old.unlink()
-    for picture in told.pictures():
-        (pictures / f"{picture.stem}.png").write_bytes(picture.png)
-    listed = [{key: value for key, value in mistake.items() if key != "picture"} for mistake in mistakes]
+    for image in told.images():
+        (images / f"{image.stem}.png").write_bytes(image.png)
+    listed = [{key: value for key, value in mistake.items() if key != "image"} for mistake in mistakes]
     numbers = plain_values({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
     contents = {
         PAGE: html_page(told),
-        TEXT: markdown(told, pictures=PICTURES),
+        TEXT: markdown(told, images=IMAGES),
         NUMBERS: in_json(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)) + "\n",
     }
     for name, text in contents.items():

@@ -46,7 +46,7 @@ class Paragraph:
 
 
 @dataclass(frozen=True)
-class Picture:
+class ReportImage:
     """A PNG file with the stem of its name, its caption, and a line of text in its place where it can't be seen."""
 
     stem: str
@@ -55,14 +55,14 @@ class Picture:
     alt: str
 
     @classmethod
-    def of_figure(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> Picture:
+    def of_figure(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> ReportImage:
         """Drawn at once, so that the figure can be forgotten."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
         return cls(stem, buffer.getvalue(), caption, alt)
 
     @classmethod
-    def of_array(cls, stem: str, pixels: NDArray[np.uint8], *, alt: str, caption: str = "") -> Picture:
+    def of_array(cls, stem: str, pixels: NDArray[np.uint8], *, alt: str, caption: str = "") -> ReportImage:
         """Of (H, W, 3) uint8, RGB."""
         buffer = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
@@ -71,10 +71,10 @@ class Picture:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Pictures side by side, or one below the other on a narrow screen."""
+    """Images side by side, or one below the other on a narrow screen."""
 
     kind: ClassVar[str] = "gallery"
-    pictures: Sequence[Picture]
+    images: Sequence[ReportImage]
     wide: bool = False  # sheets that need the whole width
 
 
@@ -104,11 +104,11 @@ class Document:
     summary: Sequence[str]
     sections: Sequence[Section] = field(default_factory=list)
 
-    def pictures(self) -> list[Picture]:
+    def images(self) -> list[ReportImage]:
         """All of them, in their order."""
 
-        def within(section: Section) -> list[Picture]:
-            own = [picture for block in section.blocks if isinstance(block, Gallery) for picture in block.pictures]
-            return own + [picture for part in section.parts for picture in within(part)]
+        def within(section: Section) -> list[ReportImage]:
+            own = [image for block in section.blocks if isinstance(block, Gallery) for image in block.images]
+            return own + [image for part in section.parts for image in within(part)]
 
-        return [picture for section in self.sections for picture in within(section)]
+        return [image for section in self.sections for image in within(section)]

@@ -22,17 +22,17 @@ from addnet.evaluation.scored import ScoredSet
 from addnet.plotting import legend_below
 
 _CLASSES = ("real", "fake")
-_STYLES = {"pictures": "-", "videos": "--"}
+_STYLES = {"images": "-", "videos": "--"}
 _SIZE = (5.0, 3.9)
 _BINS = 25
 _BANDS = 2  # more checkpoints would hide each other
 
-Levels = Mapping[str, ScoredSet]  # "pictures" and "videos" → scores
+Levels = Mapping[str, ScoredSet]  # "images" and "videos" → scores
 Points = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
 
 
 def roc_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
-    """ROC curves: a colour a checkpoint, pictures drawn through and videos dashed."""
+    """ROC curves: a colour a checkpoint, images drawn through and videos dashed."""
     figure, axis = _panel(title, "false positive rate", "true positive rate")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
     for label, colour, style, scored in _lines(checkpoints):
@@ -59,7 +59,7 @@ def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) ->
 
 
 def scores_figure(levels: Levels, thresholds: Mapping[str, float | None], *, title: str) -> Figure:
-    """Histograms of both classes, pictures above videos, with the threshold of each that has one."""
+    """Histograms of both classes, images above videos, with the threshold of each that has one."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     for axis, (level, scored) in zip(np.atleast_1d(figure.subplots(len(levels), 1)), levels.items(), strict=True):
         ends = [0.0, 1.0] if scored.is_probability else [*map(float, np.quantile(scored.probabilities, (0, 1)))]
@@ -85,7 +85,7 @@ def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: st
     """Share of fakes against what was said, before and after calibration; a larger dot holds more.
 
     Args:
-        scored: Pictures or videos.
+        scored: Images or videos.
         level: Of `levels.level_numbers`, for "temperature" and "limits".
         title: Of the figure.
     """
@@ -104,7 +104,7 @@ def undecided_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> 
     """Wrong verdicts among those that are given, surest first; a dot stands where the checkpoint's thresholds lie.
 
     Args:
-        levels: "pictures" and "videos" → "undecided" of `levels.level_numbers`.
+        levels: "images" and "videos" → "undecided" of `levels.level_numbers`.
         title: Of the figure.
     """
     figure, axis = _panel(title, "share that has a verdict", "wrong among these")
@@ -122,7 +122,7 @@ def tippett_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Fi
     """Share of each class whose likelihood ratio is larger: fakes should lie right of 0, real ones left.
 
     Args:
-        levels: "pictures" and "videos" → numbers of `likelihood.Weighed`.
+        levels: "images" and "videos" → numbers of `likelihood.Weighed`.
         title: Of the figure.
     """
     figure, axis = _panel(title, "log10 likelihood ratio", "share above it")
@@ -166,7 +166,7 @@ def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: 
 
 
 def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
-    """Checkpoint → "pictures" or "videos" → steps: how a figure falls as pictures get worse."""
+    """Checkpoint → "images" or "videos" → steps: how a figure falls as images get worse."""
     figure, axis = _panel(title, "", metric)
     for (checkpoint, levels), colour in zip(curves.items(), cycle(SERIES), strict=False):
         for level, points in levels.items():

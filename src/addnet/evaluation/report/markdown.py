@@ -1,4 +1,4 @@
-"""A report as Markdown, with its pictures in files beside it."""
+"""A report as Markdown, with its images in files beside it."""
 
 from __future__ import annotations
 
@@ -8,46 +8,46 @@ from addnet.evaluation.report.document import Block, Cell, Document, Gallery, Pa
 from addnet.untrusted.texts import in_markdown
 
 
-def markdown(document: Document, *, pictures: str) -> str:
+def markdown(document: Document, *, images: str) -> str:
     """The whole text.
 
     Args:
         document: What to tell.
-        pictures: Folder of the PNG files, relative to the Markdown file.
+        images: Folder of the PNG files, relative to the Markdown file.
     """
     lines = [f"# {in_markdown(document.title)}", ""]
     lines += [line for sentence in document.summary for line in (in_markdown(sentence), "")]
-    return "\n".join([*lines, in_sections(document.sections, pictures=pictures)])
+    return "\n".join([*lines, in_sections(document.sections, images=images)])
 
 
-def in_sections(sections: Sequence[Section], *, pictures: str) -> str:
+def in_sections(sections: Sequence[Section], *, images: str) -> str:
     """Sections of the second level, and what is below them.
 
     Args:
         sections: In their order.
-        pictures: Folder of the PNG files, relative to the Markdown file.
+        images: Folder of the PNG files, relative to the Markdown file.
     """
-    lines = [line for section in sections for line in _section(section, 2, pictures)]
+    lines = [line for section in sections for line in _section(section, 2, images)]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _section(section: Section, depth: int, pictures: str) -> Iterator[str]:
+def _section(section: Section, depth: int, images: str) -> Iterator[str]:
     yield f"{'#' * min(depth, 6)} {in_markdown(section.title)}"
     yield ""
     for block in section.blocks:
-        yield from _block(block, pictures)
+        yield from _block(block, images)
         yield ""
     for part in section.parts:
-        yield from _section(part, depth + 1, pictures)
+        yield from _section(part, depth + 1, images)
 
 
-def _block(block: Block, pictures: str) -> Iterator[str]:
+def _block(block: Block, images: str) -> Iterator[str]:
     if isinstance(block, Paragraph):
         yield in_markdown(block.text)
     elif isinstance(block, Table):
         yield from _table(block)
     else:
-        yield from _gallery(block, pictures)
+        yield from _gallery(block, images)
 
 
 def _table(table: Table) -> Iterator[str]:
@@ -60,12 +60,12 @@ def _table(table: Table) -> Iterator[str]:
         yield f"| {' | '.join(map(_cell, row))} |"
 
 
-def _gallery(gallery: Gallery, pictures: str) -> Iterator[str]:
-    for picture in gallery.pictures:
-        yield f"![{in_markdown(picture.alt)}]({pictures}/{picture.stem}.png)"
-        if picture.caption:
+def _gallery(gallery: Gallery, images: str) -> Iterator[str]:
+    for image in gallery.images:
+        yield f"![{in_markdown(image.alt)}]({images}/{image.stem}.png)"
+        if image.caption:
             yield ""
-            yield in_markdown(picture.caption)
+            yield in_markdown(image.caption)
             yield ""
 
 

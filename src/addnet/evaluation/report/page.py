@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no scripts, no fonts, pictures inside."""
+"""A report as one HTML file that needs nothing else: no scripts, no fonts, images inside."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from jinja2 import Environment
 from markupsafe import Markup
 
-from addnet.evaluation.report.document import Document, Picture
+from addnet.evaluation.report.document import Document, ReportImage
 from addnet.untrusted.texts import shown_lines
 
 _TEMPLATE = "page.html.j2"
@@ -37,5 +37,5 @@ def _shown(value: Any) -> Any:
     return value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
 
 
-def _data_uri(picture: Picture) -> str:
-    return f"data:image/png;base64,{base64.b64encode(picture.png).decode('ascii')}"
+def _data_uri(image: ReportImage) -> str:
+    return f"data:image/png;base64,{base64.b64encode(image.png).decode('ascii')}"

@@ -1,4 +1,4 @@
-"""How figures fall as pictures get worse: curves and a table."""
+"""How figures fall as images get worse: curves and a table."""
 
 from __future__ import annotations
 
@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from addnet.evaluation.report.document import Cell, Gallery, Paragraph, Picture, Section, Table
+from addnet.evaluation.report.document import Cell, Gallery, Paragraph, ReportImage, Section, Table
 from addnet.evaluation.report.figures import robustness_figure
 from addnet.evaluation.report.wording import figure_name, legend, slug, value_cell
 from addnet.wording import count
 
 Steps = Sequence[Mapping[str, Any]]
 Robustness = Mapping[str, Mapping[str, Mapping[str, Steps]]]
-_CLEAN = "clean"  # a kind of its own in what is given: pictures as they are
-_LEVELS = {"pictures": "frame", "videos": "video"}
+_CLEAN = "clean"  # a kind of its own in what is given: images as they are
+_LEVELS = {"images": "frame", "videos": "video"}
 _METRICS = ("auroc", "accuracy")  # the first one that there is: one class alone has no AUROC
 
 
@@ -24,13 +24,13 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
 
     Args:
         robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "figures" (`frame/auroc` and
-            `video/auroc` → value, low, high). A kind "clean" is what the curves start from, and tells by "pictures" and
+            `video/auroc` → value, low, high). A kind "clean" is what the curves start from, and tells by "images" and
             "videos" how many there are; without it they start from the evaluation's own figures.
         evaluation: Of `assess`.
     """
     sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
     text = (
-        "Test pictures were made worse step by step, then scored as ever. Curves start at the pictures as they are; "
+        "Test images were made worse step by step, then scored as ever. Curves start at the images as they are; "
         "bands, if there, are 95 % intervals."
     )
     parts = [_of_set(robustness, evaluation, name, number) for number, name in enumerate(sets, start=1)]
@@ -62,7 +62,7 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
     found, clean = _climbed(robustness, evaluation, name)
     kinds, metric = _kinds(found), _metric(found)
     lowest = _lowest(found, clean, metric)
-    pictures = []
+    images = []
     for kind in kinds:
         curves = {
             checkpoint: {
@@ -77,16 +77,16 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
         }
         figure = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
         stem = f"robustness_{position}-{slug(name, kind)}"
-        pictures.append(Picture.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
-    return Section(name, [*_counts(clean), Gallery(pictures), _table(found, clean, kinds, metric)])
+        images.append(ReportImage.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
+    return Section(name, [*_counts(clean), Gallery(images), _table(found, clean, kinds, metric)])
 
 
 def _counts(clean: Mapping[str, Mapping[str, Any]]) -> Iterator[Paragraph]:
-    """How many pictures it is about, which may be fewer than in the other sections."""
+    """How many images it is about, which may be fewer than in the other sections."""
     step = next(iter(clean.values()))
-    if "pictures" in step:
+    if "images" in step:
         yield Paragraph(
-            f"{count(step['pictures'], 'picture')} of {count(step['videos'], 'video')}, the same in every step."
+            f"{count(step['images'], 'image')} of {count(step['videos'], 'video')}, the same in every step."
         )
 
 

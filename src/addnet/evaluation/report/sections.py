@@ -8,7 +8,7 @@ from typing import Any
 from addnet.evaluation.assessment import Scored
 from addnet.evaluation.levels import CHOSEN
 from addnet.evaluation.report import figures
-from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, Picture, Section
+from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, ReportImage, Section
 from addnet.evaluation.report.robustness import Robustness, robustness_section
 from addnet.evaluation.report.tables import (
     about_table,
@@ -26,7 +26,7 @@ from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.wording import count
 
 Mistakes = Sequence[Mapping[str, Any]]
-_LEVELS = {"pictures": "frame", "videos": "video"}
+_LEVELS = {"images": "frame", "videos": "video"}
 
 
 def document(
@@ -70,7 +70,7 @@ def _errors(checkpoints: Mapping[str, Any], scored: Scored) -> Section | None:
 
 def _differences(differences: Mapping[str, Any]) -> Section:
     left_out = [
-        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: not the same pictures.")
+        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: not the same images.")
         for checkpoint, found in differences.items()
         if found["not_the_same_rows"]
     ]
@@ -84,7 +84,7 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
     numbers = {checkpoint: evaluation["checkpoints"][checkpoint]["sets"][name] for checkpoint in mine}
     counts = next(iter(numbers.values()))["counts"]
     told = Paragraph(
-        f"{count(counts['pictures'], 'picture')} ({counts['real_pictures']:,} real, {counts['fake_pictures']:,} fake) "
+        f"{count(counts['images'], 'image')} ({counts['real_images']:,} real, {counts['fake_images']:,} fake) "
         f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
     )
     stem = f"{position}-{slug(name)}"
@@ -100,13 +100,13 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
 
 
 def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
-    """What figures show: pictures, and videos unless each picture is one of its own."""
+    """What figures show: images, and videos unless each image is one of its own."""
     single = len(scored) == len(scored.video_ids)
-    return {"pictures": scored} if single else {"pictures": scored, "videos": by_video(scored)}
+    return {"images": scored} if single else {"images": scored, "videos": by_video(scored)}
 
 
 def _both_classes(checkpoints: Mapping[str, Mapping[str, ScoredSet]]) -> bool:
-    return any(len(set(levels["pictures"].labels.tolist())) > 1 for levels in checkpoints.values())
+    return any(len(set(levels["images"].labels.tolist())) > 1 for levels in checkpoints.values())
 
 
 def _curves(checkpoints: Mapping[str, Mapping[str, ScoredSet]], name: str, stem: str) -> Gallery:
@@ -114,8 +114,8 @@ def _curves(checkpoints: Mapping[str, Mapping[str, ScoredSet]], name: str, stem:
     precision = figures.precision_recall_figure(checkpoints, title=f"{legend(name)}: precision and recall")
     return Gallery(
         [
-            Picture.of_figure(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
-            Picture.of_figure(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
+            ReportImage.of_figure(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
+            ReportImage.of_figure(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
         ]
     )
 
@@ -140,15 +140,15 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
     for shown, scored in levels.items() if probabilities and _both_classes({name: levels}) else ():
         title = f"{short}: reliability, {shown}"
         drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown], title=title)
-    pictures = [
-        Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
+    images = [
+        ReportImage.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
         for what, figure in drawn.items()
     ]
     groups = group_tables(numbers["groups"])
     parts = [Section("Sub-groups", groups)] if groups else []
     if "likelihood" in numbers:
         parts.append(_weight(numbers["likelihood"], levels, short, stem))
-    return Section(name, [level_table(numbers["levels"]), Gallery(pictures)], parts)
+    return Section(name, [level_table(numbers["levels"]), Gallery(images)], parts)
 
 
 def _weight(found: Mapping[str, Any], levels: Mapping[str, ScoredSet], short: str, stem: str) -> Section:
@@ -165,17 +165,19 @@ def _weight(found: Mapping[str, Any], levels: Mapping[str, ScoredSet], short: st
             "det": figures.det_figure({shown: levels[shown] for shown in known}, title=f"{short}: DET"),
         }
         blocks.append(
-            Gallery([Picture.of_figure(f"{what}_{stem}", figure, alt=f"{what} plot") for what, figure in drawn.items()])
+            Gallery(
+                [ReportImage.of_figure(f"{what}_{stem}", figure, alt=f"{what} plot") for what, figure in drawn.items()]
+            )
         )
     return Section("Weight of evidence", blocks)
 
 
 def _mistakes(mistakes: Mistakes) -> Section:
-    pictures = []
+    images = []
     for number, mistake in enumerate(mistakes, start=1):
         truth = ("real", "fake")[int(mistake["label"])]
         told = f"{truth}, probability of fake {float(mistake['probability']):.4f}"
         names = [str(mistake[key]) for key in ("path", "set", "checkpoint") if mistake.get(key)]
         caption = f"{told}: {' · '.join(names)}"
-        pictures.append(Picture.of_array(f"mistake_{number:02d}", mistake["picture"], alt=told, caption=caption))
-    return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(pictures, wide=True)])
+        images.append(ReportImage.of_array(f"mistake_{number:02d}", mistake["image"], alt=told, caption=caption))
+    return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(images, wide=True)])

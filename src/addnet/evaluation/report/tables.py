@@ -25,7 +25,7 @@ from addnet.evaluation.report.wording import (
 )
 from addnet.evaluation.table import CALLED, RANKED, SAID
 
-_KINDS = {"rows": "pictures", "videos": "videos", "real": "real", "fake": "fake"}
+_KINDS = {"rows": "images", "videos": "videos", "real": "real", "fake": "fake"}
 _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
 
 

@@ -30,7 +30,7 @@ INTERVALS = (
     "program). Differences have percentiles."
 )
 PAIRS = (
-    "Paired accuracy is how often the fake of a source scores above its real, ties counted half. Pictures, or videos, "
+    "Paired accuracy is how often the fake of a source scores above its real, ties counted half. Images, or videos, "
     "are of one source where they are in one group; of a source with several, it is the share of its pairs of a real "
     "and a fake one, and the mean is over sources. It asks for the traces alone: people, cameras and places of a pair "
     "are the same."
@@ -56,7 +56,7 @@ ERRORS = (
     "weren't alike; where no error was seen, for as many as there are sources."
 )
 _LEAST = f"{TABLE['tpr_at_1_fpr'].reals} ({TABLE['tpr_at_5_fpr'].reals})"  # real sources for a TPR at 1 % (5 %) FPR
-MISTAKES = "The pictures that were scored farthest from the truth."
+MISTAKES = "The images that were scored farthest from the truth."
 
 
 def pairs_text(pairs: Mapping[str, Any]) -> str:
@@ -64,8 +64,8 @@ def pairs_text(pairs: Mapping[str, Any]) -> str:
     if pairs["why_not"]:
         return f"There is no paired accuracy: {pairs['why_not']}."
     return (
-        f"Paired accuracy is about {count(pairs['with_both'], 'source')} with real and fake pictures, of "
-        f"{pairs['sources']:,}: {count(pairs['pairs'], 'pair')} of pictures."
+        f"Paired accuracy is about {count(pairs['with_both'], 'source')} with real and fake images, of "
+        f"{pairs['sources']:,}: {count(pairs['pairs'], 'pair')} of images."
     )
 
 
@@ -90,10 +90,10 @@ def summary(evaluation: Mapping[str, Any]) -> list[str]:
 
 def _measured(checkpoints: Mapping[str, Any]) -> str:
     sets = {name: numbers["counts"] for found in checkpoints.values() for name, numbers in found["sets"].items()}
-    pictures, videos = (sum(counts[what] for counts in sets.values()) for what in ("pictures", "videos"))
+    images, videos = (sum(counts[what] for counts in sets.values()) for what in ("images", "videos"))
     return (
         f"{count(len(checkpoints), 'checkpoint')} measured on {count(len(sets), 'data set')}: "
-        f"{count(pictures, 'picture')} of {count(videos, 'video')}."
+        f"{count(images, 'image')} of {count(videos, 'video')}."
     )
 
 
@@ -139,7 +139,7 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         "videos, since what is of one is alike; those with real videos alone, with fakes alone and with both apart. "
         "All levels and checkpoints share the draws. A class of a single source gives no interval.",
         INTERVALS,
-        "A video's probability is the mean over its pictures, their maximum, or their mean weighted by how far each is "
+        "A video's probability is the mean over its images, their maximum, or their mean weighted by how far each is "
         "from 0.5 (by confidence).",
         _decisions(evaluation["checkpoints"]),
         "EER lies where false positive and false negative rate meet, linear between points of the ROC curve. TPR at 1 "

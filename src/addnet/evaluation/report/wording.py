@@ -16,7 +16,7 @@ NAMES = {name: metric.label for name, metric in TABLE.items()}
 NAMES |= {f"{name}_calibrated": f"{metric.label}, calibrated" for name, metric in TABLE.items() if metric.of_rows}
 NAMES |= {"paired_accuracy": "paired accuracy"} | {wrong: wrong.replace("_", " ") for wrong in (*WRONG, *UNDECIDED_OF)}
 LEVEL_NAMES = {
-    "frame": "pictures",
+    "frame": "images",
     "video": "videos, mean",
     "video_max": "videos, max",
     "video_confidence": "videos, by confidence",

@@ -1,1 +1,1 @@
-"""What happens to pictures on their way, each kind once: training draws from it, the ladder of robustness climbs it."""
+"""What happens to images on their way, each kind once: training draws from it, the ladder of robustness climbs it."""

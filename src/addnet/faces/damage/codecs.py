@@ -1,4 +1,4 @@
-"""What compression leaves in a picture: JPEG, H.264 and coarse colours."""
+"""What compression leaves in an image: JPEG, H.264 and coarse colours."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 
 from addnet.errors import UserError, shortened
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 if TYPE_CHECKING:
     from av.packet import Packet
@@ -22,28 +22,28 @@ _SAMPLING = {1: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, 2: cv2.IMWRITE_JPEG_SAMPLI
 _OPTIONS = {"threads": "1", "sliced-threads": "0", "keyint": "infinite", "scenecut": "0", "log-level": "none"}
 
 
-def jpeg(picture: Picture, quality: int, *, chroma: int = 2) -> Picture:
+def jpeg(image: ImageArray, quality: int, *, chroma: int = 2) -> ImageArray:
     """A JPEG round trip.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         quality: 1 to 100.
         chroma: 2: colours at half the size (4:2:0, as most programs write them); 1: whole (4:4:4).
     """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[chroma]]
-    _, encoded = cv2.imencode(".jpg", picture[..., ::-1], options)
+    _, encoded = cv2.imencode(".jpg", image[..., ::-1], options)
     return np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR_RGB), dtype=np.uint8)
 
 
-def coarse_colours(picture: Picture, factor: int) -> Picture:
+def coarse_colours(image: ImageArray, factor: int) -> ImageArray:
     """Colours (Cr, Cb) at a fraction of the size, brightness as it is; nothing else of a compression.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         factor: Side of the block that shares a colour, in pixels: 2 is 4:2:0.
     """
-    height, width = picture.shape[:2]
-    luma, *colours = cv2.split(cv2.cvtColor(picture, cv2.COLOR_RGB2YCrCb))
+    height, width = image.shape[:2]
+    luma, *colours = cv2.split(cv2.cvtColor(image, cv2.COLOR_RGB2YCrCb))
     small = (-(-width // factor), -(-height // factor))
     coarse = [cv2.resize(cv2.resize(plane, small, interpolation=cv2.INTER_AREA), (width, height)) for plane in colours]
     return np.asarray(cv2.cvtColor(cv2.merge([luma, *coarse]), cv2.COLOR_YCrCb2RGB), dtype=np.uint8)
@@ -73,14 +73,14 @@ def require_h264() -> None:
     )
 
 
-def h264(picture: Picture, quality: float, *, frames: int = 3) -> Picture:
-    """A picture as the last frame of a short H.264 video (4:2:0), in which it moves by a pixel a frame.
+def h264(image: ImageArray, quality: float, *, frames: int = 3) -> ImageArray:
+    """An image as the last frame of a short H.264 video (4:2:0), in which it moves by a pixel a frame.
 
     The first frame is coded by itself; each later one from the one before, as most frames of a video are. One thread
     encodes, so that the result is always the same.
 
     Args:
-        picture: (H, W, 3) uint8, RGB; of any size: odd sides are prolonged by a pixel while it is encoded.
+        image: (H, W, 3) uint8, RGB; of any size: odd sides are prolonged by a pixel while it is encoded.
         quality: Constant rate factor: 0 loses least, 23 is usual, 51 is worst.
         frames: Length of the video; 1: no other frame is looked at.
 
@@ -88,13 +88,13 @@ def h264(picture: Picture, quality: float, *, frames: int = 3) -> Picture:
         UserError: There is no encoder, see `require_h264`.
     """
     require_h264()
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     border = cv2.BORDER_REPLICATE
-    grown: Any = cv2.copyMakeBorder(picture, frames - 1, height % 2, frames - 1, width % 2, border)
+    grown: Any = cv2.copyMakeBorder(image, frames - 1, height % 2, frames - 1, width % 2, border)
     high, wide = height + height % 2, width + width % 2
     encoder = _encoder(wide, high, quality)
     packets: list[Packet[Any]] = []
-    for start in range(frames):  # the last one lies where the picture does
+    for start in range(frames):  # the last one lies where the image does
         packets += encoder.encode(_frame(grown[start : start + high, start : start + wide], number=start))
     packets += encoder.encode(None)
     return _last_frame(packets)[:height, :width].copy()
@@ -112,23 +112,23 @@ def _encoder(width: int, height: int, quality: float) -> VideoCodecContext:
     return encoder
 
 
-def _frame(picture: Picture, *, number: int) -> VideoFrame:
-    """A picture with even sides as a frame: brightness and, of each block of 2 × 2 pixels, the mean colour.
+def _frame(image: ImageArray, *, number: int) -> VideoFrame:
+    """An image with even sides as a frame: brightness and, of each block of 2 × 2 pixels, the mean colour.
 
     OpenCV takes the colour of one pixel of a block, and PyAV's own conversion starts threads.
     """
     import av
 
-    half = cv2.resize(picture, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
-    blocks = cv2.resize(half, picture.shape[1::-1], interpolation=cv2.INTER_NEAREST)
-    planes, colours = (cv2.cvtColor(seen, cv2.COLOR_RGB2YUV_I420) for seen in (picture, blocks))
-    planes[len(picture) :] = colours[len(picture) :]
+    half = cv2.resize(image, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)
+    blocks = cv2.resize(half, image.shape[1::-1], interpolation=cv2.INTER_NEAREST)
+    planes, colours = (cv2.cvtColor(seen, cv2.COLOR_RGB2YUV_I420) for seen in (image, blocks))
+    planes[len(image) :] = colours[len(image) :]
     frame = av.VideoFrame.from_ndarray(np.asarray(planes, dtype=np.uint8), format="yuv420p")
     frame.pts = number
     return frame
 
 
-def _last_frame(packets: list[Packet[Any]]) -> Picture:
+def _last_frame(packets: list[Packet[Any]]) -> ImageArray:
     import av
 
     decoder = av.CodecContext.create("h264", "r")

@@ -1,4 +1,4 @@
-"""Changes of light and colour, the same at every place of a picture."""
+"""Changes of light and colour, the same at every place of an image."""
 
 from __future__ import annotations
 
@@ -8,73 +8,75 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 Random = np.random.Generator
 _LUMA = np.array([0.299, 0.587, 0.114])  # of R, G, B: ITU-R BT.601
 _LEVELS = np.arange(256) / 255
 
 
-def lit(picture: Picture, *, brightness: float = 1.0, contrast: float = 1.0, out: Picture | None = None) -> Picture:
+def lit(
+    image: ImageArray, *, brightness: float = 1.0, contrast: float = 1.0, out: ImageArray | None = None
+) -> ImageArray:
     """Factors on the values (brightness) and on their distance from the mean (contrast).
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         brightness: 1 changes nothing.
         contrast: 1 changes nothing.
-        out: Of the same shape, takes the result; may be the picture itself.
+        out: Of the same shape, takes the result; may be the image itself.
     """
-    mean = float(_LUMA @ cv2.mean(picture)[:3]) if contrast != 1 else 0.0
+    mean = float(_LUMA @ cv2.mean(image)[:3]) if contrast != 1 else 0.0
     factor, offset = contrast * brightness, mean * (1 - contrast) * brightness
-    seen: Any = cv2.addWeighted(picture, factor, picture, 0, offset, dst=out)  # rounded and cut off to 8 bits
+    seen: Any = cv2.addWeighted(image, factor, image, 0, offset, dst=out)  # rounded and cut off to 8 bits
     return np.asarray(seen, dtype=np.uint8)
 
 
-def saturated(picture: Picture, factor: float) -> Picture:
+def saturated(image: ImageArray, factor: float) -> ImageArray:
     """A factor on the distance from grey: 0 leaves brightness alone, 1 changes nothing.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         factor: At least 0.
     """
     mixing = factor * np.eye(3) + (1 - factor) * np.tile(_LUMA, (3, 1))
-    return np.asarray(cv2.transform(picture, mixing), dtype=np.uint8)
+    return np.asarray(cv2.transform(image, mixing), dtype=np.uint8)
 
 
-def cast(picture: Picture, strength: float, random: Random) -> Picture:
+def cast(image: ImageArray, strength: float, random: Random) -> ImageArray:
     """A tinge over everything: factors on R, G and B whose mean is 1.
 
     Args:
-        picture: (H, W, 3) uint8, RGB.
+        image: (H, W, 3) uint8, RGB.
         strength: Distance of the factor that is farthest from 1.
         random: Draws the colour.
     """
     away = random.standard_normal(3)
     away -= away.mean()
-    return _looked_up(picture, _LEVELS[:, None] * (1 + strength * away / np.abs(away).max()))
+    return _looked_up(image, _LEVELS[:, None] * (1 + strength * away / np.abs(away).max()))
 
 
-def gamma(picture: Picture, exponent: float) -> Picture:
+def gamma(image: ImageArray, exponent: float) -> ImageArray:
     """Values, as shares of white, to a power: above 1 is darker, below 1 brighter.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         exponent: Above 0.
     """
-    return _looked_up(picture, np.tile(_LEVELS[:, None] ** exponent, (1, 3)))
+    return _looked_up(image, np.tile(_LEVELS[:, None] ** exponent, (1, 3)))
 
 
-def banded(picture: Picture, levels: int) -> Picture:
+def banded(image: ImageArray, levels: int) -> ImageArray:
     """So many values a channel instead of 256: smooth places get steps.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         levels: At least 2.
     """
-    return _looked_up(picture, np.tile(np.rint(_LEVELS * (levels - 1))[:, None] / (levels - 1), (1, 3)))
+    return _looked_up(image, np.tile(np.rint(_LEVELS * (levels - 1))[:, None] / (levels - 1), (1, 3)))
 
 
-def _looked_up(picture: Picture, table: NDArray[np.float64]) -> Picture:
+def _looked_up(image: ImageArray, table: NDArray[np.float64]) -> ImageArray:
     """Each channel by its column of a (256, 3) table of shares of white."""
     rounded = np.clip(np.rint(255 * table), 0, 255).astype(np.uint8)
-    return np.asarray(cv2.LUT(picture, rounded[None]), dtype=np.uint8)
+    return np.asarray(cv2.LUT(image, rounded[None]), dtype=np.uint8)

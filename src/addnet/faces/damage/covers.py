@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 
-def patched(picture: Picture, side: float, *, count: int, random: np.random.Generator) -> Picture:
-    """Rectangles of one colour each, anywhere in the picture; they may stand over its border.
+def patched(image: ImageArray, side: float, *, count: int, random: np.random.Generator) -> ImageArray:
+    """Rectangles of one colour each, anywhere in the image; they may stand over its border.
 
     Args:
-        picture: (H, W, 3) uint8.
-        side: Root of a rectangle's area, as a share of the picture's shorter side.
+        image: (H, W, 3) uint8.
+        side: Root of a rectangle's area, as a share of the image's shorter side.
         count: How many.
         random: Draws places, shapes (at most twice as long as wide) and colours.
     """
-    covered = picture.copy()
-    height, width = picture.shape[:2]
+    covered = image.copy()
+    height, width = image.shape[:2]
     for _ in range(count):
         stretch = 2 ** random.uniform(-0.5, 0.5)
         wide, high = (max(1.0, side * min(height, width) * part) for part in (stretch, 1 / stretch))

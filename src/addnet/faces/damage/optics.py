@@ -1,4 +1,4 @@
-"""What lenses, movement, screens and resizing leave in a picture. Lengths are in pixels."""
+"""What lenses, movement, screens and resizing leave in an image. Lengths are in pixels."""
 
 from __future__ import annotations
 
@@ -8,27 +8,27 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 Random = np.random.Generator
 
 
-def blurred(picture: Picture, sigma: float) -> Picture:
+def blurred(image: ImageArray, sigma: float) -> ImageArray:
     """A Gaussian blur, cut off at two sigmas.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         sigma: In pixels, above 0.
     """
     width = 2 * int(np.ceil(2 * sigma)) + 1
-    return np.asarray(cv2.GaussianBlur(picture, (width, width), sigma), dtype=np.uint8)
+    return np.asarray(cv2.GaussianBlur(image, (width, width), sigma), dtype=np.uint8)
 
 
-def moved(picture: Picture, length: float, *, angle: float) -> Picture:
+def moved(image: ImageArray, length: float, *, angle: float) -> ImageArray:
     """The mean along a straight line: motion blur.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         length: Of the line in pixels; the line is at least one pixel long.
         angle: Of the line to the x axis, in radians.
     """
@@ -43,47 +43,47 @@ def moved(picture: Picture, length: float, *, angle: float) -> Picture:
     rows, columns = (np.flatnonzero(kernel.sum(axis=axis)) for axis in (1, 0))  # a narrow kernel is faster
     top, left = (min(used[0], 2 * radius - used[-1]) for used in (rows, columns))  # its middle stays the middle
     kernel = kernel[top : 2 * radius + 1 - top, left : 2 * radius + 1 - left]
-    return np.asarray(cv2.filter2D(picture, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), dtype=np.uint8)
+    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), dtype=np.uint8)
 
 
-def there_and_back(picture: Picture, factor: float) -> Picture:
+def there_and_back(image: ImageArray, factor: float) -> ImageArray:
     """Resized by a factor, then to its old size: a mean over areas where it gets smaller, bilinear where larger.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         factor: On both sides; no side gets shorter than a pixel.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     other = (max(1, round(width * factor)), max(1, round(height * factor)))
     ways = (cv2.INTER_AREA, cv2.INTER_LINEAR) if factor <= 1 else (cv2.INTER_LINEAR, cv2.INTER_AREA)
-    resized = cv2.resize(picture, other, interpolation=ways[0])
+    resized = cv2.resize(image, other, interpolation=ways[0])
     return np.asarray(cv2.resize(resized, (width, height), interpolation=ways[1]), dtype=np.uint8)
 
 
-def vignetted(picture: Picture, strength: float, random: Random) -> Picture:
+def vignetted(image: ImageArray, strength: float, random: Random) -> ImageArray:
     """Darker with the square of the distance from a point near the middle.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         strength: How much darker at the corner that is farthest: 1 is black.
         random: Draws where the bright point lies, at most a tenth of the sides away from the middle.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     across, down = random.uniform(0.4, 0.6, 2)
     squares = _axis(height, down)[:, None] ** 2 + _axis(width, across) ** 2
-    return _times(picture, cv2.merge([1 - strength * squares / squares.max()] * 3))
+    return _times(image, cv2.merge([1 - strength * squares / squares.max()] * 3))
 
 
-def moire(picture: Picture, strength: float, *, period: float, random: Random) -> Picture:
+def moire(image: ImageArray, strength: float, *, period: float, random: Random) -> ImageArray:
     """Bent coloured stripes, as where a screen's grid of dots meets that of a camera.
 
     Args:
-        picture: (H, W, 3) uint8.
+        image: (H, W, 3) uint8.
         strength: Amplitude of the stripes, as a share of the brightness.
-        period: Of the stripes in pixels, in the middle of the picture.
+        period: Of the stripes in pixels, in the middle of the image.
         random: Draws direction, bend and how far the colours are apart.
     """
-    height, width = picture.shape[:2]
+    height, width = image.shape[:2]
     angle, start = random.uniform(0, 2 * np.pi, 2).astype(np.float32)
     bend_down, bend_across = random.uniform(-0.5, 0.5, 2)
     phases = start + np.arange(3, dtype=np.float32) * np.float32(random.uniform(0.3, 2 * np.pi / 3))
@@ -97,7 +97,7 @@ def moire(picture: Picture, strength: float, *, period: float, random: Random) -
         - np.outer(np.float32(strength) * np.sin(below + phase), np.sin(along))
         for phase in phases
     ]
-    return _times(picture, 1 + cv2.merge(planes))
+    return _times(image, 1 + cv2.merge(planes))
 
 
 def _axis(length: int, middle: float) -> NDArray[np.float32]:
@@ -105,6 +105,6 @@ def _axis(length: int, middle: float) -> NDArray[np.float32]:
     return ((np.arange(length, dtype=np.float32) + 0.5) / length - np.float32(middle)).astype(np.float32)
 
 
-def _times(picture: Picture, factors: Any) -> Picture:
-    """A picture times factors of its shape, rounded and cut off to 8 bits."""
-    return np.asarray(cv2.multiply(picture, factors, dtype=cv2.CV_8U), dtype=np.uint8)
+def _times(image: ImageArray, factors: Any) -> ImageArray:
+    """An image times factors of its shape, rounded and cut off to 8 bits."""
+    return np.asarray(cv2.multiply(image, factors, dtype=cv2.CV_8U), dtype=np.uint8)

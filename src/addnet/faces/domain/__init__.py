@@ -1,4 +1,4 @@
-"""How the pictures were that a detector learnt from, and what of another picture is unlike them."""
+"""How the images were that a detector learnt from, and what of another image is unlike them."""
 
 from addnet.faces.domain.domain import Domain
 from addnet.faces.domain.measures import Measured, measure

@@ -1,4 +1,4 @@
-"""How a picture was made, as a few numbers: spectrum, detail of colours, patterns of neighbours; not what it shows.
+"""How an image was made, as a few numbers: spectrum, detail of colours, patterns of neighbours; not what it shows.
 
 Camera, codec, scaling and drawing leave these apart where the last features of a detector don't: they keep what tells
 real from fake, and little else (docs/using.md has the comparison).
@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 _LUMA = (0.01, 0.02, 0.04, 0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.39, 0.5)  # ends of bands, in cycles a pixel
 _CHROMA = (0.02, 0.06, 0.18, 0.5)
@@ -22,17 +22,17 @@ _PATTERNS = 10
 NUMBERS = len(_LUMA) - 1 + 2 * (len(_CHROMA) - 1) + 2 * _PATTERNS
 
 
-def appearance(picture: Picture) -> NDArray[np.float64]:
-    """Describes a picture.
+def appearance(image: ImageArray) -> NDArray[np.float64]:
+    """Describes an image.
 
     Args:
-        picture: (S, S, 3) uint8, RGB.
+        image: (S, S, 3) uint8, RGB.
 
     Returns:
         (36,) logarithms of power in bands of brightness and of both colour differences, and square roots of the shares
         of uniform local binary patterns (Ojala et al. 2002), at full and at half size.
     """
-    channels = cv2.split(cv2.cvtColor(picture.astype(np.float32), cv2.COLOR_RGB2YCrCb))
+    channels = cv2.split(cv2.cvtColor(image.astype(np.float32), cv2.COLOR_RGB2YCrCb))
     grey, red, blue = (np.asarray(channel, dtype=np.float32) for channel in channels)
     half = np.asarray(cv2.resize(grey, None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA), dtype=np.float32)
     parts = (_power(grey, _LUMA), _power(red, _CHROMA), _power(blue, _CHROMA), _patterns(grey), _patterns(half))

@@ -1,4 +1,4 @@
-"""The domain of a detector: bounds of what was measured in pictures that it learnt from and was validated on."""
+"""The domain of a detector: bounds of what was measured in images that it learnt from and was validated on."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Domain:
 
     Attributes:
         bounds: Of each side of `_SIDES`; None where there were too few faces to say.
-        mean: (36,) of the appearance of training pictures.
+        mean: (36,) of the appearance of training images.
         scale: (36,) its standard deviation.
         precision: (36, 36) inverse of its correlations.
         faces: How many of training and of validation were measured.
@@ -82,7 +82,7 @@ class Domain:
         if not (training and validation):
             return None
         made = np.stack([one.appearance for one in training])
-        scale = np.maximum(made.std(axis=0), 1e-3)  # a band may be empty where pictures are small
+        scale = np.maximum(made.std(axis=0), 1e-3)  # a band may be empty where images are small
         related = (made - made.mean(axis=0)) / scale
         correlation = related.T @ related / len(made)
         shrunk = (1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(NUMBERS)

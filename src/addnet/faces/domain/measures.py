@@ -1,4 +1,4 @@
-"""What is measured of a face as a network sees it, to know pictures that are unlike those it learnt from."""
+"""What is measured of a face as a network sees it, to know images that are unlike those it learnt from."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from addnet.faces.domain.appearance import appearance
 from addnet.faces.geometry import LEFT_EYE, MOUTH, RIGHT_EYE, Points
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 _NOSE_TIP, _JAW_ENDS = 30, (0, 16)
 
@@ -37,25 +37,25 @@ class Measured(NamedTuple):
     appearance: NDArray[np.float64]
 
 
-def measure(picture: Picture, points: Points, *, size: float) -> Measured:
+def measure(image: ImageArray, points: Points, *, size: float) -> Measured:
     """Measures a face.
 
     Args:
-        picture: (S, S, 3) uint8, RGB, as the network sees it.
+        image: (S, S, 3) uint8, RGB, as the network sees it.
         points: (68, 2) in its pixels.
         size: See `Measured`.
     """
-    grey = np.asarray(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     last = len(grey) - 1
     left, top = np.clip(np.floor(points.min(axis=0)), 0, last).astype(int)
     right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, last).astype(int)
     outside = ((points < 0) | (points > last)).any(axis=1).mean()
     exposure = grey[top : bottom + 1, left : right + 1].mean()
-    return Measured(size, sharpness(grey), float(exposure), *turned(points), float(outside), appearance(picture))
+    return Measured(size, sharpness(grey), float(exposure), *turned(points), float(outside), appearance(image))
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
-    """Standard deviation of the Laplacian of a picture in grey levels, (H, W)."""
+    """Standard deviation of the Laplacian of an image in grey levels, (H, W)."""
     return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0])
 
 

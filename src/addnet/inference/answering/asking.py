@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.inference.answering.errand import Errand
 from addnet.inference.answering.readers import Readers
-from addnet.inference.answering.reading import Limits, PictureFaces, is_video, job_of
+from addnet.inference.answering.reading import ImageFaces, Limits, is_video, job_of
 from addnet.inference.answering.turns import Turns
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
@@ -38,13 +38,13 @@ class Said:
 
     Attributes:
         answer: Its path is the name that the visitor gave the file.
-        picture: The picture itself, shrunk to be shown; None for a video, and where it can't be read.
+        image: The image itself, shrunk to be shown; None for a video, and where it can't be read.
         factor: By which it was shrunk.
         explanation: Of the face that was looked at; in a video, of the frame with the largest score of who decides.
     """
 
     answer: Answer
-    picture: Picture | None = None
+    image: ImageArray | None = None
     factor: float = 1.0
     explanation: Explanation | None = None
 
@@ -80,7 +80,7 @@ class Visit:
         self.block = block_of(detector, block)
         self.ratios = ratios or {}
         self.turns = Turns()
-        self.readers: Readers[PictureFaces | FrameFace | AboutVideo] = Readers(
+        self.readers: Readers[ImageFaces | FrameFace | AboutVideo] = Readers(
             job_of(detector.preprocessing, limits), workers
         )
 
@@ -114,15 +114,15 @@ class Visit:
             return None
 
     def _said(
-        self, path: Path, items: Iterator[PictureFaces | FrameFace | AboutVideo], errand: Errand, *, explained: bool
+        self, path: Path, items: Iterator[ImageFaces | FrameFace | AboutVideo], errand: Errand, *, explained: bool
     ) -> Said:
         first = next(items)
-        if isinstance(first, PictureFaces):
+        if isinstance(first, ImageFaces):
             [*_] = items  # to its end, so that its process is free
             answer = self.detector.answer(first.seen, self._scores(first.seen, errand).tolist(), path=str(path))
             worst = first.seen[0] if answer.faces and explained else None
             return Said(answer, first.shown, first.factor, self._explanation(worst, errand))
-        faces = FacesFrom(item for item in chain([first], items) if not isinstance(item, PictureFaces))
+        faces = FacesFrom(item for item in chain([first], items) if not isinstance(item, ImageFaces))
         answer, worst = self.detector.watch(faces, path=str(path), by=lambda seen: self._scores(seen, errand))
         return Said(answer, explanation=self._explanation(worst if explained else None, errand))
 
@@ -140,5 +140,5 @@ class Visit:
         return self.turns.do(errand, explain, self.detector, seen, block=self.block) if seen else None
 
     def _unusable(self, path: Path, name: str, reason: str) -> Said:
-        decision, kind = (self.detector.video, "video") if is_video(path) else (self.detector.frame, "picture")
+        decision, kind = (self.detector.video, "video") if is_video(path) else (self.detector.frame, "image")
         return Said(unusable(name, reason, threshold=decision.threshold, kind=kind))

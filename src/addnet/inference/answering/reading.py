@@ -14,13 +14,13 @@ import numpy as np
 from addnet.errors import UserError
 from addnet.faces.decoding import measured
 from addnet.faces.formats import VIDEO, kind_of
-from addnet.faces.pictures import Picture, check_picture
+from addnet.faces.images import ImageArray, check_image
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import AboutVideo, FrameFace, VideoSettings, faces_and_about
 from addnet.pool import Job
 from addnet.untrusted.limits import Limits as Bounds
 
-_MOST = 640  # of the longer side of the whole picture, as it is shown
+_MOST = 640  # of the longer side of the whole image, as it is shown
 _NICE = 10  # the server and the network come first
 
 
@@ -30,7 +30,7 @@ class Limits:
 
     Attributes:
         max_mb: Of a file.
-        max_megapixels: Of a picture.
+        max_megapixels: Of an image.
         max_seconds: Of a video.
         max_gigapixels: Of a video, frames × pixels of each.
         max_work: Seconds of work on a file; then it is given up.
@@ -54,21 +54,21 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class PictureFaces:
-    """What is found in a picture.
+class ImageFaces:
+    """What is found in an image.
 
     Attributes:
-        shown: The picture, (h, w, 3) uint8 RGB, at most 640 pixels a side.
+        shown: The image, (h, w, 3) uint8 RGB, at most 640 pixels a side.
         factor: By which it was shrunk.
         seen: Its faces as the network sees them.
     """
 
-    shown: Picture
+    shown: ImageArray
     factor: float
     seen: list[Seen]
 
 
-def job_of(preprocessing: Preprocessing, limits: Limits) -> Job[Path, Iterable[PictureFaces | FrameFace | AboutVideo]]:
+def job_of(preprocessing: Preprocessing, limits: Limits) -> Job[Path, Iterable[ImageFaces | FrameFace | AboutVideo]]:
     """What processes that read uploads do, as the pool takes it."""
     function = partial(faces_of, preprocessing=preprocessing, limits=limits)
     bounds = Bounds(seconds=limits.max_work)
@@ -77,8 +77,8 @@ def job_of(preprocessing: Preprocessing, limits: Limits) -> Job[Path, Iterable[P
 
 def faces_of(
     path: Path, *, preprocessing: Preprocessing, limits: Limits
-) -> Iterator[PictureFaces | FrameFace | AboutVideo]:
-    """What a file has of faces: one `PictureFaces`, or what `faces_and_about` gives for a video.
+) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
+    """What a file has of faces: one `ImageFaces`, or what `faces_and_about` gives for a video.
 
     Raises:
         UserError: The file can't be read, or is larger or longer than the limits allow.
@@ -91,18 +91,18 @@ def faces_of(
 
 def _faces_of(
     path: Path, preprocessing: Preprocessing, limits: Limits
-) -> Iterator[PictureFaces | FrameFace | AboutVideo]:
+) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
     if (size := path.stat().st_size) > limits.max_mb << 20:
         raise UserError(f"file of {size / 2**20:.0f} MB; at most {limits.max_mb} MB are taken")
     if is_video(path):
         _require_short(path, limits)
         yield from faces_and_about(path, preprocessing, VideoSettings(frames=limits.frames))
         return
-    picture = check_picture(path)
-    if (pixels := picture.shape[0] * picture.shape[1]) > limits.max_megapixels * 1e6:
-        raise UserError(f"picture of {pixels / 1e6:.0f} megapixels; at most {limits.max_megapixels:g} are taken")
-    shown, factor = _shrunk(picture)
-    yield PictureFaces(shown, factor, preprocessing.of_picture(picture))
+    image = check_image(path)
+    if (pixels := image.shape[0] * image.shape[1]) > limits.max_megapixels * 1e6:
+        raise UserError(f"image of {pixels / 1e6:.0f} megapixels; at most {limits.max_megapixels:g} are taken")
+    shown, factor = _shrunk(image)
+    yield ImageFaces(shown, factor, preprocessing.of_image(image))
 
 
 def is_video(path: Path) -> bool:
@@ -122,10 +122,10 @@ def _require_short(path: Path, limits: Limits) -> None:
         )
 
 
-def _shrunk(picture: Picture) -> tuple[Picture, float]:
-    factor = min(1.0, _MOST / max(picture.shape[:2]))
-    width, height = (max(1, round(side * factor)) for side in (picture.shape[1], picture.shape[0]))
-    return np.asarray(cv2.resize(picture, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
+def _shrunk(image: ImageArray) -> tuple[ImageArray, float]:
+    factor = min(1.0, _MOST / max(image.shape[:2]))
+    width, height = (max(1, round(side * factor)) for side in (image.shape[1], image.shape[0]))
+    return np.asarray(cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA), dtype=np.uint8), factor
 
 
 def _get_ready(preprocessing: Preprocessing) -> None:

@@ -20,7 +20,7 @@ class Turns:
     """Runs what needs the network, or other things that are for one thread only, such as Matplotlib.
 
     torch keeps buffers for each thread that it computed in, so there is one. Of those who wait the errand comes first
-    that has had the fewest seconds: a visitor with one picture doesn't wait for all faces of another one's video.
+    that has had the fewest seconds: a visitor with one image doesn't wait for all faces of another one's video.
     The thread is a daemon: a program that ends doesn't wait for it.
     """
 
@@ -59,4 +59,4 @@ class Turns:
                 self._changed.wait_for(lambda: self._waiting)
                 turn: Any = heapq.heappop(self._waiting)[-1]
             turn()
-            del turn  # the pictures that it holds
+            del turn  # the images that it holds

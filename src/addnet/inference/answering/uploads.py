@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, BinaryIO
 
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 from addnet.untrusted.limits import bytes_in_words
 
 if TYPE_CHECKING:
@@ -216,9 +216,9 @@ class _Came:
 
 
 def _suffix(name: str) -> str:
-    """The suffix of a name if it is one that tells pictures from videos: nothing else of a name reaches the disk."""
+    """The suffix of a name if it is one that tells images from videos: nothing else of a name reaches the disk."""
     suffix = PurePosixPath(name.lower()).suffix
-    return suffix if suffix in (*PICTURE_SUFFIXES, *VIDEO_SUFFIXES) else ""
+    return suffix if suffix in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) else ""
 
 
 def _write(file: BinaryIO, path: Path) -> None:

@@ -27,13 +27,13 @@ net, about = load_exported({folder})  # or the network alone
 logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
 ```
 
-`config.json` says under `preprocessing` how a picture becomes `image` and `mask` (ones where no face is found);
+`config.json` says under `preprocessing` how an image becomes `image` and `mask` (ones where no face is found);
 `addnet.faces` does it, without PyTorch.
 """
 _REST = """## Intended use
 
 Research on deepfake detection; support for a forensic examiner who knows the limits below and has other evidence. Not
-intended to decide alone about a person, a picture's publication or its removal.
+intended to decide alone about a person, an image's publication or its removal.
 
 ## Limits
 

@@ -26,10 +26,10 @@ LICENCES = {
     "data": "The weights were learned from data sets whose own terms apply; most exclude commercial use",
 }
 STEPS = [
-    "decode the picture to RGB, 8 bits a channel",
-    "find 68 facial points by `detector`; where it finds none, the whole picture is taken and the mask is all ones",
+    "decode the image to RGB, 8 bits a channel",
+    "find 68 facial points by `detector`; where it finds none, the whole image is taken and the mask is all ones",
     "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
-    "warp the picture and map the points by that matrix (addnet.faces: Geometry, warp_picture, map_points)",
+    "warp the image and map the points by that matrix (addnet.faces: Geometry, warp_image, map_points)",
     "draw the mask from the mapped points by the settings `mask` (addnet.faces: AttentionMask)",
     "image = pixels / 127.5 - 1, channels first",
 ]
@@ -60,14 +60,14 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
         path: Its file.
 
     Raises:
-        UserError: It doesn't say how large its pictures are, or how its classes are called.
+        UserError: It doesn't say how large its images are, or how its classes are called.
     """
     about = checkpoint["addnet"]
     preprocessing = dict(about.get("preprocessing") or {})
     size, names, model = preprocessing.get("image_size"), about.get("class_names"), model_of(checkpoint, path)
     if isinstance(size, bool) or not isinstance(size, int) or not SIDES[0] <= size <= SIDES[1]:
         raise UserError(
-            f"{path}: its image_size={size!r} is no side of pictures; {SIDES[0]} to {SIDES[1]:,} pixels are expected"
+            f"{path}: its image_size={size!r} is no side of images; {SIDES[0]} to {SIDES[1]:,} pixels are expected"
         )
     if not isinstance(names, list) or len(names) != model.get("num_classes", 2):
         raise UserError(f"{path}: its class_names={names!r} don't fit {model.get('num_classes', 2)} classes")

@@ -61,7 +61,7 @@ def export_checkpoint(
         opset: Version of ONNX's operators.
         tensors: In which weights are kept, `float32` or, for safetensors, `float16`: half the size.
         atol: Largest difference of logits that is allowed; at most `ATOL`, or `HALF_ATOL` with `float16`; None: that.
-        seed: Decides the pictures and masks that are compared.
+        seed: Decides the images and masks that are compared.
         overwrite: Whether what is there may be replaced.
         licence: Of the weights, as model hubs spell it, for the card beside safetensors; None: that of a detector that
             was adopted, else `other`.

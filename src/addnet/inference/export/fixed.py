@@ -1,8 +1,8 @@
-"""A network for pictures of one size, made of what every exporter knows.
+"""A network for images of one size, made of what every exporter knows.
 
 ONNX has no adaptive pooling to sizes that don't divide: at 299 pixels the exporter makes 3,500 nodes of it, 140 of
-all the rest. And a learnable kernel would be built anew for each picture. At one size both are products with constant
-matrices: averaging rows and columns of a mask, blurring those of a picture.
+all the rest. And a learnable kernel would be built anew for each image. At one size both are products with constant
+matrices: averaging rows and columns of a mask, blurring those of an image.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _PADDING = {"reflect": "reflect", "replicate": "edge"}  # the border's name in t
 
 
 class FixedNetwork(nn.Module):
-    """Gives the logits of an ADDNet, for pictures of one size.
+    """Gives the logits of an ADDNet, for images of one size.
 
     Its backbone and head are those of the network itself, not copies.
 
@@ -33,7 +33,7 @@ class FixedNetwork(nn.Module):
 
     Args:
         net: In evaluation mode; left as it is.
-        size: Side S of the pictures in pixels.
+        size: Side S of the images in pixels.
 
     Example:
         >>> import torch
@@ -61,11 +61,11 @@ class FixedNetwork(nn.Module):
 
 
 def fixed(net: ADDNet, size: int) -> nn.Module:
-    """The network for pictures of one size, in evaluation mode.
+    """The network for images of one size, in evaluation mode.
 
     Args:
         net: In evaluation mode; left as it is.
-        size: Side S of the pictures in pixels.
+        size: Side S of the images in pixels.
     """
     return FixedNetwork(net, size).eval()
 
@@ -129,10 +129,10 @@ class FixedBandpass(nn.Module):
 
     Args:
         layer: The layer.
-        size: Side S of the pictures in pixels.
+        size: Side S of the images in pixels.
 
     Raises:
-        UserError: The pictures are too small for it.
+        UserError: The images are too small for it.
     """
 
     columns: Tensor
@@ -141,7 +141,7 @@ class FixedBandpass(nn.Module):
 
     def __init__(self, layer: BandpassLayer, size: int) -> None:
         super().__init__()
-        layer.band(torch.zeros(1, 1, size, size))  # raises where a picture is too small
+        layer.band(torch.zeros(1, 1, size, size))  # raises where an image is too small
         self.mode = layer.mode
         narrow, wide = (blurs(kernel, size, layer.border).float() for kernel in layer.kernels())
         self.register_buffer("columns", torch.cat([narrow, wide]))

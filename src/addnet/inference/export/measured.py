@@ -17,8 +17,8 @@ from addnet.evaluation.report.wording import figure_name, rate_cell, value_cell
 from addnet.inference.answers import Answer
 from addnet.wording import count
 
-_LEVEL_OF = {"picture": "frame", "video": "video"}  # of an answer
-_UNITS = {"frame": "pictures", "video": "videos"}
+_LEVEL_OF = {"image": "frame", "video": "video"}  # of an answer
+_UNITS = {"frame": "images", "video": "videos"}
 _RANKED = ("auroc", PAIRED)
 _PREDICTED = (
     "Of files that are all real, as predict answers for them: faces are found and cut out of whole photographs and "
@@ -27,7 +27,7 @@ _PREDICTED = (
 
 
 def of_real_files(name: str, answers: Iterable[Answer], *, class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """How many files that are all real are called fake, pictures and videos apart.
+    """How many files that are all real are called fake, images and videos apart.
 
     Args:
         name: Of the files.
@@ -56,7 +56,7 @@ def of_test_sets(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
         evaluation: Of one checkpoint, as in `evaluation.json`.
 
     Returns:
-        Of each: `name`, `level` (videos, where they have several pictures), `errors`, `auroc`, `paired_accuracy`.
+        Of each: `name`, `level` (videos, where they have several images), `errors`, `auroc`, `paired_accuracy`.
     """
     entries = []
     for name, found in _sets(evaluation):
@@ -83,7 +83,7 @@ def measured_sections(evaluation: Mapping[str, Any], real: Sequence[Mapping[str,
     sets = _sets(evaluation)
     parts = [Section(f"On {name}, part by part", list(_parts(evaluation, name, found))) for name, found in sets]
     texts = [method_texts(evaluation)[0], INTERVALS, ERRORS]
-    return in_sections([Section("Measured", [*blocks, *map(Paragraph, texts)], parts)], pictures="")
+    return in_sections([Section("Measured", [*blocks, *map(Paragraph, texts)], parts)], images="")
 
 
 def _sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -93,7 +93,7 @@ def _sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 def _level(found: Mapping[str, Any]) -> str:
     """Frames of a video are alike, so that videos are told where they have several."""
-    return "frame" if found["counts"]["pictures"] == found["counts"]["videos"] else "video"
+    return "frame" if found["counts"]["images"] == found["counts"]["videos"] else "video"
 
 
 def _test_table(entries: Sequence[Mapping[str, Any]]) -> Table:
@@ -125,7 +125,7 @@ def _real_table(real: Sequence[Mapping[str, Any]]) -> Table:
 def _parts(evaluation: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> Iterator[Block]:
     """Sub-groups and the ladder of one test set."""
     counts = found["counts"]
-    yield Paragraph(f"{count(counts['pictures'], 'picture')} of {count(counts['videos'], 'video')}.")
+    yield Paragraph(f"{count(counts['images'], 'image')} of {count(counts['videos'], 'video')}.")
     yield from group_tables({"frame": found["groups"].get("frame", {})})
     if any(name in sets for sets in evaluation["robustness"].values()):
         yield robustness_table(evaluation["robustness"], evaluation, name)

@@ -61,7 +61,7 @@ def write_onnx(
     Args:
         network: From `fixed`.
         path: Of the file.
-        inputs: Image and mask of at least two pictures, as an example.
+        inputs: Image and mask of at least two images, as an example.
         about: Stands in `metadata_props`, each value as JSON.
         opset: Version of ONNX's operators.
 
@@ -88,7 +88,7 @@ def write_onnx(
     if (written := next(each.version for each in model.opset_import if not each.domain)) != opset:
         raise UserError(f"opset={opset} can't be written, the exporter made {written}; use opset={written}")
     _strip(model)
-    model.doc_string = "ADDNet deepfake detector; metadata_props say how pictures are prepared, each value is JSON"
+    model.doc_string = "ADDNet deepfake detector; metadata_props say how images are prepared, each value is JSON"
     onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in about.items()})
     onnx.save(model, str(path))
 

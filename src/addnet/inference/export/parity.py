@@ -1,4 +1,4 @@
-"""Does an exported network say what PyTorch says? Checked on pictures that no one has seen before."""
+"""Does an exported network say what PyTorch says? Checked on images that no one has seen before."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ATOL = 1e-4  # of logits of usual size: what is promised
 USUAL = 10.0  # a probability of 0.99995; larger logits may differ in proportion, as float32 does from kernel to kernel
 HALF_ATOL = 0.05  # with weights kept as float16: a probability is off by 0.025 at most
 _BATCHES = (1, 2, 3)
-_SCALES = (4, 16)  # pixels across of noise that is enlarged: pictures have more than the finest detail
+_SCALES = (4, 16)  # pixels across of noise that is enlarged: images have more than the finest detail
 
 Run = Callable[[Tensor, Tensor], Tensor]
 
@@ -27,21 +27,21 @@ class Parity:
     Attributes:
         difference: Largest difference of two logits.
         atol: What was allowed.
-        pictures: How many pictures were compared.
+        images: How many images were compared.
         batches: Their batch sizes.
-        spread: Largest difference of a class's logits between pictures. Near 0 the comparison says little.
+        spread: Largest difference of a class's logits between images. Near 0 the comparison says little.
     """
 
     difference: float
     atol: float
-    pictures: int
+    images: int
     batches: tuple[int, ...]
     spread: float
 
     def __str__(self) -> str:
         """What is told of it."""
         return (
-            f"{self.pictures} random pictures in batches of {', '.join(map(str, self.batches))}, with random masks and "
+            f"{self.images} random images in batches of {', '.join(map(str, self.batches))}, with random masks and "
             f"masks of ones: logits differ from PyTorch's by at most {self.difference:.1e} ({self.atol:.0e} allowed) "
             f"and from each other by up to {self.spread:.2g}"
         )
@@ -71,10 +71,10 @@ def check_parity(
     Args:
         run: Gives the exported network's logits, (B, classes), for image and mask as the network gets them.
         net: The network, in evaluation mode.
-        size: Side S of the pictures in pixels.
-        channels: Of the pictures.
+        size: Side S of the images in pixels.
+        channels: Of the images.
         atol: Largest difference that is allowed; up to `ATOL` in proportion of logits above `USUAL`.
-        seed: Decides pictures and masks.
+        seed: Decides images and masks.
 
     Raises:
         UserError: They differ by more, or the answer has another shape.
@@ -96,11 +96,11 @@ def check_parity(
 
 
 def random_batches(size: int, *, channels: int = 3, seed: int = 0) -> Iterator[tuple[Tensor, Tensor]]:
-    """Pictures of coarse and fine noise, with masks of random blots and with masks of ones.
+    """Images of coarse and fine noise, with masks of random blots and with masks of ones.
 
     Args:
         size: Side S in pixels.
-        channels: Of the pictures.
+        channels: Of the images.
         seed: Decides them.
 
     Yields:

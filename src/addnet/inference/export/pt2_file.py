@@ -22,7 +22,7 @@ def write_pt2(network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], 
     Args:
         network: From `fixed`.
         path: Of the file, `.pt2`.
-        inputs: Image and mask of at least two pictures, as an example.
+        inputs: Image and mask of at least two images, as an example.
         about: Stands in the file as the extra file `addnet.json`.
     """
     batch = torch.export.Dim("batch")

@@ -78,7 +78,7 @@ class Desk:
             if self._visitors.has_left(session):
                 errand.give_up("nobody waits for it")
             elif time.monotonic() > until:
-                errand.give_up(f"it took longer than {most:g} seconds; a smaller picture or a shorter video may do")
+                errand.give_up(f"it took longer than {most:g} seconds; a smaller image or a shorter video may do")
 
     def _work(self, path: Path, name: str, errand: Errand) -> str:
         said = self.visit.ask_safely(path, name=name, errand=errand)

@@ -1,4 +1,4 @@
-"""Drawn examples of the page, made at its start: no picture of a person is needed to try it."""
+"""Drawn examples of the page, made at its start: no image of a person is needed to try it."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ import numpy as np
 
 from addnet.data.synthetic import Identity, View, acting_like, develop, draw_portrait, swap_face
 from addnet.data.synthetic.generate import encode
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 
 SIZE = 256
 _PEOPLE = (1, 2)
-_RESOLUTION = 0.2  # of a face as the maker of fakes knows it, over the side of the picture
+_RESOLUTION = 0.2  # of a face as the maker of fakes knows it, over the side of the image
 
 
 class Example(NamedTuple):
-    """A picture to try.
+    """An image to try.
 
     Attributes:
         title: What it is.
@@ -37,14 +37,14 @@ def draw_examples(folder: Path) -> list[Example]:
     folder.mkdir(parents=True, exist_ok=True)
     titles = ("Drawn portrait", "Its face swapped")
     examples = []
-    for title, picture in zip(titles, drawn_pair(SIZE), strict=True):
+    for title, image in zip(titles, drawn_pair(SIZE), strict=True):
         file = folder / f"{title.lower().replace(', ', '_').replace(' ', '_')}.jpg"
-        file.write_bytes(encode(picture, quality=95))
+        file.write_bytes(encode(image, quality=95))
         examples.append(Example(title, file))
     return examples
 
 
-def drawn_pair(size: int) -> tuple[Picture, Picture]:
+def drawn_pair(size: int) -> tuple[ImageArray, ImageArray]:
     """A drawn portrait and a swap of it, each (size, size, 3) uint8 RGB, as `addnet.data.synthetic` makes data."""
     people = [Identity.draw(np.random.default_rng((0, number, 0))) for number in _PEOPLE]
     view, other = (View.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)

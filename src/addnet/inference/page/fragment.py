@@ -1,4 +1,4 @@
-"""Words and pictures → the piece of HTML that the page shows; whatever comes from a file is escaped."""
+"""Words and images → the piece of HTML that the page shows; whatever comes from a file is escaped."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def welcome(background: Sequence[str] = ()) -> str:
     Args:
         background: Of the detector.
     """
-    what = "Drop a picture of a face or a short video, or try one of the drawn examples."
+    what = "Drop an image of a face or a short video, or try one of the drawn examples."
     return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE, background=background)
 
 

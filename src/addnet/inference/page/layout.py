@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
-from addnet.faces.pictures import read_picture
+from addnet.faces.images import read_image
 from addnet.inference.page.desk import Desk
 from addnet.inference.page.examples import Example
 from addnet.inference.page.fragment import welcome
-from addnet.inference.page.panels import picture_uri
+from addnet.inference.page.panels import image_uri
 from addnet.inference.page.words import KEPT
 
 
@@ -37,7 +37,7 @@ def build(desk: Desk, examples: Sequence[Example], *, waiting: int = 8) -> Any:
         gradio.HTML(_head(), elem_id="head", js_on_load=None)
         with gradio.Row():
             with gradio.Column(scale=1, min_width=300):
-                file = gradio.File(label=f"A picture or a short video ({taken})", elem_id="drop", height=190)
+                file = gradio.File(label=f"An image or a short video ({taken})", elem_id="drop", height=190)
                 buttons = _examples(gradio, examples)
             with gradio.Column(scale=3, min_width=320):
                 said = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
@@ -81,8 +81,8 @@ def _examples(gradio: Any, examples: Sequence[Example]) -> list[Any]:
     with gradio.Row():
         for example in examples:
             with gradio.Column(min_width=120):
-                picture = picture_uri(read_picture(example.file))
-                shown = f'<img src="{picture}" alt="">'  # the button below says what it is
+                image = image_uri(read_image(example.file))
+                shown = f'<img src="{image}" alt="">'  # the button below says what it is
                 gradio.HTML(shown, elem_classes="example", js_on_load=None)
                 buttons.append(gradio.Button(example.title, size="sm"))
     return buttons
@@ -90,6 +90,6 @@ def _examples(gradio: Any, examples: Sequence[Example]) -> list[Any]:
 
 def _head() -> str:
     return (
-        "<h1>ADDNet</h1><p>Says whether the face in a picture or video looks swapped or re-enacted, how sure it is, "
+        "<h1>ADDNet</h1><p>Says whether the face in an image or video looks swapped or re-enacted, how sure it is, "
         "and what speaks for it.</p>"
     )

@@ -1,4 +1,4 @@
-"""What was seen and why it counts → pictures that travel inside the page."""
+"""What was seen and why it counts → images that travel inside the page."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.colours import BLACK
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.faces.sheet import overlay
 from addnet.inference.answering.asking import Said
 from addnet.inference.answers import Answer
@@ -30,7 +30,7 @@ _BOX, _POINT = (255, 176, 0), (0, 192, 255)  # amber and sky: told apart by all 
 
 @dataclass(frozen=True)
 class Panel:
-    """A picture on the page.
+    """An image on the page.
 
     Attributes:
         title: Above it.
@@ -46,10 +46,10 @@ class Panel:
 
 
 def panels_of(said: Said) -> list[Panel]:
-    """The picture with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
+    """The image with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
     panels = []
-    if said.picture is not None:
-        panels.append(_whole(said.picture, said.factor, said.answer))
+    if said.image is not None:
+        panels.append(_whole(said.image, said.factor, said.answer))
     if said.explanation is None:
         return panels
     panels += [_face(said.explanation), _mask(said.explanation), _heat(said.explanation)]
@@ -59,7 +59,7 @@ def panels_of(said: Said) -> list[Panel]:
 
 
 def timeline_of(answer: Answer) -> Panel | None:
-    """The scores of a video over its time; None for a picture, and without a face."""
+    """The scores of a video over its time; None for an image, and without a face."""
     if answer.kind != "video" or not answer.faces:
         return None
     scores = [face.score for face in answer.faces]
@@ -69,43 +69,43 @@ def timeline_of(answer: Answer) -> Panel | None:
     return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
 
 
-def _whole(picture: Picture, factor: float, answer: Answer) -> Panel:
-    canvas = picture.copy()
+def _whole(image: ImageArray, factor: float, answer: Answer) -> Panel:
+    canvas = image.copy()
     for face in answer.faces:
         if face.box is not None:
             left, top, right, bottom = (round(side * factor) for side in face.box)
             cv2.rectangle(canvas, (left, top), (right, bottom), _BOX, max(2, round(max(canvas.shape) / 200)))
     found = "The frame marks the face that was looked at." if answer.faces else "No face was found in it."
-    return Panel("Your picture", picture_uri(canvas), f"The picture {answer.path}", found)
+    return Panel("Your image", image_uri(canvas), f"The image {answer.path}", found)
 
 
 def _face(explanation: Explanation) -> Panel:
-    picture, points = explanation.seen.picture, explanation.seen.points
-    canvas = _enlarged(picture)
-    for across, down in [] if points is None else points * (canvas.shape[0] / picture.shape[0]):
+    image, points = explanation.seen.image, explanation.seen.points
+    canvas = _enlarged(image)
+    for across, down in [] if points is None else points * (canvas.shape[0] / image.shape[0]):
         cv2.circle(canvas, (round(float(across)), round(float(down))), 2, _POINT, cv2.FILLED, cv2.LINE_AA)
     caption = "As the network sees it, levelled and cropped, with the 68 points that were found."
-    return Panel("Face and points", picture_uri(canvas), "The aligned face under its landmarks", caption)
+    return Panel("Face and points", image_uri(canvas), "The aligned face under its landmarks", caption)
 
 
 def _mask(explanation: Explanation) -> Panel:
-    shown = overlay(explanation.seen.picture, explanation.mask)
+    shown = overlay(explanation.seen.image, explanation.mask)
     caption = "Bright is where the network is told to look."
-    return Panel("Attention mask", picture_uri(_enlarged(shown)), "The face, dimmed outside the mask", caption)
+    return Panel("Attention mask", image_uri(_enlarged(shown)), "The face, dimmed outside the mask", caption)
 
 
 def _heat(explanation: Explanation) -> Panel:
-    shown = heated(explanation.seen.picture, explanation.heat)
+    shown = heated(explanation.seen.image, explanation.heat)
     caption = f"Grad-CAM at {explanation.block}: the yellower, the more it speaks for a fake."
     if not explanation.heat.any():
         caption = f"Grad-CAM at {explanation.block}: nothing here speaks for a fake."
-    return Panel("Speaks for fake", picture_uri(_enlarged(shown)), "The face under a heat map", caption)
+    return Panel("Speaks for fake", image_uri(_enlarged(shown)), "The face under a heat map", caption)
 
 
 def _band(band: NDArray[np.float32]) -> Panel:
     shown = np.asarray(np.rint(255 * stretched(band)), dtype=np.uint8)
     caption = "What the bandpass layer lets through: grey is nothing."
-    return Panel("Filtered picture", picture_uri(_enlarged(shown)), "The face after the bandpass layer", caption)
+    return Panel("Filtered image", image_uri(_enlarged(shown)), "The face after the bandpass layer", caption)
 
 
 def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Panel:
@@ -122,15 +122,15 @@ def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Pane
     return Panel("Frequency response", figure_uri(figure), f"A curve with its peak at {peak:.2f}", caption)
 
 
-def _enlarged(picture: Picture) -> Picture:
-    return np.asarray(cv2.resize(picture, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+def _enlarged(image: ImageArray) -> ImageArray:
+    return np.asarray(cv2.resize(image, (_SIDE, _SIDE), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
 
 
-def picture_uri(picture: Picture) -> str:
-    """An RGB picture (H, W, 3) uint8 as a data URI."""
+def image_uri(image: ImageArray) -> str:
+    """An RGB image (H, W, 3) uint8 as a data URI."""
     from addnet.data.synthetic.generate import encode
 
-    return _uri("jpeg", encode(picture, quality=90))
+    return _uri("jpeg", encode(image, quality=90))
 
 
 def figure_uri(figure: Figure) -> str:

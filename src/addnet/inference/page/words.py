@@ -16,10 +16,10 @@ KEPT = "Files stay on this machine and are deleted as soon as they have been ans
 FAILED = "The program failed on this file. Its terminal says why; nothing is wrong with the page, try another file."
 _STEPS = {
     "detector": "by the detector",
-    "upsampled": "by the detector, in the picture at twice its size",
-    "padded": "by the detector, in the picture with a border",
-    "padded_upsampled": "by the detector, in the picture at twice its size and with a border",
-    "whole_picture": "by taking the whole picture for a face",
+    "upsampled": "by the detector, in the image at twice its size",
+    "padded": "by the detector, in the image with a border",
+    "padded_upsampled": "by the detector, in the image at twice its size and with a border",
+    "whole_picture": "by taking the whole image for a face",
 }
 
 
@@ -44,14 +44,14 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
     """Puts an answer into words.
 
     Args:
-        answer: About a picture or video.
-        decision: Of the detector, for pictures or videos as the answer is.
+        answer: About an image or video.
+        decision: Of the detector, for images or videos as the answer is.
         fake: Name of the class of fakes.
     """
     if answer.verdict == UNUSABLE:
         return Words(f"This {answer.kind} can't be used", "none", "", (_sentence(answer.reason),))
     if answer.verdict == NO_FACE or answer.score is None or answer.probability is None:
-        where = "in this picture" if answer.kind == "picture" else "in any of the frames that were looked at"
+        where = "in this image" if answer.kind == "image" else "in any of the frames that were looked at"
         said = f"No face was found {where}, so there is no score. Try one with a larger face, seen from the front."
         return Words("No face found", "none", "", (said, *_about_video(answer)))
     at_limit = answer.probability in decision.limits and 0 < answer.probability < 1
@@ -78,7 +78,7 @@ def percent(share: float) -> str:
 
 def _score(answer: Answer, decision: Decision) -> str:
     above = answer.score is not None and answer.score > answer.threshold
-    what = "The network's score" if answer.kind == "picture" else "The mean score over the frames with a face"
+    what = "The network's score" if answer.kind == "image" else "The mean score over the frames with a face"
     if answer.verdict == UNDECIDED:
         return f"{_sentence(answer.reason)} {what} is {answer.score:.4f}; fake above {decision.stated}."
     said = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
@@ -95,7 +95,7 @@ def _weight(answer: Answer) -> list[str]:
 
 
 def _about_face(answer: Answer) -> list[str]:
-    if answer.kind != "picture" or not answer.faces:
+    if answer.kind != "image" or not answer.faces:
         return []
     step = answer.faces[0].step
     which = f"The largest of {answer.people} faces" if answer.others else "The largest face"

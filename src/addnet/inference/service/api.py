@@ -26,7 +26,7 @@ from addnet.inference.service.works import BusyError, Work, Works
 log = logging.getLogger(__name__)
 
 _ABOUT = """\
-Says of pictures and videos whether faces in them are fakes, as `addnet predict` does. A verdict is an estimate and no
+Says of images and videos whether faces in them are fakes, as `addnet predict` does. A verdict is an estimate and no
 proof.
 
 Files are sent as a form (`multipart/form-data`), read in processes of their own, and gone once they are answered for.
@@ -156,7 +156,7 @@ class Api:
         return JSONResponse(content)
 
     async def sheet(self, request: Request) -> Response:
-        """A picture of what the network sees, and of what speaks for fake."""
+        """An image of what the network sees, and of what speaks for fake."""
         self._works.require_room(1)
         (said,) = await self._said(request, files=1, explained=True)
         if png := await self._sheet(said):

@@ -107,9 +107,7 @@ class Works:
             if await unwanted():
                 work.errand.give_up("nobody waits for it")
             elif until and time.monotonic() > until:
-                work.errand.give_up(
-                    f"it took longer than {most:g} seconds; a smaller picture or a shorter video may do"
-                )
+                work.errand.give_up(f"it took longer than {most:g} seconds; a smaller image or a shorter video may do")
         return work.done.result()
 
     def close(self) -> None:

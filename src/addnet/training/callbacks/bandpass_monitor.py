@@ -21,18 +21,18 @@ log = logging.getLogger(__name__)
 
 
 class BandpassMonitor(pl.Callback):
-    """Logs σ_low, Δ and σ_high each epoch; filtered pictures and the frequency response as figures.
+    """Logs σ_low, Δ and σ_high each epoch; filtered images and the frequency response as figures.
 
     Does nothing for a network without a bandpass layer.
 
     Args:
         every_n_epochs: How often figures are made.
-        pictures: How many pictures of the first validation batch are shown.
+        images: How many images of the first validation batch are shown.
     """
 
-    def __init__(self, every_n_epochs: int = 1, *, pictures: int = 4) -> None:
+    def __init__(self, every_n_epochs: int = 1, *, images: int = 4) -> None:
         self.every_n_epochs = every_n_epochs
-        self.pictures = pictures
+        self.images = images
         self._images: Tensor | None = None
         self._warned = False
 
@@ -45,10 +45,10 @@ class BandpassMonitor(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps the first pictures of validation: the same ones every epoch."""
+        """Keeps the first images of validation: the same ones every epoch."""
         if self._images is None and bandpass_of(pl_module) is not None:
-            step = max(1, len(batch["image"]) // self.pictures)  # apart: neighbours are frames of one video
-            self._images = batch["image"][::step][: self.pictures].detach().cpu()
+            step = max(1, len(batch["image"]) // self.images)  # apart: neighbours are frames of one video
+            self._images = batch["image"][::step][: self.images].detach().cpu()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Logs the sigmas and draws the figures."""
@@ -61,7 +61,7 @@ class BandpassMonitor(pl.Callback):
         if trainer.is_global_zero and trainer.current_epoch % self.every_n_epochs == 0:
             log_figure(trainer, "bandpass_response", response_figure(layer, trainer.current_epoch))
             if self._images is not None:
-                log_figure(trainer, "bandpass_pictures", filtered_figure(layer, self._images, trainer.current_epoch))
+                log_figure(trainer, "bandpass_images", filtered_figure(layer, self._images, trainer.current_epoch))
 
     def _warn_if_cut_off(self, layer: BandpassLayer, sigma_high: float) -> None:
         radius = layer.kernel_size // 2
@@ -102,7 +102,7 @@ def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
 
 @torch.no_grad()
 def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
-    """Pictures above what the layer makes of them; the band is stretched to three standard deviations."""
+    """Images above what the layer makes of them; the band is stretched to three standard deviations."""
     from matplotlib.figure import Figure
 
     device = next(layer.parameters()).device

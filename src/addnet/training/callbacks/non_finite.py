@@ -15,7 +15,7 @@ class StopOnNonFiniteLoss(pl.Callback):
     """Stops before the gradient of an infinite loss or one that is no number reaches the weights.
 
     Raises:
-        UserError: Names step, loss, learning rates and the pictures of the batch.
+        UserError: Names step, loss, learning rates and the images of the batch.
     """
 
     def __init__(self) -> None:
@@ -37,5 +37,5 @@ class StopOnNonFiniteLoss(pl.Callback):
             f"the loss became {loss.item()} in epoch {trainer.current_epoch}, step {trainer.global_step} "
             f"(learning rates {rates}). The weights were not touched by it; last.ckpt holds the last epoch.\n"
             "Try a lower optimizer.lr, trainer.gradient_clip_val=1.0 or trainer.precision=32-true, "
-            f"and look at the pictures of this batch:\n{paths}"
+            f"and look at the images of this batch:\n{paths}"
         )

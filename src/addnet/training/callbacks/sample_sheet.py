@@ -30,7 +30,7 @@ _MORE = 4  # times that differences are enlarged
 class SampleSheet(pl.Callback):
     """Draws the first training samples as the network gets them, augmented, with their masks, at the start of training.
 
-    Where fakes are made of real pictures, also how: the real picture, its blend, their difference and the blend mask.
+    Where fakes are made of real images, also how: the real image, its blend, their difference and the blend mask.
 
     Args:
         samples: How many.
@@ -54,7 +54,7 @@ class SampleSheet(pl.Callback):
 
 
 def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Iterator[Blend]:
-    """The blends among some samples, their faces cut out of the pictures."""
+    """The blends among some samples, their faces cut out of the images."""
     hook = next((hook for hook in dataset.hooks if isinstance(hook, SelfBlends)), None)
     for address in addresses if hook else ():
         if hook and isinstance(address, Address) and address.blend == "fake":
@@ -70,7 +70,7 @@ def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Ite
 
 
 def _around(points: Points) -> tuple[slice, slice]:
-    """The rows and columns of a picture around its face: a square, unless the picture ends before."""
+    """The rows and columns of an image around its face: a square, unless the image ends before."""
     low, high = points.min(axis=0), points.max(axis=0)
     (x, y), half = (low + high) / 2, _MARGIN * (high - low).max() / 2
     rows, columns = (slice(max(0, round(middle - half)), max(1, round(middle + half))) for middle in (y, x))
@@ -78,7 +78,7 @@ def _around(points: Points) -> tuple[slice, slice]:
 
 
 def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
-    """Pictures above their masks, labelled."""
+    """Images above their masks, labelled."""
     from matplotlib.figure import Figure
 
     rows = -(-len(samples) // columns)
@@ -95,7 +95,7 @@ def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
 
 
 def blends_figure(blends: Sequence[Blend], *, columns: int = 2) -> Figure:
-    """Each blend as a row of four: the real picture, the blend, their difference (enlarged), the blend mask."""
+    """Each blend as a row of four: the real image, the blend, their difference (enlarged), the blend mask."""
     from matplotlib.figure import Figure
 
     rows = -(-len(blends) // columns)

@@ -1,4 +1,4 @@
-"""Names as tools write them: which pictures are frames of one video, what belongs together, which folder is which."""
+"""Names as tools write them: which images are frames of one video, what belongs together, which folder is which."""
 
 import pytest
 
@@ -46,7 +46,7 @@ FRAMES = [  # a name, its video, its group
     ("Deepfakes/001_870/0003.png", "Deepfakes/001_870", "001_870"),
     ("Deepfakes/001_870_0003.png", "Deepfakes/001_870", "001_870"),
 ]
-COUNTED = [  # pictures that are merely counted: a name, its group
+COUNTED = [  # images that are merely counted: a name, its group
     ("0001.jpg", "0001"),
     ("img_0001.jpg", "img_0001"),
     ("image (3).jpg", "image (3)"),
@@ -63,7 +63,7 @@ def test_frames_of_a_video_are_told_by_their_names(name, video, group):
 
 
 @pytest.mark.parametrize(("name", "group"), COUNTED)
-def test_pictures_that_are_merely_counted_are_pictures_of_their_own(name, group):
+def test_images_that_are_merely_counted_are_images_of_their_own(name, group):
     [found] = guess([name])
     assert (found.group, found.counted) == (group, True)
 
@@ -196,6 +196,6 @@ def test_a_list_without_a_column_for_videos_tells_them_by_the_same_names(tmp_pat
     names = ["x/clip frame 1.jpg", "x/clip frame 2.jpg", "x/id0_id1_0000_1.png", "v1/0001.png", "v1/0002.png"]
     _touch(tmp_path, *names)
     (tmp_path / "manifest.csv").write_text("\n".join(["path,label", *(f"{name},real" for name in names)]))
-    pictures = list_data(LAYOUTS, "manifest", tmp_path, options={}).pictures
-    videos = [video.partition("/real/")[2] for video in pictures.names("video_id")]
+    images = list_data(LAYOUTS, "manifest", tmp_path, options={}).images
+    videos = [video.partition("/real/")[2] for video in images.names("video_id")]
     assert videos == ["v1", "x/clip", "x/id0_id1_0000"]

@@ -1,4 +1,4 @@
-"""Picture files → rows of an index: checked, hashed, and their faces found, each only when it has changed."""
+"""Image files → rows of an index: checked, hashed, and their faces found, each only when it has changed."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
+from addnet.faces.images import check_bytes
 from addnet.faces.landmarks import Face, LandmarkDetector
-from addnet.faces.pictures import check_bytes
 from addnet.index.faces import CHECKED, GIVEN
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
@@ -34,7 +34,7 @@ _LANDMARKS = 1 << 20  # bytes of a file of points; 68 of them take two thousand
 
 
 class Job(NamedTuple):
-    """One picture to be looked at.
+    """One image to be looked at.
 
     Attributes:
         number: Of its record.
@@ -48,7 +48,7 @@ class Job(NamedTuple):
 
 
 class Finding(NamedTuple):
-    """What one picture gave.
+    """What one image gave.
 
     Attributes:
         number: Of its record.
@@ -78,11 +78,11 @@ class Finding(NamedTuple):
 
 @dataclass(frozen=True)
 class Examine:
-    """Looks at one picture; made once, called in many processes.
+    """Looks at one image; made once, called in many processes.
 
     Attributes:
         root: The data folder.
-        detector: Finds faces; None only checks that pictures are whole.
+        detector: Finds faces; None only checks that images are whole.
         storage: Reads files and members of archives.
     """
 
@@ -105,11 +105,11 @@ class Examine:
             return found(reason=UNCHANGED)
         try:
             with memory_in_words():
-                picture = check_bytes(data, record.path)
-                face = self._given(record) or (self.detector(picture) if self.detector else None)
+                image = check_bytes(data, record.path)
+                face = self._given(record) or (self.detector(image) if self.detector else None)
         except UserError as error:
             return found(reason=str(error))
-        return found(shape=(picture.shape[0], picture.shape[1]), face=face)
+        return found(shape=(image.shape[0], image.shape[1]), face=face)
 
     def _given(self, record: Record) -> Face | None:
         """The points that came with the data set; the first 68 of sets of 81."""
@@ -125,7 +125,7 @@ class Examine:
         return Face(GIVEN, points[:68].astype(np.float32))
 
 
-def prepare_pictures(
+def prepare_images(
     update: IndexUpdate,
     records: Records,
     *,
@@ -137,13 +137,13 @@ def prepare_pictures(
 
     Args:
         update: The index, opened for writing.
-        records: Its pictures, their paths relative to the folder of the index.
-        detector: Finds faces; None only checks that pictures are whole.
+        records: Its images, their paths relative to the folder of the index.
+        detector: Finds faces; None only checks that images are whole.
         run: See `Run`.
         storage: Reads files and members of archives.
 
     Returns:
-        How many pictures were looked at.
+        How many images were looked at.
     """
     signature = detector.signature() if detector else ""
     storage = storage or Storage()
@@ -159,7 +159,7 @@ def prepare_pictures(
             yield Job(number, record, hashes[int(rows[number])].as_py() or "" if known[number] else "")
 
     examine = Examine(update.root, detector, storage)
-    how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "pictures"}
+    how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "images"}
     how["start"] = detector.load if detector else None
     with closing(run(examine, jobs(), **how)) as findings:
         for finding in findings:
@@ -176,7 +176,7 @@ def prepare_pictures(
 
 
 def lost(job: Job, reason: str) -> Finding:
-    """What is said of a picture over which a process died."""
+    """What is said of an image over which a process died."""
     return Finding(job.number, -1, -1, reason=reason)
 
 
@@ -186,7 +186,7 @@ def content_hash(data: bytes) -> str:
 
 
 def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
-    """The row of an index for a picture that was looked at.
+    """The row of an index for an image that was looked at.
 
     Args:
         record: What was known about it.
@@ -237,6 +237,6 @@ def _stats(root: Path, records: Records, storage: Storage) -> Iterator[tuple[int
     offsets, lengths = table["offset"].to_pylist(), table["length"].to_pylist()
     for path, offset, length in zip(records.paths, offsets, lengths, strict=True):
         try:
-            yield storage.stat(os.path.join(root, path.as_py()), offset, length)  # noqa: PTH118 - once a picture
+            yield storage.stat(os.path.join(root, path.as_py()), offset, length)  # noqa: PTH118 - once an image
         except UserError:
             yield -2, -2

@@ -1,4 +1,4 @@
-"""Picture files → RGB arrays: read fast, or checked strictly before they are relied upon."""
+"""Image files → RGB arrays: read fast, or checked strictly before they are relied upon."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from addnet.errors import UserError
-from addnet.faces.formats import HEAD, PICTURE_FORMATS, picture_format, what_else
+from addnet.faces.formats import HEAD, IMAGE_FORMATS, image_format, what_else
 from addnet.faces.headers import header_of
 from addnet.faces.native import jpeg_complaints
 from addnet.untrusted.files import read_bytes, reason
@@ -24,36 +24,36 @@ MAX_BYTES = 400 << 20  # 80 megapixels without compression, with transparency
 MAX_SCANS = 500  # of a JPEG; encoders write about ten
 MAX_SCANNED = 16 * MAX_PIXELS  # pixels times scans
 _MAX_16_BITS = 0xFFFF
-_NAMES = ", ".join(kind.name for kind in PICTURE_FORMATS)
+_NAMES = ", ".join(kind.name for kind in IMAGE_FORMATS)
 _PNG_RGB = b"\x08\x02"  # 8 bits, colours without transparency: no decoder has a choice
 _BY_PILLOW = ("JPEG2000", "AVIF")  # OpenCV writes a warning for each of the former and doesn't turn the latter
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Data = bytes | memoryview
 
 
-def read_picture(path: str | Path) -> Picture:
-    """Reads a picture as it would be shown: `decode_picture` of a file.
+def read_image(path: str | Path) -> ImageArray:
+    """Reads an image as it would be shown: `decode_image` of a file.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: The file can't be opened, is larger than 400 MB, is no picture in a format that is read, or has more
+        UserError: The file can't be opened, is larger than 400 MB, is no image in a format that is read, or has more
             than 80 megapixels.
     """
     try:
         data = read_bytes(path, most=MAX_BYTES)
     except OSError as error:
         raise UserError(f"cannot open {path}: {error.strerror or error}") from error
-    return decode_picture(data, path)
+    return decode_image(data, path)
 
 
-def check_picture(path: str | Path) -> Picture:
-    """Reads a picture that must be whole and of a sensible size: `check_bytes` of a file.
+def check_image(path: str | Path) -> ImageArray:
+    """Reads an image that must be whole and of a sensible size: `check_bytes` of a file.
 
     Returns:
-        (H, W, 3) uint8, RGB, as `read_picture` gives it.
+        (H, W, 3) uint8, RGB, as `read_image` gives it.
 
     Raises:
         UserError: No regular file, larger than 400 MB, truncated, damaged, empty, smaller than 16 pixels a side or
@@ -67,39 +67,39 @@ def check_picture(path: str | Path) -> Picture:
     return check_bytes(data, path)
 
 
-def named_picture(path: str | Path) -> Picture:
-    """`check_picture`; whatever is wrong is told with the path before it.
+def named_image(path: str | Path) -> ImageArray:
+    """`check_image`; whatever is wrong is told with the path before it.
 
     Raises:
-        UserError: The file can't be read, or is no picture.
+        UserError: The file can't be read, or is no image.
     """
     try:
-        return check_picture(path)
+        return check_image(path)
     except UserError as error:
         raise UserError(f"{path}: {error}") from error
     except OSError as error:
         raise UserError(f"{path}: cannot be read: {error.strerror or error}") from error
 
 
-def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
-    """Decodes a picture as it would be shown: EXIF rotation applied, 8 bits, three channels.
+def decode_image(data: Data, name: str | Path = "the data") -> ImageArray:
+    """Decodes an image as it would be shown: EXIF rotation applied, 8 bits, three channels.
 
-    Grey is repeated, CMYK and 16 bits are converted, transparency is dropped; of several pictures in a file the first
+    Grey is repeated, CMYK and 16 bits are converted, transparency is dropped; of several images in a file the first
     is taken. A truncated JPEG may come back partly grey: `check_bytes` finds those.
 
     Args:
-        data: The content of a picture's file. Its first bytes tell the format (see `PICTURE_FORMATS`), not its name.
+        data: The content of an image's file. Its first bytes tell the format (see `IMAGE_FORMATS`), not its name.
         name: What the message calls it.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: No picture in a format that is read, damaged, or larger than 80 megapixels by its header.
+        UserError: No image in a format that is read, damaged, or larger than 80 megapixels by its header.
     """
-    kind = picture_format(data[:HEAD])
+    kind = image_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"{name} is not a readable picture{what_else(data[:HEAD])} (expected one of {_NAMES})")
+        raise UserError(f"{name} is not a readable image{what_else(data[:HEAD])} (expected one of {_NAMES})")
     try:
         if kind not in _BY_PILLOW:
             _check_header(data, kind)
@@ -114,7 +114,7 @@ def decode_picture(data: Data, name: str | Path = "the data") -> Picture:
     except UserError as error:
         raise UserError(f"{name}: {error}") from error.__cause__
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
-        raise UserError(f"{name} is not a readable picture: a damaged {kind}, or one that is not read here") from error
+        raise UserError(f"{name} is not a readable image: a damaged {kind}, or one that is not read here") from error
 
 
 def _check_header(data: Data, kind: str) -> None:
@@ -133,8 +133,8 @@ def _check_pixels(width: int, height: int) -> None:
         raise UserError(f"{width}×{height} pixels; at most {MAX_PIXELS // 10**6} megapixels are read")
 
 
-def from_pillow(image: Image.Image) -> Picture:
-    """A PIL image as `decode_picture` gives the picture in a file: rotated as its EXIF data say, 8 bits, RGB.
+def from_pillow(image: Image.Image) -> ImageArray:
+    """A PIL image as `decode_image` gives the image in a file: rotated as its EXIF data say, 8 bits, RGB.
 
     Returns:
         (H, W, 3) uint8, RGB; of 16 bits the upper 8.
@@ -152,56 +152,56 @@ def from_pillow(image: Image.Image) -> Picture:
     values = np.asarray(image)
     if image.mode == "F" or values.min() < 0 or values.max() > _MAX_16_BITS:
         raise UserError(
-            f"a PIL image of mode {image.mode} with values from {values.min():g} to {values.max():g} is not a picture "
+            f"a PIL image of mode {image.mode} with values from {values.min():g} to {values.max():g} is not an image "
             "of 8 or 16 bits; scale it to 0 … 255 and convert it to mode L or RGB"
         )
     return np.repeat((values.astype(np.uint16) >> 8).astype(np.uint8)[..., None], 3, axis=2)
 
 
-def as_picture(picture: Any) -> Picture:
-    """The pixels of what somebody hands over as a picture.
+def as_image(image: Any) -> ImageArray:
+    """The pixels of what somebody hands over as an image.
 
     Args:
-        picture: (H, W, 3) uint8, RGB, or a PIL image.
+        image: (H, W, 3) uint8, RGB, or a PIL image.
 
     Raises:
         UserError: It is neither, or has fewer than `MIN_SIDE` pixels a side.
     """
-    if picture is None or isinstance(picture, (bytes, bytearray, memoryview)):
+    if image is None or isinstance(image, (bytes, bytearray, memoryview)):
         raise UserError(
-            f"{type(picture).__name__} is not a picture; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
+            f"{type(image).__name__} is not an image; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
             "PIL.Image.open(io.BytesIO(data))"
         )
-    pixels = from_pillow(picture) if isinstance(picture, Image.Image) else np.asarray(picture)
+    pixels = from_pillow(image) if isinstance(image, Image.Image) else np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < MIN_SIDE:
         raise UserError(
-            f"an array of shape {pixels.shape} and {pixels.dtype} is no picture; give (H, W, 3) uint8, RGB, of at "
+            f"an array of shape {pixels.shape} and {pixels.dtype} is no image; give (H, W, 3) uint8, RGB, of at "
             f"least {MIN_SIDE} pixels a side, a PIL image or a file"
         )
     return pixels
 
 
-def check_bytes(data: Data, name: str | Path = "the data") -> Picture:
-    """Decodes a picture that must be whole and of a sensible size.
+def check_bytes(data: Data, name: str | Path = "the data") -> ImageArray:
+    """Decodes an image that must be whole and of a sensible size.
 
     The header is looked at first, so that a decompression bomb is never decoded. What the decoder of JPEGs says of
     damage counts.
 
     Args:
-        data: The content of a picture's file.
+        data: The content of an image's file.
         name: What a message calls it; most tell only the reason.
 
     Returns:
-        (H, W, 3) uint8, RGB, as `decode_picture` gives it.
+        (H, W, 3) uint8, RGB, as `decode_image` gives it.
 
     Raises:
         UserError: Truncated, damaged, empty, smaller than 16 pixels a side or larger than 80 megapixels.
     """
     if len(data) == 0:
         raise UserError("empty file (0 bytes)")
-    kind = picture_format(data[:HEAD])
+    kind = image_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"not a picture{what_else(data[:HEAD])}")
+        raise UserError(f"not an image{what_else(data[:HEAD])}")
     if kind not in _BY_PILLOW:
         _check_header(data, kind)
     try:
@@ -211,20 +211,20 @@ def check_bytes(data: Data, name: str | Path = "the data") -> Picture:
     except Image.DecompressionBombError as error:
         raise UserError(f"larger than {MAX_PIXELS // 10**6} megapixels") from error
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
-        raise UserError(f"damaged picture: {error}") from error
+        raise UserError(f"damaged image: {error}") from error
     if whole is not None:
         return whole
     if kind != "JPEG":
-        return decode_picture(data, name)
+        return decode_image(data, name)
     with jpeg_complaints() as complaints:
-        picture = decode_picture(data, name)
+        image = decode_image(data, name)
     if complaints:
-        raise UserError(f"damaged picture: {complaints[0]}")
-    return picture
+        raise UserError(f"damaged image: {complaints[0]}")
+    return image
 
 
-def _strictly(data: Data, kind: str) -> Picture | None:
-    """Decodes by Pillow, which is strict; the picture is returned where `decode_picture` gives the same."""
+def _strictly(data: Data, kind: str) -> ImageArray | None:
+    """Decodes by Pillow, which is strict; the image is returned where `decode_image` gives the same."""
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             check_size(*image.size)
@@ -239,27 +239,27 @@ def _strictly(data: Data, kind: str) -> Picture | None:
                 return np.array(image, dtype=np.uint8)
     except UnidentifiedImageError as error:
         if kind != "TIFF":
-            raise UserError(f"damaged picture: no {kind} that can be read") from error
+            raise UserError(f"damaged image: no {kind} that can be read") from error
         header = header_of(bytes(data), kind)  # Pillow knows few kinds of TIFF, such as none with colours of 16 bits
         check_size(header.width, header.height)
-    return None  # the picture is decoded by OpenCV
+    return None  # the image is decoded by OpenCV
 
 
 def undecoded(data: Data) -> Image.Image | None:
-    """What Pillow says of a picture that `check_bytes` has passed, such as its tables; None of kinds it doesn't know.
+    """What Pillow says of an image that `check_bytes` has passed, such as its tables; None of kinds it doesn't know.
 
     Example:
         >>> undecoded(b"P6 40 30 255 ").size
         (40, 30)
     """
     try:
-        return Image.open(io.BytesIO(data), formats=[str(picture_format(data[:HEAD]))])
+        return Image.open(io.BytesIO(data), formats=[str(image_format(data[:HEAD]))])
     except UnidentifiedImageError:
         return None
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuses pictures that are too small for a face or too large for the memory.
+    """Refuses images that are too small for a face or too large for the memory.
 
     Raises:
         UserError: Smaller than 16 pixels a side or larger than 80 megapixels.

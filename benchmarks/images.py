@@ -20,22 +20,22 @@ from addnet.faces.landmarks import Face
 from addnet.index.faces import GIVEN
 from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
-from addnet.preparation.pictures import Finding, row_of
+from addnet.preparation.images import Finding, row_of
 
 REAL = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "dfdc-faces"
 SIZE = 224
 
 
 def folder(work: Path, count: int) -> Path:
-    """A data folder with so many training pictures and a quarter as many for the test, half of them fakes."""
+    """A data folder with so many training images and a quarter as many for the test, half of them fakes."""
     root = work / "faces"
     if not REAL.is_dir():
         generate_dataset(root, train=count, test=count // 4, size=SIZE, seed=3, views=2)
         return root
-    for split, pictures in (("train", count), ("test", count // 4)):
+    for split, images in (("train", count), ("test", count // 4)):
         for label in ("real", "fake"):
             (root / split / label).mkdir(parents=True)
-            chosen = sorted((REAL / split / label).iterdir())[: pictures // 2]
+            chosen = sorted((REAL / split / label).iterdir())[: images // 2]
             for file in chosen:
                 shutil.copy(file, root / split / label)
     return root
@@ -50,7 +50,7 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
         different: So many are drawn, the rest are copies: drawing takes longer than what is measured.
 
     Returns:
-        The index; the pictures lie beside it.
+        The index; the images lie beside it.
     """
     root = work / "drawn"
     root.mkdir(parents=True)
@@ -83,8 +83,8 @@ def _portrait(number: int) -> tuple[bytes, NDArray[np.float32]]:
     """A JPEG and its (68, 2) landmarks."""
     random = np.random.default_rng(number)
     view = View.draw(random)
-    picture, points = draw_portrait(Identity.draw(random), view, size=SIZE)
-    return encode(develop(picture, view), quality=90), points
+    image, points = draw_portrait(Identity.draw(random), view, size=SIZE)
+    return encode(develop(image, view), quality=90), points
 
 
 def config(data: Path, *overrides: str) -> DictConfig:

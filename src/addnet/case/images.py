@@ -12,11 +12,11 @@ from addnet.case.stills import Stills
 from addnet.case.strongest import Strong
 from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import UserError
-from addnet.faces.pictures import Picture
+from addnet.faces.images import ImageArray
 from addnet.inference.answering.asking import Said
 from addnet.inference.answers import Answer, FaceAnswer
 from addnet.inference.explaining import explain
-from addnet.inference.page.panels import Panel, panels_of, picture_uri, timeline_of
+from addnet.inference.page.panels import Panel, image_uri, panels_of, timeline_of
 
 if TYPE_CHECKING:
     from addnet.inference import Detector
@@ -44,7 +44,7 @@ class Shown:
     """What is shown of a file; all of it empty where nothing is.
 
     Attributes:
-        stills: The picture, or frames of the video, with boxes.
+        stills: The image, or frames of the video, with boxes.
         timeline: The scores of a video.
         explained: The strongest faces.
         unexplained: Why there are none.
@@ -63,12 +63,12 @@ def shown_of(
 
     Args:
         answer: What was said.
-        stills: Pictures of it.
+        stills: Images of it.
         strong: The faces that are explained, the strongest first.
         detector: Who was asked.
         block: Where Grad-CAM is taken; None: the network's own choice.
     """
-    panels = tuple(_still(answer, stills, number, detector) for number in stills.pictures)
+    panels = tuple(_still(answer, stills, number, detector) for number in stills.images)
     if not strong:
         return Shown(panels, timeline_of(answer))
     try:
@@ -79,18 +79,18 @@ def shown_of(
 
 
 def _still(answer: Answer, stills: Stills, number: int, detector: Detector) -> Panel:
-    canvas, factor = stills.pictures[number].copy(), stills.factors[number]
+    canvas, factor = stills.images[number].copy(), stills.factors[number]
     faces = [face for face in answer.faces if (face.frame or 0) == number]
     for face in faces:
         _box(canvas, face, factor, detector.loaded.class_names)
     time = stills.times.get(number)
     at = "" if time is None else f", {time:.2f} s"
-    title = f"Frame {number}{at}" if answer.kind == "video" else "The picture"
+    title = f"Frame {number}{at}" if answer.kind == "video" else "The image"
     said = "; ".join(f"{face.verdict}, score {face.score:.4f}" for face in faces)
-    return Panel(title, picture_uri(canvas), f"{title} with boxes around faces", said or "no face was scored here")
+    return Panel(title, image_uri(canvas), f"{title} with boxes around faces", said or "no face was scored here")
 
 
-def _box(canvas: Picture, face: FaceAnswer, factor: float, class_names: tuple[str, str]) -> None:
+def _box(canvas: ImageArray, face: FaceAnswer, factor: float, class_names: tuple[str, str]) -> None:
     if face.box is None:
         return
     colours = dict(zip(class_names, (rgb(REAL), rgb(FAKE)), strict=True))

@@ -1,7 +1,7 @@
-"""What the name of a picture tells: which video it shows, which frame of it; from one name alone.
+"""What the name of an image tells: which video it shows, which frame of it; from one name alone.
 
 Tools that cut frames out of videos write the video's name and a number: `clip_000123.jpg`, `clip frame 12.png`,
-`clip.mp4_frame_10.jpg`, `frame10_clip.jpg`, `clip_f12_face_0.png`. Collections of single pictures only count:
+`clip.mp4_frame_10.jpg`, `frame10_clip.jpg`, `clip_f12_face_0.png`. Collections of single images only count:
 `img_0001.jpg`, `real_00001.jpg`, `image (3).jpg`.
 """
 
@@ -11,38 +11,38 @@ import re
 from typing import NamedTuple
 
 from addnet.data.layouts.manifest_columns import LABELS, SPLITS
-from addnet.faces.formats import PICTURE_SUFFIXES, VIDEO_SUFFIXES
+from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES
 
 REAL_WORDS, FAKE_WORDS = (
     frozenset(word for word, label in LABELS.items() if label == wanted and not word.isdigit()) for wanted in (0, 1)
 )
 CLASS_WORDS = REAL_WORDS | FAKE_WORDS
 SPLIT_WORDS = frozenset(SPLITS)
-_PICTURES = ("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos")
+_IMAGES = ("image", "images", "img", "imgs", "picture", "pictures", "pic", "pics", "photo", "photos")
 _FACES = ("face", "faces", "crop", "crops", "cropped", "aligned", "resized", "frame", "frames", "frm")
-PICTURE_WORDS = frozenset((*_PICTURES, *_FACES))
+IMAGE_WORDS = frozenset((*_IMAGES, *_FACES))
 _COUNTED = frozenset(
     ("video", "videos", "vid", "clip", "clips", "sequence", "seq", "scene", "sample", "dsc", "screenshot", "copy")
 )
-_GRADES = frozenset(("easy", "mid", "hard"))  # in names of a set of single pictures on Kaggle
-COMMON_WORDS = PICTURE_WORDS | _COUNTED | _GRADES | CLASS_WORDS | SPLIT_WORDS
+_GRADES = frozenset(("easy", "mid", "hard"))  # in names of a set of single images on Kaggle
+COMMON_WORDS = IMAGE_WORDS | _COUNTED | _GRADES | CLASS_WORDS | SPLIT_WORDS
 
 _SEP = r"[_\-. ]"
 # but for those that are numbers (`.264`), which in names count
-_SUFFIXES = "|".join(suffix[1:] for suffix in (*VIDEO_SUFFIXES, *PICTURE_SUFFIXES) if not suffix[1:].isdigit())
+_SUFFIXES = "|".join(suffix[1:] for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES) if not suffix[1:].isdigit())
 _SUFFIX = re.compile(rf"\.(?:{_SUFFIXES})(?=$|{_SEP})", re.IGNORECASE)
-_EXPORTED = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)  # Roboflow's; copies of one picture differ
+_EXPORTED = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)  # Roboflow's; copies of one image differ
 _CELEB = re.compile(rf"(id\d+(?:_id\d+)?_\d{{4}})(?:{_SEP}+(?:frame{_SEP}?)?(\d+))?", re.IGNORECASE)
 _LEADING = re.compile(rf"(?:frame|frm){_SEP}?(\d+){_SEP}+(?=.*[^\W\d_])", re.IGNORECASE)
 _FACE = re.compile(rf"(?<=\w){_SEP}+(?:face|crop|person|track|det|bbox){_SEP}?\d+$", re.IGNORECASE)
 _FRAME = re.compile(rf"(?:(?:^|{_SEP}+|(?<=\d))(?:frames?|frm){_SEP}*|{_SEP}+f)\(?(\d+)\)?$", re.IGNORECASE)
-_GLUED = "|".join(sorted(PICTURE_WORDS | CLASS_WORDS, key=len, reverse=True))
+_GLUED = "|".join(sorted(IMAGE_WORDS | CLASS_WORDS, key=len, reverse=True))
 _NUMBER = re.compile(rf"(?:^|{_SEP}+|(?:^|(?<=[_\-. ]))(?:{_GLUED}))[(\[]?(\d+)(?:ms|s)?[)\]]?$", re.IGNORECASE)
 _CLASS_END = re.compile(rf"(?:{_SEP}+|(?<=\d))(?:{'|'.join(sorted(CLASS_WORDS))})$", re.IGNORECASE)
-_PICTURE_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(PICTURE_WORDS))})$", re.IGNORECASE)
+_IMAGE_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(IMAGE_WORDS))})$", re.IGNORECASE)
 _SPLIT_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(SPLIT_WORDS))})$", re.IGNORECASE)
 # looked for first, because expressions are slow and names are many
-_ENDS, _SPLIT_ENDS = tuple(CLASS_WORDS | PICTURE_WORDS), tuple(SPLIT_WORDS)
+_ENDS, _SPLIT_ENDS = tuple(CLASS_WORDS | IMAGE_WORDS), tuple(SPLIT_WORDS)
 _FACE_WORDS = ("face", "crop", "person", "track", "det", "bbox")
 _WORD = re.compile(r"[^_\-. ()\[\]]+")
 
@@ -51,11 +51,11 @@ class Name(NamedTuple):
     """What a name tells.
 
     Attributes:
-        video: What the frames of one video have in common; of a picture that is merely counted, the picture.
+        video: What the frames of one video have in common; of an image that is merely counted, the image.
         frame: Its number, as it is written; empty if there is none.
-        tells: Whether the name says which video it is. `img_0001` does not: it may be a picture of its own, or a
+        tells: Whether the name says which video it is. `img_0001` does not: it may be an image of its own, or a
             frame; nor does `frame_0001`.
-        counted: Whether `video` is the picture itself, because nothing calls its number that of a frame.
+        counted: Whether `video` is the image itself, because nothing calls its number that of a frame.
     """
 
     video: str
@@ -65,7 +65,7 @@ class Name(NamedTuple):
 
 
 def parse_name(stem: str) -> Name:
-    """What the name of a picture tells, without its suffix.
+    """What the name of an image tells, without its suffix.
 
     Example:
         >>> parse_name("clip_0001_0003"), parse_name("id0_id1_0000_12").video
@@ -109,7 +109,7 @@ def words(name: str) -> list[str]:
 
 
 def has_own_word(name: str) -> bool:
-    """Whether a word in a name is neither a number nor one of those that many pictures have."""
+    """Whether a word in a name is neither a number nor one of those that many images have."""
     return any(not word.isdigit() and word.lower() not in COMMON_WORDS for word in words(name))
 
 
@@ -129,8 +129,8 @@ def without_class(name: str) -> str:
 
 
 def _without_ends(name: str) -> str:
-    """A name without words at its end that say what kind of picture it is."""
-    while name.lower().endswith(_ENDS) and (end := _CLASS_END.search(name) or _PICTURE_END.search(name)):
+    """A name without words at its end that say what kind of image it is."""
+    while name.lower().endswith(_ENDS) and (end := _CLASS_END.search(name) or _IMAGE_END.search(name)):
         if not end.start():
             break
         name = name[: end.start()]
