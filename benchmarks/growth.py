@@ -75,14 +75,14 @@ def _row(
     number: str,
     what: str,
     against: str,
-    points: dict[str, float],
+    landmarks: dict[str, float],
     title: str,
     *,
     target: tuple[str, float] | None = None,
     unit: str = "s",
 ) -> Row:
-    first, *_, last = points.values()
-    return Row(number, what, against, Ratio.of([last / first]), target, points, title, unit, curve=True)
+    first, *_, last = landmarks.values()
+    return Row(number, what, against, Ratio.of([last / first]), target, landmarks, title, unit, curve=True)
 
 
 def _epoch(data: Path, *overrides: str) -> dict[str, float]:

@@ -57,7 +57,7 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
     portraits = [_portrait(number) for number in range(different)]
     records, rows = [], []
     for number in range(count + count // 4):
-        data, points = portraits[number % different]
+        data, landmarks = portraits[number % different]
         path = root / f"{number}.jpg"
         path.write_bytes(data)
         split, label = "train" if number < count else "test", number % 2  # labels of no meaning
@@ -69,9 +69,9 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
             group_id=f"{split}{number // 2}",
             dataset="drawn",
         )
-        found = Finding(number, len(data), path.stat().st_mtime_ns, shape=(SIZE, SIZE), face=Face(GIVEN, points))
+        found = Finding(number, len(data), path.stat().st_mtime_ns, shape=(SIZE, SIZE), face=Face(GIVEN, landmarks))
         records.append(record)
-        rows.append((row_of(record, found, ""), points.ravel()))
+        rows.append((row_of(record, found, ""), landmarks.ravel()))
     with IndexUpdate(root / "index.parquet", root) as update:
         for row, values in rows:
             update.add(row, values)
@@ -83,8 +83,8 @@ def _portrait(number: int) -> tuple[bytes, NDArray[np.float32]]:
     """A JPEG and its (68, 2) landmarks."""
     random = np.random.default_rng(number)
     view = View.draw(random)
-    image, points = draw_portrait(Identity.draw(random), view, size=SIZE)
-    return encode(develop(image, view), quality=90), points
+    image, landmarks = draw_portrait(Identity.draw(random), view, size=SIZE)
+    return encode(develop(image, view), quality=90), landmarks
 
 
 def config(data: Path, *overrides: str) -> DictConfig:

@@ -70,18 +70,18 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
     def __getitem__(self, index: int) -> tuple[Tensor, Tensor, int]:
         path, label = self.files[index]
         image = cv2.cvtColor(cv2.imread(path), cv2.COLOR_BGR2RGB)
-        points = self._points(image, index)
-        if points is not None:
-            eyes = points[42:48].mean(axis=0) - points[36:42].mean(axis=0)
-            centre = tuple(float(value) for value in points[27:36].mean(axis=0))
+        landmarks = self._landmarks(image, index)
+        if landmarks is not None:
+            eyes = landmarks[42:48].mean(axis=0) - landmarks[36:42].mean(axis=0)
+            centre = tuple(float(value) for value in landmarks[27:36].mean(axis=0))
             turn = cv2.getRotationMatrix2D(centre, float(np.degrees(np.arctan2(eyes[1], eyes[0]))), 1)
             image = cv2.warpAffine(image, turn, image.shape[1::-1])
-            points = self._points(image, index)
-        mask = self._mask(points, image.shape[:2])
+            landmarks = self._landmarks(image, index)
+        mask = self._mask(landmarks, image.shape[:2])
         tensor = torch.from_numpy(cv2.resize(image, (self.size, self.size))).permute(2, 0, 1).float() / 127.5 - 1
         return tensor.contiguous(), torch.from_numpy(cv2.resize(mask, (self.size, self.size)))[None], label
 
-    def _points(self, image: np.ndarray, index: int) -> np.ndarray | None:
+    def _landmarks(self, image: np.ndarray, index: int) -> np.ndarray | None:
         if self.found is not None:
             return self.found[index]
         import dlib
@@ -98,12 +98,12 @@ class SearchingLoader(torch.utils.data.Dataset[tuple[Tensor, Tensor, int]]):
         return np.array([[point.x, point.y] for point in shape.parts()], dtype=np.float32)
 
     @staticmethod
-    def _mask(points: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
-        if points is None:
+    def _mask(landmarks: np.ndarray | None, shape: tuple[int, int]) -> np.ndarray:
+        if landmarks is None:
             return np.ones(shape, dtype=np.float32)
         face, organs = np.zeros(shape, dtype=np.float32), np.zeros(shape, dtype=np.float32)
-        cv2.fillConvexPoly(face, cv2.convexHull(points.astype(np.int32)), 1)
+        cv2.fillConvexPoly(face, cv2.convexHull(landmarks.astype(np.int32)), 1)
         for part in (slice(36, 48), slice(27, 36), slice(48, 68)):
-            cv2.fillConvexPoly(organs, cv2.convexHull(points[part].astype(np.int32)), 1)
+            cv2.fillConvexPoly(organs, cv2.convexHull(landmarks[part].astype(np.int32)), 1)
         mask = cv2.GaussianBlur(face, (0, 0), shape[0] / 30) + cv2.GaussianBlur(organs, (0, 0), shape[0] / 30)
         return mask / max(float(mask.max()), 1e-6)

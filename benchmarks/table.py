@@ -29,7 +29,7 @@ class Row:
         times: Seconds a call, by contender; or what else is measured.
         note: What has to be known about it.
         unit: Of the times: s or B.
-        curve: The times are points of a curve, the note is its title; their names begin with where they stand.
+        curve: The times are landmarks of a curve, the note is its title; their names begin with where they stand.
     """
 
     number: str
@@ -138,7 +138,7 @@ def curves(rows: Sequence[Row], file: Path) -> None:
         at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
         axes.plot(list(row.times.values()), marker="o", color="black")
         for position, value in enumerate(row.times.values()):
-            words_at = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
+            words_at = {"xytext": (0, 8), "textcoords": "offset landmarks", "ha": "center", "fontsize": 8}
             axes.annotate(quantity(value, row.unit), (position, value), **words_at)
         axes.set_xticks(range(len(at)), at)
         axes.set_yticks([])

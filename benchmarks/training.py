@@ -131,7 +131,7 @@ def epoch_row(
     steps = len(dataset) // batch
     ours = run.fit().epoch / steps
     files = [(str(Path(record.root, record.path)), record.label) for record in dataset.records]
-    found = None if importlib.util.find_spec("dlib") else list(dataset.points)
+    found = None if importlib.util.find_spec("dlib") else list(dataset.landmarks)
     loader = DataLoader(
         SearchingLoader(files, side, found=found),
         batch,

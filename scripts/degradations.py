@@ -32,7 +32,7 @@ FALLING = {
 
 def strips(degrade: RandomDegradations, side: int) -> list[ImageArray]:
     """Three steps of each kind below its name."""
-    image, points = draw_portrait(
+    image, landmarks = draw_portrait(
         Identity.draw(np.random.default_rng(7)), View.draw(np.random.default_rng(8)), size=PORTRAIT
     )
     made = []
@@ -41,7 +41,7 @@ def strips(degrade: RandomDegradations, side: int) -> list[ImageArray]:
         for place in FALLING.get(kind, ()):
             low[place], high[place] = high[place], low[place]
         steps = [low, [(a + b) / 2 for a, b in zip(low, high, strict=True)], high]
-        tiles = [damage(kind, image, points, np.random.default_rng(1), step) for step in steps]
+        tiles = [damage(kind, image, landmarks, np.random.default_rng(1), step) for step in steps]
         strip = np.full((TITLE + side, 3 * side, 3), 255, np.uint8)
         said = f"{kind}: " + ", ".join(f"{step[0]:.3g}" for step in steps)
         cv2.putText(strip, said, (1, TITLE - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.38, (0, 0, 0), 1, cv2.LINE_AA)

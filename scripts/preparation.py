@@ -116,10 +116,10 @@ class Preparation:
     def rows(self) -> Rows:
         """What the index says, by path."""
         index = FaceIndex(self.index, columns=NAMES)
-        points = index.points.rows(np.arange(len(index)))
+        landmarks = index.landmarks.rows(np.arange(len(index)))
         rows: Rows = defaultdict(list)
         for number, row in enumerate(index.rows.select(COMPARED).to_pylist()):
-            rows[row["path"]].append((*(row[name] for name in COMPARED), points[number].tobytes()))
+            rows[row["path"]].append((*(row[name] for name in COMPARED), landmarks[number].tobytes()))
         return dict(rows)
 
 

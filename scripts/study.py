@@ -127,13 +127,13 @@ def curve() -> list[str]:
     found = variants(RESULTS, "small")
     known = [(share, found[name]) for name, share in SHARES.items() if name in found]
     lines = factor("curve", "small")
-    points = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
-    if len(points) > 1:
+    landmarks = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
+    if len(landmarks) > 1:
         figure = Figure(figsize=(5.4, 3.6), layout="constrained")
         axis = figure.subplots()
-        halves = [half if math.isfinite(half := half_of(estimate)) else 0.0 for _, estimate in points]
-        means = [estimate.mean for _, estimate in points]
-        axis.errorbar([share for share, _ in points], means, halves, marker="o", capsize=3, color=SERIES[0])
+        halves = [half if math.isfinite(half := half_of(estimate)) else 0.0 for _, estimate in landmarks]
+        means = [estimate.mean for _, estimate in landmarks]
+        axis.errorbar([share for share, _ in landmarks], means, halves, marker="o", capsize=3, color=SERIES[0])
         axis.set_xscale("log", base=2)
         axis.set_xticks(list(SHARES.values()), ["1/8", "1/4", "1/2", "all"])
         axis.set(xlabel="share of the training images", ylabel="AUROC, test images")

@@ -25,7 +25,7 @@ def pytest_collection_modifyitems(items):
 
 @pytest.fixture(scope="session")
 def portrait():
-    """A drawn face of 200 × 200 pixels with its true 68 points."""
+    """A drawn face of 200 × 200 pixels with its true 68 landmarks."""
     from addnet.data.synthetic import Identity, View, draw_portrait
 
     identity = Identity.draw(np.random.default_rng(7))

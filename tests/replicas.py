@@ -27,8 +27,8 @@ def images(root, folder, *names, suffix=".png"):
         cv2.imwrite(str(file), np.full((32, 32, 3), 90, np.uint8))
 
 
-def points(root, folder, *names):
-    """81 points a file, as DeepfakeBench finds them."""
+def landmarks(root, folder, *names):
+    """81 landmarks a file, as DeepfakeBench finds them."""
     for name in names:
         file = Path(root, folder, f"{name}.npy")
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -101,7 +101,7 @@ def bench_entry(label, folder, name, *, frames=("000", "012"), sep="/", prefix="
 
 
 def make_deepfakebench(root, *, sep="/", prefix="./datasets"):
-    """DeepfakeBench: FF-DF in two compressions with points, and Celeb-DF-v2 whose train holds its test."""
+    """DeepfakeBench: FF-DF in two compressions with landmarks, and Celeb-DF-v2 whose train holds its test."""
     originals = "FaceForensics++/original_sequences/youtube/c23"
     fakes = "FaceForensics++/manipulated_sequences/Deepfakes/c23"
     description = {"FF-real": {}, "FF-DF": {}}
@@ -112,7 +112,7 @@ def make_deepfakebench(root, *, sep="/", prefix="./datasets"):
                 for name in (a, b) if label == "FF-real" else (f"{a}_{b}", f"{b}_{a}"):
                     videos |= bench_entry(label, folder, name, sep=sep, prefix=prefix)
                     images(root, f"{folder}/frames/{name}", "000", "012")
-                    points(root, f"{folder}/landmarks/{name}", "000")
+                    landmarks(root, f"{folder}/landmarks/{name}", "000")
             description[label][split] = {"c23": videos, "c40": {}}
     celeb = {
         "CelebDFv2_real": {"train": {}, "val": {}, "test": {}},

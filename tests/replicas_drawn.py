@@ -26,12 +26,12 @@ class Portrait(NamedTuple):
     Attributes:
         png: Content of an image, by label.
         mp4: Content of a video of three frames, by label.
-        points: (81, 2) as DeepfakeBench finds them: the true 68, and 13 on the brow that nobody reads.
+        landmarks: (81, 2) as DeepfakeBench finds them: the true 68, and 13 on the brow that nobody reads.
     """
 
     png: tuple[bytes, bytes]
     mp4: tuple[bytes, bytes]
-    points: np.ndarray
+    landmarks: np.ndarray
 
 
 def draw_portraits(folder, number=4):
@@ -41,11 +41,11 @@ def draw_portraits(folder, number=4):
 
 def _portrait(folder, person):
     random = np.random.default_rng((3, person))
-    real, points = draw_portrait(Identity.draw(random), View.draw(random), size=SIZE)
+    real, landmarks = draw_portrait(Identity.draw(random), View.draw(random), size=SIZE)
     fake = real * np.array([1, 1, 0], np.uint8)
     files = [media.write_video(Path(folder, f"{person}-{k}.mp4"), [one] * 3) for k, one in enumerate((real, fake))]
     png = tuple(cv2.imencode(".png", one[:, :, ::-1])[1].tobytes() for one in (real, fake))
-    return Portrait(png, tuple(file.read_bytes() for file in files), np.vstack([points, np.zeros((13, 2))]))
+    return Portrait(png, tuple(file.read_bytes() for file in files), np.vstack([landmarks, np.zeros((13, 2))]))
 
 
 def is_marked(image):
@@ -54,7 +54,7 @@ def is_marked(image):
 
 
 def fill(root, portraits, is_fake):
-    """Puts a face into every image and video below a folder, and its points where points were."""
+    """Puts a face into every image and video below a folder, and its landmarks where landmarks were."""
     for number, file in enumerate(sorted(path for path in Path(root).rglob("*") if path.is_file())):
         path = file.relative_to(root).as_posix()
         portrait = portraits[number % len(portraits)]
@@ -62,7 +62,7 @@ def fill(root, portraits, is_fake):
             file.write_bytes(portrait.png[is_fake(path)])
             beside = Path(root, path.replace("/frames/", "/landmarks/")).with_suffix(".npy")
             if beside.is_file():
-                np.save(beside, portrait.points)
+                np.save(beside, portrait.landmarks)
         elif file.suffix == ".mp4":
             file.write_bytes(portrait.mp4[is_fake(path)])
     return root

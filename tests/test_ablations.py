@@ -207,9 +207,9 @@ def samples(portrait, tmp_path_factory):
     """Makes the samples of an ablation: two tilted faces of two videos, without augmentation."""
     import cv2
 
-    from addnet.faces.geometry import map_points
+    from addnet.faces.geometry import map_landmarks
 
-    root, records, points = tmp_path_factory.mktemp("pair"), [], []
+    root, records, landmarks = tmp_path_factory.mktemp("pair"), [], []
     for number, degrees in enumerate((12.0, -9.0)):
         matrix = cv2.getRotationMatrix2D((100, 100), degrees, 0.9 - 0.2 * number)
         cv2.imwrite(str(root / f"{number}.png"), cv2.warpAffine(portrait[0], matrix, (200, 200)))
@@ -223,14 +223,20 @@ def samples(portrait, tmp_path_factory):
                 dataset="d",
             )
         )
-        points.append(map_points(portrait[1], matrix))
+        landmarks.append(map_landmarks(portrait[1], matrix))
 
     def make(name):
         data = _compose(name).data
         geometry = Geometry(size=96, align=data.align, crop=data.crop, margin=data.margin)
         mask: AttentionMask = build(data.mask)
         dataset = DeepfakeDataset(
-            root, records, points=points, shapes=[(200, 200)] * 2, geometry=geometry, mask=mask, mask_of=data.mask_of
+            root,
+            records,
+            landmarks=landmarks,
+            shapes=[(200, 200)] * 2,
+            geometry=geometry,
+            mask=mask,
+            mask_of=data.mask_of,
         )
         return [dataset[index] for index in range(2)]
 

@@ -255,7 +255,7 @@ def test_a_face_that_is_cut_out_of_a_scene_is_seen_as_in_the_whole_picture(ckpt,
     preprocessing = load(ckpt).preprocessing
     face = Face("detector", portrait[1] + np.float32(250), np.float32([260, 260, 440, 440]))
     whole, cut = preprocessing.whole(scene, face), preprocessing.cut(scene, face)
-    assert np.abs(whole.points - cut.points).max() < 1e-3
+    assert np.abs(whole.landmarks - cut.landmarks).max() < 1e-3
     assert np.abs(whole.image.astype(int) - cut.image).mean() < 4
     assert preprocessing.of_image(portrait[0])
 

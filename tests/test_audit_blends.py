@@ -30,12 +30,12 @@ def reals(_data_dir):
     return _records(paths, _data_dir)
 
 
-def _brighter(image, points, address, donor=None):
-    return Blend(image, cv2.add(image, (90, 90, 90, 0)), points)
+def _brighter(image, landmarks, address, donor=None):
+    return Blend(image, cv2.add(image, (90, 90, 90, 0)), landmarks)
 
 
-def _same(image, points, address, donor=None):
-    return Blend(image, image, points)
+def _same(image, landmarks, address, donor=None):
+    return Blend(image, image, landmarks)
 
 
 def _found(data_dir, records, recipe):

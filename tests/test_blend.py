@@ -17,9 +17,9 @@ PLAIN = TintRanges(channels_p=0, hue_p=0, light_p=0, sharpness_p=0, jpeg_p=0)
 
 
 def _blends(portrait, count=20, **options):
-    image, points = portrait
+    image, landmarks = portrait
     blend = SelfBlend(**options)
-    return [blend(image, points, (0, number)) for number in range(count)]
+    return [blend(image, landmarks, (0, number)) for number in range(count)]
 
 
 def test_the_preset_sbi_is_what_the_class_does_by_itself_and_light_changes_less(portrait):
@@ -78,12 +78,12 @@ def test_the_mask_reaches_one_of_the_strengths(portrait, strengths):
 
 
 @pytest.mark.parametrize("hull", HULLS)
-def test_no_hull_vanishes_or_covers_much_more_than_its_points(portrait, hull):
-    _, points = portrait
+def test_no_hull_vanishes_or_covers_much_more_than_its_landmarks(portrait, hull):
+    _, landmarks = portrait
     for number in range(30):
         blend = SelfBlend(hulls=[hull])(*portrait, (number,))
         random = np.random.default_rng(number)
-        outlines = [cv2.convexHull(part.astype(np.float32)) for part in hulls_of("all", points, random)]
+        outlines = [cv2.convexHull(part.astype(np.float32)) for part in hulls_of("all", landmarks, random)]
         face = cv2.contourArea(outlines[0])
         covered = float(blend.mask.sum() / blend.mask.max())
         smallest = 0.01 if hull == "organs" else 0.02 if hull == "some" else 0.1
@@ -91,12 +91,12 @@ def test_no_hull_vanishes_or_covers_much_more_than_its_points(portrait, hull):
 
 
 def test_a_small_hull_keeps_as_much_of_itself_as_a_large_one(portrait):
-    _, points = portrait
+    _, landmarks = portrait
     shares = {}
-    for name, part in {"face": points, "eyes": points[36:48]}.items():
+    for name, part in {"face": landmarks, "eyes": landmarks[36:48]}.items():
         area = cv2.contourArea(cv2.convexHull(part.astype(np.float32)))
         how = {
-            "unit": float(np.ptp(points, axis=0).max()),
+            "unit": float(np.ptp(landmarks, axis=0).max()),
             "elastic": 0.03,
             "erosion": (0.03, 0.03),
             "softness": (0.03, 0.03),
@@ -108,13 +108,13 @@ def test_a_small_hull_keeps_as_much_of_itself_as_a_large_one(portrait):
 
 
 def test_a_flat_image_differs_in_nothing_but_colour():
-    points = _face(80)
+    landmarks = _face(80)
     for number in range(10):
-        real, fake, mask = SelfBlend(tint=PLAIN, saved_p=0.0)(np.full((80, 80, 3), 90, np.uint8), points, (number,))
+        real, fake, mask = SelfBlend(tint=PLAIN, saved_p=0.0)(np.full((80, 80, 3), 90, np.uint8), landmarks, (number,))
         assert (real == 90).all()
         assert (fake == real).all()
         assert mask.max() > 0
-        tinted = SelfBlend(tint=replace(PLAIN, light_p=1.0))(np.full((80, 80, 3), 90, np.uint8), points, (number,))
+        tinted = SelfBlend(tint=replace(PLAIN, light_p=1.0))(np.full((80, 80, 3), 90, np.uint8), landmarks, (number,))
         assert len(np.unique(tinted.real)) == 1
 
 
@@ -127,13 +127,17 @@ def test_grey_images_stay_grey_but_for_the_channels(portrait):
 
 
 def test_tight_crops_and_tiny_images_are_blended(portrait):
-    image, points = portrait
-    low, high = points.min(axis=0), points.max(axis=0)
+    image, landmarks = portrait
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     left, top = np.rint(low + 0.2 * (high - low)).astype(int)
     right, bottom = np.rint(high - 0.2 * (high - low)).astype(int)
     crop = np.ascontiguousarray(image[top:bottom, left:right])
     small = cv2.resize(image, (16, 16), interpolation=cv2.INTER_AREA)
-    for seen, found in ((crop, points - (left, top)), (small, points * (16 / 200)), (small[:3], points * (16 / 200))):
+    for seen, found in (
+        (crop, landmarks - (left, top)),
+        (small, landmarks * (16 / 200)),
+        (small[:3], landmarks * (16 / 200)),
+    ):
         for number in range(20):
             try:
                 real, fake, mask = SelfBlend()(seen, found, (number,))
@@ -157,13 +161,13 @@ def test_a_face_of_a_few_pixels_is_refused(portrait):
 
 def test_the_source_moves_no_farther_than_it_may(portrait):
     """The centre of a dot in the middle of the face, laid over itself without any other change."""
-    image, points = portrait
-    side, middle = float(np.ptp(points, axis=0).max()), points.mean(axis=0)
+    image, landmarks = portrait
+    side, middle = float(np.ptp(landmarks, axis=0).max()), landmarks.mean(axis=0)
     dotted = cv2.circle(np.zeros_like(image), np.rint(middle).astype(int).tolist(), 3, (255, 255, 255), -1)
     blend = SelfBlend(tint=PLAIN, saved_p=0.0, hulls=["all"], strengths=[1.0], scale=(1.0, 1.0), shift=(0.1, 0.02))
     moved = []
     for number in range(40):
-        where = np.argwhere(blend(dotted, points, (number,)).fake[..., 0] > 127)
+        where = np.argwhere(blend(dotted, landmarks, (number,)).fake[..., 0] > 127)
         moved.append((where.mean(axis=0)[::-1] - np.rint(middle)) / side)
     right, down = np.abs(moved).max(axis=0)
     assert 0.05 < right < 0.11
@@ -280,6 +284,6 @@ def test_tints_that_are_wrong_are_refused_in_words(options, told):
 
 
 def _face(side):
-    """(68, 2) points of a face in the middle of an image."""
+    """(68, 2) landmarks of a face in the middle of an image."""
     angles = np.linspace(0, 2 * np.pi, 68, endpoint=False)
     return (side / 2 + side / 3 * np.stack([np.cos(angles), np.sin(angles)], axis=1)).astype(np.float32)

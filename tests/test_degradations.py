@@ -30,9 +30,9 @@ def harsh():
 
 @pytest.fixture
 def odd(portrait):
-    """A portrait with odd sides, and its points."""
-    image, points = portrait
-    return np.ascontiguousarray(image[:181, 3:]), points - [3, 0]
+    """A portrait with odd sides, and its landmarks."""
+    image, landmarks = portrait
+    return np.ascontiguousarray(image[:181, 3:]), landmarks - [3, 0]
 
 
 # ---- the kinds ---------------------------------------------------------------------------------------------
@@ -40,10 +40,10 @@ def odd(portrait):
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_kind_changes_an_image_of_odd_sides_and_neither_its_shape_nor_what_came_in(kind, odd, harsh):
-    image, points = odd
+    image, landmarks = odd
     before = image.copy()
     for values in zip(*harsh.chances[kind].strengths, strict=True):
-        one, again = (damage(kind, image, points, np.random.default_rng(5), values) for _ in range(2))
+        one, again = (damage(kind, image, landmarks, np.random.default_rng(5), values) for _ in range(2))
         assert (one.shape, one.dtype) == (image.shape, np.uint8)
         assert (one != image).any(), values
         assert np.array_equal(one, again)
@@ -192,11 +192,11 @@ def test_an_address_decides_what_happens_and_how(harsh, portrait):
 
 
 def test_both_halves_of_a_blend_get_the_same_damage(harsh, portrait):
-    image, points = portrait
-    halves = [harsh(Unwarped(image, points, label), At(0, KEY, half)) for label, half in ((0, "real"), (1, "fake"))]
+    image, landmarks = portrait
+    halves = [harsh(Unwarped(image, landmarks, label), At(0, KEY, half)) for label, half in ((0, "real"), (1, "fake"))]
     assert np.array_equal(halves[0].image, halves[1].image)
     assert [half.label for half in halves] == [0, 1]
-    assert all(half.points is points for half in halves)
+    assert all(half.landmarks is landmarks for half in halves)
 
 
 def test_kinds_come_as_often_as_they_say_and_in_any_order():

@@ -52,7 +52,7 @@ def test_at_most_a_fiftieth_of_validation_lies_outside_and_other_faces_of_the_ki
         ({"yaw": 0.8}, "its face is turned to a side (by 0.80; 0.10 and less in them)"),
         ({"pitch": 0.2}, "its face looks up (nose at 0.20; 0.60 and more in them)"),
         ({"pitch": 0.9}, "its face looks down (nose at 0.90; 0.60 and less in them)"),
-        ({"outside": 0.25}, "its face is cut off (25% of its points outside; 0% and less in them)"),
+        ({"outside": 0.25}, "its face is cut off (25% of its landmarks outside; 0% and less in them)"),
         ({"appearance": np.full(NUMBERS, 6.0)}, "it was made otherwise (distance "),
     ],
 )
@@ -112,22 +112,22 @@ def test_appearance_is_of_how_an_image_was_made_and_not_of_what_it_shows(portrai
 
 
 def test_yaw_and_pitch_are_those_of_the_head_however_it_is_tilted(portrait):
-    _, points = portrait
-    yaw, pitch = turned(points)
+    _, landmarks = portrait
+    yaw, pitch = turned(landmarks)
     assert yaw < 0.3
     assert 0.3 < pitch < 0.8
-    assert turned(points @ np.array([[0.8, 0.6], [-0.6, 0.8]]) * 2) == pytest.approx((yaw, pitch), abs=1e-4)
-    aside = points.copy()
-    aside[30, 0] += 0.6 * (points[16, 0] - points[30, 0])
+    assert turned(landmarks @ np.array([[0.8, 0.6], [-0.6, 0.8]]) * 2) == pytest.approx((yaw, pitch), abs=1e-4)
+    aside = landmarks.copy()
+    aside[30, 0] += 0.6 * (landmarks[16, 0] - landmarks[30, 0])
     assert turned(aside)[0] > yaw + 0.3
 
 
 def test_a_face_is_measured_in_what_the_network_sees(portrait):
-    image, points = portrait
-    measured = measure(image, points + 120, size=77.0)
+    image, landmarks = portrait
+    measured = measure(image, landmarks + 120, size=77.0)
     assert (measured.size, measured.outside > 0.2) == (77.0, True)
-    dark = measure((image * 0.3).astype(np.uint8), points, size=77.0)
-    plain = measure(image, points, size=77.0)
+    dark = measure((image * 0.3).astype(np.uint8), landmarks, size=77.0)
+    plain = measure(image, landmarks, size=77.0)
     assert dark.exposure == pytest.approx(0.3 * plain.exposure, abs=2)
     assert dark.sharpness < 0.5 * plain.sharpness
     assert plain.outside == 0
@@ -206,5 +206,5 @@ def test_a_data_module_measures_its_training_and_validation(data_dir, index_dir)
     part, dataset = module.splits["val"], module.dataset("val")
     seen = Preprocessing.from_values(module.preprocessing() | {"domain": values})
     row = int(np.flatnonzero(part.with_landmarks)[0])
-    assert seen.whole(dataset.read(row), Face("detector", part.points[row])).unlike == ""
+    assert seen.whole(dataset.read(row), Face("detector", part.landmarks[row])).unlike == ""
     assert domain.bounds[0] > 0

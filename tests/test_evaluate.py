@@ -300,9 +300,9 @@ def test_the_worst_mistakes_come_first_and_once_a_video():
 
 @pytest.mark.parametrize("kind", LADDER)
 def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kind):
-    image, points = portrait
+    image, landmarks = portrait
     damage = [
-        np.abs(step.damaged(image, points, seed=1).astype(int) - image.astype(int)).mean()
+        np.abs(step.damaged(image, landmarks, seed=1).astype(int) - image.astype(int)).mean()
         for step in rungs({kind: LADDER[kind]})
     ]
     assert min(damage) > 0
@@ -311,21 +311,21 @@ def test_every_rung_damages_more_than_the_one_before_or_as_it_says(portrait, kin
 
 
 def test_damage_is_the_same_each_time_and_leaves_the_image_alone(portrait):
-    image, points = portrait
+    image, landmarks = portrait
     before = image.copy()
-    one, other = (Degradation("noise", 20).damaged(image, points, seed=5) for _ in range(2))
+    one, other = (Degradation("noise", 20).damaged(image, landmarks, seed=5) for _ in range(2))
     assert np.array_equal(one, other)
-    assert not np.array_equal(one, Degradation("noise", 20).damaged(image, points, seed=6))
+    assert not np.array_equal(one, Degradation("noise", 20).damaged(image, landmarks, seed=6))
     assert np.array_equal(image, before)
 
 
 def test_a_cover_hides_the_organ_and_nothing_else(portrait):
-    image, points = portrait
-    changed = np.abs(occlude(image, points, "mouth").astype(int) - image.astype(int)).sum(axis=2) > 0
+    image, landmarks = portrait
+    changed = np.abs(occlude(image, landmarks, "mouth").astype(int) - image.astype(int)).sum(axis=2) > 0
     rows = np.flatnonzero(changed.any(axis=1))
-    assert changed[tuple(points[62].round().astype(int)[::-1])]
-    assert rows.min() > points[30, 1]  # below the tip of the nose
-    assert np.array_equal(occlude(image, points, "mouth", scale=0), image)
+    assert changed[tuple(landmarks[62].round().astype(int)[::-1])]
+    assert rows.min() > landmarks[30, 1]  # below the tip of the nose
+    assert np.array_equal(occlude(image, landmarks, "mouth", scale=0), image)
     assert np.array_equal(Degradation("mouth", 1).damaged(image, None, seed=0), image)
 
 

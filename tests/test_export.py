@@ -312,7 +312,7 @@ def test_the_command_answers_mistakes_in_words(tmp_path):
 
 
 def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_path):
-    from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, warp_image
+    from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_landmarks, warp_image
 
     image, _ = portrait
     cv2.imwrite(str(tmp_path / "portrait.png"), image[..., ::-1])
@@ -321,10 +321,10 @@ def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_pa
     code += "assert 'torch' not in sys.modules, 'torch was imported'"
     told = json.loads(_run("-c", code, script, files["onnx"].output, "portrait.png", cwd=tmp_path))
 
-    points = LandmarkDetector()(image).points
-    matrix = Geometry(size=64).matrix(image.shape, points)
+    landmarks = LandmarkDetector()(image).landmarks
+    matrix = Geometry(size=64).matrix(image.shape, landmarks)
     tensor = torch.from_numpy(warp_image(image, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
-    mask = torch.from_numpy(AttentionMask().draw(map_points(points, matrix), 64))[None, None]
+    mask = torch.from_numpy(AttentionMask().draw(map_landmarks(landmarks, matrix), 64))[None, None]
     with torch.no_grad():
         score = network_of(read_checkpoint(ckpt), ckpt)(tensor, mask).softmax(dim=1)[0, 1].item()
     assert abs(told["score"] - score) <= 1e-4

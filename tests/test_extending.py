@@ -42,13 +42,13 @@ def installed(tmp_path, clean):
         (site / name).parent.mkdir(parents=True, exist_ok=True)
         (site / name).write_text(text, encoding="utf-8")
     project = tomllib.loads((site / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    points = [
+    landmarks = [
         f"[{group}]\n{key} = {value}\n" for group, of in project["entry-points"].items() for key, value in of.items()
     ]
     info = site / f"{project['name'].replace('-', '_')}-{project['version']}.dist-info"
     info.mkdir()
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {project['name']}\nVersion: {project['version']}\n")
-    (info / "entry_points.txt").write_text("".join(points))
+    (info / "entry_points.txt").write_text("".join(landmarks))
     return site
 
 

@@ -24,7 +24,7 @@ def detector():
 
 @pytest.fixture(scope="module")
 def people():
-    """Two drawn people with their true points, 150 and 170 pixels large."""
+    """Two drawn people with their true landmarks, 150 and 170 pixels large."""
     drawn = []
     for seed, size in ((7, 150), (11, 170)):
         identity, view = Identity.draw(np.random.default_rng(seed)), View.draw(np.random.default_rng(8))
@@ -94,40 +94,40 @@ def test_a_cut_parts_two_people_in_the_same_place(tmp_path, detector, people):
     assert [crop.frame for crop in crops] == list(range(4, 12))
 
 
-def test_points_and_box_are_those_of_the_crop(clip, detector):
+def test_landmarks_and_box_are_those_of_the_crop(clip, detector):
     for size in (None, 96):
         crop = extracted(clip, detector, frames=1, size=size)[0][0]
-        low, high = crop.face.points.min(axis=0), crop.face.points.max(axis=0)
+        low, high = crop.face.landmarks.min(axis=0), crop.face.landmarks.max(axis=0)
         side = crop.image.shape[0]
         assert crop.image.shape == (side, side, 3)
         assert (low + high) / 2 == pytest.approx((side - 1) / 2, abs=1)  # the face is in the middle
         assert (high - low).max() * 1.3 == pytest.approx(side, abs=1)
         again = LandmarkDetector()(crop.image)
-        between = np.linalg.norm(crop.face.points[36] - crop.face.points[45])
-        assert np.linalg.norm(again.points - crop.face.points, axis=1).mean() < 0.1 * between
+        between = np.linalg.norm(crop.face.landmarks[36] - crop.face.landmarks[45])
+        assert np.linalg.norm(again.landmarks - crop.face.landmarks, axis=1).mean() < 0.1 * between
 
 
 def test_a_resized_crop_is_the_native_one_made_smaller(clip, detector):
     native, small = (extracted(clip, detector, frames=1, size=size)[0][0] for size in (None, 64))
     factor = 64 / native.image.shape[0]
-    assert small.face.points == pytest.approx((native.face.points + 0.5) * factor - 0.5, abs=0.01)
+    assert small.face.landmarks == pytest.approx((native.face.landmarks + 0.5) * factor - 0.5, abs=0.01)
     assert small.face.box == pytest.approx((native.face.box + 0.5) * factor - 0.5, abs=0.01)
     assert (small.original_box == native.original_box).all()
 
 
 @pytest.fixture
 def face():
-    """A face around (60, 50) of 40 × 40 pixels, whose points are the corners and the middle."""
-    points = np.tile(np.array([60.0, 50.0], dtype=np.float32), (68, 1))
-    points[0], points[1] = (40, 30), (80, 70)
-    return Face("detector", points, np.array([42, 32, 78, 68], dtype=np.float32))
+    """A face around (60, 50) of 40 × 40 pixels, whose landmarks are the corners and the middle."""
+    landmarks = np.tile(np.array([60.0, 50.0], dtype=np.float32), (68, 1))
+    landmarks[0], landmarks[1] = (40, 30), (80, 70)
+    return Face("detector", landmarks, np.array([42, 32, 78, 68], dtype=np.float32))
 
 
 def test_native_pixels_are_untouched(face):
     image = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
     crop = cut_face(Frame(3, 0.1, image), face, 0, settings=CropSettings())
     assert (crop.image == image[25:77, 35:87]).all() or (crop.image == image[24:76, 34:86]).all()
-    left, top = face.points[0] - crop.face.points[0]
+    left, top = face.landmarks[0] - crop.face.landmarks[0]
     assert (crop.image[10, 20] == image[round(top) + 10, round(left) + 20]).all()
     assert crop.face.box == pytest.approx(face.box - [left, top, left, top])
 
@@ -135,7 +135,7 @@ def test_native_pixels_are_untouched(face):
 def test_beyond_the_border_the_frame_is_mirrored(face):
     image = np.random.default_rng(0).integers(0, 256, (100, 70, 3), dtype=np.uint8)
     crop = cut_face(Frame(0, 0.0, image), face, 0, settings=CropSettings()).image
-    inside = 70 - round(float(face.points[0][0] - 6))
+    inside = 70 - round(float(face.landmarks[0][0] - 6))
     assert crop.shape == (52, 52, 3)
     columns = [column for column in range(52) if (crop[:, column] == crop[:, column - 2]).all()]
     assert len(columns) == 1  # reflected around the last column, which is not repeated
@@ -146,7 +146,7 @@ def test_shrinking_averages(face):
     noise = np.random.default_rng(0).integers(0, 256, (100, 120, 3), dtype=np.uint8)
     crop = cut_face(Frame(0, 0.0, noise), face, 0, settings=CropSettings(size=17))
     assert crop.image.std() < 0.4 * noise.std()  # 3 × 3 pixels in one; sampling without averaging leaves .6
-    assert crop.face.points[2] == pytest.approx([8, 8], abs=0.3)
+    assert crop.face.landmarks[2] == pytest.approx([8, 8], abs=0.3)
 
 
 def test_a_turned_video_gives_upright_faces(tmp_path, detector, people):
@@ -155,7 +155,7 @@ def test_a_turned_video_gives_upright_faces(tmp_path, detector, people):
     crops, summary = extracted(path, detector, every=1)
     assert summary.without_face == 0
     assert all(crop.original_box[2] < 240 for crop in crops)
-    assert crops[0].face.points[36:48, 1].mean() < crops[0].face.points[48:, 1].mean()  # eyes above the mouth
+    assert crops[0].face.landmarks[36:48, 1].mean() < crops[0].face.landmarks[48:, 1].mean()  # eyes above the mouth
 
 
 def test_frames_without_a_face_are_counted(tmp_path, detector, people):
@@ -265,5 +265,5 @@ def test_real_crops_need_no_further_detection(real_data, tmp_path, detector, nam
     gif = real_data / "videos" / f"intel_head-pose-face-detection-{name}.gif"
     crops, summary = extracted(write_video(tmp_path / "clip.mp4", read_gif(gif)), detector, frames=4, size=224)
     assert summary.without_face == 0
-    assert all((crop.face.points > -10).all() and (crop.face.points < 234).all() for crop in crops)
+    assert all((crop.face.landmarks > -10).all() and (crop.face.landmarks < 234).all() for crop in crops)
     assert {crop.image.shape for crop in crops} == {(224, 224, 3)}

@@ -157,7 +157,7 @@ def test_what_follows_an_archive_counts_as_well(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("shape", [(68, 2), (1 << 50, 2), (68, 3)])
-def test_points_of_a_data_set_take_no_more_memory_than_points(tmp_path, shape):
+def test_landmarks_of_a_data_set_take_no_more_memory_than_landmarks(tmp_path, shape):
     header = io.BytesIO()
     np.lib.format.write_array_header_1_0(header, {"descr": "<f4", "fortran_order": False, "shape": shape})
     (tmp_path / "a.npy").write_bytes(header.getvalue() + bytes(68 * 2 * 4))
@@ -175,7 +175,7 @@ def test_training_goes_on_where_an_index_names_a_bomb_or_a_pipe(tmp_path, monkey
         Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d")
         for name in ("bomb.png", "pipe.png", "a\0b.png")
     ]
-    dataset = DeepfakeDataset(tmp_path, records, points=[None] * 3, geometry=Geometry(size=96), mask=AttentionMask())
+    dataset = DeepfakeDataset(tmp_path, records, landmarks=[None] * 3, geometry=Geometry(size=96), mask=AttentionMask())
     assert [dataset[number]["valid"] for number in range(3)] == [False] * 3
 
 

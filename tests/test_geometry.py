@@ -1,11 +1,11 @@
-"""One matrix moves image and points alike."""
+"""One matrix moves image and landmarks alike."""
 
 import cv2
 import numpy as np
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import Geometry, Jitter, map_points, warp_image
+from addnet.faces import Geometry, Jitter, map_landmarks, warp_image
 from addnet.faces.geometry import LEFT_EYE, MIRRORED, RIGHT_EYE, TEMPLATE, plausible, roll_degrees
 
 JITTERS = [
@@ -18,37 +18,37 @@ JITTERS = [
 
 @pytest.mark.parametrize("crop", ["image", "face"])
 def test_the_line_between_the_eyes_becomes_level(portrait, crop):
-    image, points = portrait
+    image, landmarks = portrait
     turn = np.array(cv2.getRotationMatrix2D((100, 100), 17, 1.0))
-    points = (points @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
-    assert abs(roll_degrees(points)) > 3
-    matrix = Geometry(size=128, crop=crop).matrix(image.shape, points)
-    assert abs(roll_degrees(map_points(points, matrix))) < 1e-3
+    landmarks = (landmarks @ turn[:, :2].T + turn[:, 2]).astype(np.float32)
+    assert abs(roll_degrees(landmarks)) > 3
+    matrix = Geometry(size=128, crop=crop).matrix(image.shape, landmarks)
+    assert abs(roll_degrees(map_landmarks(landmarks, matrix))) < 1e-3
 
 
 @pytest.mark.parametrize("jitter", JITTERS)
 @pytest.mark.parametrize("size", [64, 150, 299])
 def test_a_mark_in_the_image_goes_where_its_point_goes(portrait, jitter, size):
-    image, points = portrait
+    image, landmarks = portrait
     geometry = Geometry(size=size, crop="face")
-    matrix = geometry.matrix(image.shape, points, jitter)
-    expected = map_points(points, matrix)
+    matrix = geometry.matrix(image.shape, landmarks, jitter)
+    expected = map_landmarks(landmarks, matrix)
     for number in (30, 36, 45, 51):
         marked = np.zeros_like(image)
-        cv2.circle(marked, tuple(int(v) for v in points[number].round()), 5, (255, 255, 255), -1)
+        cv2.circle(marked, tuple(int(v) for v in landmarks[number].round()), 5, (255, 255, 255), -1)
         weights = warp_image(marked, matrix, size)[..., 0].astype(float)
         rows, columns = np.indices(weights.shape)
         centre = np.array([(columns * weights).sum(), (rows * weights).sum()]) / weights.sum()
-        source = points[number].round() @ matrix[:, :2].T + matrix[:, 2]
+        source = landmarks[number].round() @ matrix[:, :2].T + matrix[:, 2]
         assert np.abs(centre - source).max() < 0.35
         target = expected[MIRRORED[number] if jitter.flip else number]
         assert np.linalg.norm(target - source) < 1.5 * np.sqrt(abs(np.linalg.det(matrix[:, :2])))
 
 
-def test_mirrored_points_are_renumbered(portrait):
-    image, points = portrait
-    matrix = Geometry(size=128).matrix(image.shape, points, Jitter(flip=True))
-    mirrored = map_points(points, matrix)
+def test_mirrored_landmarks_are_renumbered(portrait):
+    image, landmarks = portrait
+    matrix = Geometry(size=128).matrix(image.shape, landmarks, Jitter(flip=True))
+    mirrored = map_landmarks(landmarks, matrix)
     assert mirrored[36:42, 0].mean() < mirrored[42:48, 0].mean()
     assert mirrored[0, 0] < mirrored[16, 0]
     assert (MIRRORED[MIRRORED] == np.arange(68)).all()
@@ -70,28 +70,34 @@ def test_an_image_that_is_not_square_keeps_its_proportions():
     assert abs(np.ptp(np.flatnonzero(disc[20])) - np.ptp(np.flatnonzero(disc[:, 50]))) <= 1
 
 
-def test_upside_down_points_are_not_plausible(portrait):
-    image, points = portrait
-    assert plausible(points, image.shape)
-    assert not plausible((199 - points).astype(np.float32), image.shape)
+def test_upside_down_landmarks_are_not_plausible(portrait):
+    image, landmarks = portrait
+    assert plausible(landmarks, image.shape)
+    assert not plausible((199 - landmarks).astype(np.float32), image.shape)
 
 
 @pytest.mark.parametrize("align", [True, False])
-def test_a_template_brings_five_points_to_their_places(align):
-    points = np.full((68, 2), 0.5)
-    points[LEFT_EYE], points[RIGHT_EYE], points[[30, 48, 54]] = TEMPLATE[0], TEMPLATE[1], TEMPLATE[2:]
+def test_a_template_brings_five_landmarks_to_their_places(align):
+    landmarks = np.full((68, 2), 0.5)
+    landmarks[LEFT_EYE], landmarks[RIGHT_EYE], landmarks[[30, 48, 54]] = TEMPLATE[0], TEMPLATE[1], TEMPLATE[2:]
     turn = cv2.getRotationMatrix2D((0, 0), 25 if align else 0, 80.0)
-    placed = (points @ turn[:, :2].T + (300, 200)).astype(np.float32)
+    placed = (landmarks @ turn[:, :2].T + (300, 200)).astype(np.float32)
     matrix = Geometry(size=128, align=align, crop="template", margin=1.3).matrix((600, 600, 3), placed)
-    five = map_points(placed, matrix)[[30, 48, 54]]
+    five = map_landmarks(placed, matrix)[[30, 48, 54]]
     assert np.abs(five - ((TEMPLATE[2:] - 0.5) / 1.3 * 128 + 63.5)).max() < 1e-2
-    assert abs(roll_degrees(map_points(placed, matrix))) < 1e-2
+    assert abs(roll_degrees(map_landmarks(placed, matrix))) < 1e-2
 
 
 def test_a_template_that_nothing_fits_is_nearest_in_the_mean(portrait):
-    image, points = portrait
-    matrix = Geometry(size=100, crop="template").matrix(image.shape, points)
-    pick = [points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0), points[30], points[48], points[54]]
+    image, landmarks = portrait
+    matrix = Geometry(size=100, crop="template").matrix(image.shape, landmarks)
+    pick = [
+        landmarks[LEFT_EYE].mean(axis=0),
+        landmarks[RIGHT_EYE].mean(axis=0),
+        landmarks[30],
+        landmarks[48],
+        landmarks[54],
+    ]
     found = np.stack(pick) @ matrix[:, :2].T + matrix[:, 2]
     wanted = (TEMPLATE - 0.5) / 1.3 * 100 + 49.5
     error = np.square(found - wanted).sum()

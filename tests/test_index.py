@@ -52,9 +52,9 @@ def made(tmp_path, own_data_dir, records, detector):
     return file
 
 
-def points(file, records):
+def landmarks(file, records):
     index = FaceIndex(file)
-    return [index.points[row] for row in index.find(records.paths)]
+    return [index.landmarks[row] for row in index.find(records.paths)]
 
 
 def test_a_second_look_finds_everything_known(made, own_data_dir, records, detector):
@@ -67,25 +67,25 @@ def test_a_second_look_finds_everything_known(made, own_data_dir, records, detec
     image = own_data_dir / records[2].path
     from addnet.faces import read_image
 
-    np.testing.assert_array_equal(index.points[2], detector(read_image(image)).points)
+    np.testing.assert_array_equal(index.landmarks[2], detector(read_image(image)).landmarks)
 
 
 def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, detector):
     (own_data_dir / records[0].path).write_bytes((own_data_dir / records[1].path).read_bytes())
     assert prepare(made, own_data_dir, records, detector) == 1
-    first, second, *_ = points(made, records)
+    first, second, *_ = landmarks(made, records)
     np.testing.assert_array_equal(first, second)
 
 
-def test_a_file_that_was_only_touched_keeps_its_points(made, own_data_dir, records):
+def test_a_file_that_was_only_touched_keeps_its_landmarks(made, own_data_dir, records):
     class Refuses(LandmarkDetector):
         def __call__(self, image):
             raise AssertionError("no face is looked for in an image that is what it was")
 
-    before = points(made, records)
+    before = landmarks(made, records)
     os.utime(own_data_dir / records[1].path)
     assert prepare(made, own_data_dir, records, Refuses()) == 1
-    np.testing.assert_array_equal(points(made, records), before)
+    np.testing.assert_array_equal(landmarks(made, records), before)
     assert prepare(made, own_data_dir, records, Refuses()) == 0
 
 
@@ -119,8 +119,8 @@ def test_unusable_and_faceless_images_are_told_apart(tmp_path, own_data_dir, rec
     index = FaceIndex(file)
     assert index.rows["reason"].to_pylist()[:2] == ["not an image", None]
     assert index.rows["step"].to_pylist()[1] == "none"
-    assert index.points[0] is index.points[1] is None
-    assert index.points[2].shape == (68, 2)
+    assert index.landmarks[0] is index.landmarks[1] is None
+    assert index.landmarks[2].shape == (68, 2)
 
 
 def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, detector):
@@ -140,13 +140,13 @@ def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, d
 def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, records, detector):
     file = tmp_path / "i.parquet"
     assert prepare(file, own_data_dir, records, None) == 4
-    assert points(file, records) == [None] * 4
+    assert landmarks(file, records) == [None] * 4
     assert prepare(file, own_data_dir, records, detector) == 4
-    assert points(file, records)[0].shape == (68, 2)
+    assert landmarks(file, records)[0].shape == (68, 2)
     assert prepare(file, own_data_dir, records, None) == 0
 
 
-def test_points_of_another_detector_are_not_used(made, own_data_dir, records):
+def test_landmarks_of_another_detector_are_not_used(made, own_data_dir, records):
     assert prepare(made, own_data_dir, records, LandmarkDetector(padding=0.5)) == 4
 
 
@@ -155,9 +155,9 @@ def test_a_record_is_made_by_the_names_of_its_fields_alone():
         Record("a.jpg", 1, "train", "g", "v", "d")  # a video and a group that have changed places
 
 
-def test_points_that_came_with_the_data_set_are_used_as_they_are(tmp_path, own_data_dir, records):
+def test_landmarks_that_came_with_the_data_set_are_used_as_they_are(tmp_path, own_data_dir, records):
     given = np.random.default_rng(0).uniform(0, 112, (81, 2))
-    np.save(own_data_dir / "points.npy", given)
+    np.save(own_data_dir / "landmarks.npy", given)
     chosen = Records.of(
         [
             Record(
@@ -167,13 +167,13 @@ def test_points_that_came_with_the_data_set_are_used_as_they_are(tmp_path, own_d
                 video_id="v",
                 group_id="g",
                 dataset="d",
-                landmarks="points.npy",
+                landmarks="landmarks.npy",
             )
         ]
     )
     file = tmp_path / "i.parquet"
     assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 1
-    np.testing.assert_allclose(points(file, chosen)[0], given[:68], rtol=1e-6)
+    np.testing.assert_allclose(landmarks(file, chosen)[0], given[:68], rtol=1e-6)
     assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 0
 
 

@@ -24,7 +24,7 @@ pyarrow.array(numpy.zeros(1))  # brings pandas, where that is installed
 peak = lambda: int(open("/proc/self/status").read().split("VmHWM:")[1].split()[0]) / 1024
 before, start = peak(), time.monotonic()
 index = FaceIndex(sys.argv[1])
-records, points = index.records(), index.points
+records, landmarks = index.records(), index.landmarks
 print(json.dumps({"seconds": time.monotonic() - start, "before": before, "peak": peak()}))
 """
 
@@ -38,7 +38,7 @@ from addnet.index import FaceIndex
 index = FaceIndex(sys.argv[1])
 part = usable(index.records(), {"": index})
 dataset = DeepfakeDataset(
-    "", part.records, points=part.points, shapes=part.shapes, geometry=Geometry(size=64), mask=AttentionMask()
+    "", part.records, landmarks=part.landmarks, shapes=part.shapes, geometry=Geometry(size=64), mask=AttentionMask()
 )
 
 np.random.default_rng()  # imported now, not in the process
@@ -50,7 +50,7 @@ def changed():  # pages that are a copy of its own
 def work(queue):
     before = changed()
     for row in np.random.default_rng(0).integers(0, len(dataset), 5000).tolist():
-        dataset.records[row], dataset.points[row], dataset.labels[row]
+        dataset.records[row], dataset.landmarks[row], dataset.labels[row]
     queue.put({"own": changed() - before})
 
 queue = multiprocessing.get_context("fork").Queue()
@@ -83,11 +83,11 @@ def large(tmp_path_factory):
     columns |= {"offset": numbers * 512, "length": numbers % 90_000, "size": numbers % 90_000, "mtime_ns": numbers}
     table = pa.table([pa.array(columns[field.name]).cast(field.type) for field in SCHEMA], schema=SCHEMA)
     file = tmp_path_factory.mktemp("large") / "index.parquet"
-    write_index(file, table, lambda start, stop: _points(np.arange(start, stop)), root="/data")
+    write_index(file, table, lambda start, stop: _landmarks(np.arange(start, stop)), root="/data")
     return file
 
 
-def _points(rows):
+def _landmarks(rows):
     return (rows[:, None] % 1000 + np.arange(136) / 1000).astype(np.float32)
 
 
@@ -111,21 +111,21 @@ def test_a_loader_process_owns_next_to_nothing(large):
     assert found["own"] < 8 < found["table"]  # though it looked at thousands of rows
 
 
-def test_rows_and_points_belong_together(large):
+def test_rows_and_landmarks_belong_together(large):
     index = FaceIndex(large)
     for row in (0, 16_383, 16_384, ROWS - 1):
-        np.testing.assert_array_equal(index.points[row].ravel(), _points(np.array([row]))[0])
+        np.testing.assert_array_equal(index.landmarks[row].ravel(), _landmarks(np.array([row]))[0])
         assert index.find(pa.array([index.records()[row].path], pa.large_string())) == [row]
-    assert index.points._blocks[0].base is not None  # mapped, not decoded
+    assert index.landmarks._blocks[0].base is not None  # mapped, not decoded
 
 
-def test_points_survive_a_rewrite_by_another_program(large, tmp_path):
+def test_landmarks_survive_a_rewrite_by_another_program(large, tmp_path):
     import pyarrow.parquet as pq
 
     table = pq.read_table(large).slice(100, 40_000)
     pq.write_table(table, tmp_path / "part.parquet", compression="snappy", row_group_size=25_000)
     pq.write_table(table, tmp_path / "plain.parquet", compression="none")
     for name in ("part.parquet", "plain.parquet"):
-        points = FaceIndex(tmp_path / name).points
+        landmarks = FaceIndex(tmp_path / name).landmarks
         for row in (0, 24_999, 25_000, 39_999):
-            np.testing.assert_array_equal(points[row].ravel(), _points(np.array([row + 100]))[0])
+            np.testing.assert_array_equal(landmarks[row].ravel(), _landmarks(np.array([row + 100]))[0])

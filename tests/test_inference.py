@@ -70,7 +70,7 @@ def _scene(portrait, *, side=640, at=(300, 150)):
 
 def test_a_face_in_a_scene_is_cut_out_so_that_it_lies_as_in_training(detector, portrait):
     (seen,) = detector.preprocessing.of_image(_scene(portrait))
-    centre, side = box_of(seen.points)
+    centre, side = box_of(seen.landmarks)
     assert 64 / side == pytest.approx(FRAMING["margin"], rel=0.05)
     assert (31.5 - centre)[1] / side == pytest.approx(FRAMING["offset"][1], abs=0.05)
     assert seen.face.box[0] > 250  # in pixels of the scene
@@ -80,7 +80,7 @@ def test_an_image_framed_as_in_training_is_taken_whole(detector, portrait):
     image = portrait[0]
     found = LandmarkDetector(face_crops=False)(image)
     whole = detector.preprocessing.whole(image, found).image
-    margin = 200 / box_of(found.points)[1]
+    margin = 200 / box_of(found.landmarks)[1]
     fitting = Framing(margin=margin, low=margin, high=margin)
     auto = Preprocessing(detector.preprocessing.geometry, detector.preprocessing.mask, LandmarkDetector(), fitting)
     assert np.array_equal(auto.of_image(image)[0].image, whole)
@@ -197,15 +197,15 @@ def test_weights_that_are_no_numbers_are_refused(path, tmp_path):
 
 
 def test_framing_measures_what_crops_look_like(portrait):
-    image, points = portrait
-    moved = [points, points + 10, points - 10]
+    image, landmarks = portrait
+    moved = [landmarks, landmarks + 10, landmarks - 10]
     framing = Framing.of(moved, [image.shape[:2]] * 3)
-    centre, side = box_of(points)
+    centre, side = box_of(landmarks)
     assert framing.margin == pytest.approx(200 / side)
     assert np.allclose(framing.offset, (99.5 - centre) / side)
     assert Framing.from_values(framing.values()) == framing
-    assert framing.fits(points, (200, 200))
-    assert not framing.fits(points, (400, 300))
+    assert framing.fits(landmarks, (200, 200))
+    assert not framing.fits(landmarks, (400, 300))
     assert Framing.of([], []) is None
 
 

@@ -17,12 +17,12 @@ def detector():
     return LandmarkDetector()
 
 
-def test_points_of_a_drawn_face_are_found(detector, portrait):
+def test_landmarks_of_a_drawn_face_are_found(detector, portrait):
     image, truth = portrait
     face = detector(image)
     assert face.step == "detector"
     between = np.linalg.norm(truth[36:42].mean(axis=0) - truth[42:48].mean(axis=0))
-    assert np.linalg.norm(face.points - truth, axis=1).mean() < 0.2 * between
+    assert np.linalg.norm(face.landmarks - truth, axis=1).mean() < 0.2 * between
 
 
 def test_the_largest_face_wins(detector, portrait):
@@ -30,7 +30,7 @@ def test_the_largest_face_wins(detector, portrait):
     scene = np.full((220, 340, 3), 90, dtype=np.uint8)
     scene[:120, :120] = small
     scene[10:210, 130:330] = portrait[0]
-    assert detector(scene).points[:, 0].min() > 120
+    assert detector(scene).landmarks[:, 0].min() > 120
 
 
 def test_all_faces_come_largest_first_and_the_one_is_the_first_of_them(detector, portrait):
@@ -38,34 +38,34 @@ def test_all_faces_come_largest_first_and_the_one_is_the_first_of_them(detector,
     for left, size in ((0, 120), (130, 200), (340, 150)):
         scene[10 : 10 + size, left : left + size] = cv2.resize(portrait[0], (size, size))
     faces = detector.all_faces(scene)
-    middles = [float(face.points[:, 0].mean()) for face in faces]
+    middles = [float(face.landmarks[:, 0].mean()) for face in faces]
     assert [130 < middles[0] < 330, 340 < middles[1] < 490, 0 < middles[2] < 120] == [True] * 3
     assert {face.step for face in faces} == {"detector"}
     one = detector(scene)
-    assert (one.points == faces[0].points).all()
+    assert (one.landmarks == faces[0].landmarks).all()
     assert (one.box == faces[0].box).all()
 
 
 def test_all_faces_of_large_images_come_back_in_their_own_pixels(portrait):
     large = cv2.resize(np.hstack([portrait[0]] * 2), (2400, 1200), interpolation=cv2.INTER_CUBIC)
     faces = LandmarkDetector(max_side=600).all_faces(large)
-    assert sorted(int(face.points[:, 0].mean() // 1200) for face in faces) == [0, 1]
+    assert sorted(int(face.landmarks[:, 0].mean() // 1200) for face in faces) == [0, 1]
     assert all(face.box[2] - face.box[0] > 400 for face in faces)
 
 
 def test_large_images_come_back_in_their_own_pixels(portrait):
     large = cv2.resize(portrait[0], (1600, 1600), interpolation=cv2.INTER_CUBIC)
     face = LandmarkDetector(max_side=400)(large)
-    assert np.linalg.norm(face.points / 8 - LandmarkDetector()(portrait[0]).points, axis=1).mean() < 4
+    assert np.linalg.norm(face.landmarks / 8 - LandmarkDetector()(portrait[0]).landmarks, axis=1).mean() < 4
 
 
 def test_a_hidden_outline_is_found_by_a_later_step(detector, portrait):
-    image, points = portrait
-    low, high = points.min(axis=0).astype(int), points.max(axis=0).astype(int)
+    image, landmarks = portrait
+    low, high = landmarks.min(axis=0).astype(int), landmarks.max(axis=0).astype(int)
     tight = image[low[1] : high[1], low[0] : high[0]]
     face = detector(np.ascontiguousarray(tight))
     assert face.step != "none"
-    assert np.linalg.norm(face.points + low - points, axis=1).mean() < 15
+    assert np.linalg.norm(face.landmarks + low - landmarks, axis=1).mean() < 15
 
 
 def test_nothing_is_found_where_nothing_is(detector):
@@ -73,13 +73,13 @@ def test_nothing_is_found_where_nothing_is(detector):
         assert detector(np.full((150, 150, 3), grey, dtype=np.uint8)).step == "none"
     nothing = LandmarkDetector(face_crops=False)(np.full((150, 150, 3), 128, dtype=np.uint8))
     assert nothing.step == "none"
-    assert nothing.points is None
+    assert nothing.landmarks is None
     assert LandmarkDetector().all_faces(np.full((150, 150, 3), 128, dtype=np.uint8)) == []
 
 
 def test_scenes_are_never_taken_for_a_face_as_a_whole(portrait):
-    image, points = portrait
-    low, high = points[17:].min(axis=0).astype(int), points[17:].max(axis=0).astype(int)
+    image, landmarks = portrait
+    low, high = landmarks[17:].min(axis=0).astype(int), landmarks[17:].max(axis=0).astype(int)
     inner = np.ascontiguousarray(image[low[1] : high[1], low[0] : high[0]])  # brows to mouth: no outline to detect
     assert [face.step for face in LandmarkDetector(face_crops=True).all_faces(inner)] == ["whole_picture"]
     assert LandmarkDetector(face_crops=False).all_faces(inner) == []
@@ -88,7 +88,7 @@ def test_scenes_are_never_taken_for_a_face_as_a_whole(portrait):
 def test_a_detector_travels_to_other_processes(detector, portrait):
     detector(portrait[0])
     copy = pickle.loads(pickle.dumps(detector))
-    assert (copy(portrait[0]).points == detector(portrait[0]).points).all()
+    assert (copy(portrait[0]).landmarks == detector(portrait[0]).landmarks).all()
 
 
 def test_many_files_on_several_processes_give_the_same(detector, data_dir):
@@ -98,7 +98,7 @@ def test_many_files_on_several_processes_give_the_same(detector, data_dir):
     assert sum(count_steps(together).values()) == len(paths)
     for finding in together[:5]:
         alone = next(scan([finding.path], detector))
-        assert (alone.face.points == finding.face.points).all()
+        assert (alone.face.landmarks == finding.face.landmarks).all()
 
 
 def test_a_missing_model_file_is_named(portrait):

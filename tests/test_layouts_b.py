@@ -168,7 +168,7 @@ def test_no_such_folder_is_answered(tmp_path):
             scan(tmp_path / "nowhere")
 
 
-def test_points_of_deepfakebench_come_with_the_frames(tmp_path):
+def test_landmarks_of_deepfakebench_come_with_the_frames(tmp_path):
     draw(tmp_path, "real/frames/0000")
     touch(tmp_path, "real/landmarks/0000/000.npy", "real/landmarks/0000/012.npy")
     assert [record.landmarks for record in scan_uadfv(tmp_path).images] == [

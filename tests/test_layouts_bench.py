@@ -28,7 +28,7 @@ def test_paths_of_another_machine_are_found_here(sep, prefix, tmp_path):
     assert not listing.missing
 
 
-def test_points_of_deepfakebench_are_found_where_there_are_any(tmp_path):
+def test_landmarks_of_deepfakebench_are_found_where_there_are_any(tmp_path):
     listing = scan("deepfakebench", make_deepfakebench(tmp_path), names=["FF-DF"])
     for r in listing.images:
         assert bool(r.landmarks) == (r.frame == 0)
@@ -36,7 +36,7 @@ def test_points_of_deepfakebench_are_found_where_there_are_any(tmp_path):
     assert listing.images[0].landmarks.endswith("/landmarks/071/000.npy")
 
 
-def test_named_points_are_used(tmp_path):
+def test_named_landmarks_are_used(tmp_path):
     make_deepfakebench(tmp_path)
     entry = bench_entry("FF-DF", "FaceForensics++/manipulated_sequences/Deepfakes/c23", "071_054", frames=["000"])
     folder = "x/FaceForensics++/original_sequences/youtube/c23/landmarks/071"
@@ -69,7 +69,7 @@ def test_groups_of_deepfakebench_are_those_of_the_data_set_itself(tmp_path):
     make_pairs(tmp_path, "FaceForensics++")
     itself = scan("faceforensics", tmp_path / "FaceForensics++", methods=["Deepfakes"])
     assert listing.images.names("group_id") == itself.images.names("group_id")
-    assert itself.images[0].landmarks  # its points are found without a description too
+    assert itself.images[0].landmarks  # its landmarks are found without a description too
 
 
 def test_frames_that_are_named_but_absent_are_told(tmp_path):

@@ -64,7 +64,7 @@ def check_split(module, name):
     assert all(sample["valid"] for sample in samples)
     assert [sample["label"] for sample in samples] == [is_marked(sample["image"]) for sample in samples]
     assert {sample["label"] for sample in samples} == {0, 1}
-    found = [points is not None for points in part.points]
+    found = [landmarks is not None for landmarks in part.landmarks]
     assert np.mean(found) > 0.7
     assert [bool(sample["mask"].amin() < 0.5) for sample in samples] == found
 
@@ -115,7 +115,7 @@ def test_test_sets_can_be_trained_on_if_one_asks_for_it(replicas, places):
     check_split(module, "train")
 
 
-def test_points_that_came_with_the_images_are_used(replicas, places):
+def test_landmarks_that_came_with_the_images_are_used(replicas, places):
     module = ready(**arguments_of("deepfakebench", replicas["deepfakebench"]), **places)
     assert sum(part.steps.get(GIVEN, 0) for part in module.splits.values()) == 16
     assert all(part.steps.get(GIVEN) for part in module.splits.values())

@@ -13,7 +13,7 @@ from addnet.data.partners import Partners
 from addnet.data.samplers import Address
 from addnet.errors import UserError
 from addnet.faces import AttentionMask, Geometry
-from addnet.faces.geometry import map_points
+from addnet.faces.geometry import map_landmarks
 
 VIDEOS = ["a", "a", "b", "b", "b", "c"]
 
@@ -22,7 +22,7 @@ VIDEOS = ["a", "a", "b", "b", "b", "c"]
 def folder(portrait, tmp_path_factory):
     """Six images of three videos: sizes, turns and places of the face differ."""
     root = tmp_path_factory.mktemp("six")
-    image, points = portrait
+    image, landmarks = portrait
     records, found = [], []
     for number, video in enumerate(VIDEOS):
         width, height = 200 + 20 * number, 240 - 10 * number
@@ -31,13 +31,13 @@ def folder(portrait, tmp_path_factory):
         records.append(
             Record(path=f"{number}.png", label=number % 2, split="train", video_id=video, group_id=video, dataset="d")
         )
-        found.append(map_points(points, matrix))
+        found.append(map_landmarks(landmarks, matrix))
     return root, records, found, [(240 - 10 * n, 200 + 20 * n) for n in range(6)]
 
 
 def _dataset(folder, **options):
-    root, records, points, shapes = folder
-    defaults = {"points": points, "shapes": shapes, "geometry": Geometry(size=96), "mask": AttentionMask()}
+    root, records, landmarks, shapes = folder
+    defaults = {"points": landmarks, "shapes": shapes, "geometry": Geometry(size=96), "mask": AttentionMask()}
     return DeepfakeDataset(root, records, **(defaults | options))
 
 
@@ -108,8 +108,8 @@ def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_image_s_ch
         drawn_from = own._key(address)
         jitter = augment.draw(drawn_from)[0]
         partner = Partners(VIDEOS).of(address.record, drawn_from)
-        points, shape = folder[2][partner], folder[3][partner]
-        expected = AttentionMask().draw(map_points(points, geometry.matrix(shape, points, jitter)), 96)
+        landmarks, shape = folder[2][partner], folder[3][partner]
+        expected = AttentionMask().draw(map_landmarks(landmarks, geometry.matrix(shape, landmarks, jitter)), 96)
         sample = other[address]
         assert np.abs(sample["mask"][0].numpy() - expected).max() < 1e-6
         assert torch.equal(sample["image"], own[address]["image"])

@@ -8,7 +8,7 @@ from scipy import ndimage
 
 from addnet.config import load_group
 from addnet.errors import UserError
-from addnet.faces import AttentionMask, Geometry, Jitter, map_points, warp_image
+from addnet.faces import AttentionMask, Geometry, Jitter, map_landmarks, warp_image
 
 PRESETS = ["default", "paper", "face_only", "organs_only", "ones"]
 
@@ -16,8 +16,8 @@ PRESETS = ["default", "paper", "face_only", "organs_only", "ones"]
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("size", [64, 150, 299])
 def test_presets_lie_between_zero_and_one(portrait, preset, size):
-    points = portrait[1] * (size / 200)
-    mask = AttentionMask(**load_group("mask", preset)).draw(points, size)
+    landmarks = portrait[1] * (size / 200)
+    mask = AttentionMask(**load_group("mask", preset)).draw(landmarks, size)
     assert mask.shape == (size, size)
     assert mask.dtype == np.float32
     assert mask.min() >= 0
@@ -48,20 +48,20 @@ def test_masks_look_alike_at_every_size(portrait):
 
 
 @pytest.mark.parametrize("jitter", [Jitter(flip=True), Jitter(angle=12), Jitter(scale=0.8, shift=(0.1, 0.0))])
-def test_the_mask_of_moved_points_is_the_moved_mask(portrait, jitter):
-    image, points = portrait
-    matrix = Geometry(size=200).matrix(image.shape, points, jitter)
-    drawn = AttentionMask().draw(map_points(points, matrix), 200)
-    stacked = np.repeat((AttentionMask().draw(points, 200) * 255).astype(np.uint8)[..., None], 3, axis=2)
+def test_the_mask_of_moved_landmarks_is_the_moved_mask(portrait, jitter):
+    image, landmarks = portrait
+    matrix = Geometry(size=200).matrix(image.shape, landmarks, jitter)
+    drawn = AttentionMask().draw(map_landmarks(landmarks, matrix), 200)
+    stacked = np.repeat((AttentionMask().draw(landmarks, 200) * 255).astype(np.uint8)[..., None], 3, axis=2)
     warped = warp_image(stacked, matrix, 200)[..., 0] / 255
     assert np.abs(drawn - warped)[20:-20, 20:-20].mean() < 0.02
 
 
-def test_points_outside_of_a_tight_crop_are_cut_off(portrait):
-    points = (portrait[1] - 60) * 2.5
-    mask = AttentionMask().draw(points.astype(np.float32), 200)
+def test_landmarks_outside_of_a_tight_crop_are_cut_off(portrait):
+    landmarks = (portrait[1] - 60) * 2.5
+    mask = AttentionMask().draw(landmarks.astype(np.float32), 200)
     assert (mask > 0.3).mean() > 0.5
-    assert AttentionMask().draw(points + 10_000, 200).min() == 1
+    assert AttentionMask().draw(landmarks + 10_000, 200).min() == 1
 
 
 def test_no_face_gives_ones():
@@ -96,9 +96,9 @@ def test_wrong_settings_name_the_right_ones(wrong):
         AttentionMask(**wrong)
 
 
-def _hulls(points, size, unit, dtype):
+def _hulls(landmarks, size, unit, dtype):
     canvas = np.zeros((size, size), dtype=dtype)
-    for value, part in ((1, points), (2, points[36:48]), (2, points[27:36]), (2, points[48:68])):
+    for value, part in ((1, landmarks), (2, landmarks[36:48]), (2, landmarks[27:36]), (2, landmarks[48:68])):
         hull = cv2.convexHull(np.round(part * 16).astype(np.int32))
         cv2.fillConvexPoly(canvas, hull, value * unit, lineType=cv2.LINE_8, shift=4)
     return canvas
@@ -107,19 +107,19 @@ def _hulls(points, size, unit, dtype):
 @pytest.mark.parametrize("size", [150, 299, 512])
 @pytest.mark.parametrize("shift", [0, -0.3, 0.25])
 def test_wide_blurs_on_a_smaller_canvas_are_those_of_the_full_one(portrait, size, shift):
-    points = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
-    canvas, sigma = _hulls(points, size, 1, np.float64), 0.033 * size
+    landmarks = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
+    canvas, sigma = _hulls(landmarks, size, 1, np.float64), 0.033 * size
     exact = cv2.GaussianBlur(canvas, (2 * int(6 * sigma) + 1,) * 2, sigma, borderType=cv2.BORDER_REFLECT)
-    assert np.abs(AttentionMask().draw(points, size) - exact / exact.max()).max() < 0.006
+    assert np.abs(AttentionMask().draw(landmarks, size) - exact / exact.max()).max() < 0.006
 
 
 @pytest.mark.parametrize("size", [150, 299, 512])
 def test_single_precision_is_as_good_as_double_on_the_same_canvas(portrait, size):
     shift = np.random.default_rng().uniform(-0.2, 0.2)
-    points = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
+    landmarks = (portrait[1] * (size / 200) + shift * size).astype(np.float32)
     side = AttentionMask().side(size)
     around = 2 * (round(size / side) // 2) + 1
-    canvas = cv2.blur(_hulls(points, size, 100, np.uint8), (around, around), borderType=cv2.BORDER_REFLECT)
+    canvas = cv2.blur(_hulls(landmarks, size, 100, np.uint8), (around, around), borderType=cv2.BORDER_REFLECT)
     small = cv2.resize(canvas, (side, side), interpolation=cv2.INTER_LINEAR).astype(np.float64)
     variance = (0.033 * size) ** 2 - (around**2 - 1) / 12 - ((size / side) ** 2 - 1) / 6
     sigma = np.sqrt(variance) * side / size
@@ -127,4 +127,4 @@ def test_single_precision_is_as_good_as_double_on_the_same_canvas(portrait, size
     small = ndimage.gaussian_filter(small, sigma, radius=radius, mode="reflect")
     exact = torch.nn.functional.interpolate(torch.tensor(small)[None, None], (size, size), mode="bilinear")[0, 0]
     exact = (exact / exact.max()).numpy()
-    assert np.linalg.norm(AttentionMask().draw(points, size) - exact) < 1e-5 * np.linalg.norm(exact)
+    assert np.linalg.norm(AttentionMask().draw(landmarks, size) - exact) < 1e-5 * np.linalg.norm(exact)

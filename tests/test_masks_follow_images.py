@@ -14,21 +14,21 @@ from addnet.faces import AttentionMask, Geometry
 def marked(portrait, tmp_path_factory):
     """An image that is white exactly where its mask is drawn, so that both can be compared."""
     root = tmp_path_factory.mktemp("marked")
-    points = portrait[1] + 100  # far from the border, where the image is mirrored in and the mask is not
-    shape = (AttentionMask(parts=("face",), face_blur=0.0).draw(points, 400) * 255).astype(np.uint8)
+    landmarks = portrait[1] + 100  # far from the border, where the image is mirrored in and the mask is not
+    shape = (AttentionMask(parts=("face",), face_blur=0.0).draw(landmarks, 400) * 255).astype(np.uint8)
     cv2.imwrite(str(root / "a.png"), cv2.merge([shape] * 3))
     record = Record(path="a.png", label=0, split="train", video_id="a", group_id="a", dataset="d")
-    return root, [record], [points]
+    return root, [record], [landmarks]
 
 
 @pytest.mark.parametrize("augment", ["none", "light", "strong"])
 @pytest.mark.parametrize("crop", ["image", "face"])
 def test_masks_follow_every_geometric_change(marked, augment, crop):
-    root, records, points = marked
+    root, records, landmarks = marked
     dataset = DeepfakeDataset(
         root,
         records,
-        points=points,
+        landmarks=landmarks,
         geometry=Geometry(size=160, crop=crop, margin=1.3),
         mask=AttentionMask(parts=("face",), face_blur=0.0),
         augment=Augment(**load_group("augment", augment)),
@@ -42,9 +42,9 @@ def test_masks_follow_every_geometric_change(marked, augment, crop):
 
 
 def test_the_change_depends_on_its_address_alone(marked):
-    root, records, points = marked
+    root, records, landmarks = marked
     strong = Augment(**load_group("augment", "strong"))
-    arguments = {"points": points, "geometry": Geometry(size=96), "mask": AttentionMask(), "augment": strong}
+    arguments = {"points": landmarks, "geometry": Geometry(size=96), "mask": AttentionMask(), "augment": strong}
     one, other = (DeepfakeDataset(root, records, seed=seed, **arguments) for seed in (0, 1))
     again = DeepfakeDataset(root, records, seed=0, **arguments)
     for _ in range(3):  # however often and in whatever order

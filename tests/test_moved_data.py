@@ -53,8 +53,8 @@ def test_a_renamed_folder_of_images_is_not_searched_again(few, tmp_path):
     index, asked = _search(moved, tmp_path)
     assert asked == 0
     assert index.file != first.file
-    assert [points is None for points in index.points] == [points is None for points in first.points]
-    assert (index.points[0] == first.points[0]).all()
+    assert [landmarks is None for landmarks in index.landmarks] == [landmarks is None for landmarks in first.landmarks]
+    assert (index.landmarks[0] == first.landmarks[0]).all()
     assert index.root == moved
     assert _search(moved, tmp_path)[1] == 0
 

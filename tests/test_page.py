@@ -108,7 +108,7 @@ def test_an_image_gets_what_predict_says_and_every_reason(visit, detector, face)
     assert f"score is {expected.score:.4f}" in page
     assert percent(expected.probability) in page
     titles = re.findall("<h4>(.*?)</h4>", page)
-    assert titles[:4] == ["Your image", "Face and points", "Attention mask", "Speaks for fake"]
+    assert titles[:4] == ["Your image", "Face and landmarks", "Attention mask", "Speaks for fake"]
     assert titles[4:] == ["Filtered image", "Frequency response"]
     assert re.findall('<th scope="row">(.*?)</th>', page) == ["eyes", "nose", "mouth"]
     assert NOTICE in page

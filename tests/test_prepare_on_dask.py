@@ -17,10 +17,10 @@ from trainings import ended, wait_for
 
 
 def told_of(index):
-    """Rows and points by path, without the times at which the crops were written."""
+    """Rows and landmarks by path, without the times at which the crops were written."""
     kept = [name for name in NAMES if name != "mtime_ns"]
     rows = index.rows.select(kept).to_pylist()
-    return sorted((row["path"], str(row), str(index.points[number])) for number, row in enumerate(rows))
+    return sorted((row["path"], str(row), str(index.landmarks[number])) for number, row in enumerate(rows))
 
 
 def test_a_worker_killed_in_mid_job_loses_and_doubles_nothing(video_dir, tmp_path, request):

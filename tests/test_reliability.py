@@ -24,7 +24,7 @@ def _hear(caplog):
 
 
 def add(update, *names):
-    """Adds rows with points that tell the name's length."""
+    """Adds rows with landmarks that tell the name's length."""
     for name in names:
         row = row_of(
             Record(path=name, label=0, split="train", video_id=name, group_id=name, dataset="d"), Finding(0, 1, 1), ""
@@ -39,7 +39,7 @@ def made(folder, *names):
 
 
 @pytest.mark.parametrize("share", [0.2, 0.4, 0.6, 0.8])
-def test_a_flipped_bit_in_the_points_is_noticed_and_the_index_made_again(tmp_path, caplog, share):
+def test_a_flipped_bit_in_the_landmarks_is_noticed_and_the_index_made_again(tmp_path, caplog, share):
     file = made(tmp_path, *"abcdefgh")
     data = bytearray(file.read_bytes())
     start = data.index(np.full(136, 1, "<f4").tobytes())
@@ -60,14 +60,14 @@ def test_what_a_killed_writer_left_half_written_is_removed(tmp_path):
     assert (tmp_path / ".j.parquet.12").exists()
 
 
-def test_the_journal_gives_back_rows_without_points(tmp_path):
+def test_the_journal_gives_back_rows_without_landmarks(tmp_path):
     journal = Journal(tmp_path / "i.parquet")
     with journal:
         journal.append({"path": "a"}, None)
         journal.append({"path": "b"}, np.arange(136, dtype=np.float32))
-    (first, none), (second, points) = journal.replay()
+    (first, none), (second, landmarks) = journal.replay()
     assert (first["path"], none, second["path"]) == ("a", None, "b")
-    np.testing.assert_array_equal(points, np.arange(136))
+    np.testing.assert_array_equal(landmarks, np.arange(136))
 
 
 def test_a_torn_line_costs_only_itself(tmp_path):
@@ -89,15 +89,15 @@ def test_a_journal_of_another_version_costs_only_its_rows(tmp_path, caplog):
     assert "1 line is of another version" in caplog.text
 
 
-def test_points_of_an_index_that_was_replaced_are_never_mixed_with_rows_of_the_old_one(tmp_path):
+def test_landmarks_of_an_index_that_was_replaced_are_never_mixed_with_rows_of_the_old_one(tmp_path):
     file = made(tmp_path, "a")
     reader, early = FaceIndex(file), FaceIndex(file)
-    before = early.points
+    before = early.landmarks
     made(tmp_path, "bb")
     assert before[0][0, 0] == 1
     with pytest.raises(UserError, match="written anew while it was in use"):
-        _ = reader.points
-    assert len(FaceIndex(file).points) == 2
+        _ = reader.landmarks
+    assert len(FaceIndex(file).landmarks) == 2
 
 
 def test_training_from_an_unfinished_index_is_told_so(tmp_path, caplog):

@@ -12,7 +12,7 @@ from addnet.faces.scan import scan
 from addnet.preparation.census import normalised
 from addnet.preparation.figures import overview
 from addnet.preparation.report import write_report
-from addnet.preparation.sheet import examples_sheet, points_in_row
+from addnet.preparation.sheet import examples_sheet, landmarks_in_row
 
 
 def grey(row):
@@ -143,18 +143,20 @@ def test_a_million_rows_are_no_burden(tmp_path):
     assert len(read) <= 2008  # the sample for brightness, and eight examples
 
 
-def test_points_come_from_a_row_and_nan_means_none():
-    points = np.arange(136, dtype=np.float32)
-    assert (points_in_row({"points": points.tolist()}) == points.reshape(68, 2)).all()
-    assert points_in_row({"points": [float("nan")] * 136}) is None
-    assert points_in_row({"points": None}) is None
-    assert points_in_row({}) is None
+def test_landmarks_come_from_a_row_and_nan_means_none():
+    landmarks = np.arange(136, dtype=np.float32)
+    assert (landmarks_in_row({"points": landmarks.tolist()}) == landmarks.reshape(68, 2)).all()
+    assert landmarks_in_row({"points": [float("nan")] * 136}) is None
+    assert landmarks_in_row({"points": None}) is None
+    assert landmarks_in_row({}) is None
 
 
-def test_the_sheet_shows_up_to_eight_of_each_step_with_their_points(portrait):
-    image, points = portrait
+def test_the_sheet_shows_up_to_eight_of_each_step_with_their_landmarks(portrait):
+    image, landmarks = portrait
     table = pa.table({"path": ["a.jpg"] * 12, "label": [0] * 12, "step": ["detector"] * 10 + ["none"] * 2})
-    figure = examples_sheet(table, lambda row: image, points=lambda row: points if row["step"] == "detector" else None)
+    figure = examples_sheet(
+        table, lambda row: image, landmarks=lambda row: landmarks if row["step"] == "detector" else None
+    )
     assert sum(len(axis.images) for axis in figure.axes) == 8 + 2
     dotted = [axis for axis in figure.axes if axis.collections]
     assert len(dotted) == 8
@@ -180,7 +182,7 @@ def test_a_report_of_real_images(real_data, tmp_path):
             "step": [f.face.step for f in found],
             "width": [f.shape[1] for f in found],
             "height": [f.shape[0] for f in found],
-            "points": [None if f.face.points is None else f.face.points.ravel() for f in found],
+            "points": [None if f.face.landmarks is None else f.face.landmarks.ravel() for f in found],
         }
     )
     text = write_report(table, tmp_path, read_image=lambda row: read_image(row["path"])).read_text()

@@ -146,11 +146,11 @@ def test_impossible_numbers_are_named(tmp_path, name, value):
 def test_landmarks_lie_inside_and_in_dlib_order():
     for number in range(30):
         view = shot(number)
-        image, points = draw_portrait(person(number), view, size=128)
+        image, landmarks = draw_portrait(person(number), view, size=128)
         assert image.shape == (128, 128, 3)
-        assert points.min() > 0
-        assert points.max() < 127
-        upright = points @ cv2.getRotationMatrix2D((0, 0), view.roll, 1)[:, :2].T
+        assert landmarks.min() > 0
+        assert landmarks.max() < 127
+        upright = landmarks @ cv2.getRotationMatrix2D((0, 0), view.roll, 1)[:, :2].T
         assert (np.diff(upright[:17, 0]) > -1).all()
         assert upright[:17, 1].argmax() in (7, 8, 9)
         assert upright[17:27, 1].max() < upright[36:48, 1].min() < upright[33, 1] < upright[48:60, 1].min()
@@ -158,19 +158,19 @@ def test_landmarks_lie_inside_and_in_dlib_order():
 
 
 def test_eyes_are_dark_where_their_landmarks_are():
-    image, points = draw_portrait(person(0), shot(0), size=160)
+    image, landmarks = draw_portrait(person(0), shot(0), size=160)
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
-    cheek = grey[tuple(np.rint((points[1] + points[31]) / 2).astype(int)[::-1])]
-    for eye in (points[36:42], points[42:48]):
+    cheek = grey[tuple(np.rint((landmarks[1] + landmarks[31]) / 2).astype(int)[::-1])]
+    for eye in (landmarks[36:42], landmarks[42:48]):
         x, y = np.rint(eye.mean(axis=0)).astype(int)
         assert grey[y - 2 : y + 3, x - 2 : x + 3].min() < 0.5 * cheek
 
 
 def test_a_swap_is_the_equation_and_changes_nothing_outside_its_mask():
-    target, points = draw_portrait(person(0), shot(0), size=128)
-    source, source_points = draw_portrait(person(1), acting_like(shot(0), shot(1)), size=128)
-    fake = swap_face(target, points, source=source, source_points=source_points, resolution=36)
-    mask = blend_mask(points, (128, 128))
+    target, landmarks = draw_portrait(person(0), shot(0), size=128)
+    source, source_landmarks = draw_portrait(person(1), acting_like(shot(0), shot(1)), size=128)
+    fake = swap_face(target, landmarks, source=source, source_landmarks=source_landmarks, resolution=36)
+    mask = blend_mask(landmarks, (128, 128))
     assert mask.max() == 1
     assert (mask == 0).mean() > 0.5
     assert (fake[mask == 0] == target[mask == 0]).all()
@@ -178,11 +178,11 @@ def test_a_swap_is_the_equation_and_changes_nothing_outside_its_mask():
 
 
 def test_a_face_swapped_with_itself_only_loses_detail():
-    target, points = draw_portrait(person(0), shot(0), size=128)
-    fake = swap_face(target, points, source=target, source_points=points, resolution=1000)
+    target, landmarks = draw_portrait(person(0), shot(0), size=128)
+    fake = swap_face(target, landmarks, source=target, source_landmarks=landmarks, resolution=1000)
     assert np.abs(fake.astype(int) - target).mean() < 1.5
-    blurred = swap_face(target, points, source=target, source_points=points, resolution=30)
-    inside = blend_mask(points, (128, 128)) == 1
+    blurred = swap_face(target, landmarks, source=target, source_landmarks=landmarks, resolution=30)
+    inside = blend_mask(landmarks, (128, 128)) == 1
     sharp, soft = (cv2.Laplacian(image.mean(axis=-1), cv2.CV_64F)[inside].std() for image in (target, blurred))
     assert soft < 0.5 * sharp
 
@@ -214,10 +214,10 @@ def test_dlib_finds_the_faces_and_agrees_on_the_landmarks():
     detect, predict = dlib.get_frontal_face_detector(), dlib.shape_predictor(model)
     errors = []
     for number in range(60):
-        image, points = draw_portrait(person(number), shot(number), size=160)
+        image, landmarks = draw_portrait(person(number), shot(number), size=160)
         for box in detect(develop(image, shot(number)), 0)[:1]:
             guess = np.array([(p.x, p.y) for p in predict(image, box).parts()])
-            between_eyes = np.linalg.norm(points[36:42].mean(0) - points[42:48].mean(0))
-            errors.append(np.linalg.norm(guess - points, axis=1).mean() / between_eyes)
+            between_eyes = np.linalg.norm(landmarks[36:42].mean(0) - landmarks[42:48].mean(0))
+            errors.append(np.linalg.norm(guess - landmarks, axis=1).mean() / between_eyes)
     assert len(errors) >= 59
     assert np.median(errors) < 0.1

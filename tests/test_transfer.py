@@ -65,10 +65,10 @@ def test_enlarging_masks_is_that_of_float64(side):
 def test_masks_are_those_that_are_drawn_alone(data_dir, index_dir, portrait):
     dataset = _module(data_dir, index_dir, image_size=299).dataset("val")
     drawn = dataset[0]["mask"][0].numpy()
-    record, points = dataset.records[0], dataset.points[0]
+    record, landmarks = dataset.records[0], dataset.landmarks[0]
     shape = dataset._read(record).shape
-    matrix = dataset.geometry.matrix(shape, points)
-    expected = dataset.mask.draw(np.asarray(points @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32), 299)
+    matrix = dataset.geometry.matrix(shape, landmarks)
+    expected = dataset.mask.draw(np.asarray(landmarks @ matrix[:, :2].T + matrix[:, 2], dtype=np.float32), 299)
     assert np.abs(drawn - expected).max() < 1e-6
 
 

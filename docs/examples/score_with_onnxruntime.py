@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import onnxruntime
 
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_points, read_image, warp_image
+from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_landmarks, read_image, warp_image
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
@@ -14,14 +14,16 @@ steps, decision = about["preprocessing"], (about["decision"] or {}).get("frame",
 size = steps["image_size"]
 
 image = read_image(sys.argv[2])
-points = LandmarkDetector(face_crops="/crops/" in steps["detector"])(image).points
+landmarks = LandmarkDetector(face_crops="/crops/" in steps["detector"])(image).landmarks
 geometry = Geometry(size=size, **{key: steps[key] for key in ("align", "crop", "margin")})
-matrix = geometry.matrix(image.shape, points)
+matrix = geometry.matrix(image.shape, landmarks)
 image = warp_image(image, matrix, size).transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1
-mask = AttentionMask(**steps["mask"]).draw(None if points is None else map_points(points, matrix), size)[None, None]
+mask = AttentionMask(**steps["mask"]).draw(None if landmarks is None else map_landmarks(landmarks, matrix), size)[
+    None, None
+]
 
 (logits,) = session.run(["logits"], {"image": image, "mask": mask})
 scores = np.exp(logits[0] - logits[0].max())
 score = float(scores[about["class_names"].index("fake")] / scores.sum())
 verdict = "fake" if score > decision["threshold"] else "real"
-print(json.dumps({"score": score, "verdict": verdict, "face": points is not None}))
+print(json.dumps({"score": score, "verdict": verdict, "face": landmarks is not None}))

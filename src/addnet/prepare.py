@@ -16,7 +16,7 @@ from addnet.errors import UserError
 
 if TYPE_CHECKING:
     from addnet.data.sources import Source
-    from addnet.faces.geometry import Points
+    from addnet.faces.geometry import Landmarks
     from addnet.faces.images import ImageArray
 
 log = logging.getLogger(__name__)
@@ -112,11 +112,11 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
         path = os.path.join(source.root, record.path)  # noqa: PTH118 - some are whole paths
         return decode_image(source.storage.read(path, record.offset, record.length), path)
 
-    def points(row: dict[str, Any]) -> Points | None:
-        found: Points | None = index.points[number(row)]
+    def landmarks(row: dict[str, Any]) -> Landmarks | None:
+        found: Landmarks | None = index.landmarks[number(row)]
         return found
 
-    file = write_report(index.rows, folder, read_image=read, points=points, seed=seed)
+    file = write_report(index.rows, folder, read_image=read, landmarks=landmarks, seed=seed)
     log.info("report: %s", file)
 
 

@@ -259,7 +259,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
     def framing(self) -> dict[str, Any] | None:
         """How faces lie in the training images, see `Framing`: kept in every checkpoint.
 
-        None before `setup`, and where no points are known.
+        None before `setup`, and where no landmarks are known.
         """
         part = self.splits.get("train")
         framing = None if part is None or self.plan.on_the_fly else part.framing()
@@ -268,7 +268,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
     def domain(self) -> dict[str, Any] | None:
         """What the images of training and validation are like, see `Domain`: kept in every checkpoint.
 
-        None before `setup`, and where no points are known.
+        None before `setup`, and where no landmarks are known.
         """
         if self.plan.on_the_fly or not {"train", "val"} <= self.splits.keys():
             return None

@@ -1,4 +1,4 @@
-"""Records and points → samples: one warp, and the mask drawn from the points it moved."""
+"""Records and landmarks → samples: one warp, and the mask drawn from the landmarks it moved."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ from addnet.data.hook import At, Hook, Unwarped
 from addnet.data.partners import MASKS_OF, MaskOfOther
 from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Geometry, Jitter, Points
+from addnet.faces.geometry import Geometry, Jitter, Landmarks
 from addnet.faces.images import ImageArray, decode_image
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
-from addnet.faces.views import points_in_view, view
+from addnet.faces.views import landmarks_in_view, view
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
@@ -87,7 +87,7 @@ class DeepfakeDataset(Dataset[Sample]):
     Args:
         root: The data folder; may be empty where the records name their own.
         records: Its images.
-        points: (68, 2) of each record, or None where no face was found; or a detector that finds them while
+        landmarks: (68, 2) of each record, or None where no face was found; or a detector that finds them while
             loading.
         geometry: What part of an image is seen.
         mask: How masks are drawn.
@@ -107,7 +107,7 @@ class DeepfakeDataset(Dataset[Sample]):
         root: str | Path,
         records: Sequence[Record],
         *,
-        points: Sequence[Points | None] | LandmarkDetector,
+        landmarks: Sequence[Landmarks | None] | LandmarkDetector,
         geometry: Geometry,
         mask: AttentionMask,
         shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
@@ -119,7 +119,7 @@ class DeepfakeDataset(Dataset[Sample]):
     ) -> None:
         self.root = Path(root)
         self.records = Records.of(records)
-        self.points = points
+        self.landmarks = landmarks
         self.shapes = shapes
         self.geometry = geometry
         self.mask = mask
@@ -198,7 +198,7 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         record = self.records[at.record]
         image = self._read(record)
-        return Unwarped(image, self._points(at.record, image), record.label)
+        return Unwarped(image, self._landmarks(at.record, image), record.label)
 
     def _draw(self, at: At, out: ImageArray) -> tuple[Mask, int, bool]:
         """Writes the image as it is seen, and returns its mask, its label, and whether it has a face."""
@@ -208,34 +208,36 @@ class DeepfakeDataset(Dataset[Sample]):
         jitter, photometric, without_mask = Jitter(), None, False
         if self.augment:
             jitter, photometric, without_mask = self.augment.draw(at.key)
-        seen = view(sample.image, sample.points, self.geometry, jitter=jitter, light=photometric, out=out)
-        points = seen.points
+        seen = view(sample.image, sample.landmarks, self.geometry, jitter=jitter, light=photometric, out=out)
+        landmarks = seen.landmarks
         if sample.mask_from is not None:
-            points = points_in_view(*sample.mask_from, self.geometry, jitter=jitter)
-        mask = self._mask(None if without_mask else points)
-        return mask, sample.label, sample.points is not None
+            landmarks = landmarks_in_view(*sample.mask_from, self.geometry, jitter=jitter)
+        mask = self._mask(None if without_mask else landmarks)
+        return mask, sample.label, sample.landmarks is not None
 
-    def _mask(self, points: Points | None) -> Mask:
-        return self.mask.draw_small(points, self.geometry.size)
+    def _mask(self, landmarks: Landmarks | None) -> Mask:
+        return self.mask.draw_small(landmarks, self.geometry.size)
 
-    def _face(self, index: int) -> tuple[tuple[int, ...], Points | None]:
-        """Shape and points of a record, its file left alone where the index knows both."""
-        if self.shapes is not None and not isinstance(self.points, LandmarkDetector):
+    def _face(self, index: int) -> tuple[tuple[int, ...], Landmarks | None]:
+        """Shape and landmarks of a record, its file left alone where the index knows both."""
+        if self.shapes is not None and not isinstance(self.landmarks, LandmarkDetector):
             height, width = self.shapes[index]
-            return (int(height), int(width)), self.points[index]
+            return (int(height), int(width)), self.landmarks[index]
         try:
             image = self._read(self.records[index])
         except UserError:
             return (1, 1), None  # broken since it was indexed: a mask of ones
-        return image.shape, self._points(index, image)
+        return image.shape, self._landmarks(index, image)
 
     def _key(self, address: Address) -> tuple[int, ...]:
         # the path, not its position: adding an image must not change what happens to the others
         record = self.records[address.record if address.like < 0 else address.like]
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
-    def _points(self, index: int, image: ImageArray) -> Points | None:
-        return self.points(image).points if isinstance(self.points, LandmarkDetector) else self.points[index]
+    def _landmarks(self, index: int, image: ImageArray) -> Landmarks | None:
+        return (
+            self.landmarks(image).landmarks if isinstance(self.landmarks, LandmarkDetector) else self.landmarks[index]
+        )
 
     def _read(self, record: Record) -> ImageArray:
         return read_record(record, self.storage, self.root)

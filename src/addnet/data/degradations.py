@@ -15,7 +15,7 @@ from addnet.faces.damage.colours import banded, cast, gamma, lit, saturated
 from addnet.faces.damage.covers import patched
 from addnet.faces.damage.noise import gaussian, salt_and_pepper, speckle
 from addnet.faces.damage.optics import blurred, moire, moved, there_and_back, vignetted
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.signatures import require_within
@@ -44,7 +44,7 @@ class Kind(NamedTuple):
 
     Attributes:
         strengths: By name; the first is the one that a ladder climbs.
-        damage: Called as `damage(image, points, random, *values)`, the values in the order of the strengths.
+        damage: Called as `damage(image, landmarks, random, *values)`, the values in the order of the strengths.
         standard: What a ladder takes for the strengths after the first.
         needs: Looks whether it can be done here.
     """
@@ -67,8 +67,8 @@ def _passed_on(image: ImageArray, passes: int) -> ImageArray:
     return h264(image, 28)
 
 
-def _covered(organ: str, image: ImageArray, points: Points | None, scale: float) -> ImageArray:
-    return image if points is None else occlude(image, points, organ, scale=scale)
+def _covered(organ: str, image: ImageArray, landmarks: Landmarks | None, scale: float) -> ImageArray:
+    return image if landmarks is None else occlude(image, landmarks, organ, scale=scale)
 
 
 KINDS: Mapping[str, Kind] = {
@@ -161,7 +161,7 @@ KINDS: Mapping[str, Kind] = {
     **{
         organ: Kind(
             {"cover": Strength(0, 4, f"cover over the size of the {organ}")},
-            lambda image, points, random, scale, organ=organ: _covered(organ, image, points, scale),
+            lambda image, landmarks, random, scale, organ=organ: _covered(organ, image, landmarks, scale),
         )
         for organ in ORGANS
     },
@@ -207,37 +207,39 @@ class Degradation:
             kind.needs()
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
-        """The damaged sample; without points no organ is covered."""
-        return sample._replace(image=self.damaged(sample.image, sample.points, seed=at.key[2]))
+        """The damaged sample; without landmarks no organ is covered."""
+        return sample._replace(image=self.damaged(sample.image, sample.landmarks, seed=at.key[2]))
 
-    def damaged(self, image: ImageArray, points: Points | None, *, seed: int) -> ImageArray:
+    def damaged(self, image: ImageArray, landmarks: Landmarks | None, *, seed: int) -> ImageArray:
         """The damaged image.
 
         Args:
             image: (H, W, 3) uint8.
-            points: (68, 2) in its pixels; without them no organ is covered.
+            landmarks: (68, 2) in its pixels; without them no organ is covered.
             seed: Of what is drawn: noise, directions.
 
         Returns:
             (H, W, 3) uint8.
         """
         kind = KINDS[self.kind]
-        return damage(self.kind, image, points, np.random.default_rng(seed), (self.level, *kind.standard))
+        return damage(self.kind, image, landmarks, np.random.default_rng(seed), (self.level, *kind.standard))
 
 
-def damage(kind: str, image: ImageArray, points: Points | None, random: Random, values: Sequence[float]) -> ImageArray:
+def damage(
+    kind: str, image: ImageArray, landmarks: Landmarks | None, random: Random, values: Sequence[float]
+) -> ImageArray:
     """An image after one kind of damage.
 
     Args:
         kind: A key of `KINDS`.
         image: (H, W, 3) uint8.
-        points: (68, 2) in its pixels, or None.
+        landmarks: (68, 2) in its pixels, or None.
         random: Of what is drawn.
         values: Of the kind's strengths, in their order.
     """
     strengths = KINDS[kind].strengths.values()
     exact = [int(value) if strength.whole else value for value, strength in zip(values, strengths, strict=True)]
-    return KINDS[kind].damage(image, points, random, *exact)
+    return KINDS[kind].damage(image, landmarks, random, *exact)
 
 
 def require_strength(option: str, value: Any, strength: Strength) -> None:

@@ -10,7 +10,7 @@ from addnet.data.dataset import DeepfakeDataset
 from addnet.data.usable import Usable
 from addnet.faces.domain import Domain, Measured, measure
 from addnet.faces.framing import box_of
-from addnet.faces.views import points_in_view
+from addnet.faces.views import landmarks_in_view
 
 _MEASURED = 400  # images of each
 Served: TypeAlias = tuple[DeepfakeDataset, Usable]
@@ -34,8 +34,8 @@ def _measured(dataset: DeepfakeDataset, part: Usable) -> list[Measured]:
     places = np.unique(np.linspace(0, len(known) - 1, min(_MEASURED, len(known))).round().astype(int))
     found = []
     for row in known[places].tolist():
-        drawn, (height, width), points = dataset.draw(row), part.shapes[row].tolist(), part.points[row]
-        seen = points_in_view((height, width), points, dataset.geometry)
-        if drawn.valid and points is not None and seen is not None:
-            found.append(measure(drawn.image, seen, size=box_of(points)[1]))
+        drawn, (height, width), landmarks = dataset.draw(row), part.shapes[row].tolist(), part.landmarks[row]
+        seen = landmarks_in_view((height, width), landmarks, dataset.geometry)
+        if drawn.valid and landmarks is not None and seen is not None:
+            found.append(measure(drawn.image, seen, size=box_of(landmarks)[1]))
     return found

@@ -9,12 +9,12 @@ from addnet.data.hook import BLENDS, At, Unwarped
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
 from addnet.faces.donors import Donor
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.index.records import FAKE, REAL
 
 FAKES = GIVEN, SELF_BLENDED, MIXED = ("given", "self_blended", "mixed")
-Recipe = Callable[[ImageArray, Points, tuple[int, ...], "Donor | None"], Blend]
+Recipe = Callable[[ImageArray, Landmarks, tuple[int, ...], "Donor | None"], Blend]
 
 
 def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
@@ -58,10 +58,10 @@ class SelfBlends:
         Raises:
             UserError: The image has no landmarks.
         """
-        if sample.points is None:
+        if sample.landmarks is None:
             raise UserError("an image without landmarks can't be blended with itself")
         where = (at.record, at.key)
         if self._last is None or self._last[0] != where:
-            donor = self._donors(at, sample.points) if self._donors else None
-            self._last = (where, self._recipe(sample.image, sample.points, (*at.key, BLENDS), donor))
+            donor = self._donors(at, sample.landmarks) if self._donors else None
+            self._last = (where, self._recipe(sample.image, sample.landmarks, (*at.key, BLENDS), donor))
         return self._last[1]

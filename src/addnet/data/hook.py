@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import NamedTuple, Protocol
 
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 
 # last part of the seed of each kind of draw; augmentation draws from the address itself
@@ -21,15 +21,15 @@ class Unwarped(NamedTuple):
 
     Attributes:
         image: (H, W, 3) uint8, RGB, as it lies on disk.
-        points: (68, 2) in its pixels; None without a face.
+        landmarks: (68, 2) in its pixels; None without a face.
         label: 0 real, 1 fake, -1 unknown.
-        mask_from: Shape and points of another image, whose mask it gets; None: its own.
+        mask_from: Shape and landmarks of another image, whose mask it gets; None: its own.
     """
 
     image: ImageArray
-    points: Points | None
+    landmarks: Landmarks | None
     label: int
-    mask_from: tuple[tuple[int, ...], Points | None] | None = None
+    mask_from: tuple[tuple[int, ...], Landmarks | None] | None = None
 
 
 class At(NamedTuple):

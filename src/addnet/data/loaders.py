@@ -107,7 +107,7 @@ class Loaders:
         return DeepfakeDataset(
             "",
             part.records,
-            points=self.detector or part.points,
+            landmarks=self.detector or part.landmarks,
             shapes=part.shapes,
             geometry=self.geometry,
             mask=self.mask,
@@ -124,7 +124,7 @@ class Loaders:
         return Donors(
             self.blend.donors,
             rows=np.flatnonzero((part.records.labels == REAL) & part.with_landmarks),
-            points=part.points,
+            landmarks=part.landmarks,
             groups=part.records.numbers("group_id"),
             read=partial(_read_row, part.records, self.storage),
         )

@@ -18,10 +18,10 @@ import pyarrow as pa
 from addnet.data.sources import INDEX_NAME, Source
 from addnet.errors import UserError
 from addnet.index.faces import find
-from addnet.index.file import check_points, read_index, write_index
+from addnet.index.file import check_landmarks, read_index, write_index
 from addnet.index.journal import Journal
+from addnet.index.landmarks import LandmarkStore
 from addnet.index.lock import sole_writer
-from addnet.index.points import PointStore
 from addnet.index.records import Record, Records
 from addnet.preparation.images import content_hash
 from addnet.preparation.videos import VIDEOS, video_hash
@@ -57,8 +57,8 @@ def take_over_images(source: Source, records: Records, *, wait: bool = True) -> 
             return None
         try:
             rows, _ = read_index(other)
-            check_points(other)
-            store = PointStore(other)
+            check_landmarks(other)
+            store = LandmarkStore(other)
         except UserError as error:
             log.warning("%s", error)
             return None

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from addnet.data.hook import PARTNERS, At, Unwarped
 from addnet.errors import UserError
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 
 MASKS_OF = ("own", "other")
-FaceOf = Callable[[int], "tuple[tuple[int, ...], Points | None]"]
+FaceOf = Callable[[int], "tuple[tuple[int, ...], Landmarks | None]"]
 
 
 class Partners:
@@ -54,7 +54,7 @@ class MaskOfOther:
 
     Args:
         videos: (N,) video of each image.
-        face_of: Shape of an image, and its points.
+        face_of: Shape of an image, and its landmarks.
 
     Raises:
         UserError: There is but one image.
@@ -65,5 +65,5 @@ class MaskOfOther:
         self._face_of = face_of
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
-        """The sample with the shape and points that its mask is drawn from."""
+        """The sample with the shape and landmarks that its mask is drawn from."""
         return sample._replace(mask_from=self._face_of(self._partners.of(at.record, at.key)))

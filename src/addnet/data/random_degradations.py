@@ -12,7 +12,7 @@ import numpy as np
 from addnet.data.degradations import KINDS, damage, require_strength
 from addnet.data.hook import DEGRADATIONS, At, Unwarped
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.signatures import require_range, require_within
 
@@ -65,7 +65,7 @@ class RandomDegradations:
     """A hook that damages images as they lie on disk: what they meet before anybody looks at them.
 
     Which kinds happen is drawn for each by itself, then their order. The same address always gives the same damage, so
-    that both halves of a self-blended pair get the same. Nothing moves: points stay where they are.
+    that both halves of a self-blended pair get the same. Nothing moves: landmarks stay where they are.
 
     Attributes:
         chances: By kind, a key of `KINDS`; those that aren't named never happen.
@@ -107,26 +107,26 @@ class RandomDegradations:
         return cls(chances, **({"most": given["most"]} if "most" in given else {}))
 
     def __call__(self, sample: Unwarped, at: At) -> Unwarped:
-        """The damaged sample, its points where they were."""
-        return sample._replace(image=self.damaged(sample.image, sample.points, key=at.key))
+        """The damaged sample, its landmarks where they were."""
+        return sample._replace(image=self.damaged(sample.image, sample.landmarks, key=at.key))
 
     def draw(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...]]]:
         """What happens at an address such as (seed, epoch, sample, repeat): kinds with their strengths, in order."""
         return [(kind, values) for kind, values, _ in self._drawn(key)]
 
-    def damaged(self, image: ImageArray, points: Points | None, *, key: tuple[int, ...]) -> ImageArray:
+    def damaged(self, image: ImageArray, landmarks: Landmarks | None, *, key: tuple[int, ...]) -> ImageArray:
         """An image after what happens at an address.
 
         Args:
             image: (H, W, 3) uint8; left as it is.
-            points: (68, 2) in its pixels; without them no organ is covered.
+            landmarks: (68, 2) in its pixels; without them no organ is covered.
             key: Seed, epoch, number of the sample, repeat.
 
         Returns:
             (H, W, 3) uint8; the image itself where nothing happens.
         """
         for kind, values, random in self._drawn(key):
-            image = damage(kind, image, points, random, values)
+            image = damage(kind, image, landmarks, random, values)
         return image
 
     def _drawn(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...], np.random.Generator]]:

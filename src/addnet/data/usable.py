@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.framing import Framing
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.landmarks import STEPS
 from addnet.index.faces import CHECKED, GIVEN, FaceIndex
-from addnet.index.points import ChosenPoints
+from addnet.index.landmarks import ChosenPoints
 from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.index.storage import Storage
 from addnet.untrusted.texts import shown
@@ -47,7 +47,7 @@ class Usable:
 
     Attributes:
         records: Those whose files are whole.
-        points: (68, 2) of each, None without a face.
+        landmarks: (68, 2) of each, None without a face.
         shapes: (N, 2) height and width of each.
         sizes: (N,) bytes of each file.
         steps: Images by detector step.
@@ -56,7 +56,7 @@ class Usable:
     """
 
     records: Records
-    points: Sequence[Points | None]
+    landmarks: Sequence[Landmarks | None]
     shapes: NDArray[np.int64]
     sizes: NDArray[np.int64]
     steps: dict[str, int]
@@ -75,10 +75,10 @@ class Usable:
         return np.asarray(pc.not_equal(self.found_by, "none"), dtype=bool)
 
     def framing(self) -> Framing | None:
-        """How faces lie in these images, measured in some of them; None where no points are known."""
+        """How faces lie in these images, measured in some of them; None where no landmarks are known."""
         some = np.unique(np.linspace(0, len(self.records) - 1, _MEASURED).round().astype(int))
-        known = [(points, self.shapes[row]) for row in some if (points := self.points[row]) is not None]
-        return Framing.of([points for points, _ in known], [shape for _, shape in known])
+        known = [(landmarks, self.shapes[row]) for row in some if (landmarks := self.landmarks[row]) is not None]
+        return Framing.of([landmarks for landmarks, _ in known], [shape for _, shape in known])
 
 
 def usable(
@@ -113,7 +113,7 @@ def usable(
     steps = Counter(found_by.to_pylist())
     return Usable(
         records.take(good),
-        ChosenPoints([indexes[folder].points for folder in folders], which[good], rows[good]),
+        ChosenPoints([indexes[folder].landmarks for folder in folders], which[good], rows[good]),
         np.stack([kept["height"].to_numpy(), kept["width"].to_numpy()], axis=1).astype(np.int64),
         kept["size"].to_numpy(),
         dict(steps),

@@ -3,7 +3,7 @@
 from addnet.faces.blend import SelfBlend
 from addnet.faces.extraction import CropSettings, FaceCrop, VideoSummary, extract_faces, save_crop
 from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
-from addnet.faces.geometry import Geometry, Jitter, map_points, warp_image
+from addnet.faces.geometry import Geometry, Jitter, map_landmarks, warp_image
 from addnet.faces.images import check_bytes, check_image, decode_image, read_image
 from addnet.faces.landmarks import STEPS, Face, LandmarkDetector
 from addnet.faces.masks import Attention, AttentionMask
@@ -34,7 +34,7 @@ __all__ = [
     "iter_images",
     "iter_videos",
     "kind_of",
-    "map_points",
+    "map_landmarks",
     "read_image",
     "save_crop",
     "walk",

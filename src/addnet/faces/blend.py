@@ -20,7 +20,7 @@ from addnet.errors import UserError, require_choice
 from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
 from addnet.faces.damage.codecs import jpeg
 from addnet.faces.donors import Donor, coloured_like, worn
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.faces.tint import TintRanges
 from addnet.signatures import require_range, require_within
@@ -51,8 +51,8 @@ class SelfBlend:
 
     Attributes:
         hulls: What is hulled, one of them drawn for each blend; what stands twice is drawn twice as often. `all`
-            points; `forehead`: with the brows raised; `no_jaw`: brows, eyes, nose and mouth; `organs`: one or several
-            of eyes, nose and mouth; `lower`: from the nostrils down; `some`: a random subset of all points.
+            landmarks; `forehead`: with the brows raised; `no_jaw`: brows, eyes, nose and mouth; `organs`: one or
+            several of eyes, nose and mouth; `lower`: from the nostrils down; `some`: a random subset of all landmarks.
         target: Probability that the target is changed instead of the source.
         shift: Most that the source moves, right or left and down or up.
         scale: Range of the factor on the source's size.
@@ -118,13 +118,13 @@ class SelfBlend:
                 object.__setattr__(self, one.name, tuple(value))
 
     def __call__(
-        self, image: ImageArray, points: Points, address: tuple[int, ...], donor: Donor | None = None
+        self, image: ImageArray, landmarks: Landmarks, address: tuple[int, ...], donor: Donor | None = None
     ) -> Blend:
         """Blends an image with itself, or with another person's.
 
         Args:
             image: (H, W, 3) uint8, RGB, of a real face.
-            points: (68, 2) in its pixels; they may lie outside.
+            landmarks: (68, 2) in its pixels; they may lie outside.
             address: Decides all that is drawn, such as (seed, epoch, sample, repeat).
             donor: Another person's face, which is the source then; None: the image itself.
 
@@ -132,18 +132,18 @@ class SelfBlend:
             UserError: The face is tiny, or lies outside of the image.
         """
         random = np.random.default_rng(address)
-        unit = float(np.ptp(points, axis=0).max())
+        unit = float(np.ptp(landmarks, axis=0).max())
         if not unit >= _SMALLEST:
             raise UserError(f"a face of {unit:.0f} pixels can't be blended; at least {_SMALLEST} are needed")
         tint = self.tint.draw(random, unit)
         change_target = random.random() < self.target
-        rows, columns, mask = self._place(points, image.shape, unit, random)
+        rows, columns, mask = self._place(landmarks, image.shape, unit, random)
         mask *= np.float32(self.strengths[int(random.integers(len(self.strengths)))])
         if donor is None:
-            source = self._moved(image, points, unit, random, rows, columns)
+            source = self._moved(image, landmarks, unit, random, rows, columns)
         else:
             follow, amount = random.uniform(*self.follow), random.uniform(*self.matched)
-            source = worn(donor, points, rows, columns, follow=follow)
+            source = worn(donor, landmarks, rows, columns, follow=follow)
             source = coloured_like(source, image[rows, columns], mask, amount)
         real = tint(image) if change_target else image
         below = real[rows, columns]
@@ -157,10 +157,10 @@ class SelfBlend:
             real, fake = jpeg(real, quality), jpeg(fake, quality)
         return Blend(real, fake, whole)
 
-    def _place(self, points: Points, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
+    def _place(self, landmarks: Landmarks, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
         """The mask of the first kind of hull, in random order, that lies in the image well enough."""
         for which in random.permutation(len(self.hulls)).tolist():
-            hulls = hulls_of(self.hulls[which], points, random)
+            hulls = hulls_of(self.hulls[which], landmarks, random)
             if _share_inside(np.concatenate(hulls), shape) < _SEEN:
                 continue
             how = {"erosion": self.erosion, "softness": self.softness}
@@ -170,21 +170,21 @@ class SelfBlend:
         raise UserError("a face that lies outside of the image can't be blended")
 
     def _moved(
-        self, image: ImageArray, points: Points, unit: float, random: Random, rows: slice, columns: slice
+        self, image: ImageArray, landmarks: Landmarks, unit: float, random: Random, rows: slice, columns: slice
     ) -> ImageArray:
         """The part of the image that a mask covers, of an image that moved a little around the face."""
         scale = float(random.uniform(*self.scale))
         moves = [float(random.uniform(-most, most)) * unit for most in self.shift]
-        start = (1 - scale) * points.mean(axis=0) + moves - (columns.start, rows.start)
+        start = (1 - scale) * landmarks.mean(axis=0) + moves - (columns.start, rows.start)
         matrix = np.array([[scale, 0, start[0]], [0, scale, start[1]]])
         size = (columns.stop - columns.start, rows.stop - rows.start)
         moved = cv2.warpAffine(image, matrix, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT_101)
         return np.asarray(moved, dtype=np.uint8)
 
 
-def _share_inside(points: Points, shape: tuple[int, ...]) -> float:
-    """Share of a box around points that lies in an image."""
-    low, high = points.min(axis=0), points.max(axis=0)
+def _share_inside(landmarks: Landmarks, shape: tuple[int, ...]) -> float:
+    """Share of a box around landmarks that lies in an image."""
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     inside = np.clip(np.minimum(high, (shape[1], shape[0])) - np.maximum(low, 0), 0, None)
     return float(np.prod(inside / np.maximum(high - low, 1e-6)))
 

@@ -1,4 +1,4 @@
-"""68 points → where a face is laid over itself: hulls of landmarks, deformed, cut smaller, soft at their edge."""
+"""68 landmarks → where a face is laid over itself: hulls of landmarks, deformed, cut smaller, soft at their edge."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.faces.geometry import EYES, MOUTH, NOSE, Points
+from addnet.faces.geometry import EYES, MOUTH, NOSE, Landmarks
 
 HULLS = ("all", "forehead", "no_jaw", "organs", "lower", "some")
 _CANVAS = 128  # pixels: side of the canvas that blend masks are made on; they are smooth
 _ROOM = 1.5  # side of that canvas over the hulls' longer side: what is deformed and blurred stays on it
-_GRID = 6  # points a side that are moved to deform a hull
+_GRID = 6  # landmarks a side that are moved to deform a hull
 _BROWS = slice(17, 27)
-_JAW = 17  # the first so many points
+_JAW = 17  # the first so many landmarks
 _LOWER = [*range(2, 15), *range(31, 36), *range(48, 68)]  # jaw below the ears, nostrils, mouth
 _FOREHEAD = 0.6  # distances from eyes to mouth that brows are raised by
-_FEWEST = 8  # points of a hull of some
+_FEWEST = 8  # landmarks of a hull of some
 _LEVELS = (0.5, 0.95)  # share of its largest value at which a blurred hull is cut
 _NOTHING = 1 / 512  # less than half a grey level of what it is multiplied with
 _SHARPEST = 0.6  # pixels of the canvas: sigma of a blur below which steps would be seen
@@ -45,34 +45,34 @@ class Placed(NamedTuple):
     mask: Mask
 
 
-def hulls_of(kind: str, points: Points, random: Random) -> list[Points]:
-    """The sets of points that are hulled.
+def hulls_of(kind: str, landmarks: Landmarks, random: Random) -> list[Landmarks]:
+    """The sets of landmarks that are hulled.
 
     Args:
         kind: One of `HULLS`.
-        points: (68, 2).
-        random: Chooses organs and random points; draws the same amount whatever the kind.
+        landmarks: (68, 2).
+        random: Chooses organs and random landmarks; draws the same amount whatever the kind.
     """
-    chosen = random.random(len(points) + 1)
+    chosen = random.random(len(landmarks) + 1)
     if kind == "forehead":
-        up = points[EYES].mean(axis=0) - points[MOUTH].mean(axis=0)
-        return [np.concatenate([points, points[_BROWS] + np.float32(_FOREHEAD) * up])]
+        up = landmarks[EYES].mean(axis=0) - landmarks[MOUTH].mean(axis=0)
+        return [np.concatenate([landmarks, landmarks[_BROWS] + np.float32(_FOREHEAD) * up])]
     if kind == "no_jaw":
-        return [points[_JAW:]]
+        return [landmarks[_JAW:]]
     if kind == "organs":
-        organs = [points[organ] for organ in (EYES, NOSE, MOUTH)]
+        organs = [landmarks[organ] for organ in (EYES, NOSE, MOUTH)]
         nearest = int(np.argmin(chosen[:3]))
         return [organ for n, organ in enumerate(organs) if chosen[n] < 0.5 or n == nearest]
     if kind == "lower":
-        return [points[_LOWER]]
+        return [landmarks[_LOWER]]
     if kind == "some":
-        count = _FEWEST + int(chosen[-1] * (len(points) - _FEWEST + 1))
-        return [points[np.argsort(chosen[:-1])[:count]]]
-    return [points]
+        count = _FEWEST + int(chosen[-1] * (len(landmarks) - _FEWEST + 1))
+        return [landmarks[np.argsort(chosen[:-1])[:count]]]
+    return [landmarks]
 
 
 def placed(
-    hulls: Sequence[Points],
+    hulls: Sequence[Landmarks],
     shape: tuple[int, ...],
     random: Random,
     *,
@@ -86,7 +86,7 @@ def placed(
     Lengths are in faces, and for hulls smaller than the face as much smaller: else small ones would vanish.
 
     Args:
-        hulls: Sets of points in pixels; they may lie outside.
+        hulls: Sets of landmarks in pixels; they may lie outside.
         shape: (H, W, ...) of the image.
         random: Decides deformation, erosion and softness.
         unit: Pixels of a face.

@@ -1,4 +1,4 @@
-"""One face of a frame → a square crop with its points, and the file it is kept in."""
+"""One face of a frame → a square crop with its landmarks, and the file it is kept in."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.faces.geometry import Geometry, Matrix, Points, map_points
+from addnet.faces.geometry import Geometry, Landmarks, Matrix, map_landmarks
 from addnet.faces.images import MIN_SIDE, ImageArray
 from addnet.faces.landmarks import Face
 from addnet.faces.tracks import POLICIES, Box
@@ -28,7 +28,7 @@ class CropSettings:
         every: Every n-th frame is looked at; None to look at `frames` frames instead.
         frames: How many frames are looked at, evenly spaced over the whole video; not used with `every`.
         policy: `largest` face of each frame, faces of the `longest_track`, or `all`.
-        margin: Side of the crop over the longer side of the points' box.
+        margin: Side of the crop over the longer side of the landmarks' box.
         size: Side of the kept crops in pixels; None keeps the video's own pixels, untouched by any resampling.
         format: `jpg` or `png`.
         quality: Of JPEG, 1 to 100.
@@ -56,16 +56,16 @@ class CropSettings:
         _require_number("prepare.margin", self.margin, (int, float), 0.5, 5, "1.3 is usual")
         _require_number("prepare.quality", self.quality, int, 1, 100, "95 is usual")
 
-    def square(self, shape: tuple[int, ...], points: Points) -> tuple[NDArray[np.float64], float]:
+    def square(self, shape: tuple[int, ...], landmarks: Landmarks) -> tuple[NDArray[np.float64], float]:
         """Centre (x, y) and side of the square around a face, in pixels of the image.
 
         It is unturned, because levelling the eyes is part of training.
 
         Args:
             shape: (H, W, ...) of the image.
-            points: (68, 2) in its pixels.
+            landmarks: (68, 2) in its pixels.
         """
-        return Geometry(align=False, crop="face", margin=self.margin).square(shape, points)
+        return Geometry(align=False, crop="face", margin=self.margin).square(shape, landmarks)
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ class FaceCrop:
         time: When the frame is shown, in seconds; None if the file doesn't say.
         track: Number of the track, in order of appearance in the video, from 0.
         image: (S, S, 3) uint8, RGB.
-        face: Points and detector's box in pixels of the crop.
+        face: Landmarks and detector's box in pixels of the crop.
         original_box: (4,) float32, the detector's box in pixels of the frame as shown.
     """
 
@@ -102,11 +102,11 @@ def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) ->
     square is then resized.
 
     Raises:
-        ValueError: The face has no points or no box.
+        ValueError: The face has no landmarks or no box.
     """
-    if face.points is None or face.box is None:
-        raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no points")
-    centre, length = settings.square(frame.image.shape, face.points)
+    if face.landmarks is None or face.box is None:
+        raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no landmarks")
+    centre, length = settings.square(frame.image.shape, face.landmarks)
     side = max(MIN_SIDE, round(length))
     left, top = (int(value) for value in np.round(centre - (side - 1) / 2))
     move = np.array([[1, 0, -left], [0, 1, -top]], dtype=np.float64)
@@ -115,8 +115,8 @@ def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) ->
     matrix = move
     if settings.size is not None:
         image, matrix = _resized(image, move, settings.size)
-    corners = map_points(face.box.reshape(2, 2), matrix).reshape(4)
-    found = Face(face.step, map_points(face.points, matrix), corners)
+    corners = map_landmarks(face.box.reshape(2, 2), matrix).reshape(4)
+    found = Face(face.step, map_landmarks(face.landmarks, matrix), corners)
     return FaceCrop(frame.number, frame.time, track, image, found, face.box)
 
 

@@ -38,21 +38,21 @@ class FaceDescriptor:
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            face: With its 68 points.
+            face: With its 68 landmarks.
 
         Returns:
             (128,), about of length 1.
 
         Raises:
-            UserError: The face has no points, or the model file is no such network.
+            UserError: The face has no landmarks, or the model file is no such network.
         """
         import dlib
 
-        if face.points is None:
-            raise UserError("a face without points cannot be described; leave it out")
-        corners = np.concatenate([face.points.min(axis=0), face.points.max(axis=0)]).round().astype(int).tolist()
-        points = [dlib.point(int(x), int(y)) for x, y in face.points.round()]
-        shape = dlib.full_object_detection(dlib.rectangle(*corners), points)
+        if face.landmarks is None:
+            raise UserError("a face without landmarks cannot be described; leave it out")
+        corners = np.concatenate([face.landmarks.min(axis=0), face.landmarks.max(axis=0)]).round().astype(int).tolist()
+        landmarks = [dlib.point(int(x), int(y)) for x, y in face.landmarks.round()]
+        shape = dlib.full_object_detection(dlib.rectangle(*corners), landmarks)
         found = self._network.compute_face_descriptor(np.ascontiguousarray(image), shape)
         return np.asarray(found, dtype=np.float32)
 

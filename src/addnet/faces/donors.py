@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.faces.blend_masks import Mask
-from addnet.faces.geometry import LEFT_EYE, RIGHT_EYE, Points
+from addnet.faces.geometry import LEFT_EYE, RIGHT_EYE, Landmarks
 from addnet.faces.images import ImageArray
 
-_GRID = 24  # points a side at which a warp is worked out; between them it is linear
+_GRID = 24  # landmarks a side at which a warp is worked out; between them it is linear
 _REACH = 0.25  # faces: how far a landmark takes along what is around it
 _STIFF = 0.05  # how little landmarks are followed that contradict those around them
 _GAIN = (0.5, 2.0)  # bounds of the factor on the spread of colours
@@ -28,23 +28,23 @@ class Donor(NamedTuple):
 
     Attributes:
         image: (H, W, 3) uint8, RGB.
-        points: (68, 2) in its pixels.
+        landmarks: (68, 2) in its pixels.
     """
 
     image: ImageArray
-    points: Points
+    landmarks: Landmarks
 
 
-def poses(points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
+def poses(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     """Landmarks without place, size and roll: faces of one pose and expression are near each other.
 
     Args:
-        points: (N, 68, 2) of faces.
+        landmarks: (N, 68, 2) of faces.
 
     Returns:
         (N, 68, 2) of length 1 each.
     """
-    centred = points - points.mean(axis=1, keepdims=True)
+    centred = landmarks - landmarks.mean(axis=1, keepdims=True)
     across = centred[:, RIGHT_EYE].mean(axis=1) - centred[:, LEFT_EYE].mean(axis=1)
     cos, sin = (across / np.maximum(np.linalg.norm(across, axis=1, keepdims=True), 1e-6)).T
     turned = np.einsum("nij,npj->npi", np.array([[cos, sin], [-sin, cos]]).transpose(2, 0, 1), centred)
@@ -52,7 +52,7 @@ def poses(points: NDArray[np.floating[Any]]) -> NDArray[np.float32]:
     return np.asarray(turned / np.maximum(lengths, 1e-6), dtype=np.float32)
 
 
-def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: float) -> ImageArray:
+def worn(donor: Donor, landmarks: Landmarks, rows: slice, columns: slice, *, follow: float) -> ImageArray:
     """A part of a target's image, filled with the face of a donor.
 
     One affine map brings the donor's landmarks near those of the target; what is left between them moves what is around
@@ -60,7 +60,7 @@ def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: f
 
     Args:
         donor: Another person's face.
-        points: (68, 2) of the target.
+        landmarks: (68, 2) of the target.
         rows: Of the target's image.
         columns: Of the target's image.
         follow: How far its landmarks go onto those of the target: 0 as the affine map leaves them, 1 all the way.
@@ -68,13 +68,13 @@ def worn(donor: Donor, points: Points, rows: slice, columns: slice, *, follow: f
     Returns:
         (rows, columns, 3) uint8.
     """
-    unit, middle = float(np.ptp(points, axis=0).max()), points.mean(axis=0)
-    shrinks = float(np.ptp(donor.points, axis=0).max()) / unit
+    unit, middle = float(np.ptp(landmarks, axis=0).max()), landmarks.mean(axis=0)
+    shrinks = float(np.ptp(donor.landmarks, axis=0).max()) / unit
     if shrinks > _FOLDS:
         donor = _smaller(donor, shrinks)
-    at = ((points - middle) / unit).astype(np.float64)  # in faces about the middle of the target
-    affine, *_ = np.linalg.lstsq(_with_one(at), donor.points.astype(np.float64), rcond=None)
-    rest = donor.points - _with_one(at) @ affine
+    at = ((landmarks - middle) / unit).astype(np.float64)  # in faces about the middle of the target
+    affine, *_ = np.linalg.lstsq(_with_one(at), donor.landmarks.astype(np.float64), rcond=None)
+    rest = donor.landmarks - _with_one(at) @ affine
     weights = np.linalg.solve(_nearness(at, at) + _STIFF * np.eye(len(at)), follow * rest)
     size = (columns.stop - columns.start, rows.stop - rows.start)
     across = (np.linspace(columns.start, columns.stop - 1, _GRID) - middle[0]) / unit
@@ -112,15 +112,15 @@ def _smaller(donor: Donor, factor: float) -> Donor:
     size = (max(1, round(width / factor)), max(1, round(height / factor)))
     image = np.asarray(cv2.resize(donor.image, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
     # pixel centres: x_small = (x_large + 1/2) / factor - 1/2
-    points = (donor.points + 0.5) * (np.array(size) / (width, height)) - 0.5
-    return Donor(image, points.astype(np.float32))
+    landmarks = (donor.landmarks + 0.5) * (np.array(size) / (width, height)) - 0.5
+    return Donor(image, landmarks.astype(np.float32))
 
 
-def _with_one(points: NDArray[np.float64]) -> NDArray[np.float64]:
-    return np.column_stack([points, np.ones(len(points))])
+def _with_one(landmarks: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.column_stack([landmarks, np.ones(len(landmarks))])
 
 
-def _nearness(points: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
-    """(N, M) 1 where two points lie upon each other, falling to 0 beyond some `_REACH`."""
-    apart = (points**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * points @ others.T
+def _nearness(landmarks: NDArray[np.float64], others: NDArray[np.float64]) -> NDArray[np.float64]:
+    """(N, M) 1 where two landmarks lie upon each other, falling to 0 beyond some `_REACH`."""
+    apart = (landmarks**2).sum(axis=1)[:, None] + (others**2).sum(axis=1) - 2 * landmarks @ others.T
     return np.asarray(np.exp(apart / (-2 * _REACH**2)))

@@ -63,7 +63,7 @@ class VideoFaces(Iterator[FaceCrop]):
     """The crops of one video, made while they are asked for.
 
     Memory doesn't grow with the images of the video: `largest` and `all` cut each frame as it is read.
-    `longest_track` is known only at the end, so boxes and points are kept, and all crops as long as they are few; if
+    `longest_track` is known only at the end, so boxes and landmarks are kept, and all crops as long as they are few; if
     they aren't, the frames of that track are decoded once more.
 
     Attributes:

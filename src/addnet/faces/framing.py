@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.crops import CropSettings
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 
 _ROOM = 1.1  # images a little tighter or wider than those of training are still taken as they are
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where the face is in an image, measured in longer sides of the box around its 68 points.
+    """Where the face is in an image, measured in longer sides of the box around its 68 landmarks.
 
     Attributes:
         margin: Longer side of the image, in the middle (`CropSettings.margin` for crops that were made here).
@@ -33,19 +33,21 @@ class Framing:
     high: float = CropSettings.margin
 
     @classmethod
-    def of(cls, points: Sequence[Points], shapes: Sequence[tuple[int, int]] | NDArray[np.int64]) -> Framing | None:
+    def of(
+        cls, landmarks: Sequence[Landmarks], shapes: Sequence[tuple[int, int]] | NDArray[np.int64]
+    ) -> Framing | None:
         """Measures images.
 
         Args:
-            points: (68, 2) in pixels of each.
+            landmarks: (68, 2) in pixels of each.
             shapes: (height, width) of each.
 
         Returns:
             None without images.
         """
-        if not len(points):
+        if not len(landmarks):
             return None
-        centres, sides = zip(*(box_of(each) for each in points), strict=True)
+        centres, sides = zip(*(box_of(each) for each in landmarks), strict=True)
         side, sizes = np.asarray(sides), np.asarray(shapes, dtype=np.float64)
         margins = sizes.max(axis=1) / side
         offsets = ((sizes[:, ::-1] - 1) / 2 - np.asarray(centres)) / side[:, None]
@@ -73,14 +75,14 @@ class Framing:
         """As plain values, to be kept in a checkpoint."""
         return asdict(self) | {"offset": list(self.offset)}
 
-    def fits(self, points: Points, shape: tuple[int, ...]) -> bool:
+    def fits(self, landmarks: Landmarks, shape: tuple[int, ...]) -> bool:
         """Whether a face lies in an image as in those that were measured, so that the image needs no cutting.
 
         Args:
-            points: (68, 2) in pixels.
+            landmarks: (68, 2) in pixels.
             shape: (H, W, ...) of the image.
         """
-        _, side = box_of(points)
+        _, side = box_of(landmarks)
         return self.low / _ROOM <= max(shape[:2]) / side <= self.high * _ROOM
 
 
@@ -94,13 +96,13 @@ class FramedCrops(CropSettings):
 
     framing: Framing = Framing()
 
-    def square(self, shape: tuple[int, ...], points: Points) -> tuple[NDArray[np.float64], float]:
+    def square(self, shape: tuple[int, ...], landmarks: Landmarks) -> tuple[NDArray[np.float64], float]:
         """Centre (x, y) and side of the square around a face, in pixels of the image."""
-        centre, side = box_of(points)
+        centre, side = box_of(landmarks)
         return centre + np.asarray(self.framing.offset) * side, side * self.framing.margin
 
 
-def box_of(points: Points) -> tuple[NDArray[np.float64], float]:
-    """Centre (x, y) and longer side, in pixels, of the upright box around (68, 2) points."""
-    low, high = points.min(axis=0).astype(np.float64), points.max(axis=0).astype(np.float64)
+def box_of(landmarks: Landmarks) -> tuple[NDArray[np.float64], float]:
+    """Centre (x, y) and longer side, in pixels, of the upright box around (68, 2) landmarks."""
+    low, high = landmarks.min(axis=0).astype(np.float64), landmarks.max(axis=0).astype(np.float64)
     return (low + high) / 2, float((high - low).max())

@@ -1,6 +1,6 @@
-"""Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for images and points alike.
+"""Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for images and landmarks alike.
 
-The 68 points are numbered as dlib does: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye at the left of the
+The 68 landmarks are numbered as dlib does: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye at the left of the
 image, 42–47 the eye at its right, 48–67 mouth.
 """
 
@@ -22,7 +22,7 @@ LEFT_EYE, RIGHT_EYE = slice(36, 42), slice(42, 48)
 EYES, NOSE, MOUTH = slice(36, 48), slice(27, 36), slice(48, 68)
 CROPS = ("image", "face", "template")
 # where the centres of the eyes, the tip of the nose and the corners of the mouth lie in a square of side 1: the five
-# points of ArcFace (Deng et al. 2019), to hundredths
+# landmarks of ArcFace (Deng et al. 2019), to hundredths
 TEMPLATE = np.array([(0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82)])
 _NOSE_TIP, _MOUTH_CORNERS = 30, (48, 54)
 SIDES = (32, 1024)  # pixels of what a network may see: beyond, each image takes more than half a GB of it
@@ -39,7 +39,7 @@ MIRRORED = np.array(
     ]
 )
 
-Points = NDArray[np.float32]
+Landmarks = NDArray[np.float32]
 Matrix = NDArray[np.float64]
 
 
@@ -77,10 +77,10 @@ class Geometry:
 
     Attributes:
         size: Side of the square output in pixels.
-        align: Rotates so that the line between the eyes is level (where there are points).
-        crop: `image` keeps the whole image (for face crops), `face` cuts a square around the points, `template` one
+        align: Rotates so that the line between the eyes is level (where there are landmarks).
+        crop: `image` keeps the whole image (for face crops), `face` cuts a square around the landmarks, `template` one
             that brings eyes, nose and mouth to the places of `TEMPLATE`, as GenD and DeepfakeBench do.
-        margin: Side of the square over the longer side of the points' box (`face`), or over that of the template.
+        margin: Side of the square over the longer side of the landmarks' box (`face`), or over that of the template.
     """
 
     size: int = 299
@@ -95,20 +95,20 @@ class Geometry:
         if self.margin <= 0:
             raise UserError(f"margin={self.margin} must be positive; 1.3 is usual")
 
-    def matrix(self, shape: tuple[int, ...], points: Points | None, jitter: Jitter | None = None) -> Matrix:
+    def matrix(self, shape: tuple[int, ...], landmarks: Landmarks | None, jitter: Jitter | None = None) -> Matrix:
         """The matrix from image pixels to output pixels (both at pixel centres).
 
         Args:
             shape: (H, W, ...) of the image.
-            points: (68, 2) in image pixels, or None where no face was found: the whole image, unturned.
+            landmarks: (68, 2) in image pixels, or None where no face was found: the whole image, unturned.
             jitter: Augmentation on top.
 
         Returns:
             (2, 3) float64.
         """
         jitter = jitter or Jitter()
-        roll = self._roll(points) if self.align and points is not None else 0.0
-        centre, side = self.square(shape, points, roll)
+        roll = self._roll(landmarks) if self.align and landmarks is not None else 0.0
+        centre, side = self.square(shape, landmarks, roll)
         scale = self.size / side * jitter.scale
         angle = math.radians(roll - jitter.angle)
         cos, sin = math.cos(angle) * scale, math.sin(angle) * scale
@@ -119,29 +119,29 @@ class Geometry:
         return matrix
 
     def square(
-        self, shape: tuple[int, ...], points: Points | None, roll: float = 0.0
+        self, shape: tuple[int, ...], landmarks: Landmarks | None, roll: float = 0.0
     ) -> tuple[NDArray[np.float64], float]:
         """Centre (x, y) and side, in image pixels, of the square that becomes the output.
 
         Args:
             shape: (H, W, ...) of the image.
-            points: (68, 2) in image pixels, or None for the whole image.
+            landmarks: (68, 2) in image pixels, or None for the whole image.
             roll: By how much the square is turned, in degrees, as `roll_degrees` gives it.
         """
         height, width = shape[:2]
-        if self.crop == "image" or points is None:
+        if self.crop == "image" or landmarks is None:
             return np.array([(width - 1) / 2, (height - 1) / 2]), float(max(width, height))
         if self.crop == "template":
-            placed = template_in(points)
+            placed = template_in(landmarks)
             return placed.centre, placed.side * self.margin
         turn = _rotation(-roll)
-        level = points @ turn.T
+        level = landmarks @ turn.T
         low, high = level.min(axis=0), level.max(axis=0)
         centre = ((low + high) / 2) @ turn
         return centre.astype(np.float64), float((high - low).max()) * self.margin
 
-    def _roll(self, points: Points) -> float:
-        return template_in(points).roll if self.crop == "template" else roll_degrees(points)
+    def _roll(self, landmarks: Landmarks) -> float:
+        return template_in(landmarks).roll if self.crop == "template" else roll_degrees(landmarks)
 
 
 class Placed(NamedTuple):
@@ -158,14 +158,14 @@ class Placed(NamedTuple):
     roll: float
 
 
-def template_in(points: Points) -> Placed:
-    """Where the square of `TEMPLATE` lies, by the similarity that brings five points nearest to it (least squares).
+def template_in(landmarks: Landmarks) -> Placed:
+    """Where the square of `TEMPLATE` lies, by the similarity that brings five landmarks nearest to it (least squares).
 
     Args:
-        points: (68, 2) in image pixels.
+        landmarks: (68, 2) in image pixels.
     """
-    eyes = points[LEFT_EYE].mean(axis=0), points[RIGHT_EYE].mean(axis=0)
-    five = np.stack([*eyes, points[_NOSE_TIP], *points[list(_MOUTH_CORNERS)]]).astype(np.float64)
+    eyes = landmarks[LEFT_EYE].mean(axis=0), landmarks[RIGHT_EYE].mean(axis=0)
+    five = np.stack([*eyes, landmarks[_NOSE_TIP], *landmarks[list(_MOUTH_CORNERS)]]).astype(np.float64)
     # as complex numbers, of which one factor turns and scales
     found, wanted = five @ (1, 1j), TEMPLATE @ (1, 1j)
     offset = found - found.mean()
@@ -180,9 +180,9 @@ def _rotation(degrees: float) -> NDArray[np.float64]:
     return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
 
 
-def roll_degrees(points: Points) -> float:
+def roll_degrees(landmarks: Landmarks) -> float:
     """Angle of the line between the eyes in degrees; positive if the eye at the right is lower."""
-    across = points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)
+    across = landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)
     return math.degrees(math.atan2(across[1], across[0]))
 
 
@@ -252,15 +252,15 @@ def _area(matrix: Matrix) -> float:
     return float(a * d - b * c)
 
 
-def map_points(points: Points, matrix: Matrix) -> Points:
-    """Maps (68, 2) points by the image's own matrix; under a mirror image they are renumbered."""
-    mapped = points @ matrix[:, :2].T + matrix[:, 2]
+def map_landmarks(landmarks: Landmarks, matrix: Matrix) -> Landmarks:
+    """Maps (68, 2) landmarks by the image's own matrix; under a mirror image they are renumbered."""
+    mapped = landmarks @ matrix[:, :2].T + matrix[:, 2]
     if _area(matrix) < 0:
         mapped = mapped[MIRRORED]
     return mapped.astype(np.float32)
 
 
-def spread(findings: Sequence[Points]) -> float:
+def spread(findings: Sequence[Landmarks]) -> float:
     """How far the first of several findings lies from the others: mean distance over the distance of the eyes."""
     first = findings[0]
     between = float(np.linalg.norm(first[LEFT_EYE].mean(axis=0) - first[RIGHT_EYE].mean(axis=0)))
@@ -268,22 +268,22 @@ def spread(findings: Sequence[Points]) -> float:
     return farthest / max(between, 1.0)
 
 
-def plausible(points: Points, shape: tuple[int, ...]) -> bool:
-    """Whether 68 points look like an upright face that fills a crop: order and sizes in proportion.
+def plausible(landmarks: Landmarks, shape: tuple[int, ...]) -> bool:
+    """Whether 68 landmarks look like an upright face that fills a crop: order and sizes in proportion.
 
     Args:
-        points: (68, 2) in pixels.
+        landmarks: (68, 2) in pixels.
         shape: (H, W, ...) of the image.
     """
     height, width = shape[:2]
-    level = points @ _rotation(-roll_degrees(points)).T
+    level = landmarks @ _rotation(-roll_degrees(landmarks)).T
     left, right = level[LEFT_EYE].mean(axis=0), level[RIGHT_EYE].mean(axis=0)
     nose, mouth = level[30], level[MOUTH].mean(axis=0)
     between = float(right[0] - left[0])
     eyes_y = float((left[1] + right[1]) / 2)
-    inside = ((points >= 0) & (points < [width, height])).all(axis=1).mean()
+    inside = ((landmarks >= 0) & (landmarks < [width, height])).all(axis=1).mean()
     return bool(
-        abs(roll_degrees(points)) < 60
+        abs(roll_degrees(landmarks)) < 60
         and 0.12 * width < between < 0.8 * width
         and eyes_y < nose[1] < mouth[1]
         and 0.5 * between < mouth[1] - eyes_y < 3 * between

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.faces.geometry import Points, plausible, spread
+from addnet.faces.geometry import Landmarks, plausible, spread
 from addnet.faces.images import ImageArray
 
 _INSETS = (0.0, 0.06, 0.12)
@@ -30,12 +30,12 @@ class Face:
 
     Attributes:
         step: Which of `STEPS` found it; `none` if none did.
-        points: (68, 2) float32 in image pixels, some may lie outside; None without a face.
+        landmarks: (68, 2) float32 in image pixels, some may lie outside; None without a face.
         box: (left, top, right, bottom) float32 in image pixels; None without a face.
     """
 
     step: str
-    points: Points | None = None
+    landmarks: Landmarks | None = None
     box: NDArray[np.float32] | None = None
 
 
@@ -70,21 +70,21 @@ def landmark_model_path() -> Path:
 
 @dataclass
 class LandmarkDetector:
-    """Finds the largest face of an image, or all of them, with 68 points each.
+    """Finds the largest face of an image, or all of them, with 68 landmarks each.
 
     The steps, each tried only where the ones before found nothing: dlib's detector; the detector on the
     image enlarged twice; both again with a border around the image, because a tight crop hides the
     outline that the detector looks for; the whole image as the box, for images known to be face crops, if
-    the points are plausible and stay where they are while the box shrinks.
+    the landmarks are plausible and stay where they are while the box shrinks.
 
     Attributes:
         model_path: Another 68-point file than the packaged one.
         face_crops: The images are crops of one face, so the whole image may serve as the box.
         padding: Border added on each side, over the longer side of the image.
-        max_spread: Largest movement of the points, over the distance of the eyes, while the whole-image box shrinks.
-            Points of a face stay (median .13 on crops that the detector misses), points of nothing move with the box
+        max_spread: Largest movement of the landmarks, over the distance of the eyes, while the whole-image box shrinks.
+            Landmarks of a face stay (median .13 on crops that the detector misses), those of nothing move with the box
             (flat grey .20, backgrounds .21).
-        max_side: Larger images are searched at this size (points come back in full pixels).
+        max_side: Larger images are searched at this size (landmarks come back in full pixels).
     """
 
     model_path: str | None = None
@@ -109,7 +109,7 @@ class LandmarkDetector:
             image: (H, W, 3) uint8, RGB.
 
         Returns:
-            Faces with points and box, all of the same step; empty if there is none.
+            Faces with landmarks and box, all of the same step; empty if there is none.
         """
         return self._faces(image, only_largest=False)
 
@@ -142,15 +142,15 @@ class LandmarkDetector:
             left, top = round(inset * width), round(inset * height)
             box = dlib.rectangle(left, top, width - 1 - left, height - 1 - top)
             faces.append(self._landmarks("whole_picture", image, box, 0))
-        points = [face.points for face in faces if face.points is not None]
-        found = spread(points) <= self.max_spread and plausible(points[0], image.shape)
+        landmarks = [face.landmarks for face in faces if face.landmarks is not None]
+        found = spread(landmarks) <= self.max_spread and plausible(landmarks[0], image.shape)
         return faces[:1] if found else []
 
     def _landmarks(self, step: str, image: ImageArray, box: Any, offset: int) -> Face:
         shape = self._predictor(image, box)
-        points = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float32) - offset
+        landmarks = np.array([(p.x, p.y) for p in shape.parts()], dtype=np.float32) - offset
         corners = np.array([box.left(), box.top(), box.right(), box.bottom()], dtype=np.float32) - offset
-        return Face(step, points, corners)
+        return Face(step, landmarks, corners)
 
     @cached_property
     def _detector(self) -> Any:
@@ -183,7 +183,7 @@ class LandmarkDetector:
         return {key: value for key, value in self.__dict__.items() if key not in ("_detector", "_predictor")}
 
     def signature(self) -> str:
-        """What decides the points: kept with them, so that others are not taken for the same."""
+        """What decides the landmarks: kept with them, so that others are not taken for the same."""
         model = Path(self.model_path).name if self.model_path else MODEL_FILE
         crops = "crops" if self.face_crops else "scenes"
         return f"dlib/{model}/{crops}/padding={self.padding:g}/max_spread={self.max_spread:g}/max_side={self.max_side}"
@@ -203,6 +203,6 @@ def _shape_predictor(path: Path, mtime_ns: int) -> Any:
 def _unscaled(face: Face, ratio: float) -> Face:
     return replace(
         face,
-        points=None if face.points is None else (face.points / ratio).astype(np.float32),
+        landmarks=None if face.landmarks is None else (face.landmarks / ratio).astype(np.float32),
         box=None if face.box is None else (face.box / ratio).astype(np.float32),
     )

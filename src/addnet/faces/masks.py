@@ -1,4 +1,4 @@
-"""68 points → the attention mask of ADDNet (Zi et al. 2020, figure 4)."""
+"""68 landmarks → the attention mask of ADDNet (Zi et al. 2020, figure 4)."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from addnet.faces.geometry import (
     NOSE,
     RIGHT_EYE,
     Geometry,
-    Points,
+    Landmarks,
 )
 from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import LandmarkDetector
@@ -29,7 +29,7 @@ PARTS = ("face", "organs")
 EYE_HULLS = {"joint": (EYES,), "separate": (LEFT_EYE, RIGHT_EYE)}
 _SUBPIXEL_BITS = 4
 _SMALL_SIGMA = 3  # pixels: what a wide blur is still done with on a smaller canvas
-_REACH = 32  # sides: how far outside points may lie; OpenCV fills farther ones line by line, for seconds
+_REACH = 32  # sides: how far outside landmarks may lie; OpenCV fills farther ones line by line, for seconds
 _UNIT = 100  # grey levels for 1: hulls are filled in 8 bits
 
 Mask = NDArray[np.float32]
@@ -46,14 +46,14 @@ class Attention(NamedTuple):
 
     image: ImageArray
     mask: Mask
-    landmarks: Points | None
+    landmarks: Landmarks | None
 
 
 @dataclass(frozen=True)
 class AttentionMask:
     """Draws the mask that tells the network where face swaps leave traces.
 
-    Face mask: hull of all points. Organ mask: hulls of eyes, nose and mouth. Each is filled with 1 and blurred;
+    Face mask: hull of all landmarks. Organ mask: hulls of eyes, nose and mouth. Each is filled with 1 and blurred;
     their sum over its maximum is the mask, about 0.5 on the cheeks and 1 on the organs.
 
     Attributes:
@@ -93,47 +93,47 @@ class AttentionMask:
         Args:
             image: (H, W, 3) uint8, RGB.
         """
-        points = self._detector(image).points
+        found = self._detector(image).landmarks
         size = max(image.shape[:2])
-        level, landmarks = view(image, points, Geometry(size=size))
+        level, landmarks = view(image, found, Geometry(size=size))
         return Attention(level, self.draw(landmarks, size), landmarks)
 
     @cached_property
     def _detector(self) -> LandmarkDetector:
         return LandmarkDetector(face_crops=False)  # nothing is known about the image
 
-    def draw(self, points: Points | None, size: int) -> Mask:
-        """The mask of points that are level already.
+    def draw(self, landmarks: Landmarks | None, size: int) -> Mask:
+        """The mask of landmarks that are level already.
 
         Args:
-            points: (68, 2) in pixels of the output; they may lie outside. None: no face, a mask of ones, since
+            landmarks: (68, 2) in pixels of the output; they may lie outside. None: no face, a mask of ones, since
                 a mask of zeros would silence the network.
             size: Side S of the output.
 
         Returns:
             (S, S) float32 in [0, 1].
         """
-        mask = _enlarged(self.draw_small(points, size), size)
+        mask = _enlarged(self.draw_small(landmarks, size), size)
         return np.asarray(mask / mask.max(), dtype=np.float32)
 
-    def draw_small(self, points: Points | None, size: int) -> Mask:
+    def draw_small(self, landmarks: Landmarks | None, size: int) -> Mask:
         """The same mask before it is enlarged and divided by its maximum, which a device does for a whole batch.
 
         Args:
-            points: As for `draw`.
+            landmarks: As for `draw`.
             size: Side S of the mask that it becomes, not of this one.
 
         Returns:
             (s, s) float32 of at least 0, somewhere above it; `s = side(size)`.
         """
         side = self.side(size)
-        if points is None or not self.parts:
+        if landmarks is None or not self.parts:
             return np.ones((side, side), dtype=np.float32)
         if self.parts == PARTS and self.face_blur == self.organ_blur:
-            # blurring is linear: once is enough; and the organs lie within the hull of all points
-            mask = _blurred(_filled([points], size, over=self._organ_hulls(points)), self.face_blur, side)
+            # blurring is linear: once is enough; and the organs lie within the hull of all landmarks
+            mask = _blurred(_filled([landmarks], size, over=self._organ_hulls(landmarks)), self.face_blur, side)
         else:
-            mask = np.sum([self._layer(part, points, size, side) for part in self.parts], axis=0, dtype=np.float32)
+            mask = np.sum([self._layer(part, landmarks, size, side) for part in self.parts], axis=0, dtype=np.float32)
         if mask.max() <= 0:  # every point outside of the image: nothing to attend to, so attend to everything
             return np.ones((side, side), dtype=np.float32)
         return mask
@@ -142,26 +142,26 @@ class AttentionMask:
         """Side of the canvas that a mask of this size is blurred on: as small as its narrowest blur allows."""
         return _small_side(size, min((self._blur(part) for part in self.parts), default=0.5))
 
-    def face(self, points: Points, size: int) -> Mask:
-        """Hull of all 68 points, blurred: (S, S) float32 in [0, 1]."""
-        return _enlarged(self._layer("face", points, size, _small_side(size, self.face_blur)), size)
+    def face(self, landmarks: Landmarks, size: int) -> Mask:
+        """Hull of all 68 landmarks, blurred: (S, S) float32 in [0, 1]."""
+        return _enlarged(self._layer("face", landmarks, size, _small_side(size, self.face_blur)), size)
 
-    def organs(self, points: Points, size: int) -> Mask:
+    def organs(self, landmarks: Landmarks, size: int) -> Mask:
         """Hulls of eyes, nose and mouth, blurred: (S, S) float32 in [0, 1]."""
-        return _enlarged(self._layer("organs", points, size, _small_side(size, self.organ_blur)), size)
+        return _enlarged(self._layer("organs", landmarks, size, _small_side(size, self.organ_blur)), size)
 
-    def _layer(self, part: str, points: Points, size: int, side: int) -> Mask:
-        hulls = [points] if part == "face" else self._organ_hulls(points)
+    def _layer(self, part: str, landmarks: Landmarks, size: int, side: int) -> Mask:
+        hulls = [landmarks] if part == "face" else self._organ_hulls(landmarks)
         return _blurred(_filled(hulls, size), self._blur(part), side)
 
     def _blur(self, part: str) -> float:
         return self.face_blur if part == "face" else self.organ_blur
 
-    def _organ_hulls(self, points: Points) -> list[Points]:
-        return [points[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
+    def _organ_hulls(self, landmarks: Landmarks) -> list[Landmarks]:
+        return [landmarks[organ] for organ in (*EYE_HULLS[self.eyes], NOSE, MOUTH)]
 
 
-def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ()) -> NDArray[np.uint8]:
+def _filled(groups: Sequence[Landmarks], size: int, *, over: Sequence[Landmarks] = ()) -> NDArray[np.uint8]:
     """Hulls filled with 1, others over them with 2, to a sixteenth of a pixel; parts outside are cut off.
 
     Returns:
@@ -169,8 +169,8 @@ def _filled(groups: Sequence[Points], size: int, *, over: Sequence[Points] = ())
     """
     canvas = np.zeros((size, size), dtype=np.uint8)
     for value, hulls in ((1, groups), (2, over)):
-        for points in hulls:
-            near = points.clip(-_REACH * size, _REACH * size)
+        for landmarks in hulls:
+            near = landmarks.clip(-_REACH * size, _REACH * size)
             hull = cv2.convexHull(np.rint(near * 2**_SUBPIXEL_BITS).astype(np.int32))
             cv2.fillConvexPoly(canvas, hull, value * _UNIT, lineType=cv2.LINE_8, shift=_SUBPIXEL_BITS)
     return canvas

@@ -24,7 +24,7 @@ def overlay(image: ImageArray, mask: Mask) -> ImageArray:
 
 
 def face_sheet(image: ImageArray, face: Face, mask: AttentionMask, *, size: int = 299) -> Figure:
-    """Image with points and box, aligned image, face mask, organ mask, final mask, overlay.
+    """Image with landmarks and box, aligned image, face mask, organ mask, final mask, overlay.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -32,16 +32,16 @@ def face_sheet(image: ImageArray, face: Face, mask: AttentionMask, *, size: int 
         mask: How masks are drawn.
         size: Side of the aligned image.
     """
-    level, points = view(image, face.points, Geometry(size=size))
-    final = mask.draw(points, size)
+    level, landmarks = view(image, face.landmarks, Geometry(size=size))
+    final = mask.draw(landmarks, size)
     blank = np.zeros((size, size), dtype=np.float32)
     figure = Figure(figsize=(12, 8), layout="constrained")
     axes = figure.subplots(2, 3).flat
     _found(axes[0], image, face)
     panels: list[tuple[str, NDArray[Any]]] = [
         ("aligned", level),
-        ("face mask", blank if points is None else mask.face(points, size)),
-        ("organ mask", blank if points is None else mask.organs(points, size)),
+        ("face mask", blank if landmarks is None else mask.face(landmarks, size)),
+        ("organ mask", blank if landmarks is None else mask.organs(landmarks, size)),
         (f"attention mask [{final.min():.2f}, {final.max():.2f}]", final),
         ("overlay", overlay(level, final)),
     ]
@@ -56,10 +56,10 @@ def face_sheet(image: ImageArray, face: Face, mask: AttentionMask, *, size: int 
 def _found(axis: Axes, image: ImageArray, face: Face) -> None:
     axis.imshow(image)
     axis.set_title(f"found by: {face.step}")
-    if face.points is not None and face.box is not None:
+    if face.landmarks is not None and face.box is not None:
         left, top, right, bottom = face.box
         axis.add_patch(Rectangle((left, top), right - left, bottom - top, fill=False, color="#ffb000"))
-        axis.scatter(face.points[:, 0], face.points[:, 1], s=6, color="#00c0ff")
+        axis.scatter(face.landmarks[:, 0], face.landmarks[:, 1], s=6, color="#00c0ff")
 
 
 def save_sheet(figure: Figure, path: Path) -> Path:

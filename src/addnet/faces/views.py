@@ -7,36 +7,36 @@ from typing import NamedTuple
 
 import numpy as np
 
-from addnet.faces.geometry import Geometry, Jitter, Points, map_points, warp_image
+from addnet.faces.geometry import Geometry, Jitter, Landmarks, map_landmarks, warp_image
 from addnet.faces.images import ImageArray
 
 
 class View(NamedTuple):
-    """What a network sees of an image; the attention mask is drawn from its points.
+    """What a network sees of an image; the attention mask is drawn from its landmarks.
 
     Attributes:
         image: (S, S, 3) uint8, RGB.
-        points: (68, 2) float32 in its pixels; they may lie outside. None without a face.
+        landmarks: (68, 2) float32 in its pixels; they may lie outside. None without a face.
     """
 
     image: ImageArray
-    points: Points | None
+    landmarks: Landmarks | None
 
 
 def view(
     image: ImageArray,
-    points: Points | None,
+    landmarks: Landmarks | None,
     geometry: Geometry,
     *,
     jitter: Jitter | None = None,
     light: Callable[..., object] | None = None,
     out: ImageArray | None = None,
 ) -> View:
-    """Warps an image once and maps its points by the same matrix.
+    """Warps an image once and maps its landmarks by the same matrix.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        points: (68, 2) in its pixels; None: no face, the whole image, unturned.
+        landmarks: (68, 2) in its pixels; None: no face, the whole image, unturned.
         geometry: What part of it is seen, and how it is turned.
         jitter: Movement on top, drawn by augmentation.
         light: Changes the pixels of the view in place: called as `light(seen, out=seen)`.
@@ -44,25 +44,25 @@ def view(
 
     Example:
         >>> seen = view(np.zeros((90, 60, 3), np.uint8), None, Geometry(size=64))
-        >>> seen.image.shape, seen.points
+        >>> seen.image.shape, seen.landmarks
         ((64, 64, 3), None)
     """
-    matrix = geometry.matrix(image.shape, points, jitter)
+    matrix = geometry.matrix(image.shape, landmarks, jitter)
     seen = warp_image(np.ascontiguousarray(image), matrix, geometry.size, out=out)
     if light:
         light(seen, out=seen)
-    return View(seen, None if points is None else map_points(points, matrix))
+    return View(seen, None if landmarks is None else map_landmarks(landmarks, matrix))
 
 
-def points_in_view(
-    shape: tuple[int, ...], points: Points | None, geometry: Geometry, *, jitter: Jitter | None = None
-) -> Points | None:
-    """The points of `view` without its image, as for a mask that another image gets.
+def landmarks_in_view(
+    shape: tuple[int, ...], landmarks: Landmarks | None, geometry: Geometry, *, jitter: Jitter | None = None
+) -> Landmarks | None:
+    """The landmarks of `view` without its image, as for a mask that another image gets.
 
     Args:
         shape: (H, W, ...) of the image.
-        points: (68, 2) in its pixels, or None.
+        landmarks: (68, 2) in its pixels, or None.
         geometry: What part of it is seen.
         jitter: Movement on top.
     """
-    return None if points is None else map_points(points, geometry.matrix(shape, points, jitter))
+    return None if landmarks is None else map_landmarks(landmarks, geometry.matrix(shape, landmarks, jitter))

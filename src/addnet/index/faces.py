@@ -1,6 +1,6 @@
 """The face index: what was found in each image, kept in one Parquet file beside the runs.
 
-Points are kept, not masks: a mask drawn from points follows every augmentation and costs less than reading one.
+Landmarks are kept, not masks: a mask drawn from landmarks follows every augmentation and costs less than reading one.
 """
 
 from __future__ import annotations
@@ -15,16 +15,16 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.index.file import no_such_index, read_index
-from addnet.index.points import PointStore, identity_of
+from addnet.index.landmarks import LandmarkStore, identity_of
 from addnet.index.records import FIELDS, Records
 
 CHECKED = "checked"  # the file is a whole image; nobody looked for a face yet
-GIVEN = "given"  # the points came with the data set
+GIVEN = "given"  # the landmarks came with the data set
 SERVED = (*(name for name in FIELDS if name != "root"), "size", "width", "height", "step", "reason")
 
 
 class FaceIndex:
-    """An index, opened for reading: columns in memory, points mapped from the file.
+    """An index, opened for reading: columns in memory, landmarks mapped from the file.
 
     Args:
         file: The Parquet file.
@@ -52,13 +52,13 @@ class FaceIndex:
         return self.file.parent / self._root
 
     @cached_property
-    def points(self) -> PointStore:
-        """The points of each row.
+    def landmarks(self) -> LandmarkStore:
+        """The landmarks of each row.
 
         Raises:
             UserError: The index was written anew since its rows were read.
         """
-        return PointStore(self.file, identity=self._identity)
+        return LandmarkStore(self.file, identity=self._identity)
 
     def records(self) -> Records:
         """What the index knows about each image, in the order of its rows."""

@@ -1,4 +1,4 @@
-"""The index as a Parquet file: its columns; written whole or not at all, read with its points left where they lie."""
+"""The index as a Parquet file: its columns; written whole or not at all, read with its landmarks left in the file."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from addnet.errors import UserError
-from addnet.index.points import VALUES, Rows
+from addnet.index.landmarks import VALUES, Rows
 
 FORMAT = "2"
-GROUP = 16_384  # rows a row group: their points are one page (pyarrow 26 cuts pages at 20,000 rows)
+GROUP = 16_384  # rows a row group: their landmarks are one page (pyarrow 26 cuts pages at 20,000 rows)
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _BOX = pa.list_(pa.float32(), 4)
 
@@ -53,13 +53,13 @@ class DamagedIndexError(UserError):
     """The file was an index once and can't be read any more."""
 
 
-def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], *, root: str) -> None:
+def write_index(file: Path, rows: pa.Table, landmarks: Callable[[int, int], Rows], *, root: str) -> None:
     """Writes an index; the file appears under its name only when it is whole.
 
     Args:
         file: Where to.
         rows: The columns of `SCHEMA`.
-        points: Gives the (stop - start, 136) points of rows from start to stop; NaN where there are none.
+        landmarks: Gives the (stop - start, 136) landmarks of rows from start to stop; NaN where there are none.
         root: Folder that the paths are relative to, absolute or relative to the file's folder.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -80,7 +80,7 @@ def write_index(file: Path, rows: pa.Table, points: Callable[[int, int], Rows], 
         ) as writer:
             for start in range(0, len(rows), GROUP):
                 block = rows.slice(start, GROUP).select(NAMES).cast(SCHEMA)
-                values = pa.array(points(start, start + len(block)).ravel(), pa.float32())
+                values = pa.array(landmarks(start, start + len(block)).ravel(), pa.float32())
                 column = pa.FixedSizeListArray.from_arrays(values, VALUES)
                 writer.write_table(pa.table([*block.columns, column], schema=schema), row_group_size=GROUP)
         with partial.open("rb") as stream:
@@ -99,7 +99,7 @@ def partial_files(file: Path) -> Iterator[Path]:
 
 
 def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table, str]:
-    """Reads an index without its points (`PointStore` has them).
+    """Reads an index without its landmarks (`LandmarkStore` has them).
 
     Returns:
         The columns asked for, and the folder that the paths are relative to.
@@ -132,7 +132,7 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
 
 
 def _require_bytes(parquet: pq.ParquetFile, size: int) -> None:
-    """Raises where there are more rows than bytes: each has points and a hash of its own, whoever compressed them."""
+    """Raises where there are more rows than bytes: each has landmarks and a hash of its own."""
     rows = sum(parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups))
     if max(rows, parquet.metadata.num_rows) > size:
         raise ValueError(f"it says that it has {rows:,} rows, and has {size:,} bytes")
@@ -170,8 +170,8 @@ def no_such_index(file: Path) -> UserError:
     return UserError(f"data.index={file}: no such file; `addnet prepare` makes one")
 
 
-def check_points(file: Path) -> None:
-    """Reads the points of all rows once, for their checksums: where they are mapped, nothing checks them.
+def check_landmarks(file: Path) -> None:
+    """Reads the landmarks of all rows once, for their checksums: where they are mapped, nothing checks them.
 
     Raises:
         DamagedIndexError: A page does not fit its checksum.

@@ -19,7 +19,7 @@ from typing import Any, Self
 import numpy as np
 
 from addnet.errors import NotWrittenError
-from addnet.index.points import VALUES, Rows
+from addnet.index.landmarks import VALUES, Rows
 from addnet.wording import count
 
 log = logging.getLogger(__name__)
@@ -55,13 +55,13 @@ class Journal:
     ) -> None:
         self._stream.close()
 
-    def append(self, row: dict[str, Any], points: Rows | None) -> None:
+    def append(self, row: dict[str, Any], landmarks: Rows | None) -> None:
         """Adds one row: the columns of the index as plain values, and its 136 numbers.
 
         Raises:
             NotWrittenError: The disk is full, or may not be written to. What was appended before is whole.
         """
-        encoded = None if points is None else base64.b64encode(np.asarray(points, "<f4").tobytes()).decode()
+        encoded = None if landmarks is None else base64.b64encode(np.asarray(landmarks, "<f4").tobytes()).decode()
         text = json.dumps([row, encoded], separators=(",", ":")).encode()
         line = b"%s%08x %s\n" % (self._before, zlib.crc32(text), text)
         try:
@@ -122,5 +122,5 @@ def _read(line: bytes) -> Line | None:
     row, encoded = json.loads(text)
     if encoded is None:
         return row, None
-    points = np.frombuffer(base64.b64decode(encoded), "<f4")
-    return (row, points) if len(points) == VALUES else None
+    landmarks = np.frombuffer(base64.b64decode(encoded), "<f4")
+    return (row, landmarks) if len(landmarks) == VALUES else None

@@ -53,7 +53,7 @@ class Record:
         frame: Number of the frame in its video, from 0; -1 if unknown.
         offset: First byte in the (uncompressed) archive; -1 for a file of its own.
         length: Bytes from there.
-        landmarks: File with the points that came with the data set, relative to `root`; empty: to be found.
+        landmarks: File with the landmarks that came with the data set, relative to `root`; empty: to be found.
         root: Folder that the paths are relative to; empty: the folder of the data set.
     """
 

@@ -20,7 +20,7 @@ from addnet.index.faces import find
 from addnet.index.file import (
     NAMES,
     DamagedIndexError,
-    check_points,
+    check_landmarks,
     empty_rows,
     partial_files,
     read_index,
@@ -28,8 +28,8 @@ from addnet.index.file import (
     write_index,
 )
 from addnet.index.journal import Journal, Line
+from addnet.index.landmarks import VALUES, LandmarkStore, Rows
 from addnet.index.lock import sole_writer
-from addnet.index.points import VALUES, PointStore, Rows
 from addnet.index.records import FIELDS, Records
 from addnet.wording import count
 
@@ -69,11 +69,11 @@ class IndexUpdate:
             for left in partial_files(self.file):  # by a writer that was killed; while we hold the lock there is none
                 left.unlink(missing_ok=True)
             self.known, self._store = self._read()
-            self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-points-"))
+            self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-landmarks-"))
             self._tables = [self.known]
             self._journal = Journal(self.file)
-            for row, points in self._of_this_version(self._journal.replay()):
-                self._keep(row, points)
+            for row, landmarks in self._of_this_version(self._journal.replay()):
+                self._keep(row, landmarks)
             stack.enter_context(self._journal)
             self.known = self._all()
             self._stack = stack.pop_all()
@@ -90,11 +90,11 @@ class IndexUpdate:
     def _unfinished(self) -> bool:
         return bool(self._rows or len(self._tables) > 1)
 
-    def add(self, row: dict[str, Any], points: Rows | None) -> None:
+    def add(self, row: dict[str, Any], landmarks: Rows | None) -> None:
         """Keeps what was found in one image: a value for each column of the index, and its 136 numbers."""
-        self._journal.append(row, points)
+        self._journal.append(row, landmarks)
         try:
-            self._keep(row, points)
+            self._keep(row, landmarks)
         except OSError as error:
             raise self._not_written(error) from error
         self.added += 1
@@ -113,7 +113,7 @@ class IndexUpdate:
 
     def row(self, position: int) -> tuple[dict[str, Any], Rows | None]:
         """What is known at a position of `known`: the columns, and the 136 numbers."""
-        return self.known.slice(position, 1).to_pylist()[0], self._points(np.array([position]))[0]
+        return self.known.slice(position, 1).to_pylist()[0], self._landmarks(np.array([position]))[0]
 
     def finish(self, records: Records | None) -> None:
         """Writes the index, if it changes, and takes the journal away; None leaves it there empty, as a sign of it.
@@ -130,7 +130,7 @@ class IndexUpdate:
             return
         try:
             write_index(
-                self.file, table, lambda start, stop: self._points(chosen[start:stop]), root=self._stored_root()
+                self.file, table, lambda start, stop: self._landmarks(chosen[start:stop]), root=self._stored_root()
             )
         except OSError as error:
             raise self._not_written(error) from error
@@ -143,13 +143,13 @@ class IndexUpdate:
             f"{self._journal.file.name} beside it: make room and start again"
         )
 
-    def _read(self) -> tuple[pa.Table, PointStore | None]:
+    def _read(self) -> tuple[pa.Table, LandmarkStore | None]:
         if not self.file.exists():
             return empty_rows(), None
         try:
             rows, _ = read_index(self.file)
-            check_points(self.file)
-            return rows, PointStore(self.file)
+            check_landmarks(self.file)
+            return rows, LandmarkStore(self.file)
         except DamagedIndexError as error:
             aside = self.file.with_name(f"{self.file.name}.damaged")
             self.file.replace(aside)
@@ -159,9 +159,9 @@ class IndexUpdate:
     def _of_this_version(self, lines: Iterable[Line]) -> Iterator[Line]:
         """Those lines of a journal that have the columns of this version's index."""
         others = 0
-        for row, points in lines:
+        for row, landmarks in lines:
             if row.keys() == set(NAMES):
-                yield row, points
+                yield row, landmarks
             else:
                 others += 1
         if others:
@@ -171,8 +171,8 @@ class IndexUpdate:
                 count(others, "line is", "lines are"),
             )
 
-    def _keep(self, row: dict[str, Any], points: Rows | None) -> None:
-        values = np.full(VALUES, np.nan, "<f4") if points is None else np.asarray(points, "<f4")
+    def _keep(self, row: dict[str, Any], landmarks: Rows | None) -> None:
+        values = np.full(VALUES, np.nan, "<f4") if landmarks is None else np.asarray(landmarks, "<f4")
         self._spool.write(values.tobytes())
         self._rows.append(row)
         if len(self._rows) == _BLOCK:
@@ -187,17 +187,17 @@ class IndexUpdate:
         self._flush()
         return pa.concat_tables(self._tables).unify_dictionaries().combine_chunks()
 
-    def _points(self, positions: NDArray[np.int64]) -> Rows:
-        """Points at positions of all rows: those of the old index first, then what was added."""
+    def _landmarks(self, positions: NDArray[np.int64]) -> Rows:
+        """Landmarks at positions of all rows: those of the old index first, then what was added."""
         old = len(self._store) if self._store else 0
-        points = np.full((len(positions), VALUES), np.nan, dtype=np.float32)
+        landmarks = np.full((len(positions), VALUES), np.nan, dtype=np.float32)
         if self._store:
-            points[positions < old] = self._store.rows(positions[positions < old])
+            landmarks[positions < old] = self._store.rows(positions[positions < old])
         if (positions >= old).any():
             self._spool.flush()
             added = np.memmap(self._spool, "<f4", "r").reshape(-1, VALUES)
-            points[positions >= old] = added[positions[positions >= old] - old]
-        return points
+            landmarks[positions >= old] = added[positions[positions >= old] - old]
+        return landmarks
 
     def _chosen(self, rows: pa.Table, records: Records | None) -> NDArray[np.int64]:
         """Rows that the index will have: those of the records first, in their order, then others that still exist."""

@@ -130,9 +130,9 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
 
 def _without_organs(detector: Detector, seen: Seen) -> tuple[float, dict[str, float]]:
     """The score of a face, and what each organ adds to its log odds."""
-    if seen.points is None:
+    if seen.landmarks is None:
         return float(detector.scores([seen])[0]), {}
-    covered = [replace(seen, image=occlude(seen.image, seen.points, organ)) for organ in ORGANS]
+    covered = [replace(seen, image=occlude(seen.image, seen.landmarks, organ)) for organ in ORGANS]
     scores = detector.scores([seen, *covered])
     odds = np.log(np.clip(scores, 1e-12, 1)) - np.log(np.clip(1 - scores, 1e-12, 1))
     return float(scores[0]), {organ: float(odds[0] - odds[1 + number]) for number, organ in enumerate(ORGANS)}

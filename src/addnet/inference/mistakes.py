@@ -76,7 +76,7 @@ def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, 
         image = dataset.read(row)
     except UserError:  # gone since it was scored
         return told | {"image": np.full((16, 16, 3), 128, dtype=np.uint8)}
-    face = Face(part.found_by[row].as_py(), part.points[row])
+    face = Face(part.found_by[row].as_py(), part.landmarks[row])
     figure = explanation_figure(
         explain(detector, detector.preprocessing.whole(image, face), block=block), title=mistake.path
     )

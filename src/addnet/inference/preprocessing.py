@@ -12,7 +12,7 @@ from addnet.faces.crops import CropSettings, cut_face
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.domain import Domain, measure
 from addnet.faces.framing import FramedCrops, Framing, box_of
-from addnet.faces.geometry import Geometry, Points
+from addnet.faces.geometry import Geometry, Landmarks
 from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, LandmarkDetector
 from addnet.faces.masks import AttentionMask, Mask
@@ -24,7 +24,7 @@ FACES = ("largest", "all")
 VALUE_RANGE = [-1.0, 1.0]
 _KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector", "value_range"}
 _MEASURED = {"framing", "domain"}
-# sides of the points' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
+# sides of the landmarks' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
 _ROOM = {"face": 2.0, "template": 2.8}
 _CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `LandmarkDetector`
 
@@ -36,7 +36,7 @@ class Seen:
     Attributes:
         image: (S, S, 3) uint8, RGB.
         mask: (s, s) float32, from `AttentionMask.draw_small`.
-        points: (68, 2) in pixels of `image`; None without a face.
+        landmarks: (68, 2) in pixels of `image`; None without a face.
         face: What was found, in pixels of the whole image or frame; its step is `none` without a face.
         found: Faces in the image, this one and others.
         unlike: What of it is unlike the images of training, in words; empty where nothing is, or nothing is known.
@@ -44,7 +44,7 @@ class Seen:
 
     image: ImageArray
     mask: Mask
-    points: Points | None
+    landmarks: Landmarks | None
     face: Face
     found: int = 0
     unlike: str = ""
@@ -160,7 +160,7 @@ class Preprocessing:
         """A face that is cut out of an image.
 
         Raises:
-            ValueError: It has no points.
+            ValueError: It has no landmarks.
         """
         crop = cut_face(Frame(0, None, image), face, 0, settings=self.crops())
         return replace(self.whole(crop.image, crop.face), face=face)
@@ -172,19 +172,19 @@ class Preprocessing:
             image: (H, W, 3) uint8, RGB.
             face: What was found in it, in its pixels.
         """
-        seen = view(image, face.points, self.geometry)
-        mask = self.mask.draw_small(seen.points, self.geometry.size)
-        return Seen(seen.image, mask, seen.points, face, unlike=self._unlike(seen, face))
+        seen = view(image, face.landmarks, self.geometry)
+        mask = self.mask.draw_small(seen.landmarks, self.geometry.size)
+        return Seen(seen.image, mask, seen.landmarks, face, unlike=self._unlike(seen, face))
 
     def _unlike(self, seen: View, face: Face) -> str:
-        if self.domain is None or seen.points is None or face.points is None:
+        if self.domain is None or seen.landmarks is None or face.landmarks is None:
             return ""
-        return self.domain.unlike(measure(seen.image, seen.points, size=box_of(face.points)[1]))
+        return self.domain.unlike(measure(seen.image, seen.landmarks, size=box_of(face.landmarks)[1]))
 
     def _fits(self, face: Face, image: ImageArray) -> bool:
         if self.geometry.crop in _ROOM:
             return True
-        return face.points is not None and (self.framing or Framing()).fits(face.points, image.shape)
+        return face.landmarks is not None and (self.framing or Framing()).fits(face.landmarks, image.shape)
 
 
 def _require_same(signature: str, detector: LandmarkDetector) -> None:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
-    """Aligned face with points, attention mask, Grad-CAM, organs; with a bandpass layer also the band and response.
+    """Aligned face with landmarks, attention mask, Grad-CAM, organs; with a bandpass layer also the band and response.
 
     Args:
         explanation: Of one face.
@@ -44,11 +44,11 @@ def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
 
 
 def _images(axes: object, explanation: Explanation) -> None:
-    face, points = next(axes), explanation.seen.points  # type: ignore[call-overload]
+    face, landmarks = next(axes), explanation.seen.landmarks  # type: ignore[call-overload]
     image = explanation.seen.image
     _show(face, image, f"as the network sees it; found by: {explanation.seen.face.step}")
-    if points is not None:
-        face.scatter(points[:, 0], points[:, 1], s=4, color="#00c0ff")
+    if landmarks is not None:
+        face.scatter(landmarks[:, 0], landmarks[:, 1], s=4, color="#00c0ff")
         face.set(xlim=(-0.5, image.shape[1] - 0.5), ylim=(image.shape[0] - 0.5, -0.5))
     _show(next(axes), overlay(image, explanation.mask), "attention mask")  # type: ignore[call-overload]
     named = f"speaks for fake (Grad-CAM, {explanation.block})"

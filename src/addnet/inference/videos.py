@@ -90,7 +90,7 @@ class FacesOfVideo:
     def __iter__(self) -> Iterator[FrameFace]:
         for crop in self._faces:
             seen = self._preprocessing.whole(crop.image, crop.face)
-            seen = replace(seen, face=replace(crop.face, points=None, box=crop.original_box))
+            seen = replace(seen, face=replace(crop.face, landmarks=None, box=crop.original_box))
             yield FrameFace(crop.frame, crop.time, crop.track, seen)
 
     def about(self) -> AboutVideo:

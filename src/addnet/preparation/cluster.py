@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# what decides points and crops, by the names of the distributions
+# what decides landmarks and crops, by the names of the distributions
 _PACKAGES = ["addnet", "numpy", "opencv-python-headless", "dlib-bin", "av"]
 _AHEAD = 2
 _ASK_AGAIN = 5.0  # seconds

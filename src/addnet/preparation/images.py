@@ -30,7 +30,7 @@ from addnet.untrusted.limits import memory_in_words
 
 UNCHANGED = "unchanged"
 _CHUNK = 16
-_LANDMARKS = 1 << 20  # bytes of a file of points; 68 of them take two thousand
+_LANDMARKS = 1 << 20  # bytes of a file of landmarks; 68 of them take two thousand
 
 
 class Job(NamedTuple):
@@ -112,17 +112,22 @@ class Examine:
         return found(shape=(image.shape[0], image.shape[1]), face=face)
 
     def _given(self, record: Record) -> Face | None:
-        """The points that came with the data set; the first 68 of sets of 81."""
+        """The landmarks that came with the data set; the first 68 of sets of 81."""
         if not record.landmarks:
             return None
         try:
             content = read_bytes(self.root / record.landmarks, most=_LANDMARKS)
-            points = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
+            landmarks = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
         except (OSError, ValueError, MemoryError):  # the last: a header that promises terabytes
             return None
-        if points.ndim != 2 or points.shape[0] < 68 or points.shape[1] != 2 or not np.isfinite(points).all():
+        if (
+            landmarks.ndim != 2
+            or landmarks.shape[0] < 68
+            or landmarks.shape[1] != 2
+            or not np.isfinite(landmarks).all()
+        ):
             return None
-        return Face(GIVEN, points[:68].astype(np.float32))
+        return Face(GIVEN, landmarks[:68].astype(np.float32))
 
 
 def prepare_images(
@@ -165,12 +170,12 @@ def prepare_images(
         for finding in findings:
             record = under_way.pop(finding.number)
             if finding.reason == UNCHANGED:
-                row, points = update.row(int(rows[finding.number]))
-                update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, points)
+                row, landmarks = update.row(int(rows[finding.number]))
+                update.add(row | {"size": finding.size, "mtime_ns": finding.mtime_ns}, landmarks)
             else:
                 face = finding.face
-                points = None if face is None or face.points is None else face.points.ravel()
-                update.add(row_of(record, finding, signature), points)
+                landmarks = None if face is None or face.landmarks is None else face.landmarks.ravel()
+                update.add(row_of(record, finding, signature), landmarks)
     update.finish(records)
     return len(stale)
 

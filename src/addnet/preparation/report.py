@@ -25,7 +25,7 @@ from addnet.preparation.census import (
     steps_in,
 )
 from addnet.preparation.figures import COLOUR_NAMES, overview
-from addnet.preparation.sheet import PointsOf, examples_sheet, points_in_row
+from addnet.preparation.sheet import LandmarksOf, examples_sheet, landmarks_in_row
 from addnet.untrusted.texts import in_markdown, in_markdown_code
 
 _LISTED = 20
@@ -42,18 +42,18 @@ _MEANINGS = {
 
 
 def write_report(
-    rows: pa.Table, folder: Path, *, read_image: ReadImage, points: PointsOf = points_in_row, seed: int = 0
+    rows: pa.Table, folder: Path, *, read_image: ReadImage, landmarks: LandmarksOf = landmarks_in_row, seed: int = 0
 ) -> Path:
     """Writes `report.md` with `overview.png` and `examples.png` beside it.
 
     Args:
         rows: One an image. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
-            reason (null if usable), size in bytes; optionally brightness in [0, 255] and points (136 numbers). Any of
-            them may be missing or null.
+            reason (null if usable), size in bytes; optionally brightness in [0, 255] and `points` (the 136 numbers of
+            the landmarks). Any of them may be missing or null.
         folder: Made if need be.
         read_image: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and for the brightness where
             there is no such column.
-        points: Row → (68, 2) in image pixels, or None.
+        landmarks: Row → (68, 2) in image pixels, or None.
         seed: Of the images that are drawn as samples.
 
     Returns:
@@ -67,7 +67,7 @@ def write_report(
     good = table.filter(table["reason"].is_null())
     luma = brightness(good, read_image, seed=seed)
     _save(overview(good, luma), folder / "overview.png")
-    sheet = examples_sheet(good, read_image, points=points, seed=seed)
+    sheet = examples_sheet(good, read_image, landmarks=landmarks, seed=seed)
     if sheet:
         _save(sheet, folder / "examples.png")
     parts = [*_summary(table, good), *_faces(good), *_content(good), *_images(good, *luma), *_unusable(table)]
@@ -112,8 +112,8 @@ def _faces(good: pa.Table) -> list[str]:
     text = (
         "A step that serves one class far more often than the other tells the classes apart without looking at faces."
     )
-    head = ("step", "images", *(CLASSES[label] for label in labels), "points")
-    return ["## Faces by detector step", _table(head, rows, texts=("points",)), *([text] if len(labels) > 1 else [])]
+    head = ("step", "images", *(CLASSES[label] for label in labels), "landmarks")
+    return ["## Faces by detector step", _table(head, rows, texts=("landmarks",)), *([text] if len(labels) > 1 else [])]
 
 
 def _content(good: pa.Table) -> list[str]:

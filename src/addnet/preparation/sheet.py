@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.preparation.census import ReadImage, readable, sample, steps_in
 from addnet.preparation.figures import COLOURS
@@ -21,23 +21,23 @@ from addnet.untrusted.texts import in_plot
 
 _SHOWN_SIDE = 224  # pixels; larger images are shown smaller
 
-PointsOf = Callable[[dict[str, Any]], Points | None]
+LandmarksOf = Callable[[dict[str, Any]], Landmarks | None]
 
 
-def points_in_row(row: dict[str, Any]) -> Points | None:
-    """The 68 points of a row's column `points` (136 numbers); None where it is absent, null or NaN."""
+def landmarks_in_row(row: dict[str, Any]) -> Landmarks | None:
+    """The 68 landmarks of a row's column `landmarks` (136 numbers); None where it is absent, null or NaN."""
     values = row.get("points")
     if values is None:
         return None
-    points = np.asarray(values, dtype=np.float32).reshape(68, 2)
-    return None if np.isnan(points).any() else points
+    landmarks = np.asarray(values, dtype=np.float32).reshape(68, 2)
+    return None if np.isnan(landmarks).any() else landmarks
 
 
 def examples_sheet(
     rows: pa.Table,
     read_image: ReadImage,
     *,
-    points: PointsOf = points_in_row,
+    landmarks: LandmarksOf = landmarks_in_row,
     examples: int = 8,
     seed: int = 0,
 ) -> Figure | None:
@@ -46,7 +46,7 @@ def examples_sheet(
     Args:
         rows: Usable rows with `step`, `label`, `path`.
         read_image: Row → (H, W, 3) uint8, RGB; what it cannot read leaves a gap.
-        points: Row → (68, 2) in image pixels, or None.
+        landmarks: Row → (68, 2) in image pixels, or None.
         examples: Images a step.
         seed: Of the choice.
 
@@ -65,11 +65,11 @@ def examples_sheet(
         line[0].set_ylabel(f"{step}\n{len(mine):,}", fontsize=9)
         chosen = sample(mine, examples, seed=seed).to_pylist()
         for axis, row in zip(line, [*chosen, *[None] * (examples - len(chosen))], strict=True):
-            _tile(axis, row, read_image, points)
+            _tile(axis, row, read_image, landmarks)
     return figure
 
 
-def _tile(axis: Axes, row: dict[str, Any] | None, read_image: ReadImage, points: PointsOf) -> None:
+def _tile(axis: Axes, row: dict[str, Any] | None, read_image: ReadImage, landmarks: LandmarksOf) -> None:
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
     image = readable(row, read_image) if row else None
@@ -77,8 +77,8 @@ def _tile(axis: Axes, row: dict[str, Any] | None, read_image: ReadImage, points:
         return
     small, scale = _shrunk(image)
     axis.imshow(small)
-    if (found := points(row)) is not None:
-        _draw_points(axis, (found + 0.5) * scale - 0.5, small.shape)
+    if (found := landmarks(row)) is not None:
+        _draw_landmarks(axis, (found + 0.5) * scale - 0.5, small.shape)
     axis.spines[:].set(visible=True, color=COLOURS.get(row["label"], COLOURS[-1]), linewidth=2)
     name = str(row["path"])
     axis.set_xlabel(in_plot(name if len(name) <= 22 else f"…{name[-21:]}"), fontsize=6)
@@ -93,9 +93,9 @@ def _shrunk(image: ImageArray) -> tuple[ImageArray, float]:
     return image, scale
 
 
-def _draw_points(axis: Axes, points: NDArray[Any], shape: tuple[int, ...]) -> None:
+def _draw_landmarks(axis: Axes, landmarks: NDArray[Any], shape: tuple[int, ...]) -> None:
     """Dots with a dark rim, seen on any skin; the view grows to hold those outside of the image."""
-    axis.scatter(points[:, 0], points[:, 1], s=3.5, color="#00e5ff", edgecolors="#003040", linewidths=0.3)
-    low = np.minimum(points.min(axis=0), 0) - 0.5
-    high = np.maximum(points.max(axis=0), (shape[1] - 1, shape[0] - 1)) + 0.5
+    axis.scatter(landmarks[:, 0], landmarks[:, 1], s=3.5, color="#00e5ff", edgecolors="#003040", linewidths=0.3)
+    low = np.minimum(landmarks.min(axis=0), 0) - 0.5
+    high = np.maximum(landmarks.max(axis=0), (shape[1] - 1, shape[0] - 1)) + 0.5
     axis.set(xlim=(low[0], high[0]), ylim=(high[1], low[1]))

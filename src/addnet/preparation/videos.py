@@ -20,7 +20,7 @@ from addnet.errors import NotWrittenError, UserError
 from addnet.faces.extraction import CropSettings, FaceCrop, crop_name, extract_faces, save_crop
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.index.journal import Journal
-from addnet.index.points import Rows
+from addnet.index.landmarks import Rows
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
 from addnet.preparation.folders import crop_folders
@@ -56,13 +56,13 @@ class VideoFinding(NamedTuple):
     Attributes:
         entry: What is kept about it: path, size, time, settings, counts, notes; why it is unusable.
         rows: Of an index, one a crop.
-        points: (136,) of each crop.
+        landmarks: (136,) of each crop.
         fault: What went wrong that is no fault of the video, such as a full disk: it is cut again the next time.
     """
 
     entry: dict[str, Any]
     rows: list[dict[str, Any]]
-    points: list[Rows]
+    landmarks: list[Rows]
     fault: str = ""
 
     @property
@@ -94,12 +94,12 @@ class CutVideo:
         except OSError as error:
             return VideoFinding(entry, [], [], fault=f"cannot write {folder}: {error.strerror or error}")
         crops = extract_faces(job.path, self.settings, self.detector)
-        rows, points = [], []
+        rows, landmarks = [], []
         try:
             with memory_in_words():
                 for crop in crops:
                     rows.append(self._kept(crop, job))
-                    points.append(np.asarray(crop.face.points, np.float32).ravel())
+                    landmarks.append(np.asarray(crop.face.landmarks, np.float32).ravel())
         except NotWrittenError as error:
             return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
@@ -108,7 +108,7 @@ class CutVideo:
         if not rows:
             _take_away(folder)
         summary = asdict(crops.summary) if crops.summary else {}
-        return VideoFinding(entry | summary, rows, points)
+        return VideoFinding(entry | summary, rows, landmarks)
 
     def _kept(self, crop: FaceCrop, job: VideoJob) -> dict[str, Any]:
         name = f"{job.folder}/{crop_name(crop, self.settings)}"
@@ -161,8 +161,8 @@ def prepare_videos(
         for finding in findings:
             if finding.fault and not finding.entry["reason"]:
                 raise NotWrittenError(f"{finding.fault}; what was finished is kept: make room and start again")
-            for row, points in zip(finding.rows, finding.points, strict=True):
-                update.add(row, points)
+            for row, landmarks in zip(finding.rows, finding.landmarks, strict=True):
+                update.add(row, landmarks)
             if not finding.fault:  # after its crops: a kill in between has the video cut again
                 done.append(finding.entry, None)
             known[finding.entry["path"]] = finding.entry

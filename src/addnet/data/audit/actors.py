@@ -151,7 +151,7 @@ class _Describe:
         except (OSError, UserError):  # it was there a moment ago
             return _nobody(record)
         face = self.detector(image)
-        return _nobody(record) if face.points is None else self.descriptor(image, face)
+        return _nobody(record) if face.landmarks is None else self.descriptor(image, face)
 
 
 def _nobody(record: Record, reason: str = "") -> NDArray[np.float32]:

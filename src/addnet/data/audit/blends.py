@@ -22,7 +22,7 @@ from addnet.data.donors import Donors
 from addnet.data.fakes import Recipe, SelfBlends
 from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError
-from addnet.faces.geometry import Geometry, Points
+from addnet.faces.geometry import Geometry, Landmarks
 from addnet.faces.images import ImageArray, check_bytes
 from addnet.faces.landmarks import LandmarkDetector
 from addnet.faces.views import view
@@ -123,8 +123,8 @@ def blended_splits_of(
     for split, rows in sides.items():
         how: dict[str, Any] = {"count": len(rows), "workers": workers, "chunk": _CHUNK}
         chosen = records.take(rows)
-        points = list(over_records(_Find(read, detector), chosen, failed=_no_face, **how))
-        task = _Measure(read, chosen, points, blending, seed)
+        landmarks = list(over_records(_Find(read, detector), chosen, failed=_no_face, **how))
+        task = _Measure(read, chosen, landmarks, blending, seed)
         measured = np.empty((len(rows), *_SHAPE), dtype=np.float32)
         for number, values in enumerate(over_records(task, chosen, failed=_nothing, **how)):
             measured[number] = values
@@ -164,9 +164,9 @@ class _Find:
     read: Read
     detector: LandmarkDetector
 
-    def __call__(self, record: Record) -> Points | None:
+    def __call__(self, record: Record) -> Landmarks | None:
         try:
-            return self.detector(check_bytes(self.read(record))).points
+            return self.detector(check_bytes(self.read(record))).landmarks
         except (OSError, UserError):
             return None
 
@@ -179,18 +179,18 @@ class _Measure:
     """Signals of a real image and its blend: `_SHAPE` float32, NaN where there is no blend."""
 
     def __init__(
-        self, read: Read, records: Records, points: list[Points | None], blending: Blending, seed: int
+        self, read: Read, records: Records, landmarks: list[Landmarks | None], blending: Blending, seed: int
     ) -> None:
         self._read = read
-        self._points = points
+        self._landmarks = landmarks
         self._geometry = blending.geometry
         self._seed = seed
         self._records = records
         self._numbers = {(record.root, record.path): number for number, record in enumerate(records)}
         donors = Donors(
             blending.donors,
-            rows=np.flatnonzero([found is not None for found in points]),
-            points=points,
+            rows=np.flatnonzero([found is not None for found in landmarks]),
+            landmarks=landmarks,
             groups=records.numbers("group_id"),
             read=self._image,
         )
@@ -198,15 +198,15 @@ class _Measure:
 
     def __call__(self, record: Record) -> NDArray[np.float32]:
         number = self._numbers[record.root, record.path]
-        points = self._points[number]
-        if points is None:
+        landmarks = self._landmarks[number]
+        if landmarks is None:
             return _nothing(record)
         at = At(number, (self._seed, 0, zlib.crc32(record.path.encode()), 0))
         try:
-            halves = self._blends.blend(Unwarped(self._image(number), points, REAL), at)[:2]
+            halves = self._blends.blend(Unwarped(self._image(number), landmarks, REAL), at)[:2]
         except (OSError, UserError):
             return _nothing(record)
-        seen = [view(half, points, self._geometry).image for half in halves]
+        seen = [view(half, landmarks, self._geometry).image for half in halves]
         return np.array([[_signals(half) for half in stage] for stage in (halves, seen)], dtype=np.float32)
 
     def _image(self, number: int) -> ImageArray:

@@ -35,7 +35,7 @@ class BenchVideo:
         split: `train`, `val` or `test`.
         name: Of the video.
         frames: Paths as written, with forward slashes.
-        landmarks: Paths of points in the same order; empty if the description has none.
+        landmarks: Paths of landmarks in the same order; empty if the description has none.
     """
 
     dataset: str
@@ -58,8 +58,8 @@ def read_description(file: Path, compression: str) -> Iterator[BenchVideo]:
                 if split not in SPLITS:
                     raise UserError(f"{file}: unknown split {split!r}; expected {_FORM}")
                 for name, video in _videos(_mapping(videos, file), compression):
-                    frames, points = (_slashed(video.get(key)) for key in ("frames", "landmarks"))
-                    yield BenchVideo(dataset, str(video.get("label", label)), split, name, frames, points)
+                    frames, landmarks = (_slashed(video.get(key)) for key in ("frames", "landmarks"))
+                    yield BenchVideo(dataset, str(video.get("label", label)), split, name, frames, landmarks)
 
 
 def class_of(label: str, labels: Mapping[str, str]) -> int:

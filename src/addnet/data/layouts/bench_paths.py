@@ -1,4 +1,4 @@
-"""Paths of another machine → files that are here: frames that a description names, and the points beside them."""
+"""Paths of another machine → files that are here: frames that a description names, and the landmarks beside them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Folders:
         self._cuts: list[int] = []
         self._absent: Counter[str] = Counter()
         self._content: dict[str, frozenset[str]] = {}
-        self._points: dict[str, frozenset[str]] = {}
+        self._landmarks: dict[str, frozenset[str]] = {}
 
     def key(self, video: BenchVideo) -> str:
         """A video's folder below the data folder without `frames`, and its name: the same in every description."""
@@ -34,15 +34,15 @@ class Folders:
         return "/".join(parts if parts and parts[-1] == video.name else [*parts, video.name])
 
     def frames(self, video: BenchVideo) -> Iterator[tuple[str, str]]:
-        """The frames that are here, each with the file of its points (empty if there is none), below the root."""
-        points = video.landmarks or ("",) * len(video.frames)
-        for frame, named in zip(video.frames, points, strict=False):
+        """The frames that are here, each with the file of its landmarks (empty if there is none), below the root."""
+        landmarks = video.landmarks or ("",) * len(video.frames)
+        for frame, named in zip(video.frames, landmarks, strict=False):
             written, _, name = frame.rpartition("/")
             folder = self._here(written)
             if folder is None or name not in self._names(folder):
                 self._absent[folder or written] += 1
                 continue
-            yield f"{folder}/{name}", self._points_of(folder, name, named)
+            yield f"{folder}/{name}", self._landmarks_of(folder, name, named)
 
     def missing(self) -> list[Missing]:
         """What descriptions name and is not here, as one entry."""
@@ -73,15 +73,15 @@ class Folders:
             self._content = {folder: frozenset(name for _, name in self._tree.images(folder))}  # the last
         return self._content[folder]
 
-    def _points_of(self, folder: str, name: str, named: str) -> str:
+    def _landmarks_of(self, folder: str, name: str, named: str) -> str:
         place, _, file = named.rpartition("/")
         beside = self._here(place) if named else _beside(folder)
         if beside is None:
             return ""
-        if beside not in self._points:
-            self._points = {beside: self._tree.points(beside)}
+        if beside not in self._landmarks:
+            self._landmarks = {beside: self._tree.landmarks(beside)}
         wanted = file.removesuffix(".npy") if named else stem(name)
-        return f"{beside}/{wanted}.npy" if wanted in self._points[beside] else ""
+        return f"{beside}/{wanted}.npy" if wanted in self._landmarks[beside] else ""
 
 
 def _beside(folder: str) -> str | None:

@@ -1,12 +1,13 @@
-"""Data that DeepfakeBench prepared: crops in `frames/`, points in `landmarks/`, JSON that says what belongs where.
+"""Data that DeepfakeBench prepared: crops in `frames/`, landmarks in `landmarks/`, JSON that says what belongs where.
 
     FaceForensics++/original_sequences/youtube/c23/{frames/000/000.png, landmarks/000/000.npy}
     Celeb-DF-v2/Celeb-synthesis/{frames/id0_id16_0000/000.png, landmarks/…}
     dataset_json/{FF-DF,Celeb-DF-v2,…}.json
 
-From DeepfakeBench's README, `preprocessing/preprocess.py` (81 points in pixels of the crop, the first 68 in the usual
-order) and `rearrange.py`. In those descriptions some videos are in several splits (Celeb-DF: train holds all of test;
-DeepFakeDetection and UADFV: all three alike; DFDCP: val is test). Here a video is in one: test before val before train.
+From DeepfakeBench's README, `preprocessing/preprocess.py` (81 landmarks in pixels of the crop, the first 68 in the
+usual order) and `rearrange.py`. In those descriptions some videos are in several splits (Celeb-DF: train holds all of
+test; DeepFakeDetection and UADFV: all three alike; DFDCP: val is test). Here a video is in one: test before val before
+train.
 """
 
 from __future__ import annotations
@@ -34,7 +35,7 @@ def scan_deepfakebench(
     compression: str = "c23",
     labels: Mapping[str, str] | None = None,
 ) -> Listing:
-    """Lists what descriptions of DeepfakeBench name, with the points that it found.
+    """Lists what descriptions of DeepfakeBench name, with the landmarks that it found.
 
     Args:
         root: Below it the paths of the descriptions continue, however they begin.
@@ -72,7 +73,7 @@ def _records(video: BenchVideo, plan: Plan, folders: Folders, labels: Mapping[st
         return
     label = class_of(video.label, labels)
     dataset = dataset_of(video)
-    for path, points in folders.frames(video):
+    for path, landmarks in folders.frames(video):
         yield Record(
             path=path,
             label=label,
@@ -83,7 +84,7 @@ def _records(video: BenchVideo, plan: Plan, folders: Folders, labels: Mapping[st
             method=method_of(video.label),
             identity=place.identity,
             frame=frame_number(path),
-            landmarks=points,
+            landmarks=landmarks,
         )
 
 

@@ -2,8 +2,8 @@
 
 A video `real/0001.mp4` may be there as a file, as a folder of images named like it, or as both. Folders are looked
 for beside the video (`real/0001/`), in a folder of frames beside it (`real/frames/0001/`, which is where DeepfakeBench
-puts them) and in a mirror of the whole tree (`frames/real/0001/`). Points that DeepfakeBench found lie in `landmarks/`
-instead of `frames/`.
+puts them) and in a mirror of the whole tree (`frames/real/0001/`). Landmarks that DeepfakeBench found lie in
+`landmarks/` instead of `frames/`.
 """
 
 from __future__ import annotations
@@ -138,9 +138,9 @@ def _images(tree: Tree, clips: Records, places: Places, taken: NDArray[np.bool_]
 
 
 def _frames(tree: Tree, folder: str, clip: Record) -> Iterator[Record]:
-    points_folder, points = _points(tree, folder)
+    landmarks_folder, stems = _landmarks(tree, folder)
     for number, name in tree.images(folder):
-        landmarks = f"{points_folder}/{stem(name)}.npy" if stem(name) in points else ""
+        given = f"{landmarks_folder}/{stem(name)}.npy" if stem(name) in stems else ""
         yield Record(
             path=f"{folder}/{name}",
             label=clip.label,
@@ -151,17 +151,17 @@ def _frames(tree: Tree, folder: str, clip: Record) -> Iterator[Record]:
             method=clip.method,
             identity=clip.identity,
             frame=number,
-            landmarks=landmarks,
+            landmarks=given,
         )
 
 
-def _points(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
-    """Where DeepfakeBench keeps the points of a folder of frames, and the stems of the files there."""
+def _landmarks(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
+    """Where DeepfakeBench keeps the landmarks of a folder of frames, and the stems of the files there."""
     parts = folder.split("/")
     for position, part in enumerate(parts[:-1]):
         if part in IMAGE_FOLDERS:
             beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
             if tree.has_folder(beside):
-                return beside, tree.points(beside)
+                return beside, tree.landmarks(beside)
     beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # where the images lie beside the videos
-    return (beside, tree.points(beside)) if tree.has_folder(beside) else ("", frozenset())
+    return (beside, tree.landmarks(beside)) if tree.has_folder(beside) else ("", frozenset())

@@ -1,7 +1,7 @@
 """Data sets that are a handful of folders, each with the videos of one class and method, placed by official lists.
 
 A part is such a folder. Its videos lie in `videos/` or in itself; images that were taken from them lie in
-`faces/`, `images/` or `frames/` beside them or in itself, one folder a video, with points of DeepfakeBench's
+`faces/`, `images/` or `frames/` beside them or in itself, one folder a video, with landmarks of DeepfakeBench's
 preprocessing in `landmarks/`.
 """
 

@@ -61,8 +61,8 @@ class Tree:
         names = self.list_files(folder)
         return sorted((frame_number(name), name) for name in names if name.lower().endswith(IMAGE_SUFFIXES))
 
-    def points(self, folder: str) -> frozenset[str]:
-        """Stems of the files with points (`.npy`) in a folder. Not kept."""
+    def landmarks(self, folder: str) -> frozenset[str]:
+        """Stems of the files with landmarks (`.npy`) in a folder. Not kept."""
         return frozenset(stem(name) for name in self.list_files(folder) if name.lower().endswith(".npy"))
 
     def holds_images(self, folder: str) -> bool:

@@ -1,4 +1,4 @@
-"""The 68 points that follow from a person and a view; all in face units (see `people`)."""
+"""The 68 landmarks that follow from a person and a view; all in face units (see `people`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _MIRRORED_EYE = [3, 2, 1, 0, 5, 4]
 
 
 def face_points(identity: Identity, view: View) -> Array:
-    """The 68 points of the turned face, upright and in face units: (68, 2), in dlib's order."""
+    """The 68 landmarks of the turned face, upright and in face units: (68, 2), in dlib's order."""
     solid = np.concatenate(
         [_jaw(identity), _brows(identity), _nose(identity), _eyes(identity, view), _mouth(identity, view)]
     )
@@ -21,7 +21,7 @@ def face_points(identity: Identity, view: View) -> Array:
 
 
 def turned(solid: Array, view: View) -> Array:
-    """Turns points (N, 3) by the view's yaw and pitch and drops the depth: (N, 2)."""
+    """Turns landmarks (N, 3) by the view's yaw and pitch and drops the depth: (N, 2)."""
     yaw, pitch = np.radians([view.yaw, view.pitch])
     x, y, z = (solid - _HEAD_AXIS).T
     y, z = y * np.cos(pitch) - z * np.sin(pitch), y * np.sin(pitch) + z * np.cos(pitch)

@@ -8,10 +8,10 @@ from addnet.data.synthetic.canvas import Array, Canvas, ellipse, shifted, smooth
 from addnet.data.synthetic.people import Identity, View
 
 
-def paint_eyes(canvas: Canvas, identity: Identity, view: View, points: Array) -> None:
-    """Paints both eyes between their lids, points 36-47."""
+def paint_eyes(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
+    """Paints both eyes between their lids, landmarks 36-47."""
     for start, outer in ((36, 0), (42, 3)):
-        eye = points[start : start + 6]
+        eye = landmarks[start : start + 6]
         lids = smooth(eye, closed=True)
         centre = shifted(eye.mean(axis=0), view.gaze * identity.eye_width, -0.006)
         glint = shifted(centre, 0.03 * np.sign(view.light[0]), -0.03)
@@ -38,12 +38,12 @@ def _paint_lids(canvas: Canvas, identity: Identity, eye: Array, outer: int) -> N
     canvas.stroke(shifted(upper, 0, -0.065), (0.3, 0.2, 0.18), width=0.02, opacity=0.4, blur=0.015)
 
 
-def paint_brows(canvas: Canvas, identity: Identity, points: Array) -> None:
-    """Paints the brows below points 17-26, which dlib sets on their upper edge."""
+def paint_brows(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
+    """Paints the brows below landmarks 17-26, which dlib sets on their upper edge."""
     rng = np.random.default_rng((identity.texture, 1))
     colour = np.asarray(identity.hair) * 0.6 + np.asarray(identity.skin) * 0.08
     thick = identity.brow_thickness
-    for brow in (points[17:22], points[22:27][::-1]):
+    for brow in (landmarks[17:22], landmarks[22:27][::-1]):
         along = shifted(smooth(brow), 0, 0.03)
         half = 0.5 * thick * np.linspace(0.35, 1, len(along))[:, None] * (0, 1)
         canvas.fill(np.concatenate([along - half, (along + half)[::-1]]), colour, opacity=0.8, blur=0.018)
@@ -54,19 +54,19 @@ def paint_brows(canvas: Canvas, identity: Identity, points: Array) -> None:
             canvas.stroke(hair, colour * rng.uniform(0.5, 1.3), width=0.012, opacity=0.6)
 
 
-def paint_nose(canvas: Canvas, points: Array) -> None:
-    """Paints nostrils and the folds beside them, points 31-35; the rest of the nose is light and shadow."""
+def paint_nose(canvas: Canvas, landmarks: Array) -> None:
+    """Paints nostrils and the folds beside them, landmarks 31-35; the rest of the nose is light and shadow."""
     for wing, base in ((31, 32), (35, 34)):
-        hole = shifted(points[wing] * 0.4 + points[base] * 0.6, 0, -0.035)
-        side = np.sign(points[wing, 0] - points[33, 0])
-        fold = points[wing] + np.array([(0.0, -0.13), (0.05 * side, -0.05), (0.03 * side, 0.03)])
+        hole = shifted(landmarks[wing] * 0.4 + landmarks[base] * 0.6, 0, -0.035)
+        side = np.sign(landmarks[wing, 0] - landmarks[33, 0])
+        fold = landmarks[wing] + np.array([(0.0, -0.13), (0.05 * side, -0.05), (0.03 * side, 0.03)])
         canvas.fill(ellipse(hole, (0.05, 0.026)), (0.12, 0.05, 0.04), opacity=0.75, blur=0.014)
         canvas.stroke(smooth(fold), (0.5, 0.35, 0.3), width=0.02, opacity=0.55, blur=0.02, tint=True)
 
 
-def paint_mouth(canvas: Canvas, identity: Identity, points: Array) -> None:
-    """Tints the lips, points 48-59, and opens the mouth between points 60-67."""
-    outer, inner = points[48:60], points[60:68]
+def paint_mouth(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
+    """Tints the lips, landmarks 48-59, and opens the mouth between landmarks 60-67."""
+    outer, inner = landmarks[48:60], landmarks[60:68]
     tint = np.array([0.90, 0.68, 0.72]) * (1, 1 - 0.5 * identity.lip_red, 1 - 0.35 * identity.lip_red)
     upper = np.concatenate([smooth(outer[:7]), smooth(inner[:5])[::-1]])
     lower = np.concatenate([smooth(outer[[6, 7, 8, 9, 10, 11, 0]]), smooth(inner[[0, 7, 6, 5, 4]])])

@@ -158,12 +158,14 @@ def _write(root: Path, shot: Shot, *, size: int, seed: int, quality: int) -> Non
     persons = [Identity.draw(np.random.default_rng((seed, shot.pair, who, 0))) for who in (0, 1)]
     views = [View.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
     view = views[shot.person]
-    target, points = draw_portrait(persons[shot.person], view, size=size)
-    source, source_points = draw_portrait(
+    target, landmarks = draw_portrait(persons[shot.person], view, size=size)
+    source, source_landmarks = draw_portrait(
         persons[1 - shot.person], acting_like(view, views[1 - shot.person]), size=size
     )
     share = np.random.default_rng((view.scene, 2)).uniform(*RESOLUTION)
-    fake = swap_face(target, points, source=source, source_points=source_points, resolution=round(share * size))
+    fake = swap_face(
+        target, landmarks, source=source, source_landmarks=source_landmarks, resolution=round(share * size)
+    )
     for label, image in (("real", target), ("fake", fake)):
         path = root / shot.path(label)
         path.parent.mkdir(parents=True, exist_ok=True)

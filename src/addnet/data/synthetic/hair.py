@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 from addnet.data.synthetic.canvas import Array, Canvas, smooth
 from addnet.data.synthetic.people import Identity, View
 
-_ARC = 25  # points along the arc from ear to ear
+_ARC = 25  # landmarks along the arc from ear to ear
 _SHIFT = 4
 
 
-def hair_behind(canvas: Canvas, identity: Identity, points: Array) -> None:
+def hair_behind(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
     """Paints the hair behind the head, and what hangs down behind the neck where it is long."""
     rng = np.random.default_rng((identity.texture, 3))
-    outer, _ = _arcs(identity, points)
+    outer, _ = _arcs(identity, landmarks)
     canvas.fill(smooth(outer), np.asarray(identity.hair) * 0.6, blur=0.01)
     if identity.hair_length < 1:
         return
@@ -31,10 +31,10 @@ def hair_behind(canvas: Canvas, identity: Identity, points: Array) -> None:
     _comb(canvas, shape, strands, rng.uniform(50, 150, 160), np.asarray(identity.hair) * 0.75)
 
 
-def hair_in_front(canvas: Canvas, identity: Identity, view: View, points: Array) -> None:
+def hair_in_front(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
     """Paints the hair on the skull, with its shadow on the forehead and its sheen towards the light."""
     rng = np.random.default_rng((identity.texture, 2))
-    outer, line = _arcs(identity, points)
+    outer, line = _arcs(identity, landmarks)
     canvas.stroke(smooth(line[3:-3]), (0.5, 0.42, 0.4), width=0.08, opacity=0.6, blur=0.05, tint=True)
     shape = np.concatenate([smooth(outer), smooth(line)[::-1]])
     part = int(identity.parting * (_ARC - 1))
@@ -46,9 +46,9 @@ def hair_in_front(canvas: Canvas, identity: Identity, view: View, points: Array)
     _comb(canvas, shape, np.concatenate([dull, gleam]), tones, np.asarray(identity.hair))
 
 
-def _arcs(identity: Identity, points: Array) -> tuple[Array, Array]:
+def _arcs(identity: Identity, landmarks: Array) -> tuple[Array, Array]:
     """Outer edge of the hair and hairline, each (25, 2), from the left ear over the top to the right one."""
-    middle, half = (points[0, 0] + points[16, 0]) / 2, (points[16, 0] - points[0, 0]) / 2
+    middle, half = (landmarks[0, 0] + landmarks[16, 0]) / 2, (landmarks[16, 0] - landmarks[0, 0]) / 2
     angle = np.linspace(0, np.pi, _ARC)
     reach = half + identity.hair_volume * 0.55
     rise = 1.5 + identity.hair_volume
@@ -87,7 +87,7 @@ def _comb(canvas: Canvas, shape: Array, strands: Array, tones: Array, colour: Ar
     canvas.pixels += alpha * (shade * colour.astype(np.float32) - canvas.pixels)
 
 
-def _fixed(canvas: Canvas, points: Array) -> NDArray[np.int32]:
+def _fixed(canvas: Canvas, landmarks: Array) -> NDArray[np.int32]:
     """Face units to OpenCV's fixed-point pixels."""
-    pixels = points @ canvas.to_pixels[:, :2].T + canvas.to_pixels[:, 2]
+    pixels = landmarks @ canvas.to_pixels[:, :2].T + canvas.to_pixels[:, 2]
     return np.asarray(np.rint(pixels * 2**_SHIFT), np.int32)

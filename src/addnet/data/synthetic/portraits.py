@@ -15,12 +15,12 @@ from addnet.data.synthetic.scenery import background
 from addnet.data.synthetic.skin import grid_to_face, lit_skin
 
 ImageArray = NDArray[np.uint8]
-Points = NDArray[np.float32]
+Landmarks = NDArray[np.float32]
 
 _OVERSAMPLING = 2
 
 
-def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageArray, Points]:
+def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageArray, Landmarks]:
     """Draws one person in one view, without the camera's noise (see `develop`).
 
     Args:
@@ -33,27 +33,27 @@ def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageAr
 
     Example:
         >>> rng = np.random.default_rng(7)
-        >>> image, points = draw_portrait(Identity.draw(rng), View.draw(rng), size=96)
-        >>> image.shape, points.shape
+        >>> image, landmarks = draw_portrait(Identity.draw(rng), View.draw(rng), size=96)
+        >>> image.shape, landmarks.shape
         ((96, 96, 3), (68, 2))
     """
     side = size * _OVERSAMPLING
-    points = face_points(identity, view)
+    landmarks = face_points(identity, view)
     canvas = Canvas(background(view, side), pose_matrix(view, side))
-    skin = _skin_on_canvas(identity, view, points, canvas)
-    hair_behind(canvas, identity, points)
-    _behind_face(canvas, identity, view, points)
-    canvas.fill(_head_outline(points), skin, blur=0.008)
-    paint_eyes(canvas, identity, view, points)
-    paint_brows(canvas, identity, points)
-    paint_nose(canvas, points)
-    paint_mouth(canvas, identity, points)
-    hair_in_front(canvas, identity, view, points)
+    skin = _skin_on_canvas(identity, view, landmarks, canvas)
+    hair_behind(canvas, identity, landmarks)
+    _behind_face(canvas, identity, view, landmarks)
+    canvas.fill(_head_outline(landmarks), skin, blur=0.008)
+    paint_eyes(canvas, identity, view, landmarks)
+    paint_brows(canvas, identity, landmarks)
+    paint_nose(canvas, landmarks)
+    paint_mouth(canvas, identity, landmarks)
+    hair_in_front(canvas, identity, view, landmarks)
     graded = canvas.pixels * (view.exposure * np.array([1 + view.warmth, 1, 1 - view.warmth], np.float32))
     small = cv2.resize(graded, (size, size), interpolation=cv2.INTER_AREA)
     pose = pose_matrix(view, size)
-    landmarks = np.asarray(points @ pose[:, :2].T + pose[:, 2], np.float32)
-    return np.asarray(np.rint(small.clip(0, 1) * 255), np.uint8), landmarks
+    in_pixels = np.asarray(landmarks @ pose[:, :2].T + pose[:, 2], np.float32)
+    return np.asarray(np.rint(small.clip(0, 1) * 255), np.uint8), in_pixels
 
 
 def develop(image: ImageArray, view: View) -> ImageArray:
@@ -63,12 +63,12 @@ def develop(image: ImageArray, view: View) -> ImageArray:
     return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 
-def _skin_on_canvas(identity: Identity, view: View, points: Array, canvas: Canvas) -> NDArray[np.float32]:
+def _skin_on_canvas(identity: Identity, view: View, landmarks: Array, canvas: Canvas) -> NDArray[np.float32]:
     to_grid = np.linalg.inv(np.vstack([grid_to_face(), [0, 0, 1]]))
     from_face = np.linalg.inv(np.vstack([canvas.to_pixels, [0, 0, 1]]))
     side = canvas.pixels.shape[0]
     skin = cv2.warpAffine(
-        lit_skin(identity, view, points),
+        lit_skin(identity, view, landmarks),
         (to_grid @ from_face)[:2],
         (side, side),
         flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
@@ -77,16 +77,16 @@ def _skin_on_canvas(identity: Identity, view: View, points: Array, canvas: Canva
     return np.asarray(skin, np.float32)
 
 
-def _head_outline(points: Array) -> Array:
-    middle, half = (points[0] + points[16]) / 2, (points[16, 0] - points[0, 0]) / 2
+def _head_outline(landmarks: Array) -> Array:
+    middle, half = (landmarks[0] + landmarks[16]) / 2, (landmarks[16, 0] - landmarks[0, 0]) / 2
     angle = np.linspace(0, np.pi, 12)[1:-1]
     skull = middle + np.stack([half * 0.99 * np.cos(angle), -1.35 * np.sin(angle)], axis=1)
-    return smooth(np.concatenate([points[:17], skull]), closed=True)
+    return smooth(np.concatenate([landmarks[:17], skull]), closed=True)
 
 
-def _behind_face(canvas: Canvas, identity: Identity, view: View, points: Array) -> None:
+def _behind_face(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
     """Neck, clothes and ears."""
-    chin, tone = points[8], np.asarray(identity.skin)
+    chin, tone = landmarks[8], np.asarray(identity.skin)
     broad = identity.jaw_width / 1.15
     neck = smooth(_mirrored([(0.62, -0.9), (0.62, 0.3), (0.85, 1.2)]) * (broad, 1) + chin, closed=True)
     canvas.fill(neck, tone * (0.62 + 0.2 * view.ambient), blur=0.01)

@@ -63,21 +63,21 @@ _BEARD: Bumps = (
 )
 
 
-def lit_skin(identity: Identity, view: View, points: Array) -> Map:
+def lit_skin(identity: Identity, view: View, landmarks: Array) -> Map:
     """Skin of the whole face plane under the view's light.
 
     Args:
         identity: Tone, pores, stubble and moles.
         view: Direction of the light.
-        points: (68, 2) upright landmarks in face units.
+        landmarks: (68, 2) upright landmarks in face units.
 
     Returns:
         (GRID, GRID, 3) float32 RGB, about [0, 1]; `grid_to_face` says where its pixels lie.
     """
     rng = np.random.default_rng((identity.texture, 0))
     grain = identity.grain * _pores(rng)
-    shade, gloss = _light(identity, view, points)
-    tone = _albedo(identity, points, rng)
+    shade, gloss = _light(identity, view, landmarks)
+    tone = _albedo(identity, landmarks, rng)
     return np.asarray(tone * (shade * (1 + grain))[..., None] + (gloss * (0.10 + grain))[..., None], np.float32)
 
 
@@ -86,10 +86,10 @@ def grid_to_face() -> Array:
     return np.array([[_STEP, 0, _U[0]], [0, _STEP, _V[0]]])
 
 
-def _bumps(points: Array, table: Bumps) -> Map:
+def _bumps(landmarks: Array, table: Bumps) -> Map:
     """Sum of the table's Gaussian bumps on the grid: (GRID, GRID)."""
     first, second, du, dv, wide, high, weight = np.array(table, np.float32).T
-    middle = (points[first.astype(int)] + points[second.astype(int)]) / 2
+    middle = (landmarks[first.astype(int)] + landmarks[second.astype(int)]) / 2
     return _field(middle[:, 0] + du, middle[:, 1] + dv, wide, high, weight)
 
 
@@ -108,11 +108,11 @@ def _pores(rng: np.random.Generator) -> Map:
     return np.asarray(band / band.std(), np.float32)
 
 
-def _light(identity: Identity, view: View, points: Array) -> tuple[Map, Map]:
+def _light(identity: Identity, view: View, landmarks: Array) -> tuple[Map, Map]:
     """Diffuse shade about 1 and gloss in [0, 1], both (GRID, GRID)."""
-    middle = np.float32(points[[0, 16], 0].mean())
+    middle = np.float32(landmarks[[0, 16], 0].mean())
     dome = 1 - ((_U - middle) / np.float32(identity.jaw_width * 1.15)) ** 2 - ((_V[:, None] - 0.35) / 1.85) ** 2
-    height = 1.05 * np.sqrt(np.maximum(dome, 0.02)) + _bumps(points, _RELIEF)
+    height = 1.05 * np.sqrt(np.maximum(dome, 0.02)) + _bumps(landmarks, _RELIEF)
     down, across = np.gradient(height, np.float32(_STEP))
     steep = np.sqrt(across**2 + down**2 + 1)
     x, y, z = _light_in_face(view)
@@ -120,7 +120,7 @@ def _light(identity: Identity, view: View, points: Array) -> tuple[Map, Map]:
     x, y, z = np.array([x, y, z + 1], np.float32) / np.float32(np.sqrt(2 + 2 * z))
     gloss = np.maximum((z - x * across - y * down) / steep, 0) ** 24
     ambient = np.float32(view.ambient)
-    return (ambient + (np.float32(1.22) - ambient) * diffuse) * (1 - _bumps(points, _HOLLOWS)), gloss
+    return (ambient + (np.float32(1.22) - ambient) * diffuse) * (1 - _bumps(landmarks, _HOLLOWS)), gloss
 
 
 def _light_in_face(view: View) -> Map:
@@ -131,14 +131,14 @@ def _light_in_face(view: View) -> Map:
     return np.asarray(light / np.linalg.norm(light), np.float32)
 
 
-def _albedo(identity: Identity, points: Array, rng: np.random.Generator) -> Map:
+def _albedo(identity: Identity, landmarks: Array, rng: np.random.Generator) -> Map:
     """Colour of the skin without light: tone, blotches, redness, stubble and moles; (GRID, GRID, 3)."""
     coarse = rng.normal(1, 0.03, (14, 14, 1)) + rng.normal(0, 0.01, (14, 14, 3))
     blotches = cv2.resize(coarse.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_CUBIC)
-    red = 1 - _bumps(points, _FLUSH)[..., None] * np.array([0.0, 1.2, 1.0], np.float32)
+    red = 1 - _bumps(landmarks, _FLUSH)[..., None] * np.array([0.0, 1.2, 1.0], np.float32)
     tone = np.asarray(identity.skin, np.float32) * blotches * red
     bristles = np.float32(0.5) + np.float32(0.8) * rng.random((GRID, GRID), np.float32)
-    beard = (np.float32(identity.stubble) * _bumps(points, _BEARD).clip(0, 1) * bristles).clip(0, 1)[..., None]
+    beard = (np.float32(identity.stubble) * _bumps(landmarks, _BEARD).clip(0, 1) * bristles).clip(0, 1)[..., None]
     tone += beard * (np.asarray(identity.hair, np.float32) * np.float32(0.8) - tone)
     moles = rng.uniform((-0.9, 0.2), (0.9, 1.5), (int(rng.integers(1, 5)), 2))
     wide = np.full(len(moles), 0.022, np.float32)

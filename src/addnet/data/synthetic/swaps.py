@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.data.synthetic.canvas import Array
-from addnet.data.synthetic.portraits import ImageArray, Points
+from addnet.data.synthetic.portraits import ImageArray, Landmarks
 
 Mask = NDArray[np.float32]
 
@@ -19,32 +19,32 @@ _STIFFNESS = 1e-3  # keeps the warp smooth where landmarks nearly coincide, as t
 
 
 def swap_face(
-    target: ImageArray, target_points: Points, *, source: ImageArray, source_points: Points, resolution: int
+    target: ImageArray, target_landmarks: Landmarks, *, source: ImageArray, source_landmarks: Landmarks, resolution: int
 ) -> ImageArray:
     """Puts the source's face on the target.
 
     Args:
         target: (H, W, 3) uint8 RGB, the image whose face is replaced.
-        target_points: (68, 2) float32, its landmarks in pixels.
+        target_landmarks: (68, 2) float32, its landmarks in pixels.
         source: (h, w, 3) uint8 RGB, the image that gives the face.
-        source_points: (68, 2) float32, its landmarks in pixels.
+        source_landmarks: (68, 2) float32, its landmarks in pixels.
         resolution: Width in pixels at which the generator knows a face; finer detail is lost.
 
     Returns:
         (H, W, 3) uint8 RGB; equal to the target wherever `blend_mask` is 0.
     """
-    mask = blend_mask(target_points, target.shape[:2])
-    face = warp_face(source, source_points, target_points, shape=target.shape[:2])
-    face = limit_resolution(face, target_points, resolution=resolution)
+    mask = blend_mask(target_landmarks, target.shape[:2])
+    face = warp_face(source, source_landmarks, target_landmarks, shape=target.shape[:2])
+    face = limit_resolution(face, target_landmarks, resolution=resolution)
     face = match_colours(face, target, mask)
     alpha = mask[..., None]
     return np.asarray(np.rint(target * (1 - alpha) + face * alpha), np.uint8)
 
 
-def blend_mask(points: Points, shape: tuple[int, ...]) -> Mask:
-    """Blurred mask from brows to chin: (H, W) float32 in [0, 1], fading out at the hull of the points."""
-    sigma = 0.035 * _face_width(points)
-    hull = cv2.convexHull(np.rint(points * 16).astype(np.int32))
+def blend_mask(landmarks: Landmarks, shape: tuple[int, ...]) -> Mask:
+    """Blurred mask from brows to chin: (H, W) float32 in [0, 1], fading out at the hull of the landmarks."""
+    sigma = 0.035 * _face_width(landmarks)
+    hull = cv2.convexHull(np.rint(landmarks * 16).astype(np.int32))
     filled = np.zeros(shape, np.uint8)
     cv2.fillPoly(filled, [hull], 255, cv2.LINE_AA, 4)
     reach = 2 * round(2 * sigma) + 1
@@ -53,13 +53,13 @@ def blend_mask(points: Points, shape: tuple[int, ...]) -> Mask:
 
 
 def warp_face(
-    source: ImageArray, source_points: Points, target_points: Points, *, shape: tuple[int, ...]
+    source: ImageArray, source_landmarks: Landmarks, target_landmarks: Landmarks, *, shape: tuple[int, ...]
 ) -> ImageArray:
     """Moves the source's landmarks onto the target's by a thin-plate spline: (H, W, 3) for `shape` (H, W)."""
     height, width = shape
     x, y = np.meshgrid(np.linspace(0, width - 1, _LATTICE), np.linspace(0, height - 1, _LATTICE))
     nodes = np.stack([x.ravel(), y.ravel()], axis=1)
-    moved = _spline(target_points.astype(np.float64), source_points.astype(np.float64), nodes)
+    moved = _spline(target_landmarks.astype(np.float64), source_landmarks.astype(np.float64), nodes)
     lattice = moved.reshape(_LATTICE, _LATTICE, 2).astype(np.float32)
     to_lattice = np.array([[(_LATTICE - 1) / (width - 1), 0, 0], [0, (_LATTICE - 1) / (height - 1), 0]])
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
@@ -82,9 +82,9 @@ def _spline(knots: Array, values: Array, places: Array) -> Array:
     return np.asarray(np.hstack(rows(places)) @ weights)
 
 
-def limit_resolution(face: ImageArray, points: Points, *, resolution: int) -> ImageArray:
+def limit_resolution(face: ImageArray, landmarks: Landmarks, *, resolution: int) -> ImageArray:
     """Shrinks the image until its face is `resolution` pixels wide, and enlarges it again."""
-    factor = min(1.0, resolution / _face_width(points))
+    factor = min(1.0, resolution / _face_width(landmarks))
     height, width = face.shape[:2]
     small = (max(1, round(width * factor)), max(1, round(height * factor)))
     shrunk = cv2.resize(face, small, interpolation=cv2.INTER_AREA)
@@ -106,6 +106,6 @@ def _moments(image: Mask, mask: Mask) -> tuple[Mask, Mask]:
     return mean, np.sqrt((weights * (image - mean) ** 2).sum(axis=(0, 1)))
 
 
-def _face_width(points: Points) -> float:
-    """Widest extent of the jaw, points 0-16, in pixels."""
-    return float(np.ptp(points[:17], axis=0).max())
+def _face_width(landmarks: Landmarks) -> float:
+    """Widest extent of the jaw, landmarks 0-16, in pixels."""
+    return float(np.ptp(landmarks[:17], axis=0).max())

@@ -43,7 +43,7 @@ _SIDES = (
     _Side("yaw", 1, "its face is turned to a side (by {value:.2f}; {bound:.2f} and less in them)"),
     _Side("pitch", -1, "its face looks up (nose at {value:.2f}; {bound:.2f} and more in them)"),
     _Side("pitch", 1, "its face looks down (nose at {value:.2f}; {bound:.2f} and less in them)"),
-    _Side("outside", 1, "its face is cut off ({value:.0%} of its points outside; {bound:.0%} and less in them)"),
+    _Side("outside", 1, "its face is cut off ({value:.0%} of its landmarks outside; {bound:.0%} and less in them)"),
     _Side(_DISTANCE, 1, "it was made otherwise (distance {value:.1f}; {bound:.1f} and less in them)"),
 )
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.faces.domain.appearance import appearance
-from addnet.faces.geometry import LEFT_EYE, MOUTH, RIGHT_EYE, Points
+from addnet.faces.geometry import LEFT_EYE, MOUTH, RIGHT_EYE, Landmarks
 from addnet.faces.images import ImageArray
 
 _NOSE_TIP, _JAW_ENDS = 30, (0, 16)
@@ -19,12 +19,12 @@ class Measured(NamedTuple):
     """Of one face.
 
     Attributes:
-        size: Longer side of the box around its points, in pixels of its file.
+        size: Longer side of the box around its landmarks, in pixels of its file.
         sharpness: Standard deviation of the Laplacian of what the network sees, in grey levels.
-        exposure: Mean grey level of that within the box around the points, 0 to 255.
+        exposure: Mean grey level of that within the box around the landmarks, 0 to 255.
         yaw: How far the face is turned to a side: 0 from the front, towards 1 in profile.
         pitch: How far down the tip of the nose lies from the eyes to the mouth, some 0.5 to 0.7 from the front.
-        outside: Share of the points that lie outside of what the network sees.
+        outside: Share of the landmarks that lie outside of what the network sees.
         appearance: (36,) see `appearance`.
     """
 
@@ -37,21 +37,21 @@ class Measured(NamedTuple):
     appearance: NDArray[np.float64]
 
 
-def measure(image: ImageArray, points: Points, *, size: float) -> Measured:
+def measure(image: ImageArray, landmarks: Landmarks, *, size: float) -> Measured:
     """Measures a face.
 
     Args:
         image: (S, S, 3) uint8, RGB, as the network sees it.
-        points: (68, 2) in its pixels.
+        landmarks: (68, 2) in its pixels.
         size: See `Measured`.
     """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     last = len(grey) - 1
-    left, top = np.clip(np.floor(points.min(axis=0)), 0, last).astype(int)
-    right, bottom = np.clip(np.ceil(points.max(axis=0)), 0, last).astype(int)
-    outside = ((points < 0) | (points > last)).any(axis=1).mean()
+    left, top = np.clip(np.floor(landmarks.min(axis=0)), 0, last).astype(int)
+    right, bottom = np.clip(np.ceil(landmarks.max(axis=0)), 0, last).astype(int)
+    outside = ((landmarks < 0) | (landmarks > last)).any(axis=1).mean()
     exposure = grey[top : bottom + 1, left : right + 1].mean()
-    return Measured(size, sharpness(grey), float(exposure), *turned(points), float(outside), appearance(image))
+    return Measured(size, sharpness(grey), float(exposure), *turned(landmarks), float(outside), appearance(image))
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
@@ -59,14 +59,14 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
     return float(cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S))[1][0, 0])
 
 
-def turned(points: Points) -> tuple[float, float]:
-    """Yaw and pitch of a face as `Measured` has them, by its (68, 2) points; however the head is tilted."""
-    eyes = points[RIGHT_EYE].mean(axis=0) - points[LEFT_EYE].mean(axis=0)
+def turned(landmarks: Landmarks) -> tuple[float, float]:
+    """Yaw and pitch of a face as `Measured` has them, by its (68, 2) landmarks; however the head is tilted."""
+    eyes = landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)
     across = eyes / max(float(np.hypot(*eyes)), 1e-6)
     down = np.array([-across[1], across[0]])
-    nose = points[_NOSE_TIP]
-    before, behind = (abs(float((points[end] - nose) @ across)) for end in _JAW_ENDS)
-    middle = (points[RIGHT_EYE].mean(axis=0) + points[LEFT_EYE].mean(axis=0)) / 2
-    length = float((points[MOUTH].mean(axis=0) - middle) @ down)
+    nose = landmarks[_NOSE_TIP]
+    before, behind = (abs(float((landmarks[end] - nose) @ across)) for end in _JAW_ENDS)
+    middle = (landmarks[RIGHT_EYE].mean(axis=0) + landmarks[LEFT_EYE].mean(axis=0)) / 2
+    length = float((landmarks[MOUTH].mean(axis=0) - middle) @ down)
     pitch = float((nose - middle) @ down) / (length if abs(length) > 1e-6 else 1e-6)
     return abs(before - behind) / max(before + behind, 1e-6), float(np.clip(pitch, -10, 10))

@@ -27,10 +27,10 @@ LICENCES = {
 }
 STEPS = [
     "decode the image to RGB, 8 bits a channel",
-    "find 68 facial points by `detector`; where it finds none, the whole image is taken and the mask is all ones",
+    "find 68 facial landmarks by `detector`; where it finds none, the whole image is taken and the mask is all ones",
     "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
-    "warp the image and map the points by that matrix (addnet.faces: Geometry, warp_image, map_points)",
-    "draw the mask from the mapped points by the settings `mask` (addnet.faces: AttentionMask)",
+    "warp the image and map the landmarks by that matrix (addnet.faces: Geometry, warp_image, map_landmarks)",
+    "draw the mask from the mapped landmarks by the settings `mask` (addnet.faces: AttentionMask)",
     "image = pixels / 127.5 - 1, channels first",
 ]
 _SECTIONS = (

@@ -48,8 +48,8 @@ def drawn_pair(size: int) -> tuple[ImageArray, ImageArray]:
     """A drawn portrait and a swap of it, each (size, size, 3) uint8 RGB, as `addnet.data.synthetic` makes data."""
     people = [Identity.draw(np.random.default_rng((0, number, 0))) for number in _PEOPLE]
     view, other = (View.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)
-    real, points = draw_portrait(people[0], view, size=size)
-    source, source_points = draw_portrait(people[1], acting_like(view, other), size=size)
+    real, landmarks = draw_portrait(people[0], view, size=size)
+    source, source_landmarks = draw_portrait(people[1], acting_like(view, other), size=size)
     resolution = round(_RESOLUTION * size)
-    fake = swap_face(real, points, source=source, source_points=source_points, resolution=resolution)
+    fake = swap_face(real, landmarks, source=source, source_landmarks=source_landmarks, resolution=resolution)
     return develop(real, view), develop(fake, view)

@@ -80,12 +80,12 @@ def _whole(image: ImageArray, factor: float, answer: Answer) -> Panel:
 
 
 def _face(explanation: Explanation) -> Panel:
-    image, points = explanation.seen.image, explanation.seen.points
+    image, landmarks = explanation.seen.image, explanation.seen.landmarks
     canvas = _enlarged(image)
-    for across, down in [] if points is None else points * (canvas.shape[0] / image.shape[0]):
+    for across, down in [] if landmarks is None else landmarks * (canvas.shape[0] / image.shape[0]):
         cv2.circle(canvas, (round(float(across)), round(float(down))), 2, _POINT, cv2.FILLED, cv2.LINE_AA)
-    caption = "As the network sees it, levelled and cropped, with the 68 points that were found."
-    return Panel("Face and points", image_uri(canvas), "The aligned face under its landmarks", caption)
+    caption = "As the network sees it, levelled and cropped, with the 68 landmarks that were found."
+    return Panel("Face and landmarks", image_uri(canvas), "The aligned face under its landmarks", caption)
 
 
 def _mask(explanation: Explanation) -> Panel:

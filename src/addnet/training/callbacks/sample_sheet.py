@@ -14,7 +14,7 @@ from addnet.data.fakes import SelfBlends
 from addnet.data.samplers import Address
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 from addnet.index.records import CLASS_NAMES
 from addnet.training.loggers import log_figure
 from addnet.training.served_data import served_data
@@ -64,14 +64,14 @@ def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Ite
                 blend = hook.blend(sample, at)
             except UserError:  # its row of the batch is marked invalid
                 continue
-            if sample.points is not None:
-                face = _around(sample.points)
+            if sample.landmarks is not None:
+                face = _around(sample.landmarks)
                 yield Blend(blend.real[face], blend.fake[face], blend.mask[face])
 
 
-def _around(points: Points) -> tuple[slice, slice]:
+def _around(landmarks: Landmarks) -> tuple[slice, slice]:
     """The rows and columns of an image around its face: a square, unless the image ends before."""
-    low, high = points.min(axis=0), points.max(axis=0)
+    low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     (x, y), half = (low + high) / 2, _MARGIN * (high - low).max() / 2
     rows, columns = (slice(max(0, round(middle - half)), max(1, round(middle + half))) for middle in (y, x))
     return rows, columns

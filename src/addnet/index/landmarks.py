@@ -1,8 +1,8 @@
-"""The 68 points of each row, mapped from the index file: no copy at opening, one copy for all processes.
+"""The 68 landmarks of each row, mapped from the index file: no copy at opening, one copy for all processes.
 
-A row's points are the 544 bytes that Parquet's plain encoding makes of them. `write_index` leaves each row group's in
-one uncompressed page, where they can be mapped as they lie; of files that another program wrote they are decoded once
-into a temporary file, and that is mapped.
+A row's landmarks are the 544 bytes that Parquet's plain encoding makes of them. `write_index` leaves each row group's
+in one uncompressed page, where they can be mapped as they lie; of files that another program wrote they are decoded
+once into a temporary file, and that is mapped.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.faces.geometry import Points
+from addnet.faces.geometry import Landmarks
 
 VALUES = 136
 _BYTES = 4 * VALUES
@@ -28,8 +28,8 @@ _FARTHEST = 1e6  # pixels
 Rows = NDArray[np.float32]
 
 
-class PointStore(Sequence["Points | None"]):
-    """Points by row number; None where a row has none (all NaN in the file).
+class LandmarkStore(Sequence["Landmarks | None"]):
+    """Landmarks by row number; None where a row has none (all NaN in the file).
 
     It pickles as the file's name: a spawned process maps the file again.
 
@@ -50,7 +50,7 @@ class PointStore(Sequence["Points | None"]):
             self._blocks = list(_blocks(file))
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(f"{file}: its points are damaged ({reason}); `addnet prepare` repairs it") from error
+            raise UserError(f"{file}: its landmarks are damaged ({reason}); `addnet prepare` repairs it") from error
         self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
         if identity_of(file) != self.identity:
             raise _written_anew(file)
@@ -62,7 +62,7 @@ class PointStore(Sequence["Points | None"]):
         if not 0 <= row < len(self):
             raise IndexError(row)
         block = int(np.searchsorted(self._ends, row, side="right"))
-        return as_points(self._blocks[block][row - int(self._ends[block])])
+        return as_landmarks(self._blocks[block][row - int(self._ends[block])])
 
     def rows(self, rows: NDArray[np.int64]) -> Rows:
         """(len(rows), 136) of these rows, copied; NaN where a number is negative."""
@@ -81,16 +81,16 @@ class PointStore(Sequence["Points | None"]):
         self.__init__(state["file"], identity=state["identity"])  # type: ignore[misc]
 
 
-class ChosenPoints(Sequence["Points | None"]):
-    """Points of some rows of one or several stores, in an order of their own.
+class ChosenPoints(Sequence["Landmarks | None"]):
+    """Landmarks of some rows of one or several stores, in an order of their own.
 
     Args:
-        stores: Points of whole indexes.
+        stores: Landmarks of whole indexes.
         which: (N,) number of the store of each.
-        rows: (N,) row in that store; negative: no points.
+        rows: (N,) row in that store; negative: no landmarks.
     """
 
-    def __init__(self, stores: Sequence[PointStore], which: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
+    def __init__(self, stores: Sequence[LandmarkStore], which: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
         self.stores = list(stores)
         self.which = which
         self.numbers = rows
@@ -103,7 +103,7 @@ class ChosenPoints(Sequence["Points | None"]):
         return None if row < 0 else self.stores[int(self.which[index])][row]
 
 
-def as_points(values: Rows) -> Points | None:
+def as_landmarks(values: Rows) -> Landmarks | None:
     """(136,) → (68, 2); None if they are NaN, or no places in an image because the file is damaged."""
     if not np.abs(values).max() < _FARTHEST:  # NaN isn't
         return None
@@ -125,7 +125,7 @@ def _blocks(file: Path) -> Iterator[Rows]:
         metadata = parquet.metadata
         if not metadata.num_rows:
             return
-        column = _column_of_points(metadata)
+        column = _column_of_landmarks(metadata)
         whole = np.memmap(file, dtype=np.uint8, mode="r")
         for number in range(metadata.num_row_groups):
             rows = metadata.row_group(number).num_rows
@@ -136,11 +136,11 @@ def _blocks(file: Path) -> Iterator[Rows]:
                 yield np.ndarray((rows, VALUES), dtype="<f4", buffer=whole.data, offset=start)
 
 
-def _column_of_points(metadata: Any) -> int:
+def _column_of_landmarks(metadata: Any) -> int:
     schema = metadata.schema
     found = [i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points"]
     if not found:
-        raise ValueError("it has no column of points")
+        raise ValueError("it has no column of landmarks")
     return found[0]
 
 
@@ -177,7 +177,7 @@ def _decoded(parquet: Any, number: int, folder: Path) -> Rows:
     values = np.full((len(column), VALUES), np.nan, dtype=np.float32)
     valid = column.is_valid().to_numpy(zero_copy_only=False)
     values[valid] = column.drop_null().flatten().to_numpy(zero_copy_only=False).reshape(-1, VALUES)
-    with tempfile.TemporaryFile(prefix="addnet-points-", dir=os.environ.get("TMPDIR")) as stream:
+    with tempfile.TemporaryFile(prefix="addnet-landmarks-", dir=os.environ.get("TMPDIR")) as stream:
         stream.write(values.tobytes())
         stream.flush()
         return np.memmap(stream, dtype=np.float32, mode="r", shape=values.shape)
