@@ -60,7 +60,7 @@ def test_ablations_over_seeds_end_in_a_table_of_paired_differences(data_dir, tmp
     output = ended(start(data_dir, tmp_path, "-m", *jobs, *ONE_STEP))
     figures = {}
     for job in read_sweep(sweep_folder(tmp_path)):
-        figures[job.overrides["ablation"], job.seed] = job.figure("test/frame/auroc")
+        figures[job.overrides["ablation"], job.seed] = job.metric("test/frame/auroc")
     first, second = (figures["no_add_block", seed] - figures["base", seed] for seed in "01")
     mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
     (row,) = make_table(read_sweep(sweep_folder(tmp_path))).comparisons

@@ -76,7 +76,7 @@ def _mean_draws(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> 
     means = []
     for seed in seeds:
         found = [
-            read_draws(job.folder, metric) for job in jobs if job.seed == seed and math.isfinite(job.figure(metric))
+            read_draws(job.folder, metric) for job in jobs if job.seed == seed and math.isfinite(job.metric(metric))
         ]
         kept = [draws for draws in found if draws is not None]
         if not kept or len(kept) < len(found) or len({draws.shape for draws in kept}) > 1:

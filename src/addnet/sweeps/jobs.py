@@ -49,11 +49,11 @@ class SweepJob:
         """Why it is no success, in one line."""
         return " ".join(self.result.reason.split()) if self.result else "not run to its end"
 
-    def figure(self, metric: str) -> float:
-        """A figure of this job; NaN where it has none."""
+    def metric(self, name: str) -> float:
+        """A metric of this job; NaN where it has none."""
         if self.result is None or self.status != "success":
             return math.nan
-        value = self.result.score if metric == SCORE else self.result.figures.get(metric)
+        value = self.result.score if name == SCORE else self.result.figures.get(name)
         return math.nan if value is None else value
 
     def value(self, key: str) -> Value:

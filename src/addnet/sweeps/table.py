@@ -195,7 +195,7 @@ def values_by_seed(jobs: Iterable[SweepJob], metric: str) -> dict[str, float]:
     """Mean of a metric over the jobs of each seed that has one."""
     found: dict[str, list[float]] = {}
     for job in jobs:
-        if math.isfinite(value := job.figure(metric)):
+        if math.isfinite(value := job.metric(metric)):
             found.setdefault(job.seed, []).append(value)
     return {seed: statistics.fmean(values) for seed, values in found.items()}
 

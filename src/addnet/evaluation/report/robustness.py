@@ -75,9 +75,9 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
             for checkpoint, by_kind in found.items()
             if kind in by_kind
         }
-        figure = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
+        drawn = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
         stem = f"robustness_{position}-{slug(name, kind)}"
-        images.append(ReportImage.of_figure(stem, figure, alt=f"{figure_name(metric)} against {kind} on {name}"))
+        images.append(ReportImage.of_figure(stem, drawn, alt=f"{figure_name(metric)} against {kind} on {name}"))
     return Section(name, [*_counts(clean), Gallery(images), _table(found, clean, kinds, metric)])
 
 
@@ -112,7 +112,7 @@ def _figures(found: Mapping[str, Mapping[str, Steps]], metric: str) -> Iterator[
 
 def _metric(found: Mapping[str, Mapping[str, Steps]]) -> str:
     for metric in _METRICS:
-        if any(figure.get("value") is not None for figure in _figures(found, metric)):
+        if any(each.get("value") is not None for each in _figures(found, metric)):
             return metric
     return _METRICS[0]
 
@@ -121,7 +121,7 @@ def _lowest(found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], 
     """Where all axes of a data set begin, so that they can be compared: a tenth below the lowest point."""
     every = {checkpoint: {**kinds, _CLEAN: [clean[checkpoint]]} for checkpoint, kinds in found.items()}
     values = [
-        figure[key] for figure in _figures(every, metric) for key in ("value", "low") if figure.get(key) is not None
+        each[key] for each in _figures(every, metric) for key in ("value", "low") if each.get(key) is not None
     ]
     return max(0.0, np.floor(10 * min(values)) / 10) if values else 0.0
 
