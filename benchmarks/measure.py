@@ -12,7 +12,7 @@ Work = Callable[[], object]
 
 @dataclass(frozen=True)
 class Times:
-    """Seconds of one call, a figure a round.
+    """Seconds of one call, a metric a round.
 
     Attributes:
         rounds: In the order they were taken.

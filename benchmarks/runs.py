@@ -40,7 +40,7 @@ class Stopwatch(pl.Callback):
         epoch: Seconds of the last epoch's training, from the start of its loader to the end of its last step.
         steps: Its steps.
         step: Seconds of a step, those that do not count left out.
-        test: Seconds of the test, from the start of its loader until the figures are there.
+        test: Seconds of the test, from the start of its loader until the metrics are there.
     """
 
     def __init__(self, skip: int = 0) -> None:
@@ -71,7 +71,7 @@ class Stopwatch(pl.Callback):
         self.test = -_now()
 
     def on_test_end(self, *_: Any) -> None:
-        """The figures are there."""
+        """The metrics are there."""
         self.test += _now()
 
 

@@ -101,8 +101,8 @@ def chart(rows: Sequence[Row], file: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(10, 0.42 * len(judged) + 1.2), layout="constrained")
-    axes = figure.subplots()
+    metric = Figure(figsize=(10, 0.42 * len(judged) + 1.2), layout="constrained")
+    axes = metric.subplots()
     for position, row in enumerate(reversed(judged)):
         sign, bound = row.target or ("", 1.0)
         ratio = row.ratio
@@ -123,7 +123,7 @@ def chart(rows: Sequence[Row], file: Path) -> None:
     axes.set_xlabel("times better than the target")
     axes.spines[["top", "right"]].set_visible(False)
     axes.margins(x=0.2)
-    figure.savefig(file, dpi=130)
+    metric.savefig(file, dpi=130)
 
 
 def curves(rows: Sequence[Row], file: Path) -> None:
@@ -133,8 +133,8 @@ def curves(rows: Sequence[Row], file: Path) -> None:
         return
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(2.6 * len(drawn), 2.6), layout="constrained")
-    for axes, row in zip(figure.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
+    metric = Figure(figsize=(2.6 * len(drawn), 2.6), layout="constrained")
+    for axes, row in zip(metric.subplots(1, len(drawn), squeeze=False)[0], drawn, strict=True):
         at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
         axes.plot(list(row.times.values()), marker="o", color="black")
         for position, value in enumerate(row.times.values()):
@@ -147,7 +147,7 @@ def curves(rows: Sequence[Row], file: Path) -> None:
         axes.set_title(row.note, fontsize=9)
         axes.margins(x=0.2)
         axes.spines[["top", "right", "left"]].set_visible(False)
-    figure.savefig(file, dpi=130)
+    metric.savefig(file, dpi=130)
 
 
 def quantity(value: float, unit: str) -> str:

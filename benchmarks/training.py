@@ -168,7 +168,7 @@ def epoch_row(
 def evaluation_row(
     data: Path, trainer: str, *, limit: int, batch: int, rounds: int, workers: int = 2, side: int = 299
 ) -> Row:
-    """Row 12: the test through the Trainer, from disk to figures, and forward passes on tensors in memory."""
+    """Row 12: the test through the Trainer, from disk to metrics, and forward passes on tensors in memory."""
     settings = (trainer, *QUIET, "model=bandpass", f"data.batch_size={batch}", f"data.num_workers={workers}")
     cfg = images.config(data, *settings, f"data.limit_test={limit}", f"data.image_size={side}")
     run = Run.of(cfg)
@@ -200,5 +200,5 @@ def evaluation_row(
         Ratio.of(ratios),
         (">=", 0.9),
         {"test, an image": ours, "forward alone, an image": theirs},
-        f"{count} images from disk, {workers} workers, their start and all figures included",
+        f"{count} images from disk, {workers} workers, their start and all metrics included",
     )

@@ -36,7 +36,7 @@ OF_VIDEO, OF_SOURCE = 0.6, 0.3  # shares of variance: of an image's its video's,
 AUROCS, SOURCES, FAKES, FRAMES = (0.7, 0.95, 0.99), (3, 5, 10, 20, 50, 100, 200), (1, 4), (1, 5)
 RESAMPLES = 400
 RECALL = "fake called real"
-FIGURES = (*RANKED, *CALLED, "log_loss", PAIRED, RECALL)
+METRICS = (*RANKED, *CALLED, "log_loss", PAIRED, RECALL)
 Floats = NDArray[np.float64]
 
 
@@ -82,7 +82,7 @@ def drawn(cell: Cell, random: np.random.Generator) -> ScoredSet:
 
 
 def truth(cell: Cell) -> dict[str, float]:
-    """What each figure would be on a data set without end, by its formula or by an integral."""
+    """What each metric would be on a data set without end, by its formula or by an integral."""
     normal, shift, prevalence = NormalDist(), cell.shift, cell.fakes / (1 + cell.fakes)
     found = normal.cdf(shift / 2)  # of fakes above 0.5, and of reals below it
     at = np.linspace(-12, 12, 200_001)
@@ -109,20 +109,20 @@ def truth(cell: Cell) -> dict[str, float]:
 
 
 def told(scored: ScoredSet, seed: int) -> dict[str, dict[str, float | None]]:
-    """Each figure with its interval, as a report has it."""
+    """Each metric with its interval, as a report has it."""
     here, decision = Drawn.of(scored, resamples=RESAMPLES, seed=seed), Decision(threshold=0.5)
-    numbers = level_numbers(here, here.figures(decision), decision)
+    numbers = level_numbers(here, here.metrics(decision), decision)
     called = numbers["called"][CHOSEN]
-    return numbers["figures"] | called["figures"] | {RECALL: called["errors"]["fake_called_real"]}
+    return numbers["metrics"] | called["metrics"] | {RECALL: called["errors"]["fake_called_real"]}
 
 
 def coverage(cell: Cell, *, sets: int = 200, seed: int = 0) -> dict[str, tuple[float, int]]:
     """Figure → the share of its intervals that hold the truth, and how many there are; those without any left out."""
     random = np.random.default_rng([seed, round(cell.auroc * 1000), *cell[1:]])
-    right, held = truth(cell), {name: [] for name in FIGURES}
+    right, held = truth(cell), {name: [] for name in METRICS}
     for number in range(sets):
         found = told(drawn(cell, random), number)
-        for name in FIGURES:
+        for name in METRICS:
             if (low := found[name]["low"]) is not None:
                 held[name].append(low <= right[name] <= found[name]["high"])
     return {name: (sum(hits) / len(hits), len(hits)) for name, hits in held.items() if hits}
@@ -132,7 +132,7 @@ def simulate(sets: int = 200) -> None:
     """Fills the results, cell by cell."""
     with RESULTS.open("w", newline="", encoding="utf-8") as file:
         rows = csv.writer(file)
-        rows.writerow([*Cell._fields, "figure", "covered", "sets"])
+        rows.writerow([*Cell._fields, "metric", "covered", "sets"])
         for cell in cells():
             for name, (share, number) in coverage(cell, sets=sets).items():
                 rows.writerow([*cell, name, f"{share:.3f}", number])
@@ -140,14 +140,14 @@ def simulate(sets: int = 200) -> None:
 
 
 def table() -> str:
-    """Figures down, sources across; the least and the most over AUROC, fakes and frames."""
+    """Metrics down, sources across; the least and the most over AUROC, fakes and frames."""
     by: dict[tuple[str, int], list[float]] = {}
     with RESULTS.open(newline="", encoding="utf-8") as file:
         for row in csv.DictReader(file):
-            by.setdefault((row["figure"], int(row["sources"])), []).append(float(row["covered"]))
+            by.setdefault((row["metric"], int(row["sources"])), []).append(float(row["covered"]))
     head = ["sources", *map(str, SOURCES)]
     lines = [f"| {' | '.join(head)} |", "|" + "---|" * len(head)]
-    for name in FIGURES:
+    for name in METRICS:
         parts = [by.get((name, number)) for number in SOURCES]
         across = [f"{min(part):.2f} – {max(part):.2f}" if part else "–" for part in parts]
         lines.append(f"| {name} | {' | '.join(across)} |")

@@ -30,7 +30,7 @@ MARK = re.compile(r"<!-- begin: scripts/study\.py (\w+) -->\n.*?<!-- end -->", r
 FACTORS = ("network", "attention", "bandpass", "fakes", "batches")
 AUROC, PAIRED, VALIDATION = "test/frame/auroc", "test/frame/paired_accuracy", "val/frame/auroc"
 OPEN = "not done yet"
-figures: dict[str, Figure] = {}  # those of the page, by the names of their files
+metrics: dict[str, Figure] = {}  # those of the page, by the names of their files
 SHARES = {"curve/eighth": 1 / 8, "curve/quarter": 1 / 4, "curve/half": 1 / 2, "curve/all": 1.0}
 
 
@@ -129,8 +129,8 @@ def curve() -> list[str]:
     lines = factor("curve", "small")
     landmarks = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
     if len(landmarks) > 1:
-        figure = Figure(figsize=(5.4, 3.6), layout="constrained")
-        axis = figure.subplots()
+        metric = Figure(figsize=(5.4, 3.6), layout="constrained")
+        axis = metric.subplots()
         halves = [half if math.isfinite(half := half_of(estimate)) else 0.0 for _, estimate in landmarks]
         means = [estimate.mean for _, estimate in landmarks]
         axis.errorbar([share for share, _ in landmarks], means, halves, marker="o", capsize=3, color=SERIES[0])
@@ -138,7 +138,7 @@ def curve() -> list[str]:
         axis.set_xticks(list(SHARES.values()), ["1/8", "1/4", "1/2", "all"])
         axis.set(xlabel="share of the training images", ylabel="AUROC, test images")
         axis.grid(axis="y", color="0.92")
-        lines += ["", _image(figure, "study_curve", "AUROC over the share of the training images")]
+        lines += ["", _image(metric, "study_curve", "AUROC over the share of the training images")]
     return lines
 
 
@@ -152,8 +152,8 @@ def differences_plot() -> list[str]:
         rows += [(name, estimate, number) for name, estimate in comparisons(found, pairs, AUROC).items()]
     if not rows:
         return [f"The plot of all differences: {OPEN}."]
-    figure = Figure(figsize=(7, 1.2 + 0.3 * len(rows)), layout="constrained")
-    axis = figure.subplots()
+    metric = Figure(figsize=(7, 1.2 + 0.3 * len(rows)), layout="constrained")
+    axis = metric.subplots()
     for y, (_, estimate, number) in enumerate(rows):
         half = half_of(estimate)
         error = half if math.isfinite(half) else None
@@ -163,7 +163,7 @@ def differences_plot() -> list[str]:
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlabel("difference of AUROC to the reference\n(95 % interval over seeds and sources)")
     axis.grid(axis="x", color="0.92")
-    return [_image(figure, "study_differences", "Differences of AUROC to their references, with intervals")]
+    return [_image(metric, "study_differences", "Differences of AUROC to their references, with intervals")]
 
 
 def ladder() -> list[str]:
@@ -229,8 +229,8 @@ def _recipe(variant: Variant) -> str:
     return f"[{row['config'][:8]}](../{file.relative_to(ROOT)})"
 
 
-def _image(figure: Figure, name: str, text: str) -> str:
-    figures[name] = figure
+def _image(metric: Figure, name: str, text: str) -> str:
+    metrics[name] = metric
     return f"![{text}](images/{name}.png)"
 
 
@@ -263,8 +263,8 @@ def main(arguments: Sequence[str]) -> int:
     if "--check" in arguments:
         return int(after != before)
     PAGE.write_text(after, encoding="utf-8")
-    for name, figure in figures.items():
-        figure.savefig(IMAGES / f"{name}.png", dpi=120)
+    for name, metric in metrics.items():
+        metric.savefig(IMAGES / f"{name}.png", dpi=120)
     return 0
 
 

@@ -11,7 +11,7 @@ from addnet.evaluation import binary_metrics
 from addnet.evaluation.assessment import assess
 from addnet.evaluation.decision import LEVELS
 from addnet.evaluation.groups import FEWEST_VIDEOS
-from addnet.evaluation.levels import brief_figures
+from addnet.evaluation.levels import brief_metrics
 from addnet.evaluation.scored import by_video
 from addnet.evaluation.weighted import saying
 from drawn_scores import DECISION, METHODS, drawn_scores
@@ -37,7 +37,7 @@ def test_plain_values_are_those_of_a_training_run(two, evaluation):
     for level, scored in (("frame", rows), ("video", by_video(rows))):
         found = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"][level]
         expected = binary_metrics(torch.from_numpy(scored.probabilities), torch.from_numpy(scored.labels))
-        told = found["figures"] | found["called"]["half"]["figures"]
+        told = found["metrics"] | found["called"]["half"]["metrics"]
         assert {name: told[name]["value"] for name in expected} == pytest.approx(expected, abs=1e-6)
 
 
@@ -46,19 +46,19 @@ def test_intervals_hold_their_value_and_json_takes_all(evaluation):
     assert list(levels) == list(LEVELS)
     for level in levels.values():
         for name in ("auroc", "ap", "log_loss", "log_loss_calibrated"):
-            assert level["figures"][name]["low"] <= level["figures"][name]["value"] <= level["figures"][name]["high"]
+            assert level["metrics"][name]["low"] <= level["metrics"][name]["value"] <= level["metrics"][name]["high"]
     assert json.loads(json.dumps(evaluation, allow_nan=False)) == evaluation
 
 
 def test_the_calibration_error_has_a_value_and_no_interval(two, evaluation):
     rows = two["plain"]["a"]
     plain = saying(rows.probabilities, rows.labels)(np.ones((1, len(rows))))["ece"][0]
-    told = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]["frame"]["figures"]
+    told = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]["frame"]["metrics"]
     assert told["ece"] == {"value": pytest.approx(plain), "low": None, "high": None}
     assert told["ece_calibrated"]["low"] is None
     average = evaluation["checkpoints"]["plain"]["average"]["video"]["ece"]
     apart = evaluation["differences"]["better"]["sets"]["a"]["video"]["ece"]
-    for found in (average, apart, brief_figures(rows)["frame/ece"]):
+    for found in (average, apart, brief_metrics(rows)["frame/ece"]):
         assert found["value"] is not None
         assert found["low"] is found["high"] is None
     assert apart["p"] is None
@@ -69,7 +69,7 @@ def test_thresholds_are_stated_with_what_they_give(two, evaluation):
     rows = two["plain"]["a"]
     assert called["chosen"]["threshold"] == 0.4
     right = ((rows.probabilities > 0.4) == rows.labels).mean()
-    assert called["chosen"]["figures"]["accuracy"]["value"] == pytest.approx(right)
+    assert called["chosen"]["metrics"]["accuracy"]["value"] == pytest.approx(right)
     (tn, fp), (fn, tp) = called["chosen"]["confusion"]
     assert (tn + tp) / len(rows) == pytest.approx(right)
     assert fp + tp == (rows.probabilities > 0.4).sum()
@@ -77,10 +77,10 @@ def test_thresholds_are_stated_with_what_they_give(two, evaluation):
     decisions = evaluation["checkpoints"]
     assert decisions["plain"]["decision"]["video_max"]["stated"] == "0.4500, from validation, chosen for the mean"
     assert decisions["better"]["decision"]["frame"]["stated"] == "0.5, no threshold in the checkpoint"
-    assert decisions["better"]["sets"]["a"]["levels"]["frame"]["figures"]["ece_calibrated"]["value"] is None
+    assert decisions["better"]["sets"]["a"]["levels"]["frame"]["metrics"]["ece_calibrated"]["value"] is None
 
 
-def test_averages_leave_out_sets_without_the_figure(evaluation):
+def test_averages_leave_out_sets_without_the_plot(evaluation):
     for level in LEVELS:
         row = evaluation["cross_dataset"][level]["auroc"]["better"]
         values = [found["value"] for found in row["sets"].values()]
@@ -130,7 +130,7 @@ def test_differences_are_to_the_first_checkpoint(evaluation):
     sets = {name: evaluation["checkpoints"][name]["sets"]["a"]["levels"] for name in ("plain", "better")}
     for level in LEVELS:
         told = found["sets"]["a"][level]["auroc"]
-        values = [sets[name][level]["figures"]["auroc"]["value"] for name in ("better", "plain")]
+        values = [sets[name][level]["metrics"]["auroc"]["value"] for name in ("better", "plain")]
         assert told["value"] == pytest.approx(values[0] - values[1])
     assert found["average"]["frame"]["auroc"]["low"] > 0
     assert found["average"]["frame"]["auroc"]["p"] < 0.05
@@ -149,11 +149,11 @@ def test_the_same_seed_gives_the_same_numbers(two, evaluation):
     assert assess(two, {"plain": DECISION}, resamples=100, seed=1) != evaluation
 
 
-def test_brief_figures_are_those_of_the_whole(two, evaluation):
-    brief = brief_figures(two["plain"]["a"], DECISION, resamples=100)
+def test_brief_metrics_are_those_of_the_whole(two, evaluation):
+    brief = brief_metrics(two["plain"]["a"], DECISION, resamples=100)
     levels = evaluation["checkpoints"]["plain"]["sets"]["a"]["levels"]
-    assert brief["frame/auroc"] == levels["frame"]["figures"]["auroc"]
-    assert brief["video/accuracy"] == levels["video"]["called"]["chosen"]["figures"]["accuracy"]
+    assert brief["frame/auroc"] == levels["frame"]["metrics"]["auroc"]
+    assert brief["video/accuracy"] == levels["video"]["called"]["chosen"]["metrics"]["accuracy"]
 
 
 def test_nothing_and_wrong_thresholds_are_refused(two):

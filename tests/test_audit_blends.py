@@ -102,7 +102,7 @@ def test_given_fakes_that_training_would_not_use_are_not_audited(data_dir):
 
 
 def test_sbi_tells_nothing_by_one_number(real_data):
-    """Real halves of crops, a sample; docs/training-data.md has the figures of all."""
+    """Real halves of crops, a sample; docs/training-data.md has the metrics of all."""
     paths = sorted((real_data / "dfdc-faces" / "test" / "real").glob("*.jpg"))[:60]
     records = _records(paths, paths[0].parent)
     (found,) = _found(paths[0].parent, records, SelfBlend())

@@ -44,7 +44,7 @@ def refusing():
 
 
 def _recorded(folder, **options):
-    """Logs a figure; returns what the archive says of itself."""
+    """Logs a metric; returns what the archive says of itself."""
     logger = CometLogger("addnet", name="mine", offline_directory=str(folder), **options)
     logger.log_metrics({"loss": 0.5}, step=1)
     close_loggers([logger], status="success")

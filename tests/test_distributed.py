@@ -1,4 +1,4 @@
-"""However many processes there are and whoever starts them: one run, and the figures of a single process."""
+"""However many processes there are and whoever starts them: one run, and the metrics of a single process."""
 
 import json
 import os
@@ -59,21 +59,21 @@ def pair(even_data, tmp_path_factory):
 def _tested(data, root, checkpoint, devices):
     task = [*VIT, "train=false", "logger=none", "data.batch_size=6", f"trainer.devices={devices}"]
     folder, _ = run(data, root / str(devices), *task, f"ckpt_path={checkpoint}/checkpoints/last.ckpt")
-    figures = json.loads((folder / "reports" / "test_metrics.json").read_text())
+    metrics = json.loads((folder / "reports" / "test_metrics.json").read_text())
     names = ("test_frame", "test_video")
     reports = [(folder / "reports" / f"{name}_classification_report.json").read_text() for name in names]
-    return figures, [json.loads(report) for report in reports]
+    return metrics, [json.loads(report) for report in reports]
 
 
 @pytest.mark.parametrize("number", [64, 61])
-def test_figures_do_not_depend_on_the_number_of_processes(alone, even_data, odd_data, tmp_path, number):
+def test_metrics_do_not_depend_on_the_number_of_processes(alone, even_data, odd_data, tmp_path, number):
     data = {64: even_data, 61: odd_data}[number]
     expected, reports = _tested(data, tmp_path, alone, 1)
     assert {"test/frame/loss", "test/frame/auroc", "test/video/ap", "test/video/eer"} <= set(expected)
     assert reports[0]["accuracy"]["support"] == number
     for devices in (2, 3):
-        figures, same_reports = _tested(data, tmp_path, alone, devices)
-        assert figures == pytest.approx(expected, abs=1e-6)
+        metrics, same_reports = _tested(data, tmp_path, alone, devices)
+        assert metrics == pytest.approx(expected, abs=1e-6)
         assert same_reports == reports  # the confusion matrix, row by row
 
 

@@ -105,7 +105,7 @@ def test_pairs_of_one_group_are_compared(whole):
     for about in numbers["checkpoints"].values():
         found = about["sets"]["faces"]
         assert found["pairs"] == {"sources": 3, "with_both": 3, "pairs": 36, "why_not": ""}
-        assert 0 <= found["levels"]["video"]["figures"]["paired_accuracy"]["value"] <= 1
+        assert 0 <= found["levels"]["video"]["metrics"]["paired_accuracy"]["value"] <= 1
 
 
 def test_the_ladder_ends_elsewhere_than_it_began(whole):
@@ -115,15 +115,15 @@ def test_the_ladder_ends_elsewhere_than_it_began(whole):
     assert [len(steps[kind]) for kind in steps] == [1, 2, 1]
     assert {(step["images"], step["videos"]) for kind in steps.values() for step in kind} == {(20, 12)}
     assert "20 images of 12 videos, the same in every step" in (folder / "report.md").read_text()
-    clean, worst = steps["clean"][0]["figures"], steps["jpeg (quality)"][1]["figures"]
+    clean, worst = steps["clean"][0]["metrics"], steps["jpeg (quality)"][1]["metrics"]
     assert clean["frame/log_loss"]["value"] != worst["frame/log_loss"]["value"]
-    plain = next(iter(numbers["checkpoints"].values()))["sets"]["faces"]["levels"]["frame"]["figures"]
+    plain = next(iter(numbers["checkpoints"].values()))["sets"]["faces"]["levels"]["frame"]["metrics"]
     assert clean["frame/auroc"]["value"] == pytest.approx(plain["auroc"]["value"])
 
 
 def test_mistakes_are_shown_with_their_explanation(whole):
     _, folder = whole
-    assert len(list((folder / "figures").glob("mistake_*.png"))) == 2
+    assert len(list((folder / "plots").glob("mistake_*.png"))) == 2
 
 
 def _trained_on(path, folder, **data):

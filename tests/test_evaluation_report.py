@@ -23,7 +23,7 @@ def _steps(value):
         {
             "level": float(number),
             "label": f"step {number}",
-            "figures": {
+            "metrics": {
                 "frame/auroc": {"value": value - number / 10, "low": 0.4, "high": 0.9},
                 "video/auroc": {"value": value - number / 20, "low": None, "high": None},
             },
@@ -75,7 +75,7 @@ def _parsed(page):
 def test_the_page_needs_nothing_from_elsewhere(report):
     page = _parsed(report[2])
     assert "link" not in page.tags
-    assert page.tags.count("img") == len(list((report[0] / "figures").glob("*.png")))
+    assert page.tags.count("img") == len(list((report[0] / "plots").glob("*.png")))
     assert all(link.startswith(("data:image/png;base64,", "#")) for link in page.links)
     assert "url(" not in report[2]
     assert "@import" not in report[2]
@@ -99,26 +99,26 @@ def _shown(evaluation):
     for found in evaluation["checkpoints"].values():
         for numbers in found["sets"].values():
             for level in numbers["levels"].values():
-                figures = [*level["figures"].values()]
+                metrics = [*level["metrics"].values()]
                 for called in level["called"].values():
-                    figures += called["figures"].values()
+                    metrics += called["metrics"].values()
                     yield f"at {called['threshold']:.4f}"
-                for figure in figures:
+                for figure in metrics:
                     yield from _as_shown(figure)
     for level in ("frame", "video"):
         for by_checkpoint in evaluation["cross_dataset"][level].values():
             for row in by_checkpoint.values():
                 yield from _as_shown(row["average"])
     for found in evaluation["differences"].values():
-        for figures in found["average"].values():
-            yield f"{figures['auroc']['value']:+.4f}"
+        for metrics in found["average"].values():
+            yield f"{metrics['auroc']['value']:+.4f}"
 
 
-def _as_shown(figure):
-    if figure["value"] is not None:
-        yield f"{figure['value']:.4f}"
-    if figure["low"] is not None:
-        yield f"[{figure['low']:.3f}, {figure['high']:.3f}]"
+def _as_shown(metric):
+    if metric["value"] is not None:
+        yield f"{metric['value']:.4f}"
+    if metric["low"] is not None:
+        yield f"[{metric['low']:.3f}, {metric['high']:.3f}]"
 
 
 def test_every_number_stands_in_both_reports(report):
@@ -138,28 +138,28 @@ def test_the_json_holds_all_that_was_given(report):
     found = json.loads(report[4])
     assert found["checkpoints"] == report[1]["checkpoints"]
     assert found["about"] == ABOUT
-    assert found["robustness"]["plain"]["first"]["clean"][0]["figures"]["frame/auroc"]["value"] == 0.93
+    assert found["robustness"]["plain"]["first"]["clean"][0]["metrics"]["frame/auroc"]["value"] == 0.93
     assert [mistake["path"] for mistake in found["mistakes"]] == [HOSTILE, "b.png"]
     assert "image" not in found["mistakes"][0]
 
 
 def test_each_image_of_the_text_is_a_file_with_something_on_it(report):
     folder, text = report[0], report[3]
-    names = re.findall(r"\]\((figures/[^)]*)\)", text)
-    assert sorted(names) == sorted(f"figures/{path.name}" for path in (folder / "figures").iterdir())
+    names = re.findall(r"\]\((plots/[^)]*)\)", text)
+    assert sorted(names) == sorted(f"plots/{path.name}" for path in (folder / "plots").iterdir())
     for name in names:
         pixels = np.asarray(Image.open(io.BytesIO((folder / name).read_bytes())))
         assert pixels.std() > 1 or "mistake" in name
 
 
-def test_a_later_report_replaces_the_figures_of_an_earlier_one(tmp_path):
+def test_a_later_report_replaces_the_metrics_of_an_earlier_one(tmp_path):
     few = {"videos": 4, "frames": 1}  # quickly drawn
     scored = {"plain": {name: drawn_scores(name, **few) for name in ("first", "second")}}
     _write(tmp_path, scored)
-    mine = tmp_path / "figures" / "my own.png"
+    mine = tmp_path / "plots" / "my own.png"
     mine.write_bytes(b"kept")
     _write(tmp_path, {"plain": {"first": scored["plain"]["first"]}})
-    names = {path.name for path in (tmp_path / "figures").iterdir()}
+    names = {path.name for path in (tmp_path / "plots").iterdir()}
     assert "my own.png" in names
     assert "roc_1-first.png" in names
     assert not any("second" in name for name in names)

@@ -6,7 +6,7 @@ import torch
 
 from addnet.errors import UserError
 from addnet.inference import Detector, explain, grad_cam
-from addnet.inference.sheet import explanation_figure, heated, stretched
+from addnet.inference.sheet import explanation_plot, heated, stretched
 from addnet.models import create_model
 from checkpoints import checkpoint
 
@@ -92,7 +92,7 @@ def test_an_explanation_is_drawn_on_a_sheet(detector, seen):
     assert set(explanation.without) == {"eyes", "nose", "mouth"}
     assert explanation.band.shape == (64, 64, 3)
     assert explanation.score == pytest.approx(detector.scores([seen])[0], abs=1e-3)
-    figure = explanation_figure(explanation, title="a $file$.jpg")
+    figure = explanation_plot(explanation, title="a $file$.jpg")
     assert len(figure.axes) == 6
     figure.savefig("/dev/null", format="png")
     assert heated(seen.image, explanation.heat).shape == (64, 64, 3)
@@ -104,7 +104,7 @@ def test_without_a_face_no_organ_is_named(detector):
     (seen,) = detector.preprocessing.of_image(grey, without_face=True)
     explanation = explain(detector, seen)
     assert not explanation.without
-    assert len(explanation_figure(explanation, title="").axes) == 6
+    assert len(explanation_plot(explanation, title="").axes) == 6
 
 
 def test_unknown_places_name_the_known_ones(detector, seen):

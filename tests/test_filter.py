@@ -153,7 +153,7 @@ def test_what_is_no_image_is_refused(image):
         bandpass_filter(image, 0.1)
 
 
-def test_command_writes_the_image_and_the_figure(tmp_path, capsys):
+def test_command_writes_the_image_and_the_plot(tmp_path, capsys):
     pytest.importorskip("addnet.faces.images")
     image = RNG.integers(0, 256, (50, 70, 3)).astype(np.uint8)
     cv2.imwrite(str(tmp_path / "face.png"), image)

@@ -41,7 +41,7 @@ def _fit(run_dir, *, ckpt_path=None, scheduler=None, stop=False, **arguments):
 
 
 def _with_best(path, score):
-    """Changes the figure that a checkpoint remembers as the best so far."""
+    """Changes the metric that a checkpoint remembers as the best so far."""
     checkpoint = torch.load(path, weights_only=True)
     (state,) = (state for name, state in checkpoint["callbacks"].items() if name.startswith("BestCheckpoint"))
     state["best_model_score"] = state["kth_value"] = torch.tensor(score)
@@ -98,7 +98,7 @@ def test_a_best_checkpoint_that_is_gone_is_told_and_the_last_weights_are_not_tes
     assert f"is gone: there is no {gone}" in caplog.text
 
 
-def test_the_figures_of_a_moved_run_s_last_test_are_not_mistaken_for_its_best(tmp_path):
+def test_the_metrics_of_a_moved_run_s_last_test_are_not_mistaken_for_its_best(tmp_path):
     _fit(tmp_path)
     best = BestCheckpoint(tmp_path, filename="best", monitor=MONITOR, mode="max")
     trainer = tiny.pl.Trainer(callbacks=[best], logger=False, enable_progress_bar=False, accelerator="cpu")

@@ -15,7 +15,7 @@ from addnet.index.file import SCHEMA, write_index
 ROWS = int(os.environ.get("ADDNET_INDEX_ROWS", 120_000))
 MILLION = ROWS / 1_200_000
 
-# what a process needs beside the index is measured apart; figures in MB
+# what a process needs beside the index is measured apart; metrics in MB
 OPEN = """
 import json, sys, time
 import numpy, pyarrow.compute, pyarrow.parquet

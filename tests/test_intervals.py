@@ -65,11 +65,11 @@ def test_few_that_carry_all_leave_few_degrees_of_freedom():
 
 def test_what_a_sample_cannot_carry_is_not_given():
     few = coverage.drawn(coverage.Cell(0.9, 299, 1, 1), np.random.default_rng(0))
-    found = Drawn.of(few, resamples=5, seed=0).figures(Decision())
+    found = Drawn.of(few, resamples=5, seed=0).metrics(Decision())
     assert np.isnan(found["tpr_at_1_fpr"].value)
     assert np.isfinite(found["tpr_at_5_fpr"].value)
     alone = replace(few, sources=[str(number // 18) for number in range(len(few.video_ids))])  # 34 sources
-    assert np.isnan(Drawn.of(alone, resamples=5, seed=0).figures(Decision())["tpr_at_5_fpr"].value)
+    assert np.isnan(Drawn.of(alone, resamples=5, seed=0).metrics(Decision())["tpr_at_5_fpr"].value)
 
 
 def test_the_simulation_knows_the_truth():

@@ -174,7 +174,7 @@ def train(root, *arguments):
 def test_the_command_trains_from_archives(replicas, tmp_path):
     replica = replicas["wilddeepfake"]
     result, output = train(tmp_path, "data=wilddeepfake", f"data.data_dir={replica}", "data.num_workers=2")
-    assert "test/frame/auroc" in result["figures"]
+    assert "test/frame/auroc" in result["metrics"]
     assert "test: 12 images (6 real, 6 fake), 6 videos" in output
 
 
@@ -184,4 +184,4 @@ def test_the_command_trains_on_several_layouts_and_tests_each_apart(replicas, pl
     kept = [f"paths.index_dir={places['index_dir']}", f"paths.faces_dir={places['faces_dir']}", "data.num_workers=0"]
     result, _ = train(tmp_path, f"data.train=[{name_all}]", f"data.test=[{tests}]", *kept)
     for name in ("Celeb-DF-v2", "UADFV"):
-        assert 0 <= result["figures"][f"test/{name}/frame/auroc"] <= 1
+        assert 0 <= result["metrics"][f"test/{name}/frame/auroc"] <= 1

@@ -64,7 +64,7 @@ def _same(one, other, path=""):
         assert torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other, path
 
 
-def test_a_resume_is_exact_and_the_best_checkpoint_gives_the_figures_that_were_told(data_dir, tmp_path):
+def test_a_resume_is_exact_and_the_best_checkpoint_gives_the_metrics_that_were_told(data_dir, tmp_path):
     whole = _fit(data_dir, tmp_path / "whole", "trainer.max_epochs=3")
     _fit(data_dir, tmp_path / "half", "trainer.max_epochs=1", "test=false")
     last = tmp_path / "half" / "checkpoints" / "last.ckpt"
@@ -76,6 +76,6 @@ def test_a_resume_is_exact_and_the_best_checkpoint_gives_the_figures_that_were_t
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
     paths = [f"data.data_dir={data_dir}", f"data.index_dir={data_dir.parent}/index"]
     datamodule = build(compose([*(o for o in LEVERS if o.startswith("data.")), *paths]).data)
-    (figures,) = trainer.test(alone, datamodule, verbose=False)
+    (metrics,) = trainer.test(alone, datamodule, verbose=False)
     told = json.loads((tmp_path / "whole" / "reports" / "test_metrics.json").read_text())
-    assert figures == pytest.approx(told, abs=1e-6)
+    assert metrics == pytest.approx(told, abs=1e-6)

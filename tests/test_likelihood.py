@@ -110,7 +110,7 @@ def test_an_evaluation_writes_them_and_an_answer_tells_them(tmp_path):
     text = (tmp_path / "out" / "report.md").read_text()
     assert "Weight of evidence" in text
     assert f"{ratio.low:+.2f} to {ratio.high:+.2f}" in text
-    assert [*(tmp_path / "out" / "figures").glob("tippett_*.png")]
+    assert [*(tmp_path / "out" / "plots").glob("tippett_*.png")]
     told = weighed(ANSWER, {"frame": ratio})
     assert told.log10_lr == pytest.approx(min(ratio.slope * math.log(99) + ratio.intercept, ratio.high))
     assert told.evidence.startswith(f"log10 LR {told.log10_lr:+.1f} (bounded at −")

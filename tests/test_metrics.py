@@ -1,4 +1,4 @@
-"""Figures agree with their definitions, computed here the slow way."""
+"""Metrics agree with their definitions, computed here the slow way."""
 
 import itertools
 
@@ -52,28 +52,28 @@ def test_eer_is_where_both_error_rates_meet(scored):
     assert eer == pytest.approx(dense_fpr[closest], abs=1e-4)
 
 
-def test_thresholded_figures(scored):
+def test_thresholded_metrics(scored):
     probabilities, labels = (part.numpy() for part in scored)
     called = probabilities > 0.5
-    figures = binary_metrics(*scored)
-    assert figures["accuracy"] == pytest.approx((called == labels).mean())
+    metrics = binary_metrics(*scored)
+    assert metrics["accuracy"] == pytest.approx((called == labels).mean())
     recalls = [(called[labels == label] == label).mean() for label in (0, 1)]
-    assert figures["balanced_accuracy"] == pytest.approx(np.mean(recalls))
+    assert metrics["balanced_accuracy"] == pytest.approx(np.mean(recalls))
     hits = (called & (labels == 1)).sum()
-    assert figures["f1"] == pytest.approx(2 * hits / (called.sum() + labels.sum()), abs=1e-6)
+    assert metrics["f1"] == pytest.approx(2 * hits / (called.sum() + labels.sum()), abs=1e-6)
     ((tn, fp), (fn, tp)) = confusion_matrix(*scored)
     assert (tp, tp + fp, tp + fn, tn + fp) == (hits, called.sum(), labels.sum(), (labels == 0).sum())
 
 
 def test_log_loss_stays_finite_for_sure_mistakes():
-    figures = binary_metrics(torch.tensor([1.0, 0.0, 0.9]), torch.tensor([0, 1, 1]))
-    assert 10 < figures["log_loss"] < 50
+    metrics = binary_metrics(torch.tensor([1.0, 0.0, 0.9]), torch.tensor([0, 1, 1]))
+    assert 10 < metrics["log_loss"] < 50
 
 
 def test_one_class_alone_has_no_ranking():
-    figures = binary_metrics(torch.tensor([0.2, 0.7]), torch.tensor([1, 1]))
-    assert np.isnan([figures[name] for name in ("auroc", "ap", "eer", "balanced_accuracy")]).all()
-    assert figures["accuracy"] == 0.5
+    metrics = binary_metrics(torch.tensor([0.2, 0.7]), torch.tensor([1, 1]))
+    assert np.isnan([metrics[name] for name in ("auroc", "ap", "eer", "balanced_accuracy")]).all()
+    assert metrics["accuracy"] == 0.5
     assert np.isnan(list(binary_metrics(torch.zeros(0), torch.zeros(0, dtype=torch.int64)).values())).all()
 
 

@@ -61,7 +61,7 @@ def test_it_is_what_a_double_loop_counts(decimals, per_source):
 
 def test_of_pairs_one_to_one_it_is_the_share_that_is_right():
     scores = np.random.default_rng(0).random((500, 2))
-    found = Drawn.of(_one_to_one(scores), resamples=10, seed=0).figures(Decision())[PAIRED]
+    found = Drawn.of(_one_to_one(scores), resamples=10, seed=0).metrics(Decision())[PAIRED]
     assert found.value == pytest.approx((scores[:, 1] > scores[:, 0]).mean())
 
 
@@ -80,7 +80,7 @@ def test_a_source_counts_once_however_many_frames_it_has():
     )
     (first, second), pairs = shares_of(few)
     assert pairs.tolist() == [4, 144]
-    value = Drawn.of(few, resamples=2, seed=0).figures(Decision())[PAIRED].value
+    value = Drawn.of(few, resamples=2, seed=0).metrics(Decision())[PAIRED].value
     assert value == pytest.approx((first + second) / 2)
 
 
@@ -90,7 +90,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(chance):
     for _ in range(300):
         fakes = np.where(random.random(40) < chance, 0.9, 0.1)
         pairs = _one_to_one(np.stack([np.full(40, 0.5), fakes], axis=1))
-        told = Drawn.of(pairs, resamples=200, seed=0).figures(Decision())[PAIRED].interval()
+        told = Drawn.of(pairs, resamples=200, seed=0).metrics(Decision())[PAIRED].interval()
         hits += told["low"] <= chance <= told["high"]
     assert 0.91 <= hits / 300 <= 0.99
 
@@ -104,7 +104,7 @@ def test_sources_are_drawn_whole():
     width = [
         np.ptp([found.interval()[end] for end in ("low", "high")])
         for scored in (alike, _one_to_one(scores))
-        for found in [Drawn.of(scored, resamples=100, seed=0).figures(Decision())[PAIRED]]
+        for found in [Drawn.of(scored, resamples=100, seed=0).metrics(Decision())[PAIRED]]
     ]
     assert width[0] > 5 * width[1]
 
@@ -113,7 +113,7 @@ def test_checkpoints_are_compared_over_the_same_sources():
     rows = {name: {"a": _with_sources(drawn_scores("a", skill=skill))} for name, skill in (("one", 0.3), ("two", 1.5))}
     evaluation = assess(rows, {}, resamples=200)
     told = evaluation["differences"]["two"]["sets"]["a"]["frame"]["paired_accuracy"]
-    levels = [evaluation["checkpoints"][name]["sets"]["a"]["levels"]["frame"]["figures"] for name in ("two", "one")]
+    levels = [evaluation["checkpoints"][name]["sets"]["a"]["levels"]["frame"]["metrics"] for name in ("two", "one")]
     assert told["value"] == pytest.approx(levels[0]["paired_accuracy"]["value"] - levels[1]["paired_accuracy"]["value"])
     assert told["low"] <= told["value"] <= told["high"]
     assert told["p"] is not None
@@ -146,18 +146,18 @@ def test_reports_show_it_or_say_why_not(tmp_path):
     page, text, numbers = write_report(tmp_path, evaluation, scored, robustness={}, mistakes=[], about={})
     told = evaluation["checkpoints"]["one"]["sets"]
     assert told["with"]["pairs"] == {"sources": 2, "with_both": 2, "pairs": 8, "why_not": ""}
-    value = told["with"]["levels"]["frame"]["figures"]["paired_accuracy"]["value"]
+    value = told["with"]["levels"]["frame"]["metrics"]["paired_accuracy"]["value"]
     assert f'"value": {value}' in numbers.read_text()
     for shown in (page.read_text(), text.read_text()):
         assert "about 2 sources with real and fake images, of 2: 8 pairs" in shown
         assert "no source (group) has both real and fake images" in re.sub(r"\\", "", shown)
         assert "it is not known which images share a source" in shown
-    assert told["none with both"]["levels"]["frame"]["figures"]["paired_accuracy"]["value"] is None
+    assert told["none with both"]["levels"]["frame"]["metrics"]["paired_accuracy"]["value"] is None
 
 
 def test_a_single_source_has_no_interval_and_sources_are_one_a_video():
     one = _with_sources(drawn_scores(videos=4))
-    told = Drawn.of(one, resamples=5, seed=0).figures(Decision())[PAIRED].interval()
+    told = Drawn.of(one, resamples=5, seed=0).metrics(Decision())[PAIRED].interval()
     assert told["value"] is not None
     assert told["low"] is told["high"] is None
     assert pair_counts(drawn_scores())["sources"] is None

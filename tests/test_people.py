@@ -16,7 +16,7 @@ from addnet.inference import Detector
 from addnet.inference.annotating import annotate
 from addnet.inference.answering.asking import Limits, Visit
 from addnet.inference.page.fragment import fragment
-from addnet.inference.timeline import timeline_figure
+from addnet.inference.timeline import timeline_plot
 from addnet.inference.videos import VideoSettings
 from addnet.inference.writing import AnswerFiles, table_of
 from checkpoints import checkpoint
@@ -86,10 +86,10 @@ def test_table_sheet_timeline_and_boxes_name_the_same_person(detector, clip, tmp
     remarks = [table_of([answer], title="").columns[-1]._cells[0] for answer in (followed, everyone)]
     assert remarks[0] == "track 1, in 6 of 6 frames; 1 other person not scored"
     assert remarks[1].endswith("the most suspicious of 2 people")
-    labels = timeline_figure(everyone).axes[0].get_legend_handles_labels()[1]
+    labels = timeline_plot(everyone).axes[0].get_legend_handles_labels()[1]
     assert labels[:2] == ["track 0", "track 1"]
     assert labels[-1].endswith(f"(track {everyone.track})")
-    assert timeline_figure(followed).axes[0].get_legend_handles_labels()[1][0] == "track 1"
+    assert timeline_plot(followed).axes[0].get_legend_handles_labels()[1][0] == "track 1"
     with AnswerFiles(tmp_path) as files:
         files.add(followed)
     with (tmp_path / "answers.csv").open(newline="") as file:

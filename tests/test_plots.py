@@ -8,16 +8,16 @@ from matplotlib.figure import Figure
 
 from addnet.colours import FAKE, REAL
 from addnet.data.audit.actors import Actors
-from addnet.data.audit.figures import faces_figure
-from addnet.evaluation.figures import confusion_figure, curves_figure
+from addnet.data.audit.plots import faces_plot
+from addnet.evaluation.plots import confusion_plot, curves_plot
 from addnet.inference.annotating import drawn
 from addnet.inference.answers import Answer, FaceAnswer
-from addnet.inference.timeline import timeline_figure
+from addnet.inference.timeline import timeline_plot
 from addnet.models import BandpassLayer
 from addnet.plotting import heading
 from addnet.sweeps import make_table, read_sweep
-from addnet.sweeps.plot import summary_figure
-from addnet.training.callbacks.bandpass_monitor import filtered_figure, response_figure
+from addnet.sweeps.plot import summary_plot
+from addnet.training.callbacks.bandpass_monitor import filtered_plot, response_plot
 from test_summary import make_sweep
 
 
@@ -42,17 +42,17 @@ def _people():
 
 
 @pytest.fixture
-def figures(tmp_path):
+def metrics(tmp_path):
     return {
-        "timeline": timeline_figure(_timeline(9)),
-        "sweep": summary_figure(make_table(read_sweep(_sweep(tmp_path)))),
-        "people": faces_figure([_people()]),
-        "response": response_figure(BandpassLayer(kernel_size=7), 0),
+        "timeline": timeline_plot(_timeline(9)),
+        "sweep": summary_plot(make_table(read_sweep(_sweep(tmp_path)))),
+        "people": faces_plot([_people()]),
+        "response": response_plot(BandpassLayer(kernel_size=7), 0),
     }
 
 
-def test_no_legend_lies_over_data(figures):
-    for name, figure in figures.items():
+def test_no_legend_lies_over_data(metrics):
+    for name, figure in metrics.items():
         figure.draw_without_rendering()
         legends = [*figure.legends, *(axis.get_legend() for axis in figure.axes if axis.get_legend())]
         assert legends, name
@@ -60,11 +60,11 @@ def test_no_legend_lies_over_data(figures):
         assert not any(legend.get_window_extent().overlaps(box) for legend in legends for box in boxes), name
 
 
-def test_what_is_neither_real_nor_fake_has_colours_of_its_own(figures):
+def test_what_is_neither_real_nor_fake_has_colours_of_its_own(metrics):
     drawn_in = {
         to_hex(line.get_color()).upper()
         for name in ("sweep", "response")
-        for axis in figures[name].axes
+        for axis in metrics[name].axes
         for line in axis.lines
     }
     assert drawn_in
@@ -73,29 +73,29 @@ def test_what_is_neither_real_nor_fake_has_colours_of_its_own(figures):
 
 @pytest.mark.parametrize(("score", "colour"), [(0.7, FAKE), (0.2, REAL)])
 def test_the_score_of_a_video_has_the_colour_of_its_side(score, colour):
-    lines = {line.get_label(): line.get_color() for line in timeline_figure(_timeline(1, score)).axes[0].lines}
+    lines = {line.get_label(): line.get_color() for line in timeline_plot(_timeline(1, score)).axes[0].lines}
     assert [of for label, of in lines.items() if label.startswith("video ")] == [colour]
     assert not {REAL, FAKE} & {of for label, of in lines.items() if not label.startswith("video ")}
 
 
 def test_people_of_a_video_are_told_apart():
-    lines = timeline_figure(_timeline(9)).axes[0].lines
+    lines = timeline_plot(_timeline(9)).axes[0].lines
     assert (
         len({(line.get_color(), line.get_linestyle()) for line in lines if line.get_label().startswith("track")}) == 9
     )
 
 
 def test_an_empty_class_has_no_share():
-    texts = [text.get_text() for text in confusion_figure([[3, 1], [0, 0]], ["real", "fake"], title="").axes[0].texts]
+    texts = [text.get_text() for text in confusion_plot([[3, 1], [0, 0]], ["real", "fake"], title="").axes[0].texts]
     assert texts == ["3\n75.0%", "1\n25.0%", "0\n–", "0\n–"]
 
 
 def test_one_epoch_is_epoch_1_and_nothing_between():
-    axis = curves_figure({"val/frame/loss": [(0, 0.5)]}, title="training").axes[0]
+    axis = curves_plot({"val/frame/loss": [(0, 0.5)]}, title="training").axes[0]
     assert axis.get_xticks().tolist() == [1]
 
 
-def test_a_title_fits_into_its_figure():
+def test_a_title_fits_into_its_plot():
     for figure, text in ((Figure(figsize=(12, 3)), "folder/" * 60 + "$a.jpg"), (Figure(figsize=(3, 3)), "W" * 99)):
         heading(figure, text)
         figure.draw_without_rendering()
@@ -103,7 +103,7 @@ def test_a_title_fits_into_its_figure():
         assert box[0].endswith(text[-5:].replace("$", r"\$"))
         assert figure.bbox.x0 <= box[1].x0
         assert box[1].x1 <= figure.bbox.x1
-    single = filtered_figure(BandpassLayer(kernel_size=7), torch.rand(1, 3, 16, 16), 11)
+    single = filtered_plot(BandpassLayer(kernel_size=7), torch.rand(1, 3, 16, 16), 11)
     single.draw_without_rendering()
     assert single._suptitle.get_window_extent().x0 >= 0
 

@@ -36,7 +36,7 @@ def test_every_block_of_the_page_runs(desk):
     names = {}
     for block in blocks:
         exec(compile(block, PAGE.name, "exec"), names)
-    assert 0 <= names["figures"]["test/video/auroc"] <= 1
+    assert 0 <= names["metrics"]["test/video/auroc"] <= 1
     assert names["answer"].verdict in ("real", "fake", "undecided")
     assert names["logits"].shape == (2, 2)
     assert names["attention"].mask.shape == (200, 200)

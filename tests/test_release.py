@@ -72,14 +72,14 @@ def test_what_is_released_is_a_detector_that_says_what_it_was_measured_to_do(rel
     ]
 
 
-def test_its_description_has_the_figures_of_the_evaluation(released):
+def test_its_description_has_the_metrics_of_the_evaluation(released):
     evaluation = json.loads((released / "run" / "evaluation.json").read_text())
     (found,) = next(iter(evaluation["checkpoints"].values()))["sets"].values()
     config = read_config(released / "detectors" / "lite")
     assert config["preprocessing"]["domain"] is None  # with it, no portrait would have a verdict
     tested, portraits = config["measured"]
     assert (tested["name"], tested["level"]) == ("faces", "video")  # whose videos have several frames
-    assert tested["auroc"] == found["levels"]["video"]["figures"]["auroc"]
+    assert tested["auroc"] == found["levels"]["video"]["metrics"]["auroc"]
     (tn, fp), (fn, tp) = found["levels"]["video"]["called"]["chosen"]["confusion"]
     rates = tested["errors"]
     assert [(rate["count"], rate["of"]) for rate in rates.values()] == [(fp, tn + fp), (fn, fn + tp)]

@@ -10,7 +10,7 @@ from addnet.errors import UserError
 from addnet.faces import LandmarkDetector, iter_images, read_image
 from addnet.faces.scan import scan
 from addnet.preparation.census import normalised
-from addnet.preparation.figures import overview
+from addnet.preparation.plots import overview
 from addnet.preparation.report import write_report
 from addnet.preparation.sheet import examples_sheet, landmarks_in_row
 

@@ -23,7 +23,7 @@ from trainings import COLD, SMALL, differences, fault, last, rows, run
 
 # of a convolutional network of timm; test_levers_together.py has Xception
 # everything that could make a difference: workers, blends, pairs, damage, accumulation, a schedule that looks at
-# figures, averaged weights
+# metrics, averaged weights
 HARD = [
     "model=timm",
     "model.backbone=test_resnet",

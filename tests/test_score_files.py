@@ -1,4 +1,4 @@
-"""Scores of any detector, in files of any of the forms → the figures that scikit-learn finds; bad input in words."""
+"""Scores of any detector, in files of any of the forms → the metrics that scikit-learn finds; bad input in words."""
 
 import csv
 import gzip
@@ -47,30 +47,30 @@ def _evaluated(folder, *overrides):
     return evaluate(compose([f"paths.output_dir={folder}", "resamples=20", *overrides], config_name="evaluate"))
 
 
-def _figures(numbers, name, level="frame"):
+def _metrics(numbers, name, level="frame"):
     (found,) = numbers["checkpoints"][name]["sets"].values()
     level = found["levels"][level]
     return {
         key: value["value"]
-        for part in (level["figures"], level["called"]["chosen"]["figures"])
+        for part in (level["metrics"], level["called"]["chosen"]["metrics"])
         for key, value in part.items()
     }
 
 
-def test_figures_are_those_of_scikit_learn(columns, tmp_path):
+def test_metrics_are_those_of_scikit_learn(columns, tmp_path):
     file = _csv(tmp_path / "scores.csv", columns)
     numbers = _evaluated(tmp_path, f"scores.file={file}", "scores.columns=[a,b]", "threshold=0.6")
     labels, a, b = (np.asarray(columns[name]) for name in ("label", "a", "b"))
-    found = _figures(numbers, "a")
+    found = _metrics(numbers, "a")
     assert found["auroc"] == pytest.approx(roc_auc_score(labels, a), abs=1e-12)
     assert found["ap"] == pytest.approx(average_precision_score(labels, a), abs=1e-12)
     assert found["log_loss"] == pytest.approx(log_loss(labels, a), abs=1e-12)
     assert found["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, a > 0.6), abs=1e-12)
     means = b.reshape(60, 4).mean(axis=1)
-    assert _figures(numbers, "b", "video")["auroc"] == pytest.approx(roc_auc_score(labels[::4], means), abs=1e-12)
-    assert _figures(numbers, "b")["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, b > 0.6))
-    assert _figures(numbers, "b")["log_loss"] is None  # no probabilities
-    assert _figures(numbers, "b", "video_max")["auroc"] is not None
+    assert _metrics(numbers, "b", "video")["auroc"] == pytest.approx(roc_auc_score(labels[::4], means), abs=1e-12)
+    assert _metrics(numbers, "b")["balanced_accuracy"] == pytest.approx(balanced_accuracy_score(labels, b > 0.6))
+    assert _metrics(numbers, "b")["log_loss"] is None  # no probabilities
+    assert _metrics(numbers, "b", "video_max")["auroc"] is not None
     assert "video_confidence" not in numbers["checkpoints"]["b"]["decision"]
     assert numbers["differences"]["b"]["sets"]["scores"]["frame"]["auroc"]["p"] is not None
     (groups,) = (found["groups"]["frame"]["method"] for found in numbers["checkpoints"]["a"]["sets"].values())
@@ -81,7 +81,7 @@ def test_figures_are_those_of_scikit_learn(columns, tmp_path):
 def test_without_a_threshold_numbers_that_are_no_probabilities_are_ranked_alone(columns, tmp_path):
     file = _csv(tmp_path / "b.csv", {"label": columns["label"], "score": columns["b"]})
     numbers = _evaluated(tmp_path, f"scores.file={file}")
-    found = _figures(numbers, "b")
+    found = _metrics(numbers, "b")
     assert found["auroc"] == pytest.approx(roc_auc_score(columns["label"], columns["b"]))
     assert found["balanced_accuracy"] is None
     text = (tmp_path / "report.md").read_text()
@@ -123,14 +123,14 @@ def test_the_form_of_the_file_makes_no_difference(columns, tmp_path, form):
     assert list(found.groups["method"])[:5] == ["real"] * 4 + ["swap"]
 
 
-def test_figures_do_not_depend_on_the_order_of_rows(columns, tmp_path):
+def test_metrics_do_not_depend_on_the_order_of_rows(columns, tmp_path):
     order = np.random.default_rng(1).permutation(N)
     mixed = {name: [values[row] for row in order] for name, values in columns.items()}
     found = [
         _evaluated(folder, f"scores.file={_csv(folder / 'same.csv', rows)}", "scores.columns=[a]")
         for folder, rows in ((_made(tmp_path / "as_is"), columns), (_made(tmp_path / "mixed"), mixed))
     ]
-    one, other = (numbers["checkpoints"]["a"]["sets"]["scores"]["levels"]["video"]["figures"] for numbers in found)
+    one, other = (numbers["checkpoints"]["a"]["sets"]["scores"]["levels"]["video"]["metrics"] for numbers in found)
     for name in one:
         assert other[name] == pytest.approx(one[name], abs=1e-12), name
 
@@ -152,7 +152,7 @@ def test_files_are_joined_by_path_and_what_lacks_a_score_is_counted_and_listed(c
     kept = [row for row in range(4, N) if row != 7]  # the last four of the second file are the first four rows
     for name, values in (("one", columns["a"]), ("two", columns["b"])):
         labels, scores = (np.asarray(part)[kept] for part in (columns["label"], values))
-        assert _figures(numbers, name)["auroc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
+        assert _metrics(numbers, name)["auroc"] == pytest.approx(roc_auc_score(labels, scores), abs=1e-12)
     listed = list(csv.reader((tmp_path / "missing_scores.csv").open()))
     assert listed[0] == ["dataset", "path", "detector"]
     assert [row[1:] for row in listed[1:]] == [["003.png", "one"], ["007.png", "one"]] + [
@@ -222,8 +222,8 @@ def test_a_file_of_more_rows_than_memory_holds_is_refused_before_it_is_read(colu
 def test_one_class_alone_is_measured_as_far_as_that_goes(columns, tmp_path):
     file = _csv(tmp_path / "a.csv", {"label": [0] * N, "score": columns["a"]})
     numbers = _evaluated(tmp_path, f"scores.file={file}", "threshold=0.9")
-    assert _figures(numbers, "a")["auroc"] is None
-    assert _figures(numbers, "a")["accuracy"] == pytest.approx(np.mean(np.asarray(columns["a"]) <= 0.9))
+    assert _metrics(numbers, "a")["auroc"] is None
+    assert _metrics(numbers, "a")["accuracy"] == pytest.approx(np.mean(np.asarray(columns["a"]) <= 0.9))
 
 
 @pytest.mark.parametrize(

@@ -89,7 +89,7 @@ def test_images_without_landmarks_are_not_blended_and_counted(module, caplog, tm
 
 def test_the_sheets_show_what_is_served_and_how_blends_are_made(module, monkeypatch):
     drawn = {}
-    monkeypatch.setattr(sample_sheet, "log_figure", lambda trainer, name, figure: drawn.update({name: figure}))
+    monkeypatch.setattr(sample_sheet, "log_plot", lambda trainer, name, metric: drawn.update({name: metric}))
     trainer = SimpleNamespace(datamodule=module, is_global_zero=True, train_dataloader=module.train_dataloader())
     SampleSheet(4).on_train_start(trainer, None)
     titles = [axis.get_title() for axis in drawn["training_samples"].axes if axis.get_title()]
@@ -103,7 +103,7 @@ def test_the_sheets_show_what_is_served_and_how_blends_are_made(module, monkeypa
 
 def test_a_run_without_blends_has_no_sheet_of_them(data_dir, index_dir, monkeypatch):
     names = []
-    monkeypatch.setattr(sample_sheet, "log_figure", lambda trainer, name, figure: names.append(name))
+    monkeypatch.setattr(sample_sheet, "log_plot", lambda trainer, name, metric: names.append(name))
     given = _module(data_dir, index_dir, fakes="given")
     trainer = SimpleNamespace(datamodule=given, is_global_zero=True, train_dataloader=given.train_dataloader())
     SampleSheet(4).on_train_start(trainer, None)

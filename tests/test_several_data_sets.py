@@ -57,14 +57,14 @@ def test_two_data_sets_in_one_folder_are_looked_at_once(own_data_dir, tmp_path):
     assert len(list((tmp_path / "index").glob("*.parquet"))) == 1
 
 
-def test_every_data_set_gets_figures_of_its_own(two, tmp_path, data_dir):
+def test_every_data_set_gets_metrics_of_its_own(two, tmp_path, data_dir):
     one = f"{{layout: folder, data_dir: {two[1].removeprefix('folder:')}, source: auto}}"
     named = [f"data.train=[{','.join(two)}]", f"data.val=[{one}]", f"data.test=[{','.join(two)}]"]
     folder, _ = run(data_dir, tmp_path / "runs", *named, *ONE_STEP, "data.data_dir=null")
-    figures = json.loads((folder / "result.json").read_text())["figures"]
+    metrics = json.loads((folder / "result.json").read_text())["metrics"]
     for name in ("faces", "other"):
-        assert figures[f"test/{name}/frame/auroc"] == pytest.approx(figures["test/frame/auroc"])
-        assert f"test/{name}/video/eer" in figures
+        assert metrics[f"test/{name}/frame/auroc"] == pytest.approx(metrics["test/frame/auroc"])
+        assert f"test/{name}/video/eer" in metrics
     assert "checkpoints and thresholds are chosen on other" in (folder / "train.log").read_text()
 
 

@@ -29,9 +29,9 @@ def test_batches_of_one_train(tmp_path):
 def test_so_few_images_are_validated_and_tested(tmp_path, rows):
     trainer = fit(detector(), rows=4, max_epochs=1, default_root_dir=tmp_path)
     for run in (trainer.validate, trainer.test):
-        (figures,) = run(trainer.lightning_module, DataLoader(Images(rows)), verbose=False)
-        (loss,) = (value for name, value in figures.items() if name.endswith("frame/loss"))
-        assert loss == pytest.approx(next(v for k, v in figures.items() if k.endswith("frame/log_loss")), abs=1e-5)
+        (metrics,) = run(trainer.lightning_module, DataLoader(Images(rows)), verbose=False)
+        (loss,) = (value for name, value in metrics.items() if name.endswith("frame/loss"))
+        assert loss == pytest.approx(next(v for k, v in metrics.items() if k.endswith("frame/log_loss")), abs=1e-5)
 
 
 def test_a_single_row_keeps_its_dimension():
@@ -47,7 +47,7 @@ def test_a_single_row_keeps_its_dimension():
 def test_a_data_set_of_one_image_is_assessed():
     one = ScoredSet("one", [0.7], [1], [0], ["a.png"], ["a"])
     levels = assess({"a": {"one": one}}, {}, resamples=3)["checkpoints"]["a"]["sets"]["one"]["levels"]
-    assert {level["called"]["chosen"]["figures"]["accuracy"]["value"] for level in levels.values()} == {1.0}
+    assert {level["called"]["chosen"]["metrics"]["accuracy"]["value"] for level in levels.values()} == {1.0}
 
 
 @pytest.mark.parametrize("name", ["addnet", "bandpass"])

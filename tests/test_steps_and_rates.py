@@ -217,7 +217,7 @@ def test_a_cosine_with_cycles_begins_anew_after_each_and_knows_its_place_after_a
     other[0]["scheduler"].load_state_dict(earlier)
 
 
-def test_a_plateau_of_a_figure_that_is_none_is_refused():
+def test_a_plateau_of_a_metric_that_is_none_is_refused():
     with pytest.raises(UserError, match="val/frame/auroc"):
         tiny.fit(tiny.detector(scheduler=_plateau(0) | {"monitor": "val/frame/auc"}))
 

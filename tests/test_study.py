@@ -54,12 +54,12 @@ def _finish(study, cell, *, auroc=0.9, seconds=600.0, tested=True):
     (folder / "metrics" / "metrics.csv").write_text("step,test/frame/auroc\n9,\n19,\n20,0.9\n")
     about = {"git": {"commit": "0123456789abcdef", "dirty": True}, "data_fingerprint": "f" * 64, "platform": "here"}
     (folder / "provenance.json").write_text(json.dumps(about))
-    figures = {"val/frame/auroc": auroc}
+    metrics = {"val/frame/auroc": auroc}
     if tested:
         scores, labels, sources = _scores(auroc, seed=cell.seed)
-        figures["test/frame/auroc"] = float(roc_auc_score(labels, scores))
+        metrics["test/frame/auroc"] = float(roc_auc_score(labels, scores))
         write_scores(folder, scores, labels, sources)
-    write_result(folder, Result("success", score=auroc, figures=figures, seconds=seconds))
+    write_result(folder, Result("success", score=auroc, metrics=metrics, seconds=seconds))
     return folder
 
 
@@ -307,9 +307,9 @@ def test_the_best_are_chosen_by_validation_over_all_seeds(study, plan, results):
     assert [cell.name for cell in best(cfg, results, [*plan, *others])] == ["attention/gate-0", "base-0"]
 
 
-def test_of_an_evaluation_only_figures_are_kept():
-    step = {"label": "50", "images": 10, "videos": 10, "figures": {"frame/auroc": {"value": 0.9}} | {"x": 1}}
-    step["figures"]["frame/balanced_accuracy"] = {"value": 0.8}
+def test_of_an_evaluation_only_metrics_are_kept():
+    step = {"label": "50", "images": 10, "videos": 10, "metrics": {"frame/auroc": {"value": 0.9}} | {"x": 1}}
+    step["metrics"]["frame/balanced_accuracy"] = {"value": 0.8}
     sets = {"faces": {"counts": {"images": 10}, "groups": {"frame": {"found by": []}}, "levels": {}}}
     about = {"decision": {"frame": {"threshold": 0.4}}, "sets": sets}
     found = brief(
@@ -338,7 +338,7 @@ def test_the_page_is_what_its_script_makes_of_the_results(page):
 def test_rows_of_the_page_come_from_results_and_say_what_is_not_done(page, results, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "RESULTS", results)
     monkeypatch.setattr(page, "ROOT", tmp_path)
-    monkeypatch.setattr(page, "figures", {})
+    monkeypatch.setattr(page, "metrics", {})
     lines = page.factor("attention", "small")
     (gate,) = (line for line in lines if line.startswith("| [gate]"))
     (mix,) = (line for line in lines if line.startswith("| [mix]"))
@@ -348,8 +348,8 @@ def test_rows_of_the_page_come_from_results_and_say_what_is_not_done(page, resul
     (difference,) = (cell for cell in gate.split(" | ") if cell.startswith(("+", "-")) and "]" in cell)
     assert difference.count(",") == 1
     assert page.differences_plot()[0].startswith("![")
-    assert set(page.figures) == {"study_differences"}
-    (axis,) = page.figures["study_differences"].axes
+    assert set(page.metrics) == {"study_differences"}
+    (axis,) = page.metrics["study_differences"].axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["attention/gate"]
 
 

@@ -12,7 +12,7 @@ from addnet.summarize import main
 from addnet.sweeps import Result, make_table, read_result, read_sweep, write_result, write_summary
 from addnet.sweeps.draws import write_draws
 from addnet.sweeps.intervals import Estimate, holm
-from addnet.sweeps.plot import summary_figure
+from addnet.sweeps.plot import summary_plot
 from addnet.sweeps.record import Planned, plan
 from addnet.sweeps.summary import markdown
 
@@ -21,18 +21,18 @@ AUROC, VAL = "test/frame/auroc", "val/frame/auroc"
 
 def make_sweep(root, told, *, config=""):
     """A sweep folder: by overrides, a value of both splits, a reason of failure, or None if it never started."""
-    for number, (overrides, figure) in enumerate(told.items() if isinstance(told, dict) else told):
+    for number, (overrides, metric) in enumerate(told.items() if isinstance(told, dict) else told):
         folder = root / str(number)
         plan(root, [Planned(number, str(number), tuple(overrides.split()))])
-        if figure is None:
+        if metric is None:
             continue
         folder.mkdir()
         (folder / "config.yaml").write_text("callbacks: {best: {monitor: val/frame/auroc, mode: max}}\n" + config)
-        if isinstance(figure, str):
-            write_result(folder, Result(reason=figure))
+        if isinstance(metric, str):
+            write_result(folder, Result(reason=metric))
         else:
-            figures = {AUROC: figure, "test/frame/eer": 1 - figure, VAL: figure}
-            write_result(folder, Result("success", score=0.9, figures=figures))
+            metrics = {AUROC: metric, "test/frame/eer": 1 - metric, VAL: metric}
+            write_result(folder, Result("success", score=0.9, metrics=metrics))
     return root
 
 
@@ -51,14 +51,14 @@ def rows(sweep, **options):
 
 
 def test_a_row_is_the_mean_over_seeds_with_its_spread(sweep):
-    figures = {f"data.x=1 optimizer.lr={lr} seed={s}": f for lr, s, f in [("1e-4", 0, 0.5), ("1e-4", 1, 0.7)]}
-    make_sweep(sweep, figures | {f"data.x=1 optimizer.lr=3e-4 seed={s}": 0.25 for s in (0, 1)})
+    metrics = {f"data.x=1 optimizer.lr={lr} seed={s}": f for lr, s, f in [("1e-4", 0, 0.5), ("1e-4", 1, 0.7)]}
+    make_sweep(sweep, metrics | {f"data.x=1 optimizer.lr=3e-4 seed={s}": 0.25 for s in (0, 1)})
     assert rows(sweep) == {"1e-4": ["0.6000 ± 0.1414", "2", "1"], "3e-4": ["0.2500 ± 0.0000", "2", "2"]}
 
 
-def test_what_has_no_figure_is_counted_and_never_dropped(sweep):
-    figures = {"lr=1 seed=0": 0.5, "lr=1 seed=1": math.nan, "lr=1 seed=2": "the loss\nbecame nan", "lr=2 seed=0": None}
-    make_sweep(sweep, figures)
+def test_what_has_no_metric_is_counted_and_never_dropped(sweep):
+    metrics = {"lr=1 seed=0": 0.5, "lr=1 seed=1": math.nan, "lr=1 seed=2": "the loss\nbecame nan", "lr=2 seed=0": None}
+    make_sweep(sweep, metrics)
     assert rows(sweep)["1"] == ["0.5000", "1 of 3 (1 nan, 1 failed)", "1"]
     assert rows(sweep)["2"] == ["–", "0 of 1 (1 unfinished)", "–"]
     text = markdown(make_table(read_sweep(sweep)))
@@ -99,7 +99,7 @@ def test_better_is_lower_for_errors_and_losses(sweep):
 def test_validation_ranks_and_test_stands_beside_the_chosen_row_alone(sweep):
     make_sweep(sweep, {f"lr={lr} seed={s}": 0.5 for lr in (1, 2, 3) for s in (0, 1)})
     for number, (val, test) in enumerate([(0.7, 0.99), (0.71, 0.98), (0.9, 0.6), (0.8, 0.64), (0.8, 0.7), (0.81, 0.7)]):
-        write_result(sweep / str(number), Result("success", score=val, figures={VAL: val, AUROC: test}))
+        write_result(sweep / str(number), Result("success", score=val, metrics={VAL: val, AUROC: test}))
     text = markdown(make_table(read_sweep(sweep), metric=AUROC))
     assert "| 2 | 0.8500 ± 0.0707 | 2 | 1 |" in text
     assert "Chosen by val/frame/auroc: lr=2. The best of 3 is also the luckiest." in text
@@ -113,8 +113,8 @@ def test_a_metric_of_test_is_told_where_that_of_validation_ranks(sweep):
     make_sweep(sweep, {"lr=1 seed=0": 0.5, "lr=2 seed=0": 0.5})
     told = {"val/video/eer": 0.2, "test/other/video/eer": 0.3}
     for number in (0, 1):
-        figures = {name: value - 0.1 * number for name, value in told.items()}
-        write_result(sweep / str(number), Result("success", score=0.5, figures=figures))
+        metrics = {name: value - 0.1 * number for name, value in told.items()}
+        write_result(sweep / str(number), Result("success", score=0.5, metrics=metrics))
     table = make_table(read_sweep(sweep), metric="test/other/video/eer")
     assert (table.metric, table.test_metric, table.lower_is_better) == ("val/video/eer", "test/other/video/eer", True)
     assert table.chosen.parameters == {"lr": 2.0}
@@ -168,9 +168,9 @@ def test_other_test_videos_widen_the_intervals(sweep):
 def test_where_nothing_differs_a_sweep_rarely_claims_that_something_does():
     """21 ablations, 3 seeds, one truth: "3/3 better" somewhere in two of three sweeps, a claim in one of 20."""
     random = np.random.default_rng(0)
-    figures = 0.9 + random.normal(0, 0.01, (500, 22, 3))
+    metrics = 0.9 + random.normal(0, 0.01, (500, 22, 3))
     claims, by_signs = 0, 0
-    for sweep_of_ones in figures:
+    for sweep_of_ones in metrics:
         differences = sweep_of_ones[1:] - sweep_of_ones[0]
         corrected = holm([Estimate.of(row).p_value() for row in differences.tolist()])
         claims += min(corrected) < 0.05
@@ -188,13 +188,13 @@ def test_an_interval_over_seeds_and_videos_covers_the_truth():
 
 
 def make_table_is_lower(sweep, name):
-    write_result(sweep / "0", Result("success", figures={f"test/frame/{name}": 0.5}))
+    write_result(sweep / "0", Result("success", metrics={f"test/frame/{name}": 0.5}))
     return make_table(read_sweep(sweep), metric=f"test/frame/{name}").lower_is_better
 
 
 def test_a_reference_is_that_of_the_jobs_own_config_and_of_the_same_other_settings(sweep):
-    figures = {f"ablation={a} lr={lr} seed=0": f for a, lr, f in [("plain", 1, 0.5), ("plain", 2, 0.7), ("x", 2, 0.8)]}
-    make_sweep(sweep, figures, config="compare_to: plain\n")
+    metrics = {f"ablation={a} lr={lr} seed=0": f for a, lr, f in [("plain", 1, 0.5), ("plain", 2, 0.7), ("x", 2, 0.8)]}
+    make_sweep(sweep, metrics, config="compare_to: plain\n")
     table = make_table(read_sweep(sweep))
     assert [row.is_reference for row in table.rows] == [True, True, False]
     assert table.rows[-1].difference.mean == pytest.approx(0.1)
@@ -206,13 +206,13 @@ def test_jobs_of_other_launchers_are_found_by_what_hydra_left(sweep):
         hydra.mkdir(parents=True)
         (hydra / "overrides.yaml").write_text(f"- sweep=seeds\n- optimizer.lr={lr}\n- ckpt_path=last.ckpt\n")
         (hydra / "hydra.yaml").write_text(f"hydra:\n  job: {{num: {number}}}\n  runtime: {{choices: {{}}}}\n")
-        write_result(hydra.parent, Result("success", figures={AUROC: 0.5}))
+        write_result(hydra.parent, Result("success", metrics={AUROC: 0.5}))
     jobs = read_sweep(sweep)
     assert [job.number for job in jobs] == ["0", "1"]
     assert make_table(jobs).parameters == ["optimizer.lr"]
 
 
-def test_the_sheet_has_a_row_for_each_job_with_every_figure(sweep):
+def test_the_sheet_has_a_row_for_each_job_with_every_plot(sweep):
     make_sweep(sweep, {"lr=1 seed=0": 0.5, "lr=2 seed=0": "no, that's wrong"})
     files = write_summary(read_sweep(sweep), sweep)
     first, second = csv.DictReader(files.cells.open())
@@ -235,8 +235,8 @@ def test_sweeps_are_merged_where_they_asked_the_same(sweep, tmp_path, capsys):
 def test_what_is_trained_on_stands_beside_what_is_tested_on(sweep):
     make_sweep(sweep, {f"data.data_dir={name} seed={seed}": 0.5 for name in "ab" for seed in (0, 1)})
     for number, values in enumerate([(0.9, 0.6), (0.7, 0.8), (0.5, 0.9), (0.5, 0.9)]):
-        figures = {f"test/{name}/frame/auroc": value for name, value in zip("ab", values, strict=True)}
-        write_result(sweep / str(number), Result("success", score=0.9, figures=figures | {VAL: 0.5}))
+        metrics = {f"test/{name}/frame/auroc": value for name, value in zip("ab", values, strict=True)}
+        write_result(sweep / str(number), Result("success", score=0.9, metrics=metrics | {VAL: 0.5}))
     lines = markdown(make_table(read_sweep(sweep))).split("By data set")[1].splitlines()
     assert lines[2:] == [
         "| data.data_dir | a | b | mean |",
@@ -292,12 +292,12 @@ GRIDS = {
 
 
 @pytest.mark.parametrize("grid", GRIDS.values(), ids=GRIDS)
-def test_every_kind_of_sweep_is_drawn_with_all_its_figures(sweep, grid):
+def test_every_kind_of_sweep_is_drawn_with_all_its_metrics(sweep, grid):
     combinations = [
         " ".join(f"{k}={v}" for k, v in zip(grid, c, strict=True)) for c in itertools.product(*grid.values())
     ]
     make_sweep(sweep, {overrides: 0.5 + 0.01 * at for at, overrides in enumerate(combinations)})
-    figure = summary_figure(make_table(read_sweep(sweep)))
+    figure = summary_plot(make_table(read_sweep(sweep)))
     parameters = [key for key in grid if key != "seed"]
     assert len(figure.axes) == (len(parameters) if len(parameters) > 2 else 1)
     drawn = [point for line in figure.axes[0].lines for point in (*line.get_xdata(), *line.get_ydata())]
@@ -308,13 +308,13 @@ def test_every_kind_of_sweep_is_drawn_with_all_its_figures(sweep, grid):
 
 def test_numbers_over_more_than_a_decade_are_drawn_on_a_logarithmic_axis(sweep):
     make_sweep(sweep, {f"lr={lr}": 0.5 for lr in ("1e-5", "1e-3")})
-    assert summary_figure(make_table(read_sweep(sweep))).axes[0].get_xscale() == "log"
+    assert summary_plot(make_table(read_sweep(sweep))).axes[0].get_xscale() == "log"
 
 
-def test_undefined_figures_survive_the_file(tmp_path):
-    write_result(tmp_path, Result("success", score=math.nan, figures={"a": math.nan, "b": math.inf, "c": 0.5}))
+def test_undefined_metrics_survive_the_file(tmp_path):
+    write_result(tmp_path, Result("success", score=math.nan, metrics={"a": math.nan, "b": math.inf, "c": 0.5}))
     assert '"a": null' in (tmp_path / "result.json").read_text()
     result = read_result(tmp_path)
     assert result.score is None
-    assert math.isnan(result.figures["a"])
-    assert result.figures["c"] == 0.5
+    assert math.isnan(result.metrics["a"])
+    assert result.metrics["c"] == 0.5

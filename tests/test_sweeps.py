@@ -58,10 +58,10 @@ def test_a_sweep_leaves_a_table_a_sheet_and_a_plot(two_devices):
 def test_ablations_over_seeds_end_in_a_table_of_paired_differences(data_dir, tmp_path):
     jobs = ["ablation=base,no_add_block", "seed=0,1", "hydra.launcher.n_jobs=2"]
     output = ended(start(data_dir, tmp_path, "-m", *jobs, *ONE_STEP))
-    figures = {}
+    metrics = {}
     for job in read_sweep(sweep_folder(tmp_path)):
-        figures[job.overrides["ablation"], job.seed] = job.metric("test/frame/auroc")
-    first, second = (figures["no_add_block", seed] - figures["base", seed] for seed in "01")
+        metrics[job.overrides["ablation"], job.seed] = job.metric("test/frame/auroc")
+    first, second = (metrics["no_add_block", seed] - metrics["base", seed] for seed in "01")
     mean, sd = (first + second) / 2, abs(first - second) / 2**0.5
     (row,) = make_table(read_sweep(sweep_folder(tmp_path))).comparisons
     assert (row.difference.mean, row.difference.sd) == pytest.approx((mean, sd))
@@ -290,7 +290,7 @@ def test_how_a_run_ended_is_written_whatever_happens(tmp_path):
 
     def ending(error):
         def task(cfg, result):
-            result.figures = {"test/frame/auroc": float("nan")}
+            result.metrics = {"test/frame/auroc": float("nan")}
             raise error
 
         with pytest.raises(type(error)):
@@ -300,7 +300,7 @@ def test_how_a_run_ended_is_written_whatever_happens(tmp_path):
     assert ending(UserError("mend this"))["reason"] == "mend this"
     assert ending(ZeroDivisionError("so\nlong"))["reason"] == "ZeroDivisionError: so"
     assert ending(KeyboardInterrupt())["status"] == "interrupted"
-    assert ending(UserError("x"))["figures"] == {"test/frame/auroc": None}
+    assert ending(UserError("x"))["metrics"] == {"test/frame/auroc": None}
 
 
 def test_only_the_first_process_of_a_run_writes_its_result(tmp_path, monkeypatch):

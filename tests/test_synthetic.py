@@ -195,7 +195,7 @@ def test_noise_is_the_same_on_real_and_fake():
 
 
 def test_nothing_global_tells_real_from_fake(dataset):
-    """Real and fake share background, light and noise, so that chance moves these figures by less than 0.05."""
+    """Real and fake share background, light and noise, so that chance moves these metrics by less than 0.05."""
     seen = {}
     for label in ("real", "fake"):
         paths = sorted(dataset.glob(f"*/{label}/*.jpg"))

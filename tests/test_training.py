@@ -58,9 +58,9 @@ def test_a_run_folder_holds_what_was_promised(first):
     folder, output = first
     files = {str(path.relative_to(folder)) for path in folder.rglob("*")}
     expected = "config.yaml config_tree.txt provenance.json train.log checkpoints/best.ckpt checkpoints/last.ckpt"
-    figures = "training_samples curves bandpass_response bandpass_images test_roc val_frame_confusion_matrix"
-    figures += " test_frame_confusion_matrix test_video_confusion_matrix"
-    assert set(expected.split()) | {f"figures/{name}.png" for name in figures.split()} <= files
+    metrics = "training_samples curves bandpass_response bandpass_images test_roc val_frame_confusion_matrix"
+    metrics += " test_frame_confusion_matrix test_video_confusion_matrix"
+    assert set(expected.split()) | {f"plots/{name}.png" for name in metrics.split()} <= files
     assert "reports/test_frame_classification_report.txt" in files
     assert str(folder / "checkpoints" / "best.ckpt") in output
     told = json.loads((folder / "provenance.json").read_text())
@@ -141,16 +141,16 @@ def test_comet_is_told_of_a_run_once_and_by_a_telling_name(first):
     assert names == ["bandpass faces train"]
 
 
-def test_a_checkpoint_alone_reproduces_the_test_figures(first, data_dir, index_dir):
+def test_a_checkpoint_alone_reproduces_the_test_metrics(first, data_dir, index_dir):
     folder, _ = first
     detector = DeepfakeDetector.load_from_checkpoint(folder / "checkpoints" / "best.ckpt", weights_only=True)
     overrides = [f"data.data_dir={data_dir}", f"data.index_dir={index_dir}", *SMALL]
     datamodule = build(compose([o for o in overrides if o.startswith("data.")]).data)
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    (figures,) = trainer.test(detector, datamodule, verbose=False)
+    (metrics,) = trainer.test(detector, datamodule, verbose=False)
     told = json.loads((folder / "reports" / "test_metrics.json").read_text())
-    assert set(told) == set(figures)
-    for name, value in figures.items():
+    assert set(told) == set(metrics)
+    for name, value in metrics.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
 
 
@@ -178,9 +178,9 @@ def test_evaluation_reproduces_the_run_s_own_test(first, tmp_path):
     own = json.loads((folder / "reports" / "test_metrics.json").read_text())
     for level in ("frame", "video"):
         found = about["sets"]["faces"]["levels"][level]
-        figures = found["figures"] | found["called"]["half"]["figures"]
+        metrics = found["metrics"] | found["called"]["half"]["metrics"]
         for name in ("auroc", "ap", "eer", "accuracy", "balanced_accuracy", "f1", "log_loss", "paired_accuracy"):
-            assert figures[name]["value"] == pytest.approx(own[f"test/{level}/{name}"], abs=1e-6), name
+            assert metrics[name]["value"] == pytest.approx(own[f"test/{level}/{name}"], abs=1e-6), name
 
 
 def test_a_checkpoint_is_plain_and_knows_its_preprocessing(first):
@@ -201,9 +201,9 @@ def test_two_processes_leave_one_run(data_dir, tmp_path):
     alone = DeepfakeDetector.load_from_checkpoint(folder / "checkpoints" / "best.ckpt", weights_only=True)
     cfg = compose([f"data.data_dir={data_dir}", f"data.index_dir={data_dir.parent}/index", *SMALL])
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
-    (figures,) = trainer.test(alone, build(cfg.data), verbose=False)
+    (metrics,) = trainer.test(alone, build(cfg.data), verbose=False)
     told = json.loads((folder / "reports" / "test_metrics.json").read_text())
-    for name, value in figures.items():
+    for name, value in metrics.items():
         assert value == pytest.approx(told[name], abs=1e-6), name
 
 
@@ -240,7 +240,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(data_dir, tmp_path):
     assert f"go on with ckpt_path={last}" in output
     assert "Traceback" not in output
     torch.load(last, weights_only=True)
-    assert (last.parents[1] / "figures" / "curves.png").is_file()
+    assert (last.parents[1] / "plots" / "curves.png").is_file()
     assert _archive(last.parents[1])
 
 

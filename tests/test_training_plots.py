@@ -5,10 +5,10 @@ import torch
 from matplotlib.colors import to_hex
 
 from addnet.colours import FAKE, REAL, TRAIN, VAL, rgb
-from addnet.evaluation.figures import curves_figure, roc_figure
-from addnet.evaluation.report.figures import FAKE as FAKE_IN_REPORTS
+from addnet.evaluation.plots import curves_plot, roc_plot
+from addnet.evaluation.report.plots import FAKE as FAKE_IN_REPORTS
 from addnet.inference import annotating
-from addnet.preparation.figures import COLOURS
+from addnet.preparation.plots import COLOURS
 
 PANELS = {
     "loss": ["train/frame/loss", "val/frame/loss"],
@@ -21,14 +21,14 @@ PANELS = {
 @pytest.fixture(scope="module")
 def curves():
     names = [name for names in PANELS.values() for name in names]
-    return curves_figure({name: [(0, 0.5), (1, 0.6)] for name in names}, title="training")
+    return curves_plot({name: [(0, 0.5), (1, 0.6)] for name in names}, title="training")
 
 
 @pytest.fixture(scope="module")
 def roc():
     labels = torch.arange(40) % 2
     scores = (labels + torch.linspace(0, 1, 40)).double() / 2
-    return roc_figure({"images": (scores, labels), "videos": (scores[:10], labels[:10])}, title="test")
+    return roc_plot({"images": (scores, labels), "videos": (scores[:10], labels[:10])}, title="test")
 
 
 def test_training_and_validation_have_one_colour_in_all_panels(curves):

@@ -14,7 +14,7 @@ from addnet.evaluation.undecided import errors_of_surest, undecided_numbers
 from addnet.inference.annotating import drawn
 from addnet.inference.answers import Answer, between
 from addnet.inference.page.words import words_of
-from addnet.inference.timeline import timeline_figure
+from addnet.inference.timeline import timeline_plot
 from addnet.training.origin import validation_errors
 from drawn_scores import drawn_scores
 
@@ -90,4 +90,4 @@ def test_an_answer_says_so_in_words_and_in_grey():
     colours = image.reshape(-1, 3).astype(int)
     assert (np.ptp(colours, axis=1) <= 2).all()
     assert (colours < 120).any()
-    assert "undecided" in timeline_figure(answer).axes[0].get_legend_handles_labels()[1][-1]
+    assert "undecided" in timeline_plot(answer).axes[0].get_legend_handles_labels()[1][-1]

@@ -132,7 +132,7 @@ def test_answers_name_files_exactly_and_stay_valid(tmp_path):
 
 
 def plain_markdown(text):
-    """Whether Markdown has no HTML, no link and no image but those of the program's own figures."""
+    """Whether Markdown has no HTML, no link and no image but those of the program's own metrics."""
     html = MarkdownIt("gfm-like", {"html": True, "linkify": False}).render(text)
     tags = set(re.findall(r"<\s*/?\s*([a-z]+\d?)", html))
     sources = set(re.findall(r'src="([^"]*)"', html))

@@ -70,15 +70,15 @@ def test_validation_and_the_end_see_the_average_over_optimiser_steps(accumulate)
     assert not torch.equal(means[-1]["head.weight"], recorder.steps[-1]["head.weight"])
 
 
-def test_a_checkpoint_is_an_ordinary_one_and_gives_the_figures_of_validation(tmp_path):
+def test_a_checkpoint_is_an_ordinary_one_and_gives_the_metrics_of_validation(tmp_path):
     module = tiny.detector(ema_decay=DECAY)
     trainer = tiny.fit(module, callbacks=[_saver(tmp_path)], enable_checkpointing=True)
     told = trainer.callback_metrics["val/frame/loss"]
     again = DeepfakeDetector.load_from_checkpoint(tmp_path / "step=10.ckpt", weights_only=True)
     alone = pl.Trainer(accelerator="cpu", logger=False, enable_progress_bar=False, enable_checkpointing=False)
     loader = DataLoader(tiny.Images(12), batch_size=4)
-    (figures,) = alone.validate(again, loader, verbose=False)
-    assert figures["val/frame/loss"] == pytest.approx(float(told), abs=1e-6)
+    (metrics,) = alone.validate(again, loader, verbose=False)
+    assert metrics["val/frame/loss"] == pytest.approx(float(told), abs=1e-6)
     (tested,) = trainer.test(module, loader, ckpt_path=tmp_path / "step=10.ckpt", weights_only=True, verbose=False)
     assert tested["test/frame/loss"] == pytest.approx(float(told), abs=1e-6)
 

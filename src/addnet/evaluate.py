@@ -91,7 +91,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
 
 
 def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]:
-    """Shows the main figures and what was written."""
+    """Shows the main metrics and what was written."""
     print_summary(numbers)
     for file in written:
         log.info("written: %s", file)
@@ -235,7 +235,7 @@ def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> di
             told[f"{name}, adopted"] = adopted_from(adopted)
         text = chosen_on(detector.loaded)
         if both := chosen_on_tests(detector.loaded, tested):
-            text += f"; figures on {', '.join(both)} are too good, because it was chosen on what is tested here"
+            text += f"; metrics on {', '.join(both)} are too good, because it was chosen on what is tested here"
             log.warning("%s: %s", name, text)
         if text:
             told[f"{name}, checkpoint and thresholds"] = text
@@ -260,9 +260,9 @@ def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataMo
 def climb(
     cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule, decision: Mapping[str, Any] | None
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Figures on the ladder of degradations: data set → kind → steps, the undamaged images as kind `clean`."""
+    """Metrics on the ladder of degradations: data set → kind → steps, the undamaged images as kind `clean`."""
     from addnet.data.degradations import UNITS, rungs
-    from addnet.evaluation.levels import brief_figures
+    from addnet.evaluation.levels import brief_metrics
     from addnet.inference.scoring import scored_sets, some_rows
 
     found: dict[str, dict[str, list[dict[str, Any]]]] = {}
@@ -276,12 +276,12 @@ def climb(
         scores = _scores(cfg, title, detector, module, degradation=step, rows=rows)
         kind = "clean" if step is None else f"{step.kind} ({UNITS[step.kind]})"
         for which, scored in scored_sets(module, *scores, rows=rows).items():
-            figures = brief_figures(scored, decision, resamples=min(cfg.resamples, 200), seed=cfg.seed)
+            metrics = brief_metrics(scored, decision, resamples=min(cfg.resamples, 200), seed=cfg.seed)
             level = (
                 {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
             )
             counts = {"images": len(scored.paths), "videos": len(scored.video_ids)}
-            found.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"figures": figures})
+            found.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"metrics": metrics})
     return found
 
 
@@ -335,7 +335,7 @@ def worst_mistakes(
 
 
 def print_summary(numbers: Mapping[str, Any]) -> None:
-    """The main figures on the terminal."""
+    """The main metrics on the terminal."""
     from rich.console import Console
     from rich.table import Table
 
@@ -348,11 +348,11 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
     for checkpoint, about in numbers["checkpoints"].items():
         for name, found in about["sets"].items():
             for level in ("frame", "video"):
-                figures, called = (found["levels"][level][part] for part in ("figures", "called"))
-                auroc = figures["auroc"]
+                metrics, called = (found["levels"][level][part] for part in ("metrics", "called"))
+                auroc = metrics["auroc"]
                 interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
-                chosen = called["chosen"]["figures"]
-                cells = (auroc, figures["eer"], figures["paired_accuracy"], chosen["balanced_accuracy"])
+                chosen = called["chosen"]["metrics"]
+                cells = (auroc, metrics["eer"], metrics["paired_accuracy"], chosen["balanced_accuracy"])
                 first, eer, pairs, balanced = (
                     "" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells
                 )

@@ -2,7 +2,7 @@
 
 Usage: addnet filter IMAGE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
 
-Writes the filtered image and a figure of it, the original, the transfer function and both spectra. This is
+Writes the filtered image and a plot of it, the original, the transfer function and both spectra. This is
 for exploring which band holds the traces of a forgery; the network's own filter is
 `addnet.models.BandpassLayer`.
 """
@@ -203,7 +203,7 @@ def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
     return np.asarray(np.rint(128 + 127 * filtered / largest), dtype=np.uint8)
 
 
-def spectrum_figure(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
+def spectrum_plot(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, title: str) -> Figure:
     """Draws original, filtered image, transfer function, gain over frequency and both spectra.
 
     Args:
@@ -270,7 +270,7 @@ def _write(options: argparse.Namespace) -> list[Path]:
     paths = [stem.with_name(f"{stem.name}.png"), stem.with_name(f"{stem.name}_spectrum.png")]
     options.out.mkdir(parents=True, exist_ok=True)
     paths[0].write_bytes(cv2.imencode(".png", cv2.cvtColor(shown, cv2.COLOR_RGB2BGR))[1].tobytes())
-    spectrum_figure(image, filtered, gain, title=title).savefig(paths[1], dpi=100)
+    spectrum_plot(image, filtered, gain, title=title).savefig(paths[1], dpi=100)
     return paths
 
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WIDE = 16  # characters of a label that leaves no room beside it
-_SHARE = 0.98  # of the figure's width, for a title
+_SHARE = 0.98  # of the plot's width, for a title
 
 
 def legend_below(axis: Axes, **how: Any) -> None:

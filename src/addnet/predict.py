@@ -254,21 +254,21 @@ def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: S
 
 def _sheet(cfg: DictConfig, detector: Detector, face: Seen, said: FaceAnswer, *, name: str, title: str) -> None:
     from addnet.inference.explaining import explain
-    from addnet.inference.sheet import explanation_figure
+    from addnet.inference.sheet import explanation_plot
 
     title = f"{title}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
-    figure = explanation_figure(explain(detector, face, block=cfg.block), title=title)
+    figure = explanation_plot(explain(detector, face, block=cfg.block), title=title)
     _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
 
 
 def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path, drawers: ProcessExecutor) -> None:
     from addnet.inference.annotating import annotate_apart
-    from addnet.inference.timeline import timeline_figure
+    from addnet.inference.timeline import timeline_plot
     from addnet.untrusted.limits import Limits
 
     name = _name(answer.path)
     if cfg.timeline:
-        _save(timeline_figure(answer), folder / "videos" / f"{name}_timeline.png")
+        _save(timeline_plot(answer), folder / "videos" / f"{name}_timeline.png")
     if cfg.annotate:
         file = folder / "videos" / f"{name}.mp4"
         file.parent.mkdir(parents=True, exist_ok=True)

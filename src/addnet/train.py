@@ -36,10 +36,10 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
     Args:
         cfg: `configs/train.yaml` composed, `paths.output_dir` being the run folder.
-        result: Takes the figures, if given.
+        result: Takes the metrics, if given.
 
     Returns:
-        The figure that the best checkpoint was chosen by; None if nothing was trained.
+        The metric that the best checkpoint was chosen by; None if nothing was trained.
 
     Raises:
         UserError: Something in the config or the data has to be put right.
@@ -48,7 +48,7 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
     from addnet.training.loggers import close_loggers
     from addnet.training.overview import overview
-    from addnet.training.run_folder import final_figures, parameters, print_config, print_summary, write_run_folder
+    from addnet.training.run_folder import final_metrics, parameters, print_config, print_summary, write_run_folder
 
     run_dir = Path(cfg.paths.output_dir)
     check_switches(cfg)
@@ -90,10 +90,10 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     finally:
         close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
     if trainer.is_global_zero:
-        figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
-        print_summary(run_dir, figures, checkpoint=best_checkpoint(trainer))
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        print_summary(run_dir, metrics, checkpoint=best_checkpoint(trainer))
         if result:
-            result.figures = final_figures(trainer)
+            result.metrics = final_metrics(trainer)
             if "test" in detector.scores:
                 keep_test(run_dir, detector.scores["test"], datamodule)
     return score
@@ -290,7 +290,7 @@ def fit_and_test(
 
 
 def best_checkpoint(trainer: pl.Trainer) -> str:
-    """Path of the checkpoint with the best validation figure; empty if none was written."""
+    """Path of the checkpoint with the best validation metric; empty if none was written."""
     return _written(trainer, "best")
 
 
@@ -306,7 +306,7 @@ def _written(trainer: pl.Trainer, name: str) -> str:
 
 @hydra_command("train")
 def main(cfg: DictConfig) -> float | None:
-    """Runs the command: the figure of a job, for whoever sweeps."""
+    """Runs the command: the metric of a job, for whoever sweeps."""
     hydra_config = HydraConfig.get()
     refuse_sweep_over_ranks(cfg, hydra_config)
     logging.captureWarnings(True)

@@ -81,7 +81,7 @@ def warnings(listing: Listing) -> Iterator[str]:
         for split, lacking in _lacking(records).items():
             yield f"{split} has no {' and no '.join(lacking)} {kind}"
         if shared := _shared_groups(records):
-            yield f"{count(shared, 'group is', 'groups are')} in train and in test: figures would be too good ({kind})"
+            yield f"{count(shared, 'group is', 'groups are')} in train and in test: metrics would be too good ({kind})"
 
 
 def report(listing: Listing, *, title: str, console: Console) -> None:

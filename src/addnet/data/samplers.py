@@ -18,7 +18,7 @@ class Address(NamedTuple):
         record: Number of the record.
         epoch: In which epoch; with `record` and `repeat` it decides what is drawn.
         repeat: How often the record was asked for before in this epoch.
-        valid: False where it only evens out the ranks; such rows count in no figure.
+        valid: False where it only evens out the ranks; such rows count in no metric.
         blend: `real` or `fake`: that half of its self-blend; empty: the image itself.
         like: Number of the record whose draws it has, so that both change alike; -1: its own.
     """

@@ -103,7 +103,7 @@ def _lists(
         found[source] = _part(whole[source], split)
         if split == "test":
             log.warning(
-                "%s has nothing but images for testing: checkpoints are chosen on these, and figures of a test on "
+                "%s has nothing but images for testing: checkpoints are chosen on these, and metrics of a test on "
                 "them would be too good",
                 source.named,
             )
@@ -141,7 +141,7 @@ def _carved(records: Records, fraction: float, *, allow_overlap: bool, **how: An
     except UserError as error:
         if not allow_overlap:
             raise
-        log.warning("%s; validation shares groups with training, and its figures are too good", error)
+        log.warning("%s; validation shares groups with training, and its metrics are too good", error)
     try:
         return carve_validation(grouped_by(records, "video_id"), fraction, **how)
     except UserError:

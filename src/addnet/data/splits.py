@@ -16,7 +16,7 @@ from addnet.wording import count
 log = logging.getLogger(__name__)
 
 _SHOWN = 20
-_FIGURES = {"val": "Validation"}
+_METRICS = {"val": "Validation"}
 AIMS = {"train": "training", "val": "validation", "test": "testing"}
 
 
@@ -79,7 +79,7 @@ def _carve(
 
 
 def require_both_classes(records: Sequence[Record], split: str, *, hint: str, blended: Collection[str] = ()) -> None:
-    """Raises a UserError if a set lacks a class: no figure about it would mean anything.
+    """Raises a UserError if a set lacks a class: no metric about it would mean anything.
 
     Args:
         records: The set.
@@ -173,7 +173,7 @@ def overlap_message(
     remedy = f"if they have nothing to do with each other, type\n  {line}\n" if line else "see data.group_pattern; "
     return (
         f"{count(len(groups), 'group is', 'groups are')} in both {' and '.join(splits)}: {shown}\n"
-        f"{what}{_FIGURES.get(splits[1], 'Test')} figures would be too good. Move them to one side; {remedy}"
+        f"{what}{_METRICS.get(splits[1], 'Test')} metrics would be too good. Move them to one side; {remedy}"
         "data.allow_overlap=true goes on all the same."
     )
 

@@ -59,7 +59,7 @@ def finish(batch: Batch) -> Batch:
     if batch["image"].dtype != torch.uint8:
         return batch
     size = batch["image"].shape[1]
-    # memory that a loader process shared keeps a file open as long as anybody has the tensor, as figures of an epoch do
+    # memory that a loader process shared keeps a file open as long as anybody has the tensor, as metrics of an epoch do
     own = {name: value.clone() for name, value in batch.items() if name in _KEPT}
     return batch | own | {"image": finish_images(batch["image"]), "mask": finish_masks(batch["mask"], size)}
 

@@ -1,4 +1,4 @@
-"""Scores → figures and tables.
+"""Scores → metrics and tables.
 
 Everything is imported when it is first asked for: the arithmetic needs no torch.
 """

@@ -26,7 +26,7 @@ GROUP_LEVELS = ("frame", "video")
 
 Scored = Mapping[str, Mapping[str, ScoredSet]]
 Decisions = Mapping[str, Mapping[str, Any] | None]
-_Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → figure
+_Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → metric
 
 
 def assess(
@@ -91,7 +91,7 @@ def _of_set(drawn: Drawn, by_level: Mapping[str, Decision]) -> tuple[dict[str, A
     found = {}
     for level, decision in by_level.items():
         here = drawn.at(level)
-        found[level] = here.figures(decision)
+        found[level] = here.metrics(decision)
         numbers["levels"][level] = level_numbers(here, found[level], decision)
         if level in GROUP_LEVELS:
             numbers["groups"][level] = group_numbers(here, decision)
@@ -113,7 +113,7 @@ def _averages(found: _Found) -> dict[str, Any]:
 
 
 def _average(found: _Found, level: str, name: str) -> dict[str, Any]:
-    """Over the data sets that have the figure: one class alone has no AUROC."""
+    """Over the data sets that have the metric: one class alone has no AUROC."""
     parts = [levels[level][name] for levels in found.values() if np.isfinite(levels[level][name].value)]
     if not parts:
         return {"value": None, "low": None, "high": None, "over": 0}
@@ -121,7 +121,7 @@ def _average(found: _Found, level: str, name: str) -> dict[str, Any]:
 
 
 def _cross_dataset(found: Mapping[str, _Found], levels_told: Sequence[str]) -> dict[str, Any]:
-    """Level → figure → checkpoint → its value on each data set, and their average."""
+    """Level → metric → checkpoint → its value on each data set, and their average."""
     return {
         level: {
             name: {
@@ -154,14 +154,14 @@ def _to_reference(
             continue
         mine, theirs = found[other][name], found[reference][name]
         apart[name] = {
-            level: {figure: mine[level][figure].minus(theirs[level][figure]) for figure in COMPARED}
+            level: {metric: mine[level][metric].minus(theirs[level][metric]) for metric in COMPARED}
             for level in levels_told
         }
     return {
         "reference": reference,
         "sets": {
             name: {
-                level: {figure: value.difference() for figure, value in here.items()} for level, here in levels.items()
+                level: {metric: value.difference() for metric, value in here.items()} for level, here in levels.items()
             }
             for name, levels in apart.items()
         },
@@ -174,8 +174,8 @@ def _mean_difference(apart: _Found, levels_told: Sequence[str]) -> dict[str, Any
     means: dict[str, Any] = {}
     for level in levels_told:
         means[level] = {}
-        for figure in COMPARED:
-            parts = [levels[level][figure] for levels in apart.values() if np.isfinite(levels[level][figure].value)]
+        for metric in COMPARED:
+            parts = [levels[level][metric] for levels in apart.values() if np.isfinite(levels[level][metric].value)]
             told = average(parts).difference() if parts else {"value": None, "low": None, "high": None, "p": None}
-            means[level][figure] = {**told, "over": len(parts)}
+            means[level][metric] = {**told, "over": len(parts)}
     return means

@@ -1,4 +1,4 @@
-"""How far figures would move with other videos: intervals, and paired differences, from one set of resamples.
+"""How far metrics would move with other videos: intervals, and paired differences, from one set of resamples.
 
 Frames of one video are alike, and so are a video and the fakes made of it: whole sources are drawn where they are
 known, else whole videos (a cluster bootstrap); those with real videos alone, with fake ones alone and with both apart,
@@ -28,18 +28,18 @@ BOTH = REALS + FAKES
 _FEWEST = 2  # units of a class that is there: one alone never changes
 _AT_ONCE = 4_000_000  # counts of a chunk
 _KEPT = 20_000_000  # counts that are kept instead of being drawn again: 40 MB
-_UNEVEN = 300  # units from which on it makes no difference how evenly they carry a figure
+_UNEVEN = 300  # units from which on it makes no difference how evenly they carry a metric
 
-FiguresOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
+MetricsOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
 class Resampled:
-    """A figure, and what it is in each resample.
+    """A metric, and what it is in each resample.
 
     Attributes:
         value: With every row counted once.
-        draws: (R,) float64; nan where the figure means nothing, or where there were too few videos to draw from.
+        draws: (R,) float64; nan where the metric means nothing, or where there were too few videos to draw from.
         method: Of its interval; None: the percentiles of the draws, as for differences.
         by: What carries it; None without `method`.
     """
@@ -160,23 +160,23 @@ class Draws:
 
 
 def resampled(
-    figures_of: FiguresOf, draws: Draws, columns: NDArray[np.int64], labels: NDArray[np.int64]
+    metrics_of: MetricsOf, draws: Draws, columns: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> dict[str, Resampled]:
-    """Figures with their resamples.
+    """Metrics with their resamples.
 
     Args:
-        figures_of: Weights of the units (r, U) → name → (r,), such as `weighted.calling` gives.
+        metrics_of: Weights of the units (r, U) → name → (r,), such as `weighted.calling` gives.
         draws: Of the units.
         columns: (N,) the unit of each row.
         labels: (N,) 0 real, 1 fake. A class with a single unit gets no interval, since it would be too narrow.
     """
-    plain = figures_of(np.ones((1, len(draws.strata))))
+    plain = metrics_of(np.ones((1, len(draws.strata))))
     numbers = [len(np.unique(columns[labels == label])) for label in (0, 1)]
     if any(0 < number < _FEWEST for number in numbers) or not any(numbers):
         return {name: Resampled(float(value[0]), np.full(len(draws), np.nan)) for name, value in plain.items()}
 
     def of_chunk(lines: slice) -> dict[str, NDArray[np.float64]]:
-        return figures_of(draws.of(lines))
+        return metrics_of(draws.of(lines))
 
     first, *others = draws.chunks()
     parts = [of_chunk(first)]
@@ -185,7 +185,7 @@ def resampled(
             parts += pool.map(of_chunk, others)
     moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     units = min(number for number in numbers if number)
-    carried = _carried(figures_of, list(plain), draws.strata, np.unique(columns), units)
+    carried = _carried(metrics_of, list(plain), draws.strata, np.unique(columns), units)
     return {
         name: Resampled(float(value[0]), moved[name], TABLE[name].interval, carried[name])
         for name, value in plain.items()
@@ -193,15 +193,15 @@ def resampled(
 
 
 def _carried(
-    figures_of: FiguresOf, names: Sequence[str], strata: NDArray[np.int64], members: NDArray[np.int64], units: int
+    metrics_of: MetricsOf, names: Sequence[str], strata: NDArray[np.int64], members: NDArray[np.int64], units: int
 ) -> dict[str, Carried]:
-    """What carries each figure, by leaving out one unit after another where there are few."""
+    """What carries each metric, by leaving out one unit after another where there are few."""
     known = dict.fromkeys(names, Carried(units, units - 1))
     uneven = [name for name in names if TABLE[name].interval.evenness]
     if uneven and len(members) <= _UNEVEN:
         weights = np.ones((len(members), len(strata)))
         weights[np.arange(len(members)), members] = 0
-        without = figures_of(weights)
+        without = metrics_of(weights)
         known |= {name: Carried(units, min(units - 1, freedom(without[name], strata[members]))) for name in uneven}
     return known
 

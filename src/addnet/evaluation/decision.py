@@ -24,7 +24,7 @@ from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.signatures import require_number
 from addnet.untrusted.texts import shown
 
-# of the figures: images, and videos by how the scores of their images are put together
+# of the metrics: images, and videos by how the scores of their images are put together
 LEVELS: Mapping[str, str | None] = {
     "frame": None,
     "video": "mean",

@@ -1,4 +1,4 @@
-"""Figures of sub-groups: by method, by how the face was found, by size."""
+"""Metrics of sub-groups: by method, by how the face was found, by size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from addnet.evaluation.ranking import ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import calling
 
-FEWEST_VIDEOS = 20  # of a sub-group, for figures that mean something
+FEWEST_VIDEOS = 20  # of a sub-group, for metrics that mean something
 AGAINST_ALL_REAL = ("method",)  # real images have no method: fakes of one are held against all of them
 
 
@@ -78,11 +78,11 @@ def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[s
 
 
 def _resampled(drawn: Drawn, rows: NDArray[np.bool_], threshold: float | None) -> dict[str, Resampled]:
-    """Of some rows: thresholded figures, or without a threshold those of the ranking."""
+    """Of some rows: thresholded metrics, or without a threshold those of the ranking."""
     scored, columns = drawn.scored, drawn.columns[rows]
     given = (scored.probabilities[rows], scored.labels[rows])
     if threshold is None:
-        figures_of = ranking(*given, columns=columns)
+        metrics_of = ranking(*given, columns=columns)
     else:
-        figures_of = calling(*given, threshold=threshold, columns=columns)
-    return resampled(figures_of, drawn.draws, columns, scored.labels[rows])
+        metrics_of = calling(*given, threshold=threshold, columns=columns)
+    return resampled(metrics_of, drawn.draws, columns, scored.labels[rows])

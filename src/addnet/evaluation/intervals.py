@@ -1,4 +1,4 @@
-"""Where the ends of a 95 % interval lie, by how far resamples spread and by how many sources carry a figure.
+"""Where the ends of a 95 % interval lie, by how far resamples spread and by how many sources carry a metric.
 
 Percentiles of resamples are too narrow where there are few videos or few errors: a true AUROC of 0.99 lay within them
 in 70 of 100 simulated data sets of 10 real and 10 fake videos. What is used instead was chosen by that simulation
@@ -22,7 +22,7 @@ Ends = tuple[float, float]
 
 @dataclass(frozen=True)
 class Carried:
-    """By how much a figure is carried.
+    """By how much a metric is carried.
 
     Attributes:
         units: Sources, or videos, of the class that has fewer of them; at least 2.
@@ -44,7 +44,7 @@ class Method:
 
     Attributes:
         ends: Value, spread and what carries it → lower and upper end.
-        evenness: Whether `freedom` is to tell how evenly units carry the figure (see `freedom`), instead of how many
+        evenness: Whether `freedom` is to tell how evenly units carry the metric (see `freedom`), instead of how many
             there are.
     """
 
@@ -110,10 +110,10 @@ SHARE, AREA, AMOUNT = Method(_share), Method(_area, evenness=True), Method(_amou
 
 
 def freedom(without: NDArray[np.float64], strata: NDArray[np.int64]) -> float:
-    """Degrees of freedom of a figure's spread, fewer where few units carry most of it (Satterthwaite).
+    """Degrees of freedom of a metric's spread, fewer where few units carry most of it (Satterthwaite).
 
     Args:
-        without: (U,) the figure when each unit is left out.
+        without: (U,) the metric when each unit is left out.
         strata: (U,) what each unit is drawn among.
 
     Returns:

@@ -1,4 +1,4 @@
-"""All figures of one data set at one level (images, or videos aggregated in one of three ways)."""
+"""All metrics of one data set at one level (images, or videos aggregated in one of three ways)."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from addnet.evaluation.bootstrap import Draws, Resampled, Units, resampled
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.metrics import Scores, counts_of_calls
 from addnet.evaluation.paired import PAIRED, resampled_shares
-from addnet.evaluation.ranking import Figures, ranking
+from addnet.evaluation.ranking import Metrics, ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.evaluation.table import CALLED, LOGGED, RANKED, SAID, TABLE
@@ -60,7 +60,7 @@ class Drawn:
         """(N,) the unit of each row."""
         return self.units.of_video[self.scored.videos]
 
-    def figures(self, decision: Decision) -> dict[str, Resampled]:
+    def metrics(self, decision: Decision) -> dict[str, Resampled]:
         """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
 
         Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference. There is none of a
@@ -91,8 +91,8 @@ class Drawn:
         found = {name: value for name, value in found.items() if TABLE[name].reals <= reals}
         return found | {PAIRED: resampled_shares(scored, self.units, self.draws)}
 
-    def _resampled(self, figures_of: Figures) -> dict[str, Resampled]:
-        return resampled(figures_of, self.draws, self.columns, self.scored.labels)
+    def _resampled(self, metrics_of: Metrics) -> dict[str, Resampled]:
+        return resampled(metrics_of, self.draws, self.columns, self.scored.labels)
 
 
 def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]:
@@ -114,12 +114,12 @@ def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decisi
             "threshold": threshold,
             "stated": decision.stated if at == CHOSEN else "0.5",
             "origin": decision.origin if at == CHOSEN else "half",
-            "figures": {name: found[f"{name}/{at}"].interval() for name in CALLED},
+            "metrics": {name: found[f"{name}/{at}"].interval() for name in CALLED},
             "confusion": None if threshold is None else counts_of_calls(*given[:2], threshold=threshold),
             "errors": errors,
         }
     return {
-        "figures": {name: found[name].interval() for name in PLAIN},
+        "metrics": {name: found[name].interval() for name in PLAIN},
         "temperature": decision.temperature,
         "limits": list(decision.limits),
         "calibration": decision.calibration,
@@ -128,25 +128,25 @@ def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decisi
     }
 
 
-def brief_figures(
+def brief_metrics(
     scored: ScoredSet,
     decision: Mapping[str, Any] | None = None,
     *,
     resamples: int = 200,
     seed: int = 0,
 ) -> dict[str, dict[str, float | None]]:
-    """Figures at frame and video level under flat names: for one step of a robustness ladder.
+    """Metrics at frame and video level under flat names: for one step of a robustness ladder.
 
     Returns:
         `frame/auroc`, `video/balanced_accuracy` (at the checkpoint's threshold) … → value, low and high.
     """
     drawn = Drawn.of(scored, resamples=resamples, seed=seed)
-    figures: dict[str, dict[str, float | None]] = {}
+    metrics: dict[str, dict[str, float | None]] = {}
     for level in ("frame", "video"):
-        found = drawn.at(level).figures(Decision.of(decision, level))
-        figures |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, PAIRED, *SAID)}
-        figures |= {f"{level}/{name}": found[f"{name}/{CHOSEN}"].interval() for name in CALLED}
-    return figures
+        found = drawn.at(level).metrics(Decision.of(decision, level))
+        metrics |= {f"{level}/{name}": found[name].interval() for name in (*RANKED, PAIRED, *SAID)}
+        metrics |= {f"{level}/{name}": found[f"{name}/{CHOSEN}"].interval() for name in CALLED}
+    return metrics
 
 
 def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dict[str, NDArray[np.float64]]:
@@ -176,9 +176,9 @@ def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dic
     drawn = Drawn.of(scored, resamples=resamples, seed=seed)
     draws = {}
     for level in ("frame", "video"):
-        found = drawn.at(level).figures(Decision())
+        found = drawn.at(level).metrics(Decision())
         paired = [PAIRED] if np.isfinite(found[PAIRED].value) else []
         for name in [*LOGGED, *paired]:
-            figure = found.get(name) or found[f"{name}/{HALF}"]
-            draws[f"test/{level}/{name}"] = figure.draws
+            metric = found.get(name) or found[f"{name}/{HALF}"]
+            draws[f"test/{level}/{name}"] = metric.draws
     return draws

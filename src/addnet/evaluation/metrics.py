@@ -1,4 +1,4 @@
-"""The field's figures for real against fake, from frame to video."""
+"""The field's metrics for real against fake, from frame to video."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from addnet.evaluation.table import LOGGED
-from addnet.evaluation.weighted import weighted_figures
+from addnet.evaluation.weighted import weighted_metrics
 from addnet.finite import require_finite
 
 THRESHOLD = 0.5
@@ -89,7 +89,7 @@ def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = 
         UserError: A probability isn't a finite number.
     """
     given = _arrays(probabilities, labels)
-    found = weighted_figures(*given, np.ones((1, len(labels))), threshold=threshold)
+    found = weighted_metrics(*given, np.ones((1, len(labels))), threshold=threshold)
     return {name: float(found[name][0]) for name in LOGGED}
 
 

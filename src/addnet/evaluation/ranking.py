@@ -1,4 +1,4 @@
-"""Figures of a ranking for many weightings of its rows at once, exact with ties."""
+"""Metrics of a ranking for many weightings of its rows at once, exact with ties."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from addnet.finite import require_finite
 _AT_ONCE = 1_000_000  # numbers in one array: 8 MB, so that a few of them stay in the cache
 
 _Array = NDArray[np.float64]
-Figures = Callable[[NDArray[np.number]], dict[str, _Array]]  # (R, C) weights → name → (R,)
+Metrics = Callable[[NDArray[np.number]], dict[str, _Array]]  # (R, C) weights → name → (R,)
 
 
-def ranked_figures(
+def ranked_metrics(
     probabilities: _Array,
     labels: NDArray[np.int64],
     weights: NDArray[np.number],
@@ -43,7 +43,7 @@ def ranking(
     *,
     columns: NDArray[np.int64] | None = None,
     only: Collection[str] = RANKED,
-) -> Figures:
+) -> Metrics:
     """The metrics of a ranking, of rows that are sorted once, for any weights.
 
     Args:
@@ -64,7 +64,7 @@ def ranking(
     starts = np.flatnonzero(np.diff(probabilities[order], prepend=np.inf))  # of each run of equal scores
     fake = labels[order] == 1
 
-    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+    def metrics(weights: NDArray[np.number]) -> dict[str, _Array]:
         found = {name: np.full(len(weights), np.nan) for name in only}
         for lines in _chunks(len(weights), len(order)) if len(order) else ():
             drawn = weights[lines].astype(np.float64)[:, of_rows]
@@ -76,7 +76,7 @@ def ranking(
                 found[name][lines][both] = RANKED[name](at)
         return found
 
-    return figures
+    return metrics
 
 
 def curve(probabilities: _Array, labels: NDArray[np.int64]) -> Curve:

@@ -172,7 +172,7 @@ def _groups(scored: ScoredSet) -> dict[str, list[str]]:
 def grouped_alike(scored: Mapping[str, Mapping[str, ScoredSet]]) -> dict[str, dict[str, ScoredSet]]:
     """Detectors' scores with the sub-groups of the first one, where they are of the same images.
 
-    Detectors that see other parts of an image measure another brightness in it, and figures of a sub-group are to be
+    Detectors that see other parts of an image measure another brightness in it, and metrics of a sub-group are to be
     of the same images for all.
 
     Args:

@@ -1,4 +1,4 @@
-"""Every figure for many weightings of the rows at once: resamples of a bootstrap, or ones for the plain figure."""
+"""Every metric for many weightings of the rows at once: resamples of a bootstrap, or ones for the plain metric."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.ranking import Figures, ranking
+from addnet.evaluation.ranking import Metrics, ranking
 from addnet.evaluation.table import CALLED, SAID, Confusion
 from addnet.finite import require_finite
 
@@ -18,7 +18,7 @@ _AT_ONCE = 2_000_000  # numbers of the weights turned into float64 at a time
 _Array = NDArray[np.float64]
 
 
-def weighted_figures(
+def weighted_metrics(
     probabilities: _Array,
     labels: NDArray[np.int64],
     weights: NDArray[np.number],
@@ -52,7 +52,7 @@ def calling(
     *,
     threshold: float,
     columns: NDArray[np.int64] | None = None,
-) -> Figures:
+) -> Metrics:
     """The metrics of calls at a threshold, for any weights.
 
     Args:
@@ -72,14 +72,14 @@ def calling(
     called, fake = probabilities > threshold, labels == 1
     sums_of = _summing(np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1), columns)
 
-    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+    def metrics(weights: NDArray[np.number]) -> dict[str, _Array]:
         at = Confusion(*sums_of(weights).T)
         return {name: of_confusion(at) for name, of_confusion in CALLED.items()}
 
-    return figures
+    return metrics
 
 
-def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray[np.int64] | None = None) -> Figures:
+def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray[np.int64] | None = None) -> Metrics:
     """The metrics of probabilities, for any weights.
 
     Args:
@@ -98,13 +98,13 @@ def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray
     ends = np.cumsum([1, *(part.shape[1] for part in parts)])
     sums_of = _summing(np.column_stack([np.ones(len(labels)), *parts]), columns)
 
-    def figures(weights: NDArray[np.number]) -> dict[str, _Array]:
+    def metrics(weights: NDArray[np.number]) -> dict[str, _Array]:
         sums = sums_of(weights)
         means = np.divide(sums, sums[:, :1], out=np.full_like(sums, np.nan), where=sums[:, :1] > 0)
         between = zip(SAID.items(), pairwise(ends), strict=True)
         return {name: metric.of_means(means[:, start:end]) for (name, metric), (start, end) in between}
 
-    return figures
+    return metrics
 
 
 def _summing(values: NDArray[Any], columns: NDArray[np.int64] | None) -> Callable[[NDArray[np.number]], _Array]:

@@ -126,7 +126,7 @@ def chosen_on(loaded: Loaded) -> str:
 
 
 def chosen_on_tests(loaded: Loaded, tested: Collection[str]) -> list[str]:
-    """Those of the data sets that are tested now on whose test parts it was chosen: figures on them are too good."""
+    """Those of the data sets that are tested now on whose test parts it was chosen: metrics on them are too good."""
     sets = _chosen(loaded)
     found = [one.get("dataset") for one in sets if isinstance(one, Mapping) and one.get("split") == "test"]
     return [str(name) for name in found if name in tested]

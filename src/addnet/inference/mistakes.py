@@ -15,7 +15,7 @@ from addnet.evaluation.scored import ScoredSet
 from addnet.faces.landmarks import Face
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import explain
-from addnet.inference.sheet import explanation_figure
+from addnet.inference.sheet import explanation_plot
 
 
 class Mistake(NamedTuple):
@@ -77,7 +77,7 @@ def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, 
     except UserError:  # gone since it was scored
         return told | {"image": np.full((16, 16, 3), 128, dtype=np.uint8)}
     face = Face(part.found_by[row].as_py(), part.landmarks[row])
-    figure = explanation_figure(
+    figure = explanation_plot(
         explain(detector, detector.preprocessing.whole(image, face), block=block), title=mistake.path
     )
     return told | {"image": _pixels(figure)}

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-def explanation_figure(explanation: Explanation, *, title: str) -> Figure:
+def explanation_plot(explanation: Explanation, *, title: str) -> Figure:
     """Aligned face with landmarks, attention mask, Grad-CAM, organs; with a bandpass layer also the band and response.
 
     Args:

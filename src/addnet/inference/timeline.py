@@ -18,7 +18,7 @@ def _colour(answer: Answer) -> str:
     return FAKE if answer.score is not None and answer.score > answer.threshold else REAL
 
 
-def timeline_figure(answer: Answer) -> Figure:
+def timeline_plot(answer: Answer) -> Figure:
     """Scores over seconds (frame numbers where the file has no times), a line a person, with the threshold.
 
     Where there were several people, each is named by the track of the answer.

@@ -24,7 +24,7 @@ from addnet.preparation.census import (
     shorter_sides,
     steps_in,
 )
-from addnet.preparation.figures import COLOUR_NAMES, overview
+from addnet.preparation.plots import COLOUR_NAMES, overview
 from addnet.preparation.sheet import LandmarksOf, examples_sheet, landmarks_in_row
 from addnet.untrusted.texts import in_markdown, in_markdown_code
 

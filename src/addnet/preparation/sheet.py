@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 from addnet.preparation.census import ReadImage, readable, sample, steps_in
-from addnet.preparation.figures import COLOURS
+from addnet.preparation.plots import COLOURS
 from addnet.untrusted.texts import in_plot
 
 _SHOWN_SIDE = 224  # pixels; larger images are shown smaller

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.evaluation.paired import shares_in_order
-from addnet.evaluation.ranking import ranked_figures
+from addnet.evaluation.ranking import ranked_metrics
 from addnet.study.results import Results, Row, Scored
 from addnet.sweeps.intervals import Estimate
 
@@ -94,7 +94,7 @@ def drawn(scored: Scored) -> dict[str, Draws]:
         {'auroc': 1.0, 'paired_accuracy': 1.0}
     """
     counts = _counts(len(scored.names))
-    auroc = ranked_figures(scored.scores, scored.labels, counts, columns=scored.sources)[AUROC]
+    auroc = ranked_metrics(scored.scores, scored.labels, counts, columns=scored.sources)[AUROC]
     found = {AUROC: auroc}
     shares, _ = shares_in_order(scored.scores, scored.labels, scored.sources)
     if len(shares) == len(scored.names):  # every source has both classes

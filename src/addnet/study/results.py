@@ -174,7 +174,7 @@ def collect(study: StudyFolder, cell: Cell, results: Results, *, size: str) -> N
     seconds = seconds_of(folder, result)
     row = {"size": size, "sweep": cell.sweep, "variant": cell.variant, "seed": str(cell.seed)}
     row |= {"compare_to": cell.compare_to, "config": results.digest_of(size, cell.variant, told)}
-    row |= {name: _number(result.figures.get(name)) for name in METRICS}
+    row |= {name: _number(result.metrics.get(name)) for name in METRICS}
     row |= {"steps": str(_steps(folder)), "seconds": "" if seconds is None else f"{seconds:.0f}"}
     row |= {"commit": str(git.get("commit", ""))[:12] + ("+" if git.get("dirty") else "")}
     row |= {"data": str(about.get("data_fingerprint", ""))[:12], "overrides": " ".join(cell.told)}
@@ -229,7 +229,7 @@ def brief(evaluation: Mapping[str, Any]) -> dict[str, Any]:
             "ladder": {
                 kind: [
                     {"label": step["label"], "images": step["images"]}
-                    | {key: step["figures"][key] for key in ("frame/auroc", "frame/balanced_accuracy")}
+                    | {key: step["metrics"][key] for key in ("frame/auroc", "frame/balanced_accuracy")}
                     for step in steps
                 ]
                 for kind, steps in climbed.items()

@@ -16,7 +16,7 @@ _PARTS = 4  # of test/DATA SET/frame/auroc
 def crossed(table: Table) -> list[list[str]]:
     """Head and rows of the table, as texts: means over seeds; empty where nothing else than settings varies.
 
-    These are test figures, which compare what was named beforehand. Data sets are in the order of their names; the last
+    These are test metrics, which compare what was named beforehand. Data sets are in the order of their names; the last
     column is their mean, of rows that have all.
     """
     if not set(table.parameters) & set(TRAINED_ON):
@@ -30,7 +30,7 @@ def crossed(table: Table) -> list[list[str]]:
 
 
 def _tested(jobs: Sequence[SweepJob], metric: str) -> list[str]:
-    names = {name for job in jobs if job.result for name in job.result.figures}
+    names = {name for job in jobs if job.result for name in job.result.metrics}
     parts = [name.split("/") for name in names if name.startswith("test/") and name.endswith(f"/{metric}")]
     return sorted("/".join(part[1:-2]) for part in parts if len(part) >= _PARTS)
 

@@ -53,7 +53,7 @@ class SweepJob:
         """A metric of this job; NaN where it has none."""
         if self.result is None or self.status != "success":
             return math.nan
-        value = self.result.score if name == SCORE else self.result.figures.get(name)
+        value = self.result.score if name == SCORE else self.result.metrics.get(name)
         return math.nan if value is None else value
 
     def value(self, key: str) -> Value:

@@ -21,7 +21,7 @@ LONGEST_LABEL = 34
 MOST_LINES = 7
 
 
-def summary_figure(table: Table) -> Figure:
+def summary_plot(table: Table) -> Figure:
     """The plot of a table.
 
     A numeric parameter goes on the x axis (logarithmic over more than a decade) with a second parameter as lines;
@@ -30,24 +30,24 @@ def summary_figure(table: Table) -> Figure:
     """
     keys = table.parameters
     if len(keys) > 2:
-        figure = _panels(table)
+        metric = _panels(table)
     else:
         numeric = sorted((key for key in keys if _is_numeric(table, key)), key=lambda key: -len(_values(table, key)))
         if numeric:
-            figure = _lines(table, numeric[0], next((key for key in keys if key != numeric[0]), None))
+            metric = _lines(table, numeric[0], next((key for key in keys if key != numeric[0]), None))
         else:
-            figure = _dots(table, keys)
+            metric = _dots(table, keys)
     lacking = sum(sum(row.lacking.values()) for row in table.rows)
     if lacking:
-        text = f"{lacking} of {count(len(table.jobs), 'job')} without a figure"
-        figure.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
-    return figure
+        text = f"{lacking} of {count(len(table.jobs), 'job')} without a metric"
+        metric.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
+    return metric
 
 
 def _lines(table: Table, x: str, lines: str | None) -> Figure:
     """One numeric parameter against the metric; a line for each value of another."""
-    figure = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
-    axis = figure.subplots()
+    metric = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
+    axis = metric.subplots()
     names = _values(table, lines) if lines else [None]
     for at, name in enumerate(names):
         rows = [row for row in table.rows if lines is None or row.parameters[lines] == name]
@@ -59,22 +59,22 @@ def _lines(table: Table, x: str, lines: str | None) -> Figure:
     axis.grid(axis="y", color="0.92")
     if lines:
         _legend(axis, lines, loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2 if len(names) > MOST_LINES else 1)
-    return figure
+    return metric
 
 
 def _line(
     axis: Any, points: Sequence[tuple[float, list[float]]], *, at: int, label: str | None, joined: bool = True
 ) -> None:
-    """Means with error bars, single figures beneath."""
+    """Means with error bars, single metrics beneath."""
     colour, style = COLOURS[at % len(COLOURS)], ("-", "--", ":")[at // len(COLOURS) % 3]
-    some = [(x, figures) for x, figures in points if figures]
-    means = [statistics.fmean(figures) for _, figures in some]
-    spreads = [_spread(figures) for _, figures in some]
+    some = [(x, metrics) for x, metrics in points if metrics]
+    means = [statistics.fmean(metrics) for _, metrics in some]
+    spreads = [_spread(metrics) for _, metrics in some]
     style = style if joined else "none"
     axis.errorbar([x for x, _ in some], means, spreads, label=label, color=colour, linestyle=style, **SOLID)
-    for x, figures in some:
-        if len(figures) > 1:
-            axis.plot([x] * len(figures), figures, color=colour, **FAINT)
+    for x, metrics in some:
+        if len(metrics) > 1:
+            axis.plot([x] * len(metrics), metrics, color=colour, **FAINT)
 
 
 def _dots(table: Table, keys: Sequence[str]) -> Figure:
@@ -83,8 +83,8 @@ def _dots(table: Table, keys: Sequence[str]) -> Figure:
     second = next((key for key in keys if key != first), None)
     names: list[Value] = _values(table, first) if first else ["all jobs"]
     groups = _values(table, second) if second else [None]
-    figure = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
-    axis = figure.subplots()
+    metric = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
+    axis = metric.subplots()
     offsets = [0.0] if len(groups) == 1 else [0.5 * (at / (len(groups) - 1) - 0.5) for at in range(len(groups))]
     for at, group in enumerate(groups):
         rows = [row for row in table.rows if second is None or row.parameters[second] == group]
@@ -99,7 +99,7 @@ def _dots(table: Table, keys: Sequence[str]) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     if second or any(row.is_reference and row.finite for row in table.rows):
         _legend(axis, second, loc="upper left", bbox_to_anchor=(1.01, 1))
-    return figure
+    return metric
 
 
 def _legend(axis: Any, title: str | None, **place: Any) -> None:
@@ -113,7 +113,7 @@ def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float
         y = place + offset
         if not row.finite:
             axis.annotate(
-                "no figure", (0.01, y), xycoords=("axes fraction", "data"), va="center", color="0.4", fontsize="small"
+                "no metric", (0.01, y), xycoords=("axes fraction", "data"), va="center", color="0.4", fontsize="small"
             )
             continue
         axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **style)
@@ -131,8 +131,8 @@ def _panels(table: Table) -> Figure:
     """A panel for each parameter, averaged over the others."""
     columns = min(3, len(table.parameters))
     lines = math.ceil(len(table.parameters) / columns)
-    figure = Figure(figsize=(3.9 * columns, 3.4 * lines), layout="constrained")
-    axes = figure.subplots(lines, columns, sharey=True, squeeze=False).flat
+    metric = Figure(figsize=(3.9 * columns, 3.4 * lines), layout="constrained")
+    axes = metric.subplots(lines, columns, sharey=True, squeeze=False).flat
     for at, (axis, key) in enumerate(zip(axes, table.parameters, strict=False)):
         names = _values(table, key)
         numeric = _is_numeric(table, key)
@@ -150,10 +150,10 @@ def _panels(table: Table) -> Figure:
         axis.grid(axis="y", color="0.92")
         if at % columns == 0:
             axis.set_ylabel(_metric(table, "\n"))
-    for axis in figure.axes[len(table.parameters) :]:
+    for axis in metric.axes[len(table.parameters) :]:
         axis.remove()
-    figure.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
-    return figure
+    metric.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
+    return metric
 
 
 def _scale(axis: Any, values: Sequence[float]) -> None:
@@ -179,8 +179,8 @@ def _is_numeric(table: Table, key: str) -> bool:
     return key != ABLATION and all(isinstance(row.parameters[key], float) for row in table.rows)
 
 
-def _spread(figures: Sequence[float]) -> float:
-    return statistics.stdev(figures) if len(figures) > 1 else 0.0
+def _spread(metrics: Sequence[float]) -> float:
+    return statistics.stdev(metrics) if len(metrics) > 1 else 0.0
 
 
 def _metric(table: Table, between: str = " ") -> str:

@@ -1,4 +1,4 @@
-"""`result.json` of a run folder: how the run ended, and with which figures."""
+"""`result.json` of a run folder: how the run ended, and with which metrics."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Result:
     Attributes:
         status: `interrupted` by a person or a scheduler; everything else that is no success has `failed`.
         reason: What was wrong, in a line or a few; empty after a success.
-        score: What training returned: the figure that the best checkpoint was chosen by.
-        figures: Test figures and the best validation figure by name, such as `test/frame/auroc`; NaN where undefined.
+        score: What training returned: the metric that the best checkpoint was chosen by.
+        metrics: Test metrics and the best validation metric by name, such as `test/frame/auroc`; NaN where undefined.
         seconds: From start to end; None where the run couldn't say.
         killed_by: Number of the signal that ended the process before it could write anything.
     """
@@ -36,7 +36,7 @@ class Result:
     status: Status = "failed"
     reason: str = ""
     score: float | None = None
-    figures: dict[str, float] = field(default_factory=dict)
+    metrics: dict[str, float] = field(default_factory=dict)
     seconds: float | None = None
     killed_by: int | None = None
 
@@ -56,7 +56,7 @@ def write_result(run_dir: Path, result: Result) -> Path:
     run_dir.mkdir(parents=True, exist_ok=True)
     content = asdict(result) | {
         "score": _number(result.score),
-        "figures": {name: _number(value) for name, value in sorted(result.figures.items())},
+        "metrics": {name: _number(value) for name, value in sorted(result.metrics.items())},
     }
     return write_json(run_dir / RESULT, content)
 
@@ -70,9 +70,10 @@ def read_result(run_dir: Path) -> Result | None:
     content = read_json(run_dir / RESULT)
     if content is None:
         return None
+    content.setdefault("metrics", content.get("figures", {}))  # their name until November 2026
     known = {key.name: content[key.name] for key in fields(Result) if key.name in content}
-    figures = known.pop("figures", {})
-    return Result(**known, figures={name: math.nan if value is None else value for name, value in figures.items()})
+    metrics = known.pop("metrics")
+    return Result(**known, metrics={name: math.nan if value is None else value for name, value in metrics.items()})
 
 
 @contextmanager
@@ -80,7 +81,7 @@ def recorded(run_dir: Path) -> Iterator[Result]:
     """Writes how what happens inside ends, also when it raises; only the first process of a run writes.
 
     Yields:
-        The result, to be filled with score and figures.
+        The result, to be filled with score and metrics.
     """
     result, started = Result(), time.monotonic()
     try:

@@ -33,16 +33,16 @@ def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None 
         metric: As in `make_table`.
 
     Raises:
-        UserError: There are no jobs, or none has that figure.
+        UserError: There are no jobs, or none has that metric.
     """
-    from addnet.sweeps.plot import summary_figure  # matplotlib takes longer than all the rest
+    from addnet.sweeps.plot import summary_plot  # matplotlib takes longer than all the rest
 
     table = make_table(jobs, metric=metric)
     folder.mkdir(parents=True, exist_ok=True)
     files = Files(folder / "summary.md", folder / "summary.csv", folder / "summary.png")
     files.text.write_text(markdown(table), encoding="utf-8")
     write_cells(files.cells, table)
-    summary_figure(table).savefig(files.plot, dpi=150)
+    summary_plot(table).savefig(files.plot, dpi=150)
     return files
 
 
@@ -85,18 +85,18 @@ def _cells(table: Table) -> list[str]:
 
 
 def write_cells(path: Path, table: Table) -> None:
-    """The table for programs: a row for each job, with every figure it has."""
+    """The table for programs: a row for each job, with every metric it has."""
     several = len({job.sweep for job in table.jobs}) > 1
     keys = [key for key in table.parameters if key != SWEEP]
-    figures = [name for name in metric_names(table.jobs) if name != SCORE]
-    head = ["sweep"] * several + ["number", *keys, "seed", "status", "reason", SCORE, *figures, "seconds", "folder"]
+    metrics = [name for name in metric_names(table.jobs) if name != SCORE]
+    head = ["sweep"] * several + ["number", *keys, "seed", "status", "reason", SCORE, *metrics, "seconds", "folder"]
     with path.open("w", newline="", encoding="utf-8") as stream:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(head)
         for job in table.jobs:
             cells = [job.sweep] * several + [job.number, *(shown(job.value(key)) for key in keys), job.seed]
             seconds = job.result.seconds if job.result else None
-            cells += [job.status, job.reason, *(_cell(job, name) for name in (SCORE, *figures))]
+            cells += [job.status, job.reason, *(_cell(job, name) for name in (SCORE, *metrics))]
             rows.writerow([*cells, "" if seconds is None else seconds, job.folder])
 
 
@@ -156,7 +156,7 @@ def _named(job: SweepJob, table: Table, *, several: bool) -> str:
 
 
 def _cell(job: SweepJob, name: str) -> str:
-    if job.result is None or not (name in job.result.figures or (name == SCORE and job.result.score is not None)):
+    if job.result is None or not (name in job.result.metrics or (name == SCORE and job.result.score is not None)):
         return ""
-    value = job.result.score if name == SCORE else job.result.figures[name]
+    value = job.result.score if name == SCORE else job.result.metrics[name]
     return repr(value)

@@ -176,7 +176,7 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
 
 def metric_names(jobs: Sequence[SweepJob]) -> list[str]:
     """Names of all metrics that jobs have."""
-    return [*sorted({name for job in jobs if job.result for name in job.result.figures}), SCORE]
+    return [*sorted({name for job in jobs if job.result for name in job.result.metrics}), SCORE]
 
 
 def varying(jobs: Sequence[SweepJob]) -> list[str]:

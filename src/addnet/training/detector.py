@@ -1,4 +1,4 @@
-"""The LightningModule: either network, its loss, its optimiser and the field's figures."""
+"""The LightningModule: either network, its loss, its optimiser and the field's metrics."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, ch
 from addnet.training.origin import amounts, validation_errors
 from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware
-from addnet.training.scores import LossMean, ScoreCollector, WeightedMean, figures_of
+from addnet.training.scores import LossMean, ScoreCollector, WeightedMean, metrics_of
 from addnet.training.served_data import served_data, with_sources
 from addnet.training.terms import Asked
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
@@ -310,35 +310,35 @@ class DeepfakeDetector(pl.LightningModule):
         collector.update(logits, labels, batch["video"], valid, batch["path"], batch.get("face"))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the figures of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
-        figures = self._log_figures("val", self.val_loss, self.val_scores)
+        """Logs the metrics of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
+        metrics = self._log_metrics("val", self.val_loss, self.val_scores)
         if not self.trainer.sanity_checking:
             self.decision = decide(self.scores["val"], **{key: self.hparams[key] for key in ("max_fpr", "max_fnr")})
             self.learnt_from["validation"] = validation_errors(self.scores["val"], self.decision)
         if self.trainer.state.fn == "fit" and not self.trainer.sanity_checking:
-            step_plateau(self.trainer, figures)
+            step_plateau(self.trainer, metrics)
             if (data := served_data(self.trainer)) and not self.images["domain"]:
                 self.images["domain"] = data.domain()
 
     def on_test_epoch_end(self) -> None:
-        """Logs the figures of test: of all images and, where several data sets are tested on, of each apart."""
-        self._log_figures("test", self.test_loss, self.test_scores)
+        """Logs the metrics of test: of all images and, where several data sets are tested on, of each apart."""
+        self._log_metrics("test", self.test_loss, self.test_scores)
         scores, data = self.scores["test"], served_data(self.trainer)
         for name, videos in (data.test_sets() if data else {}).items():
             rows = torch.isin(scores.videos, torch.as_tensor(videos))
-            self.log_dict(figures_of(f"test/{name}", scores.take(rows)), sync_dist=True)
+            self.log_dict(metrics_of(f"test/{name}", scores.take(rows)), sync_dist=True)
 
-    def _log_figures(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
+    def _log_metrics(self, split: str, loss: LossMean, collector: ScoreCollector) -> dict[str, float]:
         scores = with_sources(collector.scores(split), self.trainer, split)
         self.scores[split] = scores
-        figures = {f"{split}/frame/loss": float(loss.compute())} | figures_of(split, scores)
+        metrics = {f"{split}/frame/loss": float(loss.compute())} | metrics_of(split, scores)
         loss.reset()
         collector.reset()
-        # every rank has gathered the same scores: the mean over ranks is the figure itself
+        # every rank has gathered the same scores: the mean over ranks is the metric itself
         on_bar = f"{split}/frame/auroc"
-        self.log(on_bar, figures[on_bar], prog_bar=True, sync_dist=True)
-        self.log_dict({name: value for name, value in figures.items() if name != on_bar}, sync_dist=True)
-        return figures
+        self.log(on_bar, metrics[on_bar], prog_bar=True, sync_dist=True)
+        self.log_dict({name: value for name, value in metrics.items() if name != on_bar}, sync_dist=True)
+        return metrics
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
         """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""

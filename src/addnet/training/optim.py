@@ -181,7 +181,7 @@ def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epo
     """A linear warm-up by steps, if there is one, and reductions; either multiplies the rate that it finds.
 
     Lightning 2.6.6 would step the second after the checkpoint of the epoch was written, and a resumed run would
-    never know of that epoch's figure: it is left to `step_plateau`.
+    never know of that epoch's metric: it is left to `step_plateau`.
     """
     schedules: list[dict[str, Any]] = []
     if warmup := round(settings["warmup_epochs"] * steps_per_epoch):
@@ -194,20 +194,20 @@ def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epo
     return [*schedules, {"scheduler": reducing, "monitor": settings["monitor"]} | never]
 
 
-def step_plateau(trainer: pl.Trainer, figures: Mapping[str, float]) -> None:
-    """Tells a plateau schedule, if there is one, the figures of a validation.
+def step_plateau(trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
+    """Tells a plateau schedule, if there is one, the metrics of a validation.
 
     Raises:
-        UserError: The figure that it watches is not among them.
+        UserError: The metric that it watches is not among them.
     """
     for config in trainer.lr_scheduler_configs:
         if not isinstance(config.scheduler, ReduceLROnPlateau):
             continue
-        if config.monitor is None or config.monitor not in figures:
+        if config.monitor is None or config.monitor not in metrics:
             raise UserError(
-                f"scheduler.monitor={config.monitor} is no figure of validation; there are: {', '.join(figures)}"
+                f"scheduler.monitor={config.monitor} is no metric of validation; there are: {', '.join(metrics)}"
             )
-        config.scheduler.step(figures[config.monitor])
+        config.scheduler.step(metrics[config.monitor])
 
 
 class _Cosine:

@@ -46,7 +46,7 @@ def check_average(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
 
 
 def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
-    """Looks whether the figures of validation that are watched exist; it would be noticed after the first epoch.
+    """Looks whether the metrics of validation that are watched exist; it would be noticed after the first epoch.
 
     Raises:
         UserError: One doesn't.
@@ -57,7 +57,7 @@ def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
     for option, name in watched.items():
         if str(name).startswith("val/") and name not in known:
             raise UserError(
-                f"{option}={name} is no figure of validation; choose one of: {', '.join(known)}."
+                f"{option}={name} is no metric of validation; choose one of: {', '.join(known)}."
                 f"{suggestion(name, known)}"
             )
 

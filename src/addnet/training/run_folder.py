@@ -108,27 +108,27 @@ def print_config(cfg: DictConfig) -> None:
         Console().print(config_tree(cfg))
 
 
-def final_figures(trainer: pl.Trainer) -> dict[str, float]:
+def final_metrics(trainer: pl.Trainer) -> dict[str, float]:
     """The metrics of the last evaluation, and those of validation at the best checkpoint."""
-    figures = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
     monitor, best = (getattr(trainer.checkpoint_callback, name, None) for name in ("monitor", "best_model_score"))
     if monitor is None or best is None:
-        return figures
+        return metrics
     at_best = getattr(trainer.checkpoint_callback, "metrics", {})
-    return figures | dict(at_best) | {monitor: float(best)}
+    return metrics | dict(at_best) | {monitor: float(best)}
 
 
-def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) -> None:
+def print_summary(run_dir: Path, metrics: dict[str, float], *, checkpoint: str) -> None:
     """Says how it went and where the results are."""
     console = Console()
-    split = next((split for split in ("test", "val") if f"{split}/frame/loss" in figures), None)
+    split = next((split for split in ("test", "val") if f"{split}/frame/loss" in metrics), None)
     if split:
         tested = "best checkpoint on test" if checkpoint else "test"
-        console.print(_figures_table(figures, split, tested if split == "test" else "last epoch on validation"))
+        console.print(_metrics_table(metrics, split, tested if split == "test" else "last epoch on validation"))
     lines = [f"run folder: {shown_path(run_dir)}"]
     if checkpoint:
         lines.append(f"checkpoint: {shown_path(checkpoint)}")
-    plots = [f"figures/{name}.png" for name in ("training_samples", "self_blends", "curves")]
+    plots = [f"plots/{name}.png" for name in ("training_samples", "self_blends", "curves")]
     names = [*plots, "reports/test_frame_classification_report.txt"]
     found = [name for name in names if (run_dir / name).exists()]
     lines += [f"{'in there: ' if at == 0 else '':>12}{name}" for at, name in enumerate(found)]
@@ -136,14 +136,14 @@ def print_summary(run_dir: Path, figures: dict[str, float], *, checkpoint: str) 
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
 
-def _figures_table(figures: dict[str, float], split: str, title: str) -> Table:
+def _metrics_table(metrics: dict[str, float], split: str, title: str) -> Table:
     table = Table(title=title)
-    table.add_column("figure")
+    table.add_column("metric")
     levels = ("frame", "video")
     for level in levels:
         table.add_column(level, justify="right")
     for name in ("loss", *LOGGED, PAIRED):
-        cells = [figures.get(f"{split}/{level}/{name}") for level in levels]
+        cells = [metrics.get(f"{split}/{level}/{name}") for level in levels]
         if name == PAIRED and cells == [None] * len(levels):
             continue
         table.add_row(name, *("" if cell is None else f"{cell:.4f}" for cell in cells))

@@ -1,4 +1,4 @@
-"""Scores gathered over batches and ranks, so that distributed figures equal single-process figures."""
+"""Scores gathered over batches and ranks, so that distributed metrics equal single-process metrics."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ class LossMean(WeightedMean):
 class ScoreCollector(Metric):
     """Keeps every score of an epoch; `compute` gathers those of all ranks and drops rows that do not count.
 
-    Figures of a ranking (AUROC, AP, EER) cannot be averaged over ranks: the scores themselves are gathered.
+    Metrics of a ranking (AUROC, AP, EER) cannot be averaged over ranks: the scores themselves are gathered.
     Use `scores`, which refuses those that aren't finite.
     """
 
@@ -183,10 +183,10 @@ def _from_all_ranks(paths: list[str]) -> list[str]:
     return [path for part in gathered for path in part or ()]
 
 
-def figures_of(prefix: str, scores: Scores) -> dict[str, float]:
-    """Every figure at both levels, by its full name."""
-    figures: dict[str, float] = {}
+def metrics_of(prefix: str, scores: Scores) -> dict[str, float]:
+    """Every metric at both levels, by its full name."""
+    metrics: dict[str, float] = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):
         values = binary_metrics(rows.probabilities, rows.labels) | paired_metrics(rows)
-        figures |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
-    return figures
+        metrics |= {f"{prefix}/{level}/{name}": value for name, value in values.items()}
+    return metrics

@@ -204,7 +204,7 @@ def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
             f"in {one}, {near:,} within {SAME_PERSON}: probably the same people (within {one}: "
             f"{below(pair.within, STRICT):.1%} and {below(pair.within, SAME_PERSON):.1%} of the faces)"
         )
-        remedy = "A suspicion, to be checked by eye. If it holds, test figures are about known people: say so."
+        remedy = "A suspicion, to be checked by eye. If it holds, test metrics are about known people: say so."
         rows = pair.rows[:SHOWN]
         examples = [
             f"{records[int(a)].path} ~ {records[int(b)].path} (distance {d:.2f})"

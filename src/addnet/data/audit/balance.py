@@ -81,7 +81,7 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
         if split == "predict" or (split in blended and counts[REAL]):
             continue
         if min(counts) == 0:
-            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images: no figure means anything there"
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images: no metric means anything there"
             issues.append(Issue("single_class", ERROR, text, sum(counts), "Add images of the other class."))
         elif min(counts) < _FEW * sum(counts):
             text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images"

@@ -27,7 +27,7 @@ _BYTES = (
 )
 _CONTENT = (
     "This may be a trace of the forgery itself (swaps are often smoother) or of how the images were taken. Give its "
-    "AUROC as the baseline of every figure, and test on data where it does not hold."
+    "AUROC as the baseline of every metric, and test on data where it does not hold."
 )
 _SOURCE = "The data set tells the class: take both classes from each, or none of the one-sided."
 
@@ -58,7 +58,7 @@ class Confound:
     Attributes:
         signal: Which.
         scores: By split; splits with one class or no images are left out.
-        values: (N,) of all images, for figures.
+        values: (N,) of all images, for metrics.
         shares: Of categories: name, and share of the real and of the fake images (all splits), most frequent first.
     """
 

@@ -124,7 +124,7 @@ def audit(
     blending: Blending | None = None,
     advance: Advance | None = None,
 ) -> Audit:
-    """Looks for everything that makes figures about these images wrong.
+    """Looks for everything that makes metrics about these images wrong.
 
     Args:
         records: The images of all splits; those to be predicted are left out.

@@ -16,7 +16,7 @@ class Issue:
 
     Attributes:
         kind: Short name for programs, such as `same_video`.
-        severity: `error` (figures would be wrong), `warning` (they may be) or `info`.
+        severity: `error` (metrics would be wrong), `warning` (they may be) or `info`.
         text: What was found, in a sentence with its number.
         count: How often.
         remedy: What can be done about it.

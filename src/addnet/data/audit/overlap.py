@@ -31,7 +31,7 @@ _NAMED = {
         "same_identity",
         WARNING,
         "identities",
-        "Test figures hold for known people only: say so, or split by identity.",
+        "Test metrics hold for known people only: say so, or split by identity.",
     ),
 }
 

@@ -1,4 +1,4 @@
-"""An audit as a folder: `report.md`, `audit.json` and figures."""
+"""An audit as a folder: `report.md`, `audit.json` and plots."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from addnet.data.audit.actors import STRICT
 from addnet.data.audit.balance import count, spread
 from addnet.data.audit.confounds import Confound
 from addnet.data.audit.examine import Audit
-from addnet.data.audit.figures import confound_figure, faces_figure, hash_figure, pairs_figure
 from addnet.data.audit.issues import Issue, count_by_severity
 from addnet.data.audit.likeness import Likeness
+from addnet.data.audit.plots import confound_plot, faces_plot, hash_plot, pairs_plot
 from addnet.data.audit.scan import Read
 from addnet.data.audit.scores import Score
 from addnet.data.audit.unchanged import write_unchanged
@@ -30,7 +30,7 @@ _PAIRS = 12  # on a sheet
 
 
 def write_report(found: Audit, folder: Path, read: Read, *, name: str) -> Path:
-    """Writes everything into a folder; figures of an earlier audit that this one lacks are deleted.
+    """Writes everything into a folder; plots of an earlier audit that this one lacks are deleted.
 
     Returns:
         The path of `report.md`.
@@ -38,15 +38,15 @@ def write_report(found: Audit, folder: Path, read: Read, *, name: str) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     for old in folder.glob("audit_*.png"):
         old.unlink()
-    figures, bits = _figures(found, read)
-    for stem, figure in figures.items():
+    plots, bits = _plots(found, read)
+    for stem, figure in plots.items():
         figure.savefig(folder / f"audit_{stem}.png", dpi=90)
     numbers = {"name": name, **found.numbers(), "nearest_by_bits": bits}
     (folder / NUMBERS).write_text(json.dumps(numbers, indent=1, default=_json) + "\n", encoding="utf-8")
     if found.unchanged is not None:
         write_unchanged(found.records, found.unchanged, folder)
     report = folder / REPORT
-    report.write_text("\n".join(_lines(found, name, list(figures))) + "\n", encoding="utf-8")
+    report.write_text("\n".join(_lines(found, name, list(plots))) + "\n", encoding="utf-8")
     return report
 
 
@@ -56,26 +56,24 @@ def _json(value: Any) -> Any:
     raise TypeError(f"{type(value)} cannot be written to {NUMBERS}")
 
 
-def _figures(found: Audit, read: Read) -> tuple[dict[str, Figure], dict[str, list[int]]]:
+def _plots(found: Audit, read: Read) -> tuple[dict[str, Figure], dict[str, list[int]]]:
     settings = found.settings
-    nearest, bits = hash_figure(found.records, found.signals, distance=settings.distance, seed=settings.seed)
-    figures = {
-        "confounds": confound_figure(found.records, found.signals, found.confounds),
+    nearest, bits = hash_plot(found.records, found.signals, distance=settings.distance, seed=settings.seed)
+    plots = {
+        "confounds": confound_plot(found.records, found.signals, found.confounds),
         "nearest": nearest,
-        "faces": faces_figure(found.actors),
+        "faces": faces_plot(found.actors),
     }
     for pairs in (*found.across, *found.within):
         if len(pairs.rows):
-            figures[f"near_{'_'.join(pairs.between)}"] = _near_sheet(found, pairs, read)
+            plots[f"near_{'_'.join(pairs.between)}"] = _near_sheet(found, pairs, read)
     for people in found.actors:
         captions = [f"{distance:.2f}" for distance in people.across[:_PAIRS]]
         if captions:
             title = "the nearest faces, with their distance"
-            sheet = pairs_figure(
-                found.records, people.rows[:_PAIRS], captions, read, between=people.between, title=title
-            )
-            figures[f"faces_{'_'.join(people.between)}"] = sheet
-    return {stem: figure for stem, figure in figures.items() if figure}, bits
+            sheet = pairs_plot(found.records, people.rows[:_PAIRS], captions, read, between=people.between, title=title)
+            plots[f"faces_{'_'.join(people.between)}"] = sheet
+    return {stem: figure for stem, figure in plots.items() if figure}, bits
 
 
 def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
@@ -84,10 +82,10 @@ def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
         f"{bits} bits, detail {detail:.2f}" for bits, detail in zip(pairs.distances, pairs.detail, strict=False)
     ]
     title = f"nearly the same, of different groups: {' and '.join(pairs.between)}"
-    return pairs_figure(found.records, shown, captions[: len(shown)], read, between=pairs.between, title=title)
+    return pairs_plot(found.records, shown, captions[: len(shown)], read, between=pairs.between, title=title)
 
 
-def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
+def _lines(found: Audit, name: str, plots: list[str]) -> Iterator[str]:
     counts = count_by_severity(found.issues)
     yield f"# Audit of {in_markdown(name)}\n"
     yield (
@@ -101,8 +99,8 @@ def _lines(found: Audit, name: str, figures: list[str]) -> Iterator[str]:
     yield from _near_lines(found)
     yield from _actor_lines(found)
     yield from _blend_lines(found)
-    yield "\n## Figures\n"
-    for stem in figures:
+    yield "\n## Plots\n"
+    for stem in plots:
         yield f"![{stem.replace('_', ' ')}](audit_{stem}.png)\n"
 
 

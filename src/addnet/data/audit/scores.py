@@ -109,15 +109,15 @@ def _scored(
     parts = []
     for stratum in np.unique(strata):
         rows = np.flatnonzero(strata == stratum)
-        figures_of = ranking(values[rows], labels[rows], columns=columns[rows], only=_AUROC)
+        metrics_of = ranking(values[rows], labels[rows], columns=columns[rows], only=_AUROC)
         counts = [np.bincount(columns[rows], labels[rows] == label, len(numbers)) for label in (0, 1)]
-        parts.append((figures_of, counts))
+        parts.append((metrics_of, counts))
 
     def aurocs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
         total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-        for figures_of, (reals, fakes) in parts:
+        for metrics_of, (reals, fakes) in parts:
             own = (weights @ reals) * (weights @ fakes)
-            total += np.where(own > 0, own * figures_of(weights)["auroc"], 0)
+            total += np.where(own > 0, own * metrics_of(weights)["auroc"], 0)
             pairs += own
         return ratio(total, pairs)
 

@@ -39,7 +39,7 @@ _MOST_DIGITS = 18  # of a 64-bit number
 _SHOWN = 20
 _NOTES = [
     "WildDeepfake does not tell which sequences come from one source video: that train and test share some cannot be "
-    "excluded; say so beside every figure",
+    "excluded; say so beside every metric",
     "WildDeepfake has no validation part: it is taken out of train",
 ]
 

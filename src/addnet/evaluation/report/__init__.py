@@ -20,7 +20,7 @@ from addnet.untrusted.texts import in_json
 
 __all__ = ["plain_values", "write_report"]
 
-PAGE, TEXT, NUMBERS, IMAGES = "report.html", "report.md", "evaluation.json", "figures"
+PAGE, TEXT, NUMBERS, IMAGES = "report.html", "report.md", "evaluation.json", "plots"
 _OURS = re.compile(
     r"(roc|pr|scores|reliability_images|reliability_videos|confusion|undecided|tippett|det|robustness)_\d.*\.png|mistake_\d+\.png"
 )
@@ -35,13 +35,13 @@ def write_report(
     mistakes: Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
 ) -> tuple[Path, ...]:
-    """Writes `report.html`, `report.md` with its `figures/`, and `evaluation.json`; replaces those of an earlier one.
+    """Writes `report.html`, `report.md` with its `plots/`, and `evaluation.json`; replaces those of an earlier one.
 
     Args:
         folder: Made if need be.
         evaluation: Of `assess`.
         scored: The scores that it was made from: checkpoint → data set → rows.
-        robustness: Checkpoint → data set → kind of damage → steps of {"level", "label", "figures": `frame/auroc` … →
+        robustness: Checkpoint → data set → kind of damage → steps of {"level", "label", "metrics": `frame/auroc` … →
             value, low, high}; the kind "clean", if there, holds one step without damage. Empty: no such section.
         mistakes: Each {"path", "label", "probability", "image": (H, W, 3) uint8 RGB}, and if wanted "checkpoint" and
             "set"; in the order in which they are shown.

@@ -55,8 +55,8 @@ class ReportImage:
     alt: str
 
     @classmethod
-    def of_figure(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> ReportImage:
-        """Drawn at once, so that the figure can be forgotten."""
+    def of_plot(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> ReportImage:
+        """Drawn at once, so that the plot can be forgotten."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
         return cls(stem, buffer.getvalue(), caption, alt)

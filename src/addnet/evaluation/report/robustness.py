@@ -1,4 +1,4 @@
-"""How figures fall as images get worse: curves and a table."""
+"""How metrics fall as images get worse: curves and a table."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from addnet.evaluation.report.document import Cell, Gallery, Paragraph, ReportImage, Section, Table
-from addnet.evaluation.report.figures import robustness_figure
-from addnet.evaluation.report.wording import figure_name, legend, slug, value_cell
+from addnet.evaluation.report.plots import robustness_plot
+from addnet.evaluation.report.wording import legend, metric_name, slug, value_cell
 from addnet.wording import count
 
 Steps = Sequence[Mapping[str, Any]]
@@ -23,9 +23,9 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
     """One part a data set, with a curve for each kind of damage.
 
     Args:
-        robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "figures" (`frame/auroc` and
+        robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "metrics" (`frame/auroc` and
             `video/auroc` → value, low, high). A kind "clean" is what the curves start from, and tells by "images" and
-            "videos" how many there are; without it they start from the evaluation's own figures.
+            "videos" how many there are; without it they start from the evaluation's own metrics.
         evaluation: Of `assess`.
     """
     sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
@@ -38,7 +38,7 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
 
 
 def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name: str) -> Table:
-    """The figure of each step of one data set, without its curves; arguments as in `robustness_section`."""
+    """The metric of each step of one data set, without its curves; arguments as in `robustness_section`."""
     found, clean = _climbed(robustness, evaluation, name)
     return _table(found, clean, _kinds(found), _metric(found))
 
@@ -67,7 +67,7 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
         curves = {
             checkpoint: {
                 shown: [
-                    (step["label"], step["figures"].get(f"{level}/{metric}", {}))
+                    (step["label"], step["metrics"].get(f"{level}/{metric}", {}))
                     for step in (clean[checkpoint], *by_kind[kind])
                 ]
                 for shown, level in _LEVELS.items()
@@ -75,9 +75,9 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
             for checkpoint, by_kind in found.items()
             if kind in by_kind
         }
-        drawn = robustness_figure(curves, title=f"{legend(name)}: {kind}", metric=figure_name(metric), lowest=lowest)
+        drawn = robustness_plot(curves, title=f"{legend(name)}: {kind}", metric=metric_name(metric), lowest=lowest)
         stem = f"robustness_{position}-{slug(name, kind)}"
-        images.append(ReportImage.of_figure(stem, drawn, alt=f"{figure_name(metric)} against {kind} on {name}"))
+        images.append(ReportImage.of_plot(stem, drawn, alt=f"{metric_name(metric)} against {kind} on {name}"))
     return Section(name, [*_counts(clean), Gallery(images), _table(found, clean, kinds, metric)])
 
 
@@ -95,24 +95,24 @@ def _clean(given: Any, evaluation: Mapping[str, Any], checkpoint: str, name: str
         step = given[0] if isinstance(given, Sequence) else given
         return {**step, "label": _CLEAN}
     levels = evaluation["checkpoints"].get(checkpoint, {}).get("sets", {}).get(name, {}).get("levels", {})
-    figures: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
     for level in _LEVELS.values():
         if level in levels:
-            called = levels[level]["called"]["chosen"]["figures"]
-            figures |= {f"{level}/{key}": value for key, value in (levels[level]["figures"] | called).items()}
-    return {"figures": figures, "label": _CLEAN}
+            called = levels[level]["called"]["chosen"]["metrics"]
+            metrics |= {f"{level}/{key}": value for key, value in (levels[level]["metrics"] | called).items()}
+    return {"metrics": metrics, "label": _CLEAN}
 
 
-def _figures(found: Mapping[str, Mapping[str, Steps]], metric: str) -> Iterator[Mapping[str, Any]]:
+def _metrics(found: Mapping[str, Mapping[str, Steps]], metric: str) -> Iterator[Mapping[str, Any]]:
     for by_kind in found.values():
         for steps in by_kind.values():
             for step in steps:
-                yield from (step["figures"].get(f"{level}/{metric}", {}) for level in _LEVELS.values())
+                yield from (step["metrics"].get(f"{level}/{metric}", {}) for level in _LEVELS.values())
 
 
 def _metric(found: Mapping[str, Mapping[str, Steps]]) -> str:
     for metric in _METRICS:
-        if any(each.get("value") is not None for each in _figures(found, metric)):
+        if any(each.get("value") is not None for each in _metrics(found, metric)):
             return metric
     return _METRICS[0]
 
@@ -120,9 +120,7 @@ def _metric(found: Mapping[str, Mapping[str, Steps]]) -> str:
 def _lowest(found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], metric: str) -> float:
     """Where all axes of a data set begin, so that they can be compared: a tenth below the lowest point."""
     every = {checkpoint: {**kinds, _CLEAN: [clean[checkpoint]]} for checkpoint, kinds in found.items()}
-    values = [
-        each[key] for each in _figures(every, metric) for key in ("value", "low") if each.get(key) is not None
-    ]
+    values = [each[key] for each in _metrics(every, metric) for key in ("value", "low") if each.get(key) is not None]
     return max(0.0, np.floor(10 * min(values)) / 10) if values else 0.0
 
 
@@ -137,13 +135,13 @@ def _table(
         longest = max((by_kind.get(kind, ()) for by_kind in found.values()), key=len)
         for number, step in enumerate(longest):
             steps = [by_kind.get(kind, ())[number : number + 1] for by_kind in found.values()]
-            told = [part[0] if part else {"figures": {}} for part in steps]
+            told = [part[0] if part else {"metrics": {}} for part in steps]
             rows.append([Cell(kind), Cell(step["label"]), *_cells(told, metric)])
-    return Table(head, rows, texts=2, title=f"{figure_name(metric)} at each step", folded=True)
+    return Table(head, rows, texts=2, title=f"{metric_name(metric)} at each step", folded=True)
 
 
 def _cells(steps: Sequence[Mapping[str, Any]], metric: str) -> list[Cell]:
     nothing = {"value": None}
     return [
-        value_cell(step["figures"].get(f"{level}/{metric}", nothing)) for step in steps for level in _LEVELS.values()
+        value_cell(step["metrics"].get(f"{level}/{metric}", nothing)) for step in steps for level in _LEVELS.values()
     ]

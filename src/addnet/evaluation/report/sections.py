@@ -7,7 +7,7 @@ from typing import Any
 
 from addnet.evaluation.assessment import Scored
 from addnet.evaluation.levels import CHOSEN
-from addnet.evaluation.report import figures
+from addnet.evaluation.report import plots
 from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, ReportImage, Section
 from addnet.evaluation.report.robustness import Robustness, robustness_section
 from addnet.evaluation.report.tables import (
@@ -37,7 +37,7 @@ def document(
     mistakes: Mistakes,
     about: Mapping[str, Any],
 ) -> Document:
-    """Draws all figures and puts everything in its place; arguments as in `write_report`."""
+    """Draws all plots and puts everything in its place; arguments as in `write_report`."""
     sections = [Section("Results", cross_tables(evaluation))]
     if errors := _errors(evaluation["checkpoints"], scored):
         sections.append(errors)
@@ -100,7 +100,7 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
 
 
 def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
-    """What figures show: images, and videos unless each image is one of its own."""
+    """What plots show: images, and videos unless each image is one of its own."""
     single = len(scored) == len(scored.video_ids)
     return {"images": scored} if single else {"images": scored, "videos": by_video(scored)}
 
@@ -110,18 +110,18 @@ def _both_classes(checkpoints: Mapping[str, Mapping[str, ScoredSet]]) -> bool:
 
 
 def _curves(checkpoints: Mapping[str, Mapping[str, ScoredSet]], name: str, stem: str) -> Gallery:
-    roc = figures.roc_figure(checkpoints, title=f"{legend(name)}: ROC")
-    precision = figures.precision_recall_figure(checkpoints, title=f"{legend(name)}: precision and recall")
+    roc = plots.roc_plot(checkpoints, title=f"{legend(name)}: ROC")
+    precision = plots.precision_recall_plot(checkpoints, title=f"{legend(name)}: precision and recall")
     return Gallery(
         [
-            ReportImage.of_figure(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
-            ReportImage.of_figure(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
+            ReportImage.of_plot(f"roc_{stem}", roc, alt=f"ROC curves on {name}"),
+            ReportImage.of_plot(f"pr_{stem}", precision, alt=f"precision-recall curves on {name}"),
         ]
     )
 
 
 def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str, Any], *, stem: str) -> Section:
-    """Tables and figures of one checkpoint on one data set."""
+    """Tables and plots of one checkpoint on one data set."""
     of_level = {shown: numbers["levels"][_LEVELS[shown]] for shown in levels}
     thresholds = {shown: found["called"][CHOSEN]["threshold"] for shown, found in of_level.items()}
     matrices = {
@@ -130,18 +130,18 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
         if thresholds[shown] is not None
     }
     short = legend(name)
-    drawn = {"scores": figures.scores_figure(levels, thresholds, title=f"{short}: scores")}
+    drawn = {"scores": plots.scores_plot(levels, thresholds, title=f"{short}: scores")}
     if matrices:
-        drawn["confusion"] = figures.confusion_figure(matrices, title=f"{short}: confusion")
+        drawn["confusion"] = plots.confusion_plot(matrices, title=f"{short}: confusion")
     undecided = {shown: found["undecided"] for shown, found in of_level.items() if found["undecided"]}
     if undecided:
-        drawn["undecided"] = figures.undecided_figure(undecided, title=f"{short}: undecided")
+        drawn["undecided"] = plots.undecided_plot(undecided, title=f"{short}: undecided")
     probabilities = all(scored.is_probability for scored in levels.values())
     for shown, scored in levels.items() if probabilities and _both_classes({name: levels}) else ():
         title = f"{short}: reliability, {shown}"
-        drawn[f"reliability_{shown}"] = figures.reliability_figure(scored, of_level[shown], title=title)
+        drawn[f"reliability_{shown}"] = plots.reliability_plot(scored, of_level[shown], title=title)
     images = [
-        ReportImage.of_figure(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
+        ReportImage.of_plot(f"{what}_{stem}", figure, alt=f"{what.replace('_', ' of ')}, {name}")
         for what, figure in drawn.items()
     ]
     groups = group_tables(numbers["groups"])
@@ -161,12 +161,12 @@ def _weight(found: Mapping[str, Any], levels: Mapping[str, ScoredSet], short: st
     ]
     if known:
         drawn = {
-            "tippett": figures.tippett_figure(known, title=f"{short}: Tippett"),
-            "det": figures.det_figure({shown: levels[shown] for shown in known}, title=f"{short}: DET"),
+            "tippett": plots.tippett_plot(known, title=f"{short}: Tippett"),
+            "det": plots.det_plot({shown: levels[shown] for shown in known}, title=f"{short}: DET"),
         }
         blocks.append(
             Gallery(
-                [ReportImage.of_figure(f"{what}_{stem}", figure, alt=f"{what} plot") for what, figure in drawn.items()]
+                [ReportImage.of_plot(f"{what}_{stem}", figure, alt=f"{what} plot") for what, figure in drawn.items()]
             )
         )
     return Section("Weight of evidence", blocks)

@@ -15,8 +15,8 @@ from addnet.evaluation.report.document import Cell, Table
 from addnet.evaluation.report.wording import (
     LEVEL_NAMES,
     NOTHING,
-    figure_name,
     interval,
+    metric_name,
     number,
     p_value,
     rate_cell,
@@ -30,7 +30,7 @@ _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
 
 
 def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
-    """Checkpoints down and data sets across, with their average, a table a figure; a single set has figures across."""
+    """Checkpoints down and data sets across, with their average, a table a metric; a single set has metrics across."""
     checkpoints = evaluation["checkpoints"]
     sets = list(dict.fromkeys(name for found in checkpoints.values() for name in found["sets"]))
     tables = []
@@ -47,7 +47,7 @@ def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video"
             [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in shown)]
             for checkpoint in checkpoints
         ]
-        head = ["checkpoint", *map(figure_name, shown)]
+        head = ["checkpoint", *map(metric_name, shown)]
         tables.append(Table(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
     return tables
 
@@ -62,7 +62,7 @@ def _cross_table(
         mean = value_cell(row["average"])
         told = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
         rows.append([Cell(checkpoint), *cells, Cell(mean.text, small(mean.small, told))])
-    return Table(["checkpoint", *sets, "average"], rows, title=f"{figure_name(name)}, {LEVEL_NAMES[level]}")
+    return Table(["checkpoint", *sets, "average"], rows, title=f"{metric_name(name)}, {LEVEL_NAMES[level]}")
 
 
 def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float) -> Cell:
@@ -71,22 +71,22 @@ def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float)
 
 
 def level_table(levels: Mapping[str, Any]) -> Table:
-    """All figures of one checkpoint on one data set: figures down, levels across; no rows without a number."""
-    rows = [[Cell(figure_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
+    """All metrics of one checkpoint on one data set: metrics down, levels across; no rows without a number."""
+    rows = [[Cell(metric_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
     for at in (CHOSEN, HALF):
         if at == HALF and all(_same_threshold(level) for level in levels.values()):
             continue
         for name in CALLED:
             cells = [
-                value_cell(level["called"][at]["figures"][name], threshold=level["called"][at]["threshold"])
+                value_cell(level["called"][at]["metrics"][name], threshold=level["called"][at]["threshold"])
                 for level in levels.values()
             ]
-            rows.append([Cell(figure_name(name), _origin(levels, at)), *cells])
+            rows.append([Cell(metric_name(name), _origin(levels, at)), *cells])
         for wrong in WRONG:
             cells = [rate_cell(level["called"][at]["errors"][wrong]) for level in levels.values()]
-            rows.append([Cell(figure_name(wrong), _origin(levels, at)), *cells])
+            rows.append([Cell(metric_name(wrong), _origin(levels, at)), *cells])
     said = [name + ending for name in SAID for ending in ("", "_calibrated")]
-    rows += [[Cell(figure_name(name)), *_across(levels, name)] for name in said]
+    rows += [[Cell(metric_name(name)), *_across(levels, name)] for name in said]
     rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
     return Table(["", *(LEVEL_NAMES[level] for level in levels)], rows)
 
@@ -104,7 +104,7 @@ def _origin(levels: Mapping[str, Any], at: str) -> str:
 
 
 def _across(levels: Mapping[str, Any], name: str) -> list[Cell]:
-    return [value_cell(level["figures"][name]) for level in levels.values()]
+    return [value_cell(level["metrics"][name]) for level in levels.values()]
 
 
 def _same_threshold(level: Mapping[str, Any]) -> bool:
@@ -140,10 +140,10 @@ def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mappin
         undecided = UNDECIDED_OF[WRONG.index(wrong)]
         for name in (wrong, undecided):
             if called.get(name) is not None:
-                yield figure_name(name), called[name]
+                yield metric_name(name), called[name]
         named = [group for group in methods if group[kind]]
         for group in named if len(named) > 1 else ():
-            yield f"{figure_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
+            yield f"{metric_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
 
 
 def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> Table:
@@ -175,7 +175,7 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
                 ]
                 for group in found
             ]
-            head = [kind, *counted.values(), "AUROC", "accuracy", *map(figure_name, WRONG)]
+            head = [kind, *counted.values(), "AUROC", "accuracy", *map(metric_name, WRONG)]
             tables.append(Table(head, rows, title=f"By {_without_by(kind)}, {LEVEL_NAMES[level]}"))
     return tables
 
@@ -185,7 +185,7 @@ def _without_by(kind: str) -> str:
 
 
 def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
-    """Each checkpoint minus the first one: figures down, data sets across."""
+    """Each checkpoint minus the first one: metrics down, data sets across."""
     tables = []
     for checkpoint, found in differences.items():
         sets = found["sets"]
@@ -202,7 +202,7 @@ def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("
 
 
 def _compared(name: str) -> str:
-    return figure_name(name) + (", own threshold" if name.endswith(CHOSEN) else "")
+    return metric_name(name) + (", own threshold" if name.endswith(CHOSEN) else "")
 
 
 def _difference_cell(found: Mapping[str, Any]) -> Cell:

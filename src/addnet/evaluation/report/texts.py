@@ -13,14 +13,14 @@ from addnet.wording import count
 DIFFERENCES = (
     "Each checkpoint minus the first one, on the same rows and in the same resamples. For errors and losses (EER, log "
     "loss, calibration error) less is better. p is twice the share of resamples in which the difference is 0 or has "
-    "the other sign, and at least what so many resamples can show; where many figures are compared, some are small by "
+    "the other sign, and at least what so many resamples can show; where many metrics are compared, some are small by "
     "chance."
 )
 GROUPS = (
     "In sub-groups, accuracy is that of the rows with the name, at the threshold that stands beside it: for a method, "
     "the share of its fakes that is found. AUROC is that of the same rows, for a method that of its fakes against all "
     "real rows of the data set. A dash stands where there is one class only, and in sub-groups of fewer than "
-    f"{FEWEST_VIDEOS} videos, whose figures would mean nothing."
+    f"{FEWEST_VIDEOS} videos, whose metrics would mean nothing."
 )
 INTERVALS = (
     "Percentiles of resamples are too narrow where videos or errors are few. Shares, EER and paired accuracy have "
@@ -102,7 +102,7 @@ def _found(found: Mapping[str, Any]) -> str:
     name, values = _telling(found)
     average = found["average"]["video"][name]
     if not values:
-        return "no figure, since there are no rows"
+        return "no metric, since there are no rows"
     what = NAMES[name.split("/")[0]]
     if name != "auroc":
         what = f"{what} (threshold {found['decision']['video']['stated']})"
@@ -116,12 +116,12 @@ def _found(found: Mapping[str, Any]) -> str:
 
 
 def _telling(found: Mapping[str, Any]) -> tuple[str, dict[str, float]]:
-    """The figure to speak of, and its value on each data set: accuracy where no set has both classes."""
+    """The metric to speak of, and its value on each data set: accuracy where no set has both classes."""
     for name in ("auroc", "accuracy/chosen"):
         values = {}
         for which, numbers in found["sets"].items():
             level = numbers["levels"]["video"]
-            place = level["figures"] if name == "auroc" else level["called"]["chosen"]["figures"]
+            place = level["metrics"] if name == "auroc" else level["called"]["chosen"]["metrics"]
             if (value := place[name.split("/")[0]]["value"]) is not None:
                 values[which] = value
         if values:
@@ -151,9 +151,9 @@ def method_texts(evaluation: Mapping[str, Any]) -> list[str]:
         f"The calibration error sorts the probabilities of fake into {settings['bins']} bins of equal width and is the "
         "mean, weighted by their contents, of |mean probability − share of fakes|. It has no interval: on few videos "
         "it is too large by chance alone (about 0.18 on 40, 0.06 on 400 and 0.03 on 2,000 videos where the true error "
-        "is 0), and resamples add as much again. Compare it only between rows of the same data set. Calibrated figures "
+        "is 0), and resamples add as much again. Compare it only between rows of the same data set. Calibrated metrics "
         "are those of the probability that predict tells.",
-        "An average is the plain mean over the data sets that have the figure, whatever their size; its "
+        "An average is the plain mean over the data sets that have the metric, whatever their size; its "
         "interval comes from independent draws of each.",
         GROUPS,
     ]
@@ -170,7 +170,7 @@ _ORIGINS = {
     ),
     "given": (
         "Thresholds were given with the command, not taken from the checkpoint: chosen by a look at these data, they "
-        "make figures too good."
+        "make metrics too good."
     ),
     "none": "A checkpoint without a threshold is measured at 0.5.",
     "no_unit": "Scores that are no probabilities are ranked alone where no threshold was given for them.",

@@ -73,7 +73,7 @@ def spoken(found: Mapping[str, Any]) -> str:
     return f"{number(found['value'])} {interval(found)}".strip()
 
 
-def figure_name(name: str) -> str:
+def metric_name(name: str) -> str:
     """`balanced_accuracy/chosen` and `frame/auroc` in words."""
     return next((NAMES[part] for part in name.split("/") if part in NAMES), name)
 

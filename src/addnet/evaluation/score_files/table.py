@@ -43,7 +43,7 @@ class Columns:
         dataset: The data set.
         method: How a fake was made.
         face: Whether a face was found.
-        split_by: Further columns, for each value of which there are figures.
+        split_by: Further columns, for each value of which there are metrics.
     """
 
     scores: Sequence[str] | None = None

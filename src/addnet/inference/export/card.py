@@ -94,7 +94,7 @@ def model_card(
             f"# {_called(about)}: a deepfake detector\n",
             *([f"{preface.strip()}\n"] if preface else []),
             _table(about),
-            _figures(about),
+            _metrics(about),
             *([measured] if measured else []),
             _USE.format(folder=json.dumps(shown(folder)), size=int(size), channels=int(channels)),
             _REST.format(licences=licences, citation=_citation(about)),
@@ -184,14 +184,14 @@ def trained_on(config: Mapping[str, Any]) -> str:
     return "; ".join(map(entry_told, named)) or "not named in the checkpoint"
 
 
-def _figures(about: Mapping[str, Any]) -> str:
+def _metrics(about: Mapping[str, Any]) -> str:
     """Thresholds and temperatures that validation gave, and on how much."""
     rows = []
     for level, values in (about.get("decision") or {}).items():
         told = {key: _told(value) for key, value in values.items() if value is not None}
         rows += [f"| {in_markdown(level)} | {in_markdown(key)} | {value} |" for key, value in told.items()]
     if not rows:
-        return "No figures of validation are in the checkpoint; the threshold is 0.5.\n"
+        return "No metrics of validation are in the checkpoint; the threshold is 0.5.\n"
     head = ["## Decision", "", "What validation gave. A score is called fake above the threshold.", ""]
     return "\n".join([*head, "| level | what | value |", "|---|---|---:|", *rows, ""])
 

@@ -13,7 +13,7 @@ from addnet.evaluation.report.markdown import in_sections
 from addnet.evaluation.report.robustness import robustness_table
 from addnet.evaluation.report.tables import group_tables
 from addnet.evaluation.report.texts import ERRORS, INTERVALS, method_texts
-from addnet.evaluation.report.wording import figure_name, rate_cell, value_cell
+from addnet.evaluation.report.wording import metric_name, rate_cell, value_cell
 from addnet.inference.answers import Answer
 from addnet.wording import count
 
@@ -62,7 +62,7 @@ def of_test_sets(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
     for name, found in _sets(evaluation):
         level = _level(found)
         numbers = found["levels"][level]
-        ranked = {figure: numbers["figures"][figure] for figure in _RANKED}
+        ranked = {metric: numbers["metrics"][metric] for metric in _RANKED}
         entries.append({"name": name, "level": level, "errors": numbers["called"][CHOSEN]["errors"], **ranked})
     return entries
 
@@ -102,11 +102,11 @@ def _test_table(entries: Sequence[Mapping[str, Any]]) -> Table:
             Cell(entry["name"]),
             Cell(_UNITS[entry["level"]]),
             *(rate_cell(entry["errors"][wrong]) for wrong in WRONG),
-            *(value_cell(entry[figure]) for figure in _RANKED),
+            *(value_cell(entry[metric]) for metric in _RANKED),
         ]
         for entry in entries
     ]
-    return Table(["test set", "of", *map(figure_name, (*WRONG, *_RANKED))], rows, texts=2)
+    return Table(["test set", "of", *map(metric_name, (*WRONG, *_RANKED))], rows, texts=2)
 
 
 def _real_table(real: Sequence[Mapping[str, Any]]) -> Table:
@@ -119,7 +119,7 @@ def _real_table(real: Sequence[Mapping[str, Any]]) -> Table:
         ]
         for entry in real
     ]
-    return Table(["real files", "of", figure_name(WRONG[0]), "without a verdict"], rows, texts=2)
+    return Table(["real files", "of", metric_name(WRONG[0]), "without a verdict"], rows, texts=2)
 
 
 def _parts(evaluation: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> Iterator[Block]:

@@ -18,7 +18,7 @@ from addnet.inference.answering.asking import Said
 from addnet.inference.answers import Answer
 from addnet.inference.explaining import Explanation
 from addnet.inference.sheet import heated, stretched
-from addnet.inference.timeline import timeline_figure
+from addnet.inference.timeline import timeline_plot
 from addnet.wording import count
 
 if TYPE_CHECKING:
@@ -66,7 +66,7 @@ def timeline_of(answer: Answer) -> Panel | None:
     alt = f"Scores of {count(len(scores), 'frame')}, from {min(scores):.2f} to {max(scores):.2f}"
     whose = "a face" if answer.people < 2 else "that face"
     caption = f"Each dot is a frame that was looked at; frames without {whose} have none."
-    return Panel("Score over time", figure_uri(timeline_figure(answer)), alt, caption)
+    return Panel("Score over time", plot_uri(timeline_plot(answer)), alt, caption)
 
 
 def _whole(image: ImageArray, factor: float, answer: Answer) -> Panel:
@@ -119,7 +119,7 @@ def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Pane
     axis.grid(alpha=0.3)
     peak = float(frequencies[int(np.argmax(gain))])
     caption = f"How much passes of fine and coarse detail; most at {peak:.2f} cycles per pixel."
-    return Panel("Frequency response", figure_uri(figure), f"A curve with its peak at {peak:.2f}", caption)
+    return Panel("Frequency response", plot_uri(figure), f"A curve with its peak at {peak:.2f}", caption)
 
 
 def _enlarged(image: ImageArray) -> ImageArray:
@@ -133,8 +133,8 @@ def image_uri(image: ImageArray) -> str:
     return _uri("jpeg", encode(image, quality=90))
 
 
-def figure_uri(figure: Figure) -> str:
-    """A figure as a data URI."""
+def plot_uri(figure: Figure) -> str:
+    """A plot as a data URI."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return _uri("png", buffer.getvalue())

@@ -242,13 +242,13 @@ class Api:
 
 
 def _drawn(said: Said) -> bytes:
-    from addnet.inference.sheet import explanation_figure
+    from addnet.inference.sheet import explanation_plot
 
     assert said.explanation is not None, "asked for by whoever has one"
     worst = said.answer.worst
     title = f"{said.answer.path}: {worst.verdict}, score {worst.score:.3f}" if worst else said.answer.path
     stream = io.BytesIO()
-    explanation_figure(said.explanation, title=title).savefig(stream, dpi=100, format="png")
+    explanation_plot(said.explanation, title=title).savefig(stream, dpi=100, format="png")
     return stream.getvalue()
 
 

@@ -12,7 +12,7 @@ from torch import Tensor
 from addnet.colours import BLACK, PINK, SKY
 from addnet.models import BandpassLayer
 from addnet.plotting import legend_below
-from addnet.training.loggers import log_figure
+from addnet.training.loggers import log_plot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -21,12 +21,12 @@ log = logging.getLogger(__name__)
 
 
 class BandpassMonitor(pl.Callback):
-    """Logs σ_low, Δ and σ_high each epoch; filtered images and the frequency response as figures.
+    """Logs σ_low, Δ and σ_high each epoch; filtered images and the frequency response as plots.
 
     Does nothing for a network without a bandpass layer.
 
     Args:
-        every_n_epochs: How often figures are made.
+        every_n_epochs: How often plots are made.
         images: How many images of the first validation batch are shown.
     """
 
@@ -51,7 +51,7 @@ class BandpassMonitor(pl.Callback):
             self._images = batch["image"][::step][: self.images].detach().cpu()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Logs the sigmas and draws the figures."""
+        """Logs the sigmas and draws the plots."""
         layer = bandpass_of(pl_module)
         if layer is None:
             return
@@ -59,9 +59,9 @@ class BandpassMonitor(pl.Callback):
         pl_module.log_dict({f"bandpass/{name}": value for name, value in values.items()}, sync_dist=True)
         self._warn_if_cut_off(layer, values["sigma_high"])
         if trainer.is_global_zero and trainer.current_epoch % self.every_n_epochs == 0:
-            log_figure(trainer, "bandpass_response", response_figure(layer, trainer.current_epoch))
+            log_plot(trainer, "bandpass_response", response_plot(layer, trainer.current_epoch))
             if self._images is not None:
-                log_figure(trainer, "bandpass_images", filtered_figure(layer, self._images, trainer.current_epoch))
+                log_plot(trainer, "bandpass_images", filtered_plot(layer, self._images, trainer.current_epoch))
 
     def _warn_if_cut_off(self, layer: BandpassLayer, sigma_high: float) -> None:
         radius = layer.kernel_size // 2
@@ -82,7 +82,7 @@ def bandpass_of(module: torch.nn.Module) -> BandpassLayer | None:
 
 
 @torch.no_grad()
-def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
+def response_plot(layer: BandpassLayer, epoch: int) -> Figure:
     """Gain of the layer over spatial frequency, and its kernel."""
     from matplotlib.figure import Figure
 
@@ -101,7 +101,7 @@ def response_figure(layer: BandpassLayer, epoch: int) -> Figure:
 
 
 @torch.no_grad()
-def filtered_figure(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
+def filtered_plot(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
     """Images above what the layer makes of them; the band is stretched to three standard deviations."""
     from matplotlib.figure import Figure
 

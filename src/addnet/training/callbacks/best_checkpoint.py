@@ -21,7 +21,7 @@ _PATHS = ("best_model_path", "kth_best_model_path", "last_model_path")
 
 
 class BestCheckpoint(ModelCheckpoint):
-    """Keeps the checkpoint with the best figure, and of equals the latest.
+    """Keeps the checkpoint with the best metric, and of equals the latest.
 
     AUROC is soon perfect on a small validation set, while probabilities go on getting better; Lightning keeps the first
     of equals. A run that is resumed in a new folder still has the best of the old one to beat; Lightning forgets it.
@@ -100,7 +100,7 @@ class BestCheckpoint(ModelCheckpoint):
         return self._read_from or Path(self.dirpath or "").absolute()
 
     def check_monitor_top_k(self, trainer: pl.Trainer, current: Tensor | None = None) -> bool:
-        """Whether a checkpoint with this figure is to be kept; never with one that isn't a finite number."""
+        """Whether a checkpoint with this metric is to be kept; never with one that isn't a finite number."""
         if current is not None and not bool(current.isfinite()):
             return False
         equal = current is not None and self.best_model_score is not None and bool(current == self.best_model_score)

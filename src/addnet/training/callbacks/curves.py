@@ -6,10 +6,10 @@ from typing import Any
 
 import pytorch_lightning as pl
 
-from addnet.evaluation.figures import curves_figure
+from addnet.evaluation.plots import curves_plot
 from addnet.training.callbacks.bandpass_monitor import bandpass_of
 from addnet.training.callbacks.progress_bar import epoch_metrics
-from addnet.training.loggers import log_figure
+from addnet.training.loggers import log_plot
 
 
 class Curves(pl.Callback):
@@ -37,7 +37,7 @@ class Curves(pl.Callback):
         for name, value in values.items():
             self.curves.setdefault(name, []).append((trainer.current_epoch, value))
         if trainer.is_global_zero:
-            log_figure(trainer, "curves", curves_figure(self.curves, title="training"))
+            log_plot(trainer, "curves", curves_plot(self.curves, title="training"))
 
     def state_dict(self) -> dict[str, Any]:
         """The curves so far, as plain values."""

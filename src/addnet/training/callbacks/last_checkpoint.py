@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 class LastCheckpoint(Checkpoint):
     """Keeps the newest state of training, complete enough to go on as if nothing had happened.
 
-    Lightning's ModelCheckpoint writes inside of a step's or an epoch's closing hooks, before its figures are logged
+    Lightning's ModelCheckpoint writes inside of a step's or an epoch's closing hooks, before its metrics are logged
     and, at an epoch's end, before a plateau schedule has moved: a run resumed from there misses both. This one writes
     before a step and before an epoch begins, when everything of the one before is done, and never amid accumulated
     gradients.

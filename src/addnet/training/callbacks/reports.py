@@ -8,9 +8,9 @@ import math
 import pytorch_lightning as pl
 
 from addnet.evaluation import Scores, by_video, classification_report, confusion_matrix
-from addnet.evaluation.figures import confusion_figure, roc_figure
 from addnet.evaluation.metrics import report_text
-from addnet.training.loggers import log_confusion_matrix, log_figure, log_text
+from addnet.evaluation.plots import confusion_plot, roc_plot
+from addnet.training.loggers import log_confusion_matrix, log_plot, log_text
 
 
 class Reports(pl.Callback):
@@ -22,17 +22,17 @@ class Reports(pl.Callback):
             self._report(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reports on test, with the ROC curve and every figure as JSON."""
+        """Reports on test, with the ROC curve and every plot as JSON."""
         self._report(trainer, pl_module, "test")
         scores: Scores = pl_module.scores["test"]  # type: ignore[assignment, index]
         if len(scores.labels) and 0 < scores.labels.double().mean() < 1:
             levels = {"images": scores, "videos": by_video(scores)}
             rows = {name: (each.probabilities, each.labels) for name, each in levels.items()}
-            log_figure(trainer, "test_roc", roc_figure(rows, title="test"))
+            log_plot(trainer, "test_roc", roc_plot(rows, title="test"))
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
         # a metric that means nothing is null: JSON has no nan
-        figures = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        log_text(trainer, "test_metrics.json", json.dumps(figures, indent=2) + "\n")
+        plots = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        log_text(trainer, "test_metrics.json", json.dumps(plots, indent=2) + "\n")
 
     def _report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, split: str) -> None:
         scores: Scores = pl_module.scores[split]  # type: ignore[assignment, index]
@@ -42,10 +42,10 @@ class Reports(pl.Callback):
         for level, rows in (("frame", scores), ("video", by_video(scores))):
             name = f"{split}_{level}"
             matrix = confusion_matrix(rows.probabilities, rows.labels)
-            log_figure(
+            log_plot(
                 trainer,
                 f"{name}_confusion_matrix",
-                confusion_figure(matrix, names, title=f"{split}, {level}s"),
+                confusion_plot(matrix, names, title=f"{split}, {level}s"),
             )
             log_confusion_matrix(trainer, f"{name}_confusion_matrix", matrix, names)
             report = classification_report(matrix, names)

@@ -23,7 +23,7 @@ class ResumeState(pl.Callback):
     """Adds to every checkpoint where training stands and what each process holds, and takes it up again.
 
     That is: the position (epoch and batch), from which the sampler goes on; of each process its random states and
-    what it has counted of the epoch's means; the latest figures, at which schedules may look before the next
+    what it has counted of the epoch's means; the latest metrics, at which schedules may look before the next
     validation; and how far the loggers have come.
     """
 

@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.faces.blend import Blend
 from addnet.faces.geometry import Landmarks
 from addnet.index.records import CLASS_NAMES
-from addnet.training.loggers import log_figure
+from addnet.training.loggers import log_plot
 from addnet.training.served_data import served_data
 
 if TYPE_CHECKING:
@@ -48,9 +48,9 @@ class SampleSheet(pl.Callback):
         loader: Any = trainer.train_dataloader
         addresses = loader.sampler
         samples = [dataset[address] for address in islice(addresses, self.samples)]
-        log_figure(trainer, "training_samples", samples_figure(samples))
+        log_plot(trainer, "training_samples", samples_plot(samples))
         if blends := list(islice(_blends(dataset, addresses), self.samples)):
-            log_figure(trainer, "self_blends", blends_figure(blends))
+            log_plot(trainer, "self_blends", blends_plot(blends))
 
 
 def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Iterator[Blend]:
@@ -77,7 +77,7 @@ def _around(landmarks: Landmarks) -> tuple[slice, slice]:
     return rows, columns
 
 
-def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
+def samples_plot(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
     """Images above their masks, labelled."""
     from matplotlib.figure import Figure
 
@@ -94,7 +94,7 @@ def samples_figure(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
     return figure
 
 
-def blends_figure(blends: Sequence[Blend], *, columns: int = 2) -> Figure:
+def blends_plot(blends: Sequence[Blend], *, columns: int = 2) -> Figure:
     """Each blend as a row of four: the real image, the blend, their difference (enlarged), the blend mask."""
     from matplotlib.figure import Figure
 

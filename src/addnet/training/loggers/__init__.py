@@ -1,4 +1,4 @@
-"""Loggers, and figures and texts for whichever of them are in use."""
+"""Loggers, and plots and texts for whichever of them are in use."""
 
 from addnet.training.loggers.comet import CometLogger
 from addnet.training.loggers.csv import CSVLogger
@@ -6,7 +6,7 @@ from addnet.training.loggers.records import (
     close_loggers,
     known_state,
     log_confusion_matrix,
-    log_figure,
+    log_plot,
     log_text,
     loggers_state,
 )
@@ -17,7 +17,7 @@ __all__ = [
     "close_loggers",
     "known_state",
     "log_confusion_matrix",
-    "log_figure",
+    "log_plot",
     "log_text",
     "loggers_state",
 ]

@@ -1,4 +1,4 @@
-"""Figures, texts and matrices to the run folder and to every logger that takes them."""
+"""Plots, texts and matrices to the run folder and to every logger that takes them."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
-def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
-    """Saves a figure as `figures/<name>.png` of the run folder and hands it to the loggers; on rank 0 only."""
+def log_plot(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
+    """Saves a plot as `plots/<name>.png` of the run folder and hands it to the loggers; on rank 0 only."""
     if not trainer.is_global_zero:
         return None
-    path = Path(trainer.default_root_dir, "figures", f"{name}.png")
+    path = Path(trainer.default_root_dir, "plots", f"{name}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
     step = trainer.global_step
@@ -37,7 +37,7 @@ def log_figure(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
         elif kind == "WandbLogger":
             logger.log_image(key=name, images=[str(path)], step=step)
         elif kind == "MLFlowLogger":
-            logger.experiment.log_artifact(logger.run_id, str(path), "figures")
+            logger.experiment.log_artifact(logger.run_id, str(path), "plots")
     return path
 
 
@@ -60,7 +60,7 @@ def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
 
 
 def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> None:
-    """Hands counts to Comet's own confusion matrix view; the figure goes through `log_figure`."""
+    """Hands counts to Comet's own confusion matrix view; the plot goes through `log_plot`."""
     if not trainer.is_global_zero:
         return
     for logger in trainer.loggers:

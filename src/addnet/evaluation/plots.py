@@ -1,4 +1,4 @@
-"""Figures about a set of scores."""
+"""Plots about a set of scores."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _DARK = 0.75  # the share from which black letters are hard to read
 
 
-def confusion_figure(matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Figure:
+def confusion_plot(matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Figure:
     """A confusion matrix: counts, and their share of the row as colour."""
     from matplotlib.figure import Figure
 
@@ -44,7 +44,7 @@ def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[
         axis.text(column, row, f"{count}\n{share}", ha="center", va="center", color=colour)
 
 
-def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figure:
+def roc_plot(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figure:
     """ROC curves of all levels in one panel, beside the histograms of both classes, one a level.
 
     Args:
@@ -74,7 +74,7 @@ def roc_figure(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Fi
     return figure
 
 
-def curves_figure(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str) -> Figure:
+def curves_plot(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str) -> Figure:
     """Metrics over epochs: a panel for each, training and validation in the same colours in all of them.
 
     Args:

@@ -1,4 +1,4 @@
-"""The figure of a preparation: faces, sizes, brightness and videos at a glance."""
+"""The plot of a preparation: faces, sizes, brightness and videos at a glance."""
 
 from __future__ import annotations
 

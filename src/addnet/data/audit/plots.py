@@ -1,4 +1,4 @@
-"""Figures of an audit: histograms, and pairs of images side by side."""
+"""Plots of an audit: histograms, and pairs of images side by side."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _SAMPLE, _GALLERY = 1000, 50_000
 Rows = NDArray[np.int64]
 
 
-def confound_figure(records: Records, signals: Signals, found: list[Confound], *, rows: int = 4) -> Figure | None:
+def confound_plot(records: Records, signals: Signals, found: list[Confound], *, rows: int = 4) -> Figure | None:
     """Histograms of the strongest numeric signals by class, a column a split; None without any."""
     shown = [c for c in found if c.scores and not c.signal.categories][:rows]
     splits = list(dict.fromkeys(split for confound in shown for split in confound.scores))
@@ -54,13 +54,13 @@ def confound_figure(records: Records, signals: Signals, found: list[Confound], *
     return figure
 
 
-def hash_figure(
+def hash_plot(
     records: Records, signals: Signals, *, distance: int, seed: int
 ) -> tuple[Figure | None, dict[str, list[int]]]:
     """How near the perceptually nearest image of another group is, across splits and within the first.
 
     Returns:
-        The figure (None with one split) and the counts by bits, of samples of at most 1,000 images.
+        The plot (None with one split) and the counts by bits, of samples of at most 1,000 images.
     """
     counts: dict[str, list[int]] = {}
     for one, other in split_pairs(records):
@@ -90,7 +90,7 @@ def _sample(records: Records, signals: Signals, split: str, most: int, seed: int
     return np.sort(np.random.default_rng((seed, 5)).permutation(rows)[:most])
 
 
-def faces_figure(found: list[Actors]) -> Figure | None:
+def faces_plot(found: list[Actors]) -> Figure | None:
     """Distances to the nearest face across splits and within the first one; None without faces."""
     found = [pair for pair in found if len(pair.across)]
     if not found:
@@ -110,7 +110,7 @@ def faces_figure(found: list[Actors]) -> Figure | None:
     return figure
 
 
-def pairs_figure(
+def pairs_plot(
     records: Records, pairs: Rows, captions: list[str], read: Read, *, between: tuple[str, str], title: str
 ) -> Figure:
     """Pairs of images side by side, three pairs a line.

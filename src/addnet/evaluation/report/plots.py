@@ -1,4 +1,4 @@
-"""Figures of the report, each of one panel or two, so that it can be read on a phone."""
+"""Plots of the report, each of one panel or two, so that it can be read on a phone."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from scipy.special import ndtri
 
 from addnet.colours import FAKE, REAL, SERIES
 from addnet.evaluation.calibration import calibrated, reliability
-from addnet.evaluation.figures import draw_confusion
+from addnet.evaluation.plots import draw_confusion
 from addnet.evaluation.ranking import curve
 from addnet.evaluation.report.wording import legend
 from addnet.evaluation.scored import ScoredSet
@@ -31,7 +31,7 @@ Levels = Mapping[str, ScoredSet]  # "images" and "videos" → scores
 Points = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
 
 
-def roc_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
+def roc_plot(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
     """ROC curves: a colour a checkpoint, images drawn through and videos dashed."""
     figure, axis = _panel(title, "false positive rate", "true positive rate")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
@@ -44,7 +44,7 @@ def roc_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
     return _square(figure, axis)
 
 
-def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
+def precision_recall_plot(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
     """Precision against recall, as steps: what average precision sums up."""
     figure, axis = _panel(title, "recall (fakes found)", "precision (of those called fake)")
     for label, colour, style, scored in _lines(checkpoints):
@@ -58,7 +58,7 @@ def precision_recall_figure(checkpoints: Mapping[str, Levels], *, title: str) ->
     return _square(figure, axis)
 
 
-def scores_figure(levels: Levels, thresholds: Mapping[str, float | None], *, title: str) -> Figure:
+def scores_plot(levels: Levels, thresholds: Mapping[str, float | None], *, title: str) -> Figure:
     """Histograms of both classes, images above videos, with the threshold of each that has one."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     for axis, (level, scored) in zip(np.atleast_1d(figure.subplots(len(levels), 1)), levels.items(), strict=True):
@@ -81,7 +81,7 @@ def scores_figure(levels: Levels, thresholds: Mapping[str, float | None], *, tit
     return figure
 
 
-def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: str) -> Figure:
+def reliability_plot(scored: ScoredSet, level: Mapping[str, Any], *, title: str) -> Figure:
     """Share of fakes against what was said, before and after calibration; a larger dot holds more.
 
     Args:
@@ -100,7 +100,7 @@ def reliability_figure(scored: ScoredSet, level: Mapping[str, Any], *, title: st
     return _square(figure, axis)
 
 
-def undecided_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
+def undecided_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
     """Wrong verdicts among those that are given, surest first; a dot stands where the checkpoint's thresholds lie.
 
     Args:
@@ -118,7 +118,7 @@ def undecided_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> 
     return figure
 
 
-def tippett_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
+def tippett_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
     """Share of each class whose likelihood ratio is larger: fakes should lie right of 0, real ones left.
 
     Args:
@@ -138,7 +138,7 @@ def tippett_figure(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Fi
     return figure
 
 
-def det_figure(levels: Levels, *, title: str) -> Figure:
+def det_plot(levels: Levels, *, title: str) -> Figure:
     """Both error rates at each threshold, on normal scales (Martin et al. 1997): straight where scores are normal."""
     figure, axis = _panel(title, "real called fake", "fake called real")
     ticks = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95])
@@ -154,7 +154,7 @@ def det_figure(levels: Levels, *, title: str) -> Figure:
     return figure
 
 
-def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
+def confusion_plot(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
     """Matrices side by side, one a level."""
     figure = Figure(figsize=(_SIZE[0], 3.0), layout="constrained")
     for axis, (name, matrix) in zip(np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True):
@@ -165,8 +165,8 @@ def confusion_figure(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: 
     return figure
 
 
-def robustness_figure(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
-    """Checkpoint → "images" or "videos" → steps: how a figure falls as images get worse."""
+def robustness_plot(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
+    """Checkpoint → "images" or "videos" → steps: how a metric falls as images get worse."""
     figure, axis = _panel(title, "", metric)
     for (checkpoint, levels), colour in zip(curves.items(), cycle(SERIES), strict=False):
         for level, points in levels.items():
