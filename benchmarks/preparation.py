@@ -15,7 +15,7 @@ from measure import Ratio
 from table import Row
 
 from addnet.data.sources import Source
-from addnet.faces import LandmarkDetector
+from addnet.faces import Landmarker
 from addnet.faces.images import read_image
 from addnet.index.update import IndexUpdate
 from addnet.preparation.images import prepare_images
@@ -31,7 +31,7 @@ def rows() -> Iterator[Row]:
         root = images.folder(Path(work), COUNT)
         records = Source("folder", str(root)).listing.images
         decoded = [read_image(root / path.as_py()) for path in records.paths]
-        detector = LandmarkDetector()
+        detector = Landmarker()
         detector.load()
         number = itertools.count()
 

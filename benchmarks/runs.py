@@ -20,7 +20,7 @@ from torch.optim import Optimizer
 from addnet.config import build, build_all, plain
 from addnet.data import DeepfakeDataModule
 from addnet.data.transfer import finish
-from addnet.train import build_detector
+from addnet.train import build_module
 from addnet.training import DeepfakeDetector
 from addnet.training.loggers import close_loggers
 from addnet.training.optim import build_optimizer
@@ -101,7 +101,7 @@ class Run:
         datamodule: DeepfakeDataModule = build(cfg.data)
         datamodule.prepare_data()
         datamodule.setup()
-        return cls(cfg, datamodule, build_detector(cfg, datamodule))
+        return cls(cfg, datamodule, build_module(cfg, datamodule))
 
     def trainer(self, stopwatch: Stopwatch) -> pl.Trainer:
         """With all default callbacks and loggers, but those whose package is not installed."""

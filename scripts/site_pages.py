@@ -32,7 +32,7 @@ PYTHON = {  # what users of Python call, by what it is for
         "addnet.faces.blend.SelfBlend",
     ),
     "Faces and masks": (
-        *("addnet.faces.masks.AttentionMask", "addnet.faces.landmarks.LandmarkDetector"),
+        *("addnet.faces.masks.AttentionMask", "addnet.faces.landmarks.Landmarker"),
         "addnet.faces.geometry.Geometry",
     ),
     "Networks": (
@@ -40,7 +40,7 @@ PYTHON = {  # what users of Python call, by what it is for
         *("addnet.models.bandpass.BandpassLayer", "addnet.models.add_block.ADDBlock"),
     ),
     "Train and measure": (
-        *("addnet.config.compose", "addnet.train.train", "addnet.training.detector.DeepfakeDetector"),
+        *("addnet.config.compose", "addnet.train.train", "addnet.training.module.DeepfakeDetector"),
         *("addnet.evaluate.evaluate", "addnet.predict.predict", "addnet.registry.register"),
     ),
 }

@@ -185,7 +185,7 @@ def steps() -> list[str]:
     """Error rates by how the face was found."""
     told_of = RESULTS.ladder().get("checkpoints", {})
     if not told_of:
-        return [f"Error rates by detector step: {OPEN}."]
+        return [f"Error rates by landmarker step: {OPEN}."]
     lines = ["| cell | face found by | images | AUROC | accuracy at its threshold |", "|---|---|---|---|---|"]
     for name, about in told_of.items():
         for group in about["groups"].get("found by", []):

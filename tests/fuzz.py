@@ -112,10 +112,10 @@ def indexes(folder):
 
 
 def _preprocessing():
-    from addnet.faces import AttentionMask, Geometry, LandmarkDetector
+    from addnet.faces import AttentionMask, Geometry, Landmarker
     from addnet.inference.preprocessing import Preprocessing
 
-    return Preprocessing(Geometry(size=64), AttentionMask(), LandmarkDetector())
+    return Preprocessing(Geometry(size=64), AttentionMask(), Landmarker())
 
 
 def main(kind, count, seed, folder):

@@ -14,7 +14,7 @@ from addnet.data.audit.blends import SIGNALS, Blending, blend_issues, blended_sp
 from addnet.data.audit.command import listed
 from addnet.data.audit.overlap import rows_of
 from addnet.data.audit.scan import Stored, measure_all
-from addnet.faces import Geometry, LandmarkDetector, SelfBlend
+from addnet.faces import Geometry, Landmarker, SelfBlend
 from addnet.faces.blend import Blend
 from addnet.index.records import Record, Records
 
@@ -45,7 +45,7 @@ def _found(data_dir, records, recipe):
         measure_all(records, read, workers=1),
         read,
         Blending(recipe, Geometry(size=64), ["train"]),
-        detector=LandmarkDetector(),
+        detector=Landmarker(),
         most=100,
         resamples=20,
         seed=0,

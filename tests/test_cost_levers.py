@@ -173,17 +173,17 @@ def test_channels_last_changes_the_layout_and_not_the_result():
 
 def test_the_levers_of_the_config_are_those_of_the_detector():
     from addnet.config import compose
-    from addnet.train import build_detector
+    from addnet.train import build_module
 
     overrides = ["model.pretrained=false", "data.data_dir=x", "grad_checkpointing=true", "ema_decay=0.9"]
     overrides += ["freeze_backbone_epochs=2", "loss=focal", "optimizer.layer_decay=0.7"]
     datamodule = SimpleNamespace(preprocessing=dict)
-    hparams = build_detector(compose(overrides), datamodule).hparams
+    hparams = build_module(compose(overrides), datamodule).hparams
     names = ("grad_checkpointing", "ema_decay", "freeze_backbone_epochs", "compile_net")
     assert [hparams[name] for name in names] == [True, 0.9, 2, False]
     assert (hparams["loss"]["name"], hparams["optimizer"]["layer_decay"]) == ("focal", 0.7)
-    off = build_detector(compose(["model.pretrained=false", "data.data_dir=x"]), datamodule)
+    off = build_module(compose(["model.pretrained=false", "data.data_dir=x"]), datamodule)
     assert [off.hparams[name] for name in names] == [False, None, 0, False]
     assert off._levers == []
     with pytest.raises(UserError, match="use one of them"):
-        build_detector(compose([*overrides, "loss.average=classes", "data.balance=loss_weight"]), datamodule)
+        build_module(compose([*overrides, "loss.average=classes", "data.balance=loss_weight"]), datamodule)

@@ -10,7 +10,7 @@ from addnet.errors import UserError
 from addnet.models import create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.checkpoints import check_fits, read_checkpoint
-from addnet.training.detector import OPTIMIZER, SCHEDULER
+from addnet.training.module import OPTIMIZER, SCHEDULER
 from addnet.training.optim import build_optimizer, build_schedulers, parameter_groups
 
 PLAIN = {"name": "addnet", "placement": "full", "pretrained": False}

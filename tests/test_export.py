@@ -312,7 +312,7 @@ def test_the_command_answers_mistakes_in_words(tmp_path):
 
 
 def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_path):
-    from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_landmarks, warp_image
+    from addnet.faces import AttentionMask, Geometry, Landmarker, map_landmarks, warp_image
 
     image, _ = portrait
     cv2.imwrite(str(tmp_path / "portrait.png"), image[..., ::-1])
@@ -321,7 +321,7 @@ def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_pa
     code += "assert 'torch' not in sys.modules, 'torch was imported'"
     told = json.loads(_run("-c", code, script, files["onnx"].output, "portrait.png", cwd=tmp_path))
 
-    landmarks = LandmarkDetector()(image).landmarks
+    landmarks = Landmarker()(image).landmarks
     matrix = Geometry(size=64).matrix(image.shape, landmarks)
     tensor = torch.from_numpy(warp_image(image, matrix, 64)).permute(2, 0, 1)[None].float() / 127.5 - 1
     mask = torch.from_numpy(AttentionMask().draw(map_landmarks(landmarks, matrix), 64))[None, None]

@@ -8,7 +8,7 @@ import pytest
 
 from addnet.data.synthetic import Identity, View, draw_portrait
 from addnet.errors import UserError
-from addnet.faces import CropSettings, LandmarkDetector, check_image, extract_faces, iter_images, save_crop
+from addnet.faces import CropSettings, Landmarker, check_image, extract_faces, iter_images, save_crop
 from addnet.faces.crops import crop_name, cut_face
 from addnet.faces.landmarks import Face
 from addnet.faces.videos import Frame
@@ -19,7 +19,7 @@ BACKGROUND = (95, 100, 110)
 
 @pytest.fixture(scope="module")
 def detector():
-    return LandmarkDetector(face_crops=False)
+    return Landmarker(face_crops=False)
 
 
 @pytest.fixture(scope="module")
@@ -102,7 +102,7 @@ def test_landmarks_and_box_are_those_of_the_crop(clip, detector):
         assert crop.image.shape == (side, side, 3)
         assert (low + high) / 2 == pytest.approx((side - 1) / 2, abs=1)  # the face is in the middle
         assert (high - low).max() * 1.3 == pytest.approx(side, abs=1)
-        again = LandmarkDetector()(crop.image)
+        again = Landmarker()(crop.image)
         between = np.linalg.norm(crop.face.landmarks[36] - crop.face.landmarks[45])
         assert np.linalg.norm(again.landmarks - crop.face.landmarks, axis=1).mean() < 0.1 * between
 

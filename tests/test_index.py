@@ -8,7 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector
+from addnet.faces import Landmarker
 from addnet.index import FaceIndex, IndexUpdate, Record, Records
 from addnet.index.file import FORMAT, DamagedIndexError, read_index
 from addnet.preparation.images import prepare_images
@@ -16,7 +16,7 @@ from addnet.preparation.images import prepare_images
 
 @pytest.fixture(scope="module")
 def detector():
-    return LandmarkDetector()
+    return Landmarker()
 
 
 @pytest.fixture
@@ -78,7 +78,7 @@ def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, det
 
 
 def test_a_file_that_was_only_touched_keeps_its_landmarks(made, own_data_dir, records):
-    class Refuses(LandmarkDetector):
+    class Refuses(Landmarker):
         def __call__(self, image):
             raise AssertionError("no face is looked for in an image that is what it was")
 
@@ -113,7 +113,7 @@ def test_unusable_and_faceless_images_are_told_apart(tmp_path, own_data_dir, rec
 
     (own_data_dir / records[0].path).write_bytes(b"no image")
     cv2.imwrite(str(own_data_dir / records[1].path), np.full((64, 64, 3), 99, dtype=np.uint8))
-    file, scenes = tmp_path / "i.parquet", LandmarkDetector(face_crops=False)
+    file, scenes = tmp_path / "i.parquet", Landmarker(face_crops=False)
     prepare(file, own_data_dir, records, scenes)
     assert prepare(file, own_data_dir, records, scenes) == 0
     index = FaceIndex(file)
@@ -147,7 +147,7 @@ def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, record
 
 
 def test_landmarks_of_another_detector_are_not_used(made, own_data_dir, records):
-    assert prepare(made, own_data_dir, records, LandmarkDetector(padding=0.5)) == 4
+    assert prepare(made, own_data_dir, records, Landmarker(padding=0.5)) == 4
 
 
 def test_a_record_is_made_by_the_names_of_its_fields_alone():
@@ -172,9 +172,9 @@ def test_landmarks_that_came_with_the_data_set_are_used_as_they_are(tmp_path, ow
         ]
     )
     file = tmp_path / "i.parquet"
-    assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 1
+    assert prepare(file, own_data_dir, chosen, Landmarker()) == 1
     np.testing.assert_allclose(landmarks(file, chosen)[0], given[:68], rtol=1e-6)
-    assert prepare(file, own_data_dir, chosen, LandmarkDetector()) == 0
+    assert prepare(file, own_data_dir, chosen, Landmarker()) == 0
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])

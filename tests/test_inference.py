@@ -9,7 +9,7 @@ from PIL import Image
 import media
 from addnet.data import DeepfakeDataModule
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector, read_image
+from addnet.faces import Landmarker, read_image
 from addnet.faces.framing import Framing, box_of
 from addnet.inference import Detector
 from addnet.inference.loading import load
@@ -78,11 +78,11 @@ def test_a_face_in_a_scene_is_cut_out_so_that_it_lies_as_in_training(detector, p
 
 def test_an_image_framed_as_in_training_is_taken_whole(detector, portrait):
     image = portrait[0]
-    found = LandmarkDetector(face_crops=False)(image)
+    found = Landmarker(face_crops=False)(image)
     whole = detector.preprocessing.whole(image, found).image
     margin = 200 / box_of(found.landmarks)[1]
     fitting = Framing(margin=margin, low=margin, high=margin)
-    auto = Preprocessing(detector.preprocessing.geometry, detector.preprocessing.mask, LandmarkDetector(), fitting)
+    auto = Preprocessing(detector.preprocessing.geometry, detector.preprocessing.mask, Landmarker(), fitting)
     assert np.array_equal(auto.of_image(image)[0].image, whole)
     assert not np.array_equal(auto.of_image(_scene(portrait))[0].image, whole)
 

@@ -10,14 +10,14 @@ import pytest
 
 from addnet.data.prepared import cut_videos, index_images
 from addnet.data.sources import Source
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.faces import FaceIndex
 from addnet.preparation.settings import PrepareSettings
 
 HERE = PrepareSettings(workers=0, frames=1)
 
 
-class Counting(LandmarkDetector):
+class Counting(Landmarker):
     """Finds faces, and counts how often it is asked to."""
 
     def __call__(self, image):
@@ -88,7 +88,7 @@ def test_images_that_merely_have_the_same_names_are_another_data_set(few, tmp_pa
 
 def _cut(folder, tmp_path):
     source = Source("folder", str(folder), faces_dir=str(tmp_path / "cut"), index_dir=str(tmp_path / "index"))
-    cut_videos(source, detector=LandmarkDetector(), settings=HERE)
+    cut_videos(source, detector=Landmarker(), settings=HERE)
     return source
 
 

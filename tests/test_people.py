@@ -9,7 +9,7 @@ import pytest
 
 import media
 from addnet.data.synthetic import Identity, View, draw_portrait
-from addnet.faces import CropSettings, LandmarkDetector, extract_faces, extraction
+from addnet.faces import CropSettings, Landmarker, extract_faces, extraction
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.people import people_of
 from addnet.inference import Detector
@@ -133,14 +133,14 @@ def test_a_person_is_known_again_after_a_cut(detector, portraits, tmp_path):
 
 
 def test_without_the_model_places_alone_tell_people_apart_and_it_is_said(clip):
-    settings, finder = CropSettings(every=1, policy="longest_track"), LandmarkDetector(face_crops=False)
+    settings, finder = CropSettings(every=1, policy="longest_track"), Landmarker(face_crops=False)
     faces = extract_faces(clip, settings, finder, FaceDescriptor("gone.dat"))
     assert len(list(faces)) == 6
     assert "people are told apart by their places alone" in faces.summary.notes[0]
 
 
 def test_what_is_too_much_to_keep_is_decoded_again(clip, monkeypatch):
-    settings, finder = CropSettings(every=1, policy="longest_track"), LandmarkDetector(face_crops=False)
+    settings, finder = CropSettings(every=1, policy="longest_track"), Landmarker(face_crops=False)
     kept = list(extract_faces(clip, settings, finder))
     monkeypatch.setattr(extraction, "_KEPT", 200_000)
     again = list(extract_faces(clip, settings, finder))

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pytest
 
 from addnet.errors import UserError
-from addnet.faces import LandmarkDetector, iter_images, read_image
+from addnet.faces import Landmarker, iter_images, read_image
 from addnet.faces.scan import scan
 from addnet.preparation.census import normalised
 from addnet.preparation.plots import overview
@@ -174,7 +174,7 @@ def test_the_choice_of_examples_follows_the_seed():
 
 def test_a_report_of_real_images(real_data, tmp_path):
     paths = list(iter_images(real_data / "dfdc-faces" / "test"))[::50]
-    found = list(scan(paths, LandmarkDetector()))
+    found = list(scan(paths, Landmarker()))
     table = pa.table(
         {
             "path": [str(f.path) for f in found],

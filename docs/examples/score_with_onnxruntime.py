@@ -6,7 +6,7 @@ import sys
 import numpy as np
 import onnxruntime
 
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector, map_landmarks, read_image, warp_image
+from addnet.faces import AttentionMask, Geometry, Landmarker, map_landmarks, read_image, warp_image
 
 session = onnxruntime.InferenceSession(sys.argv[1], providers=["CPUExecutionProvider"])
 about = {key: json.loads(value) for key, value in session.get_modelmeta().custom_metadata_map.items()}
@@ -14,7 +14,7 @@ steps, decision = about["preprocessing"], (about["decision"] or {}).get("frame",
 size = steps["image_size"]
 
 image = read_image(sys.argv[2])
-landmarks = LandmarkDetector(face_crops="/crops/" in steps["detector"])(image).landmarks
+landmarks = Landmarker(face_crops="/crops/" in steps["detector"])(image).landmarks
 geometry = Geometry(size=size, **{key: steps[key] for key in ("align", "crop", "margin")})
 matrix = geometry.matrix(image.shape, landmarks)
 image = warp_image(image, matrix, size).transpose(2, 0, 1)[None].astype(np.float32) / 127.5 - 1

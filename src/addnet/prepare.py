@@ -36,16 +36,16 @@ def prepare(cfg: DictConfig) -> list[Path]:
     """
     from addnet.data.prepared import cut_videos, index_images
     from addnet.data.sources import INDEX
-    from addnet.faces import LandmarkDetector
+    from addnet.faces import Landmarker
     from addnet.index import FaceIndex
     from addnet.preparation.settings import PrepareSettings
 
     settings = PrepareSettings(**{key: value for key, value in plain(cfg.prepare).items() if key != "_target_"})
-    detector = LandmarkDetector(cfg.data.landmark_model, face_crops=cfg.data.face_crops)
+    landmarker = Landmarker(cfg.data.landmark_model, face_crops=cfg.data.face_crops)
     files = []
     named = sources(cfg)
     for source in named:
-        how = {"detector": detector, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
+        how = {"detector": landmarker, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
         if source.layout == INDEX:
             raise UserError("data=index is prepared already; name the data set it was made of, such as data=folder")
         if source.from_videos:

@@ -44,7 +44,7 @@ def show_progress(
     Args:
         results: What is passed on.
         total: How many there will be, `done` included; None if unknown.
-        outcome: What a result is counted as, such as the detector step that served.
+        outcome: What a result is counted as, such as the landmarker step that served.
         title: What is being done.
         unit: What is counted, for the speed.
         done: How many were done by an earlier call.

@@ -64,28 +64,28 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     datamodule: DeepfakeDataModule = build(cfg.data, **data_used(cfg))
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
     checkpoint = find_checkpoint(cfg)
-    detector = check_config(cfg, datamodule, trainer, checkpoint)
+    module = check_config(cfg, datamodule, trainer, checkpoint)
     datamodule.list_data()
     if wants_start_weights(cfg, checkpoint):
         pl.seed_everything(cfg.seed, workers=True, verbose=False)
-        detector = build_detector(cfg, datamodule, checkpoint)
+        module = build_module(cfg, datamodule, checkpoint)
     if trainer.is_global_zero:
         print_config(cfg)
         datamodule.prepare_data()
         datamodule.setup("fit")
         datamodule.summary(run_dir)
         write_run_folder(run_dir, cfg, data_fingerprint=datamodule.fingerprint)
-        for line in overview(cfg, detector, trainer):
+        for line in overview(cfg, module, trainer):
             log.info("%s", line)
 
     trainer.loggers = build_loggers(cfg, checkpoint)
     status = "failed"
     try:
         if trainer.is_global_zero:
-            told = parameters(cfg, datamodule, detector.net)
+            told = parameters(cfg, datamodule, module.net)
             for logger in trainer.loggers:
                 logger.log_hyperparams(told)
-        score = fit_and_test(cfg, trainer, detector, datamodule)
+        score = fit_and_test(cfg, trainer, module, datamodule)
         status = "success"
     finally:
         close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
@@ -94,8 +94,8 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
         print_summary(run_dir, metrics, checkpoint=best_checkpoint(trainer))
         if result:
             result.metrics = final_metrics(trainer)
-            if "test" in detector.scores:
-                keep_test(run_dir, detector.scores["test"], datamodule)
+            if "test" in module.scores:
+                keep_test(run_dir, module.scores["test"], datamodule)
     return score
 
 
@@ -156,14 +156,14 @@ def check_config(
     for node in (cfg.logger or {}).values():
         check_values(node)
     check_loggers(cfg.logger)
-    detector = build_detector(cfg, datamodule, checkpoint, start_weights=False)
+    module = build_module(cfg, datamodule, checkpoint, start_weights=False)
     if cfg.train:
-        check_rates(detector, trainer)
-        check_average(detector, trainer)
-        detector.check_trainer(trainer, cfg.data.get("batch_size"))
-        check_monitors(detector, trainer)
-        check_checkpoints(detector, trainer)
-    return detector
+        check_rates(module, trainer)
+        check_average(module, trainer)
+        module.check_trainer(trainer, cfg.data.get("batch_size"))
+        check_monitors(module, trainer)
+        check_checkpoints(module, trainer)
+    return module
 
 
 def wants_start_weights(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> bool:
@@ -196,7 +196,7 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     return checkpoint
 
 
-def build_detector(
+def build_module(
     cfg: DictConfig,
     datamodule: ServedData,
     checkpoint: dict[str, Any] | None = None,
@@ -220,7 +220,7 @@ def build_detector(
     model = plain(cfg.model)
     if not start_weights or not wants_start_weights(cfg, checkpoint):
         model = without_start_weights(model)
-    detector = DeepfakeDetector(
+    module = DeepfakeDetector(
         model,
         optimizer=plain(cfg.optimizer),
         scheduler=plain(cfg.scheduler),
@@ -235,14 +235,14 @@ def build_detector(
         preprocessing=datamodule.preprocessing(),
         config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )
-    detector.row_loss.check_balance(cfg.data.get("balance", "none"))
+    module.row_loss.check_balance(cfg.data.get("balance", "none"))
     if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # which averages over processes
-        detector.check_batch_size(cfg.data.get("batch_size", 0))
-    detector.start = start_of(plain(cfg.model), detector.net)
+        module.check_batch_size(cfg.data.get("batch_size", 0))
+    module.start = start_of(plain(cfg.model), module.net)
     if checkpoint and (start_weights or not wants_start_weights(cfg, checkpoint)):
-        complete(checkpoint, detector.state_dict(), path=cfg.ckpt_path, start=detector.start)
-        check_fits(detector.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
-    return detector
+        complete(checkpoint, module.state_dict(), path=cfg.ckpt_path, start=module.start)
+        check_fits(module.state_dict(), checkpoint["state_dict"], path=cfg.ckpt_path)
+    return module
 
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
@@ -262,7 +262,7 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
 
 
 def fit_and_test(
-    cfg: DictConfig, trainer: pl.Trainer, detector: DeepfakeDetector, datamodule: DeepfakeDataModule
+    cfg: DictConfig, trainer: pl.Trainer, module: DeepfakeDetector, datamodule: DeepfakeDataModule
 ) -> float | None:
     """Fits, then tests the best checkpoint once."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
@@ -270,7 +270,7 @@ def fit_and_test(
     score = None
     if cfg.train:
         try:
-            trainer.fit(detector, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
+            trainer.fit(module, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
         except SystemExit as stop:  # what Lightning makes of Ctrl-C, and of SIGTERM a class of its own
             last = last_checkpoint(trainer)
             how = f"go on with {shlex.quote(f'ckpt_path={last}')}" if last else "there is no checkpoint yet"
@@ -285,7 +285,7 @@ def fit_and_test(
                 f"nothing was tested: {lost}, and no better one was written since. Put it back, or test the last "
                 f"weights with train=false {shlex.quote(f'ckpt_path={last_checkpoint(trainer)}')}"
             )
-        trainer.test(detector, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
+        trainer.test(module, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
     return score
 
 

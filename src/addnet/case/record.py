@@ -145,7 +145,7 @@ def described(about: Mapping[str, Any], detector: Detector, files: Sequence[Mapp
         **told,
         "files": list(files),
         "thresholds": thresholds_of(detector),
-        "faces_found_by": detector.preprocessing.detector.signature(),
+        "faces_found_by": detector.preprocessing.landmarker.signature(),
         "measured": measured if isinstance(measured, list | tuple) else [],
         "validation": validation,
     }

@@ -25,7 +25,7 @@ from addnet.data.sources import INDEX, Source, archives_dir
 from addnet.data.transfer import Batch, finish
 from addnet.data.usable import Usable
 from addnet.errors import UserError, require_choice
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
+from addnet.faces import AttentionMask, Geometry, Landmarker, SelfBlend
 from addnet.index.records import FAKE, REAL
 from addnet.index.storage import Storage
 from addnet.preparation.settings import PrepareSettings
@@ -167,14 +167,14 @@ class DeepfakeDataModule(pl.LightningDataModule):
             **folders,
         )
         on_the_fly = landmarks == "on_the_fly"
-        self.detector = LandmarkDetector(landmark_model, face_crops=face_crops)
+        self.landmarker = Landmarker(landmark_model, face_crops=face_crops)
         self.plan = DataPlan(
             chosen,
             predict=[Source("unlabelled", predict_dir, **folders)] if predict_dir else [],
             generate=partial(generate, Path(data_dir)) if generate and data_dir else None,
             shares=shares,
             epochs=epochs,
-            detector=self.detector,
+            landmarker=self.landmarker,
             settings=prepare or PrepareSettings(),
             on_the_fly=on_the_fly,
             verify=verify,
@@ -189,7 +189,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             blend=blend or SelfBlend(),
             epochs=epochs,
             storage=Storage(archives_dir(index_dir)),
-            detector=self.detector if on_the_fly else None,
+            landmarker=self.landmarker if on_the_fly else None,
             batch_size=batch_size,
             num_workers=num_workers,
             seed=seed,
@@ -254,7 +254,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     def preprocessing(self) -> dict[str, Any]:
         """What was done to an image before the network saw it, as plain values: kept in every checkpoint."""
-        return self.loaders.preprocessing() | {"detector": self.detector.signature()}
+        return self.loaders.preprocessing() | {"detector": self.landmarker.signature()}
 
     def framing(self) -> dict[str, Any] | None:
         """How faces lie in the training images, see `Framing`: kept in every checkpoint.

@@ -23,7 +23,7 @@ from addnet.data.samplers import Address
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Landmarks
 from addnet.faces.images import ImageArray, decode_image
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.views import landmarks_in_view, view
 from addnet.index.records import Record, Records
@@ -107,7 +107,7 @@ class DeepfakeDataset(Dataset[Sample]):
         root: str | Path,
         records: Sequence[Record],
         *,
-        landmarks: Sequence[Landmarks | None] | LandmarkDetector,
+        landmarks: Sequence[Landmarks | None] | Landmarker,
         geometry: Geometry,
         mask: AttentionMask,
         shapes: Sequence[tuple[int, int]] | NDArray[np.int64] | None = None,
@@ -220,7 +220,7 @@ class DeepfakeDataset(Dataset[Sample]):
 
     def _face(self, index: int) -> tuple[tuple[int, ...], Landmarks | None]:
         """Shape and landmarks of a record, its file left alone where the index knows both."""
-        if self.shapes is not None and not isinstance(self.landmarks, LandmarkDetector):
+        if self.shapes is not None and not isinstance(self.landmarks, Landmarker):
             height, width = self.shapes[index]
             return (int(height), int(width)), self.landmarks[index]
         try:
@@ -235,9 +235,7 @@ class DeepfakeDataset(Dataset[Sample]):
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
     def _landmarks(self, index: int, image: ImageArray) -> Landmarks | None:
-        return (
-            self.landmarks(image).landmarks if isinstance(self.landmarks, LandmarkDetector) else self.landmarks[index]
-        )
+        return self.landmarks(image).landmarks if isinstance(self.landmarks, Landmarker) else self.landmarks[index]
 
     def _read(self, record: Record) -> ImageArray:
         return read_record(record, self.storage, self.root)

@@ -26,7 +26,7 @@ from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_i
 from addnet.data.usable import Usable
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
-from addnet.faces import AttentionMask, Geometry, LandmarkDetector, SelfBlend
+from addnet.faces import AttentionMask, Geometry, Landmarker, SelfBlend
 from addnet.faces.images import ImageArray
 from addnet.index.records import REAL, Records
 from addnet.index.storage import Storage
@@ -58,7 +58,7 @@ class Loaders:
         blend: How an image is blended with itself.
         epochs: Which samples there are and which come together.
         storage: Reads images.
-        detector: Finds landmarks on the fly; None: they are known.
+        landmarker: Finds landmarks on the fly; None: they are known.
         batch_size: Samples a batch on each process.
         num_workers: Loader processes; None: the cores, at most 8.
         seed: Decides order and augmentation.
@@ -74,7 +74,7 @@ class Loaders:
     blend: SelfBlend
     epochs: Epochs
     storage: Storage
-    detector: LandmarkDetector | None
+    landmarker: Landmarker | None
     batch_size: int
     num_workers: int | None
     seed: int
@@ -107,7 +107,7 @@ class Loaders:
         return DeepfakeDataset(
             "",
             part.records,
-            landmarks=self.detector or part.landmarks,
+            landmarks=self.landmarker or part.landmarks,
             shapes=part.shapes,
             geometry=self.geometry,
             mask=self.mask,

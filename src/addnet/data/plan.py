@@ -16,7 +16,7 @@ from addnet.data.sources import INDEX, Source
 from addnet.data.splits import require_usable
 from addnet.data.usable import Usable, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.records import Records
 from addnet.preparation.settings import PrepareSettings
 from addnet.wording import count
@@ -66,7 +66,7 @@ class DataPlan:
         generate: Makes the data before they are read, where they are not there.
         shares: How images are shared out.
         epochs: Which splits get their fakes by blending, and what else is asked of them.
-        detector: Finds faces.
+        landmarker: Finds faces.
         settings: How faces are found and cut out of videos.
         on_the_fly: Landmarks are found in the loader, so that preparation only looks whether files are whole.
         verify: Whether files of an index are still there and of the size that it knows.
@@ -83,7 +83,7 @@ class DataPlan:
     generate: Callable[[], None] | None
     shares: Shares
     epochs: Epochs
-    detector: LandmarkDetector
+    landmarker: Landmarker
     settings: PrepareSettings
     on_the_fly: bool
     verify: bool
@@ -124,7 +124,7 @@ class DataPlan:
         how: dict[str, Any] = {"settings": self.settings, "max_bad_fraction": self.shares.max_bad_fraction}
         for source in sources:
             if source.from_videos:
-                cut_videos(source, detector=self.detector, **how)
+                cut_videos(source, landmarker=self.landmarker, **how)
         wanted = [records for records in self._selected().values() if len(records)]
         for root, source in by_root(sources).items():
             if source.layout == INDEX or source.from_videos:
@@ -132,7 +132,7 @@ class DataPlan:
             index_images(
                 source,
                 Records.concat(records.of_root(root) for records in wanted),
-                detector=None if self.on_the_fly else self.detector,
+                landmarker=None if self.on_the_fly else self.landmarker,
                 **how,
             )
         self._prepared = True

@@ -14,7 +14,7 @@ from addnet.data.moved import take_over_images, take_over_videos
 from addnet.data.sources import INDEX, Source
 from addnet.data.usable import refuse_too_many_bad
 from addnet.errors import UserError
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.faces import FaceIndex
 from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
@@ -42,13 +42,13 @@ def require_listed(sources: Sequence[Source]) -> None:
 
 
 def cut_videos(
-    source: Source, *, detector: LandmarkDetector, settings: PrepareSettings, max_bad_fraction: float = 1.0
+    source: Source, *, landmarker: Landmarker, settings: PrepareSettings, max_bad_fraction: float = 1.0
 ) -> list[dict[str, Any]]:
     """Cuts the faces out of the videos of a data set that comes as videos.
 
     Args:
         source: The data set.
-        detector: Finds faces; that images are crops is not assumed.
+        landmarker: Finds faces; that images are crops is not assumed.
         settings: How the work is done, and what is cut out.
         max_bad_fraction: Share of unusable videos above which it stops.
 
@@ -60,9 +60,9 @@ def cut_videos(
     """
     take_over_videos(source)
     videos = source.used(source.listing.videos).replaced(root=str(source.data_root))
-    scenes = replace(detector, face_crops=False)
+    scenes = replace(landmarker, face_crops=False)
     with IndexUpdate(source.index_file, source.cut_dir, wait=settings.wait) as update:
-        entries = prepare_videos(update, videos, settings=settings.crops(), detector=scenes, run=settings.run)
+        entries = prepare_videos(update, videos, settings=settings.crops(), landmarker=scenes, run=settings.run)
     skipped = [(entry["path"], entry["reason"]) for entry in entries if entry["reason"]]
     _warn(skipped)
     without = sum(not entry["reason"] and not entry["crops"] for entry in entries)
@@ -77,7 +77,7 @@ def index_images(
     source: Source,
     records: Records,
     *,
-    detector: LandmarkDetector | None,
+    landmarker: Landmarker | None,
     settings: PrepareSettings,
     max_bad_fraction: float = 1.0,
 ) -> int:
@@ -86,7 +86,7 @@ def index_images(
     Args:
         source: The data set.
         records: Those of its images that are needed.
-        detector: Finds faces; None only checks that images are whole.
+        landmarker: Finds faces; None only checks that images are whole.
         settings: How the work is done.
         max_bad_fraction: Share of unusable files above which it stops.
 
@@ -99,7 +99,7 @@ def index_images(
     take_over_images(source, records, wait=settings.wait)
     with IndexUpdate(source.index_file, source.root, wait=settings.wait) as update:
         looked_at = prepare_images(
-            update, records.replaced(root=""), detector=detector, run=settings.run, storage=source.storage
+            update, records.replaced(root=""), landmarker=landmarker, run=settings.run, storage=source.storage
         )
     log.info(
         "%s: %s looked at, %d known already", source.index_file, count(looked_at, "image"), len(records) - looked_at

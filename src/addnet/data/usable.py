@@ -50,7 +50,7 @@ class Usable:
         landmarks: (68, 2) of each, None without a face.
         shapes: (N, 2) height and width of each.
         sizes: (N,) bytes of each file.
-        steps: Images by detector step.
+        steps: Images by landmarker step.
         found_by: (N,) the step of each.
         skipped: Path and reason of the files that are left out.
     """

@@ -5,7 +5,7 @@ from addnet.faces.extraction import CropSettings, FaceCrop, VideoSummary, extrac
 from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO_SUFFIXES, kind_of
 from addnet.faces.geometry import Geometry, Jitter, map_landmarks, warp_image
 from addnet.faces.images import check_bytes, check_image, decode_image, read_image
-from addnet.faces.landmarks import STEPS, Face, LandmarkDetector
+from addnet.faces.landmarks import STEPS, Face, Landmarker
 from addnet.faces.masks import Attention, AttentionMask
 from addnet.faces.videos import Frame, Video
 from addnet.faces.walk import Found, iter_images, iter_videos, walk
@@ -23,7 +23,7 @@ __all__ = [
     "Frame",
     "Geometry",
     "Jitter",
-    "LandmarkDetector",
+    "Landmarker",
     "SelfBlend",
     "Video",
     "VideoSummary",

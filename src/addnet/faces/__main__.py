@@ -14,7 +14,7 @@ from addnet.config import load_group
 from addnet.console import say
 from addnet.errors import UserError
 from addnet.faces.images import named_image
-from addnet.faces.landmarks import STEPS, LandmarkDetector
+from addnet.faces.landmarks import STEPS, Landmarker
 from addnet.faces.masks import AttentionMask
 from addnet.faces.scan import Finding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
@@ -28,14 +28,14 @@ def main(argv: list[str] | None = None) -> int:
     """Runs the command; returns its exit code."""
     options = _parser().parse_args(argv)
     try:
-        detector = LandmarkDetector(options.landmark_model, face_crops=not options.scenes)
+        landmarker = Landmarker(options.landmark_model, face_crops=not options.scenes)
         mask = AttentionMask(**load_group("mask", options.mask))
         images = [path for path in options.inputs if not path.is_dir()]
         if images and options.out is None:
             raise UserError("--out DIR is needed: the folder that the sheets are written to")
         for path in images:
-            _write_sheet(path, detector, mask, options.out)
-        folders = {str(path): _examined(path, detector) for path in options.inputs if path.is_dir()}
+            _write_sheet(path, landmarker, mask, options.out)
+        folders = {str(path): _examined(path, landmarker) for path in options.inputs if path.is_dir()}
     except UserError as error:
         say(f"addnet.faces: {error}")
         return 2
@@ -54,14 +54,14 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _write_sheet(path: Path, detector: LandmarkDetector, mask: AttentionMask, out: Path) -> None:
+def _write_sheet(path: Path, landmarker: Landmarker, mask: AttentionMask, out: Path) -> None:
     image = named_image(path)
-    face = detector(image)
+    face = landmarker(image)
     sheet = save_sheet(face_sheet(image, face, mask), out / f"{path.stem}_sheet.png")
     sys.stdout.write(f"{shown(path.name)}: {face.step} → {shown(sheet)}\n")
 
 
-def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
+def _examined(folder: Path, landmarker: Landmarker) -> list[Finding]:
     there = walk(folder)
     paths = [folder / name for name in there.images]
     notes = there.notes() + ([f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else [])
@@ -69,12 +69,12 @@ def _examined(folder: Path, detector: LandmarkDetector) -> list[Finding]:
         raise UserError("; ".join([f"{folder} holds no images", *notes]))
     for note in notes:
         say(f"{shown(folder)}: {note}")
-    found = scan(paths, detector)
+    found = scan(paths, landmarker)
     return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 
 
 def _print_table(folders: dict[str, list[Finding]]) -> None:
-    table = Table(title="faces by detector step")
+    table = Table(title="faces by landmarker step")
     for column in ("folder", "images", *STEPS, "unusable", "by detector", "with landmarks", "usable mask"):
         table.add_column(column, justify="left" if column == "folder" else "right")
     for folder, findings in folders.items():

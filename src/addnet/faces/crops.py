@@ -90,7 +90,7 @@ class FaceCrop:
 
     @property
     def step(self) -> str:
-        """Which step of the detector found the face."""
+        """Which step of the landmarker found the face."""
         return self.face.step
 
 

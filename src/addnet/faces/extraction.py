@@ -13,7 +13,7 @@ from addnet.faces.crops import CropSettings, FaceCrop, crop_name, cut_face, save
 from addnet.faces.decoding import length, size_of
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.images import ImageArray
-from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.landmarks import Face, Landmarker
 from addnet.faces.people import people_of
 from addnet.faces.tracks import Box, Tracker, is_cut, largest, longest_track
 from addnet.faces.videos import Frame, Video
@@ -76,7 +76,7 @@ class VideoFaces(Iterator[FaceCrop]):
         self,
         path: str | Path,
         settings: CropSettings,
-        detector: LandmarkDetector,
+        landmarker: Landmarker,
         descriptor: FaceDescriptor | None = None,
     ) -> None:
         self.summary: VideoSummary | None = None
@@ -85,7 +85,7 @@ class VideoFaces(Iterator[FaceCrop]):
         self._path = Path(path)
         self._video = Video(self._path)
         self._settings = settings
-        self._detector = detector
+        self._landmarker = landmarker
         self._descriptor = descriptor
         self._looks: dict[int, FaceCrop] = {}  # the largest face of each track
         self._tracks: list[list[int]] = []  # of each frame with faces
@@ -170,7 +170,7 @@ class VideoFaces(Iterator[FaceCrop]):
         before: ImageArray | None = None
         every = self._settings.every
         for frame in self._video.frames(every=every, count=self._settings.frames if every is None else None):
-            sighting = _Sighting(frame.number, self._detector.all_faces(frame.image), [])
+            sighting = _Sighting(frame.number, self._landmarker.all_faces(frame.image), [])
             cut = before is not None and is_cut(before, frame.image)
             sighting.tracks.extend(tracker.update(sighting.boxes(), cut=cut))
             before = frame.image
@@ -191,14 +191,14 @@ class VideoFaces(Iterator[FaceCrop]):
 
 
 def extract_faces(
-    path: str | Path, settings: CropSettings, detector: LandmarkDetector, descriptor: FaceDescriptor | None = None
+    path: str | Path, settings: CropSettings, landmarker: Landmarker, descriptor: FaceDescriptor | None = None
 ) -> VideoFaces:
     """Finds, follows and cuts the faces of a video.
 
     Args:
         path: A video file.
         settings: Which frames, whose faces, how large.
-        detector: With `face_crops=False` for videos of scenes, so that no frame as a whole is taken for a face.
+        landmarker: With `face_crops=False` for videos of scenes, so that no frame as a whole is taken for a face.
         descriptor: Knows a person again after a cut or a gap; None: by the place in the image alone.
 
     Returns:
@@ -207,4 +207,4 @@ def extract_faces(
     Raises:
         UserError: While iterating: the file is unusable, for the reasons that `decoding.decoded` has.
     """
-    return VideoFaces(path, settings, detector, descriptor)
+    return VideoFaces(path, settings, landmarker, descriptor)

@@ -69,12 +69,12 @@ def landmark_model_path() -> Path:
 
 
 @dataclass
-class LandmarkDetector:
+class Landmarker:
     """Finds the largest face of an image, or all of them, with 68 landmarks each.
 
-    The steps, each tried only where the ones before found nothing: dlib's detector; the detector on the
+    The steps, each tried only where the ones before found nothing: dlib's face detector; the same on the
     image enlarged twice; both again with a border around the image, because a tight crop hides the
-    outline that the detector looks for; the whole image as the box, for images known to be face crops, if
+    outline that it looks for; the whole image as the box, for images known to be face crops, if
     the landmarks are plausible and stay where they are while the box shrinks.
 
     Attributes:
@@ -82,8 +82,8 @@ class LandmarkDetector:
         face_crops: The images are crops of one face, so the whole image may serve as the box.
         padding: Border added on each side, over the longer side of the image.
         max_spread: Largest movement of the landmarks, over the distance of the eyes, while the whole-image box shrinks.
-            Landmarks of a face stay (median .13 on crops that the detector misses), those of nothing move with the box
-            (flat grey .20, backgrounds .21).
+            Landmarks of a face stay (median .13 on crops that dlib's detector misses), those of nothing move with the
+            box (flat grey .20, backgrounds .21).
         max_side: Larger images are searched at this size (landmarks come back in full pixels).
     """
 
@@ -126,7 +126,7 @@ class LandmarkDetector:
         padded = cv2.copyMakeBorder(image, border, border, border, border, cv2.BORDER_REPLICATE)
         tries = [(image, 0, 0), (image, 1, 0), (padded, 0, border), (padded, 1, border)]
         for step, (view, upsampling, offset) in zip(STEPS, tries, strict=False):
-            boxes = self._detector(view, upsampling)
+            boxes = self._face_detector(view, upsampling)
             if len(boxes):
                 boxes = sorted(boxes, key=lambda rectangle: rectangle.area(), reverse=True)
                 seen = np.asarray(view, dtype=np.uint8)
@@ -153,7 +153,7 @@ class LandmarkDetector:
         return Face(step, landmarks, corners)
 
     @cached_property
-    def _detector(self) -> Any:
+    def _face_detector(self) -> Any:
         try:
             import dlib
         except ImportError as error:
@@ -171,16 +171,16 @@ class LandmarkDetector:
         return _shape_predictor(path, path.stat().st_mtime_ns)
 
     def load(self) -> None:
-        """Opens detector and model now instead of at the first image.
+        """Opens face detector and model now instead of at the first image.
 
         Raises:
             UserError: dlib isn't installed, or the model file is missing or none.
         """
-        _ = self._detector, self._predictor
+        _ = self._face_detector, self._predictor
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves dlib's objects behind: every process opens its own."""
-        return {key: value for key, value in self.__dict__.items() if key not in ("_detector", "_predictor")}
+        return {key: value for key, value in self.__dict__.items() if key not in ("_face_detector", "_predictor")}
 
     def signature(self) -> str:
         """What decides the landmarks: kept with them, so that others are not taken for the same."""

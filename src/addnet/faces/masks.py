@@ -22,7 +22,7 @@ from addnet.faces.geometry import (
     Landmarks,
 )
 from addnet.faces.images import ImageArray
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.faces.views import view
 
 PARTS = ("face", "organs")
@@ -93,14 +93,14 @@ class AttentionMask:
         Args:
             image: (H, W, 3) uint8, RGB.
         """
-        found = self._detector(image).landmarks
+        found = self._landmarker(image).landmarks
         size = max(image.shape[:2])
         level, landmarks = view(image, found, Geometry(size=size))
         return Attention(level, self.draw(landmarks, size), landmarks)
 
     @cached_property
-    def _detector(self) -> LandmarkDetector:
-        return LandmarkDetector(face_crops=False)  # nothing is known about the image
+    def _landmarker(self) -> Landmarker:
+        return Landmarker(face_crops=False)  # nothing is known about the image
 
     def draw(self, landmarks: Landmarks | None, size: int) -> Mask:
         """The mask of landmarks that are level already.

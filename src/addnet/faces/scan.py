@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.images import check_image
-from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.landmarks import Face, Landmarker
 from addnet.pool import Job, cores, in_order, run_local
 from addnet.untrusted.limits import memory_in_words
 
@@ -33,12 +33,12 @@ class Finding(NamedTuple):
     reason: str | None
 
 
-def examine(path: Path, detector: LandmarkDetector | None) -> Finding:
-    """Checks one file and, with a detector, finds its face. Never raises for a bad file."""
+def examine(path: Path, landmarker: Landmarker | None) -> Finding:
+    """Checks one file and, with a landmarker, finds its face. Never raises for a bad file."""
     try:
         with memory_in_words():
             image = check_image(path)
-            face = detector(image) if detector else None
+            face = landmarker(image) if landmarker else None
     except UserError as error:
         return Finding(path, (0, 0), None, str(error))
     except OSError as error:
@@ -51,26 +51,26 @@ def unusable(path: Path, reason: str) -> Finding:
     return Finding(path, (0, 0), None, reason)
 
 
-def scan(paths: Sequence[Path], detector: LandmarkDetector | None, *, workers: int | None = None) -> Iterator[Finding]:
+def scan(paths: Sequence[Path], landmarker: Landmarker | None, *, workers: int | None = None) -> Iterator[Finding]:
     """Examines files and tells of them in their order.
 
     A file that kills its process, or takes more than a file may, becomes unusable; see `addnet.pool`.
 
     Args:
         paths: The files.
-        detector: None only checks that the images are whole.
+        landmarker: None only checks that the images are whole.
         workers: Processes; default: all cores, and one for few files.
     """
     workers = min(workers or cores(), len(paths) // _CHUNK + 1)
     if len(paths) < _WORTH_A_POOL:
         workers = 1
-    job = Job.of(partial(_examine_numbered, detector=detector))
+    job = Job.of(partial(_examine_numbered, landmarker=landmarker))
     yield from in_order(run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK))
 
 
-def _examine_numbered(task: tuple[int, Path], detector: LandmarkDetector | None) -> tuple[int, Finding]:
+def _examine_numbered(task: tuple[int, Path], landmarker: Landmarker | None) -> tuple[int, Finding]:
     number, path = task
-    return number, examine(path, detector)
+    return number, examine(path, landmarker)
 
 
 def _failed(task: tuple[int, Path], reason: str) -> tuple[int, Finding]:
@@ -79,12 +79,12 @@ def _failed(task: tuple[int, Path], reason: str) -> tuple[int, Finding]:
 
 
 def outcome(finding: Finding) -> str:
-    """The detector step that served, `unusable`, or `checked` where nobody looked for a face."""
+    """The landmarker step that served, `unusable`, or `checked` where nobody looked for a face."""
     return "unusable" if finding.reason else finding.face.step if finding.face else "checked"
 
 
 def count_steps(findings: Sequence[Finding]) -> dict[str, int]:
-    """Images by the detector step that served, `unusable` last.
+    """Images by the landmarker step that served, `unusable` last.
 
     Example:
         >>> count_steps([Finding(Path("a.jpg"), (0, 0), None, "empty file (0 bytes)")])

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from addnet.errors import UserError
-from addnet.faces import AttentionMask, LandmarkDetector
+from addnet.faces import AttentionMask, Landmarker
 from addnet.inference.network import build_network
 from addnet.inference.preprocessing import VALUE_RANGE
 from addnet.models import create_model
@@ -78,7 +78,7 @@ def preprocessing_of(publication: Publication) -> dict[str, Any]:
     """What an image goes through, as plain values; masks are ones, for they are not looked at."""
     geometry = {"image_size": publication.image_size, "align": True, "crop": "template", "margin": publication.margin}
     drawn = {"mask": AttentionMask(parts=()).settings(), "mask_of": "own", "framing": None, "domain": None}
-    return geometry | drawn | {"detector": LandmarkDetector().signature(), "value_range": VALUE_RANGE}
+    return geometry | drawn | {"detector": Landmarker().signature(), "value_range": VALUE_RANGE}
 
 
 def told_of(publication: Publication) -> dict[str, str]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from addnet.errors import UserError
 from addnet.faces.images import check_image
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.preprocessing import Preprocessing, Seen
 from addnet.inference.videos import (
@@ -88,7 +88,7 @@ def finders(images: int, *, workers: int | None = None, landmark_model: str | No
 
 
 def _open_model(landmark_model: str | None) -> None:
-    LandmarkDetector(landmark_model).load()  # what is wrong with it says `load` of the detector that is asked
+    Landmarker(landmark_model).load()  # what is wrong with it says `load` of the detector that is asked
 
 
 def answer_images(

@@ -14,7 +14,7 @@ from addnet.faces.domain import Domain, measure
 from addnet.faces.framing import FramedCrops, Framing, box_of
 from addnet.faces.geometry import Geometry, Landmarks
 from addnet.faces.images import ImageArray
-from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.landmarks import Face, Landmarker
 from addnet.faces.masks import AttentionMask, Mask
 from addnet.faces.videos import Frame
 from addnet.faces.views import View, view
@@ -26,7 +26,7 @@ _KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector",
 _MEASURED = {"framing", "domain"}
 # sides of the landmarks' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
 _ROOM = {"face": 2.0, "template": 2.8}
-_CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `LandmarkDetector`
+_CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `Landmarker`
 
 
 @dataclass(frozen=True)
@@ -57,14 +57,14 @@ class Preprocessing:
     Attributes:
         geometry: Which part of an image is seen.
         mask: How masks are drawn.
-        detector: Finds faces in images that are crops of one face.
+        landmarker: Finds faces in images that are crops of one face.
         framing: How faces lay in the images of training; None: as in crops that `prepare` makes.
         domain: What those images were like; None: nothing is called unlike them.
     """
 
     geometry: Geometry
     mask: AttentionMask
-    detector: LandmarkDetector
+    landmarker: Landmarker
     framing: Framing | None = None
     domain: Domain | None = None
 
@@ -96,11 +96,11 @@ class Preprocessing:
             mask = AttentionMask(**values["mask"])
         except (TypeError, AttributeError) as error:
             raise UserError(f"the checkpoint's preprocessing can't be followed: {error}") from error
-        detector = LandmarkDetector(landmark_model)
-        _require_same(str(values["detector"]), detector)
+        landmarker = Landmarker(landmark_model)
+        _require_same(str(values["detector"]), landmarker)
         framing = Framing.from_values(values["framing"]) if values.get("framing") else None
         domain = Domain.from_values(values["domain"]) if values.get("domain") else None
-        return cls(geometry, mask, detector, framing, domain)
+        return cls(geometry, mask, landmarker, framing, domain)
 
     def of_image(
         self, image: ImageArray, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
@@ -119,8 +119,8 @@ class Preprocessing:
         """
         require_choice("kind", kind, KINDS)
         require_choice("faces", faces, FACES)
-        detector = self.detector if kind == "crops" else self.scenes
-        found = detector.all_faces(image)
+        landmarker = self.landmarker if kind == "crops" else self.scenes
+        found = landmarker.all_faces(image)
         chosen = found[: None if faces == "all" and kind != "crops" else 1]
         if not found:
             return [self.whole(image, Face("none"))] if without_face else []
@@ -129,9 +129,9 @@ class Preprocessing:
         return [replace(face, found=len(found)) for face in seen]
 
     @cached_property
-    def scenes(self) -> LandmarkDetector:
+    def scenes(self) -> Landmarker:
         """Finds faces in images that need not be crops."""
-        return replace(self.detector, face_crops=False)
+        return replace(self.landmarker, face_crops=False)
 
     @cached_property
     def descriptor(self) -> FaceDescriptor:
@@ -187,9 +187,9 @@ class Preprocessing:
         return face.landmarks is not None and (self.framing or Framing()).fits(face.landmarks, image.shape)
 
 
-def _require_same(signature: str, detector: LandmarkDetector) -> None:
+def _require_same(signature: str, landmarker: Landmarker) -> None:
     """Raises where faces were found otherwise than they are found here."""
-    mine = detector.signature()
+    mine = landmarker.signature()
     if signature.replace(_SCENES, _CROPS) != mine.replace(_SCENES, _CROPS):
         raise UserError(
             f"the checkpoint's faces were found by {signature!r}, here it would be {mine!r}; name the landmark "

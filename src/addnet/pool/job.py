@@ -32,8 +32,8 @@ class Outcome(NamedTuple):
 class Job(Generic[Task, Result]):
     """What is to be done with every task, packed once and unpacked once in each process.
 
-    So the state of `function` lives as long as the process: `partial(examine, detector=LandmarkDetector())` opens the
-    detector once. `function` and `start` are packed together: what both refer to stays one object.
+    So the state of `function` lives as long as the process: `partial(examine, landmarker=Landmarker())` opens the
+    landmarker once. `function` and `start` are packed together: what both refer to stays one object.
 
     Attributes:
         packed: Both of them, pickled.

@@ -56,7 +56,7 @@ def count(rows: pa.Table, by: Sequence[str]) -> dict[tuple[Any, ...], int]:
 
 
 def steps_in(rows: pa.Table) -> list[str]:
-    """The detector steps that occur, from the first try to the last."""
+    """The landmarker steps that occur, from the first try to the last."""
     names = pc.unique(rows["step"]).to_pylist()
     return sorted(names, key=lambda name: (_ORDER.index(name) if name in _ORDER else len(_ORDER), name))
 

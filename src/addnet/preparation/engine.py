@@ -27,7 +27,7 @@ def run(
     """Does every task once and yields the results in the order in which they are finished.
 
     `function` is unpacked once in each process, so what it holds is made once:
-    `partial(examine, detector=LandmarkDetector())`. It may run again for a task whose worker died, so what it writes
+    `partial(examine, landmarker=Landmarker())`. It may run again for a task whose worker died, so what it writes
     it must write whole or not at all. Close the generator (or leave it by an exception) to end early: local processes
     are killed, what waits is cancelled.
 
@@ -39,7 +39,7 @@ def run(
             ends everything. Without meaning on a cluster.
         scheduler: Address of a Dask scheduler such as `tcp://127.0.0.1:8786`; None: this machine.
         chunk: Tasks a worker gets at once: 1 for videos, some 16 for images.
-        start: Called once in each process before its first task, such as `detector.load`; what it raises ends the run.
+        start: Called once in each process before its first task, such as `landmarker.load`; an error in it ends the run.
         limits: What each task may take of a process other than this one; default: `Limits()`.
 
     Raises:

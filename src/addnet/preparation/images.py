@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.images import check_bytes
-from addnet.faces.landmarks import Face, LandmarkDetector
+from addnet.faces.landmarks import Face, Landmarker
 from addnet.index.faces import CHECKED, GIVEN
 from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
@@ -39,7 +39,7 @@ class Job(NamedTuple):
     Attributes:
         number: Of its record.
         record: What is known about it.
-        hash: Of its bytes when it was last looked at with this detector; empty if it never was.
+        hash: Of its bytes when it was last looked at with this landmarker; empty if it never was.
     """
 
     number: int
@@ -70,7 +70,7 @@ class Finding(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """The detector step that served, `checked`, `unchanged` or `unusable`."""
+        """The landmarker step that served, `checked`, `unchanged` or `unusable`."""
         if self.reason:
             return self.reason if self.reason == UNCHANGED else "unusable"
         return self.face.step if self.face else CHECKED
@@ -82,12 +82,12 @@ class Examine:
 
     Attributes:
         root: The data folder.
-        detector: Finds faces; None only checks that images are whole.
+        landmarker: Finds faces; None only checks that images are whole.
         storage: Reads files and members of archives.
     """
 
     root: Path
-    detector: LandmarkDetector | None
+    landmarker: Landmarker | None
     storage: Storage
 
     def __call__(self, job: Job) -> Finding:
@@ -106,7 +106,7 @@ class Examine:
         try:
             with memory_in_words():
                 image = check_bytes(data, record.path)
-                face = self._given(record) or (self.detector(image) if self.detector else None)
+                face = self._given(record) or (self.landmarker(image) if self.landmarker else None)
         except UserError as error:
             return found(reason=str(error))
         return found(shape=(image.shape[0], image.shape[1]), face=face)
@@ -134,7 +134,7 @@ def prepare_images(
     update: IndexUpdate,
     records: Records,
     *,
-    detector: LandmarkDetector | None,
+    landmarker: Landmarker | None,
     run: Run,
     storage: Storage | None = None,
 ) -> int:
@@ -143,14 +143,14 @@ def prepare_images(
     Args:
         update: The index, opened for writing.
         records: Its images, their paths relative to the folder of the index.
-        detector: Finds faces; None only checks that images are whole.
+        landmarker: Finds faces; None only checks that images are whole.
         run: See `Run`.
         storage: Reads files and members of archives.
 
     Returns:
         How many images were looked at.
     """
-    signature = detector.signature() if detector else ""
+    signature = landmarker.signature() if landmarker else ""
     storage = storage or Storage()
     rows = update.find(records.paths)
     known = _known(update, records, rows, signature)
@@ -163,9 +163,9 @@ def prepare_images(
             under_way[number] = record
             yield Job(number, record, hashes[int(rows[number])].as_py() or "" if known[number] else "")
 
-    examine = Examine(update.root, detector, storage)
+    examine = Examine(update.root, landmarker, storage)
     how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "images"}
-    how["start"] = detector.load if detector else None
+    how["start"] = landmarker.load if landmarker else None
     with closing(run(examine, jobs(), **how)) as findings:
         for finding in findings:
             record = under_way.pop(finding.number)
@@ -196,7 +196,7 @@ def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
     Args:
         record: What was known about it.
         finding: What was found.
-        signature: Of the detector.
+        signature: Of the landmarker.
     """
     face = finding.face
     return {name: getattr(record, name) for name in RECORDED} | {
@@ -215,7 +215,7 @@ def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
 
 
 def _known(update: IndexUpdate, records: Records, rows: NDArray[np.int64], signature: str) -> NDArray[np.bool_]:
-    """(N,) whether the index has what this detector would find, as long as the file is what it was."""
+    """(N,) whether the index has what this landmarker would find, as long as the file is what it was."""
     # rows that are not known are null, and so is all that is made of them
     found = update.known.select(["step", "detector", "reason", "landmarks"]).take(pa.array(rows, mask=rows < 0))
     unusable, step = found["reason"].is_valid(), found["step"].cast(pa.string())

@@ -48,7 +48,7 @@ def _patch(label: int) -> Patch:
 
 
 def _steps(axis: Axes, rows: pa.Table) -> None:
-    """Bars by detector step, stacked by class, with the share of all images."""
+    """Bars by landmarker step, stacked by class, with the share of all images."""
     names = steps_in(rows)
     counts = count(rows, ["step", "label"])
     left = np.zeros(len(names))
@@ -60,7 +60,7 @@ def _steps(axis: Axes, rows: pa.Table) -> None:
         axis.text(total, place, f" {total / left.sum():.1%}", va="center", fontsize="small")
     axis.invert_yaxis()
     axis.margins(x=0.16)
-    axis.set(title="faces by detector step", xlabel="images")
+    axis.set(title="faces by landmarker step", xlabel="images")
     _count_along(axis.xaxis)
     _say_if_empty(axis, len(rows))
 

@@ -113,7 +113,11 @@ def _faces(good: pa.Table) -> list[str]:
         "A step that serves one class far more often than the other tells the classes apart without looking at faces."
     )
     head = ("step", "images", *(CLASSES[label] for label in labels), "landmarks")
-    return ["## Faces by detector step", _table(head, rows, texts=("landmarks",)), *([text] if len(labels) > 1 else [])]
+    return [
+        "## Faces by landmarker step",
+        _table(head, rows, texts=("landmarks",)),
+        *([text] if len(labels) > 1 else []),
+    ]
 
 
 def _content(good: pa.Table) -> list[str]:

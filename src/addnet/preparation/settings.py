@@ -15,7 +15,7 @@ _WORTH_A_POOL = 4  # chunks; below, starting several processes takes longer than
 
 
 class Counted(Protocol):
-    """A result that says what it is counted as, such as `detector`, `no face` or `unusable`."""
+    """A result that says what it is counted as, such as `landmarker`, `no face` or `unusable`."""
 
     @property
     def outcome(self) -> str:

@@ -1,4 +1,4 @@
-"""Examples for the eye: what each detector step found."""
+"""Examples for the eye: what each landmarker step found."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def examples_sheet(
     examples: int = 8,
     seed: int = 0,
 ) -> Figure | None:
-    """A row of images for each detector step, drawn by the seed, framed in the colour of their class.
+    """A row of images for each landmarker step, drawn by the seed, framed in the colour of their class.
 
     Args:
         rows: Usable rows with `step`, `label`, `path`.

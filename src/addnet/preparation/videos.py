@@ -18,7 +18,7 @@ import pyarrow.compute as pc
 
 from addnet.errors import NotWrittenError, UserError
 from addnet.faces.extraction import CropSettings, FaceCrop, crop_name, extract_faces, save_crop
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.journal import Journal
 from addnet.index.landmarks import Rows
 from addnet.index.records import Record, Records
@@ -78,22 +78,22 @@ class CutVideo:
     Attributes:
         out: The output folder.
         settings: What is cut out.
-        detector: Finds faces in scenes.
+        landmarker: Finds faces in scenes.
     """
 
     out: Path
     settings: CropSettings
-    detector: LandmarkDetector
+    landmarker: Landmarker
 
     def __call__(self, job: VideoJob) -> VideoFinding:
         """Never raises for a bad file; what an earlier try left in the folder is removed first."""
         folder = self.out / job.folder
-        entry = entry_of(job, self.settings, self.detector) | {"content": video_hash(job.path)}
+        entry = entry_of(job, self.settings, self.landmarker) | {"content": video_hash(job.path)}
         try:
             _empty(folder)
         except OSError as error:
             return VideoFinding(entry, [], [], fault=f"cannot write {folder}: {error.strerror or error}")
-        crops = extract_faces(job.path, self.settings, self.detector)
+        crops = extract_faces(job.path, self.settings, self.landmarker)
         rows, landmarks = [], []
         try:
             with memory_in_words():
@@ -122,11 +122,11 @@ class CutVideo:
         finding = Finding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
         record = replace(job.record, path=name, frame=crop.frame, root="")
         box = [float(side) for side in crop.original_box]
-        return row_of(record, finding, self.detector.signature()) | {"source": job.record.path, "source_box": box}
+        return row_of(record, finding, self.landmarker.signature()) | {"source": job.record.path, "source_box": box}
 
 
 def prepare_videos(
-    update: IndexUpdate, videos: Records, *, settings: CropSettings, detector: LandmarkDetector, run: Run
+    update: IndexUpdate, videos: Records, *, settings: CropSettings, landmarker: Landmarker, run: Run
 ) -> list[dict[str, Any]]:
     """Cuts the faces out of those videos that are new, or changed, or lack some of their crops.
 
@@ -134,7 +134,7 @@ def prepare_videos(
         update: The index of the crops, opened for writing; its folder is the output folder.
         videos: Their paths relative to their `root`.
         settings: What is cut out.
-        detector: Finds faces in scenes.
+        landmarker: Finds faces in scenes.
         run: See `Run`.
 
     Returns:
@@ -148,15 +148,15 @@ def prepare_videos(
     known = {entry["path"]: entry for entry, _ in done.replay()}
     jobs = [_at_home(job, known) for job in _jobs(videos)]
     crops = _crops_there(update)
-    wanted = [entry_of(job, settings, detector) for job in jobs]
+    wanted = [entry_of(job, settings, landmarker) for job in jobs]
     _refuse_other_data(wanted, known)
     todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(job, entry, known, crops)]
     log.info("%s to be cut, %d known already", count(len(todo), "video"), len(jobs) - len(todo))
-    cut = CutVideo(update.root, settings, detector)
+    cut = CutVideo(update.root, settings, landmarker)
 
-    lost = partial(_lost, out=update.root, settings=settings, detector=detector)
+    lost = partial(_lost, out=update.root, settings=settings, landmarker=landmarker)
     how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
-    how["start"] = detector.load
+    how["start"] = landmarker.load
     with done, closing(run(cut, todo, **how)) as findings:
         for finding in findings:
             if finding.fault and not finding.entry["reason"]:
@@ -170,23 +170,23 @@ def prepare_videos(
     return [known[job.record.path] for job in jobs]
 
 
-def entry_of(job: VideoJob, settings: CropSettings, detector: LandmarkDetector) -> dict[str, Any]:
+def entry_of(job: VideoJob, settings: CropSettings, landmarker: Landmarker) -> dict[str, Any]:
     """What tells whether a video has to be cut again, before anything is known about its content."""
     try:
         stat = status_of(job.path)
         size, mtime_ns = stat.st_size, stat.st_mtime_ns
     except (OSError, UserError):
         size, mtime_ns = -1, -1
-    made_by = f"{settings} {detector.signature()}"
+    made_by = f"{settings} {landmarker.signature()}"
     where = {"root": str(Path(job.record.root).resolve()), "folder": job.folder}
     what = {"size": size, "mtime_ns": mtime_ns, "made_by": made_by, "crops": 0, "reason": None}
     return {"path": job.record.path} | where | what
 
 
-def _lost(job: VideoJob, reason: str, *, out: Path, settings: CropSettings, detector: LandmarkDetector) -> VideoFinding:
+def _lost(job: VideoJob, reason: str, *, out: Path, settings: CropSettings, landmarker: Landmarker) -> VideoFinding:
     """What is said of a video over which a process died; what was cut so far is taken away."""
     _take_away(out / job.folder)
-    return VideoFinding(entry_of(job, settings, detector) | {"reason": reason}, [], [], fault=reason)
+    return VideoFinding(entry_of(job, settings, landmarker) | {"reason": reason}, [], [], fault=reason)
 
 
 def video_hash(path: Path) -> str:

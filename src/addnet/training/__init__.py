@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 from addnet.late import late
 
 if TYPE_CHECKING:
-    from addnet.training.detector import DeepfakeDetector
+    from addnet.training.module import DeepfakeDetector
 
 __all__ = ["DeepfakeDetector"]
 

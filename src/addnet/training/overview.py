@@ -12,7 +12,7 @@ from addnet.wording import count
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from addnet.training.detector import DeepfakeDetector
+    from addnet.training.module import DeepfakeDetector
 
 # what tells a network from others of its name, and what a recipe may have beyond rate and schedule, where it is set
 _TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
@@ -23,9 +23,9 @@ _PARTS = {"loss.name": "cross_entropy", "loss.uniformity": 0, "loss.alignment": 
 _PARTS |= {"optimizer.sam_rho": None}
 
 
-def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
+def overview(cfg: DictConfig, module: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
     """What matters of a composed config; the whole of it stands in the run folder."""
-    lines = [f"network: {_network(cfg, detector)}"]
+    lines = [f"network: {_network(cfg, module)}"]
     if cfg.train:
         lines.append(f"recipe: {_recipe(cfg)}")
     device = f"{trainer.world_size} × {trainer.strategy.root_device.type}"
@@ -33,9 +33,9 @@ def overview(cfg: DictConfig, detector: DeepfakeDetector, trainer: pl.Trainer) -
     return [*lines, f"folder: {shown_path(cfg.paths.output_dir)}"]
 
 
-def _network(cfg: DictConfig, detector: DeepfakeDetector) -> str:
+def _network(cfg: DictConfig, module: DeepfakeDetector) -> str:
     model, size = cfg.model, cfg.data.image_size
-    millions = sum(parameter.numel() for parameter in detector.net.parameters()) / 1e6
+    millions = sum(parameter.numel() for parameter in module.net.parameters()) / 1e6
     start = cfg.ckpt_path or model.get("weights") or ("timm's weights" if model.get("pretrained") else "random weights")
     left_out = _OF_BANDPASS if model.get("front") == "none" else ()
     telling = ", ".join(f"{key} {model[key]}" for key in _TELLING if key in model and key not in left_out)

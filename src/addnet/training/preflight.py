@@ -10,7 +10,7 @@ import pytorch_lightning as pl
 
 from addnet.errors import UserError, suggestion
 from addnet.evaluation.table import LOGGED
-from addnet.training.detector import DeepfakeDetector
+from addnet.training.module import DeepfakeDetector
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers
 from addnet.training.trained_part import check_trained_only
 
@@ -23,36 +23,36 @@ _NEEDED = {  # packages, of which one is needed, and how to get it
 }
 
 
-def check_rates(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+def check_rates(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
     """Builds optimiser and schedule once, for nothing but their errors.
 
     Raises:
         UserError: One of them refuses its settings, or the length of the training isn't set where it matters.
     """
-    optimizer = build_optimizer(detector.net, detector.optimizer_settings)
+    optimizer = build_optimizer(module.net, module.optimizer_settings)
     endless = trainer.max_epochs in (-1, None) and trainer.max_steps == -1
     steps = ENDLESS if endless else _STEPS
-    build_schedulers(optimizer, detector.scheduler_settings, total_steps=steps, steps_per_epoch=1)
+    build_schedulers(optimizer, module.scheduler_settings, total_steps=steps, steps_per_epoch=1)
 
 
-def check_average(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+def check_average(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
     """Looks whether the epochs that are averaged are known.
 
     Raises:
         UserError: They aren't.
     """
-    if detector.average:
-        detector.average.check_trainer(trainer)
+    if module.average:
+        module.average.check_trainer(trainer)
 
 
-def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+def check_monitors(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
     """Looks whether the metrics of validation that are watched exist; it would be noticed after the first epoch.
 
     Raises:
         UserError: One doesn't.
     """
     known = ["val/frame/loss", *(f"val/{level}/{name}" for level in ("frame", "video") for name in LOGGED)]
-    watched = {"scheduler.monitor": detector.scheduler_settings.get("monitor")}
+    watched = {"scheduler.monitor": module.scheduler_settings.get("monitor")}
     watched |= {f"{type(c).__name__}.monitor": getattr(c, "monitor", None) for c in trainer.callbacks}  # type: ignore[attr-defined]
     for option, name in watched.items():
         if str(name).startswith("val/") and name not in known:
@@ -62,7 +62,7 @@ def check_monitors(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
             )
 
 
-def check_checkpoints(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
+def check_checkpoints(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
     """Looks whether checkpoints can hold the trained part alone, where that is asked for.
 
     Raises:
@@ -71,7 +71,7 @@ def check_checkpoints(detector: DeepfakeDetector, trainer: pl.Trainer) -> None:
     for callback in trainer.checkpoint_callbacks:
         if getattr(callback, "trained_only", False):
             name = getattr(callback, "filename", None)
-            check_trained_only(f"callbacks.{name}.trained_only", detector, str(trainer.precision))
+            check_trained_only(f"callbacks.{name}.trained_only", module, str(trainer.precision))
 
 
 def check_loggers(nodes: Mapping[str, Any] | None) -> None:

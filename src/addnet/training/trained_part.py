@@ -19,7 +19,7 @@ from addnet.wording import count
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-    from addnet.training.detector import DeepfakeDetector
+    from addnet.training.module import DeepfakeDetector
 
 NET = "net."  # before the names of the network's entries in a checkpoint
 _BACKBONE = f"{NET}backbone."
@@ -48,31 +48,31 @@ def start_of(model: Mapping[str, Any], net: nn.Module) -> dict[str, Any] | None:
 @contextmanager
 def saving_trained_part(trainer: pl.Trainer, alone: bool, *, to_resume: bool) -> Iterator[None]:
     """While a checkpoint is written: whether it holds the trained part alone, and what resuming needs beside it."""
-    detector = cast("DeepfakeDetector", trainer.lightning_module)
-    detector.trained_only, detector.to_resume = alone, to_resume
+    module = cast("DeepfakeDetector", trainer.lightning_module)
+    module.trained_only, module.to_resume = alone, to_resume
     try:
         yield
     finally:
-        detector.trained_only, detector.to_resume = False, True
+        module.trained_only, module.to_resume = False, True
 
 
-def check_trained_only(option: str, detector: DeepfakeDetector, precision: str) -> None:
+def check_trained_only(option: str, module: DeepfakeDetector, precision: str) -> None:
     """Whether a checkpoint can do without what isn't trained.
 
     Args:
         option: That asks for it, such as `callbacks.best.trained_only`.
-        detector: Whose checkpoint it is.
+        module: Whose checkpoint it is.
         precision: Of the Trainer.
 
     Raises:
         UserError: Everything is trained, the start weights couldn't be had again, or they are rounded in training.
     """
-    if not detector.still:
+    if not module.still:
         raise UserError(
             f"{option}=true leaves nothing out where all is trained; train a part with model.tune=norm, head, bias, "
             f"last:K or lora:R, or use {option}=false"
         )
-    if detector.start is None:
+    if module.start is None:
         raise UserError(
             f"{option}=true needs start weights that can be had again, and random ones can't; start from "
             f"model.pretrained=true or model.weights=PATH, or use {option}=false"

@@ -22,7 +22,7 @@ from addnet.data.audit.scan import Read, Signals
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
 from addnet.faces.images import check_bytes
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.records import REAL, Record, Records
 from addnet.wording import count
 
@@ -101,11 +101,11 @@ def actors(
         seed: Decides the choice.
         model: Another face recognition network than the packaged one.
         landmark_model: Another 68-point file than the packaged one.
-        face_crops: See `LandmarkDetector`.
+        face_crops: See `Landmarker`.
         workers: Processes; default: all cores.
         advance: Called with the number of images done since the last call and that of all.
     """
-    task = _Describe(read, LandmarkDetector(landmark_model, face_crops=face_crops), FaceDescriptor(model))
+    task = _Describe(read, Landmarker(landmark_model, face_crops=face_crops), FaceDescriptor(model))
     usable = signals.readable & (records.labels == label)
     splits = sorted({split for pair in split_pairs(records) for split in pair})
     sides = [rows_of(records, split) for split in splits]
@@ -142,7 +142,7 @@ class _Describe:
     """Descriptor of an image: (128,) float32, NaN where no face was found."""
 
     read: Read
-    detector: LandmarkDetector
+    landmarker: Landmarker
     descriptor: FaceDescriptor
 
     def __call__(self, record: Record) -> NDArray[np.float32]:
@@ -150,7 +150,7 @@ class _Describe:
             image = check_bytes(self.read(record))
         except (OSError, UserError):  # it was there a moment ago
             return _nobody(record)
-        face = self.detector(image)
+        face = self.landmarker(image)
         return _nobody(record) if face.landmarks is None else self.descriptor(image, face)
 
 

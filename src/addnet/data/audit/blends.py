@@ -24,7 +24,7 @@ from addnet.data.hook import At, Unwarped
 from addnet.errors import UserError
 from addnet.faces.geometry import Geometry, Landmarks
 from addnet.faces.images import ImageArray, check_bytes
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.faces.views import view
 from addnet.index.records import FAKE, REAL, Record, Records
 
@@ -92,7 +92,7 @@ def blended_splits_of(
     read: Read,
     blending: Blending,
     *,
-    detector: LandmarkDetector,
+    landmarker: Landmarker,
     most: int,
     resamples: int,
     seed: int,
@@ -106,7 +106,7 @@ def blended_splits_of(
         signals: Theirs; unreadable ones are left out.
         read: Gives the bytes of one; picklable.
         blending: How fakes are made.
-        detector: Finds the landmarks.
+        landmarker: Finds the landmarks.
         most: At most this many real images a split, chosen by `seed`.
         resamples: How often groups are drawn for the intervals.
         seed: Of the choice, the blends and the draws.
@@ -123,7 +123,7 @@ def blended_splits_of(
     for split, rows in sides.items():
         how: dict[str, Any] = {"count": len(rows), "workers": workers, "chunk": _CHUNK}
         chosen = records.take(rows)
-        landmarks = list(over_records(_Find(read, detector), chosen, failed=_no_face, **how))
+        landmarks = list(over_records(_Find(read, landmarker), chosen, failed=_no_face, **how))
         task = _Measure(read, chosen, landmarks, blending, seed)
         measured = np.empty((len(rows), *_SHAPE), dtype=np.float32)
         for number, values in enumerate(over_records(task, chosen, failed=_nothing, **how)):
@@ -162,11 +162,11 @@ class _Find:
     """Landmarks of a real image; None where there are none, or it can't be read."""
 
     read: Read
-    detector: LandmarkDetector
+    landmarker: Landmarker
 
     def __call__(self, record: Record) -> Landmarks | None:
         try:
-            return self.detector(check_bytes(self.read(record))).landmarks
+            return self.landmarker(check_bytes(self.read(record))).landmarks
         except (OSError, UserError):
             return None
 

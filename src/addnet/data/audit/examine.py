@@ -18,7 +18,7 @@ from addnet.data.audit.overlap import identical_files, shared_names, torn
 from addnet.data.audit.scan import Read, Signals, measure_all
 from addnet.data.audit.unchanged import Unchanged, unchanged_fakes, unchanged_issues
 from addnet.errors import UserError, require_choice
-from addnet.faces.landmarks import LandmarkDetector
+from addnet.faces.landmarks import Landmarker
 from addnet.index.records import CLASS_NAMES, Records
 
 Advance = Callable[[str, int, int], None]
@@ -203,7 +203,7 @@ def _blends(
         signals,
         read,
         blending,
-        detector=LandmarkDetector(settings.landmark_model, face_crops=settings.face_crops),
+        landmarker=Landmarker(settings.landmark_model, face_crops=settings.face_crops),
         most=settings.blends_most,
         resamples=settings.resamples,
         seed=settings.seed,
