@@ -14,13 +14,13 @@ from addnet.config import build, compose
 from addnet.data import DeepfakeDataModule, Record
 from addnet.data.synthetic import generate_dataset
 from addnet.data.synthetic.generate import encode
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 from addnet.data.synthetic.portraits import develop, draw_portrait
 from addnet.faces.landmarks import Face
 from addnet.index.faces import GIVEN
 from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
-from addnet.preparation.images import Finding, row_of
+from addnet.preparation.images import ImageFinding, row_of
 
 REAL = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "dfdc-faces"
 SIZE = 224
@@ -69,7 +69,9 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
             group_id=f"{split}{number // 2}",
             dataset="drawn",
         )
-        found = Finding(number, len(data), path.stat().st_mtime_ns, shape=(SIZE, SIZE), face=Face(GIVEN, landmarks))
+        found = ImageFinding(
+            number, len(data), path.stat().st_mtime_ns, shape=(SIZE, SIZE), face=Face(GIVEN, landmarks)
+        )
         records.append(record)
         rows.append((row_of(record, found, ""), landmarks.ravel()))
     with IndexUpdate(root / "index.parquet", root) as update:
@@ -82,7 +84,7 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
 def _portrait(number: int) -> tuple[bytes, NDArray[np.float32]]:
     """A JPEG and its (68, 2) landmarks."""
     random = np.random.default_rng(number)
-    view = View.draw(random)
+    view = PortraitView.draw(random)
     image, landmarks = draw_portrait(Identity.draw(random), view, size=SIZE)
     return encode(develop(image, view), quality=90), landmarks
 

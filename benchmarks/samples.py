@@ -18,7 +18,7 @@ from table import Row
 from torch.utils.data import DataLoader, Dataset
 
 from addnet.data.dataset import DeepfakeDataset
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 
 COUNT, WORKERS, BATCH, SIDE = 1024, 2, 16, 299
 
@@ -50,9 +50,9 @@ def rows() -> Iterator[Row]:
         number = itertools.count()
         place = np.empty((SIDE, SIDE, 3), dtype=np.uint8)  # in the batch
 
-        def address() -> Address:
+        def address() -> SampleAddress:
             turn = next(number)
-            return Address(turn % len(files), turn)
+            return SampleAddress(turn % len(files), turn)
 
         def read() -> object:
             return cv2.resize(cv2.imread(files[next(number) % len(files)][0]), (SIDE, SIDE))
@@ -108,7 +108,7 @@ def rows() -> Iterator[Row]:
 
 
 def _blended(
-    dataset: DeepfakeDataset, served: Iterable[Address], plain: DeepfakeDataset, place: NDArray[np.uint8]
+    dataset: DeepfakeDataset, served: Iterable[SampleAddress], plain: DeepfakeDataset, place: NDArray[np.uint8]
 ) -> Row:
     """A sample of real images and their blends, as they are served, over a sample of the same images alone."""
     number = itertools.count()
@@ -116,7 +116,7 @@ def _blended(
     halves = [address for address in pairs if address.blend == "fake"]
     records = [address._replace(blend="") for address in pairs]
 
-    def draw(data: DeepfakeDataset, addresses: list[Address]) -> object:
+    def draw(data: DeepfakeDataset, addresses: list[SampleAddress]) -> object:
         return data.draw(addresses[next(number) % len(addresses)], out=place)
 
     times = race(

@@ -24,7 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.decision import Decision
-from addnet.evaluation.levels import CHOSEN, Drawn, level_numbers
+from addnet.evaluation.levels import CHOSEN, ResampledSet, level_numbers
 from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.table import CALLED, RANKED
@@ -110,7 +110,7 @@ def truth(cell: Cell) -> dict[str, float]:
 
 def told(scored: ScoredSet, seed: int) -> dict[str, dict[str, float | None]]:
     """Each metric with its interval, as a report has it."""
-    here, decision = Drawn.of(scored, resamples=RESAMPLES, seed=seed), Decision(threshold=0.5)
+    here, decision = ResampledSet.of(scored, resamples=RESAMPLES, seed=seed), Decision(threshold=0.5)
     numbers = level_numbers(here, here.metrics(decision), decision)
     called = numbers["called"][CHOSEN]
     return numbers["metrics"] | called["metrics"] | {RECALL: called["errors"]["fake_called_real"]}

@@ -17,7 +17,7 @@ from addnet.config import load_group
 from addnet.data import Augment
 from addnet.data.degradations import KINDS, damage
 from addnet.data.random_degradations import RandomDegradations
-from addnet.data.synthetic import Identity, View, draw_portrait
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 from addnet.faces.images import ImageArray
 
 PAGE = Path(__file__).parents[1] / "docs" / "images" / "degradations.png"
@@ -33,7 +33,7 @@ FALLING = {
 def strips(degrade: RandomDegradations, side: int) -> list[ImageArray]:
     """Three steps of each kind below its name."""
     image, landmarks = draw_portrait(
-        Identity.draw(np.random.default_rng(7)), View.draw(np.random.default_rng(8)), size=PORTRAIT
+        Identity.draw(np.random.default_rng(7)), PortraitView.draw(np.random.default_rng(8)), size=PORTRAIT
     )
     made = []
     for kind in KINDS:

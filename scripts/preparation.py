@@ -21,7 +21,7 @@ from typing import TypeAlias
 import numpy as np
 
 from addnet.config import compose
-from addnet.data.synthetic import Identity, View, draw_portrait, generate_dataset
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait, generate_dataset
 from addnet.index import FaceIndex
 from addnet.index.file import NAMES
 from addnet.index.journal import Journal
@@ -131,7 +131,7 @@ def make_data(folder: Path) -> dict[str, Path]:
         file = videos / ("train" if number < 6 else "test") / ("fake" if number % 2 else "real") / f"v{number}.mp4"
         file.parent.mkdir(parents=True, exist_ok=True)
         identity = Identity.draw(np.random.default_rng(number))
-        views = [View.draw(np.random.default_rng((number, frame))) for frame in range(8)]
+        views = [PortraitView.draw(np.random.default_rng((number, frame))) for frame in range(8)]
         _write_video(file, [draw_portrait(identity, view, size=144)[0] for view in views])
     for part in ("real_train", "fake_train", "real_test", "fake_test"):
         label, split = part.split("_")

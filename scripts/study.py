@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from addnet.colours import SERIES
 from addnet.study.estimates import Variant, comparisons, variants
-from addnet.study.plan import Cell, cells
+from addnet.study.plan import StudyCell, cells
 from addnet.study.results import Results
 from addnet.sweeps.intervals import CONFIDENCE, Estimate, holm
 
@@ -34,9 +34,9 @@ metrics: dict[str, Figure] = {}  # those of the page, by the names of their file
 SHARES = {"curve/eighth": 1 / 8, "curve/quarter": 1 / 4, "curve/half": 1 / 2, "curve/all": 1.0}
 
 
-def planned(sweep: str) -> dict[str, list[Cell]]:
+def planned(sweep: str) -> dict[str, list[StudyCell]]:
     """The cells of a sweep by variant."""
-    found: dict[str, list[Cell]] = {}
+    found: dict[str, list[StudyCell]] = {}
     for cell in cells([sweep]):
         found.setdefault(cell.variant, []).append(cell)
     return found
@@ -214,7 +214,7 @@ def _interval(value: dict[str, float | None]) -> str:
     return f"{_short(value['value'])} [{_short(value['low'])}, {_short(value['high'])}]"
 
 
-def _seeds(found: dict[str, Variant], plan: dict[str, list[Cell]], name: str) -> str:
+def _seeds(found: dict[str, Variant], plan: dict[str, list[StudyCell]], name: str) -> str:
     have, want = len(found[name].rows) if name in found else 0, len(plan[name])
     return str(have) if have >= want else f"{have} of {want}"
 

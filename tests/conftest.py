@@ -26,10 +26,10 @@ def pytest_collection_modifyitems(items):
 @pytest.fixture(scope="session")
 def portrait():
     """A drawn face of 200 × 200 pixels with its true 68 landmarks."""
-    from addnet.data.synthetic import Identity, View, draw_portrait
+    from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 
     identity = Identity.draw(np.random.default_rng(7))
-    view = View.draw(np.random.default_rng(8))
+    view = PortraitView.draw(np.random.default_rng(8))
     return draw_portrait(identity, view, size=200)
 
 
@@ -71,13 +71,13 @@ def real_data():
 @pytest.fixture(scope="session")
 def _video_dir(tmp_path_factory):
     import media
-    from addnet.data.synthetic import Identity, View, draw_portrait
+    from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 
     root = tmp_path_factory.mktemp("videos") / "clips"
     for person, (split, other) in enumerate([("train", 7), ("train", 8), ("train", 9), ("test", 10)]):
         for label, name, who in (("real", f"p{person}", person), ("fake", f"p{person}_p{other}", other)):
             identity = Identity.draw(np.random.default_rng(who))
-            views = [View.draw(np.random.default_rng((who, number))) for number in range(6)]
+            views = [PortraitView.draw(np.random.default_rng((who, number))) for number in range(6)]
             frames = [draw_portrait(identity, view, size=160)[0] for view in views]
             (root / split / label).mkdir(parents=True, exist_ok=True)
             media.write_video(root / split / label / f"{name}.mp4", frames)

@@ -170,9 +170,9 @@ def _checkpoints(feeder, files, out, folder, *, much):
 
 def _page(feeder, files, checkpoint, out):
     from addnet.inference import Detector
-    from addnet.inference.answering.asking import Limits, Visit
+    from addnet.inference.answering.asking import UploadLimits, Visit
 
-    visit = Visit(Detector.from_checkpoint(checkpoint, device="cpu"), Limits())
+    visit = Visit(Detector.from_checkpoint(checkpoint, device="cpu"), UploadLimits())
     feeder("page", lambda file: visit.ask(file).answer.verdict, files)
     visit.close()
 

@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 
 import media
-from addnet.data.synthetic import Identity, View, draw_portrait
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 from replicas import images, make_celebdf, make_deepfakebench, make_df40, make_dfd, make_faceforensics, touch
 from replicas_b import make_deeperforensics, make_dfdc, make_dfdcp, make_ffiw, make_uadfv
 from replicas_c import make_celebdfpp, make_deepspeak, make_dfdm, make_faceshifter, make_fakeavceleb, make_kodf
@@ -41,7 +41,7 @@ def draw_portraits(folder, number=4):
 
 def _portrait(folder, person):
     random = np.random.default_rng((3, person))
-    real, landmarks = draw_portrait(Identity.draw(random), View.draw(random), size=SIZE)
+    real, landmarks = draw_portrait(Identity.draw(random), PortraitView.draw(random), size=SIZE)
     fake = real * np.array([1, 1, 0], np.uint8)
     files = [media.write_video(Path(folder, f"{person}-{k}.mp4"), [one] * 3) for k, one in enumerate((real, fake))]
     png = tuple(cv2.imencode(".png", one[:, :, ::-1])[1].tobytes() for one in (real, fake))

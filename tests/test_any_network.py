@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 import addnet
 from addnet.errors import UserError
 from addnet.inference import Detector, explain, grad_cam
-from addnet.inference.answering.asking import Limits, Visit
+from addnet.inference.answering.asking import UploadLimits, Visit
 from addnet.inference.explaining import block_of
 from addnet.inference.export import export_checkpoint, load_exported, onnx_file, pt2_file
 from addnet.inference.export.fixed import fixed
@@ -241,7 +241,7 @@ def test_a_place_that_the_network_lacks_is_refused_before_anything_is_asked(ckpt
     assert "timm test_vit at 160 × 160" in repr(detector)
     assert "timm test_vit on images of 160 × 160 pixels" in detector.background[0]
     with pytest.raises(UserError, match=r"block='block12' is unknown; choose one of: blocks\.0"):
-        Visit(detector, Limits(), block="block12")
+        Visit(detector, UploadLimits(), block="block12")
     assert block_of(detector, "patch_embed.proj") == "patch_embed.proj"
     for site in detector.net.description.sites[1:]:
         assert block_of(detector, site) == site

@@ -15,7 +15,7 @@ from addnet.data.__main__ import main
 from addnet.data.audit import Settings, audit
 from addnet.data.audit.actors import STRICT, _chosen, _nearest
 from addnet.data.audit.pool import over_records
-from addnet.data.audit.scan import Stored, measure_all
+from addnet.data.audit.scan import ImageReader, measure_all
 from addnet.data.audit.signals import SIGNALS
 from addnet.errors import UserError
 from addnet.index.records import Record, Records
@@ -53,7 +53,7 @@ def _records(*rows):
 
 
 def _audit(records, root):
-    return audit(records, Stored(root=root), Settings(workers=1, resamples=0))
+    return audit(records, ImageReader(root=root), Settings(workers=1, resamples=0))
 
 
 def test_a_clean_set_passes(faces):
@@ -200,7 +200,7 @@ def test_images_are_measured_alike_on_one_and_two_processes(faces):
 
     records = Records.concat([Records.of(scan_folder(faces))] * 2)
     (faces / "train/real/g001.jpg").write_bytes(b"")
-    one, two = (measure_all(records, Stored(root=faces), workers=workers) for workers in (1, 2))
+    one, two = (measure_all(records, ImageReader(root=faces), workers=workers) for workers in (1, 2))
     assert one.failures == two.failures
     assert len(one.failures) == 2
     assert one.rows.tobytes() == two.rows.tobytes()
@@ -285,7 +285,7 @@ def test_the_same_people_in_two_splits_are_suspected(real_data, tmp_path):
         split = "train" if n < 12 else "test"
         rows.append((0, split, {"video_id": f"v{n}", "group_id": f"g{n}", "dataset": "d"}))
     settings = Settings(faces=True, workers=1, resamples=0)
-    found = audit(_records(*rows), Stored(root=tmp_path), settings)
+    found = audit(_records(*rows), ImageReader(root=tmp_path), settings)
     issue = {issue.kind: issue for issue in found.issues}["same_actor"]
     assert issue.severity == "warning"
     assert sum(distance < STRICT for distance in found.actors[0].across) == 4

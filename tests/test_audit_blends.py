@@ -13,7 +13,7 @@ from addnet.data.audit.balance import balance_issues
 from addnet.data.audit.blends import SIGNALS, Blending, blend_issues, blended_splits_of
 from addnet.data.audit.command import listed
 from addnet.data.audit.overlap import rows_of
-from addnet.data.audit.scan import Stored, measure_all
+from addnet.data.audit.scan import ImageReader, measure_all
 from addnet.faces import Geometry, Landmarker, SelfBlend
 from addnet.faces.blend import Blend
 from addnet.index.records import Record, Records
@@ -39,7 +39,7 @@ def _same(image, landmarks, address, donor=None):
 
 
 def _found(data_dir, records, recipe):
-    read = Stored(root=data_dir)
+    read = ImageReader(root=data_dir)
     return blended_splits_of(
         records,
         measure_all(records, read, workers=1),

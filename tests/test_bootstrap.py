@@ -7,7 +7,7 @@ import pytest
 
 from addnet.errors import UserError
 from addnet.evaluation import bootstrap
-from addnet.evaluation.bootstrap import Draws, Resampled, Units, average, resampled
+from addnet.evaluation.bootstrap import Draws, ResampledMetric, Units, average, resampled
 from addnet.evaluation.ranking import ranking
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.weighted import calling
@@ -113,7 +113,7 @@ def test_a_paired_difference_is_narrower_than_two_intervals_apart():
 
 def test_no_difference_is_told_as_none():
     assert _compared(0.0)[0].difference()["p"] > 0.1
-    same = Resampled(0.8, np.linspace(0.7, 0.9, 50)).minus(Resampled(0.8, np.linspace(0.7, 0.9, 50)))
+    same = ResampledMetric(0.8, np.linspace(0.7, 0.9, 50)).minus(ResampledMetric(0.8, np.linspace(0.7, 0.9, 50)))
     assert same.difference() == {"value": 0, "low": 0, "high": 0, "p": 1.0, "p_at_most": False}
 
 
@@ -126,7 +126,7 @@ def test_a_single_video_of_a_class_gives_no_interval():
 
 def test_an_average_over_data_sets_is_steadier_than_each():
     random = np.random.default_rng(0)
-    parts = [Resampled(0.8, random.normal(0.8, 0.05, 2000)) for _ in range(4)]
+    parts = [ResampledMetric(0.8, random.normal(0.8, 0.05, 2000)) for _ in range(4)]
     mean = average(parts).interval()
     assert mean["value"] == pytest.approx(0.8)
     assert mean["high"] - mean["low"] == pytest.approx(0.05 * 1.96, rel=0.1)  # half of 4 × 0.05 × 0.98

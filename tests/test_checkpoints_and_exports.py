@@ -127,7 +127,7 @@ def test_checkpoints_may_be_given_names(tmp_path, monkeypatch):
 
 
 def test_every_answer_says_what_its_detector_learnt_from(path, image):
-    from addnet.inference.answering.asking import Said
+    from addnet.inference.answering.asking import Reply
 
     detector = Detector.from_checkpoint(path)
     data, errors = detector.background
@@ -137,7 +137,7 @@ def test_every_answer_says_what_its_detector_learnt_from(path, image):
     )
     assert "3 of 120 real images called fake, 0 of 1 fake image called real." in errors
     assert about(detector)["in_words"] == [data, errors]
-    for page in (fragment(Said(detector.predict(image)), detector), welcome(detector.background)):
+    for page in (fragment(Reply(detector.predict(image)), detector), welcome(detector.background)):
         assert f"Detector: {data} {errors}" in page
 
 

@@ -224,9 +224,9 @@ def test_unknown_presets_name_the_known_ones():
 
 def test_app_defaults_are_those_of_the_signatures():
     from addnet.inference import Detector
-    from addnet.inference.answering.asking import Limits, Visit
+    from addnet.inference.answering.asking import Visit
     from addnet.inference.page.layout import build
-    from addnet.inference.page.serving import Address
+    from addnet.inference.page.serving import PageAddress
 
     def defaults(function):
         parameters = inspect.signature(function).parameters.items()
@@ -235,7 +235,7 @@ def test_app_defaults_are_those_of_the_signatures():
     cfg = plain(compose(config_name="app"))
     assert defaults(Limits) == cfg["limits"]
     assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"] | {"mirror": False}  # always
-    alone = defaults(Address) | defaults(Visit) | defaults(build)
+    alone = defaults(PageAddress) | defaults(Visit) | defaults(build)
     assert alone.pop("ratios") is cfg["likelihood"] is None
     assert alone == {name: cfg[name] for name in alone}
     assert cfg["host"] == "127.0.0.1"

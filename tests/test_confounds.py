@@ -6,7 +6,7 @@ import pytest
 from PIL import Image
 
 from addnet.data.audit.confounds import confound_issues, confounds
-from addnet.data.audit.scan import Stored, measure_all
+from addnet.data.audit.scan import ImageReader, measure_all
 from addnet.data.audit.scores import auroc, score_categories, score_numbers
 from addnet.data.audit.signals import FORMATS, SUBSAMPLINGS, measure
 from addnet.data.layouts import scan_folder
@@ -16,7 +16,7 @@ from planted import image, save, write_set
 
 def _scores(root):
     records = Records.of(scan_folder(root))
-    found = confounds(records, measure_all(records, Stored(root=root), workers=1), resamples=50, seed=0)
+    found = confounds(records, measure_all(records, ImageReader(root=root), workers=1), resamples=50, seed=0)
     return found, {confound.signal.name: confound.scores for confound in found}
 
 

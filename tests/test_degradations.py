@@ -9,7 +9,7 @@ import torch
 from addnet.config import build, compose, load_group
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.degradations import KINDS, LADDER, Degradation, damage, rungs
-from addnet.data.hook import At, Unwarped
+from addnet.data.hook import SamplePosition, UnwarpedSample
 from addnet.data.random_degradations import RandomDegradations
 from addnet.errors import UserError
 from addnet.faces.damage import codecs
@@ -193,7 +193,10 @@ def test_an_address_decides_what_happens_and_how(harsh, portrait):
 
 def test_both_halves_of_a_blend_get_the_same_damage(harsh, portrait):
     image, landmarks = portrait
-    halves = [harsh(Unwarped(image, landmarks, label), At(0, KEY, half)) for label, half in ((0, "real"), (1, "fake"))]
+    halves = [
+        harsh(UnwarpedSample(image, landmarks, label), SamplePosition(0, KEY, half))
+        for label, half in ((0, "real"), (1, "fake"))
+    ]
     assert np.array_equal(halves[0].image, halves[1].image)
     assert [half.label for half in halves] == [0, 1]
     assert all(half.landmarks is landmarks for half in halves)

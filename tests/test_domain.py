@@ -9,7 +9,7 @@ import pytest
 import media
 from addnet.data import DeepfakeDataModule
 from addnet.errors import UserError
-from addnet.faces.domain import Domain, Measured, measure
+from addnet.faces.domain import Domain, FaceMeasures, measure
 from addnet.faces.domain.appearance import NUMBERS, appearance
 from addnet.faces.domain.measures import turned
 from addnet.faces.landmarks import Face
@@ -24,7 +24,7 @@ UNLIKE = "unlike its training images"
 def _measured(random, **changed):
     """A face of images that are much alike."""
     made = random.normal(size=NUMBERS)
-    plain = Measured(100 + random.normal(), 10.0, 120.0, 0.1, 0.6, 0.0, made)
+    plain = FaceMeasures(100 + random.normal(), 10.0, 120.0, 0.1, 0.6, 0.0, made)
     return plain._replace(**changed)
 
 
@@ -57,7 +57,7 @@ def test_at_most_a_fiftieth_of_validation_lies_outside_and_other_faces_of_the_ki
     ],
 )
 def test_each_side_says_what_lies_outside_of_it(domain, changed, said):
-    plain = Measured(100.0, 10.0, 120.0, 0.1, 0.6, 0.0, domain.mean)
+    plain = FaceMeasures(100.0, 10.0, 120.0, 0.1, 0.6, 0.0, domain.mean)
     assert domain.unlike(plain) == ""
     assert domain.unlike(plain._replace(**changed)).startswith(said)
     assert domain.unlike(plain._replace(size=500.0)) == ""  # no training has too large faces

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from addnet.data.donors import Donors
-from addnet.data.hook import At
+from addnet.data.hook import SamplePosition
 from addnet.errors import UserError
 from addnet.faces import SelfBlend
 from addnet.faces.donors import Donor, coloured_like, poses, worn
@@ -112,13 +112,13 @@ def _donors(people, share=1.0, read=lambda row: np.full((2, 2, 3), row, np.uint8
 def test_a_donor_is_of_another_group_and_of_the_nearest_pose(people):
     donors = _donors(people)
     for row, landmarks in enumerate(people.landmarks):
-        given = [int(donors(At(row, (0, epoch, row)), landmarks).image[0, 0, 0]) for epoch in range(5)]
+        given = [int(donors(SamplePosition(row, (0, epoch, row)), landmarks).image[0, 0, 0]) for epoch in range(5)]
         groups = people.groups[given]
         assert (abs(groups - people.groups[row]) == 1).all()
 
 
 def test_the_address_alone_decides_who_it_is_and_how_often(people):
-    addresses = [At(3, (0, epoch, 17)) for epoch in range(200)]
+    addresses = [SamplePosition(3, (0, epoch, 17)) for epoch in range(200)]
     one, other = ([donors(at, people.landmarks[3]) for at in addresses] for donors in (_donors(people, 0.3),) * 2)
     assert [a is None for a in one] == [b is None for b in other]
     assert all(np.array_equal(a.landmarks, b.landmarks) for a, b in zip(one, other, strict=True) if a)
@@ -129,7 +129,7 @@ def test_who_is_alone_or_can_not_be_read_is_blended_with_themselves(people):
     def broken(row):
         raise UserError("gone")
 
-    at = At(0, (0, 0, 0))
+    at = SamplePosition(0, (0, 0, 0))
     assert _donors(people, read=broken)(at, people.landmarks[0]) is None
     alone = SimpleNamespace(landmarks=people.landmarks, groups=np.zeros(len(people.landmarks), int))
     assert _donors(alone)(at, people.landmarks[0]) is None

@@ -17,7 +17,7 @@ import psutil
 import pytest
 
 from addnet.errors import UserError
-from addnet.pool import Job
+from addnet.pool import PoolJob
 from addnet.preparation.cluster import run_on_cluster
 from addnet.preparation.engine import run
 from addnet.untrusted.limits import Limits
@@ -164,7 +164,7 @@ def test_a_task_that_always_kills_its_worker_is_reported(options):
 
 
 def test_a_task_that_takes_too_long_costs_only_itself(cluster):
-    job = Job.of(endless_over_two, limits=Limits(seconds=2.0))
+    job = PoolJob.of(endless_over_two, limits=Limits(seconds=2.0))
     lost = {"failed": lambda task, reason: reason}
     found = list(run_on_cluster(job, range(4), scheduler=cluster, chunk=4, **lost))
     assert sorted(map(str, found)) == ["0", "1", "3", "took longer than 2 s"]
@@ -198,7 +198,7 @@ def test_closing_early_cancels_what_waits(options, tmp_path, cluster):
 
 
 def test_workers_with_another_version_are_refused(options, monkeypatch):
-    monkeypatch.setattr("addnet.pool.job.Job.of", lambda *a, **_: Job(pickle.dumps(a), version="9.9"))
+    monkeypatch.setattr("addnet.pool.job.Job.of", lambda *a, **_: PoolJob(pickle.dumps(a), version="9.9"))
     with pytest.raises(UserError, match=r"9\.9 is needed"):
         list(run(picky, range(3), **options))
 
@@ -206,7 +206,7 @@ def test_workers_with_another_version_are_refused(options, monkeypatch):
 def test_a_scheduler_that_does_not_answer_is_named(monkeypatch):
     nobody = "tcp://127.0.0.1:9"
     with pytest.raises(UserError, match=nobody):
-        list(run_on_cluster(Job.of(picky), [1], scheduler=nobody, failed=lambda *a: None, timeout=0.5))
+        list(run_on_cluster(PoolJob.of(picky), [1], scheduler=nobody, failed=lambda *a: None, timeout=0.5))
 
 
 def test_without_dask_the_extra_is_named(monkeypatch):

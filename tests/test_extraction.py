@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from addnet.data.synthetic import Identity, View, draw_portrait
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 from addnet.errors import UserError
 from addnet.faces import CropSettings, Landmarker, check_image, extract_faces, iter_images, save_crop
 from addnet.faces.crops import crop_name, cut_face
@@ -27,7 +27,7 @@ def people():
     """Two drawn people with their true landmarks, 150 and 170 pixels large."""
     drawn = []
     for seed, size in ((7, 150), (11, 170)):
-        identity, view = Identity.draw(np.random.default_rng(seed)), View.draw(np.random.default_rng(8))
+        identity, view = Identity.draw(np.random.default_rng(seed)), PortraitView.draw(np.random.default_rng(8))
         drawn.append(draw_portrait(identity, view, size=size))
     return drawn
 

@@ -25,7 +25,7 @@ from addnet.index.seek_points import keep_seek_points
 from addnet.index.storage import Storage
 from addnet.inference.inputs import Inputs
 from addnet.models.weights import read_weights
-from addnet.preparation.images import Examine, Job
+from addnet.preparation.images import Examine, ImageJob
 from addnet.preparation.videos import video_hash
 from addnet.untrusted.files import opened, read_bytes, require_regular
 from tarballs import make_entry, write_tar
@@ -184,7 +184,7 @@ def test_what_an_index_says_of_an_unusable_image_names_no_folder_of_this_machine
     examine = Examine(tmp_path, None, Storage())
     for name in ("pipe.png", "none.png", "a\0b.png"):
         reason = examine(
-            Job(0, Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d"))
+            ImageJob(0, Record(path=name, label=0, split="train", video_id="v", group_id="g", dataset="d"))
         ).reason
         assert reason
         assert str(tmp_path) not in reason

@@ -12,7 +12,7 @@ from PIL import Image
 
 import media
 from addnet.data import DeepfakeDataModule
-from addnet.data.synthetic import Identity, View, draw_portrait, generate_dataset
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait, generate_dataset
 from checkpoints import checkpoint
 
 CLIPS = {"mp4": ("libx264", "yuv420p"), "avi": ("mpeg4", "yuv420p"), "gif": ("gif", "rgb8")}
@@ -23,7 +23,9 @@ CLIPS |= {"mkv": ("libx264", "yuv420p"), "webm": ("libvpx-vp9", "yuv420p")}
 def seeds(tmp_path_factory):
     """A small file of every kind."""
     folder = tmp_path_factory.mktemp("fuzz")
-    face, _ = draw_portrait(Identity.draw(np.random.default_rng(7)), View.draw(np.random.default_rng(8)), size=96)
+    face, _ = draw_portrait(
+        Identity.draw(np.random.default_rng(7)), PortraitView.draw(np.random.default_rng(8)), size=96
+    )
     Image.fromarray(face).save(folder / "face.png")
     for suffix, (codec, pixels) in CLIPS.items():
         frames = [face, face[:, ::-1].copy(), face]

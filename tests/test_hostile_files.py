@@ -21,7 +21,7 @@ import watched
 from addnet.config import compose
 from addnet.data import DeepfakeDataModule
 from addnet.data.layouts import text_files
-from addnet.data.synthetic import Identity, View, draw_portrait, generate_dataset
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait, generate_dataset
 from addnet.faces import geometry, images
 from addnet.untrusted import limits, patterns, tensors, texts
 from checkpoints import checkpoint
@@ -32,7 +32,9 @@ DRIVER = Path(__file__).with_name("hostile.py")
 
 def _seeds(folder):
     """A good image, checkpoint and index, from which the hostile ones are made."""
-    face, _ = draw_portrait(Identity.draw(np.random.default_rng(7)), View.draw(np.random.default_rng(8)), size=96)
+    face, _ = draw_portrait(
+        Identity.draw(np.random.default_rng(7)), PortraitView.draw(np.random.default_rng(8)), size=96
+    )
     Image.fromarray(face).save(folder / "face.png")
     checkpoint(folder / "small.ckpt")
     generate_dataset(folder / "faces", train=8, test=4, size=64, seed=3, views=1)

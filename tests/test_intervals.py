@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from addnet.evaluation.decision import Decision
-from addnet.evaluation.intervals import AMOUNT, AREA, SHARE, Carried, freedom, wilson
-from addnet.evaluation.levels import Drawn
+from addnet.evaluation.intervals import AMOUNT, AREA, SHARE, Support, freedom, wilson
+from addnet.evaluation.levels import ResampledSet
 from addnet.evaluation.table import TABLE
 
 ROOT = Path(__file__).parents[1]
-TEN = Carried(10, 9)
+TEN = Support(10, 9)
 
 
 def _script():
@@ -44,7 +44,7 @@ def test_without_errors_each_source_counts_once():
 def test_shares_have_the_effective_number_of_rows():
     """900 rows that spread like 100 tell as much as 100."""
     spread = (0.1 * 0.9 / 100) ** 0.5
-    assert SHARE.ends(0.1, spread, Carried(10**6, 10**9)) == pytest.approx(wilson(10, 100), abs=1e-6)
+    assert SHARE.ends(0.1, spread, Support(10**6, 10**9)) == pytest.approx(wilson(10, 100), abs=1e-6)
 
 
 def test_amounts_have_no_upper_limit_and_stay_above_0():
@@ -65,11 +65,11 @@ def test_few_that_carry_all_leave_few_degrees_of_freedom():
 
 def test_what_a_sample_cannot_carry_is_not_given():
     few = coverage.drawn(coverage.Cell(0.9, 299, 1, 1), np.random.default_rng(0))
-    found = Drawn.of(few, resamples=5, seed=0).metrics(Decision())
+    found = ResampledSet.of(few, resamples=5, seed=0).metrics(Decision())
     assert np.isnan(found["tpr_at_1_fpr"].value)
     assert np.isfinite(found["tpr_at_5_fpr"].value)
     alone = replace(few, sources=[str(number // 18) for number in range(len(few.video_ids))])  # 34 sources
-    assert np.isnan(Drawn.of(alone, resamples=5, seed=0).metrics(Decision())["tpr_at_5_fpr"].value)
+    assert np.isnan(ResampledSet.of(alone, resamples=5, seed=0).metrics(Decision())["tpr_at_5_fpr"].value)
 
 
 def test_the_simulation_knows_the_truth():

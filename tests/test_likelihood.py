@@ -14,7 +14,7 @@ from addnet.config import compose
 from addnet.errors import UserError
 from addnet.evaluate import evaluate, place_of_ratios
 from addnet.evaluation.assessment import assess
-from addnet.evaluation.levels import Drawn
+from addnet.evaluation.levels import ResampledSet
 from addnet.evaluation.likelihood import FEWEST, LikelihoodRatio, bounds, cllr, likelihood_numbers
 from addnet.evaluation.likelihood_files import place_beside, read_likelihood, write_ratios
 from addnet.evaluation.scored import ScoredSet
@@ -37,7 +37,7 @@ def _normal(apart, *, sources=2000, seed=0):
 
 
 def _numbers(scored, level="frame"):
-    return likelihood_numbers(Drawn.of(scored, resamples=1, seed=0), seed=0)[level]
+    return likelihood_numbers(ResampledSet.of(scored, resamples=1, seed=0), seed=0)[level]
 
 
 @pytest.mark.parametrize("apart", [1.0, 2.0, 3.0])

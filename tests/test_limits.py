@@ -16,7 +16,7 @@ from addnet.faces.videos import Video
 from addnet.index.file import read_index
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
-from addnet.pool import Job, ProcessExecutor, call_within, run_local, streams
+from addnet.pool import PoolJob, ProcessExecutor, call_within, run_local, streams
 from addnet.preparation.images import prepare_images
 from addnet.preparation.settings import PrepareSettings
 from addnet.untrusted.limits import Limits, memory_in_words, prolong
@@ -60,7 +60,7 @@ def test_what_takes_too_much_memory_or_time_costs_only_itself(executor, tmp_path
     frames = [np.zeros((6000, 6000, 3), np.uint8)] * 2
     large = write_video(tmp_path / "large.avi", frames, codec="mjpeg", pixels="yuvj420p")
     tasks = ["before", "numpy", "between", "opencv", "pillow", "video", "caught", "hangs", "after"]
-    job = Job.of(partial(hostile, video=large), limits=TINY)
+    job = PoolJob.of(partial(hostile, video=large), limits=TINY)
     lost = {"failed": lambda task, reason: (task, reason)}
     found = run_local(job, tasks, executor=executor, chunk=len(tasks), **lost)
     said = sorted(map(str, found))
@@ -118,7 +118,7 @@ def slowly(task):
 
 def test_time_of_a_stream_is_that_of_its_process_and_a_long_video_gets_more():
     said = {}
-    job = Job.of(slowly, limits=SHORT)
+    job = PoolJob.of(slowly, limits=SHORT)
     for stream in streams(job, ["short", "longer", "quick"], workers=1, at_once=1):
         items = iter(stream)
         try:

@@ -10,7 +10,7 @@ import torch
 from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataModule, DeepfakeDataset, Record
 from addnet.data.partners import Partners
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.errors import UserError
 from addnet.faces import AttentionMask, Geometry
 from addnet.faces.geometry import map_landmarks
@@ -50,7 +50,7 @@ def test_left_out_masks_are_ones_and_images_stay(folder, preset):
     assert settings["mask_dropout"] == 0
     kept, half, all_out = (_dataset(folder, augment=Augment(**settings | {"mask_dropout": p})) for p in (0.0, 0.5, 1.0))
     dropped = 0
-    for address in (Address(index, epoch) for index in range(6) for epoch in range(8)):
+    for address in (SampleAddress(index, epoch) for index in range(6) for epoch in range(8)):
         one, two, three = kept[address], half[address], all_out[address]
         assert torch.equal(one["image"], two["image"])
         assert torch.equal(one["image"], three["image"])
@@ -104,7 +104,7 @@ def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_image_s_ch
     augment = Augment(**load_group("augment", "strong"))
     geometry = Geometry(size=96, crop=crop)
     own, other = (_dataset(folder, geometry=geometry, augment=augment, mask_of=of) for of in ("own", "other"))
-    for address in (Address(index, epoch) for index in range(6) for epoch in range(3)):
+    for address in (SampleAddress(index, epoch) for index in range(6) for epoch in range(3)):
         drawn_from = own._key(address)
         jitter = augment.draw(drawn_from)[0]
         partner = Partners(VIDEOS).of(address.record, drawn_from)
@@ -119,7 +119,7 @@ def test_the_mask_is_the_partner_s_through_its_own_levelling_and_this_image_s_ch
 def test_partners_depend_on_seed_epoch_and_path_alone(folder):
     def masks(epoch, seed=0):
         dataset = _dataset(folder, mask_of="other", seed=seed)
-        return torch.stack([dataset[Address(index, epoch)]["mask"] for index in range(6)])
+        return torch.stack([dataset[SampleAddress(index, epoch)]["mask"] for index in range(6)])
 
     assert torch.equal(masks(3), masks(3))
     assert not torch.equal(masks(3), masks(4))

@@ -6,7 +6,7 @@ import pytest
 
 from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataset, Record
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.faces import AttentionMask, Geometry
 
 
@@ -34,7 +34,7 @@ def test_masks_follow_every_geometric_change(marked, augment, crop):
         augment=Augment(**load_group("augment", augment)),
     )
     for epoch in range(12):
-        sample = dataset[Address(0, epoch)]
+        sample = dataset[SampleAddress(0, epoch)]
         image = (sample["image"].mean(dim=0) > 0).numpy()
         mask = (sample["mask"][0] > 0.5).numpy()
         union = (image | mask).sum()
@@ -48,9 +48,9 @@ def test_the_change_depends_on_its_address_alone(marked):
     one, other = (DeepfakeDataset(root, records, seed=seed, **arguments) for seed in (0, 1))
     again = DeepfakeDataset(root, records, seed=0, **arguments)
     for _ in range(3):  # however often and in whatever order
-        assert (again[Address(0, 5)]["image"] == one[Address(0, 5)]["image"]).all()
-    for different in (one[Address(0, 6)], one[Address(0, 5, repeat=1)], other[Address(0, 5)]):
-        assert not (different["image"] == one[Address(0, 5)]["image"]).all()
+        assert (again[SampleAddress(0, 5)]["image"] == one[SampleAddress(0, 5)]["image"]).all()
+    for different in (one[SampleAddress(0, 6)], one[SampleAddress(0, 5, repeat=1)], other[SampleAddress(0, 5)]):
+        assert not (different["image"] == one[SampleAddress(0, 5)]["image"]).all()
 
 
 def test_changing_one_range_leaves_the_other_draws_alone():

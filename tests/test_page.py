@@ -17,11 +17,11 @@ from addnet.faces.decoding import length
 from addnet.faces.landmarks import STEPS
 from addnet.inference import Answer, Detector, FaceAnswer
 from addnet.inference.answering.addresses import is_loopback
-from addnet.inference.answering.asking import Limits, Visit
+from addnet.inference.answering.asking import UploadLimits, Visit
 from addnet.inference.answering.private import private_folder
 from addnet.inference.page.examples import draw_examples
 from addnet.inference.page.fragment import bars, fragment, welcome
-from addnet.inference.page.serving import Address, warn_unless_loopback
+from addnet.inference.page.serving import PageAddress, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
 
@@ -38,7 +38,9 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def visit(detector):
-    with closing(Visit(detector, Limits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4), workers=1)) as visit:
+    with closing(
+        Visit(detector, UploadLimits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4), workers=1)
+    ) as visit:
         yield visit
 
 
@@ -174,9 +176,9 @@ def test_whatever_is_wrong_with_a_file_is_said_in_words(visit, detector, tmp_pat
 
 
 def test_names_of_files_are_text_and_nothing_else(detector):
-    from addnet.inference.answering.asking import Said
+    from addnet.inference.answering.asking import Reply
 
-    page = fragment(Said(replace(ANSWER, path="<script>{{ 7 * 7 }}.jpg")), detector)
+    page = fragment(Reply(replace(ANSWER, path="<script>{{ 7 * 7 }}.jpg")), detector)
     assert "&lt;script&gt;{{ 7 * 7 }}.jpg" in page
 
 
@@ -193,7 +195,7 @@ def test_bars_of_organs_that_hardly_matter_are_short():
 
 def test_limits_below_0_are_refused():
     with pytest.raises(UserError, match=r"limits\.frames=0"):
-        Limits(frames=0)
+        UploadLimits(frames=0)
 
 
 def test_examples_are_drawn_and_differ_in_the_face_alone(tmp_path, detector):
@@ -207,7 +209,7 @@ def test_only_loopback_needs_no_warning(caplog):
     for host in ("127.0.0.1", "::1", "localhost"):
         warn_unless_loopback(host)
     assert not caplog.records
-    assert is_loopback(Address().host)
+    assert is_loopback(PageAddress().host)
     for host in ("0.0.0.0", "192.168.1.5", "myhost"):
         warn_unless_loopback(host)
     assert len(caplog.records) == 3

@@ -16,12 +16,12 @@ from PIL import Image
 
 from addnet.errors import UserError
 from addnet.inference import Detector
-from addnet.inference.answering.asking import Limits, Visit
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.asking import UploadLimits, Visit
+from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.private import private_folder, remove_left_behind
-from addnet.inference.answering.turns import Turns
+from addnet.inference.answering.turns import TaskQueue
 from addnet.inference.answering.uploads import Upload, Uploads
-from addnet.inference.page.desk import Desk
+from addnet.inference.page.desk import PageHandler
 from addnet.inference.page.visitors import Visitors
 from checkpoints import checkpoint
 
@@ -43,7 +43,7 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def visit(detector):
-    with closing(Visit(detector, Limits(max_gigapixels=40), workers=2)) as visit:
+    with closing(Visit(detector, UploadLimits(max_gigapixels=40), workers=2)) as visit:
         visit.readers.wait_until_ready()
         yield visit
 
@@ -71,7 +71,7 @@ def test_a_gif_of_a_few_bytes_with_many_large_frames_is_refused_unread(visit, tm
 def test_an_honest_visitor_is_answered_while_others_files_are_read_which_end_when_they_are_given_up(
     visit, face, hostile
 ):
-    errand, before = Errand(), processes(visit)
+    errand, before = FileTask(), processes(visit)
     with ThreadPoolExecutor() as threads:
         theirs = threads.submit(visit.ask, hostile, errand=errand)
         assert visit.ask(face).answer.faces
@@ -92,8 +92,8 @@ def test_what_was_refused_costs_no_process(visit, tmp_path):
 
 
 def test_who_had_less_of_the_network_is_next():
-    turns, order, begun, go = Turns(), [], threading.Event(), threading.Event()
-    greedy, modest = Errand(), Errand()
+    turns, order, begun, go = TaskQueue(), [], threading.Event(), threading.Event()
+    greedy, modest = FileTask(), FileTask()
     greedy.had = 5.0
 
     def first():
@@ -101,7 +101,7 @@ def test_who_had_less_of_the_network_is_next():
         go.wait(LONG)
 
     with ThreadPoolExecutor() as threads:
-        waiting = [threads.submit(turns.do, Errand(), first)]
+        waiting = [threads.submit(turns.do, FileTask(), first)]
         assert begun.wait(LONG)
         for errand, name in ((greedy, "greedy"), (modest, "modest")):
             waiting.append(threads.submit(turns.do, errand, order.append, name))
@@ -113,11 +113,11 @@ def test_who_had_less_of_the_network_is_next():
 
 
 def test_an_errand_that_is_given_up_has_no_turn():
-    errand, done = Errand(), []
+    errand, done = FileTask(), []
     errand.give_up("nobody waits for it")
     errand.give_up("another reason")
     with pytest.raises(UserError, match="nobody waits"):
-        Turns().do(errand, done.append, 1)
+        TaskQueue().do(errand, done.append, 1)
     assert not done
 
 
@@ -130,7 +130,7 @@ class Office:
     def __init__(self, visit, folder, *, grace=LONG):
         visitors = Visitors(grace=grace)
         self.uploads = Uploads(folder, most=1 << 20, quota=4 << 20, has_left=visitors.has_left)
-        self.desk = Desk(visit, self.uploads, visitors)
+        self.desk = PageHandler(visit, self.uploads, visitors)
         for session in ("one", "two"):
             visitors.expect(session)
 

@@ -5,8 +5,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from addnet.data.orders import RealsAndBlends, Shuffled
-from addnet.data.pair_orders import NO_PARTNER, Mixed, Pairs, source_sets
+from addnet.data.orders import RealsAndBlends, ShuffledOrder
+from addnet.data.pair_orders import NO_PARTNER, MixedOrder, PairOrder, source_sets
 from addnet.data.samplers import TrainSampler
 from addnet.index.records import FAKE, REAL, Record, Records
 
@@ -42,12 +42,12 @@ RECORDS = _records(MANY)
 LABELS, SETS = RECORDS.labels, source_sets(RECORDS)
 FACES = np.array([number % 5 != 2 for number in range(len(MANY))])
 ORDERS = {
-    "shuffled": Shuffled(LABELS),
+    "shuffled": ShuffledOrder(LABELS),
     "blends": RealsAndBlends(LABELS, FACES),
-    "pairs": Pairs(LABELS, SETS),
-    "pairs, own": Pairs(LABELS, SETS, same=False),
-    "mixed": Mixed(LABELS, FACES, share=0.4),
-    "mixed pairs": Mixed(LABELS, FACES, share=0.4, sets=SETS),
+    "pairs": PairOrder(LABELS, SETS),
+    "pairs, own": PairOrder(LABELS, SETS, same=False),
+    "mixed": MixedOrder(LABELS, FACES, share=0.4),
+    "mixed pairs": MixedOrder(LABELS, FACES, share=0.4, sets=SETS),
 }
 
 
@@ -74,7 +74,7 @@ def test_a_set_is_as_fine_as_has_both_classes():
 @pytest.mark.parametrize("epoch", [0, 1])
 def test_pairs_one_to_one_come_once_and_side_by_side(epoch):
     records = _records(_one_to_one(20))
-    order = Pairs(records.labels, source_sets(records))
+    order = PairOrder(records.labels, source_sets(records))
     units = _units(_epoch(order, epoch))
     assert sorted(address.record for unit in units for address in unit) == list(range(40))
     for real, fake in units:
@@ -86,7 +86,7 @@ def test_pairs_one_to_one_come_once_and_side_by_side(epoch):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_every_fake_comes_once_every_real_at_least_once_and_reals_take_turns(seed):
-    sampler = TrainSampler(Pairs(LABELS, SETS), seed=seed)
+    sampler = TrainSampler(PairOrder(LABELS, SETS), seed=seed)
     addresses = list(sampler)
     assert len(set(addresses)) == len(addresses)  # what comes again changes otherwise
     counts = Counter(address.record for address in addresses)
@@ -97,13 +97,13 @@ def test_every_fake_comes_once_every_real_at_least_once_and_reals_take_turns(see
         assert counts[frame] in (4, 5)  # four fakes of this frame
     together = {(LABELS[a.record], SETS[a.record] == SETS[b.record]) for a, b in _units(addresses) if b.like >= 0}
     assert together == {(REAL, True)}
-    reals, fake_ones = Pairs(LABELS, SETS).classes()
+    reals, fake_ones = PairOrder(LABELS, SETS).classes()
     filled = len(addresses) - reals - fake_ones
     assert filled in (0, 1)
 
 
 def test_reals_that_are_left_over_are_others_in_each_epoch():
-    order = Pairs(LABELS, SETS)
+    order = PairOrder(LABELS, SETS)
     beside = {unit[0].record for epoch in range(12) for unit in _units(_epoch(order, epoch)) if LABELS[unit[1].record]}
     assert {10, 11, 12} <= beside  # the three reals of group b, which has one fake
 
@@ -115,7 +115,7 @@ def test_with_own_draws_a_fake_has_its_own_address():
 @pytest.mark.parametrize("sets", [None, SETS], ids=["any source", "of one source"])
 @pytest.mark.parametrize("share", [0.1, 0.5, 0.9])
 def test_mixed_has_each_real_once_beside_a_blend_or_a_given_fake(sets, share):
-    order = Mixed(LABELS, FACES, share=share, sets=sets)
+    order = MixedOrder(LABELS, FACES, share=share, sets=sets)
     units = _units(_epoch(order))
     reals = Counter(a.record for unit in units for a in unit if LABELS[a.record] == REAL and a.blend != "fake")
     assert set(reals) == set(np.flatnonzero(LABELS == REAL).tolist())
@@ -136,7 +136,7 @@ def test_mixed_has_each_real_once_beside_a_blend_or_a_given_fake(sets, share):
 
 def test_given_fakes_of_mixed_take_turns_and_change_between_epochs():
     labels = np.array([REAL] * 10 + [FAKE] * 7)
-    order = Mixed(labels, labels == REAL, share=0.2)
+    order = MixedOrder(labels, labels == REAL, share=0.2)
     served = [Counter(a.record for a in _epoch(order, epoch) if labels[a.record]) for epoch in range(2)]
     assert [sum(counts.values()) for counts in served] == [8, 8]
     assert all(set(counts.values()) <= {1, 2} and len(counts) == 7 for counts in served)

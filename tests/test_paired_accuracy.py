@@ -10,7 +10,7 @@ import torch
 from addnet.errors import UserError
 from addnet.evaluation.assessment import assess
 from addnet.evaluation.decision import Decision
-from addnet.evaluation.levels import Drawn, draws_of_test
+from addnet.evaluation.levels import ResampledSet, draws_of_test
 from addnet.evaluation.metrics import Scores
 from addnet.evaluation.metrics import by_video as tensors_by_video
 from addnet.evaluation.paired import PAIRED, pair_counts, paired_metrics, shares_of
@@ -61,7 +61,7 @@ def test_it_is_what_a_double_loop_counts(decimals, per_source):
 
 def test_of_pairs_one_to_one_it_is_the_share_that_is_right():
     scores = np.random.default_rng(0).random((500, 2))
-    found = Drawn.of(_one_to_one(scores), resamples=10, seed=0).metrics(Decision())[PAIRED]
+    found = ResampledSet.of(_one_to_one(scores), resamples=10, seed=0).metrics(Decision())[PAIRED]
     assert found.value == pytest.approx((scores[:, 1] > scores[:, 0]).mean())
 
 
@@ -80,7 +80,7 @@ def test_a_source_counts_once_however_many_frames_it_has():
     )
     (first, second), pairs = shares_of(few)
     assert pairs.tolist() == [4, 144]
-    value = Drawn.of(few, resamples=2, seed=0).metrics(Decision())[PAIRED].value
+    value = ResampledSet.of(few, resamples=2, seed=0).metrics(Decision())[PAIRED].value
     assert value == pytest.approx((first + second) / 2)
 
 
@@ -90,7 +90,7 @@ def test_intervals_cover_the_truth_about_as_often_as_they_say(chance):
     for _ in range(300):
         fakes = np.where(random.random(40) < chance, 0.9, 0.1)
         pairs = _one_to_one(np.stack([np.full(40, 0.5), fakes], axis=1))
-        told = Drawn.of(pairs, resamples=200, seed=0).metrics(Decision())[PAIRED].interval()
+        told = ResampledSet.of(pairs, resamples=200, seed=0).metrics(Decision())[PAIRED].interval()
         hits += told["low"] <= chance <= told["high"]
     assert 0.91 <= hits / 300 <= 0.99
 
@@ -104,7 +104,7 @@ def test_sources_are_drawn_whole():
     width = [
         np.ptp([found.interval()[end] for end in ("low", "high")])
         for scored in (alike, _one_to_one(scores))
-        for found in [Drawn.of(scored, resamples=100, seed=0).metrics(Decision())[PAIRED]]
+        for found in [ResampledSet.of(scored, resamples=100, seed=0).metrics(Decision())[PAIRED]]
     ]
     assert width[0] > 5 * width[1]
 
@@ -157,7 +157,7 @@ def test_reports_show_it_or_say_why_not(tmp_path):
 
 def test_a_single_source_has_no_interval_and_sources_are_one_a_video():
     one = _with_sources(drawn_scores(videos=4))
-    told = Drawn.of(one, resamples=5, seed=0).metrics(Decision())[PAIRED].interval()
+    told = ResampledSet.of(one, resamples=5, seed=0).metrics(Decision())[PAIRED].interval()
     assert told["value"] is not None
     assert told["low"] is told["high"] is None
     assert pair_counts(drawn_scores())["sources"] is None

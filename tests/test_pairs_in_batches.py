@@ -10,7 +10,7 @@ import torch
 from addnet.config import build, compose
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import BLENDED
-from addnet.data.loaders import Place
+from addnet.data.loaders import BatchPlace
 from addnet.errors import UserError
 
 TURNED = Augment(flip=0.5, rotation=10.0)
@@ -113,7 +113,7 @@ def test_two_processes_together_see_what_one_sees(everything, monkeypatch):
     whole = list(everything[8].train_dataloader())
     shares = []
     for rank in (0, 1):
-        monkeypatch.setattr(everything[4], "_place", lambda rank=rank: Place(rank, 2))
+        monkeypatch.setattr(everything[4], "_place", lambda rank=rank: BatchPlace(rank, 2))
         shares.append(list(everything[4].train_dataloader()))
     assert len(shares[0]) == len(shares[1]) >= len(whole) > 1
     for step, batch in enumerate(whole):

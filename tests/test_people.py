@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 import media
-from addnet.data.synthetic import Identity, View, draw_portrait
+from addnet.data.synthetic import Identity, PortraitView, draw_portrait
 from addnet.faces import CropSettings, Landmarker, extract_faces, extraction
 from addnet.faces.descriptors import FaceDescriptor
 from addnet.faces.people import people_of
 from addnet.inference import Detector
 from addnet.inference.annotating import annotate
-from addnet.inference.answering.asking import Limits, Visit
+from addnet.inference.answering.asking import UploadLimits, Visit
 from addnet.inference.page.fragment import fragment
 from addnet.inference.timeline import timeline_plot
 from addnet.inference.videos import VideoSettings
@@ -32,7 +32,7 @@ def detector(tmp_path_factory):
 @pytest.fixture(scope="module")
 def portraits():
     """Of two people, 150 and 170 pixels large."""
-    view = View.draw(np.random.default_rng(8))
+    view = PortraitView.draw(np.random.default_rng(8))
     return [draw_portrait(Identity.draw(np.random.default_rng(s)), view, size=n)[0] for s, n in ((7, 150), (11, 170))]
 
 
@@ -108,7 +108,7 @@ def test_a_box_goes_with_its_person(detector, portraits, tmp_path):
 
 
 def test_the_page_follows_the_same_person(detector, clip):
-    with closing(Visit(detector, Limits(frames=6), workers=1)) as visit:
+    with closing(Visit(detector, UploadLimits(frames=6), workers=1)) as visit:
         said = visit.ask(clip)
     page = fragment(said, detector)
     assert "Of 2 people the one who is there longest was followed (track 1, in 6 frames); 1 other has no score." in page

@@ -199,12 +199,12 @@ def test_an_image_that_kills_its_process_is_listed(path, folder, monkeypatch):
 def _dies_over_two(task, preprocessing, settings):
     import os
 
-    from addnet.inference.files import _Look
+    from addnet.inference.files import _FoundFaces
 
     number, file = task
     if file.stem == "2":
         os.abort()
-    return number, _Look(file, [])
+    return number, _FoundFaces(file, [])
 
 
 def test_names_that_begin_like_formulas_stay_text(tmp_path):

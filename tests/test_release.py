@@ -11,7 +11,7 @@ from PIL import Image
 
 from addnet.config import compose
 from addnet.errors import UserError
-from addnet.faces.domain import Domain, Measured
+from addnet.faces.domain import Domain, FaceMeasures
 from addnet.faces.domain.appearance import NUMBERS
 from addnet.inference import Detector, shipped
 from addnet.inference.answers import Answer
@@ -31,7 +31,7 @@ def _config(folder, *overrides):
 def path(tmp_path_factory):
     folder = tmp_path_factory.mktemp("checkpoint")
     plain = checkpoint(folder / "plain.ckpt", name="timm", backbone="test_efficientnet", data={"crop": "face"})
-    large = Measured(1000.0, 10.0, 100.0, 0.1, 0.6, 0.0, np.zeros(NUMBERS))  # no face of these tests is like that
+    large = FaceMeasures(1000.0, 10.0, 100.0, 0.1, 0.6, 0.0, np.zeros(NUMBERS))  # no face of these tests is like that
     preprocessing = torch.load(plain, weights_only=True)["addnet"]["preprocessing"]
     preprocessing["domain"] = Domain.of([large], [large]).values()
     return changed(plain, folder / "best.ckpt", preprocessing=preprocessing)

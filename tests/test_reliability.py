@@ -14,7 +14,7 @@ from addnet.errors import UserError
 from addnet.index import FaceIndex, IndexUpdate, Record, Records
 from addnet.index.file import NAMES, partial_files
 from addnet.index.journal import Journal
-from addnet.preparation.images import Finding, row_of
+from addnet.preparation.images import ImageFinding, row_of
 from test_prepare import cut, looks
 
 
@@ -27,7 +27,9 @@ def add(update, *names):
     """Adds rows with landmarks that tell the name's length."""
     for name in names:
         row = row_of(
-            Record(path=name, label=0, split="train", video_id=name, group_id=name, dataset="d"), Finding(0, 1, 1), ""
+            Record(path=name, label=0, split="train", video_id=name, group_id=name, dataset="d"),
+            ImageFinding(0, 1, 1),
+            "",
         )
         update.add(row, np.full(136, len(name), np.float32))
 

@@ -4,14 +4,14 @@ from collections import Counter
 
 import pytest
 
-from addnet.data.orders import RealsAndBlends, Shuffled
+from addnet.data.orders import RealsAndBlends, ShuffledOrder
 from addnet.data.samplers import EvalSampler, TrainSampler
 
 LABELS = [0] * 37 + [1] * 11
 
 
 def _epoch(epoch, balance=False, **arguments):
-    sampler = TrainSampler(Shuffled(LABELS, balance=balance), seed=4, **arguments)
+    sampler = TrainSampler(ShuffledOrder(LABELS, balance=balance), seed=4, **arguments)
     sampler.set_epoch(epoch)
     return list(sampler)
 

@@ -9,7 +9,7 @@ import torch
 
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import BLENDED
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.errors import UserError
 from addnet.faces import SelfBlend
 from addnet.training.callbacks import SampleSheet, sample_sheet
@@ -43,7 +43,7 @@ def test_every_batch_is_half_real_and_half_blends_of_the_same_images(module):
 def test_a_blend_differs_from_its_real_image_in_the_face_alone_and_has_its_mask(module):
     dataset = module.dataset("train")
     for record in range(len(dataset)):
-        real, fake = (dataset[Address(record, 2, blend=half)] for half in ("real", "fake"))
+        real, fake = (dataset[SampleAddress(record, 2, blend=half)] for half in ("real", "fake"))
         changed = (real["image"] - fake["image"]).abs().amax(dim=0) > 0
         assert 0 < changed.float().mean() < 0.8
         assert torch.equal(real["mask"], fake["mask"])
@@ -57,7 +57,7 @@ def test_blends_depend_on_their_address_alone(data_dir, index_dir, workers, dono
     for one, two in zip(module.train_dataloader(), other.train_dataloader(), strict=True):
         assert torch.equal(one["image"], two["image"])
     dataset = module.dataset("train")
-    first, again, later = (dataset[Address(0, epoch, blend="fake")]["image"] for epoch in (0, 0, 1))
+    first, again, later = (dataset[SampleAddress(0, epoch, blend="fake")]["image"] for epoch in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, later)
 

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 
 from addnet.errors import UserError
-from addnet.pool import Job, streams
+from addnet.pool import PoolJob, streams
 from addnet.pool.processes import ProcessExecutor
 
 COUNT, LENGTHS = 100, (0, 1, 8, 16)
@@ -31,7 +31,7 @@ def up_to(length):
 def test_streams_keep_their_order_and_processes_are_used_again():
     tasks = [*range(4), "dies", "refused", 6]
     items, said = {}, {}
-    for stream in streams(Job.of(numbers), iter(tasks), workers=2):
+    for stream in streams(PoolJob.of(numbers), iter(tasks), workers=2):
         try:
             items[stream.task] = list(stream)
         except UserError as error:
@@ -44,17 +44,17 @@ def test_streams_keep_their_order_and_processes_are_used_again():
 
 
 def test_endless_streams_share_a_process():
-    job = Job.of(partial(numbers, most=10**9))
+    job = PoolJob.of(partial(numbers, most=10**9))
     found = [[item[1:] for item in islice(stream, 2)] for stream in streams(job, ["a", "b"], workers=1)]
     assert found == [[("a", 0), ("a", 1)], [("b", 0), ("b", 1)]]
 
 
 def test_no_tasks_need_no_process():
-    assert list(streams(Job.of(numbers), [], workers=1)) == []
+    assert list(streams(PoolJob.of(numbers), [], workers=1)) == []
 
 
 def test_streams_of_any_length_end():
-    for found, length in zip(streams(Job.of(up_to), LENGTHS, workers=1), LENGTHS, strict=True):
+    for found, length in zip(streams(PoolJob.of(up_to), LENGTHS, workers=1), LENGTHS, strict=True):
         assert list(found) == list(range(length))
 
 
@@ -79,7 +79,7 @@ def some_then(then):
     [("user error", UserError, "^no video$"), ("error", RuntimeError, "broken"), ("abort", UserError, "SIGABRT")],
 )
 def test_what_was_made_before_an_end_is_kept(then, kind, said):
-    with closing(streams(Job.of(some_then), [then], workers=1, at_once=1)) as found:
+    with closing(streams(PoolJob.of(some_then), [then], workers=1, at_once=1)) as found:
         items = iter(next(found))
         assert [next(items) for _ in range(3)] == [0, 1, 2]
         with pytest.raises(kind, match=said):
@@ -87,7 +87,7 @@ def test_what_was_made_before_an_end_is_kept(then, kind, said):
 
 
 def test_closing_ends_the_processes():
-    found = streams(Job.of(partial(numbers, most=10**9)), ["a"], workers=1)
+    found = streams(PoolJob.of(partial(numbers, most=10**9)), ["a"], workers=1)
     pid = next(iter(next(found)))[0]
     found.close()
     with pytest.raises(ProcessLookupError):

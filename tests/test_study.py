@@ -20,12 +20,12 @@ from sklearn.metrics import roc_auc_score
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.study.__main__ import found_states, main
-from addnet.study.driving import Job, drive, training
+from addnet.study.driving import StudyJob, drive, training
 from addnet.study.estimates import comparisons, drawn, variants
 from addnet.study.folders import StudyFolder, lock, run_recipe, seconds_of
 from addnet.study.ladder import best
 from addnet.study.overview import overview
-from addnet.study.plan import Cell, cells
+from addnet.study.plan import StudyCell, cells
 from addnet.study.recipe import digest, recipe
 from addnet.study.results import Results, brief, collect
 from addnet.sweeps.draws import write_scores
@@ -38,7 +38,7 @@ VALUES = {("base", 0): 0.8, ("base", 1): 0.82, ("attention/gate", 0): 0.81, ("at
 
 @pytest.fixture(scope="module")
 def plan():
-    return [Cell("study_attention", name, seed, (PLACE,)) for name, seed in VALUES]
+    return [StudyCell("study_attention", name, seed, (PLACE,)) for name, seed in VALUES]
 
 
 @pytest.fixture
@@ -140,7 +140,7 @@ def test_a_cell_goes_on_unless_it_is_done_or_failed_by_an_error(study, plan):
 def test_a_cell_of_another_config_is_not_taken_for_this_one(study, plan):
     folder = _finish(study, plan[0])
     assert study.state(plan[0]) == "done"
-    assert study.state(Cell("study_attention", "base", 0, (PLACE, "optimizer.lr=1e-2"))) == "changed"
+    assert study.state(StudyCell("study_attention", "base", 0, (PLACE, "optimizer.lr=1e-2"))) == "changed"
     (folder / "config.yaml").write_text(yaml.safe_dump(plan[2].config))
     assert study.state(plan[0]) == "changed"
 
@@ -165,7 +165,7 @@ def test_what_is_left_is_told_by_what_was_done(study, plan):
 
 
 def _job(tmp_path, name, *command):
-    return Job(name, tmp_path / name, command, lambda: (tmp_path / f"{name} finished").touch(), records=False)
+    return StudyJob(name, tmp_path / name, command, lambda: (tmp_path / f"{name} finished").touch(), records=False)
 
 
 def test_a_failing_cell_stops_no_other(tmp_path, capfd):
@@ -296,9 +296,9 @@ def test_what_only_the_results_have_is_kept_unless_it_was_another_recipe(study, 
 
 
 def test_the_best_are_chosen_by_validation_over_all_seeds(study, plan, results):
-    blends = Cell("study_fakes", "fakes/self_blended", 0, (PLACE,))
-    once = Cell("study_attention", "attention/mix", 0, (PLACE,))
-    control = [Cell("study_attention", "attention/gate_shuffled", seed, (PLACE,)) for seed in (0, 1)]
+    blends = StudyCell("study_fakes", "fakes/self_blended", 0, (PLACE,))
+    once = StudyCell("study_attention", "attention/mix", 0, (PLACE,))
+    control = [StudyCell("study_attention", "attention/gate_shuffled", seed, (PLACE,)) for seed in (0, 1)]
     others = [blends, once, *control]  # validated on other images; over fewer seeds; no detector
     for cell in others:
         _finish(study, cell, auroc=0.99)

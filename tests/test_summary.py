@@ -13,7 +13,7 @@ from addnet.sweeps import Result, make_table, read_result, read_sweep, write_res
 from addnet.sweeps.draws import write_draws
 from addnet.sweeps.intervals import Estimate, holm
 from addnet.sweeps.plot import summary_plot
-from addnet.sweeps.record import Planned, plan
+from addnet.sweeps.record import PlannedJob, plan
 from addnet.sweeps.summary import markdown
 
 AUROC, VAL = "test/frame/auroc", "val/frame/auroc"
@@ -23,7 +23,7 @@ def make_sweep(root, told, *, config=""):
     """A sweep folder: by overrides, a value of both splits, a reason of failure, or None if it never started."""
     for number, (overrides, metric) in enumerate(told.items() if isinstance(told, dict) else told):
         folder = root / str(number)
-        plan(root, [Planned(number, str(number), tuple(overrides.split()))])
+        plan(root, [PlannedJob(number, str(number), tuple(overrides.split()))])
         if metric is None:
             continue
         folder.mkdir()

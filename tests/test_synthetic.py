@@ -9,7 +9,7 @@ import pytest
 
 from addnet.data.synthetic import (
     Identity,
-    View,
+    PortraitView,
     acting_like,
     blend_mask,
     develop,
@@ -31,7 +31,7 @@ def person(number):
 
 
 def shot(number):
-    return View.draw(np.random.default_rng((2, number)))
+    return PortraitView.draw(np.random.default_rng((2, number)))
 
 
 @pytest.fixture(scope="module")

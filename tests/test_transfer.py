@@ -9,7 +9,7 @@ from torch.nn import functional
 from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataModule
 from addnet.data.dataset import finish_images, finish_masks
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.data.transfer import UnfinishedBatches, finish
 
 QUIET = {
@@ -36,7 +36,7 @@ def _module(data_dir, index_dir, **arguments):
 @pytest.mark.parametrize("size", [64, 299])
 def test_a_batch_holds_the_samples_of_the_data_set(data_dir, index_dir, size):
     dataset = _module(data_dir, index_dir, image_size=size).dataset("train")
-    addresses = [Address(index, epoch) for index, epoch in ((3, 0), (0, 2), (3, 1))]
+    addresses = [SampleAddress(index, epoch) for index, epoch in ((3, 0), (0, 2), (3, 1))]
     batch = finish(UnfinishedBatches(dataset).__getitems__(addresses))
     for row, address in enumerate(addresses):
         for name, value in dataset[address].items():

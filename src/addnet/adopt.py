@@ -15,14 +15,14 @@ from addnet.errors import UserError, require_choice
 from addnet.overrides import exists, quoted, to_type
 
 if TYPE_CHECKING:
-    from addnet.inference.adopting import Adopted
+    from addnet.inference.adopting import Adoption
 
 log = logging.getLogger(__name__)
 
 _KEYS = ("detector", "input")  # what words without a key are, in this order
 
 
-def adopt(cfg: DictConfig) -> Adopted:
+def adopt(cfg: DictConfig) -> Adoption:
     """Adopts the published detector that a composed config names.
 
     Args:

@@ -25,22 +25,22 @@ def app(cfg: DictConfig) -> None:
         UserError: The checkpoint or a setting has to be put right, or Gradio isn't installed.
     """
     from addnet.inference.answering.private import private_folder
-    from addnet.inference.page.serving import Address, require_gradio, serve, warn_unless_loopback
+    from addnet.inference.page.serving import PageAddress, require_gradio, serve, warn_unless_loopback
 
     ckpt = located(cfg.ckpt)
-    address = Address(host=cfg.host, port=cfg.port, open_browser=cfg.open_browser)
+    address = PageAddress(host=cfg.host, port=cfg.port, open_browser=cfg.open_browser)
     warn_unless_loopback(address.host)
     with private_folder() as folder:
         require_gradio()
         from addnet.inference import Detector
-        from addnet.inference.answering.asking import Limits, Visit
+        from addnet.inference.answering.asking import UploadLimits, Visit
         from addnet.inference.answering.uploads import Uploads
-        from addnet.inference.page.desk import Desk
+        from addnet.inference.page.desk import PageHandler
         from addnet.inference.page.examples import draw_examples
         from addnet.inference.page.layout import build
         from addnet.inference.page.visitors import Visitors
 
-        limits, visitors = Limits(**plain(cfg.limits)), Visitors()
+        limits, visitors = UploadLimits(**plain(cfg.limits)), Visitors()
         detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, **plain(cfg.detector))
         ratios = likelihood_ratios(detector, calibration_of(detector, cfg.likelihood))
         if detector.loaded.shipped:
@@ -51,7 +51,7 @@ def app(cfg: DictConfig) -> None:
         asked = Visit(detector, limits, workers=cfg.workers, block=cfg.block, ratios=ratios)
         with closing(asked) as visit:
             visit.readers.wait_until_ready()
-            with closing(Desk(visit, uploads, visitors)) as desk:
+            with closing(PageHandler(visit, uploads, visitors)) as desk:
                 page = build(desk, draw_examples(folder / "examples"), waiting=cfg.waiting)
                 serve(page, address, names=cfg.names, uploads=uploads, visitors=visitors, max_bytes=most)
 

@@ -10,7 +10,7 @@ BEST = "outputs/train/TIME/checkpoints/best.ckpt"
 
 
 @dataclass(frozen=True)
-class Described:
+class CommandInfo:
     """A command in words.
 
     Attributes:
@@ -33,7 +33,7 @@ class Described:
 
 
 COMMANDS = {
-    "train": Described(
+    "train": CommandInfo(
         "Trains a detector, tests its best checkpoint and leaves a run folder.",
         (
             ("experiment=demo", "draws its own data: shows that everything works"),
@@ -46,7 +46,7 @@ COMMANDS = {
         hydra=True,
         sweeps=True,
     ),
-    "prepare": Described(
+    "prepare": CommandInfo(
         "Finds faces and landmarks in images or videos, once, and writes the index to train from.",
         (
             ("data=celebdf data.data_dir=/data/Celeb-DF-v2", "a data set as its authors ship it"),
@@ -56,7 +56,7 @@ COMMANDS = {
         config="prepare",
         hydra=True,
     ),
-    "evaluate": Described(
+    "evaluate": CommandInfo(
         "Measures how well checkpoints detect, with intervals, and writes a report.",
         (
             (
@@ -69,7 +69,7 @@ COMMANDS = {
         config="evaluate",
         hydra=True,
     ),
-    "predict": Described(
+    "predict": CommandInfo(
         "Says of images and videos whether they are fake, and why.",
         (
             ("face.jpg clip.mp4 images/", "files and folders, asked of the detector that comes with addnet"),
@@ -81,7 +81,7 @@ COMMANDS = {
         hydra=True,
         words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
     ),
-    "case verify": Described(
+    "case verify": CommandInfo(
         "Checks the record of a case: hashes of all files, and every score by computing it once more.",
         (
             ("cases/one", "what predict case=cases/one wrote"),
@@ -90,7 +90,7 @@ COMMANDS = {
         config="case",
         words="FOLDER [root=FOLDER] [KEY=VALUE] ...",
     ),
-    "export": Described(
+    "export": CommandInfo(
         "Writes a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",
         (
             (f"ckpt={BEST} output=detector.onnx", "for any runtime of ONNX"),
@@ -99,7 +99,7 @@ COMMANDS = {
         config="export",
         hydra=True,
     ),
-    "adopt": Described(
+    "adopt": CommandInfo(
         "Turns the weights of a detector that others published into a checkpoint of this program.",
         (
             ("gend model.safetensors output=gend.ckpt", "GenD on CLIP ViT-L/14, MIT"),
@@ -109,7 +109,7 @@ COMMANDS = {
         hydra=True,
         words="gend|deepfakebench FILE [KEY=VALUE] ...",
     ),
-    "release": Described(
+    "release": CommandInfo(
         "Makes the folder of a detector that is given away: weights, description, and a card of what was measured.",
         (
             (
@@ -124,7 +124,7 @@ COMMANDS = {
         config="release",
         hydra=True,
     ),
-    "app": Described(
+    "app": CommandInfo(
         "Serves a page in the browser that says what a detector says of a file, and why.",
         (
             ("", "the detector that comes with addnet, on this machine alone"),
@@ -133,7 +133,7 @@ COMMANDS = {
         config="app",
         hydra=True,
     ),
-    "serve": Described(
+    "serve": CommandInfo(
         "Answers over HTTP what predict answers: files in, JSON out, for other programs.",
         (
             ("", "the detector that comes with addnet, on this machine alone; /docs describes it"),
@@ -142,7 +142,7 @@ COMMANDS = {
         config="serve",
         hydra=True,
     ),
-    "data check": Described(
+    "data check": CommandInfo(
         "Says what of a data set is there, what is missing and where it was expected.",
         (
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
@@ -151,7 +151,7 @@ COMMANDS = {
         config="train",
         shown=("data", "prepare", "paths"),
     ),
-    "data audit": Described(
+    "data audit": CommandInfo(
         "Says what is wrong with a data set: leaks between splits, copies, hints that give the class away.",
         (
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
@@ -159,7 +159,7 @@ COMMANDS = {
         ),
         config="audit",
     ),
-    "data explain-names": Described(
+    "data explain-names": CommandInfo(
         "Shows which files of a folder are taken for one video and for one group, and what other patterns would find.",
         (
             ("faces", "faces/{train,test}/{real,fake}/"),
@@ -169,7 +169,7 @@ COMMANDS = {
         shown=("data.data_dir", "data.group_pattern", "data.video_pattern"),
         words="FOLDER [KEY=VALUE] ...",
     ),
-    "study": Described(
+    "study": CommandInfo(
         "Trains the cells of a study, in pieces, and keeps what they found in results/.",
         (
             ("size=tiny", "the whole way in minutes, on drawn faces"),
@@ -178,7 +178,7 @@ COMMANDS = {
         ),
         config="study",
     ),
-    "models": Described(
+    "models": CommandInfo(
         "Builds a network, runs one step forward and back, and prints what each stage costs.",
         (
             ("model=bandpass", "with random weights"),
@@ -187,17 +187,17 @@ COMMANDS = {
         config="train",
         shown=("model", "data.image_size"),
     ),
-    "faces": Described(
+    "faces": CommandInfo(
         "Shows the landmarks and masks of single images, and counts faces over folders.",
         (("face.jpg --out outputs/faces", "one sheet an image"), ("faces/train/real", "how many are found, and how")),
         words="IMAGE|FOLDER ... [--out DIR]",
     ),
-    "filter": Described(
+    "filter": CommandInfo(
         "Filters an image in the frequency domain.",
         (("face.jpg --low 0.05 --high 0.25", "the band between two cut-offs, in cycles per pixel"),),
         words="IMAGE [--low F] [--high F]",
     ),
-    "summarize": Described(
+    "summarize": CommandInfo(
         "Writes tables and plots of sweeps again, or of several sweeps as one.",
         (
             ("outputs/train-sweep/TIME --metric test/video/auroc", "by another metric"),

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from addnet.case.writer import CaseWriter
     from addnet.inference import Answer, Detector, FaceAnswer
     from addnet.inference.inputs import Inputs
-    from addnet.inference.preprocessing import Seen
+    from addnet.inference.preprocessing import FaceView
     from addnet.inference.weighing import Ratios
     from addnet.pool import ProcessExecutor
 
@@ -235,14 +235,14 @@ def _answers(
     yield from answer_left_out(detector, inputs.left_out)
 
 
-def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[Seen]) -> None:
+def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[FaceView]) -> None:
     """A sheet for each face of an image."""
     for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
         _sheet(cfg, detector, face, said, name=name, title=shown(Path(answer.path).name))
 
 
-def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: Seen) -> None:
+def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: FaceView) -> None:
     """A sheet for the frame that speaks most for fake."""
     said = answer.worst
     assert said is not None
@@ -252,7 +252,7 @@ def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: S
     _sheet(cfg, detector, worst, said, name=f"{_name(answer.path)}_frame{said.frame}", title=title)
 
 
-def _sheet(cfg: DictConfig, detector: Detector, face: Seen, said: FaceAnswer, *, name: str, title: str) -> None:
+def _sheet(cfg: DictConfig, detector: Detector, face: FaceView, said: FaceAnswer, *, name: str, title: str) -> None:
     from addnet.inference.explaining import explain
     from addnet.inference.sheet import explanation_plot
 

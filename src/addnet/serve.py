@@ -36,12 +36,12 @@ def serve(cfg: DictConfig) -> None:
     except ImportError as error:
         raise UserError(f"the service needs FastAPI ({error}): pip install 'addnet[serve]'") from error
     from addnet.inference import Detector
-    from addnet.inference.answering.asking import Limits, Visit
+    from addnet.inference.answering.asking import UploadLimits, Visit
     from addnet.inference.answering.uploads import Uploads
     from addnet.inference.service.counters import Counters
-    from addnet.inference.service.door import Door
+    from addnet.inference.service.door import RequestGate
     from addnet.inference.service.jobs import Jobs
-    from addnet.inference.service.works import Works
+    from addnet.inference.service.works import WorkRegister
 
     local = is_loopback(cfg.host)
     if not local and not cfg.token:
@@ -50,7 +50,7 @@ def serve(cfg: DictConfig) -> None:
             "token, and host=127.0.0.1 keeps it to this machine",
             cfg.host,
         )
-    limits = Limits(**plain(cfg.limits))
+    limits = UploadLimits(**plain(cfg.limits))
     with private_folder() as folder:
         detector = Detector.from_checkpoint(located(cfg.ckpt), weights=cfg.model.weights, **plain(cfg.detector))
         for line in detector.background if detector.loaded.shipped else ():
@@ -61,13 +61,13 @@ def serve(cfg: DictConfig) -> None:
         with closing(Visit(detector, limits, workers=cfg.workers, block=cfg.block, ratios=ratios)) as visit:
             visit.readers.wait_until_ready()
             counters = Counters()
-            with closing(Works(visit, uploads, waiting=cfg.waiting)) as works:
+            with closing(WorkRegister(visit, uploads, waiting=cfg.waiting)) as works:
                 jobs = Jobs(works, seconds=cfg.keep_jobs)
                 told = about(detector, ratios)
                 api = Api(works, uploads, jobs, counters, about=told, files=cfg.files).build()
                 names = ["localhost", "127.0.0.1", "::1", cfg.host, *cfg.names, *([] if local else own_names())]
                 any_name = cfg.host in ("0.0.0.0", "::")
-                door = Door(api, names=[] if any_name else names, token=cfg.token or "", tell=counters.requested)
+                door = RequestGate(api, names=[] if any_name else names, token=cfg.token or "", tell=counters.requested)
                 run(door, host=cfg.host, port=cfg.port)
 
 

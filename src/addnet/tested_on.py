@@ -12,7 +12,7 @@ from addnet.data.entries import entry_layout
 from addnet.data.named import PATTERNS, heeding
 from addnet.errors import UserError
 from addnet.inference.evaluated_data import kept_share, names_data, stated_place, trained_data
-from addnet.inference.loading import Loaded
+from addnet.inference.loading import LoadedNetwork
 from addnet.overrides import quoted, takes_path, to_type
 from addnet.untrusted.texts import shown
 
@@ -23,7 +23,7 @@ _LONGEST = 2000  # characters of all arguments together
 _OTHERS = "name others by data.data_dir=PATH, or several by data.test=[LAYOUT:PATH,…]"
 
 
-def require_data(data: Mapping[str, Any], loaded: Loaded) -> None:
+def require_data(data: Mapping[str, Any], loaded: LoadedNetwork) -> None:
     """Sees to it that the user says which data to evaluate on: a stranger's file names no places.
 
     Args:
@@ -52,7 +52,7 @@ def _said(path: Path, arguments: str) -> str:
     return f". {path} says that it was tested on these; to use them, add to the command\n  {arguments}\nOr {_OTHERS}"
 
 
-def arguments_of(loaded: Loaded) -> str:
+def arguments_of(loaded: LoadedNetwork) -> str:
     """Arguments of `evaluate` for the data that a checkpoint was tested on, as a shell takes them.
 
     Args:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import cv2
 
 from addnet.case.stills import Stills
-from addnet.case.strongest import Strong
+from addnet.case.strongest import StrongFace
 from addnet.colours import FAKE, REAL, rgb
 from addnet.errors import UserError
 from addnet.faces.images import ImageArray
-from addnet.inference.answering.asking import Said
+from addnet.inference.answering.asking import Reply
 from addnet.inference.answers import Answer, FaceAnswer
 from addnet.inference.explaining import explain
 from addnet.inference.page.panels import Panel, image_uri, panels_of, timeline_of
@@ -25,7 +25,7 @@ _GREY = (90, 90, 90)
 
 
 @dataclass(frozen=True)
-class Explained:
+class FaceExplanation:
     """Why one face scored as it did.
 
     Attributes:
@@ -40,7 +40,7 @@ class Explained:
 
 
 @dataclass(frozen=True)
-class Shown:
+class FileImages:
     """What is shown of a file; all of it empty where nothing is.
 
     Attributes:
@@ -52,13 +52,13 @@ class Shown:
 
     stills: tuple[Panel, ...] = ()
     timeline: Panel | None = None
-    explained: tuple[Explained, ...] = ()
+    explained: tuple[FaceExplanation, ...] = ()
     unexplained: str = ""
 
 
 def shown_of(
-    answer: Answer, stills: Stills, strong: Sequence[Strong], detector: Detector, *, block: str | None = None
-) -> Shown:
+    answer: Answer, stills: Stills, strong: Sequence[StrongFace], detector: Detector, *, block: str | None = None
+) -> FileImages:
     """What is shown of a file.
 
     Args:
@@ -70,12 +70,12 @@ def shown_of(
     """
     panels = tuple(_still(answer, stills, number, detector) for number in stills.images)
     if not strong:
-        return Shown(panels, timeline_of(answer))
+        return FileImages(panels, timeline_of(answer))
     try:
         explained = tuple(_explained(one, answer, detector, block) for one in strong)
     except UserError as error:  # a network without a place for Grad-CAM
-        return Shown(panels, timeline_of(answer), unexplained=str(error))
-    return Shown(panels, timeline_of(answer), explained)
+        return FileImages(panels, timeline_of(answer), unexplained=str(error))
+    return FileImages(panels, timeline_of(answer), explained)
 
 
 def _still(answer: Answer, stills: Stills, number: int, detector: Detector) -> Panel:
@@ -99,9 +99,9 @@ def _box(canvas: ImageArray, face: FaceAnswer, factor: float, class_names: tuple
     cv2.rectangle(canvas, (left, top), (right, bottom), colour, width)
 
 
-def _explained(one: Strong, answer: Answer, detector: Detector, block: str | None) -> Explained:
+def _explained(one: StrongFace, answer: Answer, detector: Detector, block: str | None) -> FaceExplanation:
     explanation = explain(detector, one.seen, block=block)
     where = "The face" if one.frame is None else f"Frame {one.frame}"
     at = "" if one.time is None else f", {one.time:.2f} s"
-    panels = tuple(panels_of(Said(answer, explanation=explanation)))
-    return Explained(f"{where}{at}: score {one.score:.4f}", panels, tuple(explanation.without.items()))
+    panels = tuple(panels_of(Reply(answer, explanation=explanation)))
+    return FaceExplanation(f"{where}{at}: score {one.score:.4f}", panels, tuple(explanation.without.items()))

@@ -54,7 +54,7 @@ class RecordedFile:
 
 
 @dataclass(frozen=True)
-class Recorded:
+class RecordedCase:
     """What of a record is needed to check it.
 
     Attributes:
@@ -78,7 +78,7 @@ class Recorded:
     files: tuple[RecordedFile, ...]
 
 
-def read_record(folder: Path) -> Recorded:
+def read_record(folder: Path) -> RecordedCase:
     """Reads the record of a case.
 
     Raises:
@@ -103,11 +103,11 @@ def read_record(folder: Path) -> Recorded:
         raise UserError(f"{file}: {error}") from error
 
 
-def _recorded(node: dict[str, Any]) -> Recorded:
+def _recorded(node: dict[str, Any]) -> RecordedCase:
     settings, detector = _entry(node, "settings", dict), _entry(node, "detector", dict)
     model = _entry(settings, "model", dict, where="settings")
     files = [_named(one, "detector.files") for one in _entry(detector, "files", list, where="detector")]
-    return Recorded(
+    return RecordedCase(
         ckpt=_entry(settings, "ckpt", str, where="settings"),
         weights=tuple(_hash(one, "detector.files") or "" for one in files if one.get("role") == "weights"),
         start_weights=_entry(model, "weights", str, type(None), where="settings.model"),

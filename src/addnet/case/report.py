@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib import resources
 from typing import Any
 
-from addnet.case.images import Shown
+from addnet.case.images import FileImages
 from addnet.evaluation.rates import WRONG
 from addnet.evaluation.report.page import rendered
 from addnet.inference.background import measured_in_words
@@ -20,7 +20,7 @@ _MOST = 150  # frames that it has
 _NOTHING = "–"
 
 
-def page_of(record: Mapping[str, Any], images: Sequence[Shown]) -> str:
+def page_of(record: Mapping[str, Any], images: Sequence[FileImages]) -> str:
     """The page.
 
     Args:
@@ -46,7 +46,7 @@ def page_of(record: Mapping[str, Any], images: Sequence[Shown]) -> str:
     )
 
 
-def _file(number: int, file: Mapping[str, Any], images: Shown) -> dict[str, Any]:
+def _file(number: int, file: Mapping[str, Any], images: FileImages) -> dict[str, Any]:
     answer = file["answer"]
     above = file.get("above_threshold") or {"threshold": None, "frames": [], "ranges": []}
     faces = answer["faces"]

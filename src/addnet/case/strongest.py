@@ -10,14 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.inference.answers import Answer
-from addnet.inference.detector import Detector, Watched
-from addnet.inference.preprocessing import Seen
+from addnet.inference.detector import Detector, VideoAnswer
+from addnet.inference.preprocessing import FaceView
 from addnet.inference.videos import AboutVideo, FrameFace, FrameFaces
 
 MOST = 3  # of a file
 
 
-class Strong(NamedTuple):
+class StrongFace(NamedTuple):
     """A face with a large score.
 
     Attributes:
@@ -28,18 +28,18 @@ class Strong(NamedTuple):
     """
 
     score: float
-    seen: Seen
+    seen: FaceView
     frame: int | None = None
     time: float | None = None
 
 
-def strongest_of_image(answer: Answer, seen: Sequence[Seen]) -> list[Strong]:
+def strongest_of_image(answer: Answer, seen: Sequence[FaceView]) -> list[StrongFace]:
     """The faces of an image with the largest scores, the largest first."""
-    faces = (Strong(said.score, face) for said, face in zip(answer.faces, seen, strict=True))
+    faces = (StrongFace(said.score, face) for said, face in zip(answer.faces, seen, strict=True))
     return sorted(faces, key=attrgetter("score"), reverse=True)[:MOST]
 
 
-class Strongest:
+class StrongestFaces:
     """Watches videos and keeps the strongest faces of the person who decides about the last one.
 
     A few faces of each track are kept at any time, however long the video is.
@@ -53,34 +53,34 @@ class Strongest:
 
     def __init__(self, detector: Detector) -> None:
         self.detector = detector
-        self.faces: list[Strong] = []
+        self.faces: list[StrongFace] = []
         self._waiting: dict[int, FrameFace] = {}
-        self._kept: dict[int, list[Strong]] = {}
+        self._kept: dict[int, list[StrongFace]] = {}
 
-    def watch(self, frames: FrameFaces, *, path: str) -> Watched:
+    def watch(self, frames: FrameFaces, *, path: str) -> VideoAnswer:
         """As `Detector.watch`.
 
         Raises:
             UserError: As there.
         """
         self.faces, self._waiting, self._kept = [], {}, {}
-        watched = self.detector.watch(_Noted(frames, self._waiting), path=path, by=self._scores)
+        watched = self.detector.watch(_FaceRecorder(frames, self._waiting), path=path, by=self._scores)
         people, person = frames.about().people, watched.answer.track
         own = (face for track, kept in self._kept.items() if people.get(track) == person for face in kept)
         self.faces = sorted(own, key=attrgetter("score"), reverse=True)[:MOST]
         return watched
 
-    def _scores(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+    def _scores(self, seen: Sequence[FaceView]) -> NDArray[np.float64]:
         scores = self.detector.scores_at_once(seen)
         for face, score in zip(seen, scores.tolist(), strict=True):
             crop = self._waiting.pop(id(face))
             if np.isfinite(score):
-                kept = [*self._kept.get(crop.track, []), Strong(score, face, crop.frame, crop.time)]
+                kept = [*self._kept.get(crop.track, []), StrongFace(score, face, crop.frame, crop.time)]
                 self._kept[crop.track] = sorted(kept, key=attrgetter("score"), reverse=True)[:MOST]
         return scores
 
 
-class _Noted(FrameFaces):
+class _FaceRecorder(FrameFaces):
     """Faces of a video, each noted until it has its score."""
 
     def __init__(self, frames: FrameFaces, waiting: dict[int, FrameFace]) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from addnet.case.checks import Check
 from addnet.case.folder import SUMS
 from addnet.case.hashes import WEIGHTS, files_of
-from addnet.case.reading import Recorded, RecordedFile
+from addnet.case.reading import RecordedCase, RecordedFile
 from addnet.errors import UserError
 from addnet.faces.walk import walk
 from addnet.inference.answers import Answer
@@ -41,7 +41,7 @@ def check_sums(folder: Path) -> list[Check]:
     return checks + damaged
 
 
-def check_detector(detector: Detector, recorded: Recorded) -> Check:
+def check_detector(detector: Detector, recorded: RecordedCase) -> Check:
     """Whether the files of a detector are those of the record; config and weights of a folder, or a checkpoint."""
     check = Check(shown(detector.loaded.called), "detector")
     own = tuple(file["sha256"] for file in files_of(detector, {}) if file["role"] == WEIGHTS)
@@ -51,7 +51,7 @@ def check_detector(detector: Detector, recorded: Recorded) -> Check:
     return check
 
 
-def find_files(recorded: Recorded, root: Path | None) -> list[tuple[Check, Path | None]]:
+def find_files(recorded: RecordedCase, root: Path | None) -> list[tuple[Check, Path | None]]:
     """Each file of a record, where it lies now and whether it is the same; its path None where it isn't.
 
     Args:
@@ -69,7 +69,7 @@ def find_files(recorded: Recorded, root: Path | None) -> list[tuple[Check, Path 
     return found
 
 
-def _place(recorded: Recorded, name: str) -> Path:
+def _place(recorded: RecordedCase, name: str) -> Path:
     """Where something lies that a record names."""
     return Path(at_home(recorded.working_folder), at_home(name))
 
@@ -119,7 +119,7 @@ def _compared(path: Path, sha256: str | None, check: Check) -> Check:
 
 def repeat(
     detector: Detector,
-    recorded: Recorded,
+    recorded: RecordedCase,
     found: Sequence[tuple[Check, Path | None]],
     *,
     workers: int | None,
@@ -176,7 +176,9 @@ def compare(file: RecordedFile, answer: Answer, check: Check) -> None:
         )
 
 
-def detector_of(recorded: Recorded, *, ckpt: str | None, device: str | None, landmark_model: str | None) -> Detector:
+def detector_of(
+    recorded: RecordedCase, *, ckpt: str | None, device: str | None, landmark_model: str | None
+) -> Detector:
     """The detector of a record, with its settings.
 
     Args:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from addnet.case.container import container_facts
 from addnet.case.folder import PAGE, PRINT, RECORD, new_folder, require_new, write_sums
 from addnet.case.hashes import file_facts, files_of
-from addnet.case.images import Shown, shown_of
+from addnet.case.images import FileImages, shown_of
 from addnet.case.pdf import pdf_of
 from addnet.case.provenance import provenance_facts
 from addnet.case.record import FORMAT, LIMITS, VERSION, described, device_of, file_record, versions
 from addnet.case.report import page_of
 from addnet.case.stills import Stills, stills_of
-from addnet.case.strongest import Strong, Strongest, strongest_of_image
+from addnet.case.strongest import StrongestFaces, StrongFace, strongest_of_image
 from addnet.errors import NotWrittenError, UserError
 from addnet.evaluation.report import plain_values
 from addnet.inference.answers import Answer
@@ -33,8 +33,8 @@ from addnet.untrusted.texts import in_data, in_json
 
 if TYPE_CHECKING:
     from addnet.inference import Detector
-    from addnet.inference.detector import Watched
-    from addnet.inference.preprocessing import Seen
+    from addnet.inference.detector import VideoAnswer
+    from addnet.inference.preprocessing import FaceView
     from addnet.inference.videos import FrameFaces
 
 log = logging.getLogger(__name__)
@@ -73,11 +73,11 @@ class CaseWriter:
         self.detector = detector
         self._settings, self._about, self._inputs = settings, about, inputs
         self._limits, self._apart, self._block = limits, apart, block
-        self._strongest = Strongest(detector)
-        self._strong: list[Strong] = []
+        self._strongest = StrongestFaces(detector)
+        self._strong: list[StrongFace] = []
         self._before: dict[str, dict[str, Any]] = {}
         self._files: list[dict[str, Any]] = []
-        self._shown: list[Shown] = []
+        self._shown: list[FileImages] = []
 
     def __enter__(self) -> CaseWriter:
         self._begun = _now()
@@ -100,13 +100,13 @@ class CaseWriter:
             self._finish()
         log.info("case: %s", self.folder)
 
-    def watch(self, frames: FrameFaces, *, path: str) -> Watched:
+    def watch(self, frames: FrameFaces, *, path: str) -> VideoAnswer:
         """As `Detector.watch`, keeping the faces that are explained."""
         watched = self._strongest.watch(frames, path=path)
         self._strong = self._strongest.faces
         return watched
 
-    def see_image(self, answer: Answer, seen: Sequence[Seen]) -> None:
+    def see_image(self, answer: Answer, seen: Sequence[FaceView]) -> None:
         """Keeps the faces of an image that are explained."""
         self._strong = strongest_of_image(answer, seen)
 
@@ -127,7 +127,7 @@ class CaseWriter:
             if answer.looked_at or imaged:
                 stills = self._read(stills_of, path, answer.kind, answer.looked_at, wanted) or stills
         shown = shown_of(answer, stills, strong if imaged else [], self.detector, block=self._block)
-        self._shown.append(shown if imaged else Shown())
+        self._shown.append(shown if imaged else FileImages())
         how: dict[str, Any] = {"container": container, "provenance": provenance, "times": stills.times}
         changed = file_facts(path)["sha256"] != before["sha256"]
         self._files.append(file_record(answer, before, changed=changed, detector=self.detector, **how))

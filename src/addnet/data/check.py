@@ -15,7 +15,7 @@ from rich.table import Table
 from addnet.config import plain
 from addnet.data.fakes import blended_splits
 from addnet.data.layouts import Listing
-from addnet.data.named import Chosen, configured
+from addnet.data.named import ChosenSources, configured
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source, left_alone
 from addnet.data.splits import AIMS
@@ -29,7 +29,7 @@ Codes = NDArray[np.int64]
 Listings = Mapping[Source, Listing]
 
 
-class Row(NamedTuple):
+class CheckRow(NamedTuple):
     """How much there is of one split, class and method.
 
     Attributes:
@@ -49,7 +49,7 @@ class Row(NamedTuple):
     groups: int
 
 
-def rows(records: Records) -> Iterator[Row]:
+def rows(records: Records) -> Iterator[CheckRow]:
     """Counts by split, class and method, sorted by these."""
     splits, methods = records.names("split"), records.names("method")
     labels = records.labels.astype(np.int64) + 1  # from -1, unlabelled
@@ -61,7 +61,7 @@ def rows(records: Records) -> Iterator[Row]:
         rest, method = divmod(code, max(len(methods), 1))
         split, label = divmod(rest, _LABELS)
         name = CLASS_NAMES[label - 1] if label else "unlabelled"
-        found.append(Row(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
+        found.append(CheckRow(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
     yield from sorted(found, key=lambda row: (_order(row.split), row.label != CLASS_NAMES[0], row.method))
 
 
@@ -102,7 +102,7 @@ def _say(console: Console, text: str, *, style: str | None = None) -> None:
     console.print(shown_lines(text), style=style, markup=False, highlight=False)
 
 
-def verdict(data: Mapping[str, Any], chosen: Chosen, listings: Listings, *, no_test: bool = False) -> str:
+def verdict(data: Mapping[str, Any], chosen: ChosenSources, listings: Listings, *, no_test: bool = False) -> str:
     """What can be done with data sets as they are, by the code that a training or an evaluation starts with.
 
     Args:
@@ -192,7 +192,7 @@ def main(cfg: DictConfig) -> int:
     return 0
 
 
-def _table(found: Sequence[Row], *, title: str, kind: str) -> Table:
+def _table(found: Sequence[CheckRow], *, title: str, kind: str) -> Table:
     table = Table(title=in_markup(title))
     for name in ("split", "class", "method"):
         table.add_column(name)

@@ -18,12 +18,12 @@ from addnet.data.dataset import DeepfakeDataset, class_weights
 from addnet.data.degradations import Degradation
 from addnet.data.domain import domain_of
 from addnet.data.epochs import Epochs
-from addnet.data.loaders import Loaders, Place
+from addnet.data.loaders import BatchPlace, Loaders
 from addnet.data.named import chosen_sources
 from addnet.data.plan import DataPlan, Shares
 from addnet.data.sources import INDEX, Source, archives_dir
 from addnet.data.transfer import Batch, finish
-from addnet.data.usable import Usable
+from addnet.data.usable import UsableRecords
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, Landmarker, SelfBlend
 from addnet.index.records import FAKE, REAL
@@ -201,7 +201,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self._start = (0, 0)
 
     @property
-    def splits(self) -> dict[str, Usable]:
+    def splits(self) -> dict[str, UsableRecords]:
         """What is served, by split; empty before `setup`."""
         return self.plan.splits
 
@@ -320,8 +320,8 @@ class DeepfakeDataModule(pl.LightningDataModule):
         """Finishes a batch where the network runs, unless its loader has."""
         return finish(batch)
 
-    def _place(self) -> Place:
+    def _place(self) -> BatchPlace:
         if self.trainer is None:
-            return Place()
+            return BatchPlace()
         at_work = self.trainer.state.status == TrainerStatus.RUNNING
-        return Place(self.trainer.global_rank, self.trainer.world_size, at_work)
+        return BatchPlace(self.trainer.global_rank, self.trainer.world_size, at_work)

@@ -17,9 +17,9 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
-from addnet.data.hook import At, Hook, Unwarped
+from addnet.data.hook import Hook, SamplePosition, UnwarpedSample
 from addnet.data.partners import MASKS_OF, MaskOfOther
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Geometry, Jitter, Landmarks
 from addnet.faces.images import ImageArray, decode_image
@@ -57,7 +57,7 @@ class Sample(TypedDict):
     face: bool
 
 
-class Drawn(NamedTuple):
+class RawSample(NamedTuple):
     """A sample before it is finished, as it leaves a loader process.
 
     Attributes:
@@ -136,7 +136,7 @@ class DeepfakeDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.records)
 
-    def __getitem__(self, address: int | Address) -> Sample:
+    def __getitem__(self, address: int | SampleAddress) -> Sample:
         """The sample at an address; a plain index is the first one of epoch 0.
 
         A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
@@ -154,15 +154,15 @@ class DeepfakeDataset(Dataset[Sample]):
             "face": drawn.face,
         }
 
-    def draw(self, address: int | Address, *, out: ImageArray | None = None) -> Drawn:
+    def draw(self, address: int | SampleAddress, *, out: ImageArray | None = None) -> RawSample:
         """The sample at an address, unfinished.
 
         Args:
             address: Which image, and what is to happen to it; a plain index is the first one of epoch 0.
             out: (S, S, 3) uint8 that the image is written to.
         """
-        if not isinstance(address, Address):
-            address = Address(address)
+        if not isinstance(address, SampleAddress):
+            address = SampleAddress(address)
         record = self.records[address.record]
         at = self.at(address)
         seen = np.empty((self.geometry.size, self.geometry.size, 3), dtype=np.uint8) if out is None else out
@@ -176,7 +176,7 @@ class DeepfakeDataset(Dataset[Sample]):
         video, video_id = int(self._videos[address.record]), record.video_id
         if address.blend == "fake":  # frames of a video have one label
             video, video_id = video + self._video_count, video_id + BLENDED
-        return Drawn(seen, mask, label, record.path, video_id, video, valid, face)
+        return RawSample(seen, mask, label, record.path, video_id, video, valid, face)
 
     def read(self, index: int) -> ImageArray:
         """The image of a record as it lies on disk, (H, W, 3) uint8.
@@ -186,11 +186,11 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         return self._read(self.records[index])
 
-    def at(self, address: Address) -> At:
+    def at(self, address: SampleAddress) -> SamplePosition:
         """Where a sample stands: what its hooks draw from."""
-        return At(address.record, self._key(address), address.blend)
+        return SamplePosition(address.record, self._key(address), address.blend)
 
-    def unwarped(self, at: At) -> Unwarped:
+    def unwarped(self, at: SamplePosition) -> UnwarpedSample:
         """The sample as it lies on disk, before any hook.
 
         Raises:
@@ -198,9 +198,9 @@ class DeepfakeDataset(Dataset[Sample]):
         """
         record = self.records[at.record]
         image = self._read(record)
-        return Unwarped(image, self._landmarks(at.record, image), record.label)
+        return UnwarpedSample(image, self._landmarks(at.record, image), record.label)
 
-    def _draw(self, at: At, out: ImageArray) -> tuple[Mask, int, bool]:
+    def _draw(self, at: SamplePosition, out: ImageArray) -> tuple[Mask, int, bool]:
         """Writes the image as it is seen, and returns its mask, its label, and whether it has a face."""
         sample = self.unwarped(at)
         for hook in self.hooks:
@@ -229,7 +229,7 @@ class DeepfakeDataset(Dataset[Sample]):
             return (1, 1), None  # broken since it was indexed: a mask of ones
         return image.shape, self._landmarks(index, image)
 
-    def _key(self, address: Address) -> tuple[int, ...]:
+    def _key(self, address: SampleAddress) -> tuple[int, ...]:
         # the path, not its position: adding an image must not change what happens to the others
         record = self.records[address.record if address.like < 0 else address.like]
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from addnet.data.hook import At, Unwarped
+from addnet.data.hook import SamplePosition, UnwarpedSample
 from addnet.errors import UserError, require_choice
 from addnet.faces.damage.codecs import coarse_colours, h264, jpeg, require_h264
 from addnet.faces.damage.colours import banded, cast, gamma, lit, saturated
@@ -39,7 +39,7 @@ class Strength(NamedTuple):
     whole: bool = False
 
 
-class Kind(NamedTuple):
+class DamageKind(NamedTuple):
     """A kind of damage.
 
     Attributes:
@@ -71,78 +71,78 @@ def _covered(organ: str, image: ImageArray, landmarks: Landmarks | None, scale: 
     return image if landmarks is None else occlude(image, landmarks, organ, scale=scale)
 
 
-KINDS: Mapping[str, Kind] = {
-    "jpeg": Kind(
+KINDS: Mapping[str, DamageKind] = {
+    "jpeg": DamageKind(
         {"quality": Strength(1, 100, "quality", True), "chroma": Strength(1, 2, "1 is 4:4:4, 2 is 4:2:0", True)},
         lambda image, _, random, quality, chroma: jpeg(image, quality, chroma=chroma),
         standard=(2,),
     ),
-    "h264": Kind(
+    "h264": DamageKind(
         {"quality": Strength(0, 51, "constant rate factor"), "frames": Strength(1, 16, "frames", True)},
         lambda image, _, random, quality, frames: h264(image, quality, frames=frames),
         standard=(3,),
         needs=require_h264,
     ),
-    "chroma": Kind(
+    "chroma": DamageKind(
         {"factor": Strength(1, 16, "pixels that share a colour, a side", True)},
         lambda image, _, random, factor: coarse_colours(image, factor),
     ),
-    "resize": Kind(
+    "resize": DamageKind(
         {"factor": Strength(0.01, 4, "factor, then back")},
         lambda image, _, random, factor: there_and_back(image, factor),
     ),
-    "compound": Kind(
+    "compound": DamageKind(
         {"passes": Strength(1, 5, "times resized and compressed", True)},
         lambda image, _, random, passes: _passed_on(image, passes),
         needs=require_h264,
     ),
-    "blur": Kind(
+    "blur": DamageKind(
         {"sigma": Strength(0, 20, "sigma, % of the longer side")},
         lambda image, _, random, sigma: blurred(image, max(_longer(image, sigma), 0.01)),
     ),
-    "motion": Kind(
+    "motion": DamageKind(
         {"length": Strength(0, 20, "length, % of the longer side")},
         lambda image, _, random, length: moved(image, _longer(image, length), angle=random.uniform(0, np.pi)),
     ),
-    "noise": Kind(
+    "noise": DamageKind(
         {"deviation": Strength(0, 255, "standard deviation, grey levels")},
         lambda image, _, random, deviation: gaussian(image, deviation, random),
     ),
-    "speckle": Kind(
+    "speckle": DamageKind(
         {"deviation": Strength(0, 2, "standard deviation, share of the value")},
         lambda image, _, random, deviation: speckle(image, deviation, random),
     ),
-    "salt": Kind(
+    "salt": DamageKind(
         {"share": Strength(0, 1, "share of the pixels")},
         lambda image, _, random, share: salt_and_pepper(image, share, random),
     ),
-    "cast": Kind(
+    "cast": DamageKind(
         {"strength": Strength(0, 1, "largest change of a colour, as a share")},
         lambda image, _, random, strength: cast(image, strength, random),
     ),
-    "grey": Kind(
+    "grey": DamageKind(
         {"amount": Strength(0, 1, "share of the colour that is lost")},
         lambda image, _, random, amount: saturated(image, 1 - amount),
     ),
-    "banding": Kind(
+    "banding": DamageKind(
         {"levels": Strength(2, 256, "values a channel", True)},
         lambda image, _, random, levels: banded(image, levels),
     ),
-    "gamma": Kind(
+    "gamma": DamageKind(
         {"exponent": Strength(0.05, 20, "exponent, above 1 darker")},
         lambda image, _, random, exponent: gamma(image, exponent),
     ),
-    "brightness": Kind(
+    "brightness": DamageKind(
         {"factor": Strength(0, 10, "factor")}, lambda image, _, random, factor: lit(image, brightness=factor)
     ),
-    "contrast": Kind(
+    "contrast": DamageKind(
         {"factor": Strength(0, 10, "factor")}, lambda image, _, random, factor: lit(image, contrast=factor)
     ),
-    "vignette": Kind(
+    "vignette": DamageKind(
         {"strength": Strength(0, 1, "loss of light in the corners, as a share")},
         lambda image, _, random, strength: vignetted(image, strength, random),
     ),
-    "moire": Kind(
+    "moire": DamageKind(
         {
             "strength": Strength(0, 1, "amplitude, as a share of the value"),
             "period": Strength(0.1, 100, "period of the stripes, % of the longer side"),
@@ -150,7 +150,7 @@ KINDS: Mapping[str, Kind] = {
         lambda image, _, random, strength, period: moire(image, strength, period=_longer(image, period), random=random),
         standard=(4,),
     ),
-    "patches": Kind(
+    "patches": DamageKind(
         {
             "side": Strength(0, 1, "root of the area, as a share of the shorter side"),
             "count": Strength(1, 16, "patches", True),
@@ -159,7 +159,7 @@ KINDS: Mapping[str, Kind] = {
         standard=(1,),
     ),
     **{
-        organ: Kind(
+        organ: DamageKind(
             {"cover": Strength(0, 4, f"cover over the size of the {organ}")},
             lambda image, landmarks, random, scale, organ=organ: _covered(organ, image, landmarks, scale),
         )
@@ -206,7 +206,7 @@ class Degradation:
         if kind.needs:
             kind.needs()
 
-    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+    def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
         """The damaged sample; without landmarks no organ is covered."""
         return sample._replace(image=self.damaged(sample.image, sample.landmarks, seed=at.key[2]))
 

@@ -7,13 +7,13 @@ from typing import TypeAlias
 import numpy as np
 
 from addnet.data.dataset import DeepfakeDataset
-from addnet.data.usable import Usable
-from addnet.faces.domain import Domain, Measured, measure
+from addnet.data.usable import UsableRecords
+from addnet.faces.domain import Domain, FaceMeasures, measure
 from addnet.faces.framing import box_of
 from addnet.faces.views import landmarks_in_view
 
 _MEASURED = 400  # images of each
-Served: TypeAlias = tuple[DeepfakeDataset, Usable]
+Served: TypeAlias = tuple[DeepfakeDataset, UsableRecords]
 
 
 def domain_of(training: Served, validation: Served) -> Domain | None:
@@ -29,7 +29,7 @@ def domain_of(training: Served, validation: Served) -> Domain | None:
     return Domain.of(_measured(*training), _measured(*validation))
 
 
-def _measured(dataset: DeepfakeDataset, part: Usable) -> list[Measured]:
+def _measured(dataset: DeepfakeDataset, part: UsableRecords) -> list[FaceMeasures]:
     known = np.flatnonzero(part.with_landmarks)
     places = np.unique(np.linspace(0, len(known) - 1, min(_MEASURED, len(known))).round().astype(int))
     found = []

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.hook import DONORS, At
+from addnet.data.hook import DONORS, SamplePosition
 from addnet.errors import UserError
 from addnet.faces.donors import Donor, poses
 from addnet.faces.geometry import Landmarks
@@ -42,7 +42,7 @@ class Donors:
         self._groups = groups
         self._read = read
 
-    def __call__(self, at: At, landmarks: Landmarks) -> Donor | None:
+    def __call__(self, at: SamplePosition, landmarks: Landmarks) -> Donor | None:
         """The donor of an image at an address; None where it is to be blended with itself, or there is no other.
 
         Args:

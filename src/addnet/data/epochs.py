@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from addnet.data.fakes import FAKES, GIVEN, MIXED, SELF_BLENDED, blended_splits
-from addnet.data.orders import Order, RealsAndBlends, Request, Shuffled
-from addnet.data.pair_orders import NO_PARTNER, Mixed, Pairs, source_sets
-from addnet.data.usable import Usable
+from addnet.data.orders import Order, RealsAndBlends, Request, ShuffledOrder
+from addnet.data.pair_orders import NO_PARTNER, MixedOrder, PairOrder, source_sets
+from addnet.data.usable import UsableRecords
 from addnet.errors import UserError, require_choice
 from addnet.index.records import REAL
 from addnet.signatures import require_number
@@ -114,7 +114,7 @@ class Epochs:
                 f"use an even number, such as data.batch_size={batch_size + 1}"
             )
 
-    def order(self, split: str, part: Usable) -> Order:
+    def order(self, split: str, part: UsableRecords) -> Order:
         """The units of an epoch of training, or of validation whose fakes are all blends."""
         kind, labels = self._kinds.get(split, GIVEN), part.records.labels
         if kind == SELF_BLENDED:
@@ -122,10 +122,14 @@ class Epochs:
         sets = source_sets(part.records) if self.batch == "pairs" else None
         same = self.pair_augment == "same"
         if kind == MIXED:
-            return Mixed(labels, part.with_landmarks, share=self.blend_share, sets=sets, same=same)
-        return Shuffled(labels, balance=self.balance == "sampler") if sets is None else Pairs(labels, sets, same=same)
+            return MixedOrder(labels, part.with_landmarks, share=self.blend_share, sets=sets, same=same)
+        return (
+            ShuffledOrder(labels, balance=self.balance == "sampler")
+            if sets is None
+            else PairOrder(labels, sets, same=same)
+        )
 
-    def requests(self, split: str, part: Usable) -> list[Request] | int:
+    def requests(self, split: str, part: UsableRecords) -> list[Request] | int:
         """What an evaluation of a split asks for, in order; a number: so many records, as they are.
 
         With `mixed` these are all given images as they are, and then both halves of all blends: what making a blend
@@ -137,7 +141,7 @@ class Epochs:
         blends = RealsAndBlends(part.records.labels, part.with_landmarks).requests()
         return blends if kind == SELF_BLENDED else [*map(Request, range(len(part.records))), *blends]
 
-    def told(self, split: str, part: Usable) -> str:
+    def told(self, split: str, part: UsableRecords) -> str:
         """What stands in the log about a split; empty where it is served as it is."""
         kind = self._kinds.get(split, GIVEN)
         if split == "train" or kind == SELF_BLENDED:
@@ -147,7 +151,7 @@ class Epochs:
         blended = len(RealsAndBlends(part.records.labels, part.with_landmarks))
         return f"given fakes, and blends of its {count(blended, 'real image')}"
 
-    def require_pairs(self, part: Usable) -> None:
+    def require_pairs(self, part: UsableRecords) -> None:
         """Looks whether there is a pair where pairs are asked for.
 
         Args:
@@ -162,7 +166,7 @@ class Epochs:
                 "data.group_pattern, or use data.batch=shuffled"
             )
 
-    def told_bare(self, split: str, part: Usable) -> str:
+    def told_bare(self, split: str, part: UsableRecords) -> str:
         """How many real images have no landmarks, where blends are made of them; empty if all have."""
         bare = int(((part.records.labels == REAL) & ~part.with_landmarks).sum())
         if split not in self.blending or not bare:

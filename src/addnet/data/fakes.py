@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from addnet.data.donors import Donors
-from addnet.data.hook import BLENDS, At, Unwarped
+from addnet.data.hook import BLENDS, SamplePosition, UnwarpedSample
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
 from addnet.faces.donors import Donor
@@ -44,7 +44,7 @@ class SelfBlends:
         self._donors = donors
         self._last: tuple[tuple[int, tuple[int, ...]], Blend] | None = None
 
-    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+    def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
         """The sample as the half that is wanted, with the label of that half."""
         if not at.blend:
             return sample
@@ -52,7 +52,7 @@ class SelfBlends:
         image, label = (blend.fake, FAKE) if at.blend == "fake" else (blend.real, REAL)
         return sample._replace(image=image, label=label)
 
-    def blend(self, sample: Unwarped, at: At) -> Blend:
+    def blend(self, sample: UnwarpedSample, at: SamplePosition) -> Blend:
         """Both halves, and the mask.
 
         Raises:

@@ -16,7 +16,7 @@ from addnet.faces.images import ImageArray
 PARTNERS, BLENDS, DEGRADATIONS, DONORS = 1, 2, 3, 4
 
 
-class Unwarped(NamedTuple):
+class UnwarpedSample(NamedTuple):
     """A sample before the warp.
 
     Attributes:
@@ -32,7 +32,7 @@ class Unwarped(NamedTuple):
     mask_from: tuple[tuple[int, ...], Landmarks | None] | None = None
 
 
-class At(NamedTuple):
+class SamplePosition(NamedTuple):
     """Where a sample stands; all that a hook may draw from.
 
     Attributes:
@@ -49,7 +49,7 @@ class At(NamedTuple):
 class Hook(Protocol):
     """Changes a sample before it is warped."""
 
-    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+    def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
         """The changed sample; arrays that come in are left as they are.
 
         Args:

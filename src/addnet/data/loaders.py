@@ -21,9 +21,9 @@ from addnet.data.fakes import SelfBlends
 from addnet.data.hook import Hook
 from addnet.data.partners import MASKS_OF
 from addnet.data.random_degradations import RandomDegradations
-from addnet.data.samplers import Address, EvalSampler, TrainSampler
+from addnet.data.samplers import EvalSampler, SampleAddress, TrainSampler
 from addnet.data.transfer import Batch, FinishingLoader, UnfinishedBatches, as_it_is
-from addnet.data.usable import Usable
+from addnet.data.usable import UsableRecords
 from addnet.data.workers import start_worker
 from addnet.errors import UserError, require_choice
 from addnet.faces import AttentionMask, Geometry, Landmarker, SelfBlend
@@ -32,7 +32,7 @@ from addnet.index.records import REAL, Records
 from addnet.index.storage import Storage
 
 
-class Place(NamedTuple):
+class BatchPlace(NamedTuple):
     """Where batches go.
 
     Attributes:
@@ -99,7 +99,7 @@ class Loaders:
             "value_range": [-1.0, 1.0],
         }
 
-    def dataset(self, split: str, part: Usable, *, degradation: Degradation | None = None) -> DeepfakeDataset:
+    def dataset(self, split: str, part: UsableRecords, *, degradation: Degradation | None = None) -> DeepfakeDataset:
         """The data set of one split; only `train` is augmented."""
         hooks: list[Hook] = [SelfBlends(self.blend, self._donors(part))] if split in self.epochs.blending else []
         if split == "train" and self.augment and isinstance(self.augment.degrade, RandomDegradations):
@@ -118,7 +118,7 @@ class Loaders:
             seed=self.seed,
         )
 
-    def _donors(self, part: Usable) -> Donors | None:
+    def _donors(self, part: UsableRecords) -> Donors | None:
         if not self.blend.donors:
             return None
         return Donors(
@@ -129,7 +129,7 @@ class Loaders:
             read=partial(_read_row, part.records, self.storage),
         )
 
-    def training(self, part: Usable, place: Place, *, start: tuple[int, int]) -> DataLoader[Batch]:
+    def training(self, part: UsableRecords, place: BatchPlace, *, start: tuple[int, int]) -> DataLoader[Batch]:
         """Shuffled, augmented; a last incomplete batch is left out unless it is the only one.
 
         Args:
@@ -149,8 +149,8 @@ class Loaders:
     def evaluation(
         self,
         split: str,
-        part: Usable,
-        place: Place,
+        part: UsableRecords,
+        place: BatchPlace,
         *,
         degradation: Degradation | None = None,
         rows: Sequence[int] | None = None,
@@ -158,15 +158,15 @@ class Loaders:
         """A split in order, unaugmented; see `DeepfakeDataModule.eval_loader`."""
         dataset = self.dataset(split, part, degradation=degradation)
         if rows is not None:
-            return self._loader(dataset, [Address(row) for row in rows], place)
+            return self._loader(dataset, [SampleAddress(row) for row in rows], place)
         sampler = EvalSampler(self.epochs.requests(split, part), rank=place.rank, world_size=place.world_size)
         return self._loader(dataset, sampler, place)
 
     def _loader(
         self,
         dataset: DeepfakeDataset,
-        sampler: Sampler[Address] | list[Address],
-        place: Place,
+        sampler: Sampler[SampleAddress] | list[SampleAddress],
+        place: BatchPlace,
         *,
         drop_last: bool = False,
     ) -> DataLoader[Batch]:

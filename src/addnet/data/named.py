@@ -17,7 +17,7 @@ PATTERNS = ("group_pattern", "video_pattern")
 _ANY = "folder"  # the layout of a config that names none
 
 
-class Chosen(NamedTuple):
+class ChosenSources(NamedTuple):
     """Data sets by what they are for; one that is for several things is one object.
 
     Attributes:
@@ -36,7 +36,7 @@ class Chosen(NamedTuple):
         return list(dict.fromkeys([*self.train, *(self.val or []), *self.test]))
 
 
-def configured(data: Mapping[str, Any], **more: Any) -> Chosen:
+def configured(data: Mapping[str, Any], **more: Any) -> ChosenSources:
     """The data sets of a `data` node.
 
     Args:
@@ -68,7 +68,7 @@ def chosen_sources(
     only_test: bool = False,
     no_test: bool = False,
     **folders: Any,
-) -> Chosen:
+) -> ChosenSources:
     """The data sets that are trained on, those that checkpoints are chosen on and those that are tested on.
 
     One that is named twice, in whatever form, is one. Options and patterns go to the data set in `data_dir`, and to
@@ -116,7 +116,7 @@ def chosen_sources(
     lists = {name: list(dict.fromkeys(next(same) for _ in sources)) for name, sources in lists.items()}
     trained = lists["train"] or own
     aims = (() if only_test else SPLITS[:2], () if no_test else SPLITS[2:])
-    chosen = Chosen(trained, (lists["val"] or None) if not only_test else None, lists["test"] or trained)
+    chosen = ChosenSources(trained, (lists["val"] or None) if not only_test else None, lists["test"] or trained)
     return _with_splits(chosen, *aims)
 
 
@@ -128,7 +128,7 @@ def _entries(name: str, value: Sequence[Any] | None) -> Sequence[Any]:
     return value or []
 
 
-def _with_splits(chosen: Chosen, of_train: tuple[str, ...], of_test: tuple[str, ...]) -> Chosen:
+def _with_splits(chosen: ChosenSources, of_train: tuple[str, ...], of_test: tuple[str, ...]) -> ChosenSources:
     """The same data sets, each with the splits that it is used for."""
     train, val, test = chosen
     own_lists = of_train if val is None else of_train[:1]
@@ -141,7 +141,7 @@ def _with_splits(chosen: Chosen, of_train: tuple[str, ...], of_test: tuple[str, 
         for source in chosen.sources
     }
     train, tested = ([found[source] for source in sources] for sources in (train, test))
-    return Chosen(train, None if val is None else [found[source] for source in val], tested)
+    return ChosenSources(train, None if val is None else [found[source] for source in val], tested)
 
 
 def _first_named(**values: Any) -> str:

@@ -20,7 +20,7 @@ class Request(NamedTuple):
     like: int = -1
 
 
-Drawn = Iterator[tuple[Request, ...]]
+DrawnRequests = Iterator[tuple[Request, ...]]
 
 
 class Order(Protocol):
@@ -41,7 +41,7 @@ class Order(Protocol):
     def told(self) -> str:
         """What an epoch consists of, in words; empty where each image comes as it is."""
 
-    def draw(self, random: np.random.Generator, length: int) -> Drawn:
+    def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
         """So many units, at least an epoch of them: the first ones are that epoch.
 
         Args:
@@ -50,7 +50,7 @@ class Order(Protocol):
         """
 
 
-class Shuffled:
+class ShuffledOrder:
     """Every record once, one by one.
 
     Args:
@@ -77,7 +77,7 @@ class Shuffled:
         """Nothing."""
         return ""
 
-    def draw(self, random: np.random.Generator, length: int) -> Drawn:
+    def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
         """Units of one sample."""
         for index in self._order(random, length).tolist():
             yield (Request(index),)
@@ -119,7 +119,7 @@ class RealsAndBlends:
         """All pairs in order, one sample after the other."""
         return [Request(index, half) for index in self.reals.tolist() for half in ("real", "fake")]
 
-    def draw(self, random: np.random.Generator, length: int) -> Drawn:
+    def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
         """Pairs of a real image and its blend."""
         for index in cycled(self.reals, length, random).tolist():
             yield Request(index, "real"), Request(index, "fake")

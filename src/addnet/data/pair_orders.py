@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from addnet.data.orders import Drawn, Request, cycled
+from addnet.data.orders import DrawnRequests, Request, cycled
 from addnet.index.records import FAKE, REAL, Records
 from addnet.wording import count
 
@@ -62,7 +62,7 @@ def _heads(records: Records) -> _Numbers:
     return np.asarray(heads.dictionary_encode().indices.to_numpy(zero_copy_only=False), dtype=np.int64)
 
 
-class Pairs:
+class PairOrder:
     """Every fake once an epoch, beside a real image of its source.
 
     Where a set has more fakes than reals, as FaceForensics++ has four to one, its reals come repeatedly, each before
@@ -104,7 +104,7 @@ class Pairs:
             parts.append(f"{count(alone, 'image')} without a partner")
         return ", ".join(parts)
 
-    def draw(self, random: np.random.Generator, length: int) -> Drawn:
+    def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
         """Units of two: pairs, and images without a partner."""
         fakes, reals = dealt(self.fakes, self.reals, self.sets, random)
         left = np.setdiff1d(self.reals, reals)
@@ -114,7 +114,7 @@ class Pairs:
             yield given_pair(int(first[place]), int(second[place]), same=self.same and place < len(fakes))
 
 
-class Mixed:
+class MixedOrder:
     """Every real image once an epoch, beside a fake: for a share of them its self-blend, for the others a given one.
 
     Given fakes are drawn anew in each epoch, each before one comes again: where there are more of them than reals, they
@@ -170,7 +170,7 @@ class Mixed:
             parts.append(f"{count(len(self.alone), 'image')} without a partner")
         return ", ".join(parts)
 
-    def draw(self, random: np.random.Generator, length: int) -> Drawn:
+    def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
         """Units of two: a real and its blend or a given fake, and images without a partner."""
         may = random.permutation(self._may)
         blended = np.concatenate([self._must, may[: self._chosen]])

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.hook import PARTNERS, At, Unwarped
+from addnet.data.hook import PARTNERS, SamplePosition, UnwarpedSample
 from addnet.errors import UserError
 from addnet.faces.geometry import Landmarks
 
@@ -64,6 +64,6 @@ class MaskOfOther:
         self._partners = Partners(videos)
         self._face_of = face_of
 
-    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+    def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
         """The sample with the shape and landmarks that its mask is drawn from."""
         return sample._replace(mask_from=self._face_of(self._partners.of(at.record, at.key)))

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 from addnet.data.epochs import Epochs
-from addnet.data.named import Chosen
+from addnet.data.named import ChosenSources
 from addnet.data.prepared import by_root, cut_videos, index_images, open_indexes, require_listed
 from addnet.data.selection import select, select_test
 from addnet.data.sources import INDEX, Source
 from addnet.data.splits import require_usable
-from addnet.data.usable import Usable, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
+from addnet.data.usable import UsableRecords, describe, fingerprint, origins, refuse_too_many_bad, usable, write_skipped
 from addnet.errors import UserError
 from addnet.faces.landmarks import Landmarker
 from addnet.index.records import Records
@@ -78,7 +78,7 @@ class DataPlan:
         fingerprint: Of all that is served; empty before `setup`.
     """
 
-    chosen: Chosen
+    chosen: ChosenSources
     predict: list[Source]
     generate: Callable[[], None] | None
     shares: Shares
@@ -89,7 +89,7 @@ class DataPlan:
     verify: bool
     only_test: bool
     no_test: bool
-    splits: dict[str, Usable] = field(default_factory=dict, init=False)
+    splits: dict[str, UsableRecords] = field(default_factory=dict, init=False)
     fingerprint: str = field(default="", init=False)
     _prepared: bool = field(default=False, init=False)
     _found: dict[str, Records] | None = field(default=None, init=False, repr=False)

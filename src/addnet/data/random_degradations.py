@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from addnet.data.degradations import KINDS, damage, require_strength
-from addnet.data.hook import DEGRADATIONS, At, Unwarped
+from addnet.data.hook import DEGRADATIONS, SamplePosition, UnwarpedSample
 from addnet.errors import UserError, require_choice
 from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
@@ -106,7 +106,7 @@ class RandomDegradations:
         chances = {kind: Chance.of(kind, chance) for kind, chance in kinds.items() if chance is not None}
         return cls(chances, **({"most": given["most"]} if "most" in given else {}))
 
-    def __call__(self, sample: Unwarped, at: At) -> Unwarped:
+    def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
         """The damaged sample, its landmarks where they were."""
         return sample._replace(image=self.damaged(sample.image, sample.landmarks, key=at.key))
 

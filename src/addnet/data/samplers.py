@@ -11,7 +11,7 @@ from torch.utils.data import Sampler
 from addnet.data.orders import Order, Request
 
 
-class Address(NamedTuple):
+class SampleAddress(NamedTuple):
     """One request for a sample.
 
     Attributes:
@@ -31,7 +31,7 @@ class Address(NamedTuple):
     like: int = -1
 
 
-class TrainSampler(Sampler[Address]):
+class TrainSampler(Sampler[SampleAddress]):
     """A new seeded order each epoch, every rank its share of one common order.
 
     Args:
@@ -70,7 +70,7 @@ class TrainSampler(Sampler[Address]):
         """Called by the Trainer before each epoch."""
         self.epoch = epoch
 
-    def __iter__(self) -> Iterator[Address]:
+    def __iter__(self) -> Iterator[SampleAddress]:
         units = self.order.draw(np.random.default_rng((self.seed, self.epoch)), self._share * self.world_size)
         done = self.start[1] // self.order.unit * self.world_size if self.epoch == self.start[0] else 0
         seen: dict[int, int] = {}
@@ -79,10 +79,10 @@ class TrainSampler(Sampler[Address]):
             seen |= {record: repeat + 1 for record, repeat in repeats.items()}
             if position >= done and position % self.world_size == self.rank:
                 for record, blend, like in unit:
-                    yield Address(record, self.epoch, repeats.get(like, repeats[record]), blend=blend, like=like)
+                    yield SampleAddress(record, self.epoch, repeats.get(like, repeats[record]), blend=blend, like=like)
 
 
-class EvalSampler(Sampler[Address]):
+class EvalSampler(Sampler[SampleAddress]):
     """Every request once, in order, in equal shares; the rows that even out the shares are marked invalid.
 
     Args:
@@ -100,11 +100,11 @@ class EvalSampler(Sampler[Address]):
     def __len__(self) -> int:
         return -(-self.length // self.world_size)
 
-    def __iter__(self) -> Iterator[Address]:
+    def __iter__(self) -> Iterator[SampleAddress]:
         for position in range(self.rank, len(self) * self.world_size, self.world_size):
             valid, place = position < self.length, min(position, self.length - 1)
             if isinstance(self.requests, int):
-                yield Address(place, valid=valid)
+                yield SampleAddress(place, valid=valid)
             else:
                 record, blend, like = self.requests[place]
-                yield Address(record, valid=valid, blend=blend, like=like)
+                yield SampleAddress(record, valid=valid, blend=blend, like=like)

@@ -10,7 +10,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 
 Batch = dict[str, Any]
 _KEPT = ("label", "video", "valid", "face")
@@ -32,7 +32,7 @@ class UnfinishedBatches(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.dataset)
 
-    def __getitems__(self, addresses: Sequence[Address]) -> Batch:
+    def __getitems__(self, addresses: Sequence[SampleAddress]) -> Batch:
         """A batch."""
         size = self.dataset.geometry.size
         images = np.empty((len(addresses), size, size, 3), dtype=np.uint8)

@@ -42,7 +42,7 @@ _FOUND = pa.schema(
 
 
 @dataclass
-class Usable:
+class UsableRecords:
     """The records of one split that can be served.
 
     Attributes:
@@ -83,7 +83,7 @@ class Usable:
 
 def usable(
     records: Sequence[Record], indexes: Mapping[str, FaceIndex], *, verify: Collection[str] = frozenset()
-) -> Usable:
+) -> UsableRecords:
     """Looks records up in the indexes of their folders.
 
     Args:
@@ -111,7 +111,7 @@ def usable(
     step = kept["step"].combine_chunks()
     found_by = pc.if_else(pc.equal(step, CHECKED), _ON_THE_FLY, step).dictionary_encode()
     steps = Counter(found_by.to_pylist())
-    return Usable(
+    return UsableRecords(
         records.take(good),
         ChosenPoints([indexes[folder].landmarks for folder in folders], which[good], rows[good]),
         np.stack([kept["height"].to_numpy(), kept["width"].to_numpy()], axis=1).astype(np.int64),
@@ -172,7 +172,7 @@ def refuse_too_many_bad(
     )
 
 
-def describe(splits: dict[str, Usable]) -> list[str]:
+def describe(splits: dict[str, UsableRecords]) -> list[str]:
     """One line a split: images by class, videos, groups, faces by step, files left out."""
     lines = []
     for name, part in splits.items():
@@ -191,7 +191,7 @@ def describe(splits: dict[str, Usable]) -> list[str]:
     return lines
 
 
-def origins(part: Usable) -> list[str]:
+def origins(part: UsableRecords) -> list[str]:
     """The data sets of a split, each with the part of it that this is by its own account, where that is another one."""
     found = _pairs(part.records, "dataset", "split")
     return [dataset if split == "val" else f"{dataset} (its {split} part)" for dataset, split in found]
@@ -203,7 +203,7 @@ def _pairs(records: Records, one: str, other: str) -> list[tuple[str, str]]:
     return [(records.names(one)[i], records.names(other)[j]) for i, j in numbers.T.tolist()]
 
 
-def counts(splits: Mapping[str, Usable]) -> dict[str, dict[str, int]]:
+def counts(splits: Mapping[str, UsableRecords]) -> dict[str, dict[str, int]]:
     """What each split holds, as numbers: images by class, videos, groups, files left out."""
     found = {}
     for name, part in splits.items():
@@ -214,7 +214,7 @@ def counts(splits: Mapping[str, Usable]) -> dict[str, dict[str, int]]:
     return found
 
 
-def write_skipped(splits: dict[str, Usable], file: Path) -> Path | None:
+def write_skipped(splits: dict[str, UsableRecords], file: Path) -> Path | None:
     """Lists the files that are left out with the reason, as CSV; None if there are none."""
     rows = [(name, path, reason) for name, part in splits.items() for path, reason in part.skipped]
     if not rows:
@@ -227,7 +227,7 @@ def write_skipped(splits: dict[str, Usable], file: Path) -> Path | None:
     return file
 
 
-def fingerprint(splits: dict[str, Usable]) -> str:
+def fingerprint(splits: dict[str, UsableRecords]) -> str:
     """SHA-256 over path, size, label and group of every image served, in order."""
     digest = hashlib.sha256()
     for name, part in sorted(splits.items()):

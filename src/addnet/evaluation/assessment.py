@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from addnet.errors import UserError
-from addnet.evaluation.bootstrap import Resampled, average, same_rows
+from addnet.evaluation.bootstrap import ResampledMetric, average, same_rows
 from addnet.evaluation.calibration import BINS
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.groups import group_numbers
 from addnet.evaluation.intervals import CONFIDENCE
-from addnet.evaluation.levels import CHOSEN, PLAIN, Drawn, level_numbers
+from addnet.evaluation.levels import CHOSEN, PLAIN, ResampledSet, level_numbers
 from addnet.evaluation.likelihood import likelihood_numbers
 from addnet.evaluation.paired import PAIRED, pair_counts
 from addnet.evaluation.scored import ScoredSet
@@ -26,7 +26,7 @@ GROUP_LEVELS = ("frame", "video")
 
 Scored = Mapping[str, Mapping[str, ScoredSet]]
 Decisions = Mapping[str, Mapping[str, Any] | None]
-_Found = dict[str, dict[str, dict[str, Resampled]]]  # set → level → metric
+_Found = dict[str, dict[str, dict[str, ResampledMetric]]]  # set → level → metric
 
 
 def assess(
@@ -60,7 +60,7 @@ def assess(
             by_level = {level: decision.of_any_numbers() for level, decision in by_level.items()}
         numbers = {}
         for name, rows in sets.items():
-            drawn = Drawn.of(rows, resamples=resamples, seed=seed)
+            drawn = ResampledSet.of(rows, resamples=resamples, seed=seed)
             numbers[name], found[checkpoint][name] = _of_set(drawn, by_level)
             if likelihood:
                 numbers[name]["likelihood"] = likelihood_numbers(drawn, seed=seed)
@@ -85,7 +85,9 @@ def _levels_of(scored: Scored) -> list[str]:
     return [level for level in LEVELS if level != "video_confidence"]
 
 
-def _of_set(drawn: Drawn, by_level: Mapping[str, Decision]) -> tuple[dict[str, Any], dict[str, dict[str, Resampled]]]:
+def _of_set(
+    drawn: ResampledSet, by_level: Mapping[str, Decision]
+) -> tuple[dict[str, Any], dict[str, dict[str, ResampledMetric]]]:
     scored = drawn.scored
     numbers: dict[str, Any] = {"counts": _counts(scored), "pairs": pair_counts(scored), "levels": {}, "groups": {}}
     found = {}

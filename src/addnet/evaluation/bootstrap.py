@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError
-from addnet.evaluation.intervals import CONFIDENCE, Carried, Method, freedom
+from addnet.evaluation.intervals import CONFIDENCE, Method, Support, freedom
 from addnet.evaluation.scored import ScoredSet
 from addnet.evaluation.table import TABLE
 from addnet.pool.loop import cores
@@ -34,7 +34,7 @@ MetricsOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
-class Resampled:
+class ResampledMetric:
     """A metric, and what it is in each resample.
 
     Attributes:
@@ -47,7 +47,7 @@ class Resampled:
     value: float
     draws: NDArray[np.float64]
     method: Method | None = None
-    by: Carried | None = None
+    by: Support | None = None
 
     def interval(self) -> dict[str, float | None]:
         """The value with the ends of its 95 % interval; None where there is no number."""
@@ -61,9 +61,9 @@ class Resampled:
             ends = low, high
         return {"value": _number(self.value), "low": ends[0], "high": ends[1]}
 
-    def minus(self, other: Resampled) -> Resampled:
+    def minus(self, other: ResampledMetric) -> ResampledMetric:
         """The difference, resample by resample: it needs the same draws on the same rows."""
-        return Resampled(self.value - other.value, self.draws - other.draws)
+        return ResampledMetric(self.value - other.value, self.draws - other.draws)
 
     def difference(self) -> dict[str, Any]:
         """For a difference: its interval and `p`, how often resamples fall on the other side of 0.
@@ -161,7 +161,7 @@ class Draws:
 
 def resampled(
     metrics_of: MetricsOf, draws: Draws, columns: NDArray[np.int64], labels: NDArray[np.int64]
-) -> dict[str, Resampled]:
+) -> dict[str, ResampledMetric]:
     """Metrics with their resamples.
 
     Args:
@@ -173,7 +173,7 @@ def resampled(
     plain = metrics_of(np.ones((1, len(draws.strata))))
     numbers = [len(np.unique(columns[labels == label])) for label in (0, 1)]
     if any(0 < number < _FEWEST for number in numbers) or not any(numbers):
-        return {name: Resampled(float(value[0]), np.full(len(draws), np.nan)) for name, value in plain.items()}
+        return {name: ResampledMetric(float(value[0]), np.full(len(draws), np.nan)) for name, value in plain.items()}
 
     def of_chunk(lines: slice) -> dict[str, NDArray[np.float64]]:
         return metrics_of(draws.of(lines))
@@ -187,33 +187,33 @@ def resampled(
     units = min(number for number in numbers if number)
     carried = _carried(metrics_of, list(plain), draws.strata, np.unique(columns), units)
     return {
-        name: Resampled(float(value[0]), moved[name], TABLE[name].interval, carried[name])
+        name: ResampledMetric(float(value[0]), moved[name], TABLE[name].interval, carried[name])
         for name, value in plain.items()
     }
 
 
 def _carried(
     metrics_of: MetricsOf, names: Sequence[str], strata: NDArray[np.int64], members: NDArray[np.int64], units: int
-) -> dict[str, Carried]:
+) -> dict[str, Support]:
     """What carries each metric, by leaving out one unit after another where there are few."""
-    known = dict.fromkeys(names, Carried(units, units - 1))
+    known = dict.fromkeys(names, Support(units, units - 1))
     uneven = [name for name in names if TABLE[name].interval.evenness]
     if uneven and len(members) <= _UNEVEN:
         weights = np.ones((len(members), len(strata)))
         weights[np.arange(len(members)), members] = 0
         without = metrics_of(weights)
-        known |= {name: Carried(units, min(units - 1, freedom(without[name], strata[members]))) for name in uneven}
+        known |= {name: Support(units, min(units - 1, freedom(without[name], strata[members]))) for name in uneven}
     return known
 
 
-def average(parts: Sequence[Resampled]) -> Resampled:
+def average(parts: Sequence[ResampledMetric]) -> ResampledMetric:
     """The plain mean over data sets; their draws are independent, so that resamples are averaged one by one."""
     if len(parts) == 1:
         return parts[0]
     value, draws = np.mean([part.value for part in parts]), np.mean([part.draws for part in parts], axis=0)
     by = [part.by for part in parts if part.by is not None]
-    least = Carried(min(one.units for one in by), min(one.freedom for one in by)) if len(by) == len(parts) else None
-    return Resampled(float(value), np.asarray(draws), parts[0].method, least)
+    least = Support(min(one.units for one in by), min(one.freedom for one in by)) if len(by) == len(parts) else None
+    return ResampledMetric(float(value), np.asarray(draws), parts[0].method, least)
 
 
 def same_rows(one: ScoredSet, other: ScoredSet) -> bool:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.bootstrap import Resampled, resampled
+from addnet.evaluation.bootstrap import ResampledMetric, resampled
 from addnet.evaluation.decision import Decision
-from addnet.evaluation.levels import Drawn
+from addnet.evaluation.levels import ResampledSet
 from addnet.evaluation.ranking import ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import calling
@@ -19,7 +19,7 @@ FEWEST_VIDEOS = 20  # of a sub-group, for metrics that mean something
 AGAINST_ALL_REAL = ("method",)  # real images have no method: fakes of one are held against all of them
 
 
-def group_numbers(drawn: Drawn, decision: Decision) -> dict[str, list[dict[str, Any]]]:
+def group_numbers(drawn: ResampledSet, decision: Decision) -> dict[str, list[dict[str, Any]]]:
     """Kind → its sub-groups, each with counts, AUROC, accuracy and error rates, with intervals.
 
     Accuracy is that of the rows with that name, at the checkpoint's threshold: for a method, the share of its fakes
@@ -41,7 +41,7 @@ def _natural(name: str) -> list[int | str]:
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
-def _numbers(drawn: Drawn, decision: Decision, kind: str, name: str) -> dict[str, Any]:
+def _numbers(drawn: ResampledSet, decision: Decision, kind: str, name: str) -> dict[str, Any]:
     scored = drawn.scored
     mine = np.asarray(scored.groups[kind]) == name
     fake = scored.labels == 1
@@ -65,7 +65,7 @@ def _counts_alone(found: dict[str, Any]) -> dict[str, Any]:
     return {**found, "auroc": nothing, "accuracy": nothing, "errors": errors}
 
 
-def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[str, Any]:
+def _called(drawn: ResampledSet, decision: Decision, mine: NDArray[np.bool_]) -> dict[str, Any]:
     if not decision.has_threshold:
         return {"threshold": None, "accuracy": dict.fromkeys(("value", "low", "high")), "errors": dict.fromkeys(WRONG)}
     scored, threshold = drawn.scored, decision.threshold
@@ -77,7 +77,7 @@ def _called(drawn: Drawn, decision: Decision, mine: NDArray[np.bool_]) -> dict[s
     }
 
 
-def _resampled(drawn: Drawn, rows: NDArray[np.bool_], threshold: float | None) -> dict[str, Resampled]:
+def _resampled(drawn: ResampledSet, rows: NDArray[np.bool_], threshold: float | None) -> dict[str, ResampledMetric]:
     """Of some rows: thresholded metrics, or without a threshold those of the ranking."""
     scored, columns = drawn.scored, drawn.columns[rows]
     given = (scored.probabilities[rows], scored.labels[rows])

@@ -21,7 +21,7 @@ Ends = tuple[float, float]
 
 
 @dataclass(frozen=True)
-class Carried:
+class Support:
     """By how much a metric is carried.
 
     Attributes:
@@ -48,7 +48,7 @@ class Method:
             there are.
     """
 
-    ends: Callable[[float, float, Carried], Ends]
+    ends: Callable[[float, float, Support], Ends]
     evenness: bool = False
 
 
@@ -74,13 +74,13 @@ def wilson(hits: float, total: float, *, reach: float | None = None) -> Ends:
     return max(0.0, middle - half), min(1.0, middle + half)
 
 
-def _share(value: float, spread: float, by: Carried) -> Ends:
+def _share(value: float, spread: float, by: Support) -> Ends:
     """Wilson's, for as many rows as would spread as far if each told something of its own (Kish's effective number)."""
     number = value * (1 - value) / spread**2 if spread > 0 else 0.0
     return wilson(value * number, number, reach=by.reach) if number > 0 else _without_errors(value, by)
 
 
-def _area(value: float, spread: float, by: Carried) -> Ends:
+def _area(value: float, spread: float, by: Support) -> Ends:
     """Symmetric in the logit of the area, by the delta method."""
     if not 0 < value < 1 or spread <= 0:
         return _without_errors(value, by)
@@ -89,13 +89,13 @@ def _area(value: float, spread: float, by: Carried) -> Ends:
     return low, high
 
 
-def _amount(value: float, spread: float, by: Carried) -> Ends:
+def _amount(value: float, spread: float, by: Support) -> Ends:
     """Symmetric in the logarithm, of what is above 0 without a limit."""
     half = by.reach * spread / value if value > 0 else 0.0
     return value * math.exp(-half), value * math.exp(half)
 
 
-def _without_errors(value: float, by: Carried) -> Ends:
+def _without_errors(value: float, by: Support) -> Ends:
     """Where nothing spreads since nothing went wrong, or all: as if each unit told one thing."""
     return wilson(value * by.units, by.units)
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.bootstrap import Draws, Resampled, Units, resampled
+from addnet.evaluation.bootstrap import Draws, ResampledMetric, Units, resampled
 from addnet.evaluation.decision import LEVELS, Decision
 from addnet.evaluation.metrics import Scores, counts_of_calls
 from addnet.evaluation.paired import PAIRED, resampled_shares
@@ -30,7 +30,7 @@ WITHOUT_INTERVAL = ("ece", "ece_calibrated")
 
 
 @dataclass(frozen=True)
-class Drawn:
+class ResampledSet:
     """A data set with resamples, which all levels and checkpoints share.
 
     Attributes:
@@ -44,12 +44,12 @@ class Drawn:
     draws: Draws
 
     @classmethod
-    def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> Drawn:
+    def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> ResampledSet:
         """Draws from seed, names and labels alone: the same for each checkpoint, in whatever order rows come."""
         units = Units.of(scored)
         return cls(scored, units, Draws(units.strata, resamples, seed, scored.name))
 
-    def at(self, level: str) -> Drawn:
+    def at(self, level: str) -> ResampledSet:
         """The same at another of `LEVELS`; itself where each image is a video of its own."""
         how = LEVELS[level]
         single = len(self.scored) == len(self.scored.video_ids) and (how != "confidence" or self.scored.is_probability)
@@ -60,13 +60,13 @@ class Drawn:
         """(N,) the unit of each row."""
         return self.units.of_video[self.scored.videos]
 
-    def metrics(self, decision: Decision) -> dict[str, Resampled]:
+    def metrics(self, decision: Decision) -> dict[str, ResampledMetric]:
         """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
 
         Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference. There is none of a
         metric that wants more real sources than there are.
         """
-        scored, nothing = self.scored, Resampled(np.nan, np.full(len(self.draws), np.nan))
+        scored, nothing = self.scored, ResampledMetric(np.nan, np.full(len(self.draws), np.nan))
         found = dict.fromkeys((*PLAIN, *(f"{name}/{at}" for name in CALLED for at in (CHOSEN, HALF))), nothing)
         found |= self._as_scored
         given = (scored.probabilities, scored.labels)
@@ -81,7 +81,7 @@ class Drawn:
         return found | {name: replace(found[name], draws=nothing.draws) for name in WITHOUT_INTERVAL}
 
     @cached_property
-    def _as_scored(self) -> dict[str, Resampled]:
+    def _as_scored(self) -> dict[str, ResampledMetric]:
         """What no decision changes."""
         scored = self.scored
         found = self._resampled(ranking(scored.probabilities, scored.labels, columns=self.columns))
@@ -91,7 +91,7 @@ class Drawn:
         found = {name: value for name, value in found.items() if TABLE[name].reals <= reals}
         return found | {PAIRED: resampled_shares(scored, self.units, self.draws)}
 
-    def _resampled(self, metrics_of: Metrics) -> dict[str, Resampled]:
+    def _resampled(self, metrics_of: Metrics) -> dict[str, ResampledMetric]:
         return resampled(metrics_of, self.draws, self.columns, self.scored.labels)
 
 
@@ -101,7 +101,7 @@ def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]
     return {CHOSEN: chosen, HALF: 0.5 if scored.is_probability else None}
 
 
-def level_numbers(drawn: Drawn, found: Mapping[str, Resampled], decision: Decision) -> dict[str, Any]:
+def level_numbers(drawn: ResampledSet, found: Mapping[str, ResampledMetric], decision: Decision) -> dict[str, Any]:
     """Plain values of one level, as they stand in `evaluation.json`."""
     scored, units = drawn.scored, drawn.columns
     called = {}
@@ -140,7 +140,7 @@ def brief_metrics(
     Returns:
         `frame/auroc`, `video/balanced_accuracy` (at the checkpoint's threshold) … → value, low and high.
     """
-    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
+    drawn = ResampledSet.of(scored, resamples=resamples, seed=seed)
     metrics: dict[str, dict[str, float | None]] = {}
     for level in ("frame", "video"):
         found = drawn.at(level).metrics(Decision.of(decision, level))
@@ -173,7 +173,7 @@ def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dic
         sources = np.zeros(len(ids), dtype=np.int64)
         sources[videos] = scores.sources.cpu().numpy()
     scored = ScoredSet("test", probabilities, labels, videos, [""] * len(labels), ids.tolist(), {}, faces, sources)
-    drawn = Drawn.of(scored, resamples=resamples, seed=seed)
+    drawn = ResampledSet.of(scored, resamples=resamples, seed=seed)
     draws = {}
     for level in ("frame", "video"):
         found = drawn.at(level).metrics(Decision())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.evaluation.calibration import logit
-from addnet.evaluation.levels import Drawn
+from addnet.evaluation.levels import ResampledSet
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
@@ -86,7 +86,7 @@ class LikelihoodRatio:
 
 
 @dataclass(frozen=True)
-class Weighed:
+class CalibratedRatios:
     """A calibration, and the ratios of the rows it was made from, each told by sources of other folds.
 
     Attributes:
@@ -117,7 +117,7 @@ class Weighed:
         return cllr((logit(best) - math.log(share / (1 - share))) / _LN10, self.labels)
 
 
-def weigh(drawn: Drawn, population: str, *, seed: int) -> Weighed | str:
+def weigh(drawn: ResampledSet, population: str, *, seed: int) -> CalibratedRatios | str:
     """Calibrates likelihood ratios on a data set at one level.
 
     Args:
@@ -147,7 +147,7 @@ def weigh(drawn: Drawn, population: str, *, seed: int) -> Weighed | str:
         return "no likelihood ratio: fakes don't score higher than real ones"
     low, high = bounds(found, scored.labels)
     ratio = LikelihoodRatio(slope, intercept, low, high, population, scored.is_probability)
-    return Weighed(ratio, np.clip(found, low, high), scored.labels)
+    return CalibratedRatios(ratio, np.clip(found, low, high), scored.labels)
 
 
 def _folds(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
@@ -214,8 +214,8 @@ def bounds(log10: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
     return 0.0 - ends[0], ends[1]
 
 
-def likelihood_numbers(drawn: Drawn, *, seed: int) -> dict[str, dict[str, Any]]:
-    """Each of `LEVELS` of a data set → `Weighed.numbers`, or {"why_not": in words}.
+def likelihood_numbers(drawn: ResampledSet, *, seed: int) -> dict[str, dict[str, Any]]:
+    """Each of `LEVELS` of a data set → `CalibratedRatios.numbers`, or {"why_not": in words}.
 
     Args:
         drawn: Its scores, one row an image.

@@ -76,7 +76,7 @@ def write_likelihood(file: Path, numbers: Mapping[str, Mapping[str, Any]], *, ab
 
     Args:
         file: To be written; its folder is made if need be.
-        numbers: Level → `Weighed.numbers`, or {"why_not": …}.
+        numbers: Level → `CalibratedRatios.numbers`, or {"why_not": …}.
         about: Whose scores they are for: "checkpoint", "data_set", and "weights" and "mirror" of `Calibration`.
 
     Returns:

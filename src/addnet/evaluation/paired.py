@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.evaluation.bootstrap import BOTH, Draws, Resampled, Units
-from addnet.evaluation.intervals import SHARE, Carried, freedom
+from addnet.evaluation.bootstrap import BOTH, Draws, ResampledMetric, Units
+from addnet.evaluation.intervals import SHARE, Support, freedom
 from addnet.evaluation.metrics import Scores
 from addnet.evaluation.scored import ScoredSet
 
@@ -65,7 +65,7 @@ def shares_of(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
     return shares_in_order(scored.probabilities, scored.labels, of_videos[scored.videos])
 
 
-def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> Resampled:
+def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> ResampledMetric:
     """The mean over sources of `shares_in_order`, with its interval; nan where no source has both classes.
 
     Args:
@@ -76,21 +76,21 @@ def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> Resampled
     nothing = np.full(len(draws), np.nan)
     shares = shares_of(scored)[0] if scored.sources is not None else np.zeros(0)
     if not len(shares):
-        return Resampled(math.nan, nothing)
+        return ResampledMetric(math.nan, nothing)
     value = float(shares.mean())
     if len(shares) < _FEWEST:
-        return Resampled(value, nothing)
+        return ResampledMetric(value, nothing)
     both = units.strata == BOTH  # as many in each resample
     moved = np.concatenate([draws.of(lines)[:, both] @ shares for lines in draws.chunks()])
-    return Resampled(value, moved / len(shares), SHARE, _carried(shares))
+    return ResampledMetric(value, moved / len(shares), SHARE, _carried(shares))
 
 
-def _carried(shares: _Floats) -> Carried:
+def _carried(shares: _Floats) -> Support:
     """All sources alike where each has one pair; with several, fewer degrees of freedom where few have most errors."""
     known: float = len(shares) - 1
     if not np.isin(shares, (0, 1)).all():
         known = min(known, freedom((shares.sum() - shares) / known, np.zeros(len(shares), dtype=np.int64)))
-    return Carried(len(shares), known)
+    return Support(len(shares), known)
 
 
 def paired_metrics(scores: Scores) -> dict[str, float]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.evaluation.decision import UNDECIDED, Decision
-from addnet.evaluation.intervals import SHARE, Carried, wilson
+from addnet.evaluation.intervals import SHARE, Support, wilson
 
 WRONG = ("real_called_fake", "fake_called_real")
 UNDECIDED_OF = ("real_undecided", "fake_undecided")
@@ -52,7 +52,7 @@ def _rate_of(wrong: NDArray[np.bool_], own: NDArray[np.bool_], units: NDArray[np
     if len(rows) < 2:
         return found
     spread = math.sqrt(len(rows) / (len(rows) - 1) * ((errors - found["value"] * rows) ** 2).sum()) / len(columns)
-    low, high = SHARE.ends(found["value"], spread, Carried(len(rows), len(rows) - 1))
+    low, high = SHARE.ends(found["value"], spread, Support(len(rows), len(rows) - 1))
     return {**found, "low": low, "high": high}
 
 

@@ -54,7 +54,7 @@ class Confusion:
 
 
 @dataclass(frozen=True)
-class Summed:
+class MeanMetric:
     """A metric that is made of weighted means over rows.
 
     Attributes:
@@ -86,7 +86,7 @@ class Metric:
     label: str
     of_curve: Callable[[Curve], Array] | None = None
     of_confusion: Callable[[Confusion], Array] | None = None
-    of_rows: Summed | None = None
+    of_rows: MeanMetric | None = None
     interval: Method = SHARE
     reals: int = 0
     higher_is_better: bool = True
@@ -162,11 +162,11 @@ def ratio(part: Array, whole: Array) -> Array:
     return found
 
 
-LOG_LOSS = Summed(_losses, lambda means: means[:, 0])
+LOG_LOSS = MeanMetric(_losses, lambda means: means[:, 0])
 # The calibration error sorts the probabilities of fake into bins of equal width; it is the mean, weighted by what lies
 # in each bin, of |mean probability - share of fakes|. The variant that asks how sure a detector was of its own call,
 # whichever it was, gives other numbers.
-CALIBRATION_ERROR = Summed(_gaps, lambda means: np.abs(means).sum(axis=1))
+CALIBRATION_ERROR = MeanMetric(_gaps, lambda means: np.abs(means).sum(axis=1))
 
 _ROWS = (
     Metric("auroc", "AUROC", of_curve=auroc, interval=AREA),

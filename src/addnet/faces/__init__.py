@@ -8,7 +8,7 @@ from addnet.faces.images import check_bytes, check_image, decode_image, read_ima
 from addnet.faces.landmarks import STEPS, Face, Landmarker
 from addnet.faces.masks import Attention, AttentionMask
 from addnet.faces.videos import Frame, Video
-from addnet.faces.walk import Found, iter_images, iter_videos, walk
+from addnet.faces.walk import FolderContents, iter_images, iter_videos, walk
 
 __all__ = [
     "IMAGE_SUFFIXES",
@@ -19,7 +19,7 @@ __all__ = [
     "CropSettings",
     "Face",
     "FaceCrop",
-    "Found",
+    "FolderContents",
     "Frame",
     "Geometry",
     "Jitter",

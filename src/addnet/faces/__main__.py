@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.faces.images import named_image
 from addnet.faces.landmarks import STEPS, Landmarker
 from addnet.faces.masks import AttentionMask
-from addnet.faces.scan import Finding, count_steps, outcome, scan
+from addnet.faces.scan import ScanFinding, count_steps, outcome, scan
 from addnet.faces.sheet import face_sheet, save_sheet
 from addnet.faces.walk import walk
 from addnet.progress import show_progress
@@ -61,7 +61,7 @@ def _write_sheet(path: Path, landmarker: Landmarker, mask: AttentionMask, out: P
     sys.stdout.write(f"{shown(path.name)}: {face.step} → {shown(sheet)}\n")
 
 
-def _examined(folder: Path, landmarker: Landmarker) -> list[Finding]:
+def _examined(folder: Path, landmarker: Landmarker) -> list[ScanFinding]:
     there = walk(folder)
     paths = [folder / name for name in there.images]
     notes = there.notes() + ([f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else [])
@@ -73,7 +73,7 @@ def _examined(folder: Path, landmarker: Landmarker) -> list[Finding]:
     return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 
 
-def _print_table(folders: dict[str, list[Finding]]) -> None:
+def _print_table(folders: dict[str, list[ScanFinding]]) -> None:
     table = Table(title="faces by landmarker step")
     for column in ("folder", "images", *STEPS, "unusable", "by detector", "with landmarks", "usable mask"):
         table.add_column(column, justify="left" if column == "folder" else "right")

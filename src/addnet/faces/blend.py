@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.faces.blend_masks import HULLS, Mask, Placed, Random, hulls_of, placed
+from addnet.faces.blend_masks import HULLS, Mask, PlacedMask, Random, hulls_of, placed
 from addnet.faces.damage.codecs import jpeg
 from addnet.faces.donors import Donor, coloured_like, worn
 from addnet.faces.geometry import Landmarks
@@ -157,7 +157,7 @@ class SelfBlend:
             real, fake = jpeg(real, quality), jpeg(fake, quality)
         return Blend(real, fake, whole)
 
-    def _place(self, landmarks: Landmarks, shape: tuple[int, ...], unit: float, random: Random) -> Placed:
+    def _place(self, landmarks: Landmarks, shape: tuple[int, ...], unit: float, random: Random) -> PlacedMask:
         """The mask of the first kind of hull, in random order, that lies in the image well enough."""
         for which in random.permutation(len(self.hulls)).tolist():
             hulls = hulls_of(self.hulls[which], landmarks, random)

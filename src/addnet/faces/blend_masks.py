@@ -31,7 +31,7 @@ Random = np.random.Generator
 Range = tuple[float, float]
 
 
-class Placed(NamedTuple):
+class PlacedMask(NamedTuple):
     """A blend mask as it lies in an image.
 
     Attributes:
@@ -80,7 +80,7 @@ def placed(
     elastic: float,
     erosion: Range,
     softness: Range,
-) -> Placed:
+) -> PlacedMask:
     """Hulls as a soft mask in an image; its largest value is 1 unless all of it lies outside.
 
     Lengths are in faces, and for hulls smaller than the face as much smaller: else small ones would vanish.
@@ -113,7 +113,7 @@ def placed(
     return _in_image(np.asarray(soft * _edge(), dtype=np.float32), corner, scale, shape)
 
 
-def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> Placed:
+def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> PlacedMask:
     """The part of a canvas that lies in the image, at the image's resolution."""
     columns, rows = (
         _pixels(np.flatnonzero(canvas.max(axis=axis) >= _NOTHING), float(start), scale, most)
@@ -121,12 +121,12 @@ def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: t
     )
     size = (columns.stop - columns.start, rows.stop - rows.start)
     if min(size) < 1:
-        return Placed(rows, columns, np.zeros((max(0, size[1]), max(0, size[0])), dtype=np.float32))
+        return PlacedMask(rows, columns, np.zeros((max(0, size[1]), max(0, size[0])), dtype=np.float32))
     start = corner - (columns.start, rows.start)
     matrix = np.array([[1 / scale, 0, start[0]], [0, 1 / scale, start[1]]])
     mask = np.asarray(cv2.warpAffine(canvas, matrix, size, flags=cv2.INTER_LINEAR), dtype=np.float32)
     mask[mask < _NOTHING] = 0
-    return Placed(rows, columns, mask / max(float(mask.max()), _NOTHING))
+    return PlacedMask(rows, columns, mask / max(float(mask.max()), _NOTHING))
 
 
 def _pixels(places: NDArray[np.int64], start: float, scale: float, most: int) -> slice:

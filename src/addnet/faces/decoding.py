@@ -106,7 +106,7 @@ def decoded(
         raise UserError(f"{path}: not one frame can be decoded; the file is damaged or cut off")
 
 
-class Measures(NamedTuple):
+class VideoMeasures(NamedTuple):
     """How long and how large a video is.
 
     Attributes:
@@ -127,7 +127,7 @@ class Measures(NamedTuple):
         return self.frames * self.width * self.height
 
 
-def measured(path: Path) -> Measures:
+def measured(path: Path) -> VideoMeasures:
     """Measures a video by its packets, none of which is decoded: what a header says of its length may be wrong.
 
     Returns:
@@ -143,7 +143,7 @@ def measured(path: Path) -> Measures:
             if packet.pts is not None and packet.time_base is not None:
                 time = float(packet.pts * packet.time_base)
                 first, last = min(first, time), max(last, time)
-    return Measures(max(last - first, 0.0), frames, width, height)
+    return VideoMeasures(max(last - first, 0.0), frames, width, height)
 
 
 def length(path: Path) -> float:

@@ -144,7 +144,7 @@ class Geometry:
         return template_in(landmarks).roll if self.crop == "template" else roll_degrees(landmarks)
 
 
-class Placed(NamedTuple):
+class SquarePlace(NamedTuple):
     """Where a square lies in an image.
 
     Attributes:
@@ -158,7 +158,7 @@ class Placed(NamedTuple):
     roll: float
 
 
-def template_in(landmarks: Landmarks) -> Placed:
+def template_in(landmarks: Landmarks) -> SquarePlace:
     """Where the square of `TEMPLATE` lies, by the similarity that brings five landmarks nearest to it (least squares).
 
     Args:
@@ -172,7 +172,7 @@ def template_in(landmarks: Landmarks) -> Placed:
     factor = np.vdot(offset, wanted - wanted.mean()) / max(float(np.vdot(offset, offset).real), 1e-12)
     side = 1 / max(abs(factor), 1e-12)
     centre = found.mean() + (0.5 + 0.5j - wanted.mean()) * np.exp(-1j * np.angle(factor)) * side
-    return Placed(np.array([centre.real, centre.imag]), float(side), -math.degrees(float(np.angle(factor))))
+    return SquarePlace(np.array([centre.real, centre.imag]), float(side), -math.degrees(float(np.angle(factor))))
 
 
 def _rotation(degrees: float) -> NDArray[np.float64]:

@@ -10,14 +10,14 @@ from typing import NamedTuple
 from addnet.errors import UserError
 from addnet.faces.images import check_image
 from addnet.faces.landmarks import Face, Landmarker
-from addnet.pool import Job, cores, in_order, run_local
+from addnet.pool import PoolJob, cores, in_order, run_local
 from addnet.untrusted.limits import memory_in_words
 
 _CHUNK = 16
 _WORTH_A_POOL = 64  # below this, starting several processes takes longer than the work
 
 
-class Finding(NamedTuple):
+class ScanFinding(NamedTuple):
     """What one file gave.
 
     Attributes:
@@ -33,25 +33,25 @@ class Finding(NamedTuple):
     reason: str | None
 
 
-def examine(path: Path, landmarker: Landmarker | None) -> Finding:
+def examine(path: Path, landmarker: Landmarker | None) -> ScanFinding:
     """Checks one file and, with a landmarker, finds its face. Never raises for a bad file."""
     try:
         with memory_in_words():
             image = check_image(path)
             face = landmarker(image) if landmarker else None
     except UserError as error:
-        return Finding(path, (0, 0), None, str(error))
+        return ScanFinding(path, (0, 0), None, str(error))
     except OSError as error:
-        return Finding(path, (0, 0), None, f"cannot be read: {error.strerror or error}")
-    return Finding(path, (image.shape[0], image.shape[1]), face, None)
+        return ScanFinding(path, (0, 0), None, f"cannot be read: {error.strerror or error}")
+    return ScanFinding(path, (image.shape[0], image.shape[1]), face, None)
 
 
-def unusable(path: Path, reason: str) -> Finding:
+def unusable(path: Path, reason: str) -> ScanFinding:
     """What a file gave that could not even be examined."""
-    return Finding(path, (0, 0), None, reason)
+    return ScanFinding(path, (0, 0), None, reason)
 
 
-def scan(paths: Sequence[Path], landmarker: Landmarker | None, *, workers: int | None = None) -> Iterator[Finding]:
+def scan(paths: Sequence[Path], landmarker: Landmarker | None, *, workers: int | None = None) -> Iterator[ScanFinding]:
     """Examines files and tells of them in their order.
 
     A file that kills its process, or takes more than a file may, becomes unusable; see `addnet.pool`.
@@ -64,26 +64,26 @@ def scan(paths: Sequence[Path], landmarker: Landmarker | None, *, workers: int |
     workers = min(workers or cores(), len(paths) // _CHUNK + 1)
     if len(paths) < _WORTH_A_POOL:
         workers = 1
-    job = Job.of(partial(_examine_numbered, landmarker=landmarker))
+    job = PoolJob.of(partial(_examine_numbered, landmarker=landmarker))
     yield from in_order(run_local(job, enumerate(paths), failed=_failed, workers=workers, chunk=_CHUNK))
 
 
-def _examine_numbered(task: tuple[int, Path], landmarker: Landmarker | None) -> tuple[int, Finding]:
+def _examine_numbered(task: tuple[int, Path], landmarker: Landmarker | None) -> tuple[int, ScanFinding]:
     number, path = task
     return number, examine(path, landmarker)
 
 
-def _failed(task: tuple[int, Path], reason: str) -> tuple[int, Finding]:
+def _failed(task: tuple[int, Path], reason: str) -> tuple[int, ScanFinding]:
     number, path = task
     return number, unusable(path, reason)
 
 
-def outcome(finding: Finding) -> str:
+def outcome(finding: ScanFinding) -> str:
     """The landmarker step that served, `unusable`, or `checked` where nobody looked for a face."""
     return "unusable" if finding.reason else finding.face.step if finding.face else "checked"
 
 
-def count_steps(findings: Sequence[Finding]) -> dict[str, int]:
+def count_steps(findings: Sequence[ScanFinding]) -> dict[str, int]:
     """Images by the landmarker step that served, `unusable` last.
 
     Example:

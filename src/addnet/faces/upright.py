@@ -18,7 +18,7 @@ _MAX_STRETCH = 4  # anamorphic film is 2:1; more is a mistake of whoever wrote t
 
 
 @dataclass
-class Upright:
+class FrameConverter:
     """Converts the frames of one video.
 
     Attributes:

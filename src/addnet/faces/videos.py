@@ -9,7 +9,7 @@ from pathlib import Path
 from addnet.errors import UserError
 from addnet.faces.decoding import Damage, decoded
 from addnet.faces.images import ImageArray
-from addnet.faces.upright import Upright
+from addnet.faces.upright import FrameConverter
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ class Video:
         return self._read(wanted.__contains__, last=max(wanted, default=-1))
 
     def _read(self, wanted: Callable[[int], bool], *, last: int | None = None) -> Iterator[Frame]:
-        damage, upright = Damage(), Upright()
+        damage, upright = Damage(), FrameConverter()
         if last == -1:
             return
         for number, (frame, stream) in enumerate(decoded(self.path, damage, threads=self.threads)):

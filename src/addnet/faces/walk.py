@@ -32,7 +32,7 @@ NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the images of data se
 _SHOWN = 3
 
 
-class LeftOut(NamedTuple):
+class SkippedFile(NamedTuple):
     """A file or folder that is not read.
 
     Attributes:
@@ -47,7 +47,7 @@ class LeftOut(NamedTuple):
 
 
 @dataclass
-class Found:
+class FolderContents:
     """What lies below a folder. Names are relative to it, with forward slashes, files of a folder before its folders.
 
     Attributes:
@@ -63,7 +63,7 @@ class Found:
     images: list[str] = field(default_factory=list)
     videos: list[str] = field(default_factory=list)
     others: list[str] = field(default_factory=list)
-    left_out: list[LeftOut] = field(default_factory=list)
+    left_out: list[SkippedFile] = field(default_factory=list)
     junk: Counter[str] = field(default_factory=Counter)
 
     def notes(self) -> list[str]:
@@ -84,7 +84,7 @@ class Found:
         return notes
 
 
-def walk(folder: str | Path, *, evidence: bool = False) -> Found:
+def walk(folder: str | Path, *, evidence: bool = False) -> FolderContents:
     """Finds all images and videos below a folder.
 
     Links are followed once everything that really lies below the folder is known: what is reached a second time, by a
@@ -95,7 +95,7 @@ def walk(folder: str | Path, *, evidence: bool = False) -> Found:
         evidence: Nothing may be missed: folders of masks are read too, files whose names tables can't hold
             (not UTF-8, control characters), and files under each of their names.
     """
-    found = Found(Path(folder))
+    found = FolderContents(Path(folder))
     kinds = {IMAGE: found.images, VIDEO: found.videos, None: found.others}
     for name in _Walk(found, evidence).files():
         kinds[kind_of(found.folder / name)].append(name)
@@ -140,7 +140,7 @@ def is_junk(name: str) -> bool:
 class _Walk:
     """One walk: which folders were met under which name, which files, which links are still to be followed."""
 
-    def __init__(self, found: Found, evidence: bool) -> None:
+    def __init__(self, found: FolderContents, evidence: bool) -> None:
         self._found = found
         self._evidence = evidence
         self._met: dict[tuple[int, int], str] = {}
@@ -159,7 +159,7 @@ class _Walk:
         return sorted(names, key=_order)
 
     def _leave(self, name: str, reason: str, *, elsewhere: bool = False) -> None:
-        self._found.left_out.append(LeftOut(name, reason, elsewhere))
+        self._found.left_out.append(SkippedFile(name, reason, elsewhere))
 
     def _read_below(self, start: str) -> None:
         """Reads a folder and all that really lie in it; their links are kept for later."""

@@ -30,7 +30,7 @@ _CONFIG, _LARGEST_CONFIG = "config.json", 2**20  # beside a file of a model hub;
 _OURS = {r"^net\.backbone\.": "a checkpoint of this program, which every command takes as it is"}
 
 
-class Adopted(NamedTuple):
+class Adoption(NamedTuple):
     """What was written.
 
     Attributes:
@@ -46,7 +46,7 @@ class Adopted(NamedTuple):
     assumed: str
 
 
-def adopt(publication: Publication, file: str | Path, output: str | Path) -> Adopted:
+def adopt(publication: Publication, file: str | Path, output: str | Path) -> Adoption:
     """Writes a checkpoint of ours that answers as a published detector does; nothing in its file is run.
 
     Args:
@@ -71,7 +71,7 @@ def adopt(publication: Publication, file: str | Path, output: str | Path) -> Ado
         "addnet": about,
     }
     write_checkpoint(checkpoint, output, then="adopt it again")
-    return Adopted(Path(output), len(given) - len(left_out), by_part(left_out), assumed)
+    return Adoption(Path(output), len(given) - len(left_out), by_part(left_out), assumed)
 
 
 def preprocessing_of(publication: Publication) -> dict[str, Any]:
@@ -136,7 +136,7 @@ def _compared(publication: Publication, path: Path) -> str:
     return ""
 
 
-def in_words(adopted: Adopted) -> str:
+def in_words(adopted: Adoption) -> str:
     """What was taken of a file, in a sentence."""
     rest = f"; left out, as an answer doesn't depend on it: {adopted.left_out}" if adopted.left_out else ""
     return f"{count(adopted.taken, 'tensor')} of the file are in it{rest}"

@@ -9,7 +9,7 @@ from typing import Any
 from addnet.evaluation.rates import WRONG
 from addnet.inference.export.card import adopted_from, trained_on
 from addnet.inference.export.description import public_config
-from addnet.inference.loading import Loaded, network_called
+from addnet.inference.loading import LoadedNetwork, network_called
 from addnet.wording import count
 
 _KINDS = {"frame": ("image", "images"), "video": ("video", "videos")}
@@ -23,7 +23,7 @@ _BLENDS = {
 }
 
 
-def background_of(loaded: Loaded) -> tuple[str, ...]:
+def background_of(loaded: LoadedNetwork) -> tuple[str, ...]:
     """Sentences about data, size and errors of a checkpoint or an export; what earlier ones don't say is said so.
 
     Of a detector that others published, whose it is and under which terms; one line of a detector that comes with the
@@ -119,20 +119,20 @@ def _amount(one: Mapping[str, Any], usual: str) -> str:
     )
 
 
-def chosen_on(loaded: Loaded) -> str:
+def chosen_on(loaded: LoadedNetwork) -> str:
     """What a checkpoint or an export and its thresholds were chosen on, in words; empty where it doesn't say."""
     told = _data(_chosen(loaded), "val")
     return f"chosen on {told}" if told else ""
 
 
-def chosen_on_tests(loaded: Loaded, tested: Collection[str]) -> list[str]:
+def chosen_on_tests(loaded: LoadedNetwork, tested: Collection[str]) -> list[str]:
     """Those of the data sets that are tested now on whose test parts it was chosen: metrics on them are too good."""
     sets = _chosen(loaded)
     found = [one.get("dataset") for one in sets if isinstance(one, Mapping) and one.get("split") == "test"]
     return [str(name) for name in found if name in tested]
 
 
-def _chosen(loaded: Loaded) -> Sequence[Any]:
+def _chosen(loaded: LoadedNetwork) -> Sequence[Any]:
     learnt = loaded.about.get("learnt_from")
     sets = learnt.get("chosen_on") if isinstance(learnt, Mapping) else None
     return sets if isinstance(sets, list | tuple) else []

@@ -37,17 +37,17 @@ from addnet.inference.answers import (
     unusable,
 )
 from addnet.inference.hub import PREFIX
-from addnet.inference.loading import Loaded, load
+from addnet.inference.loading import LoadedNetwork, load
 from addnet.inference.one_at_a_time import alone_with
-from addnet.inference.preprocessing import Seen
+from addnet.inference.preprocessing import FaceView
 from addnet.inference.shipped import DEFAULT, located
 from addnet.inference.videos import AboutVideo, FacesOfVideo, FrameFaces, VideoSettings
 
 Key = TypeVar("Key")
-Score: TypeAlias = Callable[[Sequence[Seen]], NDArray[np.float64]]
+Score: TypeAlias = Callable[[Sequence[FaceView]], NDArray[np.float64]]
 
 
-class Watched(NamedTuple):
+class VideoAnswer(NamedTuple):
     """What is said about a video, and about which face most.
 
     Attributes:
@@ -56,7 +56,7 @@ class Watched(NamedTuple):
     """
 
     answer: Answer
-    worst: Seen | None
+    worst: FaceView | None
 
 
 class Detector:
@@ -83,7 +83,7 @@ class Detector:
 
     def __init__(
         self,
-        loaded: Loaded,
+        loaded: LoadedNetwork,
         *,
         device: str = "auto",
         batch_size: int = 16,
@@ -262,7 +262,7 @@ class Detector:
 
     # ---- scores → answers ----------------------------------------------------------------------------------
 
-    def answer(self, seen: Sequence[Seen], scores: Sequence[float], *, path: str = "") -> Answer:
+    def answer(self, seen: Sequence[FaceView], scores: Sequence[float], *, path: str = "") -> Answer:
         """What is said about an image whose faces have these scores; `unusable` where one isn't a finite number."""
         if broken := int((~np.isfinite(scores)).sum()):
             return unusable(path, not_finite(broken, len(scores)), threshold=self.frame.threshold)
@@ -277,7 +277,7 @@ class Detector:
         """What is said about a video, whose faces are scored while they are found."""
         return self.watch(frames, path=path).answer
 
-    def watch(self, frames: FrameFaces, *, path: str, by: Score | None = None) -> Watched:
+    def watch(self, frames: FrameFaces, *, path: str, by: Score | None = None) -> VideoAnswer:
         """The same, with the face that speaks most for fake.
 
         Args:
@@ -285,7 +285,7 @@ class Detector:
             path: Of the answer.
             by: As for `scored`.
         """
-        scored, worst, broken = [], dict[int, tuple[float, Seen]](), 0
+        scored, worst, broken = [], dict[int, tuple[float, FaceView]](), 0
         for crop, score in self.scored(((crop, crop.seen) for crop in frames), by=by):
             if not np.isfinite(score):
                 broken += 1
@@ -297,7 +297,7 @@ class Detector:
         answer = self._about_video(scored, broken, about, path)
         own = (worst[track] for track, person in about.people.items() if person == answer.track and track in worst)
         _, seen = max(own, key=itemgetter(0), default=(-1.0, None))
-        return Watched(answer, seen)
+        return VideoAnswer(answer, seen)
 
     def _about_video(self, scored: Sequence[FaceAnswer], broken: int, about: AboutVideo, path: str) -> Answer:
         """The verdict on the person with the largest mean."""
@@ -328,7 +328,7 @@ class Detector:
             return UNDECIDED, against
         return (UNDECIDED, between(decision)) if called == NEITHER else (self.loaded.class_names[called], "")
 
-    def _face(self, seen: Seen, score: float, decision: Decision) -> FaceAnswer:
+    def _face(self, seen: FaceView, score: float, decision: Decision) -> FaceAnswer:
         box = None if seen.face.box is None else tuple(float(side) for side in seen.face.box)
         verdict, reason = self._verdict(score, decision, f"{UNLIKE}: {seen.unlike}" if seen.unlike else "")
         found: dict[str, Any] = {"step": seen.face.step, "box": box}
@@ -336,11 +336,11 @@ class Detector:
 
     # ---- images → scores ---------------------------------------------------------------------------------
 
-    def scores(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+    def scores(self, seen: Sequence[FaceView]) -> NDArray[np.float64]:
         """(N,) probability of fake of each face."""
         return np.asarray([score for _, score in self.scored((None, face) for face in seen)], dtype=np.float64)
 
-    def scored(self, seen: Iterable[tuple[Key, Seen]], *, by: Score | None = None) -> Iterator[tuple[Key, float]]:
+    def scored(self, seen: Iterable[tuple[Key, FaceView]], *, by: Score | None = None) -> Iterator[tuple[Key, float]]:
         """Scores faces as they come, a batch at a time.
 
         Args:
@@ -351,7 +351,7 @@ class Detector:
         while batch := list(islice(faces, self.batch_size)):
             yield from zip((key for key, _ in batch), by([face for _, face in batch]).tolist(), strict=True)
 
-    def scores_at_once(self, seen: Sequence[Seen]) -> NDArray[np.float64]:
+    def scores_at_once(self, seen: Sequence[FaceView]) -> NDArray[np.float64]:
         """(N,) probability of fake of a few faces, which the network gets as one batch."""
         return self.probabilities(*self.tensors(seen))
 
@@ -376,7 +376,7 @@ class Detector:
             logits: Tensor = self.net(image.contiguous(memory_format=torch.channels_last), mask)
         return logits.float()
 
-    def tensors(self, seen: Sequence[Seen]) -> tuple[Tensor, Tensor]:
+    def tensors(self, seen: Sequence[FaceView]) -> tuple[Tensor, Tensor]:
         """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""
         images = torch.from_numpy(np.stack([face.image for face in seen])).to(self.device)
         masks = torch.from_numpy(np.stack([face.mask for face in seen])[:, None]).to(self.device)

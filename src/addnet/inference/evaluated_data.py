@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from addnet.errors import UserError
-from addnet.inference.loading import Loaded
+from addnet.inference.loading import LoadedNetwork
 
 _MASK = "addnet.faces.AttentionMask"
 _NAMED = ("data_dir", "train", "test", "index")
 
 
-def data_of(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
+def data_of(data: Mapping[str, Any], loaded: LoadedNetwork) -> dict[str, Any]:
     """The arguments of the data module that evaluates a checkpoint.
 
     Args:
@@ -60,7 +60,7 @@ def names_data(data: Mapping[str, Any]) -> bool:
     return any(data.get(name) for name in _NAMED)
 
 
-def trained_data(loaded: Loaded) -> Mapping[str, Any]:
+def trained_data(loaded: LoadedNetwork) -> Mapping[str, Any]:
     """What a checkpoint says of the data of its training: told or compared, and never read; empty where it says none.
 
     Its paths lie as `stated_place` says.
@@ -70,7 +70,7 @@ def trained_data(loaded: Loaded) -> Mapping[str, Any]:
     return data if isinstance(data, Mapping) else {}
 
 
-def stated_place(path: str, loaded: Loaded) -> str:
+def stated_place(path: str, loaded: LoadedNetwork) -> str:
     """Where a path lies that a checkpoint tells: to its run folder; as it was typed, in those of earlier versions."""
     config = loaded.about.get("config") or {}
     if config.get("paths") != {"output_dir": "."} or path.startswith("~"):
@@ -78,7 +78,7 @@ def stated_place(path: str, loaded: Loaded) -> str:
     return os.path.normpath(loaded.path.resolve().parents[1] / path)
 
 
-def kept_share(data: Mapping[str, Any], loaded: Loaded) -> float | None:
+def kept_share(data: Mapping[str, Any], loaded: LoadedNetwork) -> float | None:
     """The share of the training's data folder that was kept for testing, where this very folder is named."""
     trained, folder = trained_data(loaded), data.get("data_dir")
     share, stated = trained.get("test_fraction"), trained.get("data_dir")
@@ -90,7 +90,7 @@ def kept_share(data: Mapping[str, Any], loaded: Loaded) -> float | None:
     return float(share) if same else None
 
 
-def _same_test(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
+def _same_test(data: Mapping[str, Any], loaded: LoadedNetwork) -> dict[str, Any]:
     """The share that was kept for testing, as an argument.
 
     Raises:
@@ -107,7 +107,7 @@ def _same_test(data: Mapping[str, Any], loaded: Loaded) -> dict[str, Any]:
     return {"test_fraction": share}
 
 
-def preprocessing_of(loaded: Loaded) -> dict[str, Any]:
+def preprocessing_of(loaded: LoadedNetwork) -> dict[str, Any]:
     """Arguments of the data module that follow from a checkpoint's preprocessing, but for the mask."""
     said = loaded.about["preprocessing"]
     names = ("image_size", "align", "crop", "margin", "mask_of")

@@ -17,7 +17,7 @@ from addnet.faces.masks import Mask
 from addnet.faces.occlusion import ORGANS, occlude
 from addnet.inference.detector import Detector
 from addnet.inference.one_at_a_time import alone_with
-from addnet.inference.preprocessing import Seen
+from addnet.inference.preprocessing import FaceView
 from addnet.models import ADDNet, BandpassLayer
 
 TARGETS = ("fake", "real")
@@ -38,7 +38,7 @@ class Explanation:
         without: By organ, how much of the log odds of fake is lost when it is covered; empty without a face.
     """
 
-    seen: Seen
+    seen: FaceView
     score: float
     mask: Mask
     block: str
@@ -48,7 +48,7 @@ class Explanation:
     without: Mapping[str, float]
 
 
-def explain(detector: Detector, seen: Seen, *, block: str | None = None) -> Explanation:
+def explain(detector: Detector, seen: FaceView, *, block: str | None = None) -> Explanation:
     """Explains the score of one face.
 
     Args:
@@ -128,7 +128,7 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
     return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
 
 
-def _without_organs(detector: Detector, seen: Seen) -> tuple[float, dict[str, float]]:
+def _without_organs(detector: Detector, seen: FaceView) -> tuple[float, dict[str, float]]:
     """The score of a face, and what each organ adds to its log odds."""
     if seen.landmarks is None:
         return float(detector.scores([seen])[0]), {}

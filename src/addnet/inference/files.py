@@ -14,7 +14,7 @@ from addnet.errors import UserError
 from addnet.faces.images import check_image
 from addnet.faces.landmarks import Landmarker
 from addnet.inference.answers import Answer, unusable
-from addnet.inference.preprocessing import Preprocessing, Seen
+from addnet.inference.preprocessing import FaceView, Preprocessing
 from addnet.inference.videos import (
     AboutVideo,
     FacesFrom,
@@ -24,11 +24,11 @@ from addnet.inference.videos import (
     VideoSettings,
     faces_and_about,
 )
-from addnet.pool import Job, ProcessExecutor, cores, in_order, run_local, streams
+from addnet.pool import PoolJob, ProcessExecutor, cores, in_order, run_local, streams
 from addnet.untrusted.limits import Limits
 
 if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
-    from addnet.inference.detector import Detector, Watched
+    from addnet.inference.detector import Detector, VideoAnswer
 
 _CHUNK = 4
 _WORTH_A_POOL = 8  # fewer images are read in one process: starting others takes longer
@@ -49,28 +49,28 @@ class ImageSettings:
     without_face: bool = False
 
 
-class _Look(NamedTuple):
+class _FoundFaces(NamedTuple):
     """What one image gave: its faces, or why it has none."""
 
     path: Path
-    seen: list[Seen]
+    seen: list[FaceView]
     reason: str = ""
 
 
-def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: ImageSettings) -> tuple[int, _Look]:
+def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: ImageSettings) -> tuple[int, _FoundFaces]:
     """Reads an image and finds its faces; what it raises makes it unusable."""
     number, path = task
     try:
         image = check_image(path)
     except OSError as error:
-        return number, _Look(path, [], f"cannot be read: {error.strerror or error}")
+        return number, _FoundFaces(path, [], f"cannot be read: {error.strerror or error}")
     seen = preprocessing.of_image(image, kind=settings.kind, faces=settings.faces, without_face=settings.without_face)
-    return number, _Look(path, seen)
+    return number, _FoundFaces(path, seen)
 
 
-def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _Look]:
+def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _FoundFaces]:
     number, path = task
-    return number, _Look(path, [], reason)
+    return number, _FoundFaces(path, [], reason)
 
 
 def finders(images: int, *, workers: int | None = None, landmark_model: str | None = None) -> ProcessExecutor:
@@ -99,7 +99,7 @@ def answer_images(
     workers: int | None = None,
     executor: ProcessExecutor | None = None,
     limits: Limits | None = None,
-) -> Iterator[tuple[Answer, list[Seen]]]:
+) -> Iterator[tuple[Answer, list[FaceView]]]:
     """Answers for image files in their order; faces are found on all cores while the network computes.
 
     Args:
@@ -115,7 +115,7 @@ def answer_images(
         Each answer with the faces that it is about.
     """
     function = partial(_look, preprocessing=detector.preprocessing, settings=settings)
-    job = Job.of(function, start=detector.preprocessing.load, limits=limits)
+    job = PoolJob.of(function, start=detector.preprocessing.load, limits=limits)
     with ExitStack() as stack:
         if workers != 0 and executor is None:
             executor = stack.enter_context(finders(len(paths), workers=workers))
@@ -123,7 +123,9 @@ def answer_images(
         yield from _answers(detector, run_local(job, enumerate(paths), failed=_lost, chunk=_CHUNK, **where))
 
 
-def _answers(detector: Detector, numbered: Generator[tuple[int, _Look]]) -> Iterator[tuple[Answer, list[Seen]]]:
+def _answers(
+    detector: Detector, numbered: Generator[tuple[int, _FoundFaces]]
+) -> Iterator[tuple[Answer, list[FaceView]]]:
     looks = in_order(numbered)
     while some := list(islice(looks, detector.batch_size)):
         scores = iter(detector.scores([seen for look in some for seen in look.seen]))
@@ -133,7 +135,7 @@ def _answers(detector: Detector, numbered: Generator[tuple[int, _Look]]) -> Iter
             yield answer, look.seen if answer.faces else []
 
 
-def _answer(detector: Detector, look: _Look, scores: Sequence[float]) -> Answer:
+def _answer(detector: Detector, look: _FoundFaces, scores: Sequence[float]) -> Answer:
     if look.reason:
         return unusable(str(look.path), look.reason, threshold=detector.frame.threshold)
     return detector.answer(look.seen, scores, path=str(look.path))
@@ -146,8 +148,8 @@ def answer_videos(
     *,
     workers: int | None = None,
     limits: Limits | None = None,
-    watch: Callable[..., Watched] | None = None,
-) -> Iterator[Watched]:
+    watch: Callable[..., VideoAnswer] | None = None,
+) -> Iterator[VideoAnswer]:
     """Answers for video files in their order; faces are found on all cores while the network computes.
 
     Args:
@@ -170,19 +172,19 @@ def answer_videos(
         return
     find = partial(faces_and_about, preprocessing=detector.preprocessing, settings=settings)
     start = detector.preprocessing.load
-    job: Job[Path, Iterable[FrameFace | AboutVideo]] = Job.of(find, start=start, limits=limits)
+    job: PoolJob[Path, Iterable[FrameFace | AboutVideo]] = PoolJob.of(find, start=start, limits=limits)
     for stream in streams(job, paths, workers=max(1, min(workers or cores(), len(paths)))):
         yield _watched(detector, stream.task, FacesFrom(stream), watch)
 
 
-def _watched(detector: Detector, path: Path, faces: FrameFaces, watch: Callable[..., Watched]) -> Watched:
-    from addnet.inference.detector import Watched
+def _watched(detector: Detector, path: Path, faces: FrameFaces, watch: Callable[..., VideoAnswer]) -> VideoAnswer:
+    from addnet.inference.detector import VideoAnswer
 
     try:
         return watch(faces, path=str(path))
     except UserError as error:
         reason = str(error).removeprefix(f"{path}: ")
-        return Watched(unusable(str(path), reason, threshold=detector.video.threshold, kind="video"), None)
+        return VideoAnswer(unusable(str(path), reason, threshold=detector.video.threshold, kind="video"), None)
 
 
 def answer_left_out(detector: Detector, left_out: Sequence[tuple[Path, str]]) -> Iterator[Answer]:

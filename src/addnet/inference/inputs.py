@@ -11,7 +11,7 @@ from pathlib import Path
 
 from addnet.errors import UserError
 from addnet.faces.formats import IMAGE_SUFFIXES, VIDEO, VIDEO_SUFFIXES, head_of, kind_of, what_else
-from addnet.faces.walk import Found, walk
+from addnet.faces.walk import FolderContents, walk
 
 _MAGIC = "*?["
 _ANY_DEPTH = "**"
@@ -81,7 +81,7 @@ def _in_folder(folder: Path) -> Inputs:
         raise UserError(f"{folder} holds no images and no videos: {lies}")
     others = [(folder / name, _why(folder / name)) for name in found.others]
     lost = [(folder / left.name, left.reason) for left in found.left_out if not left.elsewhere]
-    there = Found(folder, junk=found.junk, left_out=[left for left in found.left_out if left.elsewhere])
+    there = FolderContents(folder, junk=found.junk, left_out=[left for left in found.left_out if left.elsewhere])
     images, videos = (tuple(folder / name for name in names) for names in (found.images, found.videos))
     return Inputs(images, videos, (*others, *lost), tuple(f"{folder}: {note}" for note in there.notes()))
 

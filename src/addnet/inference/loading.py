@@ -24,7 +24,7 @@ _OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")
 
 
 @dataclass(frozen=True)
-class Loaded:
+class LoadedNetwork:
     """What a checkpoint or an export brings.
 
     Attributes:
@@ -74,7 +74,7 @@ def network_called(model: Mapping[str, Any]) -> str:
     return " ".join(str(model[key]) for key in ("name", "backbone") if key in model)
 
 
-def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> Loaded:
+def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> LoadedNetwork:
     """Reads a checkpoint, or what `addnet.export format=safetensors` made of one.
 
     The network is built by name: nothing that a file brings is run.
@@ -115,7 +115,7 @@ def _loaded(
     *,
     exported: bool = False,
     shipped: str = "",
-) -> Loaded:
+) -> LoadedNetwork:
     try:
         preprocessing = Preprocessing.from_values(about.get("preprocessing") or {}, landmark_model=landmark_model)
         frame, video = (Decision.of(about.get("decision"), level) for level in ("frame", "video"))
@@ -125,4 +125,4 @@ def _loaded(
     if set(names) != {"real", "fake"} or len(names) != 2 or model.get("num_classes", 2) != 2:
         raise UserError(f"{path}: it tells {list(names)} apart; real and fake are needed")
     net = net.to(memory_format=torch.channels_last)
-    return Loaded(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported, shipped)
+    return LoadedNetwork(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported, shipped)

@@ -30,7 +30,7 @@ _CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `Landmarker`
 
 
 @dataclass(frozen=True)
-class Seen:
+class FaceView:
     """One face as the network sees it.
 
     Attributes:
@@ -104,7 +104,7 @@ class Preprocessing:
 
     def of_image(
         self, image: ImageArray, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
-    ) -> list[Seen]:
+    ) -> list[FaceView]:
         """The faces of an image as the network sees them.
 
         Args:
@@ -156,7 +156,7 @@ class Preprocessing:
             return CropSettings(margin=_ROOM[self.geometry.crop] * self.geometry.margin, **settings)
         return FramedCrops(framing=self.framing or Framing(), **settings)
 
-    def cut(self, image: ImageArray, face: Face) -> Seen:
+    def cut(self, image: ImageArray, face: Face) -> FaceView:
         """A face that is cut out of an image.
 
         Raises:
@@ -165,7 +165,7 @@ class Preprocessing:
         crop = cut_face(Frame(0, None, image), face, 0, settings=self.crops())
         return replace(self.whole(crop.image, crop.face), face=face)
 
-    def whole(self, image: ImageArray, face: Face) -> Seen:
+    def whole(self, image: ImageArray, face: Face) -> FaceView:
         """An image that is taken as it is, as in training.
 
         Args:
@@ -174,7 +174,7 @@ class Preprocessing:
         """
         seen = view(image, face.landmarks, self.geometry)
         mask = self.mask.draw_small(seen.landmarks, self.geometry.size)
-        return Seen(seen.image, mask, seen.landmarks, face, unlike=self._unlike(seen, face))
+        return FaceView(seen.image, mask, seen.landmarks, face, unlike=self._unlike(seen, face))
 
     def _unlike(self, seen: View, face: Face) -> str:
         if self.domain is None or seen.landmarks is None or face.landmarks is None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NamedTuple, Protocol
 
 from addnet.faces.extraction import extract_faces
-from addnet.inference.preprocessing import Preprocessing, Seen
+from addnet.inference.preprocessing import FaceView, Preprocessing
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ class FrameFace(NamedTuple):
     frame: int
     time: float | None
     track: int
-    seen: Seen
+    seen: FaceView
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from addnet.errors import UserError
-from addnet.models.state_dicts import Fitted, by_part, fitted
+from addnet.models.state_dicts import MatchedTensors, by_part, fitted
 
 Names: TypeAlias = Callable[[str], tuple[str, ...]]  # one of our names → theirs
 
@@ -34,7 +34,7 @@ _CLIP_LAYERS = {
 
 def translated(
     given: Mapping[str, Any], expected: Mapping[str, Tensor], names: Names, *, unused: Mapping[str, str]
-) -> Fitted:
+) -> MatchedTensors:
     """Makes a state dict of ours of another's; every tensor of either has its place.
 
     Args:
@@ -60,7 +60,7 @@ def translated(
     if unknown:
         raise UserError(f"it holds more than this network has: {by_part(unknown)}")
     state = {ours: _joined([found.state[name] for name in theirs[ours]]) for ours in expected}
-    return Fitted(state, found.left_out)
+    return MatchedTensors(state, found.left_out)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:

@@ -279,7 +279,7 @@ class ADDNet(nn.Module):
 
     def _hook(self, site: str) -> None:
         if module := self.description.stage(site).module:
-            self.backbone.get_submodule(module).register_forward_hook(_After(self, site))
+            self.backbone.get_submodule(module).register_forward_hook(_StageWeighting(self, site))
 
     def _weighted(self, site: str, features: Tensor) -> Tensor:
         """Features behind a site, weighted if an ADD block stands there that weights them."""
@@ -312,7 +312,7 @@ class ADDNet(nn.Module):
         return image * scale + shift[:, None, None]
 
 
-class _After:
+class _StageWeighting:
     """Weights what a stage gives by the mask of the pass that is under way; an object, so that networks are copied."""
 
     def __init__(self, net: ADDNet, site: str) -> None:

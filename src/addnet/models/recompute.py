@@ -29,10 +29,10 @@ def recompute(module: nn.Module, enable: bool = True, surroundings: Callable[[],
     """
     module.__dict__.pop("forward", None)
     if enable:
-        module.forward = _Again(module, surroundings)
+        module.forward = _RepeatedForward(module, surroundings)
 
 
-class _Again:
+class _RepeatedForward:
     """The forward pass of a module; an object, so that networks can be copied."""
 
     def __init__(self, module: nn.Module, surroundings: Callable[[], Context]) -> None:

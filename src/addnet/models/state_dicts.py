@@ -22,7 +22,7 @@ _POSITIONS = "pos_embed"
 _COUNTER = "num_batches_tracked"
 
 
-class Fitted(NamedTuple):
+class MatchedTensors(NamedTuple):
     """What of a state dict belongs to a module.
 
     Attributes:
@@ -69,7 +69,7 @@ def fitted(
     *,
     stems: Container[str] = (),
     grid: tuple[int, int] | None = None,
-) -> Fitted:
+) -> MatchedTensors:
     """Picks a module's entries out of a state dict, whatever they are part of there.
 
     The module may stand anywhere in the file's network (`model.`, `module.backbone.`, `encoder.` …), beside a
@@ -91,7 +91,7 @@ def fitted(
     state = {name: _shaped(name, tensors.get(prefix + name), wanted, stems, grid) for name, wanted in expected.items()}
     _check(state, expected, prefix, list(given))
     ours = {prefix + name for name in expected}
-    return Fitted(
+    return MatchedTensors(
         {name: value for name, value in state.items() if value is not None}, [n for n in given if n not in ours]
     )
 

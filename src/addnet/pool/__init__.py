@@ -1,15 +1,15 @@
 """Many independent tasks on all cores, whatever happens to the processes that do them."""
 
 from addnet.pool.call import call_within
-from addnet.pool.job import Job, Outcome, work
+from addnet.pool.job import Outcome, PoolJob, work
 from addnet.pool.loop import cores, drive, run_local
 from addnet.pool.order import in_order
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 from addnet.pool.streams import Stream, streams
 
 __all__ = [
-    "Job",
     "Outcome",
+    "PoolJob",
     "ProcessExecutor",
     "Stream",
     "WorkerDiedError",

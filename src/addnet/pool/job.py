@@ -29,7 +29,7 @@ class Outcome(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Job(Generic[Task, Result]):
+class PoolJob(Generic[Task, Result]):
     """What is to be done with every task, packed once and unpacked once in each process.
 
     So the state of `function` lives as long as the process: `partial(examine, landmarker=Landmarker())` opens the
@@ -54,7 +54,7 @@ class Job(Generic[Task, Result]):
         start: Callable[[], object] | None = None,
         *,
         limits: Limits | None = None,
-    ) -> Job[Task, Result]:
+    ) -> PoolJob[Task, Result]:
         """Packs what is to be done.
 
         Args:
@@ -67,13 +67,13 @@ class Job(Generic[Task, Result]):
 
 
 @lru_cache(maxsize=2)
-def opened(job: Job[Task, Result]) -> Callable[[Task], Result]:
+def opened(job: PoolJob[Task, Result]) -> Callable[[Task], Result]:
     """The function of a job, unpacked once in a worker."""
     cv2.setNumThreads(1)  # there is a process for each core already
     return unpacked(job)
 
 
-def unpacked(job: Job[Task, Result]) -> Callable[[Task], Result]:
+def unpacked(job: PoolJob[Task, Result]) -> Callable[[Task], Result]:
     """The function of a job, after its `start`."""
     function, start = pickle.loads(job.packed)
     if start:
@@ -81,7 +81,7 @@ def unpacked(job: Job[Task, Result]) -> Callable[[Task], Result]:
     return function  # type: ignore[no-any-return]
 
 
-def work(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
+def work(job: PoolJob[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
     """Does a chunk of tasks; runs in the worker.
 
     Raises:

@@ -13,7 +13,7 @@ from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeAlias, TypeVar
 
 from addnet.errors import UserError
-from addnet.pool.job import Job, Outcome, outcome_of, unpacked, work
+from addnet.pool.job import Outcome, PoolJob, outcome_of, unpacked, work
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 from addnet.untrusted.limits import OverTimeError
 from addnet.wording import count
@@ -23,7 +23,7 @@ log = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 Deaths: TypeAlias = tuple[type[BaseException], ...]
-Worker: TypeAlias = Callable[[Job[Any, Any], Sequence[Any]], list[Outcome]]
+Worker: TypeAlias = Callable[[PoolJob[Any, Any], Sequence[Any]], list[Outcome]]
 
 _AHEAD = 2  # chunks a worker: one that it is at, one that waits, so that it never does
 _HOPELESS = 50  # deaths before anything at all came back
@@ -41,7 +41,7 @@ class _Loop(Generic[Task, Result]):
     """The state of `drive`: what is under way, what is to be tried again."""
 
     def __init__(
-        self, executor: Executor, job: Job[Task, Result], tasks: Iterable[Task], chunk: int, worker: Worker
+        self, executor: Executor, job: PoolJob[Task, Result], tasks: Iterable[Task], chunk: int, worker: Worker
     ) -> None:
         self.executor, self.job, self.chunk, self.worker = executor, job, chunk, worker
         self.stream = iter(tasks)
@@ -103,7 +103,7 @@ class _Loop(Generic[Task, Result]):
 
 def drive(
     executor: Executor,
-    job: Job[Task, Result],
+    job: PoolJob[Task, Result],
     tasks: Iterable[Task],
     *,
     failed: Callable[[Task, str], Result],
@@ -157,7 +157,7 @@ def cores() -> int:
 
 
 def run_local(
-    job: Job[Task, Result],
+    job: PoolJob[Task, Result],
     tasks: Iterable[Task],
     *,
     failed: Callable[[Task, str], Result],

@@ -12,7 +12,7 @@ from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from addnet.errors import UserError
-from addnet.pool.job import Job, opened
+from addnet.pool.job import PoolJob, opened
 from addnet.pool.processes import ProcessExecutor, WorkerDiedError
 from addnet.untrusted.limits import Bound, Limits
 
@@ -25,7 +25,7 @@ _AHEAD = 4  # times so many are made before anybody takes them
 _under_way: dict[str, _Source] = {}  # of a worker process: the one stream that it is at
 
 
-class Taken(NamedTuple):
+class StreamChunk(NamedTuple):
     """What travels at once: items, whether they are the last, and what was raised behind them."""
 
     items: list[Any]
@@ -40,12 +40,12 @@ class Stream(Generic[Task, Item]):
         task: The task.
     """
 
-    def __init__(self, lane: ProcessExecutor, job: Job[Task, Iterable[Item]], task: Task, *, at_once: int) -> None:
+    def __init__(self, lane: ProcessExecutor, job: PoolJob[Task, Iterable[Item]], task: Task, *, at_once: int) -> None:
         self.task = task
         self.lane = lane
         self._at_once = at_once
         self._job, self._token = job, uuid.uuid4().hex
-        self._asked: deque[Future[Taken]] = deque()
+        self._asked: deque[Future[StreamChunk]] = deque()
         for number in range(_AHEAD):
             self._ask(first=number == 0)
 
@@ -78,7 +78,7 @@ class Stream(Generic[Task, Item]):
 
 
 def streams(
-    job: Job[Task, Iterable[Item]], tasks: Iterable[Task], *, workers: int, at_once: int = _TAKEN
+    job: PoolJob[Task, Iterable[Item]], tasks: Iterable[Task], *, workers: int, at_once: int = _TAKEN
 ) -> Generator[Stream[Task, Item], None, None]:
     """What a function gives for each task, in the order of tasks, while others are under way already.
 
@@ -116,7 +116,7 @@ class _Source:
         self._make = make
         self._items: Iterator[Any] | None = None
 
-    def take(self, count: int) -> Taken:
+    def take(self, count: int) -> StreamChunk:
         items: list[Any] = []
         try:
             with self._bound:
@@ -124,16 +124,18 @@ class _Source:
                 for item in islice(self._items, count):
                     items.append(item)  # noqa: PERF402 - those before an error are kept
         except UserError as error:
-            return Taken(items, True, UserError(str(error)))
+            return StreamChunk(items, True, UserError(str(error)))
         except Exception:
-            return Taken(items, True, RuntimeError(f"in the process that was reading it:\n{traceback.format_exc()}"))
-        return Taken(items, len(items) < count)
+            return StreamChunk(
+                items, True, RuntimeError(f"in the process that was reading it:\n{traceback.format_exc()}")
+            )
+        return StreamChunk(items, len(items) < count)
 
 
-def _take(job: Job[Task, Iterable[Item]], token: str, task: Task, count: int, *, first: bool) -> Taken:
+def _take(job: PoolJob[Task, Iterable[Item]], token: str, task: Task, count: int, *, first: bool) -> StreamChunk:
     """The next items of a stream; runs in the worker."""
     if first:
         _under_way.clear()
         _under_way[token] = _Source(job.limits, partial(opened(job), task))
     source = _under_way.get(token)
-    return source.take(count) if source else Taken([], True)
+    return source.take(count) if source else StreamChunk([], True)

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from addnet.errors import UserError
-from addnet.pool import Job, Outcome, ProcessExecutor, WorkerDiedError, drive, work
+from addnet.pool import Outcome, PoolJob, ProcessExecutor, WorkerDiedError, drive, work
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +28,7 @@ _beside = threading.local()  # of a worker of the cluster: a process for each of
 
 
 def run_on_cluster(
-    job: Job[Task, Result],
+    job: PoolJob[Task, Result],
     tasks: Iterable[Task],
     *,
     scheduler: str,
@@ -69,7 +69,7 @@ def run_on_cluster(
             ) from error
 
 
-def work_beside(job: Job[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
+def work_beside(job: PoolJob[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
     """Does a chunk of tasks in a process beside the worker of the cluster, which keeps the job's limits.
 
     A worker that was ended instead would be started again by its nanny, and the task be tried on three others.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterable
 from typing import TypeVar
 
-from addnet.pool import Job, run_local
+from addnet.pool import PoolJob, run_local
 from addnet.preparation.cluster import run_on_cluster
 from addnet.untrusted.limits import Limits
 
@@ -39,7 +39,7 @@ def run(
             ends everything. Without meaning on a cluster.
         scheduler: Address of a Dask scheduler such as `tcp://127.0.0.1:8786`; None: this machine.
         chunk: Tasks a worker gets at once: 1 for videos, some 16 for images.
-        start: Called once in each process before its first task, such as `landmarker.load`; an error in it ends the run.
+        start: Called once in each process before its first task, such as `landmarker.load`.
         limits: What each task may take of a process other than this one; default: `Limits()`.
 
     Raises:
@@ -49,7 +49,7 @@ def run(
         >>> sorted(run(abs, [-1, 2, -3], failed=lambda task, reason: 0, workers=0))
         [1, 2, 3]
     """
-    job = Job.of(function, start, limits=limits)
+    job = PoolJob.of(function, start, limits=limits)
     if scheduler is None:
         return run_local(job, tasks, failed=failed, workers=workers, chunk=chunk)
     return run_on_cluster(job, tasks, scheduler=scheduler, failed=failed, chunk=chunk)

@@ -33,7 +33,7 @@ _CHUNK = 16
 _LANDMARKS = 1 << 20  # bytes of a file of landmarks; 68 of them take two thousand
 
 
-class Job(NamedTuple):
+class ImageJob(NamedTuple):
     """One image to be looked at.
 
     Attributes:
@@ -47,7 +47,7 @@ class Job(NamedTuple):
     hash: str = ""
 
 
-class Finding(NamedTuple):
+class ImageFinding(NamedTuple):
     """What one image gave.
 
     Attributes:
@@ -90,7 +90,7 @@ class Examine:
     landmarker: Landmarker | None
     storage: Storage
 
-    def __call__(self, job: Job) -> Finding:
+    def __call__(self, job: ImageJob) -> ImageFinding:
         """Never raises for a bad file."""
         record = job.record
         where = (self.root / record.path, record.offset, record.length)
@@ -98,9 +98,9 @@ class Examine:
             size, mtime_ns = self.storage.stat(*where)
             data = self.storage.read(*where)
         except UserError as error:
-            return Finding(job.number, -1, -1, reason=reason(error, where[0], record.path))
+            return ImageFinding(job.number, -1, -1, reason=reason(error, where[0], record.path))
         digest = content_hash(data)
-        found = partial(Finding, job.number, size, mtime_ns, digest)
+        found = partial(ImageFinding, job.number, size, mtime_ns, digest)
         if digest == job.hash:
             return found(reason=UNCHANGED)
         try:
@@ -158,10 +158,10 @@ def prepare_images(
     hashes = update.known["hash"]
     under_way: dict[int, Record] = {}
 
-    def jobs() -> Iterator[Job]:
+    def jobs() -> Iterator[ImageJob]:
         for number, record in zip(stale.tolist(), records.take(stale), strict=True):
             under_way[number] = record
-            yield Job(number, record, hashes[int(rows[number])].as_py() or "" if known[number] else "")
+            yield ImageJob(number, record, hashes[int(rows[number])].as_py() or "" if known[number] else "")
 
     examine = Examine(update.root, landmarker, storage)
     how: Any = {"failed": lost, "total": len(stale), "chunk": _CHUNK, "title": "finding faces", "unit": "images"}
@@ -180,9 +180,9 @@ def prepare_images(
     return len(stale)
 
 
-def lost(job: Job, reason: str) -> Finding:
+def lost(job: ImageJob, reason: str) -> ImageFinding:
     """What is said of an image over which a process died."""
-    return Finding(job.number, -1, -1, reason=reason)
+    return ImageFinding(job.number, -1, -1, reason=reason)
 
 
 def content_hash(data: bytes) -> str:
@@ -190,7 +190,7 @@ def content_hash(data: bytes) -> str:
     return hashlib.blake2b(data, digest_size=16).hexdigest()
 
 
-def row_of(record: Record, finding: Finding, signature: str) -> dict[str, Any]:
+def row_of(record: Record, finding: ImageFinding, signature: str) -> dict[str, Any]:
     """The row of an index for an image that was looked at.
 
     Args:

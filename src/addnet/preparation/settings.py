@@ -14,7 +14,7 @@ Task = TypeVar("Task")
 _WORTH_A_POOL = 4  # chunks; below, starting several processes takes longer than the work
 
 
-class Counted(Protocol):
+class CountedResult(Protocol):
     """A result that says what it is counted as, such as `landmarker`, `no face` or `unusable`."""
 
     @property
@@ -22,7 +22,7 @@ class Counted(Protocol):
         """A word or two."""
 
 
-Result = TypeVar("Result", bound=Counted)
+Result = TypeVar("Result", bound=CountedResult)
 
 
 class Run(Protocol):
@@ -112,5 +112,5 @@ class PrepareSettings(CropSettings):
             yield from show_progress(results, total, outcome=_outcome, title=title, unit=unit)
 
 
-def _outcome(result: Counted) -> str:
+def _outcome(result: CountedResult) -> str:
     return result.outcome

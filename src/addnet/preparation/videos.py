@@ -24,7 +24,7 @@ from addnet.index.landmarks import Rows
 from addnet.index.records import Record, Records
 from addnet.index.update import IndexUpdate
 from addnet.preparation.folders import crop_folders
-from addnet.preparation.images import Finding, content_hash, row_of
+from addnet.preparation.images import ImageFinding, content_hash, row_of
 from addnet.preparation.settings import Run
 from addnet.untrusted.files import opened, reason, status_of
 from addnet.untrusted.limits import memory_in_words
@@ -119,7 +119,7 @@ class CutVideo:
             raise NotWrittenError(str(error)) from error
         stat = file.stat()
         shape = (crop.image.shape[0], crop.image.shape[1])
-        finding = Finding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
+        finding = ImageFinding(0, stat.st_size, stat.st_mtime_ns, content_hash(file.read_bytes()), shape, crop.face)
         record = replace(job.record, path=name, frame=crop.frame, root="")
         box = [float(side) for side in crop.original_box]
         return row_of(record, finding, self.landmarker.signature()) | {"source": job.record.path, "source_box": box}

@@ -18,11 +18,11 @@ from addnet.config import plain
 from addnet.console import say
 from addnet.errors import UserError, require_choice
 from addnet.overrides import quoted
-from addnet.study.driving import Job, drive, remove_last, training
+from addnet.study.driving import StudyJob, drive, remove_last, training
 from addnet.study.folders import State, StudyFolder, run_recipe
 from addnet.study.ladder import best, ladder_job
 from addnet.study.overview import overview
-from addnet.study.plan import Cell, cells
+from addnet.study.plan import StudyCell, cells
 from addnet.study.recipe import recipe
 from addnet.study.results import Results, collect
 from addnet.sweeps.results import read_result
@@ -73,7 +73,7 @@ def check(cfg: DictConfig) -> None:
         raise UserError(f"data_dir={cfg.data_dir}: there is no such folder; it holds {{train,test}}/{{real,fake}}/")
 
 
-def planned(cfg: DictConfig) -> list[Cell]:
+def planned(cfg: DictConfig) -> list[StudyCell]:
     """All cells of a size."""
     places = [f"data.data_dir={quoted(str(Path(cfg.data_dir).absolute()))}"] if cfg.data_dir else ["data=synthetic"]
     places += [
@@ -87,7 +87,7 @@ def planned(cfg: DictConfig) -> list[Cell]:
     return [cell for cell in found if seeds is None or cell.seed in seeds]
 
 
-def is_chosen(cfg: DictConfig, cell: Cell) -> bool:
+def is_chosen(cfg: DictConfig, cell: StudyCell) -> bool:
     """Whether a cell is to be worked at now: a variant that several sweeps share belongs to each."""
     if cfg.seeds is not None and cell.seed not in cfg.seeds:
         return False
@@ -103,7 +103,9 @@ def results_dir(cfg: DictConfig) -> Path:
     return Path(cfg.results)
 
 
-def found_states(cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], results: Results) -> dict[Cell, State]:
+def found_states(
+    cfg: DictConfig, folder: StudyFolder, every: Sequence[StudyCell], results: Results
+) -> dict[StudyCell, State]:
     """How far each cell is; with `skip_kept` those that only the results have are `kept`."""
     states = {cell: folder.state(cell) for cell in every}
     for cell, state in states.items():
@@ -113,7 +115,11 @@ def found_states(cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], re
 
 
 def keep_new(
-    cfg: DictConfig, folder: StudyFolder, every: Sequence[Cell], states: Mapping[Cell, State], results: Results
+    cfg: DictConfig,
+    folder: StudyFolder,
+    every: Sequence[StudyCell],
+    states: Mapping[StudyCell, State],
+    results: Results,
 ) -> None:
     """Puts the finished cells that the results lack into them, such as those whose driver was killed."""
     for cell in every:
@@ -123,7 +129,7 @@ def keep_new(
                 keep(folder, cell, results, size=cfg.size.name)
 
 
-def keep(folder: StudyFolder, cell: Cell, results: Results, *, size: str) -> None:
+def keep(folder: StudyFolder, cell: StudyCell, results: Results, *, size: str) -> None:
     """Puts a finished cell into the results and takes away what only serves to train on."""
     collect(folder, cell, results, size=size)
     remove_last(folder.of(cell))
@@ -134,9 +140,9 @@ def run(
     folder: StudyFolder,
     results: Results,
     *,
-    every: Sequence[Cell],
-    chosen: Sequence[Cell],
-    states: dict[Cell, State],
+    every: Sequence[StudyCell],
+    chosen: Sequence[StudyCell],
+    states: dict[StudyCell, State],
 ) -> int:
     """Trains what is left of the chosen cells, then evaluates the best of all."""
     wanted = {"open", "begun", *(["failed"] if cfg.retry else [])}
@@ -158,7 +164,7 @@ def run(
     return climb(cfg, folder, results, every) if all(after[cell] in DONE for cell in every) else 0
 
 
-def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: Cell, state: State) -> Job:
+def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: StudyCell, state: State) -> StudyJob:
     """The training of a cell."""
 
     def finished() -> None:
@@ -167,7 +173,7 @@ def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: Cell, stat
     return training(folder, cell, afresh=state == "failed", finished=finished)
 
 
-def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[Cell]) -> int:
+def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[StudyCell]) -> int:
     """Evaluates the best cells, unless these have been evaluated; returns the exit code.
 
     What was trained elsewhere is trained here first, for its weights.

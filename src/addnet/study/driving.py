@@ -15,7 +15,7 @@ from pathlib import Path
 from addnet.console import say
 from addnet.overrides import quoted
 from addnet.study.folders import StudyFolder, lock, note_piece
-from addnet.study.plan import Cell
+from addnet.study.plan import StudyCell
 from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
@@ -25,7 +25,7 @@ GENTLY = {signal.SIGINT: signal.SIGTERM, signal.SIGTERM: signal.SIGTERM, signal.
 
 
 @dataclass
-class Job:
+class StudyJob:
     """A process to be run in a folder of the study.
 
     Attributes:
@@ -46,15 +46,15 @@ class Job:
     began: float = 0.0
 
 
-def training(study: StudyFolder, cell: Cell, *, afresh: bool, finished: Callable[[], None]) -> Job:
+def training(study: StudyFolder, cell: StudyCell, *, afresh: bool, finished: Callable[[], None]) -> StudyJob:
     """The job of a cell: from its last checkpoint if there is one, unless it is to begin afresh."""
     folder = study.of(cell)
     go_on = [] if afresh else ["ckpt_path=auto"]
     arguments = [*cell.overrides, *go_on, "hydra.mode=RUN", f"hydra.run.dir={quoted(str(folder))}"]
-    return Job(cell.name, folder, ("addnet.train", *arguments), finished)
+    return StudyJob(cell.name, folder, ("addnet.train", *arguments), finished)
 
 
-def drive(jobs: Sequence[Job], *, n_jobs: int, minutes: float | None) -> int | None:
+def drive(jobs: Sequence[StudyJob], *, n_jobs: int, minutes: float | None) -> int | None:
     """Runs jobs; one that fails stops no other.
 
     Args:
@@ -69,10 +69,10 @@ def drive(jobs: Sequence[Job], *, n_jobs: int, minutes: float | None) -> int | N
     for number, job in enumerate(jobs):
         job.number = number
 
-    def start(job: Job, slot: int) -> subprocess.Popen[bytes]:
+    def start(job: StudyJob, slot: int) -> subprocess.Popen[bytes]:
         return _start(job, slot, n_jobs=n_jobs, devices=devices, board=board)
 
-    def end(job: Job, code: int, stopping: bool) -> None:
+    def end(job: StudyJob, code: int, stopping: bool) -> None:
         board.end(job.number)
         _end(job, code, stopping)
 
@@ -87,7 +87,7 @@ def drive(jobs: Sequence[Job], *, n_jobs: int, minutes: float | None) -> int | N
         )
 
 
-def _start(job: Job, slot: int, *, n_jobs: int, devices: Sequence[str], board: Board) -> subprocess.Popen[bytes]:
+def _start(job: StudyJob, slot: int, *, n_jobs: int, devices: Sequence[str], board: Board) -> subprocess.Popen[bytes]:
     console = job.folder / "console.log"
     board.start(job.number, job.name, output=console)
     surroundings = environment(slot, n_jobs=n_jobs, devices=devices)
@@ -100,7 +100,7 @@ def _start(job: Job, slot: int, *, n_jobs: int, devices: Sequence[str], board: B
     return start_process(command, surroundings, console=console, pass_fds=(job.held,))
 
 
-def _end(job: Job, code: int, stopping: bool) -> None:
+def _end(job: StudyJob, code: int, stopping: bool) -> None:
     if job.held is None:
         return
     os.close(job.held)

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from addnet.errors import UserError
 from addnet.evaluation.paired import shares_in_order
 from addnet.evaluation.ranking import ranked_metrics
-from addnet.study.results import Results, Row, Scored
+from addnet.study.results import Results, Row, TestScores
 from addnet.sweeps.intervals import Estimate
 
 RESAMPLES = 1000
@@ -85,7 +85,7 @@ def variants(results: Results, size: str) -> dict[str, Variant]:
     return found
 
 
-def drawn(scored: Scored) -> dict[str, Draws]:
+def drawn(scored: TestScores) -> dict[str, Draws]:
     """What AUROC and paired accuracy of a test are with other sources: (R,) each; the same draws for all cells.
 
     Example:

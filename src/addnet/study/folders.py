@@ -10,7 +10,7 @@ from typing import Literal
 
 from omegaconf import OmegaConf
 
-from addnet.study.plan import Cell
+from addnet.study.plan import StudyCell
 from addnet.study.recipe import alike, recipe
 from addnet.sweeps.results import Result, read_result
 from addnet.sweeps.resume import cut_short
@@ -30,11 +30,11 @@ class StudyFolder:
 
     path: Path
 
-    def of(self, cell: Cell) -> Path:
+    def of(self, cell: StudyCell) -> Path:
         """The run folder of a cell."""
         return self.path / cell.name
 
-    def state(self, cell: Cell) -> State:
+    def state(self, cell: StudyCell) -> State:
         """How far a cell is, by its folder alone; `kept`, trained elsewhere, is for who knows the results.
 
         `begun`: cut short, and goes on from its last checkpoint. `changed`: trained by another config than the present
@@ -52,7 +52,7 @@ class StudyFolder:
             return "begun" if (folder / "checkpoints" / "last.ckpt").is_file() else "open"
         return "failed"
 
-    def is_changed(self, cell: Cell) -> bool:
+    def is_changed(self, cell: StudyCell) -> bool:
         """Whether what lies in its folder was trained by another config."""
         file = self.of(cell) / "config.yaml"
         return file.is_file() and not alike(run_recipe(file), recipe(cell.config))

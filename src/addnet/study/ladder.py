@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from omegaconf import DictConfig
 
 from addnet.overrides import quoted
-from addnet.study.driving import Job
+from addnet.study.driving import StudyJob
 from addnet.study.folders import StudyFolder
-from addnet.study.plan import Cell
+from addnet.study.plan import StudyCell
 from addnet.study.recipe import digest, recipe
 from addnet.study.results import METRICS, Results, brief
 from addnet.sweeps.results import read_json, read_result
@@ -18,7 +18,7 @@ from addnet.sweeps.results import read_json, read_result
 CHOSEN_BY = METRICS[0]
 
 
-def best(cfg: DictConfig, results: Results, every: Sequence[Cell]) -> list[Cell]:
+def best(cfg: DictConfig, results: Results, every: Sequence[StudyCell]) -> list[StudyCell]:
     """The cells of the first seed of the variants with the best mean of validation, over the most seeds that one has.
 
     Those that are validated on other images than the first, such as blends, and those that are not tested can't be
@@ -43,7 +43,7 @@ def best(cfg: DictConfig, results: Results, every: Sequence[Cell]) -> list[Cell]
     ]
 
 
-def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, chosen: Sequence[Cell]) -> list[Job]:
+def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, chosen: Sequence[StudyCell]) -> list[StudyJob]:
     """The evaluation of the best cells; none where these have been evaluated.
 
     Args:
@@ -71,7 +71,7 @@ def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, chosen: S
             results.put_ladder(brief(evaluation) | {"size": cfg.size.name})
 
     return [
-        Job(
+        StudyJob(
             f"ladder of {', '.join(cell.variant for cell in chosen)}",
             where,
             ("addnet.evaluate", *arguments),

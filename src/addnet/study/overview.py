@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from addnet.study.folders import State, StudyFolder, seconds_of
-from addnet.study.plan import Cell
+from addnet.study.plan import StudyCell
 from addnet.sweeps.results import Result, read_result
 from addnet.wording import count
 
@@ -20,7 +20,7 @@ _LEFT = ("open", "begun", "runs")
 
 
 def overview(
-    cells: Sequence[Cell], states: Mapping[Cell, State], folder: StudyFolder, *, size: DictConfig, n_jobs: int
+    cells: Sequence[StudyCell], states: Mapping[StudyCell, State], folder: StudyFolder, *, size: DictConfig, n_jobs: int
 ) -> str:
     """A row for each variant with the state of each seed, then how much is left.
 
@@ -56,7 +56,7 @@ def overview(
 
 
 def seconds_left(
-    cells: Sequence[Cell], states: Mapping[Cell, State], folder: StudyFolder, *, size: DictConfig
+    cells: Sequence[StudyCell], states: Mapping[StudyCell, State], folder: StudyFolder, *, size: DictConfig
 ) -> float:
     """About how long the cells that are left take, by what those took that are done: of the same network, if any."""
     rates: dict[str, list[float]] = {}
@@ -76,5 +76,5 @@ def seconds_left(
     return total
 
 
-def _network(cell: Cell) -> str:
+def _network(cell: StudyCell) -> str:
     return str(cell.config["model"].get("backbone"))

@@ -22,7 +22,7 @@ _SIDE = 128  # pixels that a time per image is told for
 
 
 @dataclass(frozen=True)
-class Cell:
+class StudyCell:
     """One training of a study.
 
     Attributes:
@@ -90,7 +90,7 @@ def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     return plain(compose([*overrides, "paths.output_dir=outputs/here"]))
 
 
-def cells(sweeps: Sequence[str], fixed: Sequence[str] = ()) -> list[Cell]:
+def cells(sweeps: Sequence[str], fixed: Sequence[str] = ()) -> list[StudyCell]:
     """The cells of several sweeps, in their order; what stands in two of them is trained as in the first.
 
     Args:
@@ -100,12 +100,12 @@ def cells(sweeps: Sequence[str], fixed: Sequence[str] = ()) -> list[Cell]:
     Raises:
         UserError: There is no such sweep, or it is over other keys.
     """
-    found: dict[str, Cell] = {}
+    found: dict[str, StudyCell] = {}
     for sweep in sweeps:
         require_choice("sweeps", sweep, files_of("sweep"))
         params = OmegaConf.load(Path(config_dir(), "sweep", f"{sweep}.yaml")).hydra.sweeper.params
         for values in _combinations(sweep, params):
-            cell = Cell(sweep, values["ablation"], int(values["seed"]), tuple(fixed))
+            cell = StudyCell(sweep, values["ablation"], int(values["seed"]), tuple(fixed))
             found.setdefault(cell.name, cell)
     return list(found.values())
 

@@ -24,7 +24,7 @@ import yaml
 from numpy.typing import NDArray
 
 from addnet.study.folders import StudyFolder, run_recipe, seconds_of
-from addnet.study.plan import Cell
+from addnet.study.plan import StudyCell
 from addnet.study.recipe import alike, digest
 from addnet.sweeps.draws import SCORES
 from addnet.sweeps.results import read_json, read_result, write_json
@@ -40,7 +40,7 @@ Row = dict[str, str]
 
 
 @dataclass(frozen=True)
-class Scored:
+class TestScores:
     """Scores of the test images of one cell.
 
     Attributes:
@@ -74,7 +74,7 @@ class Results:
         with file.open(encoding="utf-8", newline="") as stream:
             return list(csv.DictReader(stream))
 
-    def scores(self, row: Mapping[str, str]) -> Scored | None:
+    def scores(self, row: Mapping[str, str]) -> TestScores | None:
         """The scores of a cell's test; None where it has none, as in the tuning."""
         file = self.scores_file(row["size"], row["variant"], row["seed"])
         if not file.is_file():
@@ -82,7 +82,7 @@ class Results:
         table = pq.read_table(file)
         names, sources = np.unique(np.asarray(table["source"].to_pylist(), dtype=str), return_inverse=True)
         labels, scores = (table[name].to_numpy() for name in ("label", "score"))
-        return Scored(sources.astype(np.int64), labels.astype(np.int64), scores, tuple(names.tolist()))
+        return TestScores(sources.astype(np.int64), labels.astype(np.int64), scores, tuple(names.tolist()))
 
     def ladder(self) -> dict[str, Any]:
         """The evaluation of the best cells; empty where there is none."""
@@ -105,7 +105,7 @@ class Results:
                 return digest(kept)
         return digest(told)
 
-    def row(self, cell: Cell, told: Mapping[str, Any], *, size: str) -> Row | None:
+    def row(self, cell: StudyCell, told: Mapping[str, Any], *, size: str) -> Row | None:
         """The row of a cell; None if there is none, or one of another recipe.
 
         Args:
@@ -152,7 +152,7 @@ class Results:
             os.close(descriptor)
 
 
-def collect(study: StudyFolder, cell: Cell, results: Results, *, size: str) -> None:
+def collect(study: StudyFolder, cell: StudyCell, results: Results, *, size: str) -> None:
     """Adds a finished cell to the results.
 
     Args:

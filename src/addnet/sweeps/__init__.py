@@ -8,9 +8,18 @@ if TYPE_CHECKING:
     from addnet.sweeps.jobs import SweepJob, read_sweep
     from addnet.sweeps.results import Result, read_result, write_result
     from addnet.sweeps.summary import write_summary
-    from addnet.sweeps.table import Table, make_table
+    from addnet.sweeps.table import SweepTable, make_table
 
-__all__ = ["Result", "SweepJob", "Table", "make_table", "read_result", "read_sweep", "write_result", "write_summary"]
+__all__ = [
+    "Result",
+    "SweepJob",
+    "SweepTable",
+    "make_table",
+    "read_result",
+    "read_sweep",
+    "write_result",
+    "write_summary",
+]
 
 # a command that runs no sweep needs no table
 __getattr__, __dir__ = late(
@@ -18,7 +27,7 @@ __getattr__, __dir__ = late(
     {
         "Result": "results",
         "SweepJob": "jobs",
-        "Table": "table",
+        "SweepTable": "table",
         "make_table": "table",
         "read_result": "results",
         "read_sweep": "jobs",

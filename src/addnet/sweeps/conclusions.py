@@ -7,13 +7,13 @@ from collections.abc import Sequence
 
 from addnet.sweeps.intervals import CONFIDENCE, Estimate
 from addnet.sweeps.jobs import shown
-from addnet.sweeps.table import HELD, Row, Table
+from addnet.sweeps.table import HELD, SweepRow, SweepTable
 from addnet.wording import count
 
 _FEW = 5  # seeds below which an interval is mostly Student's t
 
 
-def conclusion(table: Table) -> list[str]:
+def conclusion(table: SweepTable) -> list[str]:
     """One line a statement."""
     if table.ranks:
         return _chosen(table)
@@ -30,7 +30,7 @@ def counted_seeds(seeds: Sequence[str]) -> str:
     return f"{'seed' if len(seeds) == 1 else 'seeds'} {', '.join(seeds)}"
 
 
-def _chosen(table: Table) -> list[str]:
+def _chosen(table: SweepTable) -> list[str]:
     """Which row is the best by validation, and its test."""
     row = table.chosen
     if row is None:
@@ -47,7 +47,7 @@ def _chosen(table: Table) -> list[str]:
     return [*lines, f"{whose}: {table.test_metric} {_interval(table.test, table.test_metric)}."]
 
 
-def _compared(table: Table) -> list[str]:
+def _compared(table: SweepTable) -> list[str]:
     """How many comparisons there are, and which differences remain."""
     rows = table.comparisons
     if not rows:
@@ -71,9 +71,9 @@ def _compared(table: Table) -> list[str]:
     return lines
 
 
-def _held_back(table: Table) -> list[str]:
+def _held_back(table: SweepTable) -> list[str]:
     """Mean and worst over the methods that were held back, for each setting of whatever else varies."""
-    others: dict[str, list[Row]] = {}
+    others: dict[str, list[SweepRow]] = {}
     for row in table.rows:
         rest = {key: value for key, value in row.parameters.items() if key != HELD}
         others.setdefault(" ".join(f"{key}={shown(value)}" for key, value in rest.items()), []).append(row)
@@ -109,5 +109,5 @@ def _chances(found: Estimate) -> str:
     return f"t over {count(found.seeds, 'seed')}, {videos}"
 
 
-def _name(row: Row) -> str:
+def _name(row: SweepRow) -> str:
     return " ".join(shown(value) for value in row.parameters.values())

@@ -6,14 +6,14 @@ import statistics
 from collections.abc import Sequence
 
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
-from addnet.sweeps.table import LEVEL, Row, Table, values_by_seed
+from addnet.sweeps.table import LEVEL, SweepRow, SweepTable, values_by_seed
 
 # what decides what is trained on
 TRAINED_ON = ("data", "data.train", "data.data_dir", "data.layout", "data.options", "data.index")
 _PARTS = 4  # of test/DATA SET/frame/auroc
 
 
-def crossed(table: Table) -> list[list[str]]:
+def crossed(table: SweepTable) -> list[list[str]]:
     """Head and rows of the table, as texts: means over seeds; empty where nothing else than settings varies.
 
     These are test metrics, which compare what was named beforehand. Data sets are in the order of their names; the last
@@ -35,7 +35,7 @@ def _tested(jobs: Sequence[SweepJob], metric: str) -> list[str]:
     return sorted("/".join(part[1:-2]) for part in parts if len(part) >= _PARTS)
 
 
-def _row(row: Row, metrics: Sequence[str]) -> list[str]:
+def _row(row: SweepRow, metrics: Sequence[str]) -> list[str]:
     found = [list(values_by_seed(row.jobs, metric).values()) for metric in metrics]
     means = [statistics.fmean(values) if values else None for values in found]
     known = [mean for mean in means if mean is not None]

@@ -12,7 +12,7 @@ from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from addnet.colours import SERIES as COLOURS
 from addnet.sweeps.jobs import Value, shown
-from addnet.sweeps.table import ABLATION, Row, Table
+from addnet.sweeps.table import ABLATION, SweepRow, SweepTable
 from addnet.wording import count
 
 FAINT = {"marker": "o", "linestyle": "none", "markersize": 3, "alpha": 0.45, "zorder": 2}
@@ -21,7 +21,7 @@ LONGEST_LABEL = 34
 MOST_LINES = 7
 
 
-def summary_plot(table: Table) -> Figure:
+def summary_plot(table: SweepTable) -> Figure:
     """The plot of a table.
 
     A numeric parameter goes on the x axis (logarithmic over more than a decade) with a second parameter as lines;
@@ -44,7 +44,7 @@ def summary_plot(table: Table) -> Figure:
     return metric
 
 
-def _lines(table: Table, x: str, lines: str | None) -> Figure:
+def _lines(table: SweepTable, x: str, lines: str | None) -> Figure:
     """One numeric parameter against the metric; a line for each value of another."""
     metric = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
     axis = metric.subplots()
@@ -77,7 +77,7 @@ def _line(
             axis.plot([x] * len(metrics), metrics, color=colour, **FAINT)
 
 
-def _dots(table: Table, keys: Sequence[str]) -> Figure:
+def _dots(table: SweepTable, keys: Sequence[str]) -> Figure:
     """Names from top to bottom; the reference of ablations as a band behind them."""
     first = ABLATION if ABLATION in keys else keys[0] if keys else None
     second = next((key for key in keys if key != first), None)
@@ -107,7 +107,9 @@ def _legend(axis: Any, title: str | None, **place: Any) -> None:
     axis.legend(title=title, fontsize="small", title_fontsize="small", frameon=False, **place)
 
 
-def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float, at: int, label: str | None) -> None:
+def _column(
+    axis: Any, rows: Sequence[SweepRow], places: Sequence[int], offset: float, at: int, label: str | None
+) -> None:
     colour, style = COLOURS[at % len(COLOURS)], SOLID | {"marker": "os^"[at // len(COLOURS) % 3]}
     for row, place in zip(rows, places, strict=True):
         y = place + offset
@@ -127,7 +129,7 @@ def _column(axis: Any, rows: Sequence[Row], places: Sequence[int], offset: float
             )
 
 
-def _panels(table: Table) -> Figure:
+def _panels(table: SweepTable) -> Figure:
     """A panel for each parameter, averaged over the others."""
     columns = min(3, len(table.parameters))
     lines = math.ceil(len(table.parameters) / columns)
@@ -170,12 +172,12 @@ def _scale(axis: Any, values: Sequence[float]) -> None:
     axis.margins(x=0.08)
 
 
-def _values(table: Table, key: str) -> list[Value]:
+def _values(table: SweepTable, key: str) -> list[Value]:
     values = list(dict.fromkeys(row.parameters[key] for row in table.rows))
     return sorted(values) if all(isinstance(value, float) for value in values) else values
 
 
-def _is_numeric(table: Table, key: str) -> bool:
+def _is_numeric(table: SweepTable, key: str) -> bool:
     return key != ABLATION and all(isinstance(row.parameters[key], float) for row in table.rows)
 
 
@@ -183,7 +185,7 @@ def _spread(metrics: Sequence[float]) -> float:
     return statistics.stdev(metrics) if len(metrics) > 1 else 0.0
 
 
-def _metric(table: Table, between: str = " ") -> str:
+def _metric(table: SweepTable, between: str = " ") -> str:
     return f"{table.metric}{between}({'lower' if table.lower_is_better else 'higher'} is better)"
 
 

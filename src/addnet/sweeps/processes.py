@@ -26,7 +26,7 @@ PASSED_ON = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signa
 T = TypeVar("T")
 
 
-class Signals:
+class SignalCollector:
     """Collects signals to this process while jobs run, instead of ending it.
 
     The first one reaches every job once, so that it can finish what it wants to; a second one kills them.
@@ -41,7 +41,7 @@ class Signals:
         self._passed = 0
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> Signals:
+    def __enter__(self) -> SignalCollector:
         if threading.current_thread() is threading.main_thread():
             for number in self.passed_on:
                 if signal.getsignal(number) != signal.SIG_IGN:  # nohup, or a job in a shell's background
@@ -90,7 +90,7 @@ def run_all(
     waiting = deque(jobs)
     running: dict[int, tuple[T, subprocess.Popen[bytes]]] = {}
     stops_at = time.monotonic() + seconds
-    with Signals(passed_on) as signals:
+    with SignalCollector(passed_on) as signals:
         while running or (waiting and not signals.received):
             if time.monotonic() > stops_at and not signals.received:
                 signals.received.append(signal.SIGTERM)

@@ -27,7 +27,7 @@ class SweepError(UserError, CompactHydraException):
 
 
 @dataclass(frozen=True)
-class Planned:
+class PlannedJob:
     """A job as it was ordered.
 
     Attributes:
@@ -62,15 +62,17 @@ def begun() -> Path | None:
     return _begun[-1] if _begun else None
 
 
-def plan(sweep_dir: Path, jobs: Iterable[Planned]) -> None:
+def plan(sweep_dir: Path, jobs: Iterable[PlannedJob]) -> None:
     """Adds jobs to those that the folder knows, before they start."""
     known = {job.number: job for job in planned(sweep_dir)} | {job.number: job for job in jobs}
     write_json(sweep_dir / JOBS, [asdict(known[number]) for number in sorted(known)])
 
 
-def planned(sweep_dir: Path) -> list[Planned]:
+def planned(sweep_dir: Path) -> list[PlannedJob]:
     """Jobs that were ordered by the isolated launcher; empty for other launchers."""
-    return [Planned(job["number"], job["folder"], tuple(job["overrides"])) for job in read_json(sweep_dir / JOBS) or []]
+    return [
+        PlannedJob(job["number"], job["folder"], tuple(job["overrides"])) for job in read_json(sweep_dir / JOBS) or []
+    ]
 
 
 def config_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:

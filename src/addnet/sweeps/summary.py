@@ -11,7 +11,7 @@ from typing import NamedTuple
 from addnet.sweeps.conclusions import conclusion, counted_seeds
 from addnet.sweeps.crossed import crossed
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
-from addnet.sweeps.table import SWEEP, Row, Table, make_table, metric_names
+from addnet.sweeps.table import SWEEP, SweepRow, SweepTable, make_table, metric_names
 from addnet.untrusted.texts import in_markdown, in_markdown_code
 from addnet.wording import count
 
@@ -46,7 +46,7 @@ def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None 
     return files
 
 
-def markdown(table: Table) -> str:
+def markdown(table: SweepTable) -> str:
     """The table for people: a row for each combination of parameters, then what follows, and what went wrong."""
     named = ", ".join(table.parameters) or "seed"
     told = map(in_markdown, conclusion(table))
@@ -67,7 +67,7 @@ def markdown(table: Table) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cells(table: Table) -> list[str]:
+def _cells(table: SweepTable) -> list[str]:
     """The rows of the table, and its head."""
     compared, ranked = table.compares, table.ranks and len(table.rows) > 1
     head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
@@ -84,7 +84,7 @@ def _cells(table: Table) -> list[str]:
     return lines
 
 
-def write_cells(path: Path, table: Table) -> None:
+def write_cells(path: Path, table: SweepTable) -> None:
     """The table for programs: a row for each job, with every metric it has."""
     several = len({job.sweep for job in table.jobs}) > 1
     keys = [key for key in table.parameters if key != SWEEP]
@@ -100,7 +100,7 @@ def write_cells(path: Path, table: Table) -> None:
             rows.writerow([*cells, "" if seconds is None else seconds, job.folder])
 
 
-def _caption(table: Table) -> str:
+def _caption(table: SweepTable) -> str:
     text = f"Mean ± sample standard deviation over seeds; {count(len(table.jobs), 'job')}."
     if table.compares:
         text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
@@ -126,7 +126,7 @@ def _signed(value: float) -> str:
     return f"{value:+.4f}".replace("-", "−")
 
 
-def _seeds(row: Row) -> str:
+def _seeds(row: SweepRow) -> str:
     have, ordered = len(row.by_seed), len(row.seeds)
     notes = [f"{number} {status}" for status, number in row.lacking.items()]
     if len(row.jobs) > ordered:
@@ -135,7 +135,7 @@ def _seeds(row: Row) -> str:
     return f"{text} ({', '.join(notes)})" if notes else text
 
 
-def _difference(row: Row, table: Table) -> str:
+def _difference(row: SweepRow, table: SweepTable) -> str:
     if row.is_reference:
         return "reference"
     if not row.by_seed:
@@ -149,7 +149,7 @@ def _difference(row: Row, table: Table) -> str:
     return f"{_signed(found.mean)}{interval} to {row.reference}{over}"
 
 
-def _named(job: SweepJob, table: Table, *, several: bool) -> str:
+def _named(job: SweepJob, table: SweepTable, *, several: bool) -> str:
     keys = [key for key in table.parameters if key != SWEEP]
     values = " ".join(f"{key}={shown(job.value(key))}" for key in [*keys, "seed"])
     return f"{f'{in_markdown(job.sweep)}, ' if several else ''}job {job.number} ({in_markdown_code(values)})"

@@ -32,7 +32,7 @@ APART = ("seed", SWEEP, "ckpt_path", "compare_to", "sweep_metric")
 
 
 @dataclass
-class Row:
+class SweepRow:
     """All jobs with the same parameters.
 
     Attributes:
@@ -91,7 +91,7 @@ class Row:
 
 
 @dataclass
-class Table:
+class SweepTable:
     """What a sweep found.
 
     Attributes:
@@ -107,7 +107,7 @@ class Table:
 
     metric: str
     parameters: list[str]
-    rows: list[Row]
+    rows: list[SweepRow]
     jobs: list[SweepJob] = field(default_factory=list)
     lower_is_better: bool = False
     seeds: tuple[str, ...] = ()
@@ -115,7 +115,7 @@ class Table:
     test: Estimate | None = None
 
     @property
-    def chosen(self) -> Row | None:
+    def chosen(self) -> SweepRow | None:
         """The best row by validation, or the only one; None where nothing is chosen."""
         return next((row for row in self.rows if row.rank == 1), None)
 
@@ -130,12 +130,12 @@ class Table:
         return not self.compares and HELD not in self.parameters
 
     @property
-    def comparisons(self) -> list[Row]:
+    def comparisons(self) -> list[SweepRow]:
         """The rows that are compared with a reference."""
         return [row for row in self.rows if row.difference is not None]
 
 
-def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
+def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> SweepTable:
     """Puts the jobs of one or several sweeps into rows.
 
     Args:
@@ -163,8 +163,8 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> Table:
     places: dict[tuple[Value, ...], list[SweepJob]] = {}
     for job in jobs:
         places.setdefault(tuple(_value(job, key) for key in parameters), []).append(job)
-    rows = [Row(dict(zip(parameters, values, strict=True)), row, metric) for values, row in places.items()]
-    table = Table(metric, parameters, rows, list(jobs), _lower_is_better(metric, jobs), test_metric=test_metric)
+    rows = [SweepRow(dict(zip(parameters, values, strict=True)), row, metric) for values, row in places.items()]
+    table = SweepTable(metric, parameters, rows, list(jobs), _lower_is_better(metric, jobs), test_metric=test_metric)
     table.seeds = _compared_by(rows)
     if table.compares:
         _compare(table)
@@ -238,7 +238,7 @@ def _on_test(told: str, names: Sequence[str]) -> str:
     return name if name in names and name.startswith("test/") else ""
 
 
-def _compared_by(rows: Sequence[Row]) -> tuple[str, ...]:
+def _compared_by(rows: Sequence[SweepRow]) -> tuple[str, ...]:
     """The seeds that rows are compared by: those that keep most values comparable. A row that lacks one isn't ranked.
 
     Sets the mean of each row to be over them.
@@ -253,7 +253,7 @@ def _compared_by(rows: Sequence[Row]) -> tuple[str, ...]:
     return tuple(sorted(best, key=lambda seed: (len(seed), seed)))
 
 
-def _rank(table: Table) -> None:
+def _rank(table: SweepTable) -> None:
     """Ranks the rows that have all seeds; equals share a rank, and the first of them is the chosen one."""
     rows = [row for row in table.rows if row.is_compared]
     means = sorted((row.mean for row in rows), reverse=not table.lower_is_better)
@@ -263,7 +263,7 @@ def _rank(table: Table) -> None:
         table.test = estimate(table.chosen.jobs, table.test_metric, table.chosen.over)
 
 
-def _compare(table: Table) -> None:
+def _compare(table: SweepTable) -> None:
     """Fills in references and differences where `ablation` varies."""
     places = {tuple(row.parameters.items()): row for row in table.rows}
     for row in table.rows:
@@ -279,7 +279,7 @@ def _compare(table: Table) -> None:
         row.corrected = p
 
 
-def _p_value(row: Row) -> float:
+def _p_value(row: SweepRow) -> float:
     return math.nan if row.difference is None else row.difference.p_value()
 
 
@@ -287,7 +287,7 @@ def _value(job: SweepJob, key: str) -> Value:
     return job.sweep if key == SWEEP else job.value(key)
 
 
-def _order(row: Row) -> tuple[object, ...]:
+def _order(row: SweepRow) -> tuple[object, ...]:
     """References first; then numbers by size, names as they came."""
     numbers = (value if isinstance(value, float) else 0.0 for value in row.parameters.values())
     return (not row.is_reference, *numbers)

@@ -19,7 +19,7 @@ _NAME = 1000  # characters of a class's or a network's name
 _PLAIN = (str, int, float, bool, type(None))
 
 
-class Kind(NamedTuple):
+class EntryKind(NamedTuple):
     """What a value has to be.
 
     Attributes:
@@ -84,42 +84,42 @@ def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
     return lambda value: value is None or fits(value)
 
 
-NUMBER = Kind(_is_number, "a number")
-WHOLE = Kind(_is_whole, "a whole number from 0")
-NAME = Kind(_is_name, f"a text of at most {_NAME:,} characters")
-CLASSES = Kind(
+NUMBER = EntryKind(_is_number, "a number")
+WHOLE = EntryKind(_is_whole, "a whole number from 0")
+NAME = EntryKind(_is_name, f"a text of at most {_NAME:,} characters")
+CLASSES = EntryKind(
     _list_of(lambda value: _is_name(value) and shown(value) == value), "a list of texts that can be shown as they are"
 )
-NAMES = Kind(_list_of(_is_name), "a list of texts")
-NUMBERS = Kind(_list_of(_is_number), "a list of numbers")
-SWITCH = Kind(lambda value: isinstance(value, bool), "true or false")
-MAPPING = Kind(_is_mapping, "a mapping with texts as keys")
-OPTIONS = Kind(  # those of the backbone are a mapping among those of the network
+NAMES = EntryKind(_list_of(_is_name), "a list of texts")
+NUMBERS = EntryKind(_list_of(_is_number), "a list of numbers")
+SWITCH = EntryKind(lambda value: isinstance(value, bool), "true or false")
+MAPPING = EntryKind(_is_mapping, "a mapping with texts as keys")
+OPTIONS = EntryKind(  # those of the backbone are a mapping among those of the network
     _mapping_of(lambda value: _is_option(value) or _mapping_of(_is_option)(value)),
     f"names with plain values, numbers up to {_LARGEST:,}",
 )
-TENSORS = Kind(
+TENSORS = EntryKind(
     _mapping_of(lambda value: isinstance(value, Tensor)),
     "a mapping of names to tensors",
 )
-SIDE = Kind(
+SIDE = EntryKind(
     lambda value: _is_whole(value) and SIDES[0] <= value <= SIDES[1],
     f"a number of pixels from {SIDES[0]} to {SIDES[1]:,}",
 )
-DECISION = Kind(_or_none(_mapping_of(_mapping_of(_is_option))), "a mapping of levels to plain values")
-PLAIN = Kind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values alone")
-SETS = Kind(lambda value: isinstance(value, (list, tuple, str)), "a list of data sets")
+DECISION = EntryKind(_or_none(_mapping_of(_mapping_of(_is_option))), "a mapping of levels to plain values")
+PLAIN = EntryKind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values alone")
+SETS = EntryKind(lambda value: isinstance(value, (list, tuple, str)), "a list of data sets")
 
 
-def _or_null(kind: Kind) -> Kind:
-    return Kind(_or_none(kind.fits), f"{kind.words}, or null")
+def _or_null(kind: EntryKind) -> EntryKind:
+    return EntryKind(_or_none(kind.fits), f"{kind.words}, or null")
 
 
 _PREPROCESSING = {
     "image_size": SIDE,
     "align": SWITCH,
     "crop": NAME,
-    "margin": Kind(lambda value: _is_number(value) and 0 < value <= 100, "a number above 0 and at most 100"),
+    "margin": EntryKind(lambda value: _is_number(value) and 0 < value <= 100, "a number above 0 and at most 100"),
     "mask": MAPPING,
     "mask_of": NAME,
     "detector": NAME,
@@ -139,7 +139,9 @@ _ABOUT = {
     "decision": DECISION,
     "class_weights": _or_null(NUMBERS),
     "config": _or_null(MAPPING),
-    "adopted": _or_null(Kind(_mapping_of(_is_name), f"a mapping of names to texts of at most {_NAME:,} characters")),
+    "adopted": _or_null(
+        EntryKind(_mapping_of(_is_name), f"a mapping of names to texts of at most {_NAME:,} characters")
+    ),
     "start": _or_null(MAPPING),
     "start.name": NAME,
     "start.pretrained": SWITCH,
@@ -150,7 +152,7 @@ _ABOUT = {
     "config.data.data_dir": _or_null(NAME),
     "config.data.train": _or_null(SETS),
     "config.data.test": _or_null(SETS),
-    "config.trainer.precision": _or_null(Kind(_is_option, "a text")),
+    "config.trainer.precision": _or_null(EntryKind(_is_option, "a text")),
     "model": OPTIONS,
     "model.name": NAME,
     **{f"preprocessing.{name}": kind for name, kind in _PREPROCESSING.items()},
@@ -167,8 +169,10 @@ _CHECKPOINT = {
     "resume.epoch": WHOLE,
     "resume.batch": WHOLE,
     "resume.batch_size": WHOLE,
-    "resume.figures": Kind(_mapping_of(lambda value: isinstance(value, (int, float))), "a mapping of names to numbers"),
-    "resume.loggers": Kind(_mapping_of(_is_mapping), "a mapping of loggers to mappings"),
+    "resume.figures": EntryKind(
+        _mapping_of(lambda value: isinstance(value, (int, float))), "a mapping of names to numbers"
+    ),
+    "resume.loggers": EntryKind(_mapping_of(_is_mapping), "a mapping of loggers to mappings"),
     **{f"addnet.{name}": kind for name, kind in _ABOUT.items()},
 }
 
@@ -195,7 +199,7 @@ def check_about(about: Mapping[str, Any], *, path: str | Path) -> None:
     _check(about, _ABOUT, path)
 
 
-def _check(values: Mapping[str, Any], kinds: Mapping[str, Kind], path: str | Path) -> None:
+def _check(values: Mapping[str, Any], kinds: Mapping[str, EntryKind], path: str | Path) -> None:
     for name, kind in kinds.items():
         *outer, last = name.split(".")
         node: Any = values

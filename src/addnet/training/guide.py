@@ -110,7 +110,7 @@ def _objection(net: Any, image: Tensor, mask: Tensor) -> str:
         maps = last.maps(features, mask)
         if maps[0, 0].numel() == 1:
             return "its last features have one position alone; use larger images"
-        with _Normalised(net) as normalised:
+        with _NormalisationRecorder(net) as normalised:
             whole = net.forward_head(features, pre_logits=True)
             mean = net.forward_head(last.apart(maps.mean(dim=(2, 3), keepdim=True)), pre_logits=True)
     except (UserError, RuntimeError, AssertionError, IndexError):  # pooling that is made for one grid, or no grid
@@ -125,14 +125,14 @@ def _objection(net: Any, image: Tensor, mask: Tensor) -> str:
     return ""
 
 
-class _Normalised:
+class _NormalisationRecorder:
     """Notes the batch normalisations that run meanwhile, by name."""
 
     def __init__(self, net: nn.Module) -> None:
         self.names: list[str] = []
         self._layers = {name: part for name, part in net.named_modules() if isinstance(part, _BatchNorm)}
 
-    def __enter__(self) -> _Normalised:
+    def __enter__(self) -> _NormalisationRecorder:
         self._hooks = [
             layer.register_forward_pre_hook(lambda *_, name=name: self.names.append(name))
             for name, layer in self._layers.items()

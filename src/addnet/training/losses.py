@@ -45,7 +45,7 @@ class CrossEntropy:
         )
 
 
-class Focal:
+class FocalLoss:
     """Cross-entropy of each row times (1 − p)^gamma, p being the probability of its true class.
 
     Rows that are right already count less (Lin et al. 2017, arXiv 1708.02002, equation 4).
@@ -77,7 +77,7 @@ class Focal:
 
 
 # with those that other packages register: see addnet.registry
-LOSSES = declared("loss", {"cross_entropy": CrossEntropy, "focal": Focal})
+LOSSES = declared("loss", {"cross_entropy": CrossEntropy, "focal": FocalLoss})
 
 
 class RowLoss:
@@ -86,7 +86,7 @@ class RowLoss:
     Args:
         name: `cross_entropy`, `focal`, or what another package registered.
         average: `rows`, or `classes`: real and fake apart, then the mean over those that the batch holds.
-        options: Of the loss of that name: see `CrossEntropy` and `Focal`.
+        options: Of the loss of that name: see `CrossEntropy` and `FocalLoss`.
 
     Raises:
         UserError: An option is unknown or lies outside its values, or two of them exclude each other.

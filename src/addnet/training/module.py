@@ -28,7 +28,7 @@ from addnet.training.process_group import leave_at_exit
 from addnet.training.sam import SharpnessAware
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean, metrics_of
 from addnet.training.served_data import served_data, with_sources
-from addnet.training.terms import Asked
+from addnet.training.terms import FeaturePass
 from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
@@ -132,7 +132,7 @@ class DeepfakeDetector(pl.LightningModule):
         logits: Tensor = self.net(image.contiguous(memory_format=self.memory_format), mask)
         return logits
 
-    def _with_features(self, image: Tensor, mask: Tensor) -> Asked:
+    def _with_features(self, image: Tensor, mask: Tensor) -> FeaturePass:
         """Logits as `forward` gives them, and the features that they are made of, by one pass."""
         return self.feature_loss.ask(self.net, image.contiguous(memory_format=self.memory_format), mask)
 
@@ -223,7 +223,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.log("train/frame/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
-    def _terms(self, asked: Asked, batch: dict[str, Any]) -> dict[str, Tensor]:
+    def _terms(self, asked: FeaturePass, batch: dict[str, Any]) -> dict[str, Tensor]:
         """The terms of this step: those over pairs over the rows of all processes, the others over its own.
 
         Each process computes all pairs, and gets the gradient of its rows from all, which DDP then divides by their

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from addnet.data.dataset import DeepfakeDataset
-from addnet.data.usable import Usable
+from addnet.data.usable import UsableRecords
 from addnet.errors import UserError
 from addnet.evaluation import Scores
 
@@ -38,7 +38,7 @@ class ServedData(ResumableData, Protocol):
     balance: str
 
     @property
-    def splits(self) -> Mapping[str, Usable]:
+    def splits(self) -> Mapping[str, UsableRecords]:
         """What is served, by split; empty before `setup`."""
 
     @property

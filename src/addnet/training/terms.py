@@ -22,7 +22,7 @@ _NEEDED = ("forward_features", "forward_head", "get_classifier")
 _NEEDED_TO_GUIDE = ("position_features", "description")
 
 
-class Asked(NamedTuple):
+class FeaturePass(NamedTuple):
     """What a pass gives where features are needed.
 
     Attributes:
@@ -69,13 +69,13 @@ class FeatureLoss:
         """Whether there is any term, so that features are needed."""
         return bool(self.weights)
 
-    def ask(self, net: nn.Module, image: Tensor, mask: Tensor) -> Asked:
+    def ask(self, net: nn.Module, image: Tensor, mask: Tensor) -> FeaturePass:
         """Logits and features by one pass."""
         asked: Any = net
         features = asked.forward_features(image, mask)
         pooled = asked.forward_head(features, pre_logits=True)
         found = evidence(net, features, mask) if self.guides else None
-        return Asked(asked.get_classifier()(pooled), pooled, found)
+        return FeaturePass(asked.get_classifier()(pooled), pooled, found)
 
     def of_pairs(self, features: Tensor, labels: Tensor, valid: Tensor) -> dict[str, Tensor]:
         """Each term over pairs by its name, without its weight; arguments as of `alignment`."""

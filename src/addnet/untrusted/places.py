@@ -13,7 +13,7 @@ from addnet.untrusted.texts import shown
 SUSPICIOUS = r"^/|\.\.|\x00"  # names without it stay below a folder where there are no links; for whole columns
 
 
-class Outside(NamedTuple):
+class OutsideError(NamedTuple):
     """A name that leads out of its folder.
 
     Attributes:
@@ -44,7 +44,7 @@ def below(root: str | Path, name: str, *, outside: bool = False, remedy: str = "
 
 def first_outside(
     root: str | Path, names: Iterable[str], *, outside: bool = False, links: bool = True
-) -> Outside | None:
+) -> OutsideError | None:
     """The first of many names that can't be a file below a folder; each folder on their way is looked at once.
 
     Args:
@@ -56,13 +56,13 @@ def first_outside(
     folders = _Folders(root)
     for position, name in enumerate(names):
         if "\0" in name:
-            return Outside(position, "holds a NUL character, which no name of a file has")
+            return OutsideError(position, "holds a NUL character, which no name of a file has")
         if outside:
             continue
         if leads_out(root, name):
-            return Outside(position, f"lies outside of {shown(folders.root)}")
+            return OutsideError(position, f"lies outside of {shown(folders.root)}")
         if links and folders.linked_out(name):
-            return Outside(position, f"is, or lies behind, a link that leads out of {shown(folders.root)}")
+            return OutsideError(position, f"is, or lies behind, a link that leads out of {shown(folders.root)}")
     return None
 
 

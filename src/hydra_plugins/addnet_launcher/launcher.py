@@ -30,7 +30,7 @@ from addnet.mistyped import answer
 from addnet.overrides import quoted
 from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
-from addnet.sweeps.record import Planned, SweepError, config_options, plan, planned
+from addnet.sweeps.record import PlannedJob, SweepError, config_options, plan, planned
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
 from addnet.sweeps.resume import BASIC_SWEEPER, checkpoint_to_go_on, done_before, resuming
 
@@ -56,7 +56,7 @@ ConfigStore.instance().store(group="hydra/launcher", name="isolated", node=Isola
 
 
 @dataclass
-class Job:
+class LaunchedJob:
     """A job on its way: its order, its folder, and its composed config or why there is none."""
 
     number: int
@@ -111,7 +111,7 @@ class IsolatedLauncher(Launcher):
         fixed, waiting = self._fixed(), [job for job in jobs if self._is_to_run(job)]
         board = Board(len(waiting))
 
-        def start(job: Job, slot: int) -> subprocess.Popen[bytes]:
+        def start(job: LaunchedJob, slot: int) -> subprocess.Popen[bytes]:
             console = job.folder / "console.log"
             board.start(job.number, _told(job, fixed), output=console)
             if not board.is_drawn:
@@ -120,7 +120,7 @@ class IsolatedLauncher(Launcher):
             surroundings = environment(slot, n_jobs=self.n_jobs, devices=devices, ranks=_ranks(job.config))
             return start_process([*command_form(), *job.arguments], surroundings, console=console)
 
-        def end(job: Job, code: int, stopping: bool) -> None:
+        def end(job: LaunchedJob, code: int, stopping: bool) -> None:
             board.end(job.number)
             _end(job, code, stopping, told=_told(job, fixed))
 
@@ -130,7 +130,7 @@ class IsolatedLauncher(Launcher):
             raise SystemExit(128 + stopped)
         return [self._returned(job) for job in jobs]
 
-    def _compose(self, number: int, overrides: list[str], sweep_dir: Path) -> Job:
+    def _compose(self, number: int, overrides: list[str], sweep_dir: Path) -> LaunchedJob:
         """A job with its folder; what its config lacks becomes its reason of failure, not the sweep's."""
         outside = HydraConfig.instance().cfg
         try:
@@ -141,14 +141,14 @@ class IsolatedLauncher(Launcher):
             folder = sweep_dir / str(OmegaConf.select(config, "hydra.sweep.subdir"))
         except (HydraException, OmegaConfBaseException) as error:
             refusal = answer(error, [o for o in overrides if not o.startswith("hydra.")]).strip()
-            return Job(number, overrides, sweep_dir / str(number), refusal=refusal)
+            return LaunchedJob(number, overrides, sweep_dir / str(number), refusal=refusal)
         finally:
             HydraConfig.instance().cfg = outside
-        job = Job(number, overrides, folder, config)
+        job = LaunchedJob(number, overrides, folder, config)
         job.arguments = self._arguments(job)
         return job
 
-    def _arguments(self, job: Job) -> list[str]:
+    def _arguments(self, job: LaunchedJob) -> list[str]:
         """The command line of a job: the sweep's without what is about the sweep, and the job's own overrides."""
         arguments = config_options(sys.argv[1:])[0]
         ours = OmegaConf.to_container(self.config.hydra.overrides.hydra)
@@ -165,7 +165,7 @@ class IsolatedLauncher(Launcher):
         given = parser.parse_overrides([str(o) for o in self.config.hydra.overrides.task])
         return {override.get_key_element() for override in given if not override.is_sweep_override()}
 
-    def _is_to_run(self, job: Job) -> bool:
+    def _is_to_run(self, job: LaunchedJob) -> bool:
         if job.refusal:
             write_result(job.folder, Result(reason=job.refusal))
             log.error("#%d %s", job.number, Result(reason=job.refusal).in_a_line())
@@ -175,7 +175,7 @@ class IsolatedLauncher(Launcher):
             return False
         return True
 
-    def _returned(self, job: Job) -> JobReturn:
+    def _returned(self, job: LaunchedJob) -> JobReturn:
         result = read_result(job.folder) or Result(reason="no result")
         told: dict[str, Any] = {"overrides": job.overrides, "working_dir": str(Path.cwd())}
         if job.config is not None:
@@ -191,9 +191,9 @@ class IsolatedLauncher(Launcher):
         return FailedJob(**told, status=JobStatus.FAILED, _return_value=error)
 
 
-def _order(sweep_dir: Path, jobs: list[Job]) -> None:
+def _order(sweep_dir: Path, jobs: list[LaunchedJob]) -> None:
     """Writes down which jobs belong to the sweep; a resumed one must make the same again."""
-    ordered = [Planned(job.number, str(job.folder.relative_to(sweep_dir)), tuple(job.overrides)) for job in jobs]
+    ordered = [PlannedJob(job.number, str(job.folder.relative_to(sweep_dir)), tuple(job.overrides)) for job in jobs]
     before = {job.number: job for job in planned(sweep_dir)} if resuming() else {}
     for job in ordered:
         if job.number in before and before[job.number] != job:
@@ -205,7 +205,7 @@ def _order(sweep_dir: Path, jobs: list[Job]) -> None:
     plan(sweep_dir, ordered)
 
 
-def _end(job: Job, code: int, stopping: bool, *, told: str) -> None:
+def _end(job: LaunchedJob, code: int, stopping: bool, *, told: str) -> None:
     """Says how a job ended, and writes it down where the job couldn't."""
     result = read_result(job.folder)
     if result is None:
@@ -233,7 +233,7 @@ def _ranks(config: DictConfig | None) -> int:
     return devices if isinstance(devices, int) and devices > 0 else 1
 
 
-def _told(job: Job, fixed: set[str]) -> str:
+def _told(job: LaunchedJob, fixed: set[str]) -> str:
     return " ".join(o for o in job.overrides if o.split("=")[0] not in fixed) or "as it is"
 
 

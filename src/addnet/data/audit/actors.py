@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from addnet.data.audit.issues import INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.pool import over_records
-from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.scan import ImageSignals, Read
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON, FaceDescriptor
 from addnet.faces.images import check_bytes
@@ -76,7 +76,7 @@ def below(distances: Distances, limit: float) -> float:
 
 def actors(
     records: Records,
-    signals: Signals,
+    signals: ImageSignals,
     read: Read,
     *,
     images_per_group: int = 1,

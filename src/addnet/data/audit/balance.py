@@ -11,14 +11,14 @@ import numpy as np
 from addnet import wording
 from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.overlap import rows_of
-from addnet.data.audit.scan import Signals
+from addnet.data.audit.scan import ImageSignals
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
 
 _FEW = 0.2
 
 
 @dataclass(frozen=True)
-class Row:
+class BalanceRow:
     """One line of the table: what is counted, and how much there is of it."""
 
     split: str
@@ -30,7 +30,7 @@ class Row:
     groups: int
 
 
-def count(records: Records) -> list[Row]:
+def count(records: Records) -> list[BalanceRow]:
     """Images, videos and groups by split, data set, method and class."""
     fields = ("split", "dataset", "method")
     names = [records.names(field) for field in fields]
@@ -44,7 +44,7 @@ def count(records: Records) -> list[Row]:
     for kind, part in zip(kinds, np.split(order, starts[1:]), strict=True):
         split, dataset, method, label = (int(n) for n in np.unravel_index(kind, sizes))
         texts = (names[0][split], names[1][dataset], names[2][method], ("unknown", *CLASS_NAMES)[label])
-        rows.append(Row(*texts, len(part), len(np.unique(videos[part])), len(np.unique(groups[part]))))
+        rows.append(BalanceRow(*texts, len(part), len(np.unique(videos[part])), len(np.unique(groups[part]))))
     return rows
 
 
@@ -94,7 +94,7 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
     return issues
 
 
-def readability_issues(records: Records, signals: Signals) -> list[Issue]:
+def readability_issues(records: Records, signals: ImageSignals) -> list[Issue]:
     """Images that cannot be read, and those that show nothing."""
     issues = []
     if signals.failures:

@@ -15,12 +15,12 @@ from addnet import wording
 from addnet.data.audit.issues import INFO, WARNING, Issue
 from addnet.data.audit.overlap import rows_of
 from addnet.data.audit.pool import over_records
-from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.scan import ImageSignals, Read
 from addnet.data.audit.scores import Score, score_numbers
 from addnet.data.audit.signals import describe_content
 from addnet.data.donors import Donors
 from addnet.data.fakes import Recipe, SelfBlends
-from addnet.data.hook import At, Unwarped
+from addnet.data.hook import SamplePosition, UnwarpedSample
 from addnet.errors import UserError
 from addnet.faces.geometry import Geometry, Landmarks
 from addnet.faces.images import ImageArray, check_bytes
@@ -88,7 +88,7 @@ class BlendedSplit:
 
 def blended_splits_of(
     records: Records,
-    signals: Signals,
+    signals: ImageSignals,
     read: Read,
     blending: Blending,
     *,
@@ -124,7 +124,7 @@ def blended_splits_of(
         how: dict[str, Any] = {"count": len(rows), "workers": workers, "chunk": _CHUNK}
         chosen = records.take(rows)
         landmarks = list(over_records(_Find(read, landmarker), chosen, failed=_no_face, **how))
-        task = _Measure(read, chosen, landmarks, blending, seed)
+        task = _BlendSignals(read, chosen, landmarks, blending, seed)
         measured = np.empty((len(rows), *_SHAPE), dtype=np.float32)
         for number, values in enumerate(over_records(task, chosen, failed=_nothing, **how)):
             measured[number] = values
@@ -175,7 +175,7 @@ def _no_face(record: Record, reason: str = "") -> None:
     return None
 
 
-class _Measure:
+class _BlendSignals:
     """Signals of a real image and its blend: `_SHAPE` float32, NaN where there is no blend."""
 
     def __init__(
@@ -201,9 +201,9 @@ class _Measure:
         landmarks = self._landmarks[number]
         if landmarks is None:
             return _nothing(record)
-        at = At(number, (self._seed, 0, zlib.crc32(record.path.encode()), 0))
+        at = SamplePosition(number, (self._seed, 0, zlib.crc32(record.path.encode()), 0))
         try:
-            halves = self._blends.blend(Unwarped(self._image(number), landmarks, REAL), at)[:2]
+            halves = self._blends.blend(UnwarpedSample(self._image(number), landmarks, REAL), at)[:2]
         except (OSError, UserError):
             return _nothing(record)
         seen = [view(half, landmarks, self._geometry).image for half in halves]

@@ -24,10 +24,10 @@ from addnet.data.audit.blends import Blending
 from addnet.data.audit.examine import Audit, Settings, audit
 from addnet.data.audit.issues import ERROR, WARNING, count_by_severity
 from addnet.data.audit.report import write_report
-from addnet.data.audit.scan import Read, Stored
+from addnet.data.audit.scan import ImageReader, Read
 from addnet.data.fakes import GIVEN, blended_splits
 from addnet.data.groups import told_apart, united_groups
-from addnet.data.named import Chosen, configured
+from addnet.data.named import ChosenSources, configured
 from addnet.data.selection import select
 from addnet.data.sources import INDEX, Source
 from addnet.errors import UserError
@@ -72,7 +72,7 @@ def main(cfg: DictConfig) -> int:
     return FOUND if counts[ERROR] or (strict and counts[WARNING]) else CLEAN
 
 
-class Listed(NamedTuple):
+class AuditInput(NamedTuple):
     """What is audited.
 
     Attributes:
@@ -90,7 +90,7 @@ class Listed(NamedTuple):
     guessed: list[str]
 
 
-def listed(data: DictConfig) -> Listed:
+def listed(data: DictConfig) -> AuditInput:
     """The images of a `data` node.
 
     Raises:
@@ -109,7 +109,7 @@ def listed(data: DictConfig) -> Listed:
     made = np.isin(carved.numbers("split"), [carved.names("split").index(name) for name in _made(settings, carved)])
     if (unused := made & (carved.labels == FAKE)).any():  # training makes its own
         records, carved = records.take(~unused), carved.take(~unused)
-    return Listed(records, carved, Stored(next(iter(whole)).storage), "+".join(names), guessed)
+    return AuditInput(records, carved, ImageReader(next(iter(whole)).storage), "+".join(names), guessed)
 
 
 def _made(data: Mapping[str, Any], records: Records) -> list[str]:
@@ -135,7 +135,9 @@ def blending(data: DictConfig) -> Blending | None:
         raise UserError(f"{error.__cause__ or error}") from error
 
 
-def _carved(records: Records, chosen: Chosen, whole: Mapping[Source, Records], data: Mapping[str, Any]) -> Records:
+def _carved(
+    records: Records, chosen: ChosenSources, whole: Mapping[Source, Records], data: Mapping[str, Any]
+) -> Records:
     """Records of which those that the training of this config would validate and test with are called so."""
     if "train" not in records.names("split"):
         return records
@@ -169,7 +171,7 @@ def _settings(cfg: DictConfig, settings: dict[str, Any]) -> Settings:
     return Settings(**{name: value for name, value in {**shared, **settings}.items() if name in known})
 
 
-def _audited(data: Listed, settings: Settings, blends: Blending | None, console: Console) -> Audit:
+def _audited(data: AuditInput, settings: Settings, blends: Blending | None, console: Console) -> Audit:
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     tasks: dict[str, TaskID] = {}
     with Progress(*columns, console=console, transient=True) as progress:

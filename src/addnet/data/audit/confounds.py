@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from addnet.data.audit.issues import INFO, WARNING, Issue
 from addnet.data.audit.overlap import rows_of
-from addnet.data.audit.scan import Signals
+from addnet.data.audit.scan import ImageSignals
 from addnet.data.audit.scores import Score, score_categories, score_numbers
 from addnet.data.audit.signals import FORMATS, SUBSAMPLINGS
 from addnet.index.records import FAKE, REAL, Records
@@ -31,7 +31,7 @@ _CONTENT = (
 )
 _SOURCE = "The data set tells the class: take both classes from each, or none of the one-sided."
 
-Values = Callable[[Signals], NDArray[Any]]
+Values = Callable[[ImageSignals], NDArray[Any]]
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,11 @@ def _column(name: str) -> Values:
     return lambda signals: np.asarray(signals[name], dtype=np.float64)
 
 
-def _area(signals: Signals) -> NDArray[Any]:
+def _area(signals: ImageSignals) -> NDArray[Any]:
     return np.asarray(signals["width"].astype(np.float64) * signals["height"])
 
 
-def _shape(signals: Signals) -> NDArray[Any]:
+def _shape(signals: ImageSignals) -> NDArray[Any]:
     return np.asarray(signals["width"].astype(np.int64) * (1 << 32) + signals["height"])
 
 
@@ -104,7 +104,7 @@ SIGNALS = (
 )
 
 
-def confounds(records: Records, signals: Signals, *, resamples: int, seed: int) -> list[Confound]:
+def confounds(records: Records, signals: ImageSignals, *, resamples: int, seed: int) -> list[Confound]:
     """Scores every signal in every split that has both classes, the strongest first.
 
     Bytes per pixel are left out where all images have one size: they say what the bytes say.
@@ -123,7 +123,7 @@ def confounds(records: Records, signals: Signals, *, resamples: int, seed: int) 
     return sorted(found, key=lambda confound: -confound.strongest)
 
 
-def _confound(records: Records, signals: Signals, signal: Signal, resamples: int, seed: int) -> Confound:
+def _confound(records: Records, signals: ImageSignals, signal: Signal, resamples: int, seed: int) -> Confound:
     values = signal.values(signals)
     labels, groups = records.labels.astype(np.int64), records.numbers("group_id")
     usable = signals.readable & (labels != -1)
@@ -140,7 +140,7 @@ def _confound(records: Records, signals: Signals, signal: Signal, resamples: int
 
 
 def _shares(
-    records: Records, signals: Signals, signal: Signal, values: NDArray[Any], usable: NDArray[np.bool_]
+    records: Records, signals: ImageSignals, signal: Signal, values: NDArray[Any], usable: NDArray[np.bool_]
 ) -> list[tuple[str, float, float]]:
     kinds, first, codes = np.unique(values[usable], return_index=True, return_inverse=True)
     labels = records.labels[usable]
@@ -154,7 +154,7 @@ def _shares(
     ]
 
 
-def _category(records: Records, signals: Signals, signal: Signal, row: int) -> str:
+def _category(records: Records, signals: ImageSignals, signal: Signal, row: int) -> str:
     """What the category of this image is called."""
     image = signals.rows[row]
     tables = f"{int(image['tables']):016x}"[:8]

@@ -15,8 +15,8 @@ from addnet.data.audit.confounds import Confound, confound_issues, confounds
 from addnet.data.audit.issues import INFO, Issue, count_by_severity, ordered
 from addnet.data.audit.likeness import Likeness, across_labels, across_splits, likeness_issues, within_splits
 from addnet.data.audit.overlap import identical_files, shared_names, torn
-from addnet.data.audit.scan import Read, Signals, measure_all
-from addnet.data.audit.unchanged import Unchanged, unchanged_fakes, unchanged_issues
+from addnet.data.audit.scan import ImageSignals, Read, measure_all
+from addnet.data.audit.unchanged import UnchangedFakes, unchanged_fakes, unchanged_issues
 from addnet.errors import UserError, require_choice
 from addnet.faces.landmarks import Landmarker
 from addnet.index.records import CLASS_NAMES, Records
@@ -73,7 +73,7 @@ class Audit:
     """
 
     records: Records
-    signals: Signals
+    signals: ImageSignals
     issues: list[Issue]
     across: list[Likeness]
     within: list[Likeness]
@@ -81,7 +81,7 @@ class Audit:
     confounds: list[Confound]
     actors: list[Actors] = field(default_factory=list)
     blends: list[BlendedSplit] = field(default_factory=list)
-    unchanged: Unchanged | None = None
+    unchanged: UnchangedFakes | None = None
     settings: Settings = field(default_factory=Settings)
 
     def numbers(self) -> dict[str, Any]:
@@ -180,8 +180,8 @@ def audit(
 
 
 def _unchanged(
-    records: Records, signals: Signals, read: Read, settings: Settings, advance: Callable[[int, int], None]
-) -> Unchanged | None:
+    records: Records, signals: ImageSignals, read: Read, settings: Settings, advance: Callable[[int, int], None]
+) -> UnchangedFakes | None:
     if not settings.unchanged:
         return None
     how: dict[str, Any] = {"below": settings.unchanged, "seed": settings.seed, "workers": settings.workers}
@@ -190,7 +190,7 @@ def _unchanged(
 
 def _blends(
     records: Records,
-    signals: Signals,
+    signals: ImageSignals,
     read: Read,
     settings: Settings,
     blending: Blending | None,
@@ -213,7 +213,7 @@ def _blends(
 
 
 def _people(
-    records: Records, signals: Signals, read: Read, settings: Settings, advance: Callable[[int, int], None]
+    records: Records, signals: ImageSignals, read: Read, settings: Settings, advance: Callable[[int, int], None]
 ) -> list[Actors]:
     return actors(
         records,

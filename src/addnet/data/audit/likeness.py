@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
 from addnet.data.audit.near import NearPairs, near_pairs
 from addnet.data.audit.overlap import rows_of, split_pairs
-from addnet.data.audit.scan import Read, Signals
+from addnet.data.audit.scan import ImageSignals, Read
 from addnet.errors import UserError
 from addnet.faces.images import decode_image
 from addnet.index.records import FAKE, REAL, Records
@@ -77,7 +77,7 @@ class Likeness:
 
 
 def across_splits(
-    records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
+    records: Records, signals: ImageSignals, read: Read, *, distance: int, look_at: int = 2000
 ) -> list[Likeness]:
     """Near pairs of images of different groups in two splits.
 
@@ -99,7 +99,7 @@ def across_splits(
 
 
 def within_splits(
-    records: Records, signals: Signals, read: Read, *, distance: int, look_at: int = 2000
+    records: Records, signals: ImageSignals, read: Read, *, distance: int, look_at: int = 2000
 ) -> list[Likeness]:
     """Near pairs of images of different groups within a split; arguments as for `across_splits`."""
     usable = signals.readable & ~signals["flat"]
@@ -113,7 +113,7 @@ def within_splits(
     return found
 
 
-def across_labels(records: Records, signals: Signals, *, distance: int) -> list[Likeness]:
+def across_labels(records: Records, signals: ImageSignals, *, distance: int) -> list[Likeness]:
     """Near pairs of a real and a fake of different groups within a split."""
     usable = signals.readable & ~signals["flat"]
     labels = records.labels
@@ -127,7 +127,7 @@ def across_labels(records: Records, signals: Signals, *, distance: int) -> list[
 
 
 def _between(
-    records: Records, signals: Signals, sides: list[Rows], distance: int, *, within: bool = False
+    records: Records, signals: ImageSignals, sides: list[Rows], distance: int, *, within: bool = False
 ) -> tuple[NearPairs, Rows]:
     hashes, groups = signals["phash"], records.numbers("group_id")
     left, right = sides

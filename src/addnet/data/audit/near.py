@@ -74,7 +74,7 @@ def near_pairs(
     """
     if not 0 <= distance <= MAX_DISTANCE:
         raise UserError(f"audit.distance={distance} must lie between 0 and {MAX_DISTANCE} (of 64 bits); 4 is usual")
-    a, b = _Distinct(left, left_groups), _Distinct(right, right_groups)
+    a, b = _DistinctHashes(left, left_groups), _DistinctHashes(right, right_groups)
     lookups, complete = _affordable(a, b, _lookups(distance), max_comparisons)
     found = [np.empty(0, dtype=np.int64)]
     for block in _matches(a, b, lookups, distance):
@@ -107,7 +107,7 @@ def nearest(left: Hashes, right: Hashes, *, left_groups: Rows, right_groups: Row
 _MANY = -1
 
 
-class _Distinct:
+class _DistinctHashes:
     """The distinct hashes of a set, their groups, and where hashes with a given quarter lie."""
 
     def __init__(self, hashes: Hashes, groups: Rows) -> None:
@@ -144,7 +144,7 @@ def _lookups(distance: int) -> list[tuple[int, int]]:
 
 
 def _affordable(
-    a: _Distinct, b: _Distinct, lookups: list[tuple[int, int]], limit: int
+    a: _DistinctHashes, b: _DistinctHashes, lookups: list[tuple[int, int]], limit: int
 ) -> tuple[list[tuple[int, int, Rows]], bool]:
     """Each lookup with the quarters' values that both sides have, without the most crowded if there are too many."""
     values = np.arange(1 << _BITS)
@@ -157,7 +157,9 @@ def _affordable(
     return kept, complete
 
 
-def _matches(a: _Distinct, b: _Distinct, lookups: list[tuple[int, int, Rows]], distance: int) -> Iterator[Rows]:
+def _matches(
+    a: _DistinctHashes, b: _DistinctHashes, lookups: list[tuple[int, int, Rows]], distance: int
+) -> Iterator[Rows]:
     """Codes (position in a · length of b + position in b) of the pairs near enough, some more than once."""
     for quarter, flip, values in lookups:
         rows = a.orders[quarter][_ranges(a.starts[quarter][values], a.sizes[quarter][values])]
@@ -183,7 +185,7 @@ def _blocks(costs: Rows) -> Iterator[slice]:
         start = stop
 
 
-def _example_rows(a: _Distinct, b: _Distinct, i: Rows, j: Rows) -> tuple[Rows, Rows]:
+def _example_rows(a: _DistinctHashes, b: _DistinctHashes, i: Rows, j: Rows) -> tuple[Rows, Rows]:
     """An image of each hash, the two of different groups."""
     same = a.first_groups[i] == b.first_groups[j]
     from_left = same & (a.groups[i] == _MANY)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
-from addnet.data.audit.scan import Signals
+from addnet.data.audit.scan import ImageSignals
 from addnet.data.splits import torn_videos
 from addnet.index.records import Records
 from addnet.wording import count
@@ -95,7 +95,7 @@ def _named_issue(field: str, shared: list[str], splits: tuple[str, str]) -> Issu
     return Issue(kind, severity, text, len(shared), remedy, shared[:SHOWN])
 
 
-def identical_files(records: Records, signals: Signals) -> list[Issue]:
+def identical_files(records: Records, signals: ImageSignals) -> list[Issue]:
     """Files with the same bytes: in two splits, under two labels, or merely twice."""
     sets = _IdenticalSets(signals)
     splits, labels = records.numbers("split"), records.labels.astype(np.int64)
@@ -128,7 +128,7 @@ _IDENTICAL_REMEDY = {
 class _IdenticalSets:
     """Sets of two and more files with the same bytes."""
 
-    def __init__(self, signals: Signals) -> None:
+    def __init__(self, signals: ImageSignals) -> None:
         readable = np.flatnonzero(signals.readable)
         digests = signals["digest"][readable]
         order = np.lexsort((readable, digests[:, 1], digests[:, 0]))

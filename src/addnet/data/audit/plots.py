@@ -14,7 +14,7 @@ from addnet.data.audit.actors import STRICT, Actors
 from addnet.data.audit.confounds import Confound
 from addnet.data.audit.near import nearest
 from addnet.data.audit.overlap import rows_of, split_pairs
-from addnet.data.audit.scan import Read, Signals, read_or_reason
+from addnet.data.audit.scan import ImageSignals, Read, read_or_reason
 from addnet.errors import UserError
 from addnet.faces.descriptors import SAME_PERSON
 from addnet.faces.images import check_bytes
@@ -27,7 +27,7 @@ _SAMPLE, _GALLERY = 1000, 50_000
 Rows = NDArray[np.int64]
 
 
-def confound_plot(records: Records, signals: Signals, found: list[Confound], *, rows: int = 4) -> Figure | None:
+def confound_plot(records: Records, signals: ImageSignals, found: list[Confound], *, rows: int = 4) -> Figure | None:
     """Histograms of the strongest numeric signals by class, a column a split; None without any."""
     shown = [c for c in found if c.scores and not c.signal.categories][:rows]
     splits = list(dict.fromkeys(split for confound in shown for split in confound.scores))
@@ -55,7 +55,7 @@ def confound_plot(records: Records, signals: Signals, found: list[Confound], *, 
 
 
 def hash_plot(
-    records: Records, signals: Signals, *, distance: int, seed: int
+    records: Records, signals: ImageSignals, *, distance: int, seed: int
 ) -> tuple[Figure | None, dict[str, list[int]]]:
     """How near the perceptually nearest image of another group is, across splits and within the first.
 
@@ -84,7 +84,7 @@ def hash_plot(
     return figure, counts
 
 
-def _sample(records: Records, signals: Signals, split: str, most: int, seed: int) -> Rows:
+def _sample(records: Records, signals: ImageSignals, split: str, most: int, seed: int) -> Rows:
     rows = rows_of(records, split)
     rows = rows[signals.readable[rows] & ~signals["flat"][rows]]
     return np.sort(np.random.default_rng((seed, 5)).permutation(rows)[:most])

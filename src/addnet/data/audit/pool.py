@@ -7,7 +7,7 @@ from functools import partial
 from typing import TypeVar
 
 from addnet.index.records import Record
-from addnet.pool import Job, cores, in_order, run_local
+from addnet.pool import PoolJob, cores, in_order, run_local
 
 T = TypeVar("T")
 
@@ -34,7 +34,7 @@ def over_records(
         chunk: Records that a process gets at once.
     """
     workers = max(1, min(workers or cores(), count // chunk))
-    job = Job.of(partial(_numbered, task=task))
+    job = PoolJob.of(partial(_numbered, task=task))
     lost = partial(_lost, failed=failed)
     yield from in_order(run_local(job, enumerate(records), failed=lost, workers=workers, chunk=chunk))
 

@@ -21,7 +21,7 @@ Read = Callable[[Record], bytes]
 
 
 @dataclass(frozen=True)
-class Stored:
+class ImageReader:
     """Reads images, files of their own and members of archives alike.
 
     Attributes:
@@ -39,7 +39,7 @@ class Stored:
 
 
 @dataclass(frozen=True)
-class Signals:
+class ImageSignals:
     """Signals of many images.
 
     Attributes:
@@ -62,7 +62,7 @@ class Signals:
 
 def measure_all(
     records: Records, read: Read, *, workers: int | None = None, advance: Callable[[int], None] | None = None
-) -> Signals:
+) -> ImageSignals:
     """Reads every image once.
 
     Args:
@@ -73,7 +73,7 @@ def measure_all(
     """
     rows = np.zeros(len(records), dtype=SIGNALS)
     failures: list[tuple[int, str]] = []
-    found = over_records(_Measure(read), records, failed=_reason, count=len(records), workers=workers)
+    found = over_records(_SignalReader(read), records, failed=_reason, count=len(records), workers=workers)
     for number, said in enumerate(found):
         if isinstance(said, str):
             failures.append((number, said))
@@ -81,7 +81,7 @@ def measure_all(
             rows[number] = np.frombuffer(said, SIGNALS)[0]
         if advance and ((number + 1) % CHUNK == 0 or number + 1 == len(records)):
             advance(number % CHUNK + 1)
-    return Signals(rows, failures)
+    return ImageSignals(rows, failures)
 
 
 def _reason(record: Record, reason: str) -> str:
@@ -99,7 +99,7 @@ def read_or_reason(read: Read, record: Record) -> bytes | str:
 
 
 @dataclass(frozen=True)
-class _Measure:
+class _SignalReader:
     read: Read
 
     def __call__(self, record: Record) -> bytes | str:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from addnet.data.audit.issues import INFO, SHOWN, Issue
 from addnet.data.audit.pool import over_records
-from addnet.data.audit.scan import Read, Signals, read_or_reason
+from addnet.data.audit.scan import ImageSignals, Read, read_or_reason
 from addnet.data.left_out import COLUMN
 from addnet.data.pair_orders import NO_PARTNER, source_sets
 from addnet.errors import UserError
@@ -35,7 +35,7 @@ _DARK = 20.0  # grey levels that are added to the brightness, so that black imag
 
 
 @dataclass(frozen=True)
-class Unchanged:
+class UnchangedFakes:
     """Fakes that hardly differ from the real image of their frame.
 
     Attributes:
@@ -70,14 +70,14 @@ def change(real: NDArray[np.uint8], fake: NDArray[np.uint8]) -> float:
 
 def unchanged_fakes(
     records: Records,
-    signals: Signals,
+    signals: ImageSignals,
     read: Read,
     *,
     below: float,
     seed: int = 0,
     workers: int | None = None,
     advance: Callable[[int, int], None] | None = None,
-) -> Unchanged:
+) -> UnchangedFakes:
     """Compares each fake with a real image of the same frame; of more than `MOST` pairs so many.
 
     Args:
@@ -101,10 +101,10 @@ def unchanged_fakes(
             advance(1, len(pairs))
     order = np.argsort(found, kind="stable")
     order = order[found[order] < below]
-    return Unchanged(pairs[order], found[order], len(pairs), len(every))
+    return UnchangedFakes(pairs[order], found[order], len(pairs), len(every))
 
 
-def unchanged_issues(records: Records, found: Unchanged, *, below: float) -> list[Issue]:
+def unchanged_issues(records: Records, found: UnchangedFakes, *, below: float) -> list[Issue]:
     """One for each split that has some."""
     issues = []
     splits = np.asarray(records.names("split"))[records.numbers("split")][found.rows[:, 1]]
@@ -124,7 +124,7 @@ def unchanged_issues(records: Records, found: Unchanged, *, below: float) -> lis
     return issues
 
 
-def write_unchanged(records: Records, found: Unchanged, folder: Path) -> None:
+def write_unchanged(records: Records, found: UnchangedFakes, folder: Path) -> None:
     """Writes the fakes with their changes as a list that `data.leave_out` takes; removes that of an earlier audit."""
     file = folder / FILE
     file.unlink(missing_ok=True)
@@ -138,7 +138,7 @@ def write_unchanged(records: Records, found: Unchanged, folder: Path) -> None:
         )
 
 
-def _pairs(records: Records, signals: Signals) -> NDArray[np.int64]:
+def _pairs(records: Records, signals: ImageSignals) -> NDArray[np.int64]:
     """(P, 2) a real and a fake image of one source and one frame, for each fake that has such a real one."""
     usable = np.flatnonzero(signals.readable & ~signals["flat"])
     part = records.take(usable)

@@ -20,7 +20,7 @@ from addnet.data.layouts.fakeavceleb import scan_fakeavceleb
 from addnet.data.layouts.ffiw import scan_ffiw
 from addnet.data.layouts.folder import list_folder, list_unlabelled, scan_folder, scan_unlabelled
 from addnet.data.layouts.kodf import scan_kodf
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.manifest import scan_manifest
 from addnet.data.layouts.options import Layout, list_data, options_of
 from addnet.data.layouts.uadfv import scan_uadfv
@@ -49,4 +49,4 @@ LAYOUTS: dict[str, Layout] = {
     "df40": scan_df40,
 }
 
-__all__ = ["LAYOUTS", "Layout", "Listing", "Missing", "list_data", "options_of", "scan_folder", "scan_unlabelled"]
+__all__ = ["LAYOUTS", "Layout", "Listing", "MissingPart", "list_data", "options_of", "scan_folder", "scan_unlabelled"]

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 
 from addnet.data.layouts.bench_json import BenchVideo
-from addnet.data.layouts.listing import Missing
+from addnet.data.layouts.listing import MissingPart
 from addnet.data.layouts.tree import Tree, stem
 from addnet.wording import count
 
 
-class Folders:
+class PathFolders:
     """Folders below the data folder, found by the ends of the paths that a description names.
 
     Args:
@@ -44,14 +44,14 @@ class Folders:
                 continue
             yield f"{folder}/{name}", self._landmarks_of(folder, name, named)
 
-    def missing(self) -> list[Missing]:
+    def missing(self) -> list[MissingPart]:
         """What descriptions name and is not here, as one entry."""
         if not self._absent:
             return []
         first = next(iter(self._absent))
         where = count(len(self._absent), "folder")
         what = f"frames that descriptions name: {self._absent.total():,} in {where} like this"
-        return [Missing(first, what)]
+        return [MissingPart(first, what)]
 
     def _here(self, written: str) -> str | None:
         if written not in self._found:

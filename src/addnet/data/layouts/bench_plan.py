@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from pathlib import PurePosixPath
 
 from addnet.data.layouts.bench_json import SPLITS, BenchVideo
-from addnet.data.layouts.bench_paths import Folders
+from addnet.data.layouts.bench_paths import PathFolders
 from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import FACEFORENSICS, celeb_origin, group_of, pair_of, scene_of, target_of, united
-from addnet.data.layouts.parts import Place
+from addnet.data.layouts.parts import VideoPlace
 from addnet.wording import count
 
 
@@ -20,7 +20,7 @@ class Plan:
         folders: Tells which entries are the same video.
     """
 
-    def __init__(self, folders: Folders) -> None:
+    def __init__(self, folders: PathFolders) -> None:
         self._folders = folders
         self._splits: dict[str, str] = {}
         self._groups: dict[str, str] = {}
@@ -46,7 +46,7 @@ class Plan:
         self._groups = {key: names[group] for key, group in self._groups.items()}
         self._tested = {self._groups[key] for key, split in self._splits.items() if split == "test"}
 
-    def take(self, video: BenchVideo) -> Place | None:
+    def take(self, video: BenchVideo) -> VideoPlace | None:
         """Where a video belongs; None if it was taken before, or is related to a tested one."""
         key = self._folders.key(video)
         if key in self._taken:
@@ -56,7 +56,7 @@ class Plan:
         if split != "test" and group in self._tested:
             self._related.append(video.name)
             return None
-        return Place(split, group, self._identity(key))
+        return VideoPlace(split, group, self._identity(key))
 
     def notes(self) -> list[str]:
         """What was done about videos in several splits."""

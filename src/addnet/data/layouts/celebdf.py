@@ -17,10 +17,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import CELEBDF, celeb_group, celeb_origin
-from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.data.layouts.parts import Part, VideoPlace, list_parts
 from addnet.data.layouts.text_files import read_text
 from addnet.data.layouts.tree import Tree
 from addnet.errors import UserError, require_choice
@@ -49,7 +49,7 @@ class TestList:
 
     videos: frozenset[str] = frozenset()
     groups: frozenset[str] = frozenset()
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
 
@@ -74,7 +74,7 @@ def scan_celebdf(
     tree = Tree(root)
     tests = read_test_list(root, test_list or TEST_LIST)
 
-    def place(part: Part, video: str) -> Place | str:
+    def place(part: Part, video: str) -> VideoPlace | str:
         if tests.missing:
             return "because the official test list is missing"
         return _place(f"{part.method}/{video}", tests, keep=related == "keep")
@@ -102,7 +102,7 @@ def read_test_list(root: Path, file: str, *, where: str = WHERE) -> TestList:
     """
     path = root / file
     if not path.is_file():
-        return TestList(missing=[Missing(file, f"official test list ({where})", needed=True)])
+        return TestList(missing=[MissingPart(file, f"official test list ({where})", needed=True)])
     videos, odd = [], []
     for line in read_text(path).text.splitlines():
         if not line.strip():
@@ -120,11 +120,11 @@ def read_test_list(root: Path, file: str, *, where: str = WHERE) -> TestList:
     return TestList(frozenset(videos), groups, notes=notes)
 
 
-def _place(video: str, tests: TestList, *, keep: bool) -> Place | str:
+def _place(video: str, tests: TestList, *, keep: bool) -> VideoPlace | str:
     name = video.partition("/")[2]
     origin = celeb_origin(name)
     group = celeb_group(name)
     split = "test" if video in tests.videos else "train"
     if split == "train" and group in tests.groups and not keep:
         return "whose target video the test list names too (data.options.related)"
-    return Place(split, group, " ".join(origin.identities) if origin else "")
+    return VideoPlace(split, group, " ".join(origin.identities) if origin else "")

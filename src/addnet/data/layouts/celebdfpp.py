@@ -22,7 +22,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from addnet.data.layouts.celebdf import FOLDERS, RELATED, TEST_LIST, TestList, read_test_list
-from addnet.data.layouts.frames import NO_VIDEOS, Collected, clip_paths, collect
+from addnet.data.layouts.frames import NO_VIDEOS, VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings
 from addnet.data.layouts.names import celeb_group, celeb_source_group, made_of_celeb
@@ -76,7 +76,7 @@ def scan_celebdfpp(
     tests = read_test_list(root, test_list or TEST_LIST, where=_WHERE)
     findings.missing += tests.missing
     findings.notes += tests.notes
-    plan = _Plan(tests, split, keep=related == "keep")
+    plan = _SplitPlan(tests, split, keep=related == "keep")
     folders = {folder: folder for folder in _REALS} | {_folder(tree, method): method for method in taken}
     paths = {folder: clip_paths(tree, folder) for folder in folders}
     if not any(paths[folder] for folder in folders if folder not in _REALS):
@@ -92,7 +92,7 @@ def scan_celebdfpp(
     return findings.listing(parts)
 
 
-class _Plan:
+class _SplitPlan:
     """In which split each video is.
 
     Attributes:
@@ -146,8 +146,8 @@ def _listed(path: str) -> str:
 
 
 def _part(
-    tree: Tree, folder: str, method: str, paths: list[str], plan: _Plan, source: str, findings: Findings
-) -> Collected:
+    tree: Tree, folder: str, method: str, paths: list[str], plan: _SplitPlan, source: str, findings: Findings
+) -> VideoCollection:
     label, key = REAL if folder in _REALS else FAKE, _listed(folder)
     if not paths:
         findings.lacks(folder, f"videos ({_WHERE})", needed=folder == _REALS[0])

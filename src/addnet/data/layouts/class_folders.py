@@ -20,7 +20,7 @@ _BESIDE = IMAGE_WORDS | {"video", "videos"}  # may stand in the name of a folder
 _DEEPEST = 3
 
 
-class Place(NamedTuple):
+class FolderPurpose(NamedTuple):
     """What a folder is for, by its name; None: its name doesn't tell."""
 
     split: str | None
@@ -28,7 +28,7 @@ class Place(NamedTuple):
 
 
 @lru_cache(maxsize=256)  # asked for each file
-def read_folder(name: str) -> Place | None:
+def read_folder(name: str) -> FolderPurpose | None:
     """Split and class that the name of a folder tells; None for all other names.
 
     Example:
@@ -41,10 +41,10 @@ def read_folder(name: str) -> Place | None:
     known = all(word in SPLITS or word in LABELS for word in parts)
     if not parts or not known or len(splits) > 1 or len(labels) > 1:
         return None
-    return Place(next(iter(splits), None), next(iter(labels), None))
+    return FolderPurpose(next(iter(splits), None), next(iter(labels), None))
 
 
-class Folders:
+class ClassFolders:
     """The folders of a data set: `<split>/<class>/`, `<split>_<class>/`, or classes alone, which are for training.
 
     Args:
@@ -65,7 +65,7 @@ class Folders:
             raise UserError(f"{_none_found(root)}\n{expected_layout(root)}")
         if self.has_splits:
             self._top = {name: place for name, place in self._top.items() if place.split}
-        homes: dict[Place, str] = {}
+        homes: dict[FolderPurpose, str] = {}
         for name, place in self._top.items():
             if place.label is None and place in homes:
                 raise UserError(

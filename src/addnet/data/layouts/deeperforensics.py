@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from addnet.data.layouts.frames import Collected, clip_paths, collect
+from addnet.data.layouts.frames import VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few, read_names
 from addnet.data.layouts.names import pair_group, target_of
@@ -107,7 +107,7 @@ def _targets(splits: dict[str, str], findings: Findings) -> dict[str, str]:
 
 def _fakes(
     tree: Tree, variant: str, splits: dict[str, str] | None, split: str, source: str, findings: Findings
-) -> Collected:
+) -> VideoCollection:
     folder = f"manipulated_videos/{variant}"
     present = {stem(path): path for path in clip_paths(tree, folder)}
     if not present:
@@ -141,7 +141,7 @@ def _fakes(
 
 def _reals(
     root: Path, originals: str | None, compression: str, targets: dict[str, str], source: str, findings: Findings
-) -> Collected:
+) -> VideoCollection:
     place = root if originals is None else Path(originals).expanduser().absolute()
     if not place.is_dir():
         raise UserError(f"data.options.originals={originals}: no such folder; expected FaceForensics++")

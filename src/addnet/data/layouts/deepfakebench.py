@@ -16,9 +16,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from addnet.data.layouts.bench_json import BenchVideo, class_of, dataset_of, method_of, read_description
-from addnet.data.layouts.bench_paths import Folders
+from addnet.data.layouts.bench_paths import PathFolders
 from addnet.data.layouts.bench_plan import Plan
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.tree import Tree, frame_number
 from addnet.errors import require_choice
 from addnet.index.records import Record, Records
@@ -52,8 +52,8 @@ def scan_deepfakebench(
     files = _descriptions(root, json, names)
     if not files:
         expected = (Path(json or _PLACES[1]) / "*.json").as_posix()
-        return Listing(missing=[Missing(expected, f"description ({_WHERE})", needed=True)])
-    folders = Folders(tree)
+        return Listing(missing=[MissingPart(expected, f"description ({_WHERE})", needed=True)])
+    folders = PathFolders(tree)
     plan = Plan(folders)
     for file in files:
         plan.add(read_description(file, compression))
@@ -67,7 +67,7 @@ def scan_deepfakebench(
     return Listing(records, missing=folders.missing(), notes=plan.notes())
 
 
-def _records(video: BenchVideo, plan: Plan, folders: Folders, labels: Mapping[str, str]) -> Iterator[Record]:
+def _records(video: BenchVideo, plan: Plan, folders: PathFolders, labels: Mapping[str, str]) -> Iterator[Record]:
     place = plan.take(video)
     if place is None:
         return

@@ -63,7 +63,7 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
         findings.lacks(name, f"official list ({where})", needed=True)
     if absent:
         return findings.listing([])
-    plan = _Plan(tree, split, f"{DEEPSPEAK}-{version}", findings)
+    plan = _ListedVideos(tree, split, f"{DEEPSPEAK}-{version}", findings)
     named = plan.named()
     present = _present(tree, {stem(name) for name in named}, findings)
     if not present:
@@ -89,7 +89,7 @@ def _present(tree: Tree, names: set[str], findings: Findings) -> dict[str, str]:
     return found
 
 
-class _Plan:
+class _ListedVideos:
     """What the lists say of each video.
 
     Attributes:

@@ -20,11 +20,11 @@ from pathlib import Path, PurePosixPath
 
 from addnet.data.layouts.celebdf import TEST_LIST, TestList, read_test_list
 from addnet.data.layouts.faceforensics import original_part
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.lists import few
 from addnet.data.layouts.names import DF40, celeb_group, celeb_origin, own_group, pair_group, pair_of
-from addnet.data.layouts.pairs import Pairs, read_official
-from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.data.layouts.pairs import SourceSplits, read_official
+from addnet.data.layouts.parts import Part, VideoPlace, list_parts
 from addnet.data.layouts.tree import Tree
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL, Record, Records
@@ -57,13 +57,13 @@ def scan_df40(
     there = sorted({name for folder in FOLDERS.values() for name in tree.folders(folder)})
     for method in methods or ():
         require_choice("data.options.methods", method, there)
-    pairs = read_official(root, splits, base=_FACEFORENSICS) if "ff" in domains else Pairs()
+    pairs = read_official(root, splits, base=_FACEFORENSICS) if "ff" in domains else SourceSplits()
     tests = read_test_list(root, f"{_CELEBDF}/{TEST_LIST}") if "cdf" in domains else TestList()
     fakes = _Fakes(tree, pairs, frozenset(methods or there), frozenset(domains))
     made = Records.of(record for split in FOLDERS for record in fakes.records(split))
     originals = _originals(tree, pairs, tests, domains)
     absent = [split for split, name in FOLDERS.items() if not tree.folders(name)]
-    missing = [Missing(FOLDERS[split], f"fakes for {split}", needed=not there) for split in absent]
+    missing = [MissingPart(FOLDERS[split], f"fakes for {split}", needed=not there) for split in absent]
     return Listing(
         Records.concat([made, originals.images]),
         missing=[*pairs.missing, *tests.missing, *missing, *originals.missing],
@@ -76,7 +76,7 @@ class _Fakes:
     """The methods' folders."""
 
     tree: Tree
-    pairs: Pairs
+    pairs: SourceSplits
     methods: frozenset[str]
     domains: frozenset[str]
     tested: list[str] = field(default_factory=list)
@@ -140,15 +140,15 @@ def _kind(folder: PurePosixPath, split: str) -> tuple[str, str]:
     return "fake", "cdf" if split == "test" and "cdf" in parts else "ff"
 
 
-def _originals(tree: Tree, pairs: Pairs, tests: TestList, domains: Sequence[str]) -> Listing:
-    def place(part: Part, video: str) -> Place | str:
+def _originals(tree: Tree, pairs: SourceSplits, tests: TestList, domains: Sequence[str]) -> Listing:
+    def place(part: Part, video: str) -> VideoPlace | str:
         if part.method != "youtube":
             listed = f"{part.method}/{video}" in tests.videos
             origin = celeb_origin(video)
             identity = " ".join(origin.identities) if origin else ""
-            return Place("test", celeb_group(video), identity) if listed else "that are not in the test list"
+            return VideoPlace("test", celeb_group(video), identity) if listed else "that are not in the test list"
         found = pairs.place(video)
-        if isinstance(found, Place) and found.split == "val":
+        if isinstance(found, VideoPlace) and found.split == "val":
             return "of the validation list, for which DF40 has no fakes"
         return found
 

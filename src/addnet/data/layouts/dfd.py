@@ -16,7 +16,7 @@ from pathlib import Path
 from addnet.data.layouts.faceforensics import COMPRESSIONS
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.names import DFD, scene_group, scene_of
-from addnet.data.layouts.parts import Part, Place, list_parts
+from addnet.data.layouts.parts import Part, VideoPlace, list_parts
 from addnet.data.layouts.tree import Tree
 from addnet.errors import require_choice
 from addnet.index.records import FAKE, REAL
@@ -60,14 +60,14 @@ def scan_dfd(
     return replace(listing, notes=[*listing.notes, note])
 
 
-def _place(video: str, test_actors: set[str] | None) -> Place | str:
+def _place(video: str, test_actors: set[str] | None) -> VideoPlace | str:
     origin = scene_of(video)
     if origin is None:
         return "that are not named like 01__scene or 01_02__scene__CODE"
     identity = " ".join(origin.identities)
     if test_actors is None:
-        return Place("test", scene_group(origin), identity)
+        return VideoPlace("test", scene_group(origin), identity)
     sides = {actor in test_actors for actor in origin.identities}
     if len(sides) > 1:
         return "of one actor of each side"
-    return Place("test" if sides.pop() else "train", scene_group(origin), identity)
+    return VideoPlace("test" if sides.pop() else "train", scene_group(origin), identity)

@@ -20,7 +20,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from addnet.data.layouts.frames import Collected, collect
+from addnet.data.layouts.frames import VideoCollection, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, read_object, read_pairs
 from addnet.data.layouts.names import DFDC, dfdc_group
@@ -87,7 +87,7 @@ def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict
     return {f"part_{number}": folders[number] for number in sorted(folders)}
 
 
-def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -> Collected:
+def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -> VideoCollection:
     metadata = _metadata(tree, folder, findings)
     unclear = []
     clips = []
@@ -114,7 +114,7 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
     return collect(tree, clips, source=source)
 
 
-def _apart(tree: Tree, split: str, source: str, findings: Findings) -> Collected:
+def _apart(tree: Tree, split: str, source: str, findings: Findings) -> VideoCollection:
     """Validation or test set: a folder of its own with labels."""
     folder, number = _APART[split]
     if split == "test" and not tree.has_folder(folder) and tree.has_file("labels.csv"):

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from addnet.data.layouts.frames import Collected, clip_paths, clip_paths_below, collect
+from addnet.data.layouts.frames import VideoCollection, clip_paths, clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings
 from addnet.data.layouts.names import celeb_source_group, made_of_celeb
@@ -121,7 +121,7 @@ def _fakes(fakes: dict[str, str], compression: str, split: str) -> Iterator[Reco
 
 def _reals(
     root: Path, originals: str | None, targets: set[str], split: str, source: str, findings: Findings
-) -> Collected:
+) -> VideoCollection:
     """The videos of Celeb-DF that fakes were made of."""
     place = root if originals is None else Path(originals).expanduser().absolute()
     if not place.is_dir():

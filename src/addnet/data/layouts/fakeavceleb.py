@@ -25,7 +25,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from addnet.data.layouts.frames import Collected, clip_paths_below, collect
+from addnet.data.layouts.frames import VideoCollection, clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, read_rows
 from addnet.data.layouts.names import FAKEAVCELEB, own_group
@@ -51,7 +51,7 @@ _CLIP = re.compile(r"\d+(_.+)?")
 _WHERE = "form in the README of github.com/DASH-Lab/FakeAVCeleb"
 
 
-class Row(NamedTuple):
+class ListRow(NamedTuple):
     """What the list says of a video.
 
     Attributes:
@@ -63,7 +63,7 @@ class Row(NamedTuple):
     persons: tuple[str, ...] = ()
 
 
-Rows = dict[tuple[str, str, str], Row]  # by kind, person and name without suffix
+Rows = dict[tuple[str, str, str], ListRow]  # by kind, person and name without suffix
 
 
 def scan_fakeavceleb(
@@ -105,13 +105,13 @@ def _rows(tree: Tree, base: str, findings: Findings) -> Rows | None:
     rows: Rows = {}
     for row in read_rows(tree.root / path, *_COLUMNS):
         persons = tuple(row[key] for key in ("target1", "target2") if _PERSON.fullmatch(row[key]))
-        rows[row["type"], row["source"], stem(row["path"])] = Row(row["method"], persons)
+        rows[row["type"], row["source"], stem(row["path"])] = ListRow(row["method"], persons)
     return rows
 
 
 def _part(
     tree: Tree, kind: str, paths: list[str], rows: Rows | None, split: str, source: str, findings: Findings
-) -> Collected:
+) -> VideoCollection:
     """One of the four folders."""
     keys = {path: (kind, person, stem(path)) for path in paths if (person := _person(path))}
     findings.note(
@@ -128,12 +128,12 @@ def _part(
     def clips() -> Iterator[Record]:
         for path, key in keys.items():
             if rows is None or key in rows:
-                yield _record(path, key, rows[key] if rows else Row(), split)
+                yield _record(path, key, rows[key] if rows else ListRow(), split)
 
     return collect(tree, clips(), source=source)
 
 
-def _record(path: str, key: tuple[str, str, str], row: Row, split: str) -> Record:
+def _record(path: str, key: tuple[str, str, str], row: ListRow, split: str) -> Record:
     kind, person, name = key
     return Record(
         path=path,

@@ -9,10 +9,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
-from addnet.data.layouts.class_folders import SPLIT_NAMES, Folders, expected_layout
+from addnet.data.layouts.class_folders import SPLIT_NAMES, ClassFolders, expected_layout
 from addnet.data.layouts.doubts import doubts
 from addnet.data.layouts.guesses import Guess, guess, guess_groups
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.lists import few
 from addnet.data.layouts.side_by_side import chosen_kind
 from addnet.data.layouts.text_files import read_text
@@ -43,7 +43,7 @@ def list_folder(
     Raises:
         UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
     """
-    folders, found = Folders(root), walk(root)
+    folders, found = ClassFolders(root), walk(root)
     patterns = compiled("data.group_pattern", group_pattern), compiled("data.video_pattern", video_pattern)
     records, outside, counted = {}, [], []
     for kind, names in ((IMAGE, found.images), (VIDEO, found.videos)):
@@ -215,17 +215,19 @@ def _searched(paths: Sequence[str], pattern: re.Pattern[str]) -> list[Guess]:
     return [Guess(video, group) for video, group in zip(videos, guess_groups(videos), strict=True)]
 
 
-def _missing(folders: Folders, records: Records) -> list[Missing]:
+def _missing(folders: ClassFolders, records: Records) -> list[MissingPart]:
     """Which splits and classes have nothing; a training names those that it can't do without."""
     splits, missing = records.names("split"), []
     for split in SPLIT_NAMES:
         if split not in splits:
             if split in _NEEDED or split in folders.names():
-                missing.append(Missing("/".join(folders.names().get(split, [split])), f"nothing for {_AIMS[split]}"))
+                missing.append(
+                    MissingPart("/".join(folders.names().get(split, [split])), f"nothing for {_AIMS[split]}")
+                )
             continue
         present = set(records.labels[records.numbers("split") == splits.index(split)].tolist())
         missing += [
-            Missing(f"{split}/{name}", f"{name} images or videos")
+            MissingPart(f"{split}/{name}", f"{name} images or videos")
             for label, name in enumerate(CLASS_NAMES)
             if label not in present
         ]

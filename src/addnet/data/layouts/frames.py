@@ -28,7 +28,7 @@ NO_VIDEOS = {*IMAGE_FOLDERS, *NO_FACES, "videos"}
 
 
 @dataclass(frozen=True)
-class Collected:
+class VideoCollection:
     """What of the videos that a data set names is there.
 
     Attributes:
@@ -43,12 +43,14 @@ class Collected:
     bare: list[str]
     absent: list[str]
 
-    def elsewhere(self, root: Path) -> Collected:
+    def elsewhere(self, root: Path) -> VideoCollection:
         """The same, told apart from what lies in the data folder: paths are relative to another one."""
         return replace(self, images=self.images.replaced(root=str(root)), videos=self.videos.replaced(root=str(root)))
 
 
-def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None) -> Collected:
+def collect(
+    tree: Tree, clips: Iterable[Record], *, source: str = "auto", places: Places | None = None
+) -> VideoCollection:
     """Looks for videos as images and as files.
 
     Args:
@@ -70,8 +72,8 @@ def collect(tree: Tree, clips: Iterable[Record], *, source: str = "auto", places
     there = np.array([tree.has_file(path) for path in paths], dtype=bool)
     files, absent = rest.take(there), rest.take(~there).paths.to_pylist()
     if len(images) or source == "images":
-        return Collected(images, Records.of([]), files.paths.to_pylist(), absent)
-    return Collected(images, files, [], absent)
+        return VideoCollection(images, Records.of([]), files.paths.to_pylist(), absent)
+    return VideoCollection(images, files, [], absent)
 
 
 def clip_paths(tree: Tree, folder: str) -> list[str]:

@@ -8,7 +8,7 @@ from addnet.index.records import Records
 
 
 @dataclass(frozen=True)
-class Missing:
+class MissingPart:
     """Something that a data set has as its authors ship it and that is not here.
 
     Attributes:
@@ -38,6 +38,6 @@ class Listing:
 
     images: Records = field(default_factory=lambda: Records.of([]))
     videos: Records = field(default_factory=lambda: Records.of([]))
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     doubts: list[str] = field(default_factory=list)

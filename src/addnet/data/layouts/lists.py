@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from addnet.data.layouts.frames import Collected
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.frames import VideoCollection
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.text_files import MAX_BYTES, read_json, read_text
 from addnet.errors import UserError
 from addnet.index.records import Records
@@ -30,19 +30,19 @@ class Findings:
         notes: What a user should know.
     """
 
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
     def lacks(self, path: str, what: str, *, needed: bool = False) -> None:
         """Something was expected at this path, relative to the data folder."""
-        self.missing.append(Missing(path, what, needed))
+        self.missing.append(MissingPart(path, what, needed))
 
     def note(self, names: Collection[str], one: str, many: str) -> None:
         """A sentence about some files, if there are any: their number, what is to be said of one or many, names."""
         if names:
             self.notes.append(f"{count(len(names), one, many)}: {few(names)}")
 
-    def listing(self, parts: Iterable[Collected], *, named_by: str = "the lists") -> Listing:
+    def listing(self, parts: Iterable[VideoCollection], *, named_by: str = "the lists") -> Listing:
         """The listing of everything that was collected."""
         found = list(parts)
         absent = [path for part in found for path in part.absent]

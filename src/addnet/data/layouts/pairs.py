@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from addnet.data.layouts.listing import Missing
+from addnet.data.layouts.listing import MissingPart
 from addnet.data.layouts.names import pair_group, pair_of
-from addnet.data.layouts.parts import UNLISTED, Place
+from addnet.data.layouts.parts import UNLISTED, VideoPlace
 from addnet.data.layouts.text_files import read_json, read_text
 from addnet.errors import UserError
 from addnet.wording import count
@@ -22,7 +22,7 @@ _FOLDERS = ("splits", "dataset/splits", ".")
 
 
 @dataclass(frozen=True)
-class Pairs:
+class SourceSplits:
     """Where each source id belongs.
 
     Attributes:
@@ -34,20 +34,20 @@ class Pairs:
 
     splits: dict[str, str] = field(default_factory=dict)
     groups: dict[str, str] = field(default_factory=dict)
-    missing: list[Missing] = field(default_factory=list)
+    missing: list[MissingPart] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def place(self, video: str) -> Place | str:
+    def place(self, video: str) -> VideoPlace | str:
         """Where an original or a fake belongs, or why it is left out."""
         ids = pair_of(video)
         if not ids or any(number not in self.splits for number in ids):
             return UNLISTED
         if len({self.groups[number] for number in ids}) > 1:
             return "made of two videos that are no pair in the official lists"
-        return Place(self.splits[ids[0]], self.groups[ids[0]], " ".join(ids))
+        return VideoPlace(self.splits[ids[0]], self.groups[ids[0]], " ".join(ids))
 
 
-def read_official(root: Path, folder: str | None = None, *, base: str = "") -> Pairs:
+def read_official(root: Path, folder: str | None = None, *, base: str = "") -> SourceSplits:
     """Reads the three lists.
 
     Args:
@@ -59,13 +59,13 @@ def read_official(root: Path, folder: str | None = None, *, base: str = "") -> P
         UserError: A list is damaged, or names an id that another names too.
     """
     places = [Path(base, folder)] if folder else [Path(base, name) for name in _FOLDERS]
-    pairs = Pairs()
+    pairs = SourceSplits()
     for split, number in OFFICIAL.items():
         files = [root / place / f"{split}.json" for place in places]
         file = next((file for file in files if file.is_file()), None)
         if file is None:
             expected = (places[0] / f"{split}.json").as_posix()
-            pairs.missing.append(Missing(expected, f"official split list ({WHERE})", needed=True, split=split))
+            pairs.missing.append(MissingPart(expected, f"official split list ({WHERE})", needed=True, split=split))
             continue
         ids = _add(pairs, file, split)
         if ids != number:
@@ -73,7 +73,7 @@ def read_official(root: Path, folder: str | None = None, *, base: str = "") -> P
     return pairs
 
 
-def _add(pairs: Pairs, file: Path, split: str) -> int:
+def _add(pairs: SourceSplits, file: Path, split: str) -> int:
     added = 0
     for first, second in _read(file):
         for number in (first, second):

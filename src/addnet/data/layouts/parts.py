@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pyarrow.compute as pc
 
-from addnet.data.layouts.frames import IMAGE_FOLDERS, SOURCES, Collected, clip_paths, collect
+from addnet.data.layouts.frames import IMAGE_FOLDERS, SOURCES, VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
 from addnet.data.layouts.lists import Findings, few
 from addnet.data.layouts.tree import Tree, join, stem
@@ -42,7 +42,7 @@ class Part:
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class VideoPlace:
     """Where a video belongs.
 
     Attributes:
@@ -56,7 +56,7 @@ class Place:
     identity: str = ""
 
 
-Placing = Callable[[Part, str], "Place | str"]
+Placing = Callable[[Part, str], "VideoPlace | str"]
 _LEFT_OUT = ""  # the split of what has no place
 
 
@@ -91,7 +91,9 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
     return findings.listing(replace(some, bare=[], absent=[]) for some in collected)
 
 
-def _found(tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: Findings) -> Collected | None:
+def _found(
+    tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: Findings
+) -> VideoCollection | None:
     """What is there of a part and has a place; None if nothing is there. What has no place is told."""
     reasons: dict[str, str] = {}
     paths = {stem(path): path for path in clip_paths(tree, part.path)}
@@ -99,9 +101,9 @@ def _found(tree: Tree, part: Part, place: Placing, dataset: str, source: str, fi
     def clips() -> Iterator[Record]:
         for video, path in paths.items():
             where = place(part, video)
-            if not isinstance(where, Place):
+            if not isinstance(where, VideoPlace):
                 reasons[video] = where
-                where = Place(_LEFT_OUT, "")
+                where = VideoPlace(_LEFT_OUT, "")
             yield Record(
                 path=path,
                 label=part.label,
@@ -121,7 +123,7 @@ def _found(tree: Tree, part: Part, place: Placing, dataset: str, source: str, fi
     return replace(some, images=_placed(some.images), videos=_placed(some.videos))
 
 
-def _left_out(found: Collected, reasons: Mapping[str, str]) -> dict[str, list[str]]:
+def _left_out(found: VideoCollection, reasons: Mapping[str, str]) -> dict[str, list[str]]:
     """Reason → names of the videos that are there and have no place."""
     there = {name for part in (found.images, found.videos) for name in _placed(part, False).names("video_id")}
     named: dict[str, list[str]] = {}

@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from addnet.data.layouts.frames import SOURCES
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Records
 from addnet.wording import count
@@ -52,14 +52,16 @@ def _cells(records: Records) -> Iterator[tuple[str, str]]:
     yield from ((split, CLASS_NAMES[label]) for split, label in set(zip(splits, labels, strict=True)) if label >= 0)
 
 
-def _apart(imaged: set[tuple[str, str]], filmed: set[tuple[str, str]], *, layout: str, root: Path) -> Iterator[Missing]:
+def _apart(
+    imaged: set[tuple[str, str]], filmed: set[tuple[str, str]], *, layout: str, root: Path
+) -> Iterator[MissingPart]:
     """What has images alone and what has videos alone, with what to type to use both."""
     place = str(root) if _PLAIN.fullmatch(str(root)) else '"{}"'.format(str(root).replace('"', '\\"'))
     entries = (f"{{layout: {layout}, data_dir: {place}, options: {{source: {kind}}}}}" for kind in SOURCES[:0:-1])
     typed = shlex.quote(f"data.train=[{', '.join(entries)}]")
     for split, name in sorted(filmed - imaged):
         others = ", ".join("/".join(cell) for cell in sorted(imaged - filmed))
-        yield Missing(
+        yield MissingPart(
             f"{split}/{name}",
             f"images: it has videos alone, and {others} has images alone. What a network learns may then be the "
             "difference between the two; to cut faces out of the videos and use both all the same, replace "

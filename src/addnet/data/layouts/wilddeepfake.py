@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from addnet.data.layouts.listing import Listing, Missing
+from addnet.data.layouts.listing import Listing, MissingPart
 from addnet.data.layouts.names import WILDDEEPFAKE, own_group
 from addnet.errors import UserError, require_choice
 from addnet.faces.formats import IMAGE_SUFFIXES
@@ -81,7 +81,7 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
     parts = _parts(root)
     findings = _Findings()
     missing = [
-        Missing(
+        MissingPart(
             f"{name}_{split}", f"archives <N>.tar.gz of {name} faces to {split}", needed=split == "train", split=split
         )
         for split in SPLITS
@@ -93,7 +93,7 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
         records = Records.of(_records(part, group, Path(cache_dir) if cache_dir else None, findings))
         if not len(records):
             needed = part.split == "train"
-            missing.append(Missing(f"{part.name}/<N>.tar.gz", "archives with images", needed, part.split))
+            missing.append(MissingPart(f"{part.name}/<N>.tar.gz", "archives with images", needed, part.split))
         missing += _gaps(part)
         lists.append(records)
     return Listing(images=Records.concat(lists), missing=missing, notes=[*_NOTES, *_told(findings)])
@@ -209,14 +209,14 @@ def _ids(part: _Part, folder: str) -> tuple[str, str] | None:
     return own_group(*start, *below), own_group(*start, below[0])
 
 
-def _gaps(part: _Part) -> list[Missing]:
+def _gaps(part: _Part) -> list[MissingPart]:
     numbers = {int(name) for name in _units(part.folder) if name.isdecimal()}
     absent = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - numbers)
     if not absent:
         return []
     shown = ",".join(map(str, absent[:_SHOWN])) + (",…" if len(absent) > _SHOWN else "")
     what = f"{len(absent)} of the numbers up to {max(numbers)}; it is not known whether the numbering has gaps"
-    return [Missing(f"{part.name}/{{{shown}}}.tar.gz", what)]
+    return [MissingPart(f"{part.name}/{{{shown}}}.tar.gz", what)]
 
 
 def _told(findings: _Findings) -> list[str]:

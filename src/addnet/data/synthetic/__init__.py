@@ -1,13 +1,13 @@
 """Drawn portraits and deepfakes of them: data for demonstrations and tests, without a download."""
 
 from addnet.data.synthetic.generate import generate_dataset
-from addnet.data.synthetic.people import Identity, View, acting_like
+from addnet.data.synthetic.people import Identity, PortraitView, acting_like
 from addnet.data.synthetic.portraits import develop, draw_portrait
 from addnet.data.synthetic.swaps import blend_mask, swap_face
 
 __all__ = [
     "Identity",
-    "View",
+    "PortraitView",
     "acting_like",
     "blend_mask",
     "develop",

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 from addnet.data.synthetic.canvas import Array
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 
 _HEAD_AXIS = np.array([0.0, 0.6, -0.9])  # what the head turns about
 _MIRRORED_EYE = [3, 2, 1, 0, 5, 4]
 
 
-def face_points(identity: Identity, view: View) -> Array:
+def face_points(identity: Identity, view: PortraitView) -> Array:
     """The 68 landmarks of the turned face, upright and in face units: (68, 2), in dlib's order."""
     solid = np.concatenate(
         [_jaw(identity), _brows(identity), _nose(identity), _eyes(identity, view), _mouth(identity, view)]
@@ -20,7 +20,7 @@ def face_points(identity: Identity, view: View) -> Array:
     return turned(solid + uneven, view)
 
 
-def turned(solid: Array, view: View) -> Array:
+def turned(solid: Array, view: PortraitView) -> Array:
     """Turns landmarks (N, 3) by the view's yaw and pitch and drops the depth: (N, 2)."""
     yaw, pitch = np.radians([view.yaw, view.pitch])
     x, y, z = (solid - _HEAD_AXIS).T
@@ -29,7 +29,7 @@ def turned(solid: Array, view: View) -> Array:
     return np.asarray(flat + _HEAD_AXIS[:2])
 
 
-def pose_matrix(view: View, size: int) -> Array:
+def pose_matrix(view: PortraitView, size: int) -> Array:
     """Matrix (2, 3) from face units to pixels, whose centres are whole numbers, of an image `size` wide."""
     angle = np.radians(view.roll)
     turn = view.scale * size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
@@ -64,7 +64,7 @@ def _nose(identity: Identity) -> Array:
     return np.concatenate([bridge, base.T])
 
 
-def _eyes(identity: Identity, view: View) -> Array:
+def _eyes(identity: Identity, view: PortraitView) -> Array:
     high, width = identity.eye_height * view.eyes_open, identity.eye_width
     x = width * np.array([-1.0, -0.36, 0.36, 1.0, 0.36, -0.36])
     y = high * np.array([0.0, -1.0, -1.0, 0.1, 0.6, 0.6]) + identity.eye_tilt * np.array([-1, -0.5, 0, 0.3, 0, -0.5])
@@ -72,7 +72,7 @@ def _eyes(identity: Identity, view: View) -> Array:
     return np.concatenate([left, left[_MIRRORED_EYE] * (-1, 1, 1)])
 
 
-def _mouth(identity: Identity, view: View) -> Array:
+def _mouth(identity: Identity, view: PortraitView) -> Array:
     width = identity.mouth_width * (1 + 0.12 * view.smile)
     upper, lower = identity.lips
     outer = np.array([-1, -0.645, -0.28, 0, 0.28, 0.645, 1, 0.65, 0.29, 0, -0.29, -0.65])

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 
 from addnet.data.synthetic.canvas import Array, Canvas, ellipse, shifted, smooth
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 
 
-def paint_eyes(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
+def paint_eyes(canvas: Canvas, identity: Identity, view: PortraitView, landmarks: Array) -> None:
     """Paints both eyes between their lids, landmarks 36-47."""
     for start, outer in ((36, 0), (42, 3)):
         eye = landmarks[start : start + 6]

@@ -22,7 +22,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 
-from addnet.data.synthetic.people import Identity, View, acting_like
+from addnet.data.synthetic.people import Identity, PortraitView, acting_like
 from addnet.data.synthetic.portraits import ImageArray, develop, draw_portrait
 from addnet.data.synthetic.swaps import swap_face
 from addnet.errors import UserError
@@ -32,7 +32,7 @@ MARK = "generator.json"
 RESOLUTION = (0.18, 0.26)  # of a face as the generators of fakes know it, over the side of the image
 
 
-class Shot(NamedTuple):
+class SwapPair(NamedTuple):
     """One real image and, with the partner's face on it, one fake."""
 
     split: str
@@ -145,18 +145,21 @@ def _publish(draft: Path, root: Path, parameters: dict[str, int]) -> None:
             raise
 
 
-def _shots(split: str, number: int, views: int, *, first: int) -> list[Shot]:
+def _shots(split: str, number: int, views: int, *, first: int) -> list[SwapPair]:
     every = (
-        Shot(split, pair, person, view) for pair in itertools.count(first) for view in range(views) for person in (0, 1)
+        SwapPair(split, pair, person, view)
+        for pair in itertools.count(first)
+        for view in range(views)
+        for person in (0, 1)
     )
     return list(itertools.islice(every, number))
 
 
-def _write(root: Path, shot: Shot, *, size: int, seed: int, quality: int) -> None:
+def _write(root: Path, shot: SwapPair, *, size: int, seed: int, quality: int) -> None:
     """Writes the real and the fake image of one shot, which differ in nothing but the face."""
     # Always four numbers: SeedSequence pads with zeros, so that (seed, pair) would equal (seed, pair, 0, 0).
     persons = [Identity.draw(np.random.default_rng((seed, shot.pair, who, 0))) for who in (0, 1)]
-    views = [View.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
+    views = [PortraitView.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
     view = views[shot.person]
     target, landmarks = draw_portrait(persons[shot.person], view, size=size)
     source, source_landmarks = draw_portrait(

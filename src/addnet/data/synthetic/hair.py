@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.data.synthetic.canvas import Array, Canvas, smooth
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 
 _ARC = 25  # landmarks along the arc from ear to ear
 _SHIFT = 4
@@ -31,7 +31,7 @@ def hair_behind(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
     _comb(canvas, shape, strands, rng.uniform(50, 150, 160), np.asarray(identity.hair) * 0.75)
 
 
-def hair_in_front(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
+def hair_in_front(canvas: Canvas, identity: Identity, view: PortraitView, landmarks: Array) -> None:
     """Paints the hair on the skull, with its shadow on the forehead and its sheen towards the light."""
     rng = np.random.default_rng((identity.texture, 2))
     outer, line = _arcs(identity, landmarks)

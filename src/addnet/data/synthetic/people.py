@@ -1,4 +1,4 @@
-"""Who is on a portrait (`Identity`) and how it was taken (`View`).
+"""Who is on a portrait (`Identity`) and how it was taken (`PortraitView`).
 
 Lengths are in *face units*: the origin lies midway between the eyes, one unit is the distance between their
 centres, x points to the image's right, y down and z to the viewer.
@@ -110,7 +110,7 @@ class Identity:
 
 
 @dataclass(frozen=True)
-class View:
+class PortraitView:
     """What differs between images of one person. Angles in degrees, lengths as fractions of the side."""
 
     roll: float
@@ -130,7 +130,7 @@ class View:
     scene: int
 
     @classmethod
-    def draw(cls, rng: np.random.Generator) -> View:
+    def draw(cls, rng: np.random.Generator) -> PortraitView:
         """Draws a view: near-frontal, rolled by up to 15 degrees, lit from above."""
         return cls(
             roll=float(np.clip(rng.normal(0, 6), -15, 15)),
@@ -151,7 +151,7 @@ class View:
         )
 
 
-def acting_like(played: View, own: View) -> View:
+def acting_like(played: PortraitView, own: PortraitView) -> PortraitView:
     """The own pose and background in the light and with the expression that a face generator copies."""
     return replace(
         own,

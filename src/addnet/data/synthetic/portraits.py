@@ -10,7 +10,7 @@ from addnet.data.synthetic.anatomy import face_points, pose_matrix, turned
 from addnet.data.synthetic.canvas import Array, Canvas, ellipse, shifted, smooth
 from addnet.data.synthetic.features import paint_brows, paint_eyes, paint_mouth, paint_nose
 from addnet.data.synthetic.hair import hair_behind, hair_in_front
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 from addnet.data.synthetic.scenery import background
 from addnet.data.synthetic.skin import grid_to_face, lit_skin
 
@@ -20,7 +20,7 @@ Landmarks = NDArray[np.float32]
 _OVERSAMPLING = 2
 
 
-def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageArray, Landmarks]:
+def draw_portrait(identity: Identity, view: PortraitView, *, size: int) -> tuple[ImageArray, Landmarks]:
     """Draws one person in one view, without the camera's noise (see `develop`).
 
     Args:
@@ -56,14 +56,14 @@ def draw_portrait(identity: Identity, view: View, *, size: int) -> tuple[ImageAr
     return np.asarray(np.rint(small.clip(0, 1) * 255), np.uint8), in_pixels
 
 
-def develop(image: ImageArray, view: View) -> ImageArray:
+def develop(image: ImageArray, view: PortraitView) -> ImageArray:
     """Adds the camera's noise, a function of the view alone: the last step of real and fake alike."""
     rng = np.random.default_rng((view.scene, 1))
     noisy = image + np.float32(view.noise) * rng.standard_normal(image.shape, np.float32)
     return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
 
 
-def _skin_on_canvas(identity: Identity, view: View, landmarks: Array, canvas: Canvas) -> NDArray[np.float32]:
+def _skin_on_canvas(identity: Identity, view: PortraitView, landmarks: Array, canvas: Canvas) -> NDArray[np.float32]:
     to_grid = np.linalg.inv(np.vstack([grid_to_face(), [0, 0, 1]]))
     from_face = np.linalg.inv(np.vstack([canvas.to_pixels, [0, 0, 1]]))
     side = canvas.pixels.shape[0]
@@ -84,7 +84,7 @@ def _head_outline(landmarks: Array) -> Array:
     return smooth(np.concatenate([landmarks[:17], skull]), closed=True)
 
 
-def _behind_face(canvas: Canvas, identity: Identity, view: View, landmarks: Array) -> None:
+def _behind_face(canvas: Canvas, identity: Identity, view: PortraitView, landmarks: Array) -> None:
     """Neck, clothes and ears."""
     chin, tone = landmarks[8], np.asarray(identity.skin)
     broad = identity.jaw_width / 1.15

@@ -6,10 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.synthetic.people import View
+from addnet.data.synthetic.people import PortraitView
 
 
-def background(view: View, side: int) -> NDArray[np.float32]:
+def background(view: PortraitView, side: int) -> NDArray[np.float32]:
     """A room or a garden, more or less out of focus: (side, side, 3) float32 RGB in [0, 1]."""
     rng = np.random.default_rng((view.scene, 0))
     half = side // 2

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from addnet.data.synthetic.canvas import Array
-from addnet.data.synthetic.people import Identity, View
+from addnet.data.synthetic.people import Identity, PortraitView
 
 Map = NDArray[np.float32]
 
@@ -63,7 +63,7 @@ _BEARD: Bumps = (
 )
 
 
-def lit_skin(identity: Identity, view: View, landmarks: Array) -> Map:
+def lit_skin(identity: Identity, view: PortraitView, landmarks: Array) -> Map:
     """Skin of the whole face plane under the view's light.
 
     Args:
@@ -108,7 +108,7 @@ def _pores(rng: np.random.Generator) -> Map:
     return np.asarray(band / band.std(), np.float32)
 
 
-def _light(identity: Identity, view: View, landmarks: Array) -> tuple[Map, Map]:
+def _light(identity: Identity, view: PortraitView, landmarks: Array) -> tuple[Map, Map]:
     """Diffuse shade about 1 and gloss in [0, 1], both (GRID, GRID)."""
     middle = np.float32(landmarks[[0, 16], 0].mean())
     dome = 1 - ((_U - middle) / np.float32(identity.jaw_width * 1.15)) ** 2 - ((_V[:, None] - 0.35) / 1.85) ** 2
@@ -123,7 +123,7 @@ def _light(identity: Identity, view: View, landmarks: Array) -> tuple[Map, Map]:
     return (ambient + (np.float32(1.22) - ambient) * diffuse) * (1 - _bumps(landmarks, _HOLLOWS)), gloss
 
 
-def _light_in_face(view: View) -> Map:
+def _light_in_face(view: PortraitView) -> Map:
     """Unit vector (3,) to the light in the face's own axes: the lamp stays in place when the head rolls."""
     angle = np.radians(view.roll)
     x, y, z = view.light

@@ -18,7 +18,7 @@ _DPI = 130
 
 
 @dataclass(frozen=True)
-class Cell:
+class TableCell:
     """One cell of a table: a value, and in lines of small print what belongs to it (its interval, its threshold)."""
 
     text: str
@@ -26,12 +26,12 @@ class Cell:
 
 
 @dataclass(frozen=True)
-class Table:
+class ReportTable:
     """Rows under a head; the first `texts` columns are words, the others numbers."""
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
-    rows: Sequence[Sequence[Cell]]
+    rows: Sequence[Sequence[TableCell]]
     texts: int = 1
     title: str = ""
     folded: bool = False  # shown when asked for, where that can be done
@@ -78,7 +78,7 @@ class Gallery:
     wide: bool = False  # sheets that need the whole width
 
 
-Block = Table | Paragraph | Gallery
+Block = ReportTable | Paragraph | Gallery
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from addnet.evaluation.report.document import Block, Cell, Document, Gallery, Paragraph, Section, Table
+from addnet.evaluation.report.document import Block, Document, Gallery, Paragraph, ReportTable, Section, TableCell
 from addnet.untrusted.texts import in_markdown
 
 
@@ -44,13 +44,13 @@ def _section(section: Section, depth: int, images: str) -> Iterator[str]:
 def _block(block: Block, images: str) -> Iterator[str]:
     if isinstance(block, Paragraph):
         yield in_markdown(block.text)
-    elif isinstance(block, Table):
+    elif isinstance(block, ReportTable):
         yield from _table(block)
     else:
         yield from _gallery(block, images)
 
 
-def _table(table: Table) -> Iterator[str]:
+def _table(table: ReportTable) -> Iterator[str]:
     if table.title:
         yield f"**{in_markdown(table.title)}**"
         yield ""
@@ -69,5 +69,5 @@ def _gallery(gallery: Gallery, images: str) -> Iterator[str]:
             yield ""
 
 
-def _cell(cell: Cell) -> str:
+def _cell(cell: TableCell) -> str:
     return in_markdown(f"{cell.text} {cell.small}".strip())

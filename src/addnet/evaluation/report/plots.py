@@ -122,7 +122,7 @@ def tippett_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figu
     """Share of each class whose likelihood ratio is larger: fakes should lie right of 0, real ones left.
 
     Args:
-        levels: "images" and "videos" → numbers of `likelihood.Weighed`.
+        levels: "images" and "videos" → numbers of `likelihood.CalibratedRatios`.
         title: Of the figure.
     """
     figure, axis = _panel(title, "log10 likelihood ratio", "share above it")

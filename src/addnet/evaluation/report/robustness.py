@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from addnet.evaluation.report.document import Cell, Gallery, Paragraph, ReportImage, Section, Table
+from addnet.evaluation.report.document import Gallery, Paragraph, ReportImage, ReportTable, Section, TableCell
 from addnet.evaluation.report.plots import robustness_plot
 from addnet.evaluation.report.wording import legend, metric_name, slug, value_cell
 from addnet.wording import count
@@ -37,7 +37,7 @@ def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) ->
     return Section("Robustness", [Paragraph(text)], parts)
 
 
-def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name: str) -> Table:
+def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name: str) -> ReportTable:
     """The metric of each step of one data set, without its curves; arguments as in `robustness_section`."""
     found, clean = _climbed(robustness, evaluation, name)
     return _table(found, clean, _kinds(found), _metric(found))
@@ -126,21 +126,21 @@ def _lowest(found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], 
 
 def _table(
     found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], kinds: Sequence[str], metric: str
-) -> Table:
+) -> ReportTable:
     several = len(found) > 1
     head = ["damage", "step"]
     head += [f"{checkpoint}, {shown}" if several else shown for checkpoint in found for shown in _LEVELS]
-    rows = [[Cell("none"), Cell(_CLEAN), *_cells([clean[checkpoint] for checkpoint in found], metric)]]
+    rows = [[TableCell("none"), TableCell(_CLEAN), *_cells([clean[checkpoint] for checkpoint in found], metric)]]
     for kind in kinds:
         longest = max((by_kind.get(kind, ()) for by_kind in found.values()), key=len)
         for number, step in enumerate(longest):
             steps = [by_kind.get(kind, ())[number : number + 1] for by_kind in found.values()]
             told = [part[0] if part else {"metrics": {}} for part in steps]
-            rows.append([Cell(kind), Cell(step["label"]), *_cells(told, metric)])
-    return Table(head, rows, texts=2, title=f"{metric_name(metric)} at each step", folded=True)
+            rows.append([TableCell(kind), TableCell(step["label"]), *_cells(told, metric)])
+    return ReportTable(head, rows, texts=2, title=f"{metric_name(metric)} at each step", folded=True)
 
 
-def _cells(steps: Sequence[Mapping[str, Any]], metric: str) -> list[Cell]:
+def _cells(steps: Sequence[Mapping[str, Any]], metric: str) -> list[TableCell]:
     nothing = {"value": None}
     return [
         value_cell(step["metrics"].get(f"{level}/{metric}", nothing)) for step in steps for level in _LEVELS.values()

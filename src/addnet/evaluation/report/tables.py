@@ -11,7 +11,7 @@ from addnet.evaluation.decision import ORIGINS, Decision
 from addnet.evaluation.levels import CHOSEN, HALF
 from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.rates import UNDECIDED_OF, WRONG
-from addnet.evaluation.report.document import Cell, Table
+from addnet.evaluation.report.document import ReportTable, TableCell
 from addnet.evaluation.report.wording import (
     LEVEL_NAMES,
     NOTHING,
@@ -29,7 +29,7 @@ _KINDS = {"rows": "images", "videos": "videos", "real": "real", "fake": "fake"}
 _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
 
 
-def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
+def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[ReportTable]:
     """Checkpoints down and data sets across, with their average, a table a metric; a single set has metrics across."""
     checkpoints = evaluation["checkpoints"]
     sets = list(dict.fromkeys(name for found in checkpoints.values() for name in found["sets"]))
@@ -44,35 +44,38 @@ def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video"
             tables += [_cross_table(found[name], name, level, sets=sets, at=at) for name in shown]
             continue
         rows = [
-            [Cell(checkpoint), *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in shown)]
+            [
+                TableCell(checkpoint),
+                *(_cross_cell(found[name][checkpoint], name, sets[0], at[checkpoint]) for name in shown),
+            ]
             for checkpoint in checkpoints
         ]
         head = ["checkpoint", *map(metric_name, shown)]
-        tables.append(Table(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
+        tables.append(ReportTable(head, rows, title=f"{sets[0]}, {LEVEL_NAMES[level]}"))
     return tables
 
 
 def _cross_table(
     found: Mapping[str, Any], name: str, level: str, *, sets: Sequence[str], at: Mapping[str, float]
-) -> Table:
+) -> ReportTable:
     rows = []
     for checkpoint, row in found.items():
         cells = [_cross_cell(row, name, which, at[checkpoint]) for which in sets]
         over = row["average"]["over"]
         mean = value_cell(row["average"])
         told = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
-        rows.append([Cell(checkpoint), *cells, Cell(mean.text, small(mean.small, told))])
-    return Table(["checkpoint", *sets, "average"], rows, title=f"{metric_name(name)}, {LEVEL_NAMES[level]}")
+        rows.append([TableCell(checkpoint), *cells, TableCell(mean.text, small(mean.small, told))])
+    return ReportTable(["checkpoint", *sets, "average"], rows, title=f"{metric_name(name)}, {LEVEL_NAMES[level]}")
 
 
-def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float) -> Cell:
+def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float) -> TableCell:
     found = row["sets"].get(which, {"value": None})
     return value_cell(found, threshold=threshold if name.endswith(CHOSEN) else None)
 
 
-def level_table(levels: Mapping[str, Any]) -> Table:
+def level_table(levels: Mapping[str, Any]) -> ReportTable:
     """All metrics of one checkpoint on one data set: metrics down, levels across; no rows without a number."""
-    rows = [[Cell(metric_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
+    rows = [[TableCell(metric_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
     for at in (CHOSEN, HALF):
         if at == HALF and all(_same_threshold(level) for level in levels.values()):
             continue
@@ -81,14 +84,14 @@ def level_table(levels: Mapping[str, Any]) -> Table:
                 value_cell(level["called"][at]["metrics"][name], threshold=level["called"][at]["threshold"])
                 for level in levels.values()
             ]
-            rows.append([Cell(metric_name(name), _origin(levels, at)), *cells])
+            rows.append([TableCell(metric_name(name), _origin(levels, at)), *cells])
         for wrong in WRONG:
             cells = [rate_cell(level["called"][at]["errors"][wrong]) for level in levels.values()]
-            rows.append([Cell(metric_name(wrong), _origin(levels, at)), *cells])
+            rows.append([TableCell(metric_name(wrong), _origin(levels, at)), *cells])
     said = [name + ending for name in SAID for ending in ("", "_calibrated")]
-    rows += [[Cell(metric_name(name)), *_across(levels, name)] for name in said]
+    rows += [[TableCell(metric_name(name)), *_across(levels, name)] for name in said]
     rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
-    return Table(["", *(LEVEL_NAMES[level] for level in levels)], rows)
+    return ReportTable(["", *(LEVEL_NAMES[level] for level in levels)], rows)
 
 
 def _origin(levels: Mapping[str, Any], at: str) -> str:
@@ -103,7 +106,7 @@ def _origin(levels: Mapping[str, Any], at: str) -> str:
     return "; ".join([f"threshold {ORIGINS[first]}" if first != "none" else Decision.stated, *told])
 
 
-def _across(levels: Mapping[str, Any], name: str) -> list[Cell]:
+def _across(levels: Mapping[str, Any], name: str) -> list[TableCell]:
     return [value_cell(level["metrics"][name]) for level in levels.values()]
 
 
@@ -111,25 +114,25 @@ def _same_threshold(level: Mapping[str, Any]) -> bool:
     return bool(level["called"][CHOSEN]["threshold"] == level["called"][HALF]["threshold"])
 
 
-def error_table(checkpoints: Mapping[str, Any], level: str) -> Table:
+def error_table(checkpoints: Mapping[str, Any], level: str) -> ReportTable:
     """How often each checkpoint is wrong at the threshold that ships with it, by data set, class and method.
 
     Args:
         checkpoints: As in `evaluation.json`.
         level: Of `LEVELS`, such as `video`.
     """
-    found: dict[tuple[str, str], dict[str, Cell]] = {}
+    found: dict[tuple[str, str], dict[str, TableCell]] = {}
     for checkpoint, numbers in checkpoints.items():
         for name, levels in numbers["sets"].items():
             for what, rate in _errors(levels, level):
                 found.setdefault((name, what), {})[checkpoint] = rate_cell(rate)
     rows = [
-        [Cell(name), Cell(what), *(cells.get(checkpoint, Cell(NOTHING)) for checkpoint in checkpoints)]
+        [TableCell(name), TableCell(what), *(cells.get(checkpoint, TableCell(NOTHING)) for checkpoint in checkpoints)]
         for (name, what), cells in found.items()
     ]
     at = [checkpoint["decision"][level]["stated"] for checkpoint in checkpoints.values()]
     head = [f"{name}, above {stated}" for name, stated in zip(checkpoints, at, strict=True)]
-    return Table(["data set", "errors", *head], rows, texts=2, title=LEVEL_NAMES[level].capitalize())
+    return ReportTable(["data set", "errors", *head], rows, texts=2, title=LEVEL_NAMES[level].capitalize())
 
 
 def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
@@ -146,20 +149,20 @@ def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mappin
             yield f"{metric_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
 
 
-def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> Table:
+def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> ReportTable:
     """Cost and bounds of likelihood ratios by level, or why there are none."""
     rows = []
     for level, found in levels.items():
         if "why_not" in found:
-            rows.append([Cell(LEVEL_NAMES[level]), Cell(found["why_not"]), *[Cell(NOTHING)] * 3])
+            rows.append([TableCell(LEVEL_NAMES[level]), TableCell(found["why_not"]), *[TableCell(NOTHING)] * 3])
             continue
         ends = f"{found['low']:+.2f} to {found['high']:+.2f}"
-        costs = (Cell(number(found[name])) for name in ("cllr", "cllr_min"))
-        rows.append([Cell(LEVEL_NAMES[level]), Cell(found["population"]), *costs, Cell(ends)])
-    return Table(["", "calibrated on", "Cllr", "its minimum", "log10 LR told"], rows, texts=2)
+        costs = (TableCell(number(found[name])) for name in ("cllr", "cllr_min"))
+        rows.append([TableCell(LEVEL_NAMES[level]), TableCell(found["population"]), *costs, TableCell(ends)])
+    return ReportTable(["", "calibrated on", "Cllr", "its minimum", "log10 LR told"], rows, texts=2)
 
 
-def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[Table]:
+def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[ReportTable]:
     """One for each kind and level."""
     tables = []
     for level, kinds in groups.items():
@@ -167,8 +170,8 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
         for kind, found in kinds.items():
             rows = [
                 [
-                    Cell(group["name"] or (NOTHING if group["fake"] else "real")),
-                    *(Cell(f"{group[key]:,}") for key in counted),
+                    TableCell(group["name"] or (NOTHING if group["fake"] else "real")),
+                    *(TableCell(f"{group[key]:,}") for key in counted),
                     value_cell(group["auroc"]),
                     value_cell(group["accuracy"], threshold=group["threshold"]),
                     *(rate_cell(group["errors"][wrong]) for wrong in WRONG),
@@ -176,7 +179,7 @@ def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) ->
                 for group in found
             ]
             head = [kind, *counted.values(), "AUROC", "accuracy", *map(metric_name, WRONG)]
-            tables.append(Table(head, rows, title=f"By {_without_by(kind)}, {LEVEL_NAMES[level]}"))
+            tables.append(ReportTable(head, rows, title=f"By {_without_by(kind)}, {LEVEL_NAMES[level]}"))
     return tables
 
 
@@ -184,7 +187,7 @@ def _without_by(kind: str) -> str:
     return "how the face was found" if kind == "found by" else kind
 
 
-def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[Table]:
+def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[ReportTable]:
     """Each checkpoint minus the first one: metrics down, data sets across."""
     tables = []
     for checkpoint, found in differences.items():
@@ -192,12 +195,13 @@ def difference_tables(differences: Mapping[str, Any], levels: Iterable[str] = ("
         for level in levels if sets else ():
             columns = [*sets.values()] + ([found["average"]] if len(sets) > 1 else [])
             rows = [
-                [Cell(_compared(name)), *(_difference_cell(part[level][name]) for part in columns)] for name in COMPARED
+                [TableCell(_compared(name)), *(_difference_cell(part[level][name]) for part in columns)]
+                for name in COMPARED
             ]
             rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
             head = ["", *sets, *(["average"] if len(sets) > 1 else [])]
             title = f"{checkpoint} minus {found['reference']}, {LEVEL_NAMES[level]}"
-            tables.append(Table(head, rows, title=title))
+            tables.append(ReportTable(head, rows, title=title))
     return tables
 
 
@@ -205,20 +209,20 @@ def _compared(name: str) -> str:
     return metric_name(name) + (", own threshold" if name.endswith(CHOSEN) else "")
 
 
-def _difference_cell(found: Mapping[str, Any]) -> Cell:
+def _difference_cell(found: Mapping[str, Any]) -> TableCell:
     if found["value"] is None:
-        return Cell(NOTHING)
-    return Cell(f"{found['value']:+.4f}", small(interval(found), p_value(found)))
+        return TableCell(NOTHING)
+    return TableCell(f"{found['value']:+.4f}", small(interval(found), p_value(found)))
 
 
-def decision_table(checkpoints: Mapping[str, Any]) -> Table:
+def decision_table(checkpoints: Mapping[str, Any]) -> ReportTable:
     """Which threshold and temperature each checkpoint brought."""
     rows = []
     for checkpoint, found in checkpoints.items():
         for level, decision in found["decision"].items():
             cells = (LEVEL_NAMES[level], decision["stated"], _probabilities(decision))
-            rows.append([Cell(checkpoint), *map(Cell, cells)])
-    return Table(["checkpoint", "level", "called fake above", "probabilities"], rows, texts=4)
+            rows.append([TableCell(checkpoint), *map(TableCell, cells)])
+    return ReportTable(["checkpoint", "level", "called fake above", "probabilities"], rows, texts=4)
 
 
 def _probabilities(decision: Mapping[str, Any]) -> str:
@@ -228,7 +232,7 @@ def _probabilities(decision: Mapping[str, Any]) -> str:
     return told if (low, high) == (0.0, 1.0) else f"{told}; within {low:.3f} and {high:.3f}"
 
 
-def about_table(about: Mapping[str, Any]) -> Table:
+def about_table(about: Mapping[str, Any]) -> ReportTable:
     """Whatever else is known, name by name."""
 
     def told(value: Any) -> str:
@@ -236,4 +240,6 @@ def about_table(about: Mapping[str, Any]) -> Table:
             return ", ".join(f"{name} {told(part)}" for name, part in value.items())
         return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
-    return Table(["", ""], [[Cell(str(name)), Cell(told(value))] for name, value in about.items()], texts=2)
+    return ReportTable(
+        ["", ""], [[TableCell(str(name)), TableCell(told(value))] for name, value in about.items()], texts=2
+    )

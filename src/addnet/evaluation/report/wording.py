@@ -8,7 +8,7 @@ from typing import Any
 
 from addnet.evaluation.groups import FEWEST_VIDEOS
 from addnet.evaluation.rates import UNDECIDED_OF, WRONG
-from addnet.evaluation.report.document import Cell
+from addnet.evaluation.report.document import TableCell
 from addnet.evaluation.table import TABLE
 from addnet.untrusted.texts import in_plot
 
@@ -46,18 +46,18 @@ def p_value(found: Mapping[str, Any]) -> str:
     return f"p = {found['p']:.3f}"
 
 
-def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> Cell:
+def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> TableCell:
     """A value, its interval, and the threshold it was taken at."""
     at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
-    return Cell(number(found["value"]), small(interval(found), at))
+    return TableCell(number(found["value"]), small(interval(found), at))
 
 
-def rate_cell(found: Mapping[str, Any] | None) -> Cell:
+def rate_cell(found: Mapping[str, Any] | None) -> TableCell:
     """A rate of errors, with how many there were of how many, and its interval; a dash without such rows."""
     if found is None:
-        return Cell(NOTHING)
+        return TableCell(NOTHING)
     counted = f"{found['count']:,} of {found['of']:,}"
-    return Cell(
+    return TableCell(
         number(found["value"]),
         small(interval(found), counted if found["value"] is not None else f"{counted}: {TOO_FEW}"),
     )

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from addnet.errors import UserError, require_choice
-from addnet.evaluation.score_files.table import MOST_ROWS, Columns, Numbered, Table, numbered
+from addnet.evaluation.score_files.table import MOST_ROWS, Columns, ScoreTable, TextCodes, numbered
 from addnet.evaluation.scored import SCALES, ScoredSet
 from addnet.untrusted.texts import shown
 from addnet.wording import count
@@ -22,7 +22,7 @@ DATASET = "scores"  # where no column names one
 
 
 @dataclass(frozen=True)
-class Said:
+class JoinedScores:
     """What detectors said, on the rows that all of them scored.
 
     Attributes:
@@ -40,7 +40,7 @@ class Said:
 
 def read_scores(
     files: Mapping[str, Path], columns: Columns | None = None, *, scale: str | None = None, most: int = MOST_ROWS
-) -> Said:
+) -> JoinedScores:
     """Reads the scores of one or more detectors.
 
     Args:
@@ -58,7 +58,7 @@ def read_scores(
         require_choice("scores.scale", scale, SCALES)
     if not isinstance(most, int) or most < 1:
         raise UserError(f"scores.most={most} must be a whole number of rows, at least 1")
-    tables = [Table.read(file, columns, most=most) for file in files.values()]
+    tables = [ScoreTable.read(file, columns, most=most) for file in files.values()]
     first = tables[0]
     keys, rows = first.keys(needed=len(tables) > 1), len(first)
     scores: dict[str, NDArray[np.float64]] = {}
@@ -79,7 +79,7 @@ def read_scores(
     missing = _missing(known, list(scores), paths, datasets)
     kept = first.kept(np.flatnonzero(known.all(axis=0)), paths, datasets)
     scored = {name: _sets(values[known.all(axis=0)], kept, scale=scale, name=name) for name, values in scores.items()}
-    return Said(scored, decisions, missing, rows)
+    return JoinedScores(scored, decisions, missing, rows)
 
 
 def _name_of(file: str, column: str, *, alone: bool, only: bool) -> str:
@@ -106,7 +106,7 @@ def _missing(
     ]
 
 
-def told_of_missing(said: Said) -> str:
+def told_of_missing(said: JoinedScores) -> str:
     """How many scores are missing, of whom, in a sentence; empty if none is."""
     if not said.missing:
         return ""
@@ -121,7 +121,7 @@ def told_of_missing(said: Said) -> str:
     )
 
 
-def _joined(first: Table, keys: pa.Array | None, other: Table) -> NDArray[np.int64]:
+def _joined(first: ScoreTable, keys: pa.Array | None, other: ScoreTable) -> NDArray[np.int64]:
     """(N,) the row of the first file that each row of another one belongs to; -1 for none.
 
     Raises:
@@ -186,7 +186,7 @@ def _set_of(dataset: str, scores: NDArray[np.float64], kept: Mapping[str, Any], 
     )
 
 
-def _by_video(dataset: str, texts: pa.Array, videos: Numbered) -> list[str] | None:
+def _by_video(dataset: str, texts: pa.Array, videos: TextCodes) -> list[str] | None:
     """The group of each video; None where none has one.
 
     Raises:

@@ -57,7 +57,7 @@ class Columns:
     split_by: Sequence[str] | None = None
 
 
-class Table:
+class ScoreTable:
     """The columns of one file that are asked for.
 
     Args:
@@ -80,7 +80,7 @@ class Table:
         return int(self.table.num_rows)
 
     @classmethod
-    def read(cls, file: Path, columns: Columns, *, most: int = MOST_ROWS) -> Table:
+    def read(cls, file: Path, columns: Columns, *, most: int = MOST_ROWS) -> ScoreTable:
         """Reads what is asked for of a file.
 
         Args:
@@ -105,7 +105,7 @@ class Table:
             raise UserError(f"{file} can't be read: {shown(error)}") from error
 
     @classmethod
-    def _of_parquet(cls, file: Path, columns: Columns, most: int) -> Table:
+    def _of_parquet(cls, file: Path, columns: Columns, most: int) -> ScoreTable:
         with pq.ParquetFile(pa.BufferReader(_unpacked(file)) if _zipped(file) else file) as opened:
             _require_few(opened.metadata.num_rows, file, most)
             schema = opened.schema_arrow
@@ -115,7 +115,7 @@ class Table:
         return cls(file, table, roles, about)
 
     @classmethod
-    def _of_csv(cls, file: Path, columns: Columns, most: int) -> Table:
+    def _of_csv(cls, file: Path, columns: Columns, most: int) -> ScoreTable:
         with gzip.open(file, "rt", encoding="utf-8-sig") if _zipped(file) else file.open(encoding="utf-8-sig") as text:
             line = text.readline()
         delimiter = max(_DELIMITERS, key=line.count)
@@ -250,21 +250,21 @@ class Table:
 
 
 @dataclass(frozen=True)
-class Numbered:
+class TextCodes:
     """Texts as numbers, in the order in which they occur first."""
 
     numbers: NDArray[np.int64]
     names: list[str]
 
 
-def numbered(texts: pa.Array) -> Numbered:
+def numbered(texts: pa.Array) -> TextCodes:
     """Numbers texts.
 
     Args:
         texts: (N,) without gaps.
     """
     coded = texts.dictionary_encode()
-    return Numbered(coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist())
+    return TextCodes(coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist())
 
 
 def _kind(file: Path) -> str:

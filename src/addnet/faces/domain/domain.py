@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.domain.appearance import NUMBERS
-from addnet.faces.domain.measures import Measured
+from addnet.faces.domain.measures import FaceMeasures
 
 SHARE = 0.02  # of the faces of validation, at most, lie outside: half of it by how they were made
 FEWEST = 4 * NUMBERS, 50  # faces of training and of validation, below which nothing is said about how they were made
@@ -67,7 +67,7 @@ class Domain:
     faces: tuple[int, int]
 
     @classmethod
-    def of(cls, training: Sequence[Measured], validation: Sequence[Measured]) -> Domain | None:
+    def of(cls, training: Sequence[FaceMeasures], validation: Sequence[FaceMeasures]) -> Domain | None:
         """Takes as much as training has, and so much that at most `SHARE` of validation lies outside.
 
         Each side has its part of that share, of training and of validation: the wider bound counts.
@@ -133,14 +133,14 @@ class Domain:
             "faces": list(self.faces),
         }
 
-    def value(self, face: Measured, of: str) -> float:
+    def value(self, face: FaceMeasures, of: str) -> float:
         """One measure of a face; `distance`: how far its appearance is from that of training, 1 in the mean there."""
         if of != _DISTANCE:
             return float(getattr(face, of))
         off = (face.appearance - self.mean) / self.scale
         return math.sqrt(max(float(off @ self.precision @ off), 0.0) / NUMBERS)
 
-    def unlike(self, face: Measured) -> str:
+    def unlike(self, face: FaceMeasures) -> str:
         """What of a face lies outside, in words; empty where nothing does."""
         said = []
         for side, bound in zip(_SIDES, self.bounds, strict=True):

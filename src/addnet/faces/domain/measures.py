@@ -15,7 +15,7 @@ from addnet.faces.images import ImageArray
 _NOSE_TIP, _JAW_ENDS = 30, (0, 16)
 
 
-class Measured(NamedTuple):
+class FaceMeasures(NamedTuple):
     """Of one face.
 
     Attributes:
@@ -37,13 +37,13 @@ class Measured(NamedTuple):
     appearance: NDArray[np.float64]
 
 
-def measure(image: ImageArray, landmarks: Landmarks, *, size: float) -> Measured:
+def measure(image: ImageArray, landmarks: Landmarks, *, size: float) -> FaceMeasures:
     """Measures a face.
 
     Args:
         image: (S, S, 3) uint8, RGB, as the network sees it.
         landmarks: (68, 2) in its pixels.
-        size: See `Measured`.
+        size: See `FaceMeasures`.
     """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     last = len(grey) - 1
@@ -51,7 +51,7 @@ def measure(image: ImageArray, landmarks: Landmarks, *, size: float) -> Measured
     right, bottom = np.clip(np.ceil(landmarks.max(axis=0)), 0, last).astype(int)
     outside = ((landmarks < 0) | (landmarks > last)).any(axis=1).mean()
     exposure = grey[top : bottom + 1, left : right + 1].mean()
-    return Measured(size, sharpness(grey), float(exposure), *turned(landmarks), float(outside), appearance(image))
+    return FaceMeasures(size, sharpness(grey), float(exposure), *turned(landmarks), float(outside), appearance(image))
 
 
 def sharpness(grey: NDArray[np.uint8]) -> float:
@@ -60,7 +60,7 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
 
 
 def turned(landmarks: Landmarks) -> tuple[float, float]:
-    """Yaw and pitch of a face as `Measured` has them, by its (68, 2) landmarks; however the head is tilted."""
+    """Yaw and pitch of a face as `FaceMeasures` has them, by its (68, 2) landmarks; however the head is tilted."""
     eyes = landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)
     across = eyes / max(float(np.hypot(*eyes)), 1e-6)
     down = np.array([-across[1], across[0]])

@@ -13,19 +13,19 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.faces.images import ImageArray
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.readers import Readers
-from addnet.inference.answering.reading import ImageFaces, Limits, is_video, job_of
-from addnet.inference.answering.turns import Turns
+from addnet.inference.answering.reading import ImageFaces, UploadLimits, is_video, job_of
+from addnet.inference.answering.turns import TaskQueue
 from addnet.inference.answers import Answer, unusable
 from addnet.inference.detector import Detector
 from addnet.inference.explaining import Explanation, block_of, explain
-from addnet.inference.preprocessing import Seen
+from addnet.inference.preprocessing import FaceView
 from addnet.inference.videos import AboutVideo, FacesFrom, FrameFace
 from addnet.inference.weighing import Ratios, weighed
 from addnet.untrusted.texts import shown
 
-__all__ = ["Limits", "Said", "Visit"]
+__all__ = ["Reply", "UploadLimits", "Visit"]
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ _AT_ONCE = 2  # faces that the network looks at in one turn; on a GPU all of a b
 
 
 @dataclass(frozen=True)
-class Said:
+class Reply:
     """What is said about one file.
 
     Attributes:
@@ -66,7 +66,7 @@ class Visit:
     def __init__(
         self,
         detector: Detector,
-        limits: Limits,
+        limits: UploadLimits,
         *,
         workers: int = 3,
         block: str | None = None,
@@ -79,7 +79,7 @@ class Visit:
         self.workers = workers
         self.block = block_of(detector, block)
         self.ratios = ratios or {}
-        self.turns = Turns()
+        self.turns = TaskQueue()
         self.readers: Readers[ImageFaces | FrameFace | AboutVideo] = Readers(
             job_of(detector.preprocessing, limits), workers
         )
@@ -88,7 +88,9 @@ class Visit:
         """Ends its processes."""
         self.readers.close()
 
-    def ask(self, path: Path, *, name: str | None = None, errand: Errand | None = None, explained: bool = True) -> Said:
+    def ask(
+        self, path: Path, *, name: str | None = None, errand: FileTask | None = None, explained: bool = True
+    ) -> Reply:
         """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong.
 
         Args:
@@ -97,7 +99,7 @@ class Visit:
             errand: By which the work may be given up.
             explained: Whether with reasons, which take several times as long.
         """
-        errand, name = errand or Errand(), shown(path.name if name is None else name)
+        errand, name = errand or FileTask(), shown(path.name if name is None else name)
         try:
             with self.readers.reading(path, errand) as items:
                 said = self._said(path, items, errand, explained=explained)
@@ -105,7 +107,7 @@ class Visit:
             return self._unusable(path, name, str(error).removeprefix(f"{path}: ").replace(str(path), name))
         return replace(said, answer=replace(weighed(said.answer, self.ratios), path=name))
 
-    def ask_safely(self, path: Path, *, name: str, errand: Errand, explained: bool = True) -> Said | None:
+    def ask_safely(self, path: Path, *, name: str, errand: FileTask, explained: bool = True) -> Reply | None:
         """The same; None where the program itself failed, which is logged."""
         try:
             return self.ask(path, name=name, errand=errand, explained=explained)
@@ -114,19 +116,19 @@ class Visit:
             return None
 
     def _said(
-        self, path: Path, items: Iterator[ImageFaces | FrameFace | AboutVideo], errand: Errand, *, explained: bool
-    ) -> Said:
+        self, path: Path, items: Iterator[ImageFaces | FrameFace | AboutVideo], errand: FileTask, *, explained: bool
+    ) -> Reply:
         first = next(items)
         if isinstance(first, ImageFaces):
             [*_] = items  # to its end, so that its process is free
             answer = self.detector.answer(first.seen, self._scores(first.seen, errand).tolist(), path=str(path))
             worst = first.seen[0] if answer.faces and explained else None
-            return Said(answer, first.shown, first.factor, self._explanation(worst, errand))
+            return Reply(answer, first.shown, first.factor, self._explanation(worst, errand))
         faces = FacesFrom(item for item in chain([first], items) if not isinstance(item, ImageFaces))
         answer, worst = self.detector.watch(faces, path=str(path), by=lambda seen: self._scores(seen, errand))
-        return Said(answer, explanation=self._explanation(worst if explained else None, errand))
+        return Reply(answer, explanation=self._explanation(worst if explained else None, errand))
 
-    def _scores(self, seen: Sequence[Seen], errand: Errand) -> NDArray[np.float64]:
+    def _scores(self, seen: Sequence[FaceView], errand: FileTask) -> NDArray[np.float64]:
         """A few faces a turn, so that others have theirs in between."""
         few = self.detector.batch_size if self.detector.device.type != "cpu" else _AT_ONCE
         parts = (seen[start : start + few] for start in range(0, len(seen), few))
@@ -136,9 +138,9 @@ class Visit:
             errand.faces += len(part)
         return np.concatenate([np.zeros(0), *scores])
 
-    def _explanation(self, seen: Seen | None, errand: Errand) -> Explanation | None:
+    def _explanation(self, seen: FaceView | None, errand: FileTask) -> Explanation | None:
         return self.turns.do(errand, explain, self.detector, seen, block=self.block) if seen else None
 
-    def _unusable(self, path: Path, name: str, reason: str) -> Said:
+    def _unusable(self, path: Path, name: str, reason: str) -> Reply:
         decision, kind = (self.detector.video, "video") if is_video(path) else (self.detector.frame, "image")
-        return Said(unusable(name, reason, threshold=decision.threshold, kind=kind))
+        return Reply(unusable(name, reason, threshold=decision.threshold, kind=kind))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from addnet.errors import UserError
 
 
-class Errand:
+class FileTask:
     """The work on one file.
 
     Threads that are at it call `check` between two steps, and say by `when_given_up` how a step is ended that can't.

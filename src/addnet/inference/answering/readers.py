@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from addnet.inference.answering.errand import Errand
-from addnet.pool import Job, Stream
+from addnet.inference.answering.errand import FileTask
+from addnet.pool import PoolJob, Stream
 from addnet.pool.job import opened
 from addnet.pool.processes import ProcessExecutor
 
@@ -29,7 +29,7 @@ class Readers(Generic[Item]):
         count: How many files are read at once.
     """
 
-    def __init__(self, job: Job[Path, Iterable[Item]], count: int) -> None:
+    def __init__(self, job: PoolJob[Path, Iterable[Item]], count: int) -> None:
         self._job = job
         self._all: set[_Reader[Item]] = set()
         self._free: queue.SimpleQueue[_Reader[Item]] = queue.SimpleQueue()
@@ -46,7 +46,7 @@ class Readers(Generic[Item]):
             reader.ready.result()
 
     @contextmanager
-    def reading(self, path: Path, errand: Errand) -> Iterator[Iterator[Item]]:
+    def reading(self, path: Path, errand: FileTask) -> Iterator[Iterator[Item]]:
         """What the job makes of a file, as it is made.
 
         Raises:
@@ -82,7 +82,7 @@ class _Reader(Generic[Item]):
         ready: Done once it has opened what it needs.
     """
 
-    def __init__(self, job: Job[Path, Iterable[Item]]) -> None:
+    def __init__(self, job: PoolJob[Path, Iterable[Item]]) -> None:
         self._job = job
         self._lane = ProcessExecutor(1)
         self._at_work = self._killed = False
@@ -109,6 +109,6 @@ class _Reader(Generic[Item]):
         self._lane.shutdown(wait=False, cancel_futures=True)
 
 
-def _open(job: Job[Any, Any]) -> None:
+def _open(job: PoolJob[Any, Any]) -> None:
     """Opens what the job needs; runs in the process."""
     opened(job)

@@ -15,9 +15,9 @@ from addnet.errors import UserError
 from addnet.faces.decoding import measured
 from addnet.faces.formats import VIDEO, kind_of
 from addnet.faces.images import ImageArray, check_image
-from addnet.inference.preprocessing import Preprocessing, Seen
+from addnet.inference.preprocessing import FaceView, Preprocessing
 from addnet.inference.videos import AboutVideo, FrameFace, VideoSettings, faces_and_about
-from addnet.pool import Job
+from addnet.pool import PoolJob
 from addnet.untrusted.limits import Limits as Bounds
 
 _MOST = 640  # of the longer side of the whole image, as it is shown
@@ -25,7 +25,7 @@ _NICE = 10  # the server and the network come first
 
 
 @dataclass(frozen=True)
-class Limits:
+class UploadLimits:
     """What is taken from a visitor.
 
     Attributes:
@@ -65,18 +65,20 @@ class ImageFaces:
 
     shown: ImageArray
     factor: float
-    seen: list[Seen]
+    seen: list[FaceView]
 
 
-def job_of(preprocessing: Preprocessing, limits: Limits) -> Job[Path, Iterable[ImageFaces | FrameFace | AboutVideo]]:
+def job_of(
+    preprocessing: Preprocessing, limits: UploadLimits
+) -> PoolJob[Path, Iterable[ImageFaces | FrameFace | AboutVideo]]:
     """What processes that read uploads do, as the pool takes it."""
     function = partial(faces_of, preprocessing=preprocessing, limits=limits)
     bounds = Bounds(seconds=limits.max_work)
-    return Job.of(function, partial(_get_ready, preprocessing), limits=bounds)
+    return PoolJob.of(function, partial(_get_ready, preprocessing), limits=bounds)
 
 
 def faces_of(
-    path: Path, *, preprocessing: Preprocessing, limits: Limits
+    path: Path, *, preprocessing: Preprocessing, limits: UploadLimits
 ) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
     """What a file has of faces: one `ImageFaces`, or what `faces_and_about` gives for a video.
 
@@ -90,7 +92,7 @@ def faces_of(
 
 
 def _faces_of(
-    path: Path, preprocessing: Preprocessing, limits: Limits
+    path: Path, preprocessing: Preprocessing, limits: UploadLimits
 ) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
     if (size := path.stat().st_size) > limits.max_mb << 20:
         raise UserError(f"file of {size / 2**20:.0f} MB; at most {limits.max_mb} MB are taken")
@@ -110,7 +112,7 @@ def is_video(path: Path) -> bool:
     return kind_of(path) == VIDEO
 
 
-def _require_short(path: Path, limits: Limits) -> None:
+def _require_short(path: Path, limits: UploadLimits) -> None:
     """Refuses a video before a frame of it is decoded."""
     video = measured(path)
     if video.seconds > limits.max_seconds:

@@ -10,13 +10,13 @@ from concurrent.futures import Future
 from itertools import count
 from typing import Any, ParamSpec, TypeVar
 
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.errand import FileTask
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Turns:
+class TaskQueue:
     """Runs what needs the network, or other things that are for one thread only, such as Matplotlib.
 
     torch keeps buffers for each thread that it computed in, so there is one. Of those who wait the errand comes first
@@ -30,7 +30,7 @@ class Turns:
         self._changed = threading.Condition()
         threading.Thread(target=self._serve, name="network", daemon=True).start()
 
-    def do(self, errand: Errand, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
+    def do(self, errand: FileTask, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
         """Calls a function when its turn comes, and returns what it returns.
 
         Raises:

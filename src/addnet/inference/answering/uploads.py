@@ -106,7 +106,7 @@ class Uploads:
         from starlette.formparsers import MultiPartException
         from starlette.requests import ClientDisconnect
 
-        came = _Came()
+        came = _ReceivedBytes()
         try:
             async with asyncio.timeout(self._seconds):
                 return await self._received(request, came, files)
@@ -149,7 +149,7 @@ class Uploads:
             if now - upload.since > unasked if upload.session is None else self._has_left(upload.session):
                 self.discard(self._waiting.pop(name))
 
-    async def _received(self, request: Request, came: _Came, files: int) -> list[Upload]:
+    async def _received(self, request: Request, came: _ReceivedBytes, files: int) -> list[Upload]:
         from starlette.concurrency import run_in_threadpool
         from starlette.datastructures import UploadFile
         from starlette.formparsers import MultiPartParser
@@ -181,7 +181,7 @@ class Uploads:
         taken[0].size += came.bytes - sum(upload.size for upload in taken)  # what is around them
         return taken
 
-    async def _chunks(self, request: Request, came: _Came, files: int) -> AsyncGenerator[bytes, None]:
+    async def _chunks(self, request: Request, came: _ReceivedBytes, files: int) -> AsyncGenerator[bytes, None]:
         async for chunk in request.stream():
             self._held += len(chunk)
             came.bytes += len(chunk)
@@ -209,7 +209,7 @@ class Uploads:
 
 
 @dataclass
-class _Came:
+class _ReceivedBytes:
     """Bytes of a request that have come."""
 
     bytes: int = 0

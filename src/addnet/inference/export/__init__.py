@@ -1,7 +1,7 @@
 """A checkpoint → a file or folder that is used without this program: ONNX, torch.export, safetensors."""
 
 from addnet.inference.export.exporting import FORMATS, Export, export_checkpoint
-from addnet.inference.export.hub_folder import Exported, load_exported
+from addnet.inference.export.hub_folder import HubFolder, load_exported
 from addnet.inference.network import network_of
 
-__all__ = ["FORMATS", "Export", "Exported", "export_checkpoint", "load_exported", "network_of"]
+__all__ = ["FORMATS", "Export", "HubFolder", "export_checkpoint", "load_exported", "network_of"]

@@ -29,7 +29,7 @@ _LARGEST_CONFIG = 2**20  # bytes
 TENSORS = {"float32": torch.float32, "float16": torch.float16}  # in which weights are kept; all compute in float32
 
 
-class Exported(NamedTuple):
+class HubFolder(NamedTuple):
     """What a folder brings.
 
     Attributes:
@@ -75,7 +75,7 @@ def describe_folder(place: Path, config: Mapping[str, Any], **card: Any) -> None
     (place / CARD).write_text(model_card(config, **card), encoding="utf-8")
 
 
-def load_exported(folder: str | Path) -> Exported:
+def load_exported(folder: str | Path) -> HubFolder:
     """Loads a network from a folder that `addnet.export` wrote, or from a copy of it; nothing in it is run.
 
     Args:
@@ -97,7 +97,7 @@ def load_exported(folder: str | Path) -> Exported:
         raise UserError(f"{file} is damaged ({error}); {_again(place)}") from error
     if config["weights"].get("sha256") != sha256_of(file):
         raise UserError(f"{file} and {CONFIG} beside it are not of one export; {_again(place)}")
-    return Exported(build_network(config["model"], state, path=place), config)
+    return HubFolder(build_network(config["model"], state, path=place), config)
 
 
 def folder_of(path: str | Path) -> Path | None:

@@ -8,7 +8,7 @@ from typing import Any
 from addnet.evaluation.levels import CHOSEN
 from addnet.evaluation.paired import PAIRED
 from addnet.evaluation.rates import WRONG, rate
-from addnet.evaluation.report.document import Block, Cell, Paragraph, Section, Table
+from addnet.evaluation.report.document import Block, Paragraph, ReportTable, Section, TableCell
 from addnet.evaluation.report.markdown import in_sections
 from addnet.evaluation.report.robustness import robustness_table
 from addnet.evaluation.report.tables import group_tables
@@ -96,30 +96,30 @@ def _level(found: Mapping[str, Any]) -> str:
     return "frame" if found["counts"]["images"] == found["counts"]["videos"] else "video"
 
 
-def _test_table(entries: Sequence[Mapping[str, Any]]) -> Table:
+def _test_table(entries: Sequence[Mapping[str, Any]]) -> ReportTable:
     rows = [
         [
-            Cell(entry["name"]),
-            Cell(_UNITS[entry["level"]]),
+            TableCell(entry["name"]),
+            TableCell(_UNITS[entry["level"]]),
             *(rate_cell(entry["errors"][wrong]) for wrong in WRONG),
             *(value_cell(entry[metric]) for metric in _RANKED),
         ]
         for entry in entries
     ]
-    return Table(["test set", "of", *map(metric_name, (*WRONG, *_RANKED))], rows, texts=2)
+    return ReportTable(["test set", "of", *map(metric_name, (*WRONG, *_RANKED))], rows, texts=2)
 
 
-def _real_table(real: Sequence[Mapping[str, Any]]) -> Table:
+def _real_table(real: Sequence[Mapping[str, Any]]) -> ReportTable:
     rows = [
         [
-            Cell(entry["name"]),
-            Cell(_UNITS[entry["level"]]),
+            TableCell(entry["name"]),
+            TableCell(_UNITS[entry["level"]]),
             rate_cell(entry["errors"][WRONG[0]]),
-            Cell(f"{entry['without_verdict']:,}"),
+            TableCell(f"{entry['without_verdict']:,}"),
         ]
         for entry in real
     ]
-    return Table(["real files", "of", metric_name(WRONG[0]), "without a verdict"], rows, texts=2)
+    return ReportTable(["real files", "of", metric_name(WRONG[0]), "without a verdict"], rows, texts=2)
 
 
 def _parts(evaluation: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> Iterator[Block]:

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from addnet.inference.answering.asking import Visit
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.fragment import fragment, welcome
 from addnet.inference.page.visitors import Visitors
@@ -16,7 +16,7 @@ from addnet.inference.page.visitors import Visitors
 _TICK = 0.5  # seconds after which is looked whether the visitor is still there
 
 
-class Desk:
+class PageHandler:
     """Answers with HTML. For one thread, that of the server, which never waits here.
 
     Args:
@@ -29,7 +29,7 @@ class Desk:
         self.visit = visit
         self._uploads, self._visitors = uploads, visitors
         self._threads = ThreadPoolExecutor(visit.workers, "file")
-        self._errands: dict[str, Errand] = {}
+        self._errands: dict[str, FileTask] = {}
 
     async def answer(self, name: str, session: str) -> str:
         """What is said about an upload, which is gone afterwards.
@@ -59,7 +59,7 @@ class Desk:
     async def _answer(self, path: Path, name: str, session: str) -> str:
         if before := self._errands.get(session):
             before.give_up("another file was dropped")
-        errand = self._errands[session] = Errand()
+        errand = self._errands[session] = FileTask()
         work = asyncio.get_running_loop().run_in_executor(self._threads, self._work, path, name, errand)
         try:
             await self._watched(work, errand, session)
@@ -70,7 +70,7 @@ class Desk:
                 del self._errands[session]
             await asyncio.wait({work})  # what it reads is deleted next
 
-    async def _watched(self, work: asyncio.Future[str], errand: Errand, session: str) -> None:
+    async def _watched(self, work: asyncio.Future[str], errand: FileTask, session: str) -> None:
         """Waits for the work, and gives it up where it takes too long or nobody is there any more."""
         most = self.visit.limits.max_work
         until = time.monotonic() + most
@@ -80,6 +80,6 @@ class Desk:
             elif time.monotonic() > until:
                 errand.give_up(f"it took longer than {most:g} seconds; a smaller image or a shorter video may do")
 
-    def _work(self, path: Path, name: str, errand: Errand) -> str:
+    def _work(self, path: Path, name: str, errand: FileTask) -> str:
         said = self.visit.ask_safely(path, name=name, errand=errand)
-        return self.visit.turns.do(Errand(), fragment, said, self.visit.detector)  # Matplotlib is for one thread
+        return self.visit.turns.do(FileTask(), fragment, said, self.visit.detector)  # Matplotlib is for one thread

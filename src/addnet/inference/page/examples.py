@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from addnet.data.synthetic import Identity, View, acting_like, develop, draw_portrait, swap_face
+from addnet.data.synthetic import Identity, PortraitView, acting_like, develop, draw_portrait, swap_face
 from addnet.data.synthetic.generate import encode
 from addnet.faces.images import ImageArray
 
@@ -47,7 +47,7 @@ def draw_examples(folder: Path) -> list[Example]:
 def drawn_pair(size: int) -> tuple[ImageArray, ImageArray]:
     """A drawn portrait and a swap of it, each (size, size, 3) uint8 RGB, as `addnet.data.synthetic` makes data."""
     people = [Identity.draw(np.random.default_rng((0, number, 0))) for number in _PEOPLE]
-    view, other = (View.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)
+    view, other = (PortraitView.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)
     real, landmarks = draw_portrait(people[0], view, size=size)
     source, source_landmarks = draw_portrait(people[1], acting_like(view, other), size=size)
     resolution = round(_RESOLUTION * size)

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, Template
 
-from addnet.inference.answering.asking import Said
+from addnet.inference.answering.asking import Reply
 from addnet.inference.detector import Detector
 from addnet.inference.page.panels import panels_of, timeline_of
 from addnet.inference.page.words import FAILED, NOTICE, Words, words_of
@@ -18,7 +18,7 @@ _WHOLE_BAR = 0.5  # log odds; where all organs add less, their bars must look sh
 _SIGNS = {"fake": "▲", "real": "●", "none": "○"}
 
 
-def fragment(said: Said | None, detector: Detector) -> str:
+def fragment(said: Reply | None, detector: Detector) -> str:
     """The verdict on one file as HTML.
 
     Args:

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from addnet.inference.answering.uploads import Uploads
-from addnet.inference.page.messages import Sent, done, once, refused, with_headers
+from addnet.inference.page.messages import MessageSender, done, once, refused, with_headers
 from addnet.inference.page.visitors import Visitors
 
 if TYPE_CHECKING:
@@ -162,7 +162,7 @@ class Guard:
         passed = self._passed({"query_string": urlencode({"session_hash": session}).encode()}, request.receive)
 
         async def listening(scope: Scope, receive: Receive, send: Send) -> None:
-            sent = Sent(send)
+            sent = MessageSender(send)
             with self._visitors.listening(session):
                 await passed(scope, receive, sent)
             await sent.finish()

@@ -9,14 +9,14 @@ from typing import Any
 
 from addnet.errors import UserError
 from addnet.faces.images import read_image
-from addnet.inference.page.desk import Desk
+from addnet.inference.page.desk import PageHandler
 from addnet.inference.page.examples import Example
 from addnet.inference.page.fragment import welcome
 from addnet.inference.page.panels import image_uri
 from addnet.inference.page.words import KEPT
 
 
-def build(desk: Desk, examples: Sequence[Example], *, waiting: int = 8) -> Any:
+def build(desk: PageHandler, examples: Sequence[Example], *, waiting: int = 8) -> Any:
     """The page as `gradio.Blocks`.
 
     Args:
@@ -57,7 +57,7 @@ def style() -> str:
     return (resources.files(__package__) / "page.css").read_text(encoding="utf-8")
 
 
-def _of_upload(gradio: Any, desk: Desk) -> Callable[..., Any]:
+def _of_upload(gradio: Any, desk: PageHandler) -> Callable[..., Any]:
     """HTML for the place of the verdict, and None for that of the file: another can be dropped at once."""
 
     async def answer(file: Mapping[str, Any] | None, request: Any) -> tuple[str, None]:
@@ -68,7 +68,7 @@ def _of_upload(gradio: Any, desk: Desk) -> Callable[..., Any]:
     return answer
 
 
-def _of_example(gradio: Any, desk: Desk, example: Example) -> Callable[..., Any]:
+def _of_example(gradio: Any, desk: PageHandler, example: Example) -> Callable[..., Any]:
     async def answer(request: Any) -> tuple[str, None]:
         return await desk.answer_example(example.file, request.session_hash), None
 

@@ -43,7 +43,7 @@ def with_headers(send: Send) -> Send:
     return sent
 
 
-class Sent:
+class MessageSender:
     """What is sent, brought to an end where Gradio breaks off because the server closes."""
 
     def __init__(self, send: Send) -> None:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from addnet.colours import BLACK
 from addnet.faces.images import ImageArray
 from addnet.faces.sheet import overlay
-from addnet.inference.answering.asking import Said
+from addnet.inference.answering.asking import Reply
 from addnet.inference.answers import Answer
 from addnet.inference.explaining import Explanation
 from addnet.inference.sheet import heated, stretched
@@ -45,7 +45,7 @@ class Panel:
     caption: str
 
 
-def panels_of(said: Said) -> list[Panel]:
+def panels_of(said: Reply) -> list[Panel]:
     """The image with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
     panels = []
     if said.image is not None:

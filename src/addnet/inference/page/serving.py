@@ -25,7 +25,7 @@ _SESSIONS = 100  # whose state Gradio keeps; the page has none of its own
 
 
 @dataclass(frozen=True)
-class Address:
+class PageAddress:
     """Where the page is served.
 
     Attributes:
@@ -62,7 +62,7 @@ def warn_unless_loopback(host: str) -> None:
 
 
 def serve(
-    page: Any, address: Address, *, names: Sequence[str], uploads: Uploads, visitors: Visitors, max_bytes: int
+    page: Any, address: PageAddress, *, names: Sequence[str], uploads: Uploads, visitors: Visitors, max_bytes: int
 ) -> None:
     """Serves until SIGTERM, SIGHUP or Ctrl-C.
 

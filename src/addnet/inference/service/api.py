@@ -15,13 +15,13 @@ from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi_offline import FastAPIOffline
 
 from addnet import __version__
-from addnet.inference.answering.asking import Said
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.asking import Reply
+from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.uploads import RefusedError, Upload, Uploads
 from addnet.inference.answers import Answer
 from addnet.inference.service.counters import Counters
-from addnet.inference.service.jobs import Job, Jobs
-from addnet.inference.service.works import BusyError, Work, Works
+from addnet.inference.service.jobs import Jobs, ServiceJob
+from addnet.inference.service.works import BusyError, FileWork, WorkRegister
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +102,7 @@ class Api:
 
     def __init__(
         self,
-        works: Works,
+        works: WorkRegister,
         uploads: Uploads,
         jobs: Jobs,
         counters: Counters,
@@ -185,7 +185,7 @@ class Api:
             return Response(status_code=204)
         return _unknown()
 
-    async def _said(self, request: Request, *, files: int, explained: bool) -> list[Said]:
+    async def _said(self, request: Request, *, files: int, explained: bool) -> list[Reply]:
         """What is said about the files of a request, as long as its connection stands."""
         begun = time.monotonic()
         works = self._begun(await self._uploads.take(request, files=files), explained=explained)
@@ -201,7 +201,7 @@ class Api:
             raise RefusedError(500, "the program failed at a file; its log says why")
         return [one for one in said if one]
 
-    def _begun(self, uploads: list[Upload], *, explained: bool) -> list[Work]:
+    def _begun(self, uploads: list[Upload], *, explained: bool) -> list[FileWork]:
         try:
             self._works.require_room(len(uploads))
         except BusyError:
@@ -210,18 +210,18 @@ class Api:
             raise
         return [self._works.begin(upload, explained=explained) for upload in uploads]
 
-    async def _sheet(self, said: Said) -> bytes | None:
+    async def _sheet(self, said: Reply) -> bytes | None:
         from starlette.concurrency import run_in_threadpool
 
         if said.explanation is None:
             return None
         # Matplotlib is for one thread
-        return await run_in_threadpool(self._works.visit.turns.do, Errand(), _drawn, said)
+        return await run_in_threadpool(self._works.visit.turns.do, FileTask(), _drawn, said)
 
-    def _count(self, said: Said | None, begun: float) -> None:
+    def _count(self, said: Reply | None, begun: float) -> None:
         self._counters.answered(said.answer.verdict if said else "failed", time.monotonic() - begun)
 
-    def _state(self, job: Job) -> dict[str, Any]:
+    def _state(self, job: ServiceJob) -> dict[str, Any]:
         answer = job.said.answer if job.said and not job.dropped else None
         return {
             "id": job.number,
@@ -241,7 +241,7 @@ class Api:
         return JSONResponse({"error": str(error)}, 429, {"retry-after": str(error.seconds)})
 
 
-def _drawn(said: Said) -> bytes:
+def _drawn(said: Reply) -> bytes:
     from addnet.inference.sheet import explanation_plot
 
     assert said.explanation is not None, "asked for by whoever has one"

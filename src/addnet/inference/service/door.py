@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 OPEN = ("/health", "/docs", "/openapi.json", "/static-offline-docs")  # what begins so needs no token
 
 
-class Door:
+class RequestGate:
     """Middleware that refuses in words, and tells how each request ended.
 
     Args:

@@ -7,14 +7,14 @@ import secrets
 import time
 from dataclasses import dataclass
 
-from addnet.inference.answering.asking import Said
-from addnet.inference.service.works import Work, Works
+from addnet.inference.answering.asking import Reply
+from addnet.inference.service.works import FileWork, WorkRegister
 
 WAITING, WORKING, DONE, GIVEN_UP, FAILED = "waiting", "working", "done", "given up", "failed"
 
 
 @dataclass
-class Job:
+class ServiceJob:
     """One file.
 
     Attributes:
@@ -27,9 +27,9 @@ class Job:
     """
 
     number: str
-    work: Work
+    work: FileWork
     name: str
-    said: Said | None = None
+    said: Reply | None = None
     ended: float | None = None
     dropped: bool = False
 
@@ -49,37 +49,37 @@ class Jobs:
         seconds: That an answer is kept once it is there.
     """
 
-    def __init__(self, works: Works, *, seconds: float) -> None:
+    def __init__(self, works: WorkRegister, *, seconds: float) -> None:
         self._works, self._seconds = works, seconds
-        self._jobs: dict[str, Job] = {}
+        self._jobs: dict[str, ServiceJob] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
     def __len__(self) -> int:
         self._forget()
         return len(self._jobs)
 
-    def add(self, work: Work) -> Job:
+    def add(self, work: FileWork) -> ServiceJob:
         """Gives a work a number."""
-        job = Job(secrets.token_urlsafe(16), work, work.upload.name)
+        job = ServiceJob(secrets.token_urlsafe(16), work, work.upload.name)
         self._jobs[job.number] = job
         task = asyncio.get_running_loop().create_task(self._finish(job))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return job
 
-    def find(self, number: str) -> Job | None:
+    def find(self, number: str) -> ServiceJob | None:
         """The job of a number; None where there is none, or no longer."""
         self._forget()
         return self._jobs.get(number)
 
-    def drop(self, job: Job) -> None:
+    def drop(self, job: ServiceJob) -> None:
         """Gives up a job, or forgets its answer."""
         job.dropped = job.ended is None
         job.work.errand.give_up("it was given up")
         if job.ended is not None:
             del self._jobs[job.number]
 
-    async def _finish(self, job: Job) -> None:
+    async def _finish(self, job: ServiceJob) -> None:
         async def unwanted() -> bool:
             return False
 

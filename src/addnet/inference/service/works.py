@@ -8,8 +8,8 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from addnet.inference.answering.asking import Said, Visit
-from addnet.inference.answering.errand import Errand
+from addnet.inference.answering.asking import Reply, Visit
+from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.uploads import Upload, Uploads
 
 _TICK = 0.25  # seconds after which is looked whether the answer is still wanted
@@ -28,7 +28,7 @@ class BusyError(Exception):
 
 
 @dataclass
-class Work:
+class FileWork:
     """The work on one file.
 
     Attributes:
@@ -39,12 +39,12 @@ class Work:
     """
 
     upload: Upload
-    errand: Errand = field(default_factory=Errand)
-    done: asyncio.Future[Said | None] = field(init=False)
+    errand: FileTask = field(default_factory=FileTask)
+    done: asyncio.Future[Reply | None] = field(init=False)
     begun: bool = False
 
 
-class Works:
+class WorkRegister:
     """What is under way. For one thread, that of the server, which never waits here.
 
     Args:
@@ -58,7 +58,7 @@ class Works:
         self._uploads = uploads
         self._most = visit.workers + waiting
         self._threads = ThreadPoolExecutor(visit.workers, "file")
-        self._under_way: list[Work] = []
+        self._under_way: list[FileWork] = []
         self._lasted = 1.0  # seconds of a file, by the last ones
 
     @property
@@ -76,13 +76,13 @@ class Works:
         if len(self._under_way) + files > self._most:
             raise BusyError(max(1, round(self._lasted * len(self._under_way) / self.visit.workers)))
 
-    def begin(self, upload: Upload, *, explained: bool) -> Work:
+    def begin(self, upload: Upload, *, explained: bool) -> FileWork:
         """Begins, or waits until there is a thread; the upload is gone at the end, whatever it is."""
-        work = Work(upload)
+        work = FileWork(upload)
         self._under_way.append(work)
         loop = asyncio.get_running_loop()
 
-        def ask() -> Said | None:
+        def ask() -> Reply | None:
             work.begun, begun = True, time.monotonic()
             try:
                 said = self.visit.ask_safely(upload.path, name=upload.name, errand=work.errand, explained=explained)
@@ -94,7 +94,7 @@ class Works:
         work.done.add_done_callback(lambda _: self._ended(work))
         return work
 
-    async def wait(self, work: Work, unwanted: Callable[[], Awaitable[bool]]) -> Said | None:
+    async def wait(self, work: FileWork, unwanted: Callable[[], Awaitable[bool]]) -> Reply | None:
         """Waits for the work, and gives it up where it takes too long or nobody wants it any more.
 
         Args:
@@ -116,6 +116,6 @@ class Works:
             work.errand.give_up("the service ends")
         self._threads.shutdown(wait=False, cancel_futures=True)
 
-    def _ended(self, work: Work) -> None:
+    def _ended(self, work: FileWork) -> None:
         self._under_way.remove(work)
         self._uploads.discard(work.upload)

@@ -11,7 +11,7 @@ import pytorch_lightning as pl
 
 from addnet.data.dataset import DeepfakeDataset, Sample
 from addnet.data.fakes import SelfBlends
-from addnet.data.samplers import Address
+from addnet.data.samplers import SampleAddress
 from addnet.errors import UserError
 from addnet.faces.blend import Blend
 from addnet.faces.geometry import Landmarks
@@ -53,11 +53,11 @@ class SampleSheet(pl.Callback):
             log_plot(trainer, "self_blends", blends_plot(blends))
 
 
-def _blends(dataset: DeepfakeDataset, addresses: Iterable[Address | int]) -> Iterator[Blend]:
+def _blends(dataset: DeepfakeDataset, addresses: Iterable[SampleAddress | int]) -> Iterator[Blend]:
     """The blends among some samples, their faces cut out of the images."""
     hook = next((hook for hook in dataset.hooks if isinstance(hook, SelfBlends)), None)
     for address in addresses if hook else ():
-        if hook and isinstance(address, Address) and address.blend == "fake":
+        if hook and isinstance(address, SampleAddress) and address.blend == "fake":
             at = dataset.at(address)
             try:
                 sample = dataset.unwarped(at)
