@@ -233,7 +233,7 @@ def test_app_defaults_are_those_of_the_signatures():
         return {name: p.default for name, p in parameters if p.default is not p.empty}
 
     cfg = plain(compose(config_name="app"))
-    assert defaults(Limits) == cfg["limits"]
+    assert defaults(UploadLimits) == cfg["limits"]
     assert defaults(Detector.from_checkpoint) == cfg["detector"] | cfg["model"] | {"mirror": False}  # always
     alone = defaults(PageAddress) | defaults(Visit) | defaults(build)
     assert alone.pop("ratios") is cfg["likelihood"] is None

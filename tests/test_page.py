@@ -38,7 +38,8 @@ def detector(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def visit(detector):
-    with closing(
+    limits = UploadLimits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4)
+    with closing(Visit(detector, limits, workers=1)) as visit:
         Visit(detector, UploadLimits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4), workers=1)
     ) as visit:
         yield visit
