@@ -224,7 +224,7 @@ def test_unknown_presets_name_the_known_ones():
 
 def test_app_defaults_are_those_of_the_signatures():
     from addnet.inference import Detector
-    from addnet.inference.answering.asking import Visit
+    from addnet.inference.answering.asking import UploadLimits, Visit
     from addnet.inference.page.layout import build
     from addnet.inference.page.serving import PageAddress
 

@@ -40,8 +40,6 @@ def detector(tmp_path_factory):
 def visit(detector):
     limits = UploadLimits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4)
     with closing(Visit(detector, limits, workers=1)) as visit:
-        Visit(detector, UploadLimits(max_mb=1, max_megapixels=1, max_seconds=5, frames=4), workers=1)
-    ) as visit:
         yield visit
 
 

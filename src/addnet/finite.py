@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 
-_SHOWN = 5
+_MOST_NAMED = 5
 _REMEDY = (
     "The network is damaged, for example by a learning rate that is too high (use an earlier checkpoint), or its "
     "numbers overflow (use precision 32-true). If only some images are listed, look at them."
@@ -40,7 +40,7 @@ def require_finite(scores: NDArray[np.floating], paths: Sequence[str] | None = N
     """
     broken = np.flatnonzero(~np.isfinite(scores))
     if len(broken):
-        named = [] if paths is None else [paths[row] for row in broken[:_SHOWN].tolist()]
+        named = [] if paths is None else [paths[row] for row in broken[:_MOST_NAMED].tolist()]
         raise NotFiniteError(len(broken), len(scores), named, of=of)
 
 
@@ -57,7 +57,7 @@ class NotFiniteError(UserError):
     def __init__(self, broken: int, total: int, named: Sequence[str], *, of: str = "") -> None:
         are, them = ("isn't a finite number", "it") if broken == 1 else ("aren't finite numbers", "them")
         what = f"{broken} of {total} scores{f' of {of}' if of else ''} {are}, and nothing is measured with {them}"
-        lines = [f"  {name}" for name in named[:_SHOWN]]
+        lines = [f"  {name}" for name in named[:_MOST_NAMED]]
         if lines and broken > len(lines):
             lines.append(f"  and {broken - len(lines)} more")
         super().__init__("\n".join([what + (":" if lines else "."), *lines, _REMEDY]))

@@ -36,7 +36,7 @@ log = logging.getLogger(__name__)
 SOME_UNUSABLE, SOME_FAKE, SOME_NEITHER = 2, 3, 4
 EXIT_CODES = ("done", "verdict")
 TRUTHS = ("real", "fake")
-_SHOWN = 40
+_MOST_NAMED = 40
 _LONGEST = 150  # bytes of a file's name that stand in the names of what is drawn about it
 _TOLD = 10  # files that could not be used; all are in answers.csv
 
@@ -94,9 +94,9 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if not cfg.quiet:
         for line in detector.background:
             Console().print(shown_lines(line), style="dim", markup=False, highlight=False)
-        Console().print(table_of(answers[:_SHOWN], title=_title(answers, detector)))
-        if len(answers) > _SHOWN:
-            log.info("%s in %s", count(len(answers) - _SHOWN, "more is", "more are"), folder / "answers.csv")
+        Console().print(table_of(answers[:_MOST_NAMED], title=_title(answers, detector)))
+        if len(answers) > _MOST_NAMED:
+            log.info("%s in %s", count(len(answers) - _MOST_NAMED, "more is", "more are"), folder / "answers.csv")
         log.info("answers: %s", folder / "answers.csv")
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))

@@ -25,7 +25,7 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 10  # files that can't be used; the report of a preparation and a training's skipped.csv have the others
+_MOST_NAMED = 10  # files that can't be used; the report of a preparation and a training's skipped.csv have the others
 
 
 def require_listed(sources: Sequence[Source]) -> None:
@@ -114,10 +114,10 @@ def index_images(
 
 
 def _warn(skipped: Sequence[tuple[str, str]]) -> None:
-    for path, reason in skipped[:_SHOWN]:
+    for path, reason in skipped[:_MOST_NAMED]:
         log.warning("left out: %s: %s", path, reason)
-    if len(skipped) > _SHOWN:
-        log.warning("left out: %s more", f"{len(skipped) - _SHOWN:,}")
+    if len(skipped) > _MOST_NAMED:
+        log.warning("left out: %s more", f"{len(skipped) - _MOST_NAMED:,}")
 
 
 def by_root(sources: Sequence[Source]) -> dict[str, Source]:

@@ -15,7 +15,7 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-_SHOWN = 20
+_MOST_NAMED = 20
 _METRICS = {"val": "Validation"}
 AIMS = {"train": "training", "val": "validation", "test": "testing"}
 
@@ -168,7 +168,9 @@ def overlap_message(
         examples: A file of the first group on each side.
         line: Overrides that tell the groups apart.
     """
-    shown = ", ".join(groups[:_SHOWN]) + (f" and {len(groups) - _SHOWN} more" if len(groups) > _SHOWN else "")
+    shown = ", ".join(groups[:_MOST_NAMED]) + (
+        f" and {len(groups) - _MOST_NAMED} more" if len(groups) > _MOST_NAMED else ""
+    )
     what = f"{groups[0]} has {' and '.join(examples)}. " if examples else ""
     remedy = f"if they have nothing to do with each other, type\n  {line}\n" if line else "see data.group_pattern; "
     return (

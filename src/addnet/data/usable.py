@@ -26,7 +26,7 @@ from addnet.index.storage import Storage
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_SHOWN = 10
+_NAMED = 10
 _LONGEST = 200  # characters of a path or a reason in a message
 _MEASURED = 2000  # images, for `framing`
 _ON_THE_FLY = "on the fly"
@@ -160,9 +160,9 @@ def refuse_too_many_bad(
     if not total or (len(skipped) < total and len(skipped) <= max_fraction * total):
         return
     than = "which is all there are" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
-    lines = [f"  {shown(path, most=_LONGEST)}: {shown(reason, most=_LONGEST)}" for path, reason in skipped[:_SHOWN]]
-    if len(skipped) > _SHOWN:
-        lines.append(f"  and {len(skipped) - _SHOWN:,} more")
+    lines = [f"  {shown(path, most=_LONGEST)}: {shown(reason, most=_LONGEST)}" for path, reason in skipped[:_NAMED]]
+    if len(skipped) > _NAMED:
+        lines.append(f"  and {len(skipped) - _NAMED:,} more")
     raise UserError(
         f"{len(skipped):,} of {count(total, kind.removesuffix('s'), kind)} "
         f"{'is' if len(skipped) == 1 else 'are'} unusable, {than}:\n"

@@ -29,7 +29,7 @@ JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared i
     )
 )
 NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the images of data sets and are none
-_SHOWN = 3
+_MOST_NAMED = 3
 
 
 class SkippedFile(NamedTuple):
@@ -75,8 +75,8 @@ class FolderContents:
             one, many = "file is neither an image nor a video", "files are neither images nor videos"
             notes.append(f"{count(len(self.others), one, many)}: {counts}")
         if self.left_out:
-            few = "; ".join(f"{shown(left.name)}: {left.reason}" for left in self.left_out[:_SHOWN])
-            more = len(self.left_out) - _SHOWN
+            few = "; ".join(f"{shown(left.name)}: {left.reason}" for left in self.left_out[:_MOST_NAMED])
+            more = len(self.left_out) - _MOST_NAMED
             notes.append(f"left out: {few}" + (f"; and {more:,} more" if more > 0 else ""))
         if self.junk:
             counts = ", ".join(f"{shown(name)} {number:,}" for name, number in self.junk.most_common())
@@ -122,7 +122,7 @@ def entries(folder: str | Path) -> list[os.DirEntry[str]]:
     with os.scandir(folder) as found:
         kept = [entry for entry in found if not is_junk(entry.name)]
     if odd := [f"{shown(entry.name)} {why}" for entry in kept if (why := oddity(entry.name))]:
-        log.warning("%s: left out for their names: %s", folder, shortened(odd, limit=_SHOWN))
+        log.warning("%s: left out for their names: %s", folder, shortened(odd, limit=_MOST_NAMED))
         kept = [entry for entry in kept if not oddity(entry.name)]
     return kept
 

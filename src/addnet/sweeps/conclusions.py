@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 
 from addnet.sweeps.intervals import CONFIDENCE, Estimate
-from addnet.sweeps.jobs import shown
+from addnet.sweeps.jobs import value_text
 from addnet.sweeps.table import HELD, SweepRow, SweepTable
 from addnet.wording import count
 
@@ -37,7 +37,7 @@ def _chosen(table: SweepTable) -> list[str]:
         return [f"Nothing is chosen: no job has {table.metric}; what they have stands in summary.csv."]
     lines = []
     if len(table.rows) > 1:
-        what = ", ".join(f"{key}={shown(value)}" for key, value in row.parameters.items())
+        what = ", ".join(f"{key}={value_text(value)}" for key, value in row.parameters.items())
         equals = sum(other.rank == 1 for other in table.rows) - 1
         tied = f" ({equals} more {'is' if equals == 1 else 'are'} as good)" if equals else ""
         lines.append(f"Chosen by {table.metric}: {what}{tied}. The best of {len(table.rows)} is also the luckiest.")
@@ -76,7 +76,7 @@ def _held_back(table: SweepTable) -> list[str]:
     others: dict[str, list[SweepRow]] = {}
     for row in table.rows:
         rest = {key: value for key, value in row.parameters.items() if key != HELD}
-        others.setdefault(" ".join(f"{key}={shown(value)}" for key, value in rest.items()), []).append(row)
+        others.setdefault(" ".join(f"{key}={value_text(value)}" for key, value in rest.items()), []).append(row)
     lines = []
     for setting, rows in others.items():
         known = [row for row in rows if row.finite]
@@ -89,7 +89,7 @@ def _held_back(table: SweepTable) -> list[str]:
         lines.append(
             f"{start}{table.metric} over {count(len(known), 'method')}{lacking}, each never trained on: mean "
             f"{math.fsum(row.mean for row in known) / len(known):.4f}, worst {worst.mean:.4f} "
-            f"({shown(worst.parameters[HELD])})."
+            f"({value_text(worst.parameters[HELD])})."
         )
     return lines
 
@@ -110,4 +110,4 @@ def _chances(found: Estimate) -> str:
 
 
 def _name(row: SweepRow) -> str:
-    return " ".join(shown(value) for value in row.parameters.values())
+    return " ".join(value_text(value) for value in row.parameters.values())

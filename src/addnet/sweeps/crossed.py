@@ -5,7 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Sequence
 
-from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
+from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, value_text
 from addnet.sweeps.table import LEVEL, SweepRow, SweepTable, values_by_seed
 
 # what decides what is trained on
@@ -41,4 +41,4 @@ def _row(row: SweepRow, metrics: Sequence[str]) -> list[str]:
     known = [mean for mean in means if mean is not None]
     average = statistics.fmean(known) if len(known) == len(means) else None
     told = [MISSING if mean is None else f"{mean:.4f}" for mean in (*means, average)]
-    return [*map(shown, row.parameters.values()), *told]
+    return [*map(value_text, row.parameters.values()), *told]

@@ -69,7 +69,7 @@ class SweepJob:
     @property
     def seed(self) -> str:
         """The seed it ran with."""
-        return shown(self.value("seed"))
+        return value_text(self.value("seed"))
 
     @cached_property
     def config(self) -> Any:
@@ -131,11 +131,11 @@ def as_value(text: str) -> Value:
     return number if math.isfinite(number) else text
 
 
-def shown(value: Value) -> str:
+def value_text(value: Value) -> str:
     """A value as people write it.
 
     Example:
-        >>> shown(0.0001), shown(3e-05), shown(31.0), shown("base")
+        >>> value_text(0.0001), value_text(3e-05), value_text(31.0), value_text("base")
         ('1e-4', '3e-5', '31', 'base')
     """
     if isinstance(value, str):

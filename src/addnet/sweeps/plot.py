@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 from addnet.colours import SERIES as COLOURS
-from addnet.sweeps.jobs import Value, shown
+from addnet.sweeps.jobs import Value, value_text
 from addnet.sweeps.table import ABLATION, SweepRow, SweepTable
 from addnet.wording import count
 
@@ -52,7 +52,7 @@ def _lines(table: SweepTable, x: str, lines: str | None) -> Figure:
     for at, name in enumerate(names):
         rows = [row for row in table.rows if lines is None or row.parameters[lines] == name]
         rows.sort(key=lambda row: row.parameters[x])
-        label = None if name is None else _short(shown(name))
+        label = None if name is None else _short(value_text(name))
         _line(axis, [(float(row.parameters[x]), row.finite) for row in rows], at=at, label=label)
     _scale(axis, [float(value) for value in _values(table, x)])
     axis.set(xlabel=x, ylabel=_metric(table, "\n"))
@@ -88,11 +88,11 @@ def _dots(table: SweepTable, keys: Sequence[str]) -> Figure:
     offsets = [0.0] if len(groups) == 1 else [0.5 * (at / (len(groups) - 1) - 0.5) for at in range(len(groups))]
     for at, group in enumerate(groups):
         rows = [row for row in table.rows if second is None or row.parameters[second] == group]
-        label = None if group is None else _short(shown(group))
+        label = None if group is None else _short(value_text(group))
         _column(
             axis, rows, [names.index(row.parameters[first]) if first else 0 for row in rows], offsets[at], at, label
         )
-    axis.set_yticks(range(len(names)), [_short(shown(name)) for name in names])
+    axis.set_yticks(range(len(names)), [_short(value_text(name)) for name in names])
     axis.set_ylim(len(names) - 0.5, -0.5)
     axis.set(xlabel=_metric(table), ylabel=first or "")
     axis.grid(axis="x", color="0.92")
@@ -123,7 +123,7 @@ def _column(
         if len(row.finite) > 1:
             axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
         if row.is_reference:
-            name = shown(row.parameters[ABLATION])
+            name = value_text(row.parameters[ABLATION])
             axis.axvline(
                 row.mean, color=colour, linestyle="--", linewidth=1, label=None if at else f"mean of {name}", zorder=1
             )
@@ -144,7 +144,7 @@ def _panels(table: SweepTable) -> Figure:
         if numeric:
             _scale(axis, places)
         else:
-            labels = [_short(shown(name)) for name in names]
+            labels = [_short(value_text(name)) for name in names]
             crowded = sum(map(len, labels)) > 30
             axis.set_xticks(places, labels, **({"rotation": 30, "ha": "right"} if crowded else {}))
             axis.set_xlim(-0.5, len(names) - 0.5)
@@ -166,7 +166,7 @@ def _scale(axis: Any, values: Sequence[float]) -> None:
     if len(values) <= 6:
         axis.xaxis.set_major_locator(FixedLocator(list(values)))
         axis.xaxis.set_minor_locator(NullLocator())
-        axis.set_xticklabels([shown(value) for value in values])
+        axis.set_xticklabels([value_text(value) for value in values])
     elif all(value.is_integer() for value in values) and axis.get_xscale() == "linear":
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
     axis.margins(x=0.08)

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from addnet.sweeps.conclusions import conclusion, counted_seeds
 from addnet.sweeps.crossed import crossed
-from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, shown
+from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, value_text
 from addnet.sweeps.table import SWEEP, SweepRow, SweepTable, make_table, metric_names
 from addnet.untrusted.texts import in_markdown, in_markdown_code
 from addnet.wording import count
@@ -75,7 +75,7 @@ def _cells(table: SweepTable) -> list[str]:
     lines = [_line(map(in_markdown, head)), _line("---" for _ in head)]
     for row in table.rows:
         mean = _spread(row.mean, row.sd) if row.finite or "nan" in row.lacking else MISSING
-        cells = [*map(shown, row.parameters.values()), mean, _seeds(row)]
+        cells = [*map(value_text, row.parameters.values()), mean, _seeds(row)]
         if compared:
             cells += [_difference(row, table), f"{row.corrected:.2g}" if math.isfinite(row.corrected) else MISSING]
         elif ranked:
@@ -94,7 +94,7 @@ def write_cells(path: Path, table: SweepTable) -> None:
         rows = csv.writer(stream, lineterminator="\n")
         rows.writerow(head)
         for job in table.jobs:
-            cells = [job.sweep] * several + [job.number, *(shown(job.value(key)) for key in keys), job.seed]
+            cells = [job.sweep] * several + [job.number, *(value_text(job.value(key)) for key in keys), job.seed]
             seconds = job.result.seconds if job.result else None
             cells += [job.status, job.reason, *(_cell(job, name) for name in (SCORE, *metrics))]
             rows.writerow([*cells, "" if seconds is None else seconds, job.folder])
@@ -151,7 +151,7 @@ def _difference(row: SweepRow, table: SweepTable) -> str:
 
 def _named(job: SweepJob, table: SweepTable, *, several: bool) -> str:
     keys = [key for key in table.parameters if key != SWEEP]
-    values = " ".join(f"{key}={shown(job.value(key))}" for key in [*keys, "seed"])
+    values = " ".join(f"{key}={value_text(job.value(key))}" for key in [*keys, "seed"])
     return f"{f'{in_markdown(job.sweep)}, ' if several else ''}job {job.number} ({in_markdown_code(values)})"
 
 

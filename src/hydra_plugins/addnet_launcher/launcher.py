@@ -171,7 +171,7 @@ class IsolatedLauncher(Launcher):
             log.error("#%d %s", job.number, Result(reason=job.refusal).in_a_line())
             return False
         if before := done_before(job.folder):
-            log.info("#%d is done already: %s", job.number, _shown(before.score))
+            log.info("#%d is done already: %s", job.number, _score_text(before.score))
             return False
         return True
 
@@ -213,7 +213,7 @@ def _end(job: LaunchedJob, code: int, stopping: bool, *, told: str) -> None:
         result.killed_by = -code if code < 0 else None
         write_result(job.folder, result)
     if result.status == "success":
-        log.info("#%d %s: %s after %.0f s", job.number, told, _shown(result.score), result.seconds or 0)
+        log.info("#%d %s: %s after %.0f s", job.number, told, _score_text(result.score), result.seconds or 0)
         if code:
             log.warning("#%d had its result, but then its process ended badly: %s", job.number, _death(code))
     else:
@@ -237,7 +237,7 @@ def _told(job: LaunchedJob, fixed: set[str]) -> str:
     return " ".join(o for o in job.overrides if o.split("=")[0] not in fixed) or "as it is"
 
 
-def _shown(score: float | None) -> str:
+def _score_text(score: float | None) -> str:
     return "no score" if score is None else f"score {score:.4f}"
 
 

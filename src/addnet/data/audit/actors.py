@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.audit.issues import INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.issues import EXAMPLES, INFO, WARNING, Issue
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import ImageSignals, Read
@@ -205,7 +205,7 @@ def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
             f"{below(pair.within, STRICT):.1%} and {below(pair.within, SAME_PERSON):.1%} of the faces)"
         )
         remedy = "A suspicion, to be checked by eye. If it holds, test metrics are about known people: say so."
-        rows = pair.rows[:SHOWN]
+        rows = pair.rows[:EXAMPLES]
         examples = [
             f"{records[int(a)].path} ~ {records[int(b)].path} (distance {d:.2f})"
             for (a, b), d in zip(rows, pair.across, strict=False)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from addnet import wording
-from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.issues import ERROR, EXAMPLES, INFO, WARNING, Issue
 from addnet.data.audit.overlap import rows_of
 from addnet.data.audit.scan import ImageSignals
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Records
@@ -98,13 +98,13 @@ def readability_issues(records: Records, signals: ImageSignals) -> list[Issue]:
     """Images that cannot be read, and those that show nothing."""
     issues = []
     if signals.failures:
-        examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:SHOWN]]
+        examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:EXAMPLES]]
         text = f"{wording.count(len(signals.failures), 'image')} cannot be read"
         remedy = "Copy them again or delete them; training leaves them out. audit.json lists all."
         issues.append(Issue("unreadable", WARNING, text, len(signals.failures), remedy, examples))
     flat = np.flatnonzero(signals["flat"] & signals.readable)
     if len(flat):
-        examples = [records[int(row)].path for row in flat[:SHOWN]]
+        examples = [records[int(row)].path for row in flat[:EXAMPLES]]
         alone = wording.count(
             len(flat), "image is all of one colour; it was", "images are all of one colour; they were"
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 ERROR, WARNING, INFO = "error", "warning", "info"
 SEVERITIES = (ERROR, WARNING, INFO)
-SHOWN = 5
+EXAMPLES = 5
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.issues import ERROR, EXAMPLES, INFO, WARNING, Issue
 from addnet.data.audit.near import NearPairs, near_pairs
 from addnet.data.audit.overlap import rows_of, split_pairs
 from addnet.data.audit.scan import ImageSignals, Read
@@ -192,14 +192,14 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     images = len(np.unique(found.rows[chosen, 1]))
     counted = f"{count(len(chosen), 'pair')} of nearly the same image, of different groups, {where}"
     affected = "" if one == other else f" ({count(images, f'image of {other} is', f'images of {other} are')} affected)"
-    examples = [_example(records, found, int(pair)) for pair in chosen[:SHOWN]]
+    examples = [_example(records, found, int(pair)) for pair in chosen[:EXAMPLES]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
 
 
 def _label_issue(records: Records, found: Likeness) -> Issue:
     text = f"{len(found.rows):,} real and fake images of different groups in {found.between[0]} are nearly the same"
     remedy = "Usual where a fake was made of a recording that is in another group; then one group should hold both."
-    examples = [_example(records, found, pair) for pair in range(min(SHOWN, len(found.rows)))]
+    examples = [_example(records, found, pair) for pair in range(min(EXAMPLES, len(found.rows)))]
     return Issue("near_two_labels", INFO, text, len(found.rows), remedy, examples)
 
 

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.audit.issues import ERROR, INFO, SHOWN, WARNING, Issue
+from addnet.data.audit.issues import ERROR, EXAMPLES, INFO, WARNING, Issue
 from addnet.data.audit.scan import ImageSignals
 from addnet.data.splits import torn_videos
 from addnet.index.records import Records
@@ -71,7 +71,7 @@ def torn(records: Records) -> list[Issue]:
     if not found:
         return []
     text = f"{count(len(found), 'video is', 'videos are')} in several groups"
-    return [Issue("torn_video", ERROR, text, len(found), "Give all frames of a video one group.", found[:SHOWN])]
+    return [Issue("torn_video", ERROR, text, len(found), "Give all frames of a video one group.", found[:EXAMPLES])]
 
 
 def _tokens(records: Records, field: str) -> tuple[list[str], Rows, Rows]:
@@ -92,7 +92,7 @@ def _tokens(records: Records, field: str) -> tuple[list[str], Rows, Rows]:
 def _named_issue(field: str, shared: list[str], splits: tuple[str, str]) -> Issue:
     kind, severity, what, remedy = _NAMED[field]
     text = f"{len(shared):,} {what} are in both {splits[0]} and {splits[1]}"
-    return Issue(kind, severity, text, len(shared), remedy, shared[:SHOWN])
+    return Issue(kind, severity, text, len(shared), remedy, shared[:EXAMPLES])
 
 
 def identical_files(records: Records, signals: ImageSignals) -> list[Issue]:
@@ -157,7 +157,7 @@ def _identical_issue(
         return None
     images = int(sets.counts[chosen].sum())
     examples = []
-    for number in np.flatnonzero(chosen)[:SHOWN]:
+    for number in np.flatnonzero(chosen)[:EXAMPLES]:
         rows = sets.rows[sets.starts[number] :][: sets.counts[number]]
         examples.append(" = ".join(records[int(row)].path for row in _telling(records, rows)))
     text = f"{count(images, 'file')} in {count(int(chosen.sum()), 'set')} have the same bytes {where}"

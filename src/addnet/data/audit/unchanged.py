@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.audit.issues import INFO, SHOWN, Issue
+from addnet.data.audit.issues import EXAMPLES, INFO, Issue
 from addnet.data.audit.pool import over_records
 from addnet.data.audit.scan import ImageSignals, Read, read_or_reason
 from addnet.data.left_out import COLUMN
@@ -116,7 +116,7 @@ def unchanged_issues(records: Records, found: UnchangedFakes, *, below: float) -
         )
         examples = [
             f"{records[int(real)].path} ~ {records[int(fake)].path} ({found.change[row]:.2f})"
-            for row in rows[:SHOWN].tolist()
+            for row in rows[:EXAMPLES].tolist()
             for real, fake in [found.rows[row]]
         ]
         remedy = f"{FILE} in this folder has them all; a training leaves out what data.leave_out names."

@@ -18,7 +18,7 @@ from addnet.untrusted.files import read_bytes
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_SHOWN = 3
+_MOST_NAMED = 3
 
 
 @dataclass
@@ -60,8 +60,8 @@ def few(names: Collection[str]) -> str:
         >>> few(["a", "b", "c", "d", "e"])
         'a, b, c and 2 more'
     """
-    first = ", ".join(map(shown, sorted(names)[:_SHOWN]))
-    return first + (f" and {len(names) - _SHOWN:,} more" if len(names) > _SHOWN else "")
+    first = ", ".join(map(shown, sorted(names)[:_MOST_NAMED]))
+    return first + (f" and {len(names) - _MOST_NAMED:,} more" if len(names) > _MOST_NAMED else "")
 
 
 def read_object(file: Path) -> dict[str, Any]:

@@ -17,7 +17,7 @@ from addnet.untrusted.places import first_outside
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_SHOWN = 3
+_MOST_NAMED = 3
 
 
 def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
@@ -58,12 +58,12 @@ def refuse_twice(rows: Rows, paths: pa.Array) -> None:
         return
     twice = np.flatnonzero(counts > 1)
     told = []
-    for code in twice[:_SHOWN]:
+    for code in twice[:_MOST_NAMED]:
         where = np.flatnonzero(codes == code)
         told.append(
-            f"{shown(paths[int(where[0])].as_py())} ({', '.join(rows.name(int(row)) for row in where[:_SHOWN])})"
+            f"{shown(paths[int(where[0])].as_py())} ({', '.join(rows.name(int(row)) for row in where[:_MOST_NAMED])})"
         )
-    more = f" and {len(twice) - _SHOWN:,} more" if len(twice) > _SHOWN else ""
+    more = f" and {len(twice) - _MOST_NAMED:,} more" if len(twice) > _MOST_NAMED else ""
     raise UserError(
         f"{rows.file} names {count(len(twice), 'file')} more than once: {'; '.join(told)}{more}; keep one row of each"
     )

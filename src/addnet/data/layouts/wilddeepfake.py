@@ -36,7 +36,7 @@ _PARENT = "deepfake_in_the_wild"
 _PART = re.compile(r"(real|fake)[ _-]?(train|test)", re.IGNORECASE)
 _LAST_NUMBER = re.compile(r"\d+$")
 _MOST_DIGITS = 18  # of a 64-bit number
-_SHOWN = 20
+_MOST_NAMED = 20
 _NOTES = [
     "WildDeepfake does not tell which sequences come from one source video: that train and test share some cannot be "
     "excluded; say so beside every metric",
@@ -214,17 +214,19 @@ def _gaps(part: _Part) -> list[MissingPart]:
     absent = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - numbers)
     if not absent:
         return []
-    shown = ",".join(map(str, absent[:_SHOWN])) + (",…" if len(absent) > _SHOWN else "")
+    shown = ",".join(map(str, absent[:_MOST_NAMED])) + (",…" if len(absent) > _MOST_NAMED else "")
     what = f"{len(absent)} of the numbers up to {max(numbers)}; it is not known whether the numbering has gaps"
     return [MissingPart(f"{part.name}/{{{shown}}}.tar.gz", what)]
 
 
 def _told(findings: _Findings) -> list[str]:
-    notes = [f"left out: {text}" for text in findings.damaged[:_SHOWN]]
-    if len(findings.damaged) > _SHOWN:
-        notes.append(f"left out: {count(len(findings.damaged) - _SHOWN, 'more damaged archive')}")
-    for folder, number in list(findings.contradictions.items())[:_SHOWN]:
+    notes = [f"left out: {text}" for text in findings.damaged[:_MOST_NAMED]]
+    if len(findings.damaged) > _MOST_NAMED:
+        notes.append(f"left out: {count(len(findings.damaged) - _MOST_NAMED, 'more damaged archive')}")
+    for folder, number in list(findings.contradictions.items())[:_MOST_NAMED]:
         notes.append(f"left out: {count(number, 'image')} in {folder}, whose inner folder names the other class")
-    if len(findings.contradictions) > _SHOWN:
-        notes.append(f"left out: images in {count(len(findings.contradictions) - _SHOWN, 'more folder')} of that kind")
+    if len(findings.contradictions) > _MOST_NAMED:
+        notes.append(
+            f"left out: images in {count(len(findings.contradictions) - _MOST_NAMED, 'more folder')} of that kind"
+        )
     return notes + findings.notes

@@ -27,12 +27,12 @@ def rendered(template: str, **values: Any) -> str:
         template: Of Jinja, written here.
         values: By name; texts of anybody's.
     """
-    environment = Environment(autoescape=True, finalize=_shown)
+    environment = Environment(autoescape=True, finalize=_printable)
     environment.filters["data_uri"] = _data_uri
     return environment.from_string(template).render(**values)
 
 
-def _shown(value: Any) -> Any:
+def _printable(value: Any) -> Any:
     """A text without what an editor or a terminal that shows the page would heed; Jinja escapes it afterwards."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
 
