@@ -210,7 +210,7 @@ def spectrum_plot(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, t
         image: (H, W, 3) RGB.
         filtered: (H, W, 3), from `bandpass_filter`.
         gain: (H, W), from `transfer_function`.
-        title: Heading of the figure.
+        title: Heading of the plot.
     """
     figure = Figure(figsize=(11, 7), layout="constrained")
     figure.suptitle(title)
