@@ -28,11 +28,12 @@ from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
 
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
-NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export", "detectors")
+NAMES = ("how-to", "preparation", "audit", "using", "datasets", "scaling", "export", "detectors")
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
 # machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
 NOT_HERE = re.compile(
-    r"^(make|pip|source|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
+    r"^(make|pip|source|python3|git|cd|\.venv|dask|torchrun|sbatch)\b|^\. "
+    r"|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
     r"|\baddnet (adopt|app|serve|case|models|faces|filter|study|summarize)\b|^addnet -"
     r"|addnet train (-m|--resume)\b|\b(sweep|experiment)=|trainer=ddp|trainer\.devices|audit\.faces|license="
     r"|\{layout:|\b(data=)?(faceshifter|celebdfpp)\b"
