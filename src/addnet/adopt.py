@@ -57,7 +57,7 @@ def adopt(cfg: DictConfig) -> Adoption:
         "its threshold is 0.5 and its probabilities are not calibrated, as no validation comes with it: measure it on "
         "your own material (addnet evaluate) and set threshold=NUMBER of what asks it"
     )
-    log.info("written: %s", output)
+    log.info("written: %s", shown_path(output))
     log.info("ask it: addnet predict %s face.jpg", to_type("ckpt", shown_path(output)))
     return done
 

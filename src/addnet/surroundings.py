@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def in_words(error: BaseException) -> str:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if told := _shared_memory(seen) or _file_system(seen):
+        if told := _shared_memory(seen) or _file_system(seen) or _environment(seen):
             return told
         seen = seen.__cause__
     return ""
@@ -46,6 +47,16 @@ def require_writable(option: str, folder: str | Path) -> None:
         raise UserError(f"{option}={folder} can't be a folder: {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{option}={folder} can't be written to: {there} is closed to this user; use another folder")
+
+
+def _environment(error: BaseException) -> str:
+    """Of what OmegaConf says where `${oc.env:NAME}` finds nothing."""
+    found = re.search(r"Environment variable '(\w+)' not found", str(error))
+    if not found:
+        return ""
+    setting = getattr(error, "full_key", None) or "a setting"
+    taken = f"{setting} takes its value from the environment variable {found[1]}, which is not set"
+    return f"{taken}; set it, or change {setting}"
 
 
 def _shared_memory(error: BaseException) -> str:
