@@ -26,7 +26,7 @@ _SHARPEST = 0.5  # pixels: lower limit of that sigma
 
 @dataclass(frozen=True)
 class Tint:
-    """One change of an image; the defaults leave it as it is.
+    """One change of an image; the defaults leave it unchanged.
 
     Attributes:
         channels: Grey levels that are added to R, G and B.
