@@ -186,7 +186,7 @@ def test_one_size_is_named_once():
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
-        ("test_vit", 70, "leave 6 of a row out.*use data.image_size=64 or data.image_size=80"),
+        ("test_vit", 70, "omit 6 pixels of each row.*use data.image_size=64 or data.image_size=80"),
         ("efficientformer_l1", 299, "use data.image_size=224"),
     ],
 )

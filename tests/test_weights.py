@@ -196,7 +196,7 @@ def test_damaged_files_are_named_as_such(target, tmp_path, name, content):
 def test_a_pointer_of_git_lfs_is_told_as_such(target, tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    with pytest.raises(UserError, match=r"pointer of Git LFS.*git lfs pull"):
+    with pytest.raises(UserError, match=r"Git LFS pointer.*git lfs pull"):
         load_backbone_weights(target, path)
 
 

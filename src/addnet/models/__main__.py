@@ -49,7 +49,7 @@ def report(described: Description, summary: Summary, *, title: str, options: dic
     for line in told(described):
         console.print(line, markup=False, highlight=False)
     if options["weights"] is None and not options["pretrained"]:
-        console.print("these weights are random; model.pretrained=true loads timm's", markup=False)
+        console.print("random weights; model.pretrained=true loads timm's", markup=False)
     if summary.without_gradient:
         console.print("no finite gradient:", ", ".join(summary.without_gradient), style="red", markup=False)
         return 1

@@ -66,7 +66,7 @@ class ADDBlock(nn.Module):
         self.form = require_choice("form", form, FORMS)
         self.prefix = prefix
         if combine == "gate" and not channels:
-            raise UserError(f"{combine!r} has an amount for each channel; channels={channels!r} must be at least 1.")
+            raise UserError(f"{combine!r} has an amount for each channel; give their number, not {channels!r}.")
         start = {"mix": torch.ones(()), "gate": torch.zeros(channels or 0)}.get(combine)
         self.amount = None if start is None else nn.Parameter(start)
 

@@ -55,7 +55,7 @@ def _refuse_pointer(file: Path, called: str) -> None:
     if start.startswith(b"version https://git-lfs"):
         raise UserError(f"{called} is only a Git LFS pointer; fetch the file itself with `git lfs pull`.")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise UserError(f"{called} is a web page, not a weight file; download the file itself.")
+        raise UserError(f"{called} is damaged: it is a web page; download the file itself.")
 
 
 def _read_safetensors(file: Path, called: str) -> Any:
