@@ -188,7 +188,7 @@ def test_a_list_is_answered_with_a_list(path, image, tmp_path):
     assert answers[0].score == answers[1].score == detector.predict(image).score
     assert [(answer.verdict, answer.kind) for answer in answers[2:]] == [("unusable", "image"), ("unusable", "video")]
     assert all(answer.reason and str(tmp_path) not in answer.reason for answer in answers[2:])
-    with pytest.raises(UserError, match="is no image"):
+    with pytest.raises(UserError, match="is not an image"):
         detector.predict([np.zeros((2, 2))])
 
 

@@ -243,9 +243,9 @@ def test_every_file_of_a_folder_is_found_or_listed_with_a_reason(tmp_path):
     listed = {file.name: reason for file, reason in found.left_out}
     assert set(listed) == {"photo.heic", "notes.pdf", "gone.jpg"}
     assert "HEIC" in listed["photo.heic"]
-    assert "leads nowhere" in listed["gone.jpg"]
+    assert "broken link" in listed["gone.jpg"]
     assert len(found) == 8
-    assert "loop: a link to ., which is read already" in (said := " ".join(found.notes))
+    assert "loop: a link to ., which has been read already" in (said := " ".join(found.notes))
     assert "Thumbs.db 1" in said
 
 
