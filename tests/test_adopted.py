@@ -313,7 +313,6 @@ def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ([], "addnet adopt gend model.safetensors"),
         (["detector=gendd", "input=x.pt"], "detector='gendd' is unknown; .*gend, deepfakebench"),
         (["detector=gend", "input=none.pt"], "none.pt: no such file"),
         (["detector=gend", "input=none.pt", "output=out.pt"], "name it out.ckpt"),

@@ -13,6 +13,7 @@ import addnet.inference
 import addnet.models
 import addnet.sweeps
 import tiny
+from addnet.checkpoints.file import read_checkpoint
 from addnet.errors import UserError
 from addnet.evaluate import named, names_of
 from addnet.evaluation import Scores
@@ -27,7 +28,6 @@ from addnet.inference.page.fragment import fragment, welcome
 from addnet.models.registry import MODELS
 from addnet.predict import about
 from addnet.tested_on import require_data
-from addnet.training.checkpoints import read_checkpoint
 from addnet.training.origin import amounts, validation_errors
 from checkpoints import changed, checkpoint
 

@@ -122,8 +122,6 @@ def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, p
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["ckpt=null"], "ckpt is not set"),
-        (["output=null"], "output is not set: name the folder to be made"),
         ([], "no test data are named"),
         (["data.data_dir=x", "card=gone.md"], r"gone\.md cannot be read: No such file"),
         (["data.data_dir=x", "real={portraits: gone}"], "gone: no such file or folder"),

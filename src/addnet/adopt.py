@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,7 @@ from omegaconf import DictConfig
 from addnet.cli import hydra_command
 from addnet.console import shown_path
 from addnet.errors import UserError, require_choice
+from addnet.mistyped import TAKING
 from addnet.overrides import exists, quoted, to_type
 
 if TYPE_CHECKING:
@@ -38,10 +40,6 @@ def adopt(cfg: DictConfig) -> Adoption:
     from addnet.inference.export.output import require_free
     from addnet.models.publications import PUBLISHED
 
-    if not cfg.detector or not cfg.input:
-        raise UserError(
-            "a detector and the file of its weights are needed, such as: addnet adopt gend model.safetensors"
-        )
     published = PUBLISHED[require_choice("detector", cfg.detector, PUBLISHED)]
     output = Path(cfg.output or Path(cfg.paths.output_dir, f"{published.name}.ckpt"))
     if output.suffix != ".ckpt":
@@ -69,7 +67,11 @@ def arguments_of(words: Sequence[str]) -> list[str]:
         >>> arguments_of(["gend", "GenD (1)/model.safetensors", "output=gend.ckpt"])
         ['output=gend.ckpt', "detector='gend'", "input='GenD (1)/model.safetensors'"]
     """
-    named = [word for word in words if not word.startswith("-") and ("=" not in word or exists(word))]
+    named = [
+        word
+        for before, word in pairwise(["", *words])
+        if before not in TAKING and not word.startswith("-") and ("=" not in word or exists(word))
+    ]
     others = [word for word in words if word not in named]
     keys = [key for key in _KEYS if not any(word.startswith(f"{key}=") for word in others)]
     if len(named) > len(keys):

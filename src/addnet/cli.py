@@ -20,12 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose, config_dir, expand_home
+from addnet.config import compose_with_choices, config_dir, expand_home
 from addnet.console import say
 from addnet.errors import RunStoppedError, UserError, require_choice
 from addnet.launch import join_run, last_words, process_name
 from addnet.mistyped import answer, refuse_flags, refuse_options
 from addnet.overrides import for_hydra
+from addnet.required import given
 from addnet.run_folders import remove_unused
 from addnet.surroundings import in_words
 from addnet.sweeps.record import SweepError, begun
@@ -59,7 +60,7 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
                 if show_help(overrides, command=name):
                     return 0
                 refuse_options(overrides, command=name)
-                cfg = compose(overrides, config_name=COMMANDS[name].config)
+                cfg, choices = compose_with_choices(overrides, config_name=COMMANDS[name].config)
             except (HydraException, OmegaConfBaseException) as error:
                 sys.stderr.write(answer(error, overrides, command=name))
                 return WRONG_ARGUMENT
@@ -68,7 +69,8 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
                 return WRONG_ARGUMENT
             try:
                 expand_home(cfg)
-                return int(task(cfg))
+                with given(cfg, name, choices):
+                    return int(task(cfg))
             except UserError as error:
                 say(error)
                 return refused
@@ -117,7 +119,8 @@ def hydra_command(name: str, *, words: Words = list) -> Callable[[Task], Command
         def run(cfg: DictConfig) -> Any:
             # every rank must use one folder, whatever the clock says when it starts
             OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
-            return task(cfg)
+            with given(cfg, name, HydraConfig.get().runtime.choices):
+                return task(cfg)
 
         run.__name__, run.__module__ = task.__name__, task.__module__
         hydra_main = hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)(friendly(run))

@@ -137,8 +137,12 @@ def load_group(group: str, name: str) -> dict[str, Any]:
 
 
 def plain(node: Any) -> dict[str, Any]:
-    """A config node as resolved dicts, lists and scalars, safe to keep in a checkpoint."""
-    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True))
+    """A config node as resolved dicts, lists and scalars, safe to keep in a checkpoint.
+
+    Raises:
+        omegaconf.errors.MissingMandatoryValue: A value is `???`; see `addnet.required`.
+    """
+    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
 
 
 def build(node: Any, **extra: Any) -> Any:

@@ -18,6 +18,7 @@ from addnet.config import compose_with_choices, config_dir, files_of
 
 _WIDEST, _NARROWEST = 120, 60  # columns
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one needs libyaml
+REQUIRED = "???"  # the value of what a command can't do without, in OmegaConf's spelling
 _COMMENTS_AT = 36  # the column from which comments stand, at most
 
 
@@ -181,6 +182,12 @@ def _closing(name: str) -> Iterator[str]:
         yield "-m runs a job for each of several values: -m seed=0,1,2; --resume FOLDER continues a sweep."
 
 
+def own_values(config_name: str) -> dict[str, Any]:
+    """What the YAML file of a config says itself, without the files that it builds on."""
+    text = Path(config_dir(), f"{config_name}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=_LOADER))
+
+
 def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments:
     """Comments by dotted key of a composed config.
 
@@ -278,7 +285,8 @@ def _rendered(node: Mapping[Any, Any], comments: Comments, *, width: int, prefix
             yield from textwrap.wrap(
                 comments.above[name], width, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
             )
-        yield from _commented(entries[key], comments.beside.get(name, ""), column=column, width=width)
+        told = ("required: " if value == REQUIRED else "") + comments.beside.get(name, "")
+        yield from _commented(entries[key], told, column=column, width=width)
         if _is_block(value):
             yield from _rendered(value, comments, width=width, prefix=f"{name}.")
 

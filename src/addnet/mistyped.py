@@ -37,7 +37,7 @@ FLAGS = {
 }
 RENAMED = {"pictures": "images", "callbacks.bandpass.pictures": "callbacks.bandpass.images"}  # keys of earlier versions
 _OURS = ("quiet", "verbose")  # flags of commands here
-_TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--resume")  # a word behind them
+TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--resume")  # a word behind them
 
 
 def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
@@ -144,7 +144,7 @@ def _of_a_resolver(error: BaseException | None) -> UserError | None:
 
 def _unreadable(arguments: Sequence[str]) -> Iterator[str]:
     for before, argument in pairwise(["", *arguments]):
-        if before in _TAKING:
+        if before in TAKING:
             continue
         if found := unreadable(argument):
             yield f"{argument} has characters that Hydra reads as its own; to have them as they are, type"

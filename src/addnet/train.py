@@ -168,16 +168,17 @@ def check_config(
 
 def wants_start_weights(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> bool:
     """Whether weights are fetched or read before training: a checkpoint brings them all, or all but these."""
-    from addnet.training.trained_part import is_part
+    from addnet.checkpoints.trained_part import is_part
 
     return bool(cfg.model.get("pretrained") or cfg.model.get("weights")) and (not checkpoint or is_part(checkpoint))
 
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
-    from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint, run_of
+    from addnet.checkpoints.file import read_checkpoint, run_of
+    from addnet.checkpoints.trained_part import check_resumable
+    from addnet.training.checkpoints import check_continues, nothing_left
     from addnet.training.kept_config import earlier_config, kept_config
-    from addnet.training.trained_part import check_resumable
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
@@ -211,11 +212,11 @@ def build_module(
         checkpoint: That it will be loaded from.
         start_weights: False neither fetches nor reads the weights that the config names.
     """
+    from addnet.checkpoints.file import check_fits
+    from addnet.checkpoints.trained_part import complete, start_of
     from addnet.models.registry import without_start_weights
     from addnet.training import DeepfakeDetector
-    from addnet.training.checkpoints import check_fits
     from addnet.training.kept_config import kept_config
-    from addnet.training.trained_part import complete, start_of
 
     model = plain(cfg.model)
     if not start_weights or not wants_start_weights(cfg, checkpoint):
@@ -247,7 +248,7 @@ def build_module(
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
     """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
-    from addnet.training.checkpoints import run_of
+    from addnet.checkpoints.file import run_of
     from addnet.training.loggers import known_state
 
     if cfg.trainer.get("fast_dev_run"):
