@@ -87,11 +87,6 @@ def test_help_says_which_are_required(command):
         assert "# required: " in line
 
 
-@pytest.mark.parametrize("command", ["predict", "adopt"])
-def test_showing_the_config_names_no_file(command):
-    assert WORDS[command](["--cfg", "job"]) == ["--cfg", "job"]
-
-
 @pytest.mark.parametrize("command", REQUIRED)
 def test_a_whole_config_is_resolved_and_written_down_without_them(command, tmp_path):
     cfg = compose(config_name=COMMANDS[command].config)

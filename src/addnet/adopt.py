@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from omegaconf import DictConfig
 from addnet.cli import hydra_command
 from addnet.console import shown_path
 from addnet.errors import UserError, require_choice
-from addnet.mistyped import TAKING
 from addnet.overrides import exists, quoted, to_type
 
 if TYPE_CHECKING:
@@ -67,11 +65,7 @@ def arguments_of(words: Sequence[str]) -> list[str]:
         >>> arguments_of(["gend", "GenD (1)/model.safetensors", "output=gend.ckpt"])
         ['output=gend.ckpt', "detector='gend'", "input='GenD (1)/model.safetensors'"]
     """
-    named = [
-        word
-        for before, word in pairwise(["", *words])
-        if before not in TAKING and not word.startswith("-") and ("=" not in word or exists(word))
-    ]
+    named = [word for word in words if not word.startswith("-") and ("=" not in word or exists(word))]
     others = [word for word in words if word not in named]
     keys = [key for key in _KEYS if not any(word.startswith(f"{key}=") for word in others)]
     if len(named) > len(keys):

@@ -20,12 +20,12 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose_with_choices, config_dir, expand_home
+from addnet.config import compose_with_choices, config_dir, expand_home, without_group
 from addnet.console import say
 from addnet.errors import RunStoppedError, UserError, require_choice
 from addnet.launch import join_run, last_words, process_name
-from addnet.mistyped import answer, refuse_flags, refuse_options
-from addnet.overrides import for_hydra
+from addnet.mistyped import answer, refuse_elsewhere, refuse_flags, refuse_options
+from addnet.overrides import for_hydra, split_options
 from addnet.required import given
 from addnet.run_folders import remove_unused
 from addnet.surroundings import in_words
@@ -56,11 +56,15 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
         def main(arguments: Sequence[str] | None = None) -> int:
             overrides = list(sys.argv[1:] if arguments is None else arguments)
             try:
-                overrides = overrides_of(words(overrides), command=name)
+                options, typed = split_options(overrides)
+                overrides = overrides_of(words(typed), command=name)
                 if show_help(overrides, command=name):
                     return 0
-                refuse_options(overrides, command=name)
+                refuse_options([*options, *overrides], command=name)
                 cfg, choices = compose_with_choices(overrides, config_name=COMMANDS[name].config)
+                if {"--cfg", "-c"} & set(options):
+                    sys.stdout.write(OmegaConf.to_yaml(cfg))
+                    return 0
             except (HydraException, OmegaConfBaseException) as error:
                 sys.stderr.write(answer(error, overrides, command=name))
                 return WRONG_ARGUMENT
@@ -147,8 +151,9 @@ class Command:
         """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
         code = 1
         try:
-            refuse_flags(sys.argv[1:], command=self.name)
-            sys.argv[1:] = overrides_of(self.words(sys.argv[1:]), command=self.name)
+            options, typed = split_options(sys.argv[1:])
+            refuse_flags([*options, *typed], command=self.name)
+            sys.argv[1:] = [*options, *overrides_of(self.words(typed), command=self.name)]
             if show_help(sys.argv[1:], command=self.name):
                 return
             try:
@@ -204,10 +209,12 @@ def overrides_of(arguments: Sequence[str], *, command: str) -> list[str]:
     """Arguments as Hydra has to get them: paths in quotes, `~` expanded.
 
     Raises:
-        UserError: Settings are given as `--key value`; the message has the line to type.
+        UserError: Settings are given as `--key value`, or keys have another name here; the message has what to type.
     """
     refuse_flags(arguments, command=command)
-    return [for_hydra(argument) for argument in arguments]
+    put = [without_group(argument) for argument in arguments]
+    refuse_elsewhere(put, command=command)
+    return [for_hydra(argument) for argument in put]
 
 
 def show_help(arguments: Sequence[str], *, command: str) -> bool:

@@ -125,6 +125,18 @@ def files_of(group: str) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
+def without_group(argument: str) -> str:
+    """`logger=false`, `logger=null` and `~logger` as `logger=none`, for groups with such a file; all else as it is.
+
+    Example:
+        >>> without_group("logger=false"), without_group("~callbacks"), without_group("model=false")
+        ('logger=none', 'callbacks=none', 'model=false')
+    """
+    group, equal, value = argument.removeprefix("~").partition("=")
+    off = value.lower() in ("false", "null") if equal else argument.startswith("~")
+    return f"{group}=none" if off and group.isidentifier() and "none" in files_of(group) else argument
+
+
 def load_group(group: str, name: str) -> dict[str, Any]:
     """One file of a config group as plain arguments, without its `_target_`.
 

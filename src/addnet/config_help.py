@@ -177,7 +177,7 @@ def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:
 
 def _closing(name: str) -> Iterator[str]:
     if COMMANDS[name].hydra:
-        yield "--cfg job shows the config alone, as YAML; --hydra-help shows what else Hydra has."
+        yield "--cfg job, or --print-config, shows the config alone, as YAML; --hydra-help shows what else Hydra has."
     if COMMANDS[name].sweeps:
         yield "-m runs a job for each of several values: -m seed=0,1,2; --resume FOLDER continues a sweep."
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose, compose_with_choices, config_dir, files_of
 from addnet.errors import UserError
-from addnet.overrides import sweeps, to_type, unreadable
+from addnet.overrides import TAKING, sweeps, to_type, unreadable
 
 # flags that users of the original scripts know (the README has the table), and what stands for them here
 FLAGS = {
@@ -37,7 +37,17 @@ FLAGS = {
 }
 RENAMED = {"pictures": "images", "callbacks.bandpass.pictures": "callbacks.bandpass.images"}  # keys of earlier versions
 _OURS = ("quiet", "verbose")  # flags of commands here
-TAKING = ("--cfg", "-c", "--package", "-p", "--config-dir", "-cd", "--info", "-i", "--resume")  # a word behind them
+_ELSEWHERE = {  # keys that users of Lightning type, and what stands for them here
+    "seed_everything": "seed=0",
+    "trainer.logger": "logger=csv, logger=[csv,tensorboard] or logger=none",
+    "trainer.callbacks": "callbacks=none, callbacks=[best,last] or callbacks.NAME=null",
+}
+_ELSEWHERE_UNLESS_ADDED = {  # what Lightning takes where it is added with a +
+    "trainer.gpus": "trainer.devices=1 with trainer=gpu",
+    "trainer.enable_progress_bar": "callbacks.progress_bar=null",
+    "trainer.enable_checkpointing": "callbacks=none, or callbacks.last=null",
+    "trainer.resume_from_checkpoint": "ckpt_path=outputs/train/TIME/checkpoints/last.ckpt",
+}
 
 
 def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
@@ -65,6 +75,25 @@ def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
             f"{', '.join(flags)}: settings are KEY=VALUE here, without dashes. Type\n"
             f"  {typed_as(command)} {' '.join(_for_shell(word) for word in seen)}"
         )
+
+
+def refuse_elsewhere(arguments: Sequence[str], *, command: str = "train") -> None:
+    """Raises for keys of Lightning that have another name here, and for groups that are given true, false or null.
+
+    Behind a `+` the first would be taken and ignored; Hydra answers the last with a traceback.
+
+    Raises:
+        UserError: With what to type instead.
+    """
+    for argument in arguments:
+        group, _, name = argument.partition("=")
+        if name.lower() in ("true", "false", "null") and group.isidentifier() and (there := files_of(group)):
+            files = ", ".join(file for file in there if "/" not in file)
+            raise UserError(f"{argument}: {group} takes the name of a file: {files}")
+        key = group.lstrip("+~")
+        known = _ELSEWHERE if argument.startswith("+") else _ELSEWHERE | _ELSEWHERE_UNLESS_ADDED
+        if command == "train" and key in known:
+            raise UserError(f"{key} is not a setting here; use {known[key]}")
 
 
 def _value_behind(words: Sequence[str]) -> str:
@@ -111,6 +140,11 @@ def refuse_options(arguments: Sequence[str], *, command: str = "train") -> None:
     typed, unknown = get_args_parser().parse_known_args(list(arguments))
     if unknown:
         raise UserError(f"{unknown[0]} is no option; settings are KEY=VALUE, {typed_as(command)} --help lists them")
+    of_others = {
+        said.config: name for name, said in reversed(COMMANDS.items()) if said.config != COMMANDS[command].config
+    }
+    if typed.config_name in of_others:
+        raise UserError(f"--config-name={typed.config_name} is read by {typed_as(of_others[typed.config_name])}")
     if not COMMANDS[command].sweeps and (typed.multirun or "hydra.mode=MULTIRUN" in arguments):
         able = ", ".join(typed_as(name) for name, said in COMMANDS.items() if said.sweeps)
         raise UserError(f"-m works with {able} alone; start {typed_as(command)} once for each value")

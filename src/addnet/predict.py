@@ -6,7 +6,6 @@ import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +17,6 @@ from addnet.console import shown_path
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.inference.shipped import located
 from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
-from addnet.mistyped import TAKING
 from addnet.overrides import quoted
 from addnet.untrusted.secrets import masked, without_home
 from addnet.untrusted.texts import in_markup, shown, shown_lines
@@ -328,11 +326,7 @@ def arguments_of(words: Sequence[str]) -> list[str]:
     """
     words = list(words)
     at = words.index("--") if "--" in words else len(words)
-    named = [
-        word
-        for before, word in pairwise(["", *words[:at]])
-        if before not in TAKING and ((not word.startswith("-") and "=" not in word) or _is_file(word))
-    ]
+    named = [word for word in words[:at] if (not word.startswith("-") and "=" not in word) or _is_file(word)]
     others = [word for word in words[:at] if word not in named and word != "--quiet"]
     files = ",".join(quoted(word) for word in [*named, *words[at + 1 :]])
     quiet = ["quiet=true"] if "--quiet" in words[:at] else []

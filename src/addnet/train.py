@@ -46,9 +46,16 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     """
     import pytorch_lightning as pl
 
-    from addnet.training.loggers import close_loggers
+    from addnet.training.loggers import close_loggers, log_results
     from addnet.training.overview import overview
-    from addnet.training.run_folder import final_metrics, parameters, print_config, print_summary, write_run_folder
+    from addnet.training.run_folder import (
+        final_metrics,
+        last_metrics,
+        parameters,
+        print_config,
+        print_summary,
+        write_run_folder,
+    )
 
     run_dir = Path(cfg.paths.output_dir)
     check_switches(cfg)
@@ -87,6 +94,8 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
                 logger.log_hyperparams(told)
         score = fit_and_test(cfg, trainer, module, datamodule)
         status = "success"
+        if trainer.is_global_zero:
+            log_results(trainer, told, last_metrics(trainer))
     finally:
         close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
     if trainer.is_global_zero:
@@ -185,6 +194,8 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
         cfg.ckpt_path = str(last) if last.is_file() else None
     if not cfg.ckpt_path:
         return None
+    if cfg.ckpt_path in ("last", "best") and not Path(cfg.ckpt_path).exists():  # as Lightning's fit and test have it
+        raise UserError(_which_checkpoint(cfg))
     checkpoint = read_checkpoint(cfg.ckpt_path)
     if cfg.train:
         check_resumable(checkpoint, cfg.ckpt_path)
@@ -195,6 +206,17 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     if cfg.train and (done := nothing_left(checkpoint, **length, path=cfg.ckpt_path)):
         log.warning("%s%s", done, "; its best checkpoint is tested" if cfg.test else "")
     return checkpoint
+
+
+def _which_checkpoint(cfg: DictConfig) -> str:
+    """What to type instead of `ckpt_path=last`: each run has a folder of its own."""
+    found = Path(cfg.paths.output_root, cfg.task).glob(f"*/checkpoints/{cfg.ckpt_path}.ckpt")
+    newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    named = shlex.quote(f"ckpt_path={newest or 'outputs/train/TIME/checkpoints/last.ckpt'}")
+    return (
+        f"ckpt_path={cfg.ckpt_path}: a new run has no checkpoint yet. Name the file of another one, such as {named}; "
+        "ckpt_path=auto continues a run with the same paths.output_dir"
+    )
 
 
 def build_module(
@@ -248,8 +270,10 @@ def build_module(
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
     """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
+    from hydra.utils import get_class
+
     from addnet.checkpoints.file import run_of
-    from addnet.training.loggers import known_state
+    from addnet.training.loggers import begun, kind_of, known_state
 
     if cfg.trainer.get("fast_dev_run"):
         return []
@@ -258,7 +282,8 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
     loggers = []
     for node in (cfg.logger or {}).values():
         state = known_state(states.get(node["_target_"].rpartition(".")[2]))
-        loggers.append(build(node, resume=state | {"run_dir": run_dir}) if state else build(node))
+        continuing = kind_of(get_class(node["_target_"])).continuing(state, run_dir) if state else {}
+        loggers.append(begun(build(node, **continuing)))
     return loggers
 
 
