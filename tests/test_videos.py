@@ -65,7 +65,7 @@ def test_every_nth_frame(clip):
 def test_only_sampled_frames_are_converted(clip, monkeypatch):
     converted = []
 
-    class Counting(videos.Upright):
+    class Counting(videos.FrameConverter):
         def __call__(self, frame):
             converted.append(frame)
             return super().__call__(frame)
