@@ -18,7 +18,7 @@ BACKGROUND = (95, 100, 110)
 
 
 @pytest.fixture(scope="module")
-def detector():
+def landmarker():
     return Landmarker(face_crops=False)
 
 
@@ -48,55 +48,55 @@ def clip(tmp_path_factory, people):
     return write_video(tmp_path_factory.mktemp("clip") / "two.mp4", frames)
 
 
-def extracted(path, detector, **settings):
-    faces = extract_faces(path, CropSettings(**settings), detector)
+def extracted(path, landmarker, **settings):
+    faces = extract_faces(path, CropSettings(**settings), landmarker)
     return list(faces), faces.summary
 
 
-def test_the_largest_face_of_each_frame(clip, detector):
-    crops, summary = extracted(clip, detector, frames=6)
+def test_the_largest_face_of_each_frame(clip, landmarker):
+    crops, summary = extracted(clip, landmarker, frames=6)
     assert [crop.frame for crop in crops] == [2, 6, 10, 14, 18, 22]
     assert [crop.original_box[0] > 240 for crop in crops] == [True] * 3 + [False] * 3
     assert (summary.sampled, summary.crops, summary.faces, summary.tracks) == (6, 6, 9, 2)
 
 
-def test_the_longest_track_is_one_person(clip, detector):
-    crops, summary = extracted(clip, detector, frames=6, policy="longest_track")
+def test_the_longest_track_is_one_person(clip, landmarker):
+    crops, summary = extracted(clip, landmarker, frames=6, policy="longest_track")
     assert [crop.frame for crop in crops] == [2, 6, 10, 14, 18, 22]
     assert all(crop.original_box[2] < 240 for crop in crops)
     assert len({crop.track for crop in crops}) == 1
     assert (summary.crops, summary.faces) == (6, 9)
 
 
-def test_all_faces_with_their_tracks(clip, detector):
-    crops, _ = extracted(clip, detector, frames=6, policy="all")
+def test_all_faces_with_their_tracks(clip, landmarker):
+    crops, _ = extracted(clip, landmarker, frames=6, policy="all")
     right = {crop.track for crop in crops if crop.original_box[0] > 240}
     left = {crop.track for crop in crops if crop.original_box[0] < 240}
     assert len(crops) == 9
     assert (len(left), len(right), len(left & right)) == (1, 1, 0)
 
 
-def test_reading_twice_cuts_the_same_as_reading_once(clip, detector):
-    everyone, _ = extracted(clip, detector, every=4, policy="all")
-    longest, _ = extracted(clip, detector, every=4, policy="longest_track")
+def test_reading_twice_cuts_the_same_as_reading_once(clip, landmarker):
+    everyone, _ = extracted(clip, landmarker, every=4, policy="all")
+    longest, _ = extracted(clip, landmarker, every=4, policy="longest_track")
     same = [crop for crop in everyone if crop.track == longest[0].track]
     assert [crop.time for crop in same] == [crop.time for crop in longest]
     assert all((a.image == b.image).all() for a, b in zip(same, longest, strict=True))
 
 
-def test_a_cut_parts_two_people_in_the_same_place(tmp_path, detector, people):
+def test_a_cut_parts_two_people_in_the_same_place(tmp_path, landmarker, people):
     small, large = people
     other = np.full((240, 480, 3), (20, 60, 30), dtype=np.uint8)
     other[40:190, 200:350] = small[0]
     frames = [scene((large, 190, 30))] * 4 + [other] * 8
-    crops, summary = extracted(write_video(tmp_path / "cut.mp4", frames), detector, every=1, policy="longest_track")
+    crops, summary = extracted(write_video(tmp_path / "cut.mp4", frames), landmarker, every=1, policy="longest_track")
     assert summary.tracks == 2
     assert [crop.frame for crop in crops] == list(range(4, 12))
 
 
-def test_landmarks_and_box_are_those_of_the_crop(clip, detector):
+def test_landmarks_and_box_are_those_of_the_crop(clip, landmarker):
     for size in (None, 96):
-        crop = extracted(clip, detector, frames=1, size=size)[0][0]
+        crop = extracted(clip, landmarker, frames=1, size=size)[0][0]
         low, high = crop.face.landmarks.min(axis=0), crop.face.landmarks.max(axis=0)
         side = crop.image.shape[0]
         assert crop.image.shape == (side, side, 3)
@@ -107,8 +107,8 @@ def test_landmarks_and_box_are_those_of_the_crop(clip, detector):
         assert np.linalg.norm(again.landmarks - crop.face.landmarks, axis=1).mean() < 0.1 * between
 
 
-def test_a_resized_crop_is_the_native_one_made_smaller(clip, detector):
-    native, small = (extracted(clip, detector, frames=1, size=size)[0][0] for size in (None, 64))
+def test_a_resized_crop_is_the_native_one_made_smaller(clip, landmarker):
+    native, small = (extracted(clip, landmarker, frames=1, size=size)[0][0] for size in (None, 64))
     factor = 64 / native.image.shape[0]
     assert small.face.landmarks == pytest.approx((native.face.landmarks + 0.5) * factor - 0.5, abs=0.01)
     assert small.face.box == pytest.approx((native.face.box + 0.5) * factor - 0.5, abs=0.01)
@@ -149,44 +149,44 @@ def test_shrinking_averages(face):
     assert crop.face.landmarks[2] == pytest.approx([8, 8], abs=0.3)
 
 
-def test_a_turned_video_gives_upright_faces(tmp_path, detector, people):
+def test_a_turned_video_gives_upright_faces(tmp_path, landmarker, people):
     lying = [np.rot90(scene((people[0], 60, 40)), 1).copy()] * 3
     path = turn(write_video(tmp_path / "phone.mp4", lying), (0, 1, -1, 0))
-    crops, summary = extracted(path, detector, every=1)
+    crops, summary = extracted(path, landmarker, every=1)
     assert summary.without_face == 0
     assert all(crop.original_box[2] < 240 for crop in crops)
     assert crops[0].face.landmarks[36:48, 1].mean() < crops[0].face.landmarks[48:, 1].mean()  # eyes above the mouth
 
 
-def test_frames_without_a_face_are_counted(tmp_path, detector, people):
+def test_frames_without_a_face_are_counted(tmp_path, landmarker, people):
     frames = [scene((people[0], 40, 40)), scene()] * 3
-    crops, summary = extracted(write_video(tmp_path / "gaps.mp4", frames), detector, every=1)
+    crops, summary = extracted(write_video(tmp_path / "gaps.mp4", frames), landmarker, every=1)
     assert [crop.frame for crop in crops] == [0, 2, 4]
     assert (summary.sampled, summary.without_face, summary.crops) == (6, 3, 3)
     assert summary.steps == {"detector": 3}
 
 
 @pytest.mark.parametrize("policy", ["largest", "all", "longest_track"])
-def test_a_video_without_faces_gives_none(tmp_path, detector, policy):
-    crops, summary = extracted(write_video(tmp_path / "empty.mp4", numbered(3)), detector, every=1, policy=policy)
+def test_a_video_without_faces_gives_none(tmp_path, landmarker, policy):
+    crops, summary = extracted(write_video(tmp_path / "empty.mp4", numbered(3)), landmarker, every=1, policy=policy)
     assert crops == []
     assert (summary.sampled, summary.without_face, summary.tracks) == (3, 3, 0)
 
 
-def test_what_is_wrong_with_a_file_is_in_the_summary(tmp_path, detector, people):
+def test_what_is_wrong_with_a_file_is_in_the_summary(tmp_path, landmarker, people):
     frames = [scene((people[0], 10 + 2 * step, 40)) for step in range(24)]
     path = cut_off(write_video(tmp_path / "cut.mp4", frames, options={"movflags": "faststart"}), 0.7)
-    crops, summary = extracted(path, detector, frames=2)
+    crops, summary = extracted(path, landmarker, frames=2)
     assert len(crops) == 2
     assert any("truncated after frame" in note for note in summary.notes)
     with pytest.raises(UserError, match=r"gone\.mp4"):
-        extracted(tmp_path / "gone.mp4", detector)
+        extracted(tmp_path / "gone.mp4", landmarker)
 
 
 @pytest.mark.parametrize(("format", "tolerance"), [("jpg", 12), ("png", 0)])
-def test_crops_are_kept_whole(clip, tmp_path, detector, format, tolerance):  # noqa: A002 - the option's name
+def test_crops_are_kept_whole(clip, tmp_path, landmarker, format, tolerance):  # noqa: A002 - the option's name
     settings = CropSettings(frames=1, format=format)
-    crop = next(extract_faces(clip, settings, detector))
+    crop = next(extract_faces(clip, settings, landmarker))
     path = tmp_path / crop_name(crop, settings)
     save_crop(crop, path, settings)
     assert path.name == f"000012.{format}"
@@ -194,15 +194,17 @@ def test_crops_are_kept_whole(clip, tmp_path, detector, format, tolerance):  # n
     assert [file.name for file in tmp_path.iterdir()] == [path.name]
 
 
-def test_names_tell_the_track_where_a_frame_gives_several(clip, detector):
+def test_names_tell_the_track_where_a_frame_gives_several(clip, landmarker):
     settings = CropSettings(frames=1, policy="all")
-    names = {crop_name(crop, settings) for crop in extract_faces(clip, CropSettings(every=99, policy="all"), detector)}
+    names = {
+        crop_name(crop, settings) for crop in extract_faces(clip, CropSettings(every=99, policy="all"), landmarker)
+    }
     assert names == {"000000_0.jpg", "000000_1.jpg"}
 
 
-def test_an_interrupted_write_leaves_no_image(clip, tmp_path, detector, monkeypatch):
+def test_an_interrupted_write_leaves_no_image(clip, tmp_path, landmarker, monkeypatch):
     settings = CropSettings(frames=1)
-    crop = next(extract_faces(clip, settings, detector))
+    crop = next(extract_faces(clip, settings, landmarker))
 
     def full(path, data):
         path.open("wb").close()
@@ -242,16 +244,16 @@ def test_some_sampling_is_needed():
         CropSettings(frames=None)
 
 
-def test_crops_and_settings_travel_between_processes(clip, detector):
+def test_crops_and_settings_travel_between_processes(clip, landmarker):
     settings = pickle.loads(pickle.dumps(CropSettings(frames=2, size=64)))
-    crop = pickle.loads(pickle.dumps(next(extract_faces(clip, settings, detector))))
+    crop = pickle.loads(pickle.dumps(next(extract_faces(clip, settings, landmarker))))
     assert crop.image.shape == (64, 64, 3)
 
 
-def test_the_same_person_is_followed_through_a_real_clip(real_data, tmp_path, detector):
+def test_the_same_person_is_followed_through_a_real_clip(real_data, tmp_path, landmarker):
     gif = real_data / "videos" / "intel_head-pose-face-detection-female-and-male.gif"
     path = write_video(tmp_path / "clip.mp4", read_gif(gif))
-    crops, summary = extracted(path, detector, every=5, policy="longest_track")
+    crops, summary = extracted(path, landmarker, every=5, policy="longest_track")
     centres = np.array([(crop.original_box[:2] + crop.original_box[2:]) / 2 for crop in crops])
     assert len(crops) >= 0.9 * summary.sampled
     assert (centres[:, 0] > 240).all()  # the man, at the right
@@ -261,9 +263,9 @@ def test_the_same_person_is_followed_through_a_real_clip(real_data, tmp_path, de
 
 
 @pytest.mark.parametrize("name", ["female", "male"])
-def test_real_crops_need_no_further_detection(real_data, tmp_path, detector, name):
+def test_real_crops_need_no_further_detection(real_data, tmp_path, landmarker, name):
     gif = real_data / "videos" / f"intel_head-pose-face-detection-{name}.gif"
-    crops, summary = extracted(write_video(tmp_path / "clip.mp4", read_gif(gif)), detector, frames=4, size=224)
+    crops, summary = extracted(write_video(tmp_path / "clip.mp4", read_gif(gif)), landmarker, frames=4, size=224)
     assert summary.without_face == 0
     assert all((crop.face.landmarks > -10).all() and (crop.face.landmarks < 234).all() for crop in crops)
     assert {crop.image.shape for crop in crops} == {(224, 224, 3)}

@@ -15,7 +15,7 @@ from addnet.preparation.images import prepare_images
 
 
 @pytest.fixture(scope="module")
-def detector():
+def landmarker():
     return Landmarker()
 
 
@@ -39,16 +39,16 @@ def one_by_one(function, jobs, **_):
     yield from map(function, jobs)
 
 
-def prepare(file, root, records, detector, run=one_by_one):
+def prepare(file, root, records, landmarker, run=one_by_one):
     with IndexUpdate(file, root) as update:
-        return prepare_images(update, records, detector=detector, run=run)
+        return prepare_images(update, records, landmarker=landmarker, run=run)
 
 
 @pytest.fixture
-def made(tmp_path, own_data_dir, records, detector):
+def made(tmp_path, own_data_dir, records, landmarker):
     """An index of four images."""
     file = tmp_path / "i.parquet"
-    assert prepare(file, own_data_dir, records, detector) == 4
+    assert prepare(file, own_data_dir, records, landmarker) == 4
     return file
 
 
@@ -57,9 +57,9 @@ def landmarks(file, records):
     return [index.landmarks[row] for row in index.find(records.paths)]
 
 
-def test_a_second_look_finds_everything_known(made, own_data_dir, records, detector):
+def test_a_second_look_finds_everything_known(made, own_data_dir, records, landmarker):
     before = made.stat().st_mtime_ns, made.stat().st_ino
-    assert prepare(made, own_data_dir, records, detector) == 0
+    assert prepare(made, own_data_dir, records, landmarker) == 0
     assert (made.stat().st_mtime_ns, made.stat().st_ino) == before
     index = FaceIndex(made)
     assert index.records() == list(records)
@@ -67,12 +67,12 @@ def test_a_second_look_finds_everything_known(made, own_data_dir, records, detec
     image = own_data_dir / records[2].path
     from addnet.faces import read_image
 
-    np.testing.assert_array_equal(index.landmarks[2], detector(read_image(image)).landmarks)
+    np.testing.assert_array_equal(index.landmarks[2], landmarker(read_image(image)).landmarks)
 
 
-def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, detector):
+def test_only_changed_files_are_looked_at_again(made, own_data_dir, records, landmarker):
     (own_data_dir / records[0].path).write_bytes((own_data_dir / records[1].path).read_bytes())
-    assert prepare(made, own_data_dir, records, detector) == 1
+    assert prepare(made, own_data_dir, records, landmarker) == 1
     first, second, *_ = landmarks(made, records)
     np.testing.assert_array_equal(first, second)
 
@@ -89,22 +89,22 @@ def test_a_file_that_was_only_touched_keeps_its_landmarks(made, own_data_dir, re
     assert prepare(made, own_data_dir, records, Refuses()) == 0
 
 
-def test_added_and_deleted_images_change_only_their_rows(made, own_data_dir, records, detector):
+def test_added_and_deleted_images_change_only_their_rows(made, own_data_dir, records, landmarker):
     (own_data_dir / records[3].path).unlink()
-    assert prepare(made, own_data_dir, records[:3], detector) == 0
+    assert prepare(made, own_data_dir, records[:3], landmarker) == 0
     assert len(FaceIndex(made)) == 3
     (own_data_dir / records[3].path).write_bytes((own_data_dir / records[1].path).read_bytes())
-    assert prepare(made, own_data_dir, records, detector) == 1
+    assert prepare(made, own_data_dir, records, landmarker) == 1
     assert FaceIndex(made).records() == list(records)
 
 
-def test_images_that_are_not_asked_for_stay_in_the_index(made, own_data_dir, records, detector):
-    assert prepare(made, own_data_dir, records[:1], detector) == 0
+def test_images_that_are_not_asked_for_stay_in_the_index(made, own_data_dir, records, landmarker):
+    assert prepare(made, own_data_dir, records[:1], landmarker) == 0
     assert len(FaceIndex(made)) == 4
 
 
-def test_what_is_known_beforehand_is_brought_up_to_date(made, own_data_dir, records, detector):
-    assert prepare(made, own_data_dir, records.replaced(split="train"), detector) == 0
+def test_what_is_known_beforehand_is_brought_up_to_date(made, own_data_dir, records, landmarker):
+    assert prepare(made, own_data_dir, records.replaced(split="train"), landmarker) == 0
     assert {record.split for record in FaceIndex(made).records()} == {"train"}
 
 
@@ -123,7 +123,7 @@ def test_unusable_and_faceless_images_are_told_apart(tmp_path, own_data_dir, rec
     assert index.landmarks[2].shape == (68, 2)
 
 
-def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, detector):
+def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, landmarker):
     def interrupted(function, jobs, **_):
         for number, job in enumerate(jobs):
             if number == 2:
@@ -132,16 +132,16 @@ def test_an_interruption_keeps_what_was_found(tmp_path, own_data_dir, records, d
 
     file = tmp_path / "i.parquet"
     with pytest.raises(KeyboardInterrupt):
-        prepare(file, own_data_dir, records, detector, run=interrupted)
+        prepare(file, own_data_dir, records, landmarker, run=interrupted)
     assert len(FaceIndex(file)) == 2
-    assert prepare(file, own_data_dir, records, detector) == 2
+    assert prepare(file, own_data_dir, records, landmarker) == 2
 
 
-def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, records, detector):
+def test_a_check_without_faces_is_completed_later(tmp_path, own_data_dir, records, landmarker):
     file = tmp_path / "i.parquet"
     assert prepare(file, own_data_dir, records, None) == 4
     assert landmarks(file, records) == [None] * 4
-    assert prepare(file, own_data_dir, records, detector) == 4
+    assert prepare(file, own_data_dir, records, landmarker) == 4
     assert landmarks(file, records)[0].shape == (68, 2)
     assert prepare(file, own_data_dir, records, None) == 0
 
@@ -178,22 +178,24 @@ def test_landmarks_that_came_with_the_data_set_are_used_as_they_are(tmp_path, ow
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
-def test_a_damaged_index_is_named_set_aside_and_made_again(tmp_path, own_data_dir, records, detector, caplog, content):
+def test_a_damaged_index_is_named_set_aside_and_made_again(
+    tmp_path, own_data_dir, records, landmarker, caplog, content
+):
     file = tmp_path / "i.parquet"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"i\.parquet is damaged or not a face index"):
         FaceIndex(file)
-    assert prepare(file, own_data_dir, records, detector) == 4
+    assert prepare(file, own_data_dir, records, landmarker) == 4
     assert "i.parquet.damaged" in caplog.text
     assert (tmp_path / "i.parquet.damaged").read_bytes() == content
     assert len(FaceIndex(file)) == 4
 
 
-def test_a_file_that_never_was_an_index_is_left_alone(tmp_path, own_data_dir, records, detector):
+def test_a_file_that_never_was_an_index_is_left_alone(tmp_path, own_data_dir, records, landmarker):
     file = tmp_path / "faces.csv"
     file.write_text("path,label\na.jpg,real\n")
     with pytest.raises(UserError, match="data=manifest"):
-        prepare(file, own_data_dir, records, detector)
+        prepare(file, own_data_dir, records, landmarker)
     assert file.read_text().startswith("path,label")
 
 

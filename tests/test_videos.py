@@ -70,7 +70,7 @@ def test_only_sampled_frames_are_converted(clip, monkeypatch):
             converted.append(frame)
             return super().__call__(frame)
 
-    monkeypatch.setattr(videos, "Upright", Counting)
+    monkeypatch.setattr(videos, "FrameConverter", Counting)
     read(clip, count=4)
     assert len(converted) == 4
 
