@@ -100,7 +100,7 @@ def test_an_archive_beside_its_folder_counts_once(root):
         tar.extractall(root / "fake_train", filter="data")
     listing = scan_wilddeepfake(root)
     assert _facts(listing) == facts
-    assert any("beside it is not" in note for note in listing.notes)
+    assert any("next to it is ignored" in note for note in listing.notes)
 
 
 def test_a_damaged_archive_is_left_out_and_named(root, tmp_path, caplog):
