@@ -116,7 +116,7 @@ def test_a_fake_of_two_videos_that_are_no_pair_is_left_out(tmp_path):
     touch(tmp_path, "manipulated_sequences/Deepfakes/c23/videos/071_953.mp4")
     listing = scan("faceforensics", tmp_path)
     assert "071_953" not in videos(listing)
-    assert any("071_953" in note and "no pair" in note for note in listing.notes)
+    assert any("071_953" in note and "not a pair" in note for note in listing.notes)
 
 
 def test_missing_lists_are_named_and_nothing_is_guessed(tmp_path):

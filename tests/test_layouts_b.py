@@ -198,7 +198,7 @@ def test_dfdc_keeps_a_fake_with_its_original_across_parts(tmp_path):
 
 def test_dfdc_tells_which_parts_are_there(tmp_path):
     make_dfdc(tmp_path, parts=(0, 1, 2, 7))
-    assert "4 of 50 parts are there: 0-2, 7" in scan_dfdc(tmp_path).notes
+    assert "found 4 of 50 parts: 0-2, 7" in scan_dfdc(tmp_path).notes
 
 
 def test_dfdc_takes_the_parts_asked_for(tmp_path):
@@ -206,7 +206,7 @@ def test_dfdc_takes_the_parts_asked_for(tmp_path):
     assert {r.path.split("/")[0] for r in scan_dfdc(tmp_path, parts=[3]).videos if r.split == "train"} == {
         "dfdc_train_part_3"
     }
-    with pytest.raises(UserError, match=r"data\.options\.parts=\[5\].*there are: \[0, 3\]"):
+    with pytest.raises(UserError, match=r"data\.options\.parts=\[5\].*choose from \[0, 3\]"):
         scan_dfdc(tmp_path, parts=[5])
 
 

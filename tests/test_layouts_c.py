@@ -140,7 +140,7 @@ def test_fakeavceleb_is_one_of_images(tmp_path):
     assert (fake.label, fake.split, fake.group_id, fake.method) == (1, "test", "FakeAVCeleb/id00076", "fsgan-wav2lip")
     assert fake.identity == "id00076 id10006"
     assert len(listing.videos) == 15
-    assert any(note.startswith("3 videos of RealVideo-FakeAudio left out") for note in listing.notes)
+    assert any(note.startswith("left out 3 videos of RealVideo-FakeAudio") for note in listing.notes)
     with_voices = scan("fakeavceleb", tmp_path, fake_audio="real")
     assert sum(record.label == 0 for record in with_voices.videos) == 6
 
@@ -333,8 +333,8 @@ def test_kodf_tells_names_that_it_does_not_understand_and_actors_without_a_clip(
     for file in (tmp_path / "original_videos" / "123456").iterdir():
         file.unlink()
     notes = " ".join(scan("kodf", tmp_path).notes)
-    assert "expected <actor>_<actor>_<code>_<number>: synthesized_videos/adversarial/clip1.mp4" in notes
-    assert "expected <actor>_<number>: original_videos/a_1.mp4" in notes
+    assert "(expected <actor>_<actor>_<code>_<number>): synthesized_videos/adversarial/clip1.mp4" in notes
+    assert "(expected <actor>_<number>): original_videos/a_1.mp4" in notes
     assert "1 actor has fakes but no real clip: 123456" in notes
 
 
@@ -350,7 +350,7 @@ def test_deepspeak_goes_by_its_lists_whatever_the_names(version, tmp_path):
     assert (0, "test", "DeepSpeak/12", "real", "12") in found
     assert {r.dataset for r in listing.videos} == {f"DeepSpeak-{version}"}
     assert len(listing.videos) == 10
-    assert "1 video is left out whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
+    assert "left out 1 video whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
 
 
 def test_deepspeak_without_a_list_is_no_data_set_and_all_of_it_needs_no_split(tmp_path):

@@ -413,7 +413,7 @@ def test_objects_of_splits_are_read_and_deeper_ones_are_told_in_a_sentence(tmp_p
     splits = scan_manifest(tmp_path / "nested.json").images.table["split"].to_pylist()
     assert splits.count("train") == 150
     (tmp_path / "nested.json").write_text(json.dumps({"mine": {"all": halves, **paths}}))
-    with pytest.raises(UserError, match="nested more deeply") as error:
+    with pytest.raises(UserError, match="nested too deeply") as error:
         scan_manifest(tmp_path / "nested.json")
     assert len(str(error.value)) < 400
 

@@ -103,7 +103,7 @@ class _SignalReader:
     read: Read
 
     def __call__(self, record: Record) -> bytes | str:
-        """One row of `SIGNALS` as it lies in memory, or why there is none."""
+        """One row of `SIGNALS` in bytes, or why there is none."""
         data = read_or_reason(self.read, record)
         if isinstance(data, str):
             return data

@@ -80,8 +80,8 @@ def score_categories(codes: Rows, labels: Rows, groups: Rows, *, resamples: int,
     """Scores a signal without an order, such as which JPEG tables an image has.
 
     The score of an image is the share of fakes among images of its category in *other* groups (5 folds of groups), so
-    that a category that occurs in one group only tells nothing. AUROC is computed within each fold and averaged: across
-    folds, shares differ in the wrong direction by construction.
+    that a category that only one group has carries no information. AUROC is computed within each fold and averaged:
+    across folds, shares differ in the wrong direction by construction.
     """
     folds = _folds(groups, seed)
     # (FOLDS, categories) numbers of images and of fakes in each fold, then in all other folds

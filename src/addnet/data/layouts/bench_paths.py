@@ -75,16 +75,17 @@ class PathFolders:
 
     def _landmarks_of(self, folder: str, name: str, named: str) -> str:
         place, _, file = named.rpartition("/")
-        beside = self._here(place) if named else _beside(folder)
-        if beside is None:
+        home = self._here(place) if named else _landmarks_folder(folder)
+        if home is None:
             return ""
-        if beside not in self._landmarks:
-            self._landmarks = {beside: self._tree.landmarks(beside)}
+        if home not in self._landmarks:
+            self._landmarks = {home: self._tree.landmarks(home)}
         wanted = file.removesuffix(".npy") if named else stem(name)
-        return f"{beside}/{wanted}.npy" if wanted in self._landmarks[beside] else ""
+        return f"{home}/{wanted}.npy" if wanted in self._landmarks[home] else ""
 
 
-def _beside(folder: str) -> str | None:
+def _landmarks_folder(folder: str) -> str | None:
+    """The folder of landmarks that belongs to a folder of frames; None if no part of its path is `frames`."""
     parts = folder.split("/")
     if "frames" not in parts:
         return None

@@ -68,7 +68,7 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
     named = plan.named()
     present = _present(tree, {stem(name) for name in named}, findings)
     if not present:
-        findings.lacks("**/*.mp4", f"videos, out of the archives ({where})", needed=True)
+        findings.lacks("**/*.mp4", f"videos from the archives ({where})", needed=True)
     part = collect(tree, (record for name in named for record in plan.records(name, present)), source=source)
     plan.add_notes(present)
     return findings.listing([part], named_by="the lists")

@@ -101,7 +101,7 @@ class _Fakes:
         return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {few(videos)}"]
 
     def _record(self, file: PurePosixPath, number: int, split: str, label: int, domain: str) -> Record | None:
-        # a folder is a video, but in a folder that only says real or fake, each image is a video of its own
+        # a folder is a video, but in a folder that is only a side or inversions, each image is a separate video
         alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
         key = "/".join(kept)

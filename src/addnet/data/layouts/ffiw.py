@@ -4,7 +4,7 @@
     target/{train,val,test}/train_00000000.mp4              the same video, forged
     target_mask/{train,val,test}/train_00000000_mask.mp4    where it was forged; not read here
 
-Access and folders: README of tfzhou/FFIW, which shows `train` and `val`; the test set comes as an archive of its own
+Access and folders: README of tfzhou/FFIW, which shows `train` and `val`; the test set comes as a separate archive
 (`FFIW10K-v1-release-test`, see yermandy/GenD#1) with the same folders. That `source` is real and `target` forged, and
 that both have the same name, is not in the README, but public loaders agree on it (SelfBlendedImages
 `src/inference/datasets.py`).

@@ -44,7 +44,7 @@ class VideoCollection:
     absent: list[str]
 
     def elsewhere(self, root: Path) -> VideoCollection:
-        """The same collection, with paths that are relative to another folder than the data folder."""
+        """A copy whose paths are relative to `root` instead of the data folder."""
         return replace(self, images=self.images.replaced(root=str(root)), videos=self.videos.replaced(root=str(root)))
 
 
@@ -162,8 +162,8 @@ def _landmarks(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
     parts = folder.split("/")
     for position, part in enumerate(parts[:-1]):
         if part in IMAGE_FOLDERS:
-            beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
-            if tree.has_folder(beside):
-                return beside, tree.landmarks(beside)
-    beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # if the folders of images are next to the videos
-    return (beside, tree.landmarks(beside)) if tree.has_folder(beside) else ("", frozenset())
+            place = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
+            if tree.has_folder(place):
+                return place, tree.landmarks(place)
+    place = join(*parts[:-1], _LANDMARKS, parts[-1])  # if the folders of images are next to the videos
+    return (place, tree.landmarks(place)) if tree.has_folder(place) else ("", frozenset())

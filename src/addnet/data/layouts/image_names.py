@@ -1,6 +1,6 @@
 """What the name of a single image tells: which video it shows, and which frame of it.
 
-Tools that cut frames out of videos write the video's name and a number: `clip_000123.jpg`, `clip frame 12.png`,
+Tools that extract frames from videos write the video's name and a number: `clip_000123.jpg`, `clip frame 12.png`,
 `clip.mp4_frame_10.jpg`, `frame10_clip.jpg`, `clip_f12_face_0.png`. Collections of single images only number them:
 `img_0001.jpg`, `real_00001.jpg`, `image (3).jpg`.
 """
@@ -53,8 +53,8 @@ class Name(NamedTuple):
     Attributes:
         video: What the frames of one video have in common; for an image that is merely numbered, the image itself.
         frame: Number of the frame as written; empty if there is none.
-        tells: Whether the name says which video it is. `img_0001` does not: it may be an image of its own, or a
-            frame; nor does `frame_0001`.
+        tells: Whether the name says which video it is. `img_0001` does not: it may be a single image or a frame; nor
+            does `frame_0001`.
         counted: Whether `video` is the image itself, because nothing marks its number as a frame's.
     """
 

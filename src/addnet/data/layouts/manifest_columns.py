@@ -61,7 +61,7 @@ def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> 
     for field, name in columns.items():
         if name is not None and name not in header:
             raise UserError(
-                f"data.options.columns.{field}={name!r}: no such column; there are: {shown(', '.join(header))}."
+                f"data.options.columns.{field}={name!r}: no such column; choose from {shown(', '.join(header))}."
                 f"{suggestion(name, header)}"
             )
     found = {field: name for field, name in columns.items() if name is not None}

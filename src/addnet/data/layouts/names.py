@@ -8,8 +8,8 @@ Sources: FaceForensics++ `dataset/splits` lists pairs of ids, and a fake is name
 Celeb-DF: "aa_bb_cc.mp4, aa is the original id, bb is swapped id, cc is the video index" (its author in
 celeb-deepfakeforensics#6). DeepFakeDetection: `01__hugging_happy`, `01_03__hugging_happy__ISF9SP4G`; what the order
 of the two actors means is not documented, and nothing here depends on it. DeeperForensics: `000_W101`, an actor's face
-in a video of FaceForensics++. UADFV: `0000_fake`, made of `0000` (not verified with its authors). DFDC preview:
-`1255229_1260311_C_001` lies in the folder of the person filmed, 1260311. Made of Celeb-DF's videos and named after
+in a video of FaceForensics++. UADFV: `0000_fake`, made from `0000` (not verified with its authors). DFDC preview:
+`1255229_1260311_C_001` is in the folder of the person filmed, 1260311. Made from Celeb-DF's videos and named after
 them: Celeb-DF++ (`id1_id0_0007`, talking faces `id29_0002_test_id08701_…`; the latter from public loaders) and DFDM
 (`id28_id20_0008_4dfaker`, by its README `id**_id**_(scene)_(model_name)`).
 
@@ -79,7 +79,7 @@ def pair_of(name: str) -> tuple[str, ...] | None:
 
 
 def pair_group(*ids: str) -> str:
-    """The group of a video made of one or two videos of FaceForensics++, whichever comes first.
+    """The group of a video made from one or two videos of FaceForensics++, in either order.
 
     Example:
         >>> pair_group("071", "054"), pair_group("071")
