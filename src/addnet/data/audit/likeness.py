@@ -175,8 +175,8 @@ _WITHIN = {
     ),
 }
 _MEANING = {
-    "copy": "they agree in detail too, so this is one image saved twice, or a still moment of one recording",
-    "scene": "they differ in detail, so this is likely one recording, or one person at one place",
+    "copy": "they also agree in detail: one image saved twice, or a still moment of one recording",
+    "scene": "they differ in detail: likely one recording, or one person at one place",
 }
 
 
@@ -199,7 +199,7 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
     where = f"within {one}" if one == other else f"across {one} and {other}"
     images = len(np.unique(found.rows[chosen, 1]))
-    counted = f"{count(len(chosen), 'pair')} of nearly identical images, of different groups, {where}:"
+    counted = f"{count(len(chosen), 'pair')} of nearly identical images, of different groups, {where};"
     affected = "" if one == other else f" ({count(images, f'image of {other} is', f'images of {other} are')} affected)"
     examples = [_example(records, found, int(pair)) for pair in chosen[:EXAMPLES]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
