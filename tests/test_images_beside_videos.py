@@ -48,7 +48,7 @@ def test_real_ones_as_images_and_fake_ones_as_videos_are_used_as_the_error_says(
     suffixes = {cell: ["jpg" if cell[1] == "real" else "mp4"] * 2 for cell in CELLS}
     root = _folder(tmp_path / name, suffixes)
     (source,) = configured(plain(compose([f"data.data_dir='{root}'"]).data)).sources
-    with pytest.raises(UserError, match="has videos alone") as error:
+    with pytest.raises(UserError, match="has only videos") as error:
         _ = source.listing
     (typed,) = [word for word in _words(str(error.value)) if word.startswith("data.train=")]
     images, videos = configured(plain(compose([typed]).data)).sources
