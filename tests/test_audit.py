@@ -129,7 +129,7 @@ def test_frames_of_one_video_in_training_and_in_the_validation_that_it_would_car
     found = _found(numbers)
     assert code == 1
     assert found["same_file_two_splits"]["count"] > 0
-    assert "data.group_pattern" in found["guessed"]["text"] or "folder of its own" in found["guessed"]["text"]
+    assert "data.group_pattern" in found["guessed"]["text"] or "separate folder" in found["guessed"]["text"]
     assert main(["check", f"data.data_dir={tmp_path}/faces"]) == 0  # which looks at names alone
 
 

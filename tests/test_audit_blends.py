@@ -81,7 +81,7 @@ def test_a_folder_of_real_images_alone_is_no_error_where_its_fakes_are_made(data
     assert main([*arguments, *made, "blend=light"]) == 0
     numbers = json.loads((tmp_path / "report" / "audit.json").read_text())
     assert {row["split"]: row["looked_at"] for row in numbers["blends"]}["train"] == 5
-    assert "Does one number tell self-blends" in (tmp_path / "report" / "report.md").read_text()
+    assert "Does a single signal tell self-blends" in (tmp_path / "report" / "report.md").read_text()
 
 
 def test_only_a_split_whose_fakes_are_made_may_have_none(data_dir, reals):

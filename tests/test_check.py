@@ -134,9 +134,9 @@ def test_mistakes_are_answered_with_what_was_meant(arguments, answer, capsys):
         (["check", "data=dfd", "data.data_dir=.", "data.options.split=train"], "choose one of: test, actors"),
         (
             ["check", "data=dfd", "data.data_dir=.", "+data.options.frames=3"],
-            "'frames' is no option of",
+            "'frames' is not an option of",
         ),
-        (["check", "data=dfd", "data.data_dir=.", "data.group_pattern=x"], "'group_pattern' is no option"),
+        (["check", "data=dfd", "data.data_dir=.", "data.group_pattern=x"], "'group_pattern' is not an option"),
     ],
 )
 def test_a_wrong_folder_or_option_ends_in_a_sentence(arguments, answer, capsys):

@@ -33,7 +33,7 @@ def test_one_stray_image_does_not_hide_the_videos(tmp_path):
     suffixes = {cell: ["mp4"] * 2 for cell in CELLS} | {("train", "real"): ["mp4", "mp4", "jpg"]}
     listing = _listed(_folder(tmp_path / "data", suffixes))
     assert (len(listing.images), len(listing.videos)) == (0, 8)
-    assert any("1 image is left alone" in note for note in listing.notes)
+    assert any("left out 1 image," in note for note in listing.notes)
 
 
 def test_images_of_all_classes_come_before_videos_unless_videos_are_asked_for(tmp_path):
@@ -48,7 +48,7 @@ def test_real_ones_as_images_and_fake_ones_as_videos_are_used_as_the_error_says(
     suffixes = {cell: ["jpg" if cell[1] == "real" else "mp4"] * 2 for cell in CELLS}
     root = _folder(tmp_path / name, suffixes)
     (source,) = configured(plain(compose([f"data.data_dir='{root}'"]).data)).sources
-    with pytest.raises(UserError, match="has videos alone") as error:
+    with pytest.raises(UserError, match="has only videos") as error:
         _ = source.listing
     (typed,) = [word for word in _words(str(error.value)) if word.startswith("data.train=")]
     images, videos = configured(plain(compose([typed]).data)).sources

@@ -78,7 +78,7 @@ def test_an_empty_folder_lacks_what_is_needed_and_holds_nothing(name, tmp_path):
 
 @pytest.mark.parametrize("name", MAKERS)
 def test_an_unknown_option_is_answered_with_the_known_ones(name, tmp_path):
-    with pytest.raises(UserError, match=r"is no option of data\.layout="):
+    with pytest.raises(UserError, match=r"is not an option of data\.layout="):
         scan(name, tmp_path, quality=1)
 
 
@@ -116,7 +116,7 @@ def test_a_fake_of_two_videos_that_are_no_pair_is_left_out(tmp_path):
     touch(tmp_path, "manipulated_sequences/Deepfakes/c23/videos/071_953.mp4")
     listing = scan("faceforensics", tmp_path)
     assert "071_953" not in videos(listing)
-    assert any("071_953" in note and "no pair" in note for note in listing.notes)
+    assert any("071_953" in note and "not a pair" in note for note in listing.notes)
 
 
 def test_missing_lists_are_named_and_nothing_is_guessed(tmp_path):
@@ -168,7 +168,7 @@ def test_absent_methods_are_told_but_not_needed(tmp_path):
     listing = scan("faceforensics", make_faceforensics(tmp_path, methods=["FaceShifter", "FaceSwap"]))
     absent = {missing.path for missing in listing.missing if not missing.needed}
     assert absent == {f"manipulated_sequences/{name}/c23" for name in ("Deepfakes", "Face2Face", "NeuralTextures")}
-    assert any("FaceShifter is there, but not among" in note for note in listing.notes)
+    assert any("FaceShifter exists but is not among" in note for note in listing.notes)
 
 
 def test_another_compression_is_another_video_of_the_same_group(tmp_path):
@@ -187,7 +187,7 @@ def test_a_video_in_two_formats_is_one_and_those_beside_the_folder_of_videos_are
     touch(tmp_path, f"{folder}/videos/071_054.avi", f"{folder}/072_055.mp4")
     listing = scan("faceforensics", tmp_path)
     assert len(listing.videos) == 24
-    assert any("1 video named by no official list: 072_055" in note for note in listing.notes)
+    assert any("1 video that no official list names: 072_055" in note for note in listing.notes)
 
 
 # ---- DeepFakeDetection ------------------------------------------------------------------------------------------
@@ -210,7 +210,7 @@ def test_dfd_by_actors_keeps_nobody_on_both_sides(tmp_path):
     for r in listing.videos:
         actors[r.split] |= set(r.identity.split())
     assert actors == {"train": {"01", "03"}, "test": {"27", "28"}}
-    assert any("of one actor of each side" in note and "01_28" in note for note in listing.notes)
+    assert any("with one actor from each side" in note and "01_28" in note for note in listing.notes)
 
 
 # ---- Celeb-DF ---------------------------------------------------------------------------------------------------
@@ -254,9 +254,9 @@ def test_lines_that_are_odd_are_refused_or_told(tmp_path):
     file.write_text("0 Celeb-real/id1_0007.mp4\n1 Celeb-synthesis/id9_id9_0009.mp4\n")
     notes = " ".join(scan("celebdf", tmp_path).notes)
     assert "2 lines contradict their folder" in notes
-    assert "1 video of the test list is not there: Celeb-synthesis/id9_id9_0009" in notes
+    assert "1 video of the test list is missing: Celeb-synthesis/id9_id9_0009" in notes
     file.write_text("Celeb-real/id1_0007.mp4\n")
-    with pytest.raises(UserError, match="no line such as"):
+    with pytest.raises(UserError, match="is not a line such as"):
         scan("celebdf", tmp_path)
 
 

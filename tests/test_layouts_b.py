@@ -109,7 +109,7 @@ def test_source_images_leaves_videos_aside(layout):
     root, scan = layout
     listing = scan(root, source="images")
     assert len(listing.images) == len(listing.videos) == 0
-    assert any("no images taken from them" in note for note in listing.notes)
+    assert any("no images were extracted from them" in note for note in listing.notes)
 
 
 @pytest.mark.parametrize("name", [*ALL, "manifest"])
@@ -146,7 +146,7 @@ def test_videos_without_images_are_told_when_others_have_some(tmp_path):
     draw(tmp_path, "real/frames/0003")
     listing = scan_uadfv(tmp_path)
     assert {record.video_id for record in listing.images} == {"UADFV/real/0003"}
-    assert any(note.startswith("48 videos are left out: no images taken from them") for note in listing.notes)
+    assert any(note.startswith("48 videos are left out: no images were extracted from them") for note in listing.notes)
 
 
 def test_unknown_source_is_answered(layout):
@@ -198,7 +198,7 @@ def test_dfdc_keeps_a_fake_with_its_original_across_parts(tmp_path):
 
 def test_dfdc_tells_which_parts_are_there(tmp_path):
     make_dfdc(tmp_path, parts=(0, 1, 2, 7))
-    assert "4 of 50 parts are there: 0-2, 7" in scan_dfdc(tmp_path).notes
+    assert "found 4 of 50 parts: 0-2, 7" in scan_dfdc(tmp_path).notes
 
 
 def test_dfdc_takes_the_parts_asked_for(tmp_path):
@@ -206,7 +206,7 @@ def test_dfdc_takes_the_parts_asked_for(tmp_path):
     assert {r.path.split("/")[0] for r in scan_dfdc(tmp_path, parts=[3]).videos if r.split == "train"} == {
         "dfdc_train_part_3"
     }
-    with pytest.raises(UserError, match=r"data\.options\.parts=\[5\].*there are: \[0, 3\]"):
+    with pytest.raises(UserError, match=r"data\.options\.parts=\[5\].*choose from \[0, 3\]"):
         scan_dfdc(tmp_path, parts=[5])
 
 
@@ -240,7 +240,7 @@ def test_dfdc_counts_what_is_not_there_and_what_nobody_names(tmp_path):
     (tmp_path / "dfdc_train_part_0" / "fake0.mp4").unlink()
     touch(tmp_path, "dfdc_train_part_3/stray.mp4")
     notes = scan_dfdc(tmp_path).notes
-    assert "1 video that the labels name is not there: dfdc_train_part_0/fake0.mp4" in notes
+    assert "1 video named by the labels is missing: dfdc_train_part_0/fake0.mp4" in notes
     assert any("metadata.json does not name it: dfdc_train_part_3/stray.mp4" in note for note in notes)
 
 
@@ -259,7 +259,7 @@ def test_dfdc_one_part_under_two_names_is_taken_once(tmp_path):
     make_dfdc(tmp_path, parts=("0", "00"))
     listing = scan_dfdc(tmp_path)
     assert {r.path.split("/")[0] for r in listing.videos if r.split == "train"} == {"dfdc_train_part_0"}
-    assert any("part is there already: dfdc_train_part_00" in note for note in listing.notes)
+    assert any("another holds the same part: dfdc_train_part_00" in note for note in listing.notes)
 
 
 # DFDC preview
@@ -317,7 +317,7 @@ def test_uadfv_counts_and_odd_names(tmp_path):
     touch(tmp_path, "fake/notes.mp4")
     listing = scan_uadfv(tmp_path)
     assert "real/ holds 4 videos; the data set has 49" in listing.notes
-    assert "1 file is left out by its name: fake/notes.mp4" in listing.notes
+    assert "1 file is left out because of its name: fake/notes.mp4" in listing.notes
 
 
 # DeeperForensics

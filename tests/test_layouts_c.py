@@ -140,7 +140,7 @@ def test_fakeavceleb_is_one_of_images(tmp_path):
     assert (fake.label, fake.split, fake.group_id, fake.method) == (1, "test", "FakeAVCeleb/id00076", "fsgan-wav2lip")
     assert fake.identity == "id00076 id10006"
     assert len(listing.videos) == 15
-    assert any(note.startswith("3 videos of RealVideo-FakeAudio left out") for note in listing.notes)
+    assert any(note.startswith("left out 3 videos of RealVideo-FakeAudio") for note in listing.notes)
     with_voices = scan("fakeavceleb", tmp_path, fake_audio="real")
     assert sum(record.label == 0 for record in with_voices.videos) == 6
 
@@ -168,9 +168,9 @@ def test_fakeavceleb_tells_what_its_list_and_its_folders_lack(tmp_path):
     (tmp_path / "FakeVideo-RealAudio/African/men/id00076/00109_id10006_faceswap.mp4").unlink()
     touch(tmp_path, "FakeVideo-RealAudio/African/men/id00076/00999.mp4", "RealVideo-RealAudio/00001.mp4")
     notes = " ".join(scan("fakeavceleb", tmp_path).notes)
-    assert "1 video of FakeVideo-RealAudio in meta_data.csv is not there: id00076/00109_id10006_faceswap" in notes
+    assert "1 video of FakeVideo-RealAudio in meta_data.csv is missing: id00076/00109_id10006_faceswap" in notes
     assert "meta_data.csv doesn't name it: FakeVideo-RealAudio/African/men/id00076/00999.mp4" in notes
-    assert "it lies in no folder of a person, such as id00076: RealVideo-RealAudio/00001.mp4" in notes
+    assert "it is not in the folder of a person, such as id00076: RealVideo-RealAudio/00001.mp4" in notes
 
 
 def test_a_list_with_other_columns_is_refused(tmp_path):
@@ -224,8 +224,8 @@ def test_celebdfpp_without_its_list_is_no_data_set(tmp_path):
     make_celebdfpp(tmp_path)
     touch(tmp_path, "Celeb-synthesis/FaceSwap/GHOST/clip.mp4", "Celeb-synthesis/FaceSwap/New/id1_id0_0007.mp4")
     notes = " ".join(scan("celebdfpp", tmp_path).notes)
-    assert "1 video is left out: its name tells no target video, as id1_id0_0007 does: Celeb-synthesis" in notes
-    assert "1 folder is not read, as no method is called so: Celeb-synthesis/FaceSwap/New" in notes
+    assert "1 video is left out: its name doesn't begin with a target video, as id1_id0_0007 does: " in notes
+    assert "1 folder is not read: its name is not a known method: Celeb-synthesis/FaceSwap/New" in notes
     (tmp_path / "List_of_testing_videos.txt").unlink()
     listing = scan("celebdfpp", tmp_path)
     assert len(listing.videos) == 0
@@ -237,7 +237,7 @@ def test_celebdfpp_without_its_list_is_no_data_set(tmp_path):
 def test_a_damaged_list_says_where_another_is(tmp_path):
     make_celebdfpp(tmp_path)
     write(tmp_path, "List_of_testing_videos.txt", "GHOST/id1_id0_0007.mp4")
-    with pytest.raises(UserError, match=r"is no line such as .*take the list of .*OUC-VAS/Celeb-DF-PP"):
+    with pytest.raises(UserError, match=r"is not a line such as .*get the list again .*OUC-VAS/Celeb-DF-PP"):
         scan("celebdfpp", tmp_path)
 
 
@@ -287,7 +287,7 @@ def test_dfdm_takes_originals_from_celebdf_those_alone_that_were_used(tmp_path):
         assert {Path(r.path).stem for r in reals} == {"id28_0008", "id20_0001", "id1_0007"}
         assert all(Path(r.root, r.path).is_file() for r in reals)
     (tmp_path / "celeb" / "Celeb-real" / "id1_0007.mp4").unlink()
-    assert "1 original is not there: id1_0007" in scan("dfdm", tmp_path / "dfdm", originals=str(originals)).notes
+    assert "1 original is missing: id1_0007" in scan("dfdm", tmp_path / "dfdm", originals=str(originals)).notes
     with pytest.raises(UserError, match=r"data\.options\.originals=.*no such folder; expected Celeb-DF"):
         scan("dfdm", tmp_path / "dfdm", originals=str(tmp_path / "nowhere"))
 
@@ -297,8 +297,8 @@ def test_dfdm_says_what_its_authors_do_not(tmp_path):
     touch(tmp_path, "DFDM_crf23/readme.mp4")
     notes = " ".join(scan("dfdm", tmp_path).notes)
     assert "does not document which of the two persons in a name was filmed" in notes
-    assert "DFDM_crf23/ holds 7 videos; the data set has 2,150 of each rate" in notes
-    assert "1 file is left out by its name: expected id28_id20_0008_<model>: DFDM_crf23/readme.mp4" in notes
+    assert "DFDM_crf23/ holds 7 videos; the data set has 2,150 for each rate factor" in notes
+    assert "1 file is left out because of its name (expected id28_id20_0008_<model>): DFDM_crf23/readme.mp4" in notes
     assert needed(scan("dfdm", tmp_path, compression="crf0")) == {
         "DFDM_crf0": "fake videos (form in the README of github.com/shanface33/Deepfake_Model_Attribution)"
     }
@@ -333,9 +333,9 @@ def test_kodf_tells_names_that_it_does_not_understand_and_actors_without_a_clip(
     for file in (tmp_path / "original_videos" / "123456").iterdir():
         file.unlink()
     notes = " ".join(scan("kodf", tmp_path).notes)
-    assert "expected <actor>_<actor>_<code>_<number>: synthesized_videos/adversarial/clip1.mp4" in notes
-    assert "expected <actor>_<number>: original_videos/a_1.mp4" in notes
-    assert "1 actor has fakes and no real clip: 123456" in notes
+    assert "(expected <actor>_<actor>_<code>_<number>): synthesized_videos/adversarial/clip1.mp4" in notes
+    assert "(expected <actor>_<number>): original_videos/a_1.mp4" in notes
+    assert "1 actor has fakes but no real clip: 123456" in notes
 
 
 # ---- DeepSpeak --------------------------------------------------------------------------------------------------
@@ -350,7 +350,7 @@ def test_deepspeak_goes_by_its_lists_whatever_the_names(version, tmp_path):
     assert (0, "test", "DeepSpeak/12", "real", "12") in found
     assert {r.dataset for r in listing.videos} == {f"DeepSpeak-{version}"}
     assert len(listing.videos) == 10
-    assert "1 video is left out whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
+    assert "left out 1 video whose two persons are in different splits (annotations-split-def.csv)" in listing.notes
 
 
 def test_deepspeak_without_a_list_is_no_data_set_and_all_of_it_needs_no_split(tmp_path):
@@ -368,9 +368,9 @@ def test_deepspeak_tells_what_its_lists_and_its_folders_lack(tmp_path):
     (tmp_path / "deepspeak-v2-0" / "87-0.mp4").unlink()
     touch(tmp_path, "deepspeak-v2-0/odd.mp4", "copy/12-5000.mp4")
     notes = " ".join(scan("deepspeak", tmp_path).notes)
-    assert "1 video that the lists name is not there: 87-0.mp4" in notes
+    assert "1 video of the lists is missing: 87-0.mp4" in notes
     assert "1 video is left out: no list names it: deepspeak-v2-0/odd.mp4" in notes
-    assert "1 video is left out: its name is there twice: " in notes
+    assert "1 video is left out: another has the same name: " in notes
     write(tmp_path, "annotations-split-def.csv", "identity,split\n87,training\n")
     with pytest.raises(UserError, match=r"names the split 'training'; expected one of: train, val, test"):
         scan("deepspeak", tmp_path)

@@ -135,7 +135,7 @@ def test_a_few_missing_files_are_left_out_and_counted(tmp_path):
         scan_manifest(file)
     listing = scan_manifest(file, max_missing=0.5)
     assert [record.path for record in listing.images] == ["a/0.jpg", "a/1.jpg", "c/5.jpg"]
-    assert "1 file of the manifest is not there: b/0.jpg" in listing.notes
+    assert "1 file of the manifest is missing: b/0.jpg" in listing.notes
 
 
 def test_missing_files_are_the_right_ones_in_any_order_of_rows(tmp_path):
@@ -151,7 +151,7 @@ def test_videos_and_images_are_told_by_their_suffix(tmp_path):
     assert [(record.path, record.frame, record.video_id) for record in listing.videos] == [
         ("v/0001.MP4", -1, "d/fake/v/0001")
     ]
-    with pytest.raises(UserError, match=r"row 2: 'a/0\.npy' is neither image nor video"):
+    with pytest.raises(UserError, match=r"row 2: 'a/0\.npy' is neither an image nor a video"):
         scan_manifest(manifest(tmp_path, ["a/0.npy,real"], header="path,label"))
 
 
@@ -161,7 +161,7 @@ def test_without_a_column_videos_are_told_by_names(tmp_path):
     listing = scan_manifest(manifest(tmp_path, [f"{path},real" for path in paths], header="path,label"), dataset="d")
     assert [r.video_id for r in listing.images] == ["d/real/v1"] * 2 + ["d/real/v2"] * 2 + ["d/real/portrait"]
     assert [r.frame for r in listing.images] == [1, 2, 3, 4, -1]
-    assert any("no column tells the source video" in note for note in listing.notes)
+    assert any("no column for the source video" in note for note in listing.notes)
 
 
 def test_the_same_video_under_two_methods_and_as_real_is_three(tmp_path):
@@ -262,12 +262,12 @@ def test_a_test_set_beside_a_test_set_is_refused(tmp_path):
         ("m.csv", "path,label\na/0.jpg,real\nb/0.jpg\n", r"Row #3: Expected 2 columns, got 1"),
         ("m.csv", "path,label,label\na/0.jpg,real,fake\n", "two columns are called 'label'"),
         ("m.csv", "path,label\n,real\n", "row 2: the path is empty"),
-        ("m.csv", "path,label,frame\na/0.jpg,real,x7\n", "row 2: frame='x7' is no frame number"),
+        ("m.csv", "path,label,frame\na/0.jpg,real,x7\n", "row 2: frame='x7' is not a valid frame number"),
         ("m.json", '[{"path": "a/0.jpg", "label": 0},\n{]', "damaged: .*line 2, column 2"),
-        ("m.json", '["a/0.jpg"]', "entry 1: 'a/0.jpg' is no object"),
+        ("m.json", '["a/0.jpg"]', "entry 1: 'a/0.jpg' is not an object"),
         ("m.json", "7", "holds a int; expected a list"),
         ("m.jsonl", '{"path": "a/0.jpg", "label": 0}\n{"path"\n', "line 2: "),
-        ("m.parquet", "", "no manifest by its suffix"),
+        ("m.parquet", "", "doesn't have the suffix of a manifest"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told(tmp_path, name, content, answer):
@@ -287,7 +287,7 @@ def test_a_folder_with_a_manifest_is_enough(tmp_path):
     manifest(tmp_path)
     assert len(scan_manifest(tmp_path).images) == 4
     (tmp_path / "manifest.csv").rename(tmp_path / "other.csv")
-    with pytest.raises(UserError, match=r"holds no single manifest \(none\)"):
+    with pytest.raises(UserError, match=r"must hold exactly one manifest \(found: none\)"):
         scan_manifest(tmp_path)
     with pytest.raises(UserError, match="no such file"):
         scan_manifest(tmp_path / "nowhere.csv")
@@ -413,7 +413,7 @@ def test_objects_of_splits_are_read_and_deeper_ones_are_told_in_a_sentence(tmp_p
     splits = scan_manifest(tmp_path / "nested.json").images.table["split"].to_pylist()
     assert splits.count("train") == 150
     (tmp_path / "nested.json").write_text(json.dumps({"mine": {"all": halves, **paths}}))
-    with pytest.raises(UserError, match="nested more deeply") as error:
+    with pytest.raises(UserError, match="nested too deeply") as error:
         scan_manifest(tmp_path / "nested.json")
     assert len(str(error.value)) < 400
 

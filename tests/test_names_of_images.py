@@ -160,7 +160,7 @@ def test_classes_alone_are_for_training(tmp_path):
 def test_what_lies_elsewhere_is_named(tmp_path):
     _touch(tmp_path, "train/real/a.jpg", "train/fake/b.jpg", "holdout/c.jpg", "poster.jpg", "train/d.jpg")
     notes = " ".join(list_data(LAYOUTS, "folder", tmp_path, options={}).notes)
-    assert "3 files lie outside of the folders of classes, left out: holdout/c.jpg, poster.jpg" in notes
+    assert "left out 3 files outside of the class folders: holdout/c.jpg, poster.jpg" in notes
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_what_lies_elsewhere_is_named(tmp_path):
         (["train/0/a.jpg", "train/1/b.jpg"], "mv {root}/train/0 {root}/train/real"),
         (["train/real/a.jpg", "train/GAN x/b.jpg"], "mv '{root}/train/GAN x' '{root}/train/fake/GAN x'"),
         (["faces/v2/train/real/a.jpg"], "data.data_dir={root}/faces/v2"),
-        (["train/real/a.jpg", "Train/real/b.jpg"], "both for train; put all of it into one"),
+        (["train/real/a.jpg", "Train/real/b.jpg"], "both for train; merge them into one folder"),
     ],
 )
 def test_other_names_are_answered_with_what_to_type(tmp_path, paths, answer):

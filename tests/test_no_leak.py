@@ -126,7 +126,7 @@ def test_patterns_replace_the_defaults(tmp_path):
     ("change", "message"),
     [
         (lambda root: shutil.rmtree(root), "no such folder"),
-        (lambda root: [shutil.rmtree(root / split) for split in ("train", "test")], "no folder 'train'"),
+        (lambda root: [shutil.rmtree(root / split) for split in ("train", "test")], "neither a folder 'train'"),
         (lambda root: (root / "train" / "fake").rename(root / "train" / "altar"), "unknown class folders"),
         (lambda root: [file.unlink() for file in root.rglob("*.jpg")], "holds no images"),
     ],

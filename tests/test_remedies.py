@@ -138,7 +138,7 @@ def test_options_that_map_take_what_is_typed(name):
 def test_printed_paths_can_be_typed(tmp_path):
     folder = tmp_path / "it's (1), a=b #2"
     folder.mkdir()
-    with pytest.raises(UserError, match="no single manifest") as caught:
+    with pytest.raises(UserError, match="must hold exactly one manifest") as caught:
         scan_manifest(folder)
     (word,) = shlex.split(str(caught.value).split("name the file: ")[1])
     assert compose([for_hydra(word)]).data.data_dir == f"{folder}/manifest.csv"

@@ -140,11 +140,11 @@ def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
             {"layout": "dfd", "data_dir": "/d", "compresion": "c40"},
             "it has: .*compression.* Did you mean 'compression'",
         ),
-        ({"layout": "dfd", "data_dir": "/d", "options": {"methods": []}}, "'methods' is no option .*; it has: "),
+        ({"layout": "dfd", "data_dir": "/d", "options": {"methods": []}}, "'methods' is not an option .*; it has: "),
         ({"layout": "dfd", "data_dir": "/d", "split": "actors", "options": {"split": "test"}}, "'split' twice"),
         (
             {"index": "a.parquet", "compression": "c40"},
-            "'compression' is no option of data.layout=index; it has: outside",
+            "'compression' is not an option of data.layout=index; it has: outside",
         ),
     ],
 )
@@ -225,7 +225,7 @@ def test_what_no_data_set_would_heed_is_refused(arguments, message):
 @pytest.mark.parametrize("layout", ["folder", "celebdf", "index"])
 def test_an_option_that_the_only_data_set_has_not_is_refused(layout):
     index = {"index": "a.parquet"} if layout == "index" else {}
-    with pytest.raises(UserError, match=f"'compression' is no option of data.layout={layout}; it has: "):
+    with pytest.raises(UserError, match=f"'compression' is not an option of data.layout={layout}; it has: "):
         chosen_sources("/own", layout=layout, options={"compression": "c40"}, **index)
 
 

@@ -100,7 +100,7 @@ def test_an_archive_beside_its_folder_counts_once(root):
         tar.extractall(root / "fake_train", filter="data")
     listing = scan_wilddeepfake(root)
     assert _facts(listing) == facts
-    assert any("beside it is not" in note for note in listing.notes)
+    assert any("next to it is ignored" in note for note in listing.notes)
 
 
 def test_a_damaged_archive_is_left_out_and_named(root, tmp_path, caplog):
@@ -186,7 +186,7 @@ def test_the_same_part_twice_is_refused(root):
 
 
 def test_that_source_videos_are_not_known_is_said(root):
-    assert "cannot be excluded" in scan_wilddeepfake(root).notes[0]
+    assert "may share some" in scan_wilddeepfake(root).notes[0]
 
 
 def test_archives_are_walked_once(root, tmp_path, monkeypatch):

@@ -1,4 +1,4 @@
-"""What is wrong with a data set before anything is trained on it: leaks, copies, confounds, imbalance.
+"""Finds what is wrong with a data set before anything is trained on it: leaks, copies, confounds, imbalance.
 
 The core is `audit(records, read, settings)`; `main(cfg)` is the command.
 """

@@ -1,9 +1,9 @@
-"""Do the same people act in two splits? Nearest faces across splits, against nearest faces within training.
+"""Do the same people act in two splits? Nearest faces across splits, compared with nearest faces within training.
 
-A distance below 0.6 is dlib's own rule for two images of one person. It is made for a single pair: a face compared
+A distance below 0.6 is dlib's own rule for two images of one person. It is meant for a single pair: a face compared
 with thousands has many chances to meet a stranger that near. Among portraits of 530 different people, 68 % have
-somebody within 0.6, 3.4 % within 0.5 and 0.4 % (one pair) within 0.45 or 0.4. Hence `STRICT`, and hence the
-distribution beside that of training faces to *other groups* of training. What comes of it is a suspicion.
+somebody within 0.6, 3.4 % within 0.5 and 0.4 % (one pair) within 0.45 or 0.4. Hence `STRICT`, and hence the comparison
+with the distances between training faces of *different groups*. The result is a suspicion, not a proof.
 """
 
 from __future__ import annotations
@@ -40,12 +40,12 @@ class Actors:
 
     Attributes:
         between: Names of the splits, such as `("train", "test")`.
-        rows: (N, 2) face of the first and of the second split: the nearest pair of each face of the second, nearest
-            first.
-        across: (N,) distances of these.
-        within: (M,) distance of each face of the first split to the nearest of another group there.
-        looked_at: Images chosen in each split.
-        found: In how many a face was found.
+        rows: (N, 2) records: the nearest face in the first split for each face of the second, and that face; nearest
+            pairs first.
+        across: (N,) distances of these pairs.
+        within: (M,) distance of each face of the first split to the nearest face of another group there.
+        looked_at: Number of images chosen in each split.
+        found: In how many of these a face was found.
     """
 
     between: tuple[str, str]
@@ -56,7 +56,7 @@ class Actors:
     found: tuple[int, int]
 
     def numbers(self) -> dict[str, Any]:
-        """What the report keeps of it."""
+        """The numbers that the report keeps."""
         sides = {"across": self.across, "within": self.within}
         return {
             "between": self.between,
@@ -70,7 +70,7 @@ class Actors:
 
 
 def below(distances: Distances, limit: float) -> float:
-    """Share of faces whose nearest is closer than `limit`; NaN-free: 0 without faces."""
+    """Share of faces whose nearest face is closer than `limit`; 0, not NaN, without faces."""
     return round(float((distances < limit).mean()), 4) if len(distances) else 0.0
 
 
@@ -93,17 +93,17 @@ def actors(
 
     Args:
         records: The images.
-        signals: Theirs; unreadable ones are left out.
-        read: Gives the bytes of one; picklable.
-        images_per_group: At most this many of each group.
-        most: At most this many images a split, chosen by `seed`.
-        label: Real images by default: a fake shows a mixture of two people.
-        seed: Decides the choice.
-        model: Another face recognition network than the packaged one.
-        landmark_model: Another 68-point file than the packaged one.
+        signals: Signals of the images; unreadable ones are left out.
+        read: Returns the bytes of an image; picklable.
+        images_per_group: At most this many images of each group.
+        most: At most this many images per split, chosen by `seed`.
+        label: Class of the images; real by default, because a fake shows a mixture of two people.
+        seed: Seed of the choice.
+        model: File of a face recognition network to use instead of the packaged one.
+        landmark_model: File of a 68-landmark model to use instead of the packaged one.
         face_crops: See `Landmarker`.
-        workers: Processes; default: all cores.
-        advance: Called with the number of images done since the last call and that of all.
+        workers: Number of processes; default: all cores.
+        advance: Called with the number of images done since the last call, and with the total.
     """
     task = _Describe(read, Landmarker(landmark_model, face_crops=face_crops), FaceDescriptor(model))
     usable = signals.readable & (records.labels == label)
@@ -111,15 +111,15 @@ def actors(
     sides = [rows_of(records, split) for split in splits]
     sides = [_chosen(records, rows[usable[rows]], images_per_group, most, seed) for rows in sides]
     chosen = np.concatenate([np.empty(0, dtype=np.int64), *sides])
-    everything = np.empty((len(chosen), 128), dtype=np.float32)
+    descriptors = np.empty((len(chosen), 128), dtype=np.float32)  # of all splits, one split after another
     found = over_records(task, records.take(chosen), failed=_nobody, count=len(chosen), workers=workers, chunk=_CHUNK)
     for number, descriptor in enumerate(found):
-        everything[number] = descriptor
+        descriptors[number] = descriptor
         if advance:
             advance(1, len(chosen))
     faces, start = {}, 0
     for split, rows in zip(splits, sides, strict=True):
-        described = everything[start : start + len(rows)]
+        described = descriptors[start : start + len(rows)]
         known = np.isfinite(described[:, 0])
         faces[split] = (rows[known], described[known], len(rows))
         start += len(rows)
@@ -129,6 +129,7 @@ def actors(
 def _chosen(records: Records, rows: Rows, per_group: int, most: int, seed: int) -> Rows:
     shuffled = np.random.default_rng((seed, 4)).permutation(rows)
     groups = records.numbers("group_id")[shuffled]
+    # place: (rows,) rank of each shuffled row within its group, so that `place < per_group` keeps that many of each
     order = np.argsort(groups, kind="stable")
     starts = np.flatnonzero(np.append(True, np.diff(groups[order]) != 0)) if len(rows) else order
     lengths = np.diff(np.append(starts, len(order)))
@@ -148,7 +149,7 @@ class _Describe:
     def __call__(self, record: Record) -> NDArray[np.float32]:
         try:
             image = check_bytes(self.read(record))
-        except (OSError, UserError):  # it was there a moment ago
+        except (OSError, UserError):  # it could be read a moment ago
             return _nobody(record)
         face = self.landmarker(image)
         return _nobody(record) if face.landmarks is None else self.descriptor(image, face)
@@ -175,6 +176,7 @@ def _nearest(
     faces: NDArray[np.float32], gallery: NDArray[np.float32], groups: Rows, gallery_groups: Rows
 ) -> tuple[Distances, Rows]:
     """Distance and position of the nearest face of another group, for each face."""
+    # (faces, gallery) squared distances as |a|² + |b|² - 2ab, which needs no (faces, gallery, 128) array
     squares = (faces**2).sum(axis=1)[:, None] + (gallery**2).sum(axis=1)[None] - 2 * faces @ gallery.T
     distances = np.sqrt(np.maximum(squares, 0))
     distances[groups[:, None] == gallery_groups[None]] = _NOTHING
@@ -191,7 +193,7 @@ def _quantiles(values: Distances) -> dict[str, float]:
 
 
 def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
-    """A warning where faces across splits are strictly near each other, an info where only dlib's rule says so."""
+    """A warning where faces across splits are within `STRICT`, an info where they are only within dlib's limit."""
     issues = []
     for pair in found:
         near, strict = (int((pair.across < limit).sum()) for limit in (SAME_PERSON, STRICT))
@@ -200,11 +202,11 @@ def actor_issues(records: Records, found: list[Actors]) -> list[Issue]:
         one, other = pair.between
         faces = count(len(pair.across), "face")
         text = (
-            f"{strict:,} of {faces} of {other} lie within {STRICT} of a face of another group "
+            f"{strict:,} of {faces} of {other} are within {STRICT} of a face of another group "
             f"in {one}, {near:,} within {SAME_PERSON}: probably the same people (within {one}: "
             f"{below(pair.within, STRICT):.1%} and {below(pair.within, SAME_PERSON):.1%} of the faces)"
         )
-        remedy = "A suspicion, to be checked by eye. If it holds, test metrics are about known people: say so."
+        remedy = "This is a suspicion: check it by eye. If it holds, test metrics are about known people: report that."
         rows = pair.rows[:EXAMPLES]
         examples = [
             f"{records[int(a)].path} ~ {records[int(b)].path} (distance {d:.2f})"

@@ -1,4 +1,4 @@
-"""How many images there are of what: by split, data set, method and class."""
+"""How many images there are, by split, data set, method and class."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _FEW = 0.2
 
 @dataclass(frozen=True)
 class BalanceRow:
-    """One line of the table: what is counted, and how much there is of it."""
+    """One row of the table: a split, data set, method and class, with the numbers of images, videos and groups."""
 
     split: str
     dataset: str
@@ -36,7 +36,7 @@ def count(records: Records) -> list[BalanceRow]:
     names = [records.names(field) for field in fields]
     columns = [*(records.numbers(field) for field in fields), records.labels.astype(np.int64) + 1]
     sizes = (*(max(1, len(part)) for part in names), len(CLASS_NAMES) + 1)
-    codes = np.ravel_multi_index(tuple(columns), sizes)
+    codes = np.ravel_multi_index(tuple(columns), sizes)  # (N,) one number for each combination of the four
     videos, groups = records.numbers("video_id"), records.numbers("group_id")
     order = np.argsort(codes, kind="stable")
     kinds, starts = np.unique(codes[order], return_index=True)
@@ -49,7 +49,7 @@ def count(records: Records) -> list[BalanceRow]:
 
 
 def spread(records: Records) -> dict[str, dict[str, list[int]]]:
-    """Smallest, median and largest number of frames a video and videos a group, by split."""
+    """Smallest, median and largest number of frames per video and of videos per group, by split."""
     found = {}
     for split in records.names("split"):
         rows = rows_of(records, split)
@@ -68,11 +68,11 @@ def _three(counts: Any) -> list[int]:
 
 
 def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[Issue]:
-    """Splits with one class (error), with few of one (info), and a missing test split (warning).
+    """Splits with one class (error) or with few images of one (info), and missing splits (warning).
 
     Args:
         records: The images.
-        blended: Splits whose fakes are made of their real images.
+        blended: Splits whose fakes are made from their real images.
     """
     issues = []
     labels = records.labels
@@ -81,7 +81,7 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
         if split == "predict" or (split in blended and counts[REAL]):
             continue
         if min(counts) == 0:
-            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images: no metric means anything there"
+            text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images: no metric is meaningful there"
             issues.append(Issue("single_class", ERROR, text, sum(counts), "Add images of the other class."))
         elif min(counts) < _FEW * sum(counts):
             text = f"{split} holds {counts[0]:,} real and {counts[1]:,} fake images"
@@ -90,17 +90,18 @@ def balance_issues(records: Records, *, blended: Collection[str] = ()) -> list[I
     missing = [split for split in ("train", "test") if split not in records.names("split")]
     if missing:
         text = f"there are no {' and no '.join(missing)} images: nothing could be compared across splits"
-        issues.append(Issue("missing_split", WARNING, text, len(missing), "Audit the data sets that belong together."))
+        remedy = "Audit data sets that belong together in one run."
+        issues.append(Issue("missing_split", WARNING, text, len(missing), remedy))
     return issues
 
 
 def readability_issues(records: Records, signals: ImageSignals) -> list[Issue]:
-    """Images that cannot be read, and those that show nothing."""
+    """Images that cannot be read, and those that are all of one colour."""
     issues = []
     if signals.failures:
         examples = [f"{records[row].path}: {reason}" for row, reason in signals.failures[:EXAMPLES]]
         text = f"{wording.count(len(signals.failures), 'image')} cannot be read"
-        remedy = "Copy them again or delete them; training leaves them out. audit.json lists all."
+        remedy = "Copy them again or delete them; training leaves them out. audit.json lists all of them."
         issues.append(Issue("unreadable", WARNING, text, len(signals.failures), remedy, examples))
     flat = np.flatnonzero(signals["flat"] & signals.readable)
     if len(flat):

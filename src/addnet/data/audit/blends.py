@@ -1,4 +1,4 @@
-"""Do simple numbers tell self-blends from the real images they are made of? Measured on what a network would get."""
+"""Do simple signals tell self-blends from the real images they are made from? Measured on what a network would get."""
 
 from __future__ import annotations
 
@@ -33,22 +33,22 @@ STAGES = ("blended", "seen")
 _QUALITY = 90  # of the JPEG whose size is measured
 _BLOCK = 8  # pixels of a JPEG block
 _CHUNK = 16
-_MANY = 0.2  # share of images without landmarks from which on something is wrong
+_MANY = 0.2  # share of images without landmarks above which something is wrong
 _REMEDY = (
-    "The network learns this instead of the blend. Use blend=sbi as it is, or look at the sheet of blends that a run "
-    "draws for what differs."
+    "The network learns this instead of the blend. Use blend=sbi unchanged, or look for the difference on the sheet of "
+    "blends that a run draws."
 )
 
 
 @dataclass(frozen=True)
 class Blending:
-    """How a training would make fakes.
+    """How training would make fakes.
 
     Attributes:
-        recipe: How an image is blended with itself or with another person's.
+        recipe: How an image is blended with itself or with another person's image.
         geometry: What part of it the network sees.
-        splits: Those in which fakes are made.
-        donors: Probability of another person's.
+        splits: Splits in which fakes are made.
+        donors: Probability of blending with another person's image.
     """
 
     recipe: Recipe
@@ -59,13 +59,13 @@ class Blending:
 
 @dataclass(frozen=True)
 class BlendedSplit:
-    """How well numbers tell self-blends of a split from their real images.
+    """How well simple signals tell the self-blends of a split from their real images.
 
     Attributes:
-        split: Its name.
-        looked_at: Real images chosen.
+        split: Name of the split.
+        looked_at: Number of real images chosen.
         blended: How many of them could be blended: those with landmarks.
-        scores: By signal: as they come out of the blend, and as the network sees them.
+        scores: By signal and stage (`STAGES`): of images as they come out of the blend, and as the network sees them.
     """
 
     split: str
@@ -102,16 +102,16 @@ def blended_splits_of(
     """Blends real images as the first epoch of a training would, and scores each signal alone.
 
     Args:
-        records: The images, those that training would carve out called `val`.
-        signals: Theirs; unreadable ones are left out.
-        read: Gives the bytes of one; picklable.
+        records: The images; those that training would carve out for validation are in the split `val`.
+        signals: Signals of the images; unreadable ones are left out.
+        read: Returns the bytes of an image; picklable.
         blending: How fakes are made.
         landmarker: Finds the landmarks.
-        most: At most this many real images a split, chosen by `seed`.
-        resamples: How often groups are drawn for the intervals.
-        seed: Of the choice, the blends and the draws.
-        workers: Processes; default: all cores.
-        advance: Called with the number of images done since the last call and that of all.
+        most: At most this many real images per split, chosen by `seed`.
+        resamples: How often groups are resampled for the confidence intervals.
+        seed: Seed of the choice, the blends and the resampling.
+        workers: Number of processes; default: all cores.
+        advance: Called with the number of images done since the last call, and with the total.
     """
     usable = signals.readable & (records.labels == REAL)
     sides = {}
@@ -140,16 +140,16 @@ def blend_issues(found: list[BlendedSplit], *, warn_auroc: float) -> list[Issue]
     issues = []
     for split in found:
         for name, stages in split.scores.items():
-            told = {stage: score for stage, score in stages.items() if score.auroc > warn_auroc}
-            if not told:
+            high = {stage: score for stage, score in stages.items() if score.auroc > warn_auroc}
+            if not high:
                 continue
-            each = ", ".join(f"{score.auroc:.3f} as {stage}" for stage, score in told.items())
-            text = f"{name} alone tells self-blends of {split} from their real images: AUROC {each}"
+            each = ", ".join(f"{score.auroc:.3f} as {stage}" for stage, score in high.items())
+            text = f"{name} alone tells self-blends of {split.split} from their real images: AUROC {each}"
             kind = "blend_" + name.lower().replace(" ", "_")
             issues.append(Issue(kind, WARNING, text, split.blended, _REMEDY))
         if bare := split.looked_at - split.blended:
             text = f"{wording.count(bare, 'real image')} of {split.split} can't be blended: no landmarks were found"
-            remedy = "They are left out of training; look whether they show faces."
+            remedy = "They are left out of training; check whether they show faces."
             issues.append(Issue("not_blended", WARNING if bare > _MANY * split.looked_at else INFO, text, bare, remedy))
     return issues
 
@@ -159,7 +159,7 @@ _SHAPE = (len(STAGES), 2, len(SIGNALS))  # of one image: stages, real and fake, 
 
 @dataclass(frozen=True)
 class _Find:
-    """Landmarks of a real image; None where there are none, or it can't be read."""
+    """Finds the landmarks of a real image; None if there are none, or if the image can't be read."""
 
     read: Read
     landmarker: Landmarker
@@ -227,12 +227,12 @@ def _signals(image: ImageArray) -> list[float]:
 
 
 def _blocks(grey: NDArray[np.int16]) -> float:
-    """How much larger steps between columns are at the borders of JPEG blocks, of any grid, than elsewhere."""
-    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
+    """How much larger steps between columns are at the borders of JPEG blocks, for any grid offset, than elsewhere."""
+    steps = np.abs(np.diff(grey, axis=1)).mean(axis=0)  # (W - 1,) mean step from each column to the next
     whole = len(steps) // _BLOCK * _BLOCK
     if not whole:
         return 1.0
-    by_place = steps[:whole].reshape(-1, _BLOCK).mean(axis=0)
+    by_place = steps[:whole].reshape(-1, _BLOCK).mean(axis=0)  # (8,) by position within a block
     return float(by_place.max() / max(float(np.median(by_place)), 1e-3))
 
 
@@ -240,6 +240,7 @@ def _scored(
     split: str, measured: NDArray[np.float32], groups: NDArray[np.int64], *, resamples: int, seed: int
 ) -> BlendedSplit:
     known = np.isfinite(measured).all(axis=(1, 2, 3))
+    # values: (images, *_SHAPE); each image counts twice, as real and as fake, in the same group
     values, both = measured[known], np.repeat(groups[known], 2)
     labels = np.tile(np.array([REAL, FAKE], dtype=np.int64), len(values))
     scores: dict[str, dict[str, Score]] = {}

@@ -1,4 +1,4 @@
-"""`addnet data audit data=<name> data.data_dir=…`: a data set examined before training."""
+"""`addnet data audit data=<name> data.data_dir=…`: examines a data set before training."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def main(cfg: DictConfig) -> int:
         cfg: With the nodes `data` and `audit`, as `configs/audit.yaml` composes them.
 
     Returns:
-        0 without errors, 1 with errors (or, with `audit.strict=true`, warnings), 2 if it could not be done, 130
+        0 without errors, 1 with errors (or, with `audit.strict=true`, warnings), 2 if the audit could not be done, 130
         after Ctrl-C.
     """
     console = Console(stderr=True)
@@ -78,10 +78,10 @@ class AuditInput(NamedTuple):
 
     Attributes:
         records: The images.
-        carved: The same, those that training would carve out for validation called `val`.
-        read: How they are read.
-        name: What the data set is called.
-        guessed: What of videos and groups was guessed and may be wrong.
+        carved: The same images, with the split `val` for those that training would carve out for validation.
+        read: Returns the bytes of an image.
+        name: Name of the data set.
+        guessed: Guesses about videos and groups that may be wrong, in sentences.
     """
 
     records: Records
@@ -95,7 +95,7 @@ def listed(data: DictConfig) -> AuditInput:
     """The images of a `data` node.
 
     Raises:
-        UserError: No data folder is named, or the layout does not find in it what it needs.
+        UserError: No data folder is given, or the layout does not find what it needs in it.
     """
     if data.data_dir and data.get("generate"):
         hydra.utils.instantiate(data.generate)(Path(data.data_dir))
@@ -114,7 +114,7 @@ def listed(data: DictConfig) -> AuditInput:
 
 
 def _made(data: Mapping[str, Any], records: Records) -> list[str]:
-    """Splits whose fakes are made of their real images alone."""
+    """Splits whose fakes are made only from their real images."""
     return sorted(blended_splits(data["fakes"], data["val_fakes"]) & set(records.names("split")))
 
 
@@ -139,7 +139,7 @@ def blending(data: DictConfig) -> Blending | None:
 def _carved(
     records: Records, chosen: ChosenSources, whole: Mapping[Source, Records], data: Mapping[str, Any]
 ) -> Records:
-    """Records of which those that the training of this config would validate and test with are called so."""
+    """The records, with the split `val` or `test` for those that training with this config would use so."""
     if "train" not in records.names("split"):
         return records
     how: dict[str, Any] = {key: data[key] for key in ("val_fraction", "test_fraction", "seed")}
@@ -149,7 +149,7 @@ def _carved(
         train, val, test = chosen
         used = select(train, test, val=val, allow_overlap=True, limits=nothing, records_of=whole.__getitem__, **how)
     except UserError as error:
-        say(f"training would refuse these data, so that no validation is looked at: {error}")
+        say(f"training would refuse these data, so no validation set is audited: {error}")
         return records
     splits = records.table["split"].cast(pa.string())
     for name in ("val", "test"):
@@ -160,7 +160,7 @@ def _carved(
 
 
 def _keys(records: Records) -> pa.Array:
-    """(N,) what tells each image from all others."""
+    """(N,) a unique key for each image."""
     columns = [records.table[name].cast(pa.large_string()) for name in ("root", "path")]
     return pc.binary_join_element_wise(*columns, pa.scalar("\0", pa.large_string())).combine_chunks()
 

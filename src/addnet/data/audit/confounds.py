@@ -1,4 +1,4 @@
-"""Does something that has nothing to do with a face tell the class? Each signal alone, as a detector would use it."""
+"""Does something that has nothing to do with a face tell the class? Each signal is scored alone, like a detector."""
 
 from __future__ import annotations
 
@@ -18,31 +18,31 @@ from addnet.index.records import FAKE, REAL, Records
 
 SPLITS = ("train", "val", "test")
 _FILE = (
-    "A network learns this instead of forgeries. Make both classes by one path: the same crop, size, encoder and "
-    "quality; or save all images again alike and audit once more."
+    "A network learns this instead of forgeries. Make both classes in the same way, with the same crop, size, encoder "
+    "and quality; or save all images again with the same settings, and repeat the audit."
 )
 _BYTES = (
-    "If JPEG tables or image size tell the class too, make both classes by one path (the same crop, size, encoder "
+    "If JPEG tables or image size also tell the class, make both classes in the same way (the same crop, size, encoder "
     "and quality). If they do not, the bytes follow the sharpness of the images; saving them again changes nothing."
 )
 _CONTENT = (
-    "This may be a trace of the forgery itself (swaps are often smoother) or of how the images were taken. Give its "
-    "AUROC as the baseline of every metric, and test on data where it does not hold."
+    "This may be a trace of the forgery itself (swaps are often smoother) or of how the images were taken. Report its "
+    "AUROC as the baseline of every metric, and test on data where it does not tell the class."
 )
-_SOURCE = "The data set tells the class: take both classes from each, or none of the one-sided."
+_SOURCE = "Use both classes of each data set, or leave out the data sets that have only one."
 
 Values = Callable[[ImageSignals], NDArray[Any]]
 
 
 @dataclass(frozen=True)
 class Signal:
-    """Something measured of each image that may tell the class.
+    """Something measured in each image that may tell the class.
 
     Attributes:
-        name: As the report prints it.
+        name: Name as printed in the report.
         values: From the signals of all images: (N,) numbers, or codes if `categories`.
-        remedy: What to do if it tells.
-        categories: Values without an order.
+        remedy: What to do if it tells the class.
+        categories: Whether the values are categories, without an order.
     """
 
     name: str
@@ -56,10 +56,10 @@ class Confound:
     """How well a signal alone tells the class, by split.
 
     Attributes:
-        signal: Which.
+        signal: The signal.
         scores: By split; splits with one class or no images are left out.
-        values: (N,) of all images, for metrics.
-        shares: Of categories: name, and share of the real and of the fake images (all splits), most frequent first.
+        values: (N,) values of all images, for plots.
+        shares: For categories: name, share of the real and of the fake images (all splits), most frequent first.
     """
 
     signal: Signal
@@ -107,13 +107,13 @@ SIGNALS = (
 def confounds(records: Records, signals: ImageSignals, *, resamples: int, seed: int) -> list[Confound]:
     """Scores every signal in every split that has both classes, the strongest first.
 
-    Bytes per pixel are left out where all images have one size: they say what the bytes say.
+    Bytes per pixel are left out if all images have the same size: they then say the same as the file size.
 
     Args:
         records: The images.
-        signals: Theirs; unreadable images are left out.
-        resamples: How often groups are drawn for the interval; 0 for none.
-        seed: Of the draws and folds.
+        signals: Signals of the images; unreadable images are left out.
+        resamples: How often groups are resampled for the confidence interval; 0 for none.
+        seed: Seed of the resampling and the folds.
     """
     numbers = records.numbers("dataset")
     data_set = Signal("data set", lambda _: numbers, _SOURCE, categories=True)
@@ -142,6 +142,7 @@ def _confound(records: Records, signals: ImageSignals, signal: Signal, resamples
 def _shares(
     records: Records, signals: ImageSignals, signal: Signal, values: NDArray[Any], usable: NDArray[np.bool_]
 ) -> list[tuple[str, float, float]]:
+    # (categories,) values and the position of an example of each; (images,) category of each usable image
     kinds, first, codes = np.unique(values[usable], return_index=True, return_inverse=True)
     labels = records.labels[usable]
     counts = [np.bincount(codes[labels == label], minlength=len(kinds)) for label in (REAL, FAKE)]
@@ -155,7 +156,7 @@ def _shares(
 
 
 def _category(records: Records, signals: ImageSignals, signal: Signal, row: int) -> str:
-    """What the category of this image is called."""
+    """Name of the category of this image."""
     image = signals.rows[row]
     tables = f"{int(image['tables']):016x}"[:8]
     names = {
@@ -172,21 +173,21 @@ def confound_issues(found: list[Confound], *, warn_auroc: float) -> list[Issue]:
     """A warning for each signal that tells the class in a split; an info where it may be chance."""
     issues = []
     for confound in found:
-        told = {split: score for split, score in confound.scores.items() if score.auroc > warn_auroc}
-        if not told:
+        high = {split: score for split, score in confound.scores.items() if score.auroc > warn_auroc}
+        if not high:
             continue
-        sure = any(not score.low <= 0.5 for score in told.values())
+        sure = any(not score.low <= 0.5 for score in high.values())
         text = f"{confound.signal.name} alone tells the class: AUROC " + ", ".join(
-            _told(split, score) for split, score in confound.scores.items()
+            _score_text(split, score) for split, score in confound.scores.items()
         )
-        text += "" if sure else "; with so few groups that may be chance"
+        text += "" if sure else "; with so few groups, this may be chance"
         examples = [f"{name}: {real:.1%} of real, {fake:.1%} of fake" for name, real, fake in confound.shares]
-        images = max(score.images for score in told.values())
+        images = max(score.images for score in high.values())
         kind = "confound_" + confound.signal.name.lower().replace(" ", "_")
         issues.append(Issue(kind, WARNING if sure else INFO, text, images, confound.signal.remedy, examples))
     return issues
 
 
-def _told(split: str, score: Score) -> str:
+def _score_text(split: str, score: Score) -> str:
     direction = f", larger in {score.larger_in}" if score.larger_in else ""
     return f"{score.auroc:.3f} in {split} [{score.low:.3f}, {score.high:.3f}]{direction}"

@@ -26,7 +26,7 @@ Advance = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class Settings:
-    """What an audit looks at and from where on it speaks; see `configs/audit.yaml`."""
+    """What an audit examines, and its thresholds; see `configs/audit.yaml`."""
 
     distance: int = 4
     warn_auroc: float = 0.6
@@ -56,20 +56,20 @@ class Settings:
 
 @dataclass(frozen=True)
 class Audit:
-    """What was found.
+    """The result of an audit.
 
     Attributes:
         records: The images.
-        signals: Theirs.
-        issues: Errors first.
+        signals: Signals of the images.
+        issues: All issues, errors first.
         across: Near pairs across splits.
         within: Near pairs of different groups within splits.
         labels: Near pairs of different groups under two labels.
         confounds: Every signal's scores, the strongest first.
-        actors: Faces across splits; empty unless asked for.
+        actors: Faces across splits; empty unless requested.
         blends: Self-blends and their real images; empty unless training would make them.
         unchanged: Fakes that hardly differ from their real images; None: they weren't looked for.
-        settings: Of the audit.
+        settings: Settings of the audit.
     """
 
     records: Records
@@ -124,18 +124,18 @@ def audit(
     blending: Blending | None = None,
     advance: Advance | None = None,
 ) -> Audit:
-    """Looks for everything that makes metrics about these images wrong.
+    """Looks for everything that makes metrics of these images wrong.
 
     Args:
-        records: The images of all splits; those to be predicted are left out.
-        read: Gives the bytes of one; picklable.
-        settings: What to look at.
-        carved: The same images, those that training would carve out for validation called `val`: what splits must not
-            share is looked for between these. None: the splits are as they are.
-        guessed: What of videos and groups was guessed and may be wrong.
-        blending: How training would make fakes of real images; None: it would not.
-        advance: Called with what is being done, the number of images done since the last call and that of all, for
-            a progress bar.
+        records: The images of all splits; those for prediction are left out.
+        read: Returns the bytes of an image; picklable.
+        settings: What to examine.
+        carved: The same images, with the split `val` for those that training would carve out for validation; overlaps
+            between splits are looked for in these. None: the splits are as they are.
+        guessed: Guesses about videos and groups that may be wrong, in sentences.
+        blending: How training would make fakes from real images; None: it would not.
+        advance: Called with what is being done, the number of images done since the last call, and the total, for a
+            progress bar.
 
     Raises:
         UserError: There are no images, none can be read, or the face models are missing.
@@ -146,10 +146,10 @@ def audit(
         records, shared = records.take(kept), shared.take(kept)
     if not len(records):
         raise UserError("there are no images to audit; `addnet data check` says what was expected where")
-    tell = advance or (lambda what, done, total: None)
+    report = advance or (lambda what, done, total: None)
     total = len(records)
     signals = measure_all(
-        records, read, workers=settings.workers, advance=lambda done: tell("reading images", done, total)
+        records, read, workers=settings.workers, advance=lambda done: report("reading images", done, total)
     )
     if not signals.readable.any():
         row, reason = signals.failures[0]
@@ -160,13 +160,13 @@ def audit(
     across, within = (search(shared, signals, read, **near) for search in (across_splits, within_splits))
     labels = across_labels(shared, signals, **near)
     scored = confounds(records, signals, resamples=settings.resamples, seed=settings.seed)
-    people = _people(records, signals, read, settings, partial(tell, "finding faces")) if settings.faces else []
-    same = _unchanged(shared, signals, read, settings, partial(tell, "comparing fakes"))
-    blends = _blends(shared, signals, read, settings, blending, partial(tell, "blending faces"))
+    people = _people(records, signals, read, settings, partial(report, "finding faces")) if settings.faces else []
+    same = _unchanged(shared, signals, read, settings, partial(report, "comparing fakes"))
+    blends = _blends(shared, signals, read, settings, blending, partial(report, "blending faces"))
     issues = [
         *balance_issues(records, blended=blending.splits if blending else ()),
         *readability_issues(records, signals),
-        *(Issue("guessed", INFO, text, 1, "Look whether that is so; else do what is said.") for text in guessed),
+        *(Issue("guessed", INFO, text, 1, "If this guess is wrong, do what the text says.") for text in guessed),
         *torn(shared),
         *shared_names(shared),
         *identical_files(shared, signals),

@@ -1,4 +1,4 @@
-"""What an audit found: one issue a kind, with its severity, examples and remedy."""
+"""What an audit found: one issue per kind, with its severity, examples and remedy."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ class Issue:
         kind: Short name for programs, such as `same_video`.
         severity: `error` (metrics would be wrong), `warning` (they may be) or `info`.
         text: What was found, in a sentence with its number.
-        count: How often.
+        count: How often it was found.
         remedy: What can be done about it.
-        examples: A few offenders, each a line of names or paths.
+        examples: A few examples, each a line of names or paths.
     """
 
     kind: str

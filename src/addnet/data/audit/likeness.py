@@ -1,6 +1,6 @@
 """Near-identical images across splits: the same image saved again, or the same scene.
 
-What distance of perceptual hashes means, measured:
+What a distance between perceptual hashes means, as measured:
 
 - The same portrait saved at JPEG quality 60 or 30, at half or double size, at 64 × 64, with other contrast, blurred or
   with noise: 4 bits at most, for 533 of 533. 30 grey levels brighter: 531. A border of 2 % cut off: 217.
@@ -8,9 +8,9 @@ What distance of perceptual hashes means, measured:
 - Two frames of different DFDC videos, 500 × 9,000 pairs: 9 within 4 bits, all of one person in one room, some of them
   the same moment made darker; 30 within 6 bits, of which 2 or 3 are not.
 
-Hence the default of 4. Whether such a pair is the *same* image is then told from the images themselves: the
-correlation of their detail (64 × 64, without what a Gaussian of 2 pixels leaves) was at least .93 for 107 portraits
-saved again as above, at most .88 for the DFDC pairs across splits, and .80 to 1.00 for consecutive frames of a video.
+Hence the default of 4. Whether such a pair is the *same* image is then decided by the images themselves: the
+correlation of their detail (64 × 64, minus a Gaussian blur of 2 pixels) was at least .93 for 107 portraits saved again
+as above, at most .88 for the DFDC pairs across splits, and .80 to 1.00 for consecutive frames of a video.
 """
 
 from __future__ import annotations
@@ -45,8 +45,8 @@ class Likeness:
         between: Names of the sets, such as `("train", "test")`.
         rows: (P, 2) records, nearest first.
         distances: (P,) differing bits of their hashes.
-        detail: (Q,) correlation of detail of the first Q pairs; the rest was not looked at.
-        images: Images of each set with a near one in the other.
+        detail: (Q,) correlation of detail of the first Q pairs; the others were not opened.
+        images: Number of images of each set that have a near one in the other.
         complete: Whether all near pairs were found.
     """
 
@@ -59,11 +59,11 @@ class Likeness:
 
     @property
     def same(self) -> Rows:
-        """Pairs that are one image."""
+        """Positions of the pairs that are the same image."""
         return np.flatnonzero(self.detail >= SAME_DETAIL)
 
     def numbers(self) -> dict[str, Any]:
-        """What the report keeps of it."""
+        """The numbers that the report keeps."""
         bits = np.bincount(self.distances).tolist()
         return {
             "between": self.between,
@@ -83,10 +83,10 @@ def across_splits(
 
     Args:
         records: The images.
-        signals: Theirs.
-        read: Gives the bytes of one.
-        distance: Most differing bits.
-        look_at: So many of the nearest pairs are opened again, to tell copies from scenes.
+        signals: Signals of the images.
+        read: Returns the bytes of an image.
+        distance: At most this many bits may differ.
+        look_at: How many of the nearest pairs are opened again, to distinguish copies from scenes.
     """
     usable = signals.readable & ~signals["flat"]
     found = []
@@ -101,7 +101,7 @@ def across_splits(
 def within_splits(
     records: Records, signals: ImageSignals, read: Read, *, distance: int, look_at: int = 2000
 ) -> list[Likeness]:
-    """Near pairs of images of different groups within a split; arguments as for `across_splits`."""
+    """Near pairs of images of different groups within a split; takes the arguments of `across_splits`."""
     usable = signals.readable & ~signals["flat"]
     found = []
     for split in records.names("split"):
@@ -140,13 +140,13 @@ def _between(
 def _detail(records: Records, read: Read, pair: Rows) -> float:
     try:
         one, other = (detail(decode_image(read(records[int(row)]))) for row in pair)
-    except (OSError, UserError):  # it was there a moment ago
+    except (OSError, UserError):  # it could be read a moment ago
         return 0.0
     return float((one * other).sum())
 
 
 def detail(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """What a blur takes away from the shrunk grey image, with length 1: (64, 64)."""
+    """(64, 64) what a blur removes from the shrunk grey image, scaled to unit length."""
     grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY)
     small = cv2.resize(grey, (_SIDE, _SIDE), interpolation=cv2.INTER_AREA).astype(np.float32)
     high = small - cv2.GaussianBlur(small, (0, 0), _SIGMA)
@@ -162,19 +162,28 @@ _ACROSS = {
     ),
 }
 _WITHIN = {
-    "copy": ("same_image_two_groups", WARNING, "Validation is carved out by group and may share them: as above."),
-    "scene": ("same_scene_two_groups", INFO, "Validation is carved out by group and may share their recordings."),
+    "copy": (
+        "same_image_two_groups",
+        WARNING,
+        "Validation is carved out by group and may share them with training. Delete one of each, or give both one "
+        "group.",
+    ),
+    "scene": (
+        "same_scene_two_groups",
+        INFO,
+        "Validation is carved out by group and may share their recordings with training.",
+    ),
 }
 _MEANING = {
-    "copy": "agree in detail too: one image saved twice, or a still moment of one recording",
-    "scene": "differ in detail: likely one recording, or one person at one place",
+    "copy": "they also agree in detail: one image saved twice, or a still moment of one recording",
+    "scene": "they differ in detail: likely one recording, or one person at one place",
 }
 
 
 def likeness_issues(
     records: Records, *, across: list[Likeness], within: list[Likeness], labels: list[Likeness]
 ) -> list[Issue]:
-    """Copies and scenes across splits, the same between the groups of a split, and near pairs of two labels."""
+    """Copies and scenes across splits and between the groups of a split, and near pairs of two labels."""
     issues = []
     for found in (*across, *within):
         alike = np.setdiff1d(np.arange(len(found.rows)), found.same)
@@ -190,7 +199,7 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
     where = f"within {one}" if one == other else f"across {one} and {other}"
     images = len(np.unique(found.rows[chosen, 1]))
-    counted = f"{count(len(chosen), 'pair')} of images that are nearly the same, of different groups, {where}"
+    counted = f"{count(len(chosen), 'pair')} of nearly identical images, of different groups, {where};"
     affected = "" if one == other else f" ({count(images, f'image of {other} is', f'images of {other} are')} affected)"
     examples = [_example(records, found, int(pair)) for pair in chosen[:EXAMPLES]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
@@ -198,14 +207,14 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
 
 def _label_issue(records: Records, found: Likeness) -> Issue:
     number = count(len(found.rows), "pair")
-    text = f"{number} of a real and a fake image that are nearly the same, of different groups, in {found.between[0]}"
-    remedy = "Usual where a fake was made of a recording that is in another group; then one group should hold both."
+    text = f"{number} of nearly identical real and fake images, of different groups, in {found.between[0]}"
+    remedy = "Usual where a fake was made from a recording that is in another group; one group should then hold both."
     examples = [_example(records, found, pair) for pair in range(min(EXAMPLES, len(found.rows)))]
     return Issue("near_two_labels", INFO, text, len(found.rows), remedy, examples)
 
 
 def _crowd(found: Likeness) -> Issue:
-    text = f"so many images of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were sought"
+    text = f"so many images of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were compared"
     remedy = "Look for black, blurred or repeated images; the numbers of near pairs are lower bounds."
     return Issue("crowd", WARNING, text, len(found.rows), remedy)
 

@@ -28,14 +28,14 @@ Rows = NDArray[np.int64]
 class NearPairs:
     """Pairs of hashes that are near each other and occur in different groups.
 
-    Each pair of hashes is listed once, by an image of each: all pairs of equal images would be too many.
+    Each pair of hashes is listed once, by one image of each: all pairs of equal images would be too many.
 
     Attributes:
         left: (P,) positions in the first set, nearest pairs first.
         right: (P,) positions in the second set, each of another group than its partner.
         distances: (P,) differing bits.
         images: How many images of the first and of the second set have these hashes.
-        complete: False if a crowd of alike hashes was left out or there were more pairs than are kept.
+        complete: False if a crowd of similar hashes was left out, or if there were more pairs than are kept.
     """
 
     left: Rows
@@ -63,14 +63,14 @@ def near_pairs(
         right: (M,) hashes.
         distance: Most bits that may differ, 0 to 7.
         left_groups: (N,) group of each.
-        right_groups: (M,) the same.
-        within: Both sets are one: each pair is given once.
+        right_groups: (M,) group of each.
+        within: Whether both sets are the same one; each pair is then returned once.
         max_comparisons: Beyond this the most crowded quarters are left out, so that thousands of almost equal images
-            cannot take for ever.
-        max_pairs: More pairs than this are not kept.
+            don't take forever.
+        max_pairs: Keep at most about this many pairs.
 
     Raises:
-        UserError: The distance is out of range: beyond 7 bits different people are as near as copies.
+        UserError: The distance is out of range: beyond 7 bits, different people are as near as copies.
     """
     if not 0 <= distance <= MAX_DISTANCE:
         raise UserError(f"audit.distance={distance} must lie between 0 and {MAX_DISTANCE} (of 64 bits); 4 is usual")
@@ -82,7 +82,7 @@ def near_pairs(
         if sum(map(len, found)) > max_pairs:
             complete = False
             break
-    codes = np.unique(np.concatenate(found))
+    codes = np.unique(np.concatenate(found))  # see `_matches` for the code of a pair
     i, j = np.divmod(codes, max(1, len(b)))
     if within:
         i, j = i[i <= j], j[i <= j]
@@ -93,12 +93,12 @@ def near_pairs(
 
 
 def nearest(left: Hashes, right: Hashes, *, left_groups: Rows, right_groups: Rows) -> NDArray[np.uint8]:
-    """Distance of each hash of a sample to the nearest of another group, compared with all: (N,)."""
+    """(N,) distance of each hash in `left` to the nearest one of another group in `right`, by comparing all."""
     distances = np.full(len(left), 64, dtype=np.uint8)
     step = max(1, _BLOCK // max(1, len(right)))
     for start in range(0, len(left) if len(right) else 0, step):
         part = slice(start, start + step)
-        bits = np.bitwise_count(left[part, None] ^ right[None])
+        bits = np.bitwise_count(left[part, None] ^ right[None])  # (part, M)
         bits[left_groups[part, None] == right_groups[None]] = 64
         distances[part] = bits.min(axis=1)
     return distances
@@ -108,18 +108,20 @@ _MANY = -1
 
 
 class _DistinctHashes:
-    """The distinct hashes of a set, their groups, and where hashes with a given quarter lie."""
+    """The distinct hashes of a set, their groups, and where to find the hashes with a given quarter."""
 
     def __init__(self, hashes: Hashes, groups: Rows) -> None:
+        # equal hashes form runs, sorted by group; `starts` and `counts` are (D,), one for each distinct hash
         order = np.lexsort((groups, hashes))
         values = hashes[order]
         starts = np.flatnonzero(np.append(True, values[1:] != values[:-1])) if len(values) else order
         self.counts = np.diff(np.append(starts, len(order)))
         self.hashes = values[starts]
         self.first: Rows = order[starts]
-        self.last: Rows = order[starts + self.counts - 1]  # sorted by group: of another one, if there is another
+        self.last: Rows = order[starts + self.counts - 1]  # in another group than `first`, if there is one
         self.first_groups = groups[self.first]
         self.groups = np.where(self.first_groups == groups[self.last], self.first_groups, _MANY)
+        # for each quarter q: hashes with value v are orders[q][starts[q][v] :][: sizes[q][v]]
         quarters = np.ascontiguousarray(self.hashes).view(np.uint16).reshape(-1, _QUARTERS)
         self.orders = [np.argsort(quarters[:, q], kind="stable") for q in range(_QUARTERS)]
         self.sizes = [np.bincount(quarters[:, q], minlength=1 << _BITS) for q in range(_QUARTERS)]
@@ -133,7 +135,7 @@ class _DistinctHashes:
 
 
 def _lookups(distance: int) -> list[tuple[int, int]]:
-    """(quarter, bits to flip): one quarter of the nearest pairs differs by one of these."""
+    """(quarter, bits to flip): in every pair within the distance, some quarter differs by one of these."""
     radius, rest = divmod(distance, _QUARTERS)
     found = []
     for quarter in range(_QUARTERS):
@@ -146,8 +148,9 @@ def _lookups(distance: int) -> list[tuple[int, int]]:
 def _affordable(
     a: _DistinctHashes, b: _DistinctHashes, lookups: list[tuple[int, int]], limit: int
 ) -> tuple[list[tuple[int, int, Rows]], bool]:
-    """Each lookup with the quarters' values that both sides have, without the most crowded if there are too many."""
+    """Each lookup with the quarters' values that both sides have, without the most crowded beyond the limit."""
     values = np.arange(1 << _BITS)
+    # costs: for each lookup (65536,) comparisons by value of the quarter; the cheapest are kept up to the limit
     costs = [a.sizes[q] * b.sizes[q][values ^ flip] for q, flip in lookups]
     largest = np.sort(np.concatenate([cost[cost > 0] for cost in costs]))
     affordable = int(np.searchsorted(np.cumsum(largest), limit, side="right"))
@@ -162,6 +165,7 @@ def _matches(
 ) -> Iterator[Rows]:
     """Codes (position in a · length of b + position in b) of the pairs near enough, some more than once."""
     for quarter, flip, values in lookups:
+        # rows: hashes of a whose quarter is among the values; each meets the hashes of b with the flipped quarter
         rows = a.orders[quarter][_ranges(a.starts[quarter][values], a.sizes[quarter][values])]
         partners = np.repeat(values ^ flip, a.sizes[quarter][values])
         lows, widths = b.starts[quarter][partners], b.sizes[quarter][partners]
@@ -175,7 +179,7 @@ def _matches(
 
 
 def _blocks(costs: Rows) -> Iterator[slice]:
-    """Runs of rows whose comparisons fit a block; a row with more has a block for itself."""
+    """Runs of rows whose comparisons fit a block; a row with more gets a block of its own."""
     ends = np.cumsum(costs)
     start = 0
     while start < len(costs):

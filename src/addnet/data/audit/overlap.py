@@ -19,19 +19,19 @@ _NAMED = {
         "same_video",
         ERROR,
         "videos",
-        "Frames of one video are nearly the same image: move each video to one side.",
+        "Frames of one video are nearly the same image: move each video to one split.",
     ),
     "group_id": (
         "same_group",
         ERROR,
         "groups",
-        "Move each group to one side, or tell groups apart with data.group_pattern.",
+        "Move each group to one split, or separate groups with data.group_pattern.",
     ),
     "identity": (
         "same_identity",
         WARNING,
         "identities",
-        "Test metrics hold for known people only: say so, or split by identity.",
+        "Test metrics hold for known people only: report that, or split by identity.",
     ),
 }
 
@@ -76,6 +76,8 @@ def torn(records: Records) -> list[Issue]:
 
 def _tokens(records: Records, field: str) -> tuple[list[str], Rows, Rows]:
     """The names of a field, which of them occur, and the record of each occurrence; empty ones are left out."""
+    # a field may hold several names (identities): `flat` lists those of each distinct text one after another, from
+    # `starts`, `lengths` of them; `widths`: (N,) how many each record has
     texts, numbers = records.names(field), records.numbers(field)
     parts = [text.split() if field == "identity" else [text] if text else [] for text in texts]
     names = sorted({name for part in parts for name in part})
@@ -119,9 +121,9 @@ def identical_files(records: Records, signals: ImageSignals) -> list[Issue]:
 
 _IDENTICAL_REMEDY = {
     "same_file_two_labels": "One of the labels is wrong; the images cannot be learned. Delete or relabel them.",
-    "same_file_two_splits": "Delete the copy from training, and look how it came there: others may be less exact.",
+    "same_file_two_splits": "Delete the copy from training, and find out how it got there: others may be less exact.",
     "same_file_two_groups": "A validation set carved out by group may share them with training: give both one group.",
-    "same_file": "They count twice in training; delete the copies if that is not meant.",
+    "same_file": "They count twice in training; delete the copies if that is not intended.",
 }
 
 
@@ -129,6 +131,7 @@ class _IdenticalSets:
     """Sets of two and more files with the same bytes."""
 
     def __init__(self, signals: ImageSignals) -> None:
+        # equal digests form runs; `rows` lists the records of all runs of two or more, from `starts`, `counts` of them
         readable = np.flatnonzero(signals.readable)
         digests = signals["digest"][readable]
         order = np.lexsort((readable, digests[:, 1], digests[:, 0]))
@@ -165,7 +168,7 @@ def _identical_issue(
 
 
 def _telling(records: Records, rows: Rows) -> list[int]:
-    """Two or three of a set, first those that differ from the first in split or label."""
+    """Two or three files of a set: the first, then preferably those that differ from it in split or label."""
     first = records[int(rows[0])]
     others = sorted(
         (int(row) for row in rows[1:200]),

@@ -28,7 +28,7 @@ Rows = NDArray[np.int64]
 
 
 def confound_plot(records: Records, signals: ImageSignals, found: list[Confound], *, rows: int = 4) -> Figure | None:
-    """Histograms of the strongest numeric signals by class, a column a split; None without any."""
+    """Histograms of the strongest numeric signals by class, one column per split; None if there are none."""
     shown = [c for c in found if c.scores and not c.signal.categories][:rows]
     splits = list(dict.fromkeys(split for confound in shown for split in confound.scores))
     if not shown:
@@ -47,17 +47,17 @@ def confound_plot(records: Records, signals: ImageSignals, found: list[Confound]
                     confound.values[chosen], bins=bins, density=True, alpha=0.55, label=name, color=_COLOURS[label]
                 )
             score = confound.scores.get(split)
-            told = f", AUROC {score.auroc:.3f}" if score else ""
-            axis.set(title=f"{confound.signal.name}, {split}{told}", yticks=[])
-    if drawn := axes[0, 0].get_legend_handles_labels()[0]:
-        figure.legend(handles=drawn, loc="outside upper right", ncols=len(drawn), frameon=False)
+            auroc = f", AUROC {score.auroc:.3f}" if score else ""
+            axis.set(title=f"{confound.signal.name}, {split}{auroc}", yticks=[])
+    if handles := axes[0, 0].get_legend_handles_labels()[0]:
+        figure.legend(handles=handles, loc="outside upper right", ncols=len(handles), frameon=False)
     return figure
 
 
 def hash_plot(
     records: Records, signals: ImageSignals, *, distance: int, seed: int
 ) -> tuple[Figure | None, dict[str, list[int]]]:
-    """How near the perceptually nearest image of another group is, across splits and within the first.
+    """Plots how near the perceptually nearest image of another group is, across splits and within the first.
 
     Returns:
         The plot (None with one split) and the counts by bits, of samples of at most 1,000 images.
@@ -76,7 +76,7 @@ def hash_plot(
     axis = figure.subplots()
     for (name, values), colour in zip(counts.items(), cycle(SERIES), strict=False):
         shares = np.asarray(values[:33]) / max(1, sum(values))
-        shares = shares[0::2] + np.append(shares[1::2], 0)
+        shares = shares[0::2] + np.append(shares[1::2], 0)  # (17,) bins of two bits: 0 and 1, 2 and 3, …
         axis.plot(np.arange(0, 33, 2), shares, marker="o", markersize=3, color=colour, label=name)
     axis.axvline(distance, color="0.6", linestyle="--", label=f"nearly the same (≤ {distance})")
     axis.set(xlabel="bits between an image and the nearest of another group", ylabel="share of images")
@@ -113,15 +113,15 @@ def faces_plot(found: list[Actors]) -> Figure | None:
 def pairs_plot(
     records: Records, pairs: Rows, captions: list[str], read: Read, *, between: tuple[str, str], title: str
 ) -> Figure:
-    """Pairs of images side by side, three pairs a line.
+    """Plots pairs of images side by side, three pairs per row.
 
     Args:
         records: The images.
         pairs: (P, 2) positions.
         captions: One for each pair.
-        read: Gives the bytes of one.
-        between: Splits of the first and the second of each pair.
-        title: Above all.
+        read: Returns the bytes of an image.
+        between: Splits of the first and of the second image of each pair.
+        title: Title of the sheet.
     """
     lines = math.ceil(len(pairs) / 3)
     figure = Figure(figsize=(11, 2.2 * lines + 0.5), layout="constrained")

@@ -23,15 +23,15 @@ def over_records(
     workers: int | None = None,
     chunk: int = CHUNK,
 ) -> Iterator[T]:
-    """What `task` gives for each record, in order.
+    """The result of `task` for each record, in order.
 
     Args:
-        task: Picklable; reaches each process once, so that what it opens (models, files) stays open there.
+        task: Picklable; sent to each process once, so that what it opens (models, files) stays open there.
         records: May be a generator.
-        failed: Makes the result of a record that has none, because it kills its process or takes more than a file may.
+        failed: Makes the result for a record that kills its process or exceeds the limits of a file.
         count: How many records there are.
-        workers: Processes; default: all cores, and one for few records.
-        chunk: Records that a process gets at once.
+        workers: Number of processes; default: all cores, and one for few records.
+        chunk: How many records a process gets at once.
     """
     workers = max(1, min(workers or cores(), count // chunk))
     job = PoolJob.of(partial(_numbered, task=task))

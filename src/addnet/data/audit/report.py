@@ -70,7 +70,7 @@ def _plots(found: Audit, read: Read) -> tuple[dict[str, Figure], dict[str, list[
     for people in found.actors:
         captions = [f"{distance:.2f}" for distance in people.across[:_PAIRS]]
         if captions:
-            title = "the nearest faces, with their distance"
+            title = "nearest faces, with their distances"
             sheet = pairs_plot(found.records, people.rows[:_PAIRS], captions, read, between=people.between, title=title)
             plots[f"faces_{'_'.join(people.between)}"] = sheet
     return {stem: figure for stem, figure in plots.items() if figure}, bits
@@ -81,7 +81,7 @@ def _near_sheet(found: Audit, pairs: Likeness, read: Read) -> Figure:
     captions = [
         f"{bits} bits, detail {detail:.2f}" for bits, detail in zip(pairs.distances, pairs.detail, strict=False)
     ]
-    title = f"nearly the same, of different groups: {' and '.join(pairs.between)}"
+    title = f"nearly identical, of different groups: {' and '.join(pairs.between)}"
     return pairs_plot(found.records, shown, captions[: len(shown)], read, between=pairs.between, title=title)
 
 
@@ -119,7 +119,7 @@ def _issue_lines(issues: list[Issue]) -> Iterator[str]:
 
 
 def _count_lines(found: Audit) -> Iterator[str]:
-    yield "\n## What there is\n"
+    yield "\n## Content\n"
     yield "| split | data set | method | class | images | videos | groups |"
     yield "|---|---|---|---|---:|---:|---:|"
     for row in count(found.records):
@@ -129,17 +129,18 @@ def _count_lines(found: Audit) -> Iterator[str]:
         )
     yield ""
     for split, parts in spread(found.records).items():
-        told = "; ".join(f"{what}: {low} to {high}, median {middle}" for what, (low, middle, high) in parts.items())
-        yield f"- {split}: {told}"
+        ranges = "; ".join(f"{what}: {low} to {high}, median {middle}" for what, (low, middle, high) in parts.items())
+        yield f"- {split}: {ranges}"
 
 
 def _confound_lines(found: Audit) -> Iterator[str]:
     splits = list(dict.fromkeys(split for confound in found.confounds for split in confound.scores))
     if not splits:
         return
-    yield "\n## Does one number tell the class?\n"
-    yield "AUROC of each signal alone, whichever class has the larger values; 0.5 tells nothing, 1 tells all. In"
-    yield "brackets: 95 % of resampled groups. Categories (¹) are scored by their share of fakes in other groups.\n"
+    yield "\n## Does a single signal tell the class?\n"
+    yield "AUROC of each signal alone, whichever class has the larger values: 0.5 is chance, 1 is perfect. In brackets:"
+    yield "the 95 % confidence interval over resampled groups. Categories (¹) are scored by their share of fakes in"
+    yield "other groups.\n"
     yield "| signal | " + " | ".join(splits) + " |"
     yield "|---|" + "---|" * len(splits)
     for confound in found.confounds:
@@ -151,7 +152,7 @@ def _confound_lines(found: Audit) -> Iterator[str]:
 def _blend_lines(found: Audit) -> Iterator[str]:
     if not found.blends:
         return
-    yield "\n## Does one number tell self-blends from their real images?\n"
+    yield "\n## Does a single signal tell self-blends from their real images?\n"
     yield "AUROC of each signal alone: of images as they come out of the blend, and as the network sees them."
     for blends in found.blends:
         yield f"\n{blends.split}: {blends.blended:,} of {blends.looked_at:,} real images blended.\n"
@@ -190,11 +191,11 @@ def _actor_lines(found: Audit) -> Iterator[str]:
     if not found.actors:
         return
     yield "\n## The same people\n"
-    yield "Distance of each face to the nearest face of another group; below 0.6 dlib calls one pair one person.\n"
+    yield "Distance of each face to the nearest face of another group; dlib takes a pair below 0.6 for one person.\n"
     for pair in found.actors:
         one, other = pair.between
-        told = (f"{pair.found[side]:,} of {pair.looked_at[side]:,} in {pair.between[side]}" for side in (0, 1))
-        yield f"Faces found: {', '.join(told)}.\n"
+        found_in = (f"{pair.found[side]:,} of {pair.looked_at[side]:,} in {pair.between[side]}" for side in (0, 1))
+        yield f"Faces found: {', '.join(found_in)}.\n"
         numbers = pair.numbers()
         yield f"| from | to | 1 % | 5 % | 25 % | median | 75 % | 95 % | below {STRICT:g} | below {SAME_PERSON:g} |"
         yield "|---|---|" + "---:|" * 8

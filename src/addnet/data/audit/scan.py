@@ -1,4 +1,4 @@
-"""All images of a data set → their signals as columns, about 70 bytes an image."""
+"""All images of a data set → their signals as columns, about 70 bytes per image."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Read = Callable[[Record], bytes]
 
 @dataclass(frozen=True)
 class ImageReader:
-    """Reads images, files of their own and members of archives alike.
+    """Reads images, whether they are files or members of archives.
 
     Attributes:
-        storage: Where from.
-        root: Folder of records that name none.
+        storage: Where the bytes come from.
+        root: Folder of records that don't name their own.
     """
 
     storage: Storage = field(default_factory=Storage)
@@ -34,7 +34,7 @@ class ImageReader:
 
     def __call__(self, record: Record) -> bytes:
         """The whole file."""
-        path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - some are whole paths
+        path = os.path.join(self.root, record.root, record.path)  # noqa: PTH118 - some are absolute
         return self.storage.read(path, record.offset, record.length)
 
 
@@ -44,7 +44,7 @@ class ImageSignals:
 
     Attributes:
         rows: (N,) of dtype `SIGNALS`; zeros where an image could not be read.
-        failures: Number of the record and reason, for those.
+        failures: Position of the record and reason, for each image that could not be read.
     """
 
     rows: NDArray[np.void]
@@ -63,22 +63,22 @@ class ImageSignals:
 def measure_all(
     records: Records, read: Read, *, workers: int | None = None, advance: Callable[[int], None] | None = None
 ) -> ImageSignals:
-    """Reads every image once.
+    """Reads every image once and measures its signals.
 
     Args:
         records: The images.
-        read: Gives the bytes of one; picklable.
-        workers: Processes; default: all cores.
+        read: Returns the bytes of an image; picklable.
+        workers: Number of processes; default: all cores.
         advance: Called with the number of images done since the last call, for a progress bar.
     """
     rows = np.zeros(len(records), dtype=SIGNALS)
     failures: list[tuple[int, str]] = []
     found = over_records(_SignalReader(read), records, failed=_reason, count=len(records), workers=workers)
-    for number, said in enumerate(found):
-        if isinstance(said, str):
-            failures.append((number, said))
+    for number, result in enumerate(found):  # bytes of one row, or the reason why there are none
+        if isinstance(result, str):
+            failures.append((number, result))
         else:
-            rows[number] = np.frombuffer(said, SIGNALS)[0]
+            rows[number] = np.frombuffer(result, SIGNALS)[0]
         if advance and ((number + 1) % CHUNK == 0 or number + 1 == len(records)):
             advance(number % CHUNK + 1)
     return ImageSignals(rows, failures)
@@ -103,7 +103,7 @@ class _SignalReader:
     read: Read
 
     def __call__(self, record: Record) -> bytes | str:
-        """One row of `SIGNALS` as it lies in memory, or why there is none."""
+        """One row of `SIGNALS` in bytes, or why there is none."""
         data = read_or_reason(self.read, record)
         if isinstance(data, str):
             return data

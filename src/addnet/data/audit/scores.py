@@ -1,4 +1,4 @@
-"""How well one number tells two classes apart, with an interval that knows of groups."""
+"""How well a single signal separates two classes, with a confidence interval over groups."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Rows = NDArray[np.int64]
 
 
 def auroc(values: ArrayLike, labels: ArrayLike) -> float:
-    """The chance that a random fake has a larger value than a random real; ties count half.
+    """The probability that a random fake has a larger value than a random real image; ties count half.
 
     Args:
         values: (N,) finite numbers.
@@ -79,11 +79,12 @@ def score_numbers(values: ArrayLike, labels: Rows, groups: Rows, *, resamples: i
 def score_categories(codes: Rows, labels: Rows, groups: Rows, *, resamples: int, seed: int) -> Score:
     """Scores a signal without an order, such as which JPEG tables an image has.
 
-    The score of an image is the share of fakes among images of its category in *other* groups (5 folds of groups),
-    so that a category of one group's own tells nothing. AUROC is taken within each fold and averaged: between folds,
-    shares differ the wrong way round by construction.
+    The score of an image is the share of fakes among images of its category in *other* groups (5 folds of groups), so
+    that a category that only one group has carries no information. AUROC is computed within each fold and averaged:
+    across folds, shares differ in the wrong direction by construction.
     """
     folds = _folds(groups, seed)
+    # (FOLDS, categories) numbers of images and of fakes in each fold, then in all other folds
     count = int(codes.max()) + 1 if len(codes) else 1
     flat = folds * count + codes
     totals = np.bincount(flat, minlength=FOLDS * count).reshape(FOLDS, count)
@@ -104,7 +105,7 @@ def _folds(groups: Rows, seed: int) -> Rows:
 def _scored(
     values: NDArray[np.float64], labels: Rows, strata: Rows, groups: Rows, *, resamples: int, seed: int
 ) -> tuple[float, float, float]:
-    """AUROC within strata, averaged by their pairs, and 95 % of those of as many groups drawn with replacement."""
+    """AUROC within strata, weighted by their numbers of pairs, and its 95 % interval over resampled groups."""
     numbers, columns = np.unique(groups, return_inverse=True)
     parts = []
     for stratum in np.unique(strata):
@@ -114,6 +115,7 @@ def _scored(
         parts.append((metrics_of, counts))
 
     def aurocs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        # weights: (R, groups) how often each group is drawn in each resample; returns (R,)
         total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
         for metrics_of, (reals, fakes) in parts:
             own = (weights @ reals) * (weights @ fakes)

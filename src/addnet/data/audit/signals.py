@@ -1,4 +1,4 @@
-"""One image's bytes → the few numbers by which an audit compares images, in one pass."""
+"""The bytes of an image → the few numbers by which an audit compares images, in one pass."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def measure(data: bytes) -> NDArray[np.void]:
         () of dtype `SIGNALS`.
 
     Raises:
-        UserError: As `check_bytes`.
+        UserError: The image can't be decoded; see `check_bytes`.
     """
     row = np.zeros((), dtype=SIGNALS)
     row["digest"] = np.frombuffer(hashlib.blake2b(data, digest_size=16).digest(), dtype="<u8")
@@ -84,14 +84,14 @@ def perceptual_hash(grey: NDArray[np.uint8]) -> tuple[int, bool]:
     """64 bits that stay nearly the same when an image is saved again, resized, blurred or made brighter.
 
     The image is shrunk to 32 × 32; of its cosine transform the 8 × 8 lowest frequencies (without the mean and
-    the pure rows and columns, which tell people apart worse) are compared with their median.
+    the pure rows and columns, which distinguish people less well) are compared with their median.
 
     Args:
         grey: (H, W).
 
     Returns:
-        The hash, each 16 bits of which hold low and high frequencies alike, and whether the image is flat: then
-        the hash is noise.
+        The hash, of which each 16 bits hold both low and high frequencies, and whether the image is flat: then the hash
+        is noise.
     """
     small = cv2.resize(grey, (32, 32), interpolation=cv2.INTER_AREA).astype(np.float32)
     waves = cv2.dct(small)[1:9, 1:9].ravel()[_MIXED]
@@ -113,6 +113,6 @@ def _describe_file(row: NDArray[np.void], data: bytes) -> None:
 
 
 def _quality(table_sum: int) -> float:
-    """Libjpeg's quality from the sum of the luminance table; other encoders' tables get the nearest."""
+    """Libjpeg's quality from the sum of the luminance table; tables of other encoders get the nearest one."""
     scale = 100 * table_sum / _STANDARD_SUM
     return round(float(np.clip((200 - scale) / 2 if scale <= 100 else 5000 / scale, 1, 100)))

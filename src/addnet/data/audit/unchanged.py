@@ -1,10 +1,10 @@
 """Fakes in which hardly anything was changed: nearly the real image of the same frame, under the other label.
 
-Where a generator failed, or all but failed, a fake is its real image saved again. Training then says of one image
-that it is real and that it is fake; a test with such pairs bounds what any detector can reach.
+Where a generator failed, or almost failed, a fake is its real image saved again. Training then sees the same image as
+real and as fake, and a test set with such pairs limits what any detector can reach.
 
-The change of a pair is the largest difference of the two at 112 × 112 pixels after a blur of 2 pixels, which saving
-again hardly survives, over the brightness of the real one: what a dark image can differ by is small.
+The change of a pair is the largest difference between the two images at 112 × 112 pixels after a blur of 2 pixels,
+which hides most traces of saving again, divided by the brightness of the real one: dark images can't differ by much.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from addnet.wording import count
 
 FILE = "unchanged.csv"
 _SIDE, _SIGMA = 112, 2.0
-MOST = 20_000  # pairs: half a minute of one core
+MOST = 20_000  # pairs: half a minute on one core
 _DARK = 20.0  # grey levels that are added to the brightness, so that black images aren't taken for changed ones
 
 
@@ -39,10 +39,10 @@ class UnchangedFakes:
     """Fakes that hardly differ from the real image of their frame.
 
     Attributes:
-        rows: (P, 2) records, the real one first; those that differ least first.
+        rows: (P, 2) records, the real one first; pairs that differ least first.
         change: (P,) how much they differ.
-        pairs: How many pairs of one frame were looked at.
-        of: How many there are.
+        pairs: How many pairs of the same frame were compared.
+        of: How many such pairs there are.
     """
 
     rows: NDArray[np.int64]
@@ -52,11 +52,11 @@ class UnchangedFakes:
 
 
 def change(real: NDArray[np.uint8], fake: NDArray[np.uint8]) -> float:
-    """How much a fake differs from its real image, by the place where it does most.
+    """How much a fake differs from its real image, at the place where it differs most.
 
     Args:
-        real: (H, W, 3).
-        fake: Of any size.
+        real: (H, W, 3) uint8.
+        fake: (h, w, 3) uint8, of any size.
 
     Example:
         >>> grey = np.full((60, 60, 3), 80, dtype=np.uint8)
@@ -78,16 +78,16 @@ def unchanged_fakes(
     workers: int | None = None,
     advance: Callable[[int, int], None] | None = None,
 ) -> UnchangedFakes:
-    """Compares each fake with a real image of the same frame; of more than `MOST` pairs so many.
+    """Compares each fake with a real image of the same frame, in at most `MOST` pairs.
 
     Args:
         records: The images.
-        signals: Theirs.
-        read: Gives the bytes of one; picklable.
-        below: Pairs that differ by less are told.
-        seed: Decides which, where there are too many.
-        workers: Processes; default: all cores.
-        advance: Called with the number of pairs done since the last call and that of all.
+        signals: Signals of the images.
+        read: Returns the bytes of an image; picklable.
+        below: Pairs that differ by less are reported.
+        seed: Seed of the choice of pairs, if there are too many.
+        workers: Number of processes; default: all cores.
+        advance: Called with the number of pairs done since the last call, and with the total.
     """
     every = _pairs(records, signals)
     pairs = every[np.sort(np.random.default_rng(seed).permutation(len(every))[:MOST])]
@@ -105,7 +105,7 @@ def unchanged_fakes(
 
 
 def unchanged_issues(records: Records, found: UnchangedFakes, *, below: float) -> list[Issue]:
-    """One for each split that has some."""
+    """One issue for each split that has unchanged fakes."""
     issues = []
     splits = np.asarray(records.names("split"))[records.numbers("split")][found.rows[:, 1]]
     for split in dict.fromkeys(splits.tolist()):
@@ -119,13 +119,13 @@ def unchanged_issues(records: Records, found: UnchangedFakes, *, below: float) -
             for row in rows[:EXAMPLES].tolist()
             for real, fake in [found.rows[row]]
         ]
-        remedy = f"{FILE} in this folder has them all; a training leaves out what data.leave_out names."
+        remedy = f"{FILE} in this folder lists them all; training leaves out the images of a list in data.leave_out."
         issues.append(Issue("unchanged_fake", INFO, text, len(rows), remedy, examples))
     return issues
 
 
 def write_unchanged(records: Records, found: UnchangedFakes, folder: Path) -> None:
-    """Writes the fakes with their changes as a list that `data.leave_out` takes; removes that of an earlier audit."""
+    """Writes the fakes with their changes as a list for `data.leave_out`; removes the one of an earlier audit."""
     file = folder / FILE
     file.unlink(missing_ok=True)
     if not len(found.rows):
@@ -139,7 +139,7 @@ def write_unchanged(records: Records, found: UnchangedFakes, folder: Path) -> No
 
 
 def _pairs(records: Records, signals: ImageSignals) -> NDArray[np.int64]:
-    """(P, 2) a real and a fake image of one source and one frame, for each fake that has such a real one."""
+    """(P, 2) a real and a fake image of the same source and frame, for each fake that has such a real image."""
     usable = np.flatnonzero(signals.readable & ~signals["flat"])
     part = records.take(usable)
     sets, frames, labels = source_sets(part), part.table["frame"].to_numpy(), part.labels

@@ -1,7 +1,7 @@
-"""Data sets as they lie on disk → records.
+"""Data sets as stored on disk → records.
 
-A layout is a function `scan_<name>(root, **options) -> Listing`. Names that end up in records are the same in all of
-them: see `names.py` for groups, `parts.py` for data sets that are a handful of folders.
+A layout is a function `scan_<name>(root, **options) -> Listing`. All layouts use the same names in records: see
+`names.py` for groups, and `parts.py` for data sets that consist of a handful of folders.
 """
 
 from addnet.data.layouts.celebdf import scan_celebdf

@@ -2,9 +2,9 @@
 
     {data set: {label: {split: {[compression:] {video: {"label": label, "frames": [path, …]}}}}}}
 
-Written by `preprocessing/rearrange.py`; the level of compressions is there for FaceForensics++, FaceShifter and
-DeepFakeDetection alone. Paths are those of the machine that wrote the file, on Windows with backslashes (the loader
-of DF40, `abstract_dataset.py`, handles both). DF40 ships files of the same form.
+The files are written by `preprocessing/rearrange.py`. Only FaceForensics++, FaceShifter and DeepFakeDetection have a
+level for the compression. Paths are those of the machine that wrote the file, with backslashes if it ran Windows (the
+loader of DF40, `abstract_dataset.py`, handles both). DF40 ships files in the same format.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ _FACEFORENSICS |= {"FF-FH": "FaceShifter", "FF-SH": "FaceShifter", "FF-real": "y
 
 @dataclass(frozen=True, slots=True)
 class BenchVideo:
-    """One video of a description.
+    """One video in a description.
 
     Attributes:
         dataset: Name of the data set.
         label: Its label, such as `FF-DF`.
         split: `train`, `val` or `test`.
-        name: Of the video.
+        name: Name of the video.
         frames: Paths as written, with forward slashes.
         landmarks: Paths of landmarks in the same order; empty if the description has none.
     """
@@ -47,10 +47,10 @@ class BenchVideo:
 
 
 def read_description(file: Path, compression: str) -> Iterator[BenchVideo]:
-    """The videos of a description; of those in several compressions, the chosen one.
+    """The videos of a description, each in the chosen compression if there are several.
 
     Raises:
-        UserError: The file is not JSON of the form of DeepfakeBench.
+        UserError: The file is not JSON in the format of DeepfakeBench.
     """
     for dataset, labels in _mapping(_parsed(file), file).items():
         for label, splits in _mapping(labels, file).items():
@@ -67,10 +67,10 @@ def class_of(label: str, labels: Mapping[str, str]) -> int:
 
     Args:
         label: Such as `FF-DF`, `CelebDFv2_real` or `DFDCP_FakeA`.
-        labels: `real` or `fake` for labels that are not known by their names.
+        labels: `real` or `fake` for labels whose names don't show the class.
 
     Raises:
-        UserError: Neither known nor in `labels`.
+        UserError: The label is neither known nor in `labels`.
     """
     if given := labels.get(label):
         if given not in ("real", "fake"):
@@ -81,11 +81,13 @@ def class_of(label: str, labels: Mapping[str, str]) -> int:
         return REAL
     if label in _FACEFORENSICS or lower.rpartition("_")[2].startswith("fake"):
         return FAKE
-    raise UserError(f"is label {label!r} real or fake? say so by 'data.options.labels={{{label}: fake}}' (or real)")
+    raise UserError(
+        f"cannot tell whether label {label!r} is real or fake; set 'data.options.labels={{{label}: fake}}' (or real)"
+    )
 
 
 def method_of(label: str) -> str:
-    """How a video was made, from its label.
+    """The method by which a video was made, from its label.
 
     Example:
         >>> method_of("FF-DF"), method_of("simswap_Fake"), method_of("DFD_real")
@@ -104,7 +106,7 @@ def dataset_of(video: BenchVideo) -> str:
 def _videos(node: Mapping[str, Any], compression: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
     for name, value in node.items():
         if not isinstance(value, dict):
-            continue  # rearrange.py leaves one video's label and frames loose under DFDC's val
+            continue  # rearrange.py puts the label and frames of one video directly under DFDC's val
         if "frames" in value:
             yield name, value
         elif name == compression:
@@ -115,7 +117,7 @@ def _videos(node: Mapping[str, Any], compression: str) -> Iterator[tuple[str, Ma
 
 def _mapping(node: Any, file: Path) -> Mapping[str, Any]:
     if not isinstance(node, dict):
-        raise UserError(f"{file} is no description of DeepfakeBench: {str(node)[:60]!r} where {_FORM} was expected")
+        raise UserError(f"{file} is not a description of DeepfakeBench: found {str(node)[:60]!r}; expected {_FORM}")
     return node
 
 

@@ -1,4 +1,4 @@
-"""Paths of another machine → files that are here: frames that a description names, and the landmarks beside them."""
+"""Paths from another machine → local files: the frames that a description names, and their landmarks."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.wording import count
 
 
 class PathFolders:
-    """Folders below the data folder, found by the ends of the paths that a description names.
+    """Finds folders below the data folder by the last parts of the paths that a description names.
 
     Args:
         tree: The data folder.
@@ -21,20 +21,20 @@ class PathFolders:
 
     def __init__(self, tree: Tree) -> None:
         self._tree = tree
-        self._found: dict[str, str | None] = {}
-        self._cuts: list[int] = []
-        self._absent: Counter[str] = Counter()
+        self._found: dict[str, str | None] = {}  # folder as written → folder below the root
+        self._cuts: list[int] = []  # how many leading parts had to be dropped so far, tried first
+        self._absent: Counter[str] = Counter()  # folder → number of its frames that are missing
         self._content: dict[str, frozenset[str]] = {}
         self._landmarks: dict[str, frozenset[str]] = {}
 
     def key(self, video: BenchVideo) -> str:
-        """A video's folder below the data folder without `frames`, and its name: the same in every description."""
+        """A key that is the same in every description: the video's folder, without `frames`, and its name."""
         written = video.frames[0].rpartition("/")[0] if video.frames else video.dataset
         parts = [part for part in PurePosixPath(self._here(written) or written).parts if part != "frames"]
         return "/".join(parts if parts and parts[-1] == video.name else [*parts, video.name])
 
     def frames(self, video: BenchVideo) -> Iterator[tuple[str, str]]:
-        """The frames that are here, each with the file of its landmarks (empty if there is none), below the root."""
+        """The frames that exist, each with its landmarks file (empty if there is none), relative to the root."""
         landmarks = video.landmarks or ("",) * len(video.frames)
         for frame, named in zip(video.frames, landmarks, strict=False):
             written, _, name = frame.rpartition("/")
@@ -45,12 +45,12 @@ class PathFolders:
             yield f"{folder}/{name}", self._landmarks_of(folder, name, named)
 
     def missing(self) -> list[MissingPart]:
-        """What descriptions name and is not here, as one entry."""
+        """The frames that descriptions name but that are missing, as one entry."""
         if not self._absent:
             return []
         first = next(iter(self._absent))
         where = count(len(self._absent), "folder")
-        what = f"frames that descriptions name: {self._absent.total():,} in {where} like this"
+        what = f"frames that descriptions name: {self._absent.total():,} in {where} like this one"
         return [MissingPart(first, what)]
 
     def _here(self, written: str) -> str | None:
@@ -70,21 +70,22 @@ class PathFolders:
 
     def _names(self, folder: str) -> frozenset[str]:
         if folder not in self._content:
-            self._content = {folder: frozenset(name for _, name in self._tree.images(folder))}  # the last
+            self._content = {folder: frozenset(name for _, name in self._tree.images(folder))}  # one at a time
         return self._content[folder]
 
     def _landmarks_of(self, folder: str, name: str, named: str) -> str:
         place, _, file = named.rpartition("/")
-        beside = self._here(place) if named else _beside(folder)
-        if beside is None:
+        home = self._here(place) if named else _landmarks_folder(folder)
+        if home is None:
             return ""
-        if beside not in self._landmarks:
-            self._landmarks = {beside: self._tree.landmarks(beside)}
+        if home not in self._landmarks:
+            self._landmarks = {home: self._tree.landmarks(home)}
         wanted = file.removesuffix(".npy") if named else stem(name)
-        return f"{beside}/{wanted}.npy" if wanted in self._landmarks[beside] else ""
+        return f"{home}/{wanted}.npy" if wanted in self._landmarks[home] else ""
 
 
-def _beside(folder: str) -> str | None:
+def _landmarks_folder(folder: str) -> str | None:
+    """The folder of landmarks that belongs to a folder of frames; None if no part of its path is `frames`."""
     parts = folder.split("/")
     if "frames" not in parts:
         return None

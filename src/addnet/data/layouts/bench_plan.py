@@ -1,4 +1,4 @@
-"""Descriptions of DeepfakeBench put a video in several splits; this decides on one, and on what it was made of."""
+"""DeepfakeBench's descriptions may put a video in several splits; the plan chooses one, and finds its sources."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from addnet.wording import count
 
 
 class Plan:
-    """One split for each video, found before any record is made.
+    """Assigns each video to one split before any record is made.
 
     Args:
-        folders: Tells which entries are the same video.
+        folders: Determines which entries are the same video.
     """
 
     def __init__(self, folders: PathFolders) -> None:
@@ -30,7 +30,7 @@ class Plan:
         self._related: list[str] = []
 
     def add(self, videos: Iterable[BenchVideo]) -> None:
-        """Notes the split of each video; of several, the last of train, val, test."""
+        """Notes the split of each video; test takes precedence over val, and val over train."""
         for video in videos:
             key = self._folders.key(video)
             before = self._splits.setdefault(key, video.split)
@@ -41,13 +41,13 @@ class Plan:
             self._groups.setdefault(key, group_of(written, video.name) or key)
 
     def settle(self) -> None:
-        """Notes which groups are one and which are tested, once all videos are known."""
+        """Unites groups that share sources and notes which are tested; to be called once all videos are added."""
         names = united(self._groups.values())
         self._groups = {key: names[group] for key, group in self._groups.items()}
         self._tested = {self._groups[key] for key, split in self._splits.items() if split == "test"}
 
     def take(self, video: BenchVideo) -> VideoPlace | None:
-        """Where a video belongs; None if it was taken before, or is related to a tested one."""
+        """Where a video belongs; None if it was taken before, or shares a source with a tested video."""
         key = self._folders.key(video)
         if key in self._taken:
             return None
@@ -63,7 +63,7 @@ class Plan:
         notes = []
         if self._several:
             several = count(len(self._several), "video is", "videos are")
-            notes.append(f"{several} in several splits; test comes before val, val before train")
+            notes.append(f"{several} in several splits; test takes precedence over val, and val over train")
         if self._related:
             what = f"{count(len(self._related), 'video')} of train or val whose source video is tested"
             notes.append(f"left out {what}: {few(self._related)}")

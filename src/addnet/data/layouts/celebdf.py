@@ -5,11 +5,12 @@
     YouTube-real/00000.mp4
     List_of_testing_videos.txt          `1 YouTube-real/00170.mp4`, `0 Celeb-synthesis/id1_id0_0007.mp4`
 
-Tree: the README of celeb-deepfakeforensics. It doesn't say what the numbers of the list mean; in the list itself all
-`real` folders have 1 and all of `Celeb-synthesis` 0, so 1 is real. The class is taken from the folder.
+The folders are described in the README of celeb-deepfakeforensics. It doesn't say what the numbers in the list mean; in
+the list itself all `real` folders have 1 and all of `Celeb-synthesis` 0, so 1 is real. The class is taken from the
+folder.
 
-The list names fakes whose target video it doesn't name (`id16_id20_0000`, not `id16_0000`), so that training on all
-other videos sees scenes of the test. Such training videos are left out unless `related: keep`.
+The list contains fakes whose target video it doesn't contain (`id16_id20_0000`, not `id16_0000`), so that training on
+all other videos would see scenes of the test set. Such training videos are left out unless `related: keep`.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ class TestList:
     """The official test list.
 
     Attributes:
-        videos: `folder/video` of each, without suffix.
-        groups: Groups that have a video in it.
-        missing: The list, if it is not there.
-        notes: What is odd about it.
+        videos: `folder/video` of each listed video, without suffix.
+        groups: Groups that have a video in the list.
+        missing: The list, if its file doesn't exist.
+        notes: Contradictions in the list.
     """
 
     videos: frozenset[str] = frozenset()
@@ -56,14 +57,14 @@ class TestList:
 def scan_celebdf(
     root: Path, *, version: str = "v2", related: str = "leave_out", test_list: str | None = None, source: str = "auto"
 ) -> Listing:
-    """Lists Celeb-DF: test is what the official list names, train is the rest.
+    """Lists Celeb-DF: the videos of the official list are test, the others train.
 
     Args:
         root: Holds `Celeb-real/`, `YouTube-real/` and `Celeb-synthesis/`.
         version: `v1` or `v2`; names the data set.
-        related: What becomes of training videos whose target video is in the test list too, itself or as a fake:
+        related: What to do with training videos whose target video is also in the test list, itself or as a fake:
             `leave_out` or `keep` (as others train; needs `data.allow_overlap=true`).
-        test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
+        test_list: File of the list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
         source: `videos`, `images` or `auto` (images where there are any).
 
     Raises:
@@ -84,21 +85,22 @@ def scan_celebdf(
     listing = list_parts(tree, parts, place, dataset=dataset, source=source)
     notes = [*tests.notes, *listing.notes]
     if version == "v2" and not tests.missing and len(tests.videos) != _LISTED_IN_V2:
-        notes.append(f"{TEST_LIST} names {count(len(tests.videos), 'video')}; that of version 2 names {_LISTED_IN_V2}")
+        listed = count(len(tests.videos), "video")
+        notes.append(f"{TEST_LIST} names {listed}; the list of version 2 names {_LISTED_IN_V2}")
     seen = {
         name.removeprefix(f"{dataset}/") for kind in (listing.images, listing.videos) for name in kind.names("video_id")
     }
     if absent := tests.videos - seen:
         gone = count(len(absent), "video of the test list is", "videos of the test list are")
-        notes.append(f"{gone} not there: {few(absent)}")
+        notes.append(f"{gone} missing: {few(absent)}")
     return replace(listing, missing=[*tests.missing, *listing.missing], notes=notes)
 
 
 def read_test_list(root: Path, file: str, *, where: str = WHERE) -> TestList:
-    """Reads the official test list; `where` is where it is to be had.
+    """Reads the official test list; `where` says where to get it.
 
     Raises:
-        UserError: A line is not a number and the path of a video.
+        UserError: A line doesn't consist of a number and the path of a video.
     """
     path = root / file
     if not path.is_file():
@@ -110,12 +112,14 @@ def read_test_list(root: Path, file: str, *, where: str = WHERE) -> TestList:
         number, _, name = line.strip().partition(" ")
         folder, _, video = name.strip().replace("\\", "/").removesuffix(".mp4").partition("/")
         if folder not in FOLDERS or number not in _LIST_LABELS:
-            raise UserError(f"{path}: {line!r} is no line such as '1 YouTube-real/00170.mp4'; take the list of {where}")
+            raise UserError(
+                f"{path}: {line!r} is not a line such as '1 YouTube-real/00170.mp4'; get the list again ({where})"
+            )
         videos.append(f"{folder}/{video}")
         if _LIST_LABELS[number] != FOLDERS[folder]:
             odd.append(line.strip())
     lines = count(len(odd), "line contradicts its folder", "lines contradict their folders")
-    notes = [f"{file}: {lines}, which counts: {few(odd)}"] if odd else []
+    notes = [f"{file}: {lines}; the folder decides: {few(odd)}"] if odd else []
     groups = frozenset(celeb_group(video.partition("/")[2]) for video in videos)
     return TestList(frozenset(videos), groups, notes=notes)
 
@@ -126,5 +130,5 @@ def _place(video: str, tests: TestList, *, keep: bool) -> VideoPlace | str:
     group = celeb_group(name)
     split = "test" if video in tests.videos else "train"
     if split == "train" and group in tests.groups and not keep:
-        return "whose target video the test list names too (data.options.related)"
+        return "whose target video is also in the test list (data.options.related)"
     return VideoPlace(split, group, " ".join(origin.identities) if origin else "")

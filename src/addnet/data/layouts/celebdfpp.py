@@ -4,16 +4,16 @@
     Celeb-synthesis/{FaceSwap,FaceReenact,TalkingFace}/<method>/id1_id0_0007.mp4
     List_of_testing_videos.txt     `1 YouTube-real/00170.mp4`, `0 Celeb-synthesis/FaceSwap/GHOST/id1_id0_0007.mp4`
 
-Folders, methods and how many videos are tested (178 real ones as in Celeb-DF; 200 fakes of each method of face swapping
-and reenactment, 300 of each talking face): README of OUC-VAS/Celeb-DF-PP. The form of the list, crops in
-`<method>/frames/`, and that the folder of Celeb-DF's own fakes may be called `Celeb-DF-v2`: the authors'
-`DeepfakeBench/preprocessing/rearrange.py` there, which tells real from fake by the folder; the numbers are Celeb-DF's.
-How fakes are named is documented nowhere: that their names begin with the target video as those of Celeb-DF do, talking
-faces being `id29_0002_test_id08701_…`, is from public loaders. A fake whose name tells no target video is left out and
-counted, because nobody could say what it shares.
+The README of OUC-VAS/Celeb-DF-PP describes the folders, the methods and how many videos are tested (178 real ones as in
+Celeb-DF; 200 fakes of each method of face swapping and reenactment, 300 of each talking-face method). The authors'
+`DeepfakeBench/preprocessing/rearrange.py` in that repository shows the format of the list, the crops in
+`<method>/frames/`, and that the folder of Celeb-DF's own fakes may be called `Celeb-DF-v2`; it tells real from fake by
+the folder. The numbers in the list are those of Celeb-DF. The names of fakes are not documented: that they begin with
+the target video as in Celeb-DF, with talking faces named `id29_0002_test_id08701_…`, is known from public loaders. A
+fake whose name doesn't contain a target video is left out and counted, because its source is unknown.
 
-Nearly every real video has some fake in the list, so that training on the rest sees scenes of the test: only what the
-list names is taken, for testing, unless `split: official`.
+Nearly every real video has some fake in the list, so that training on the rest would see scenes of the test set: only
+the videos of the list are used, for testing, unless `split: official`.
 """
 
 from __future__ import annotations
@@ -57,11 +57,11 @@ def scan_celebdfpp(
 
     Args:
         root: Holds `Celeb-real/`, `YouTube-real/`, `Celeb-synthesis/` and the list.
-        methods: Which fakes, such as `[SimSwap, SadTalker]`; None: all.
-        split: `test`: what the official list names and nothing else; `official`: the rest is training.
-        related: What becomes of training videos whose target video is tested, itself or as a fake: `leave_out` or
+        methods: Methods whose fakes are listed, such as `[SimSwap, SadTalker]`; None: all.
+        split: `test`: only the videos of the official list; `official`: the others too, for training.
+        related: What to do with training videos whose target video is tested, itself or as a fake: `leave_out` or
             `keep` (needs `data.allow_overlap=true`).
-        test_list: The list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
+        test_list: File of the list, relative to `root` or absolute; None: `List_of_testing_videos.txt`.
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -85,21 +85,27 @@ def scan_celebdfpp(
     wanted = {_listed(folder) for folder in folders}
     absent = [video for video in plan.tests - plan.seen if video.rpartition("/")[0] in wanted]
     unknown = {path for scenario in SCENARIOS for path in _unknown(tree, scenario)}
-    findings.note(unknown, "folder is not read, as no method is called so", "folders are not read: no methods' names")
-    findings.note(absent, "video of the test list is not there", "videos of the test list are not there")
-    findings.note(plan.related, *_told("whose target video is tested too (data.options.related)"))
-    findings.note(plan.untested, *_told(f"that {TEST_LIST} doesn't name (data.options.split=official trains on them)"))
+    findings.note(
+        unknown,
+        "folder is not read: its name is not a known method",
+        "folders are not read: their names are not known methods",
+    )
+    findings.note(absent, "video of the test list is missing", "videos of the test list are missing")
+    findings.note(plan.related, *_left_out("whose target video is also tested (data.options.related)"))
+    findings.note(
+        plan.untested, *_left_out(f"that {TEST_LIST} doesn't name (data.options.split=official trains on them)")
+    )
     return findings.listing(parts)
 
 
 class _SplitPlan:
-    """In which split each video is.
+    """Decides which split each video is in.
 
     Attributes:
-        tests: What the list names, as `Celeb-synthesis/<scenario>/<method>/<video>` or `<folder>/<video>`.
-        seen: What of it is there.
-        related: What is left out because it shows the target video of a tested one.
-        untested: What is left out because only tests are taken.
+        tests: Videos of the list, as `Celeb-synthesis/<scenario>/<method>/<video>` or `<folder>/<video>`.
+        seen: Those of them that exist.
+        related: Videos that are left out because they share the target video of a tested one.
+        untested: Videos that are left out because only tests are used.
     """
 
     def __init__(self, tests: TestList, split: str, *, keep: bool) -> None:
@@ -111,7 +117,7 @@ class _SplitPlan:
         self._tested = set() if keep else {_group(*video.rpartition("/")[::2]) for video in self.tests}
 
     def split(self, video: str, group: str) -> str:
-        """`test`, `train`, or nothing where it is left out."""
+        """`test`, `train`, or empty if the video is left out."""
         if self._without_list:
             return ""
         if video in self.tests:
@@ -127,21 +133,21 @@ class _SplitPlan:
 
 
 def _folder(tree: Tree, method: str) -> str:
-    """Where the fakes of a method lie."""
+    """The folder with the fakes of a method."""
     folder = f"{_FAKES}/{METHODS[method]}/{method}"
     other = folder.replace(_OWN, _OWN_ELSEWHERE)
     return other if tree.has_folder(other) and not tree.has_folder(folder) else folder
 
 
 def _unknown(tree: Tree, scenario: str) -> list[str]:
-    """Folders of a scenario that are those of no method."""
+    """Folders of a scenario that don't belong to a known method."""
     folder = f"{_FAKES}/{scenario}"
     known = {*METHODS, _OWN_ELSEWHERE.rpartition("/")[2], *NO_VIDEOS}
     return [f"{folder}/{name}" for name in tree.folders(folder) - known]
 
 
 def _listed(path: str) -> str:
-    """A path with the one name for the folder of Celeb-DF's own fakes."""
+    """A path in which the folder of Celeb-DF's own fakes has the name that the list gives it."""
     return path.replace(_OWN_ELSEWHERE, _OWN)
 
 
@@ -154,8 +160,8 @@ def _part(
     odd = [path for path in paths if not _group(key, stem(path))]
     findings.note(
         odd,
-        "video is left out: its name tells no target video, as id1_id0_0007 does",
-        "videos are left out: their names tell no target video, as id1_id0_0007 does",
+        "video is left out: its name doesn't begin with a target video, as id1_id0_0007 does",
+        "videos are left out: their names don't begin with a target video, as id1_id0_0007 does",
     )
 
     def clips() -> Iterator[Record]:
@@ -178,13 +184,13 @@ def _part(
 
 
 def _group(folder: str, name: str) -> str:
-    """The group of a video in a folder; empty if its name doesn't tell."""
+    """The group of a video in a folder; empty if its name doesn't contain a target video."""
     if folder == _YOUTUBE:
         return celeb_group(name)
     origin = made_of_celeb(name)
     return celeb_source_group(origin) if origin else ""
 
 
-def _told(which: str) -> tuple[str, str]:
-    """One or many that are left out."""
-    return f"video is left out {which}", f"videos are left out {which}"
+def _left_out(which: str) -> tuple[str, str]:
+    """The note about one video that is left out, and about several."""
+    return f"video {which} is left out", f"videos {which} are left out"

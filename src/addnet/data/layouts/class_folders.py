@@ -1,4 +1,4 @@
-"""Which folder holds what: names of folders as people give them → split and class, and what to do about others."""
+"""Which folder holds what: common names of folders → split and class, with advice about other names."""
 
 from __future__ import annotations
 
@@ -16,24 +16,26 @@ from addnet.faces.walk import NO_FACES, is_junk
 from addnet.index.records import CLASS_NAMES
 
 SPLIT_NAMES = ("train", "val", "test")
-_BESIDE = IMAGE_WORDS | {"video", "videos"}  # may stand in the name of a folder beside split and class
+_BESIDE = IMAGE_WORDS | {"video", "videos"}  # words allowed in a folder's name alongside split and class
 _DEEPEST = 3
 
 
 class FolderPurpose(NamedTuple):
-    """What a folder is for, by its name; None: its name doesn't tell."""
+    """The split and class that a folder's name stands for; None: the name doesn't say."""
 
     split: str | None
     label: int | None
 
 
-@lru_cache(maxsize=256)  # asked for each file
+@lru_cache(maxsize=256)  # called for each file
 def read_folder(name: str) -> FolderPurpose | None:
-    """Split and class that the name of a folder tells; None for all other names.
+    """The split and class that the name of a folder stands for; None for all other names.
 
     Example:
-        >>> read_folder("1_FAKE"), read_folder("Validation"), read_folder("training_real"), read_folder("holdout")
-        (Place(split=None, label=1), Place(split='val', label=None), Place(split='train', label=0), None)
+        >>> read_folder("1_FAKE"), read_folder("Validation")
+        (FolderPurpose(split=None, label=1), FolderPurpose(split='val', label=None))
+        >>> read_folder("training_real"), read_folder("holdout")
+        (FolderPurpose(split='train', label=0), None)
     """
     parts = [word for word in words(name.lower()) if not word.isdigit() and word not in _BESIDE]
     splits = {SPLITS[word] for word in parts if word in SPLITS}
@@ -45,13 +47,13 @@ def read_folder(name: str) -> FolderPurpose | None:
 
 
 class ClassFolders:
-    """The folders of a data set: `<split>/<class>/`, `<split>_<class>/`, or classes alone, which are for training.
+    """The folders of a data set: `<split>/<class>/`, `<split>_<class>/`, or only classes, which are for training.
 
     Args:
         root: The data folder.
 
     Raises:
-        UserError: No such folder, none in it is for a split or class, or two are for one split.
+        UserError: The folder doesn't exist, holds no folder for a split or class, or holds two for one split.
     """
 
     def __init__(self, root: Path) -> None:
@@ -69,15 +71,15 @@ class ClassFolders:
         for name, place in self._top.items():
             if place.label is None and place in homes:
                 raise UserError(
-                    f"{root / homes[place]} and {root / name} are both for {place.split}; put all of it into one"
+                    f"{root / homes[place]} and {root / name} are both for {place.split}; merge them into one folder"
                 )
             homes[place] = name
 
     def place(self, path: str) -> tuple[str, int, int] | None:
-        """Split and class of a file, and how many parts of its path say so; None if it lies outside.
+        """Split and class of a file, and how many parts of its path they come from; None if it lies outside.
 
         Raises:
-            UserError: It lies in a folder that is for neither class.
+            UserError: It lies in a folder that stands for neither class.
         """
         top, *rest = path.split("/")
         if not rest or top not in self._top:
@@ -104,15 +106,15 @@ class ClassFolders:
         return found
 
     def notes(self) -> list[str]:
-        """What folders were taken for, where their names are not those of the layout."""
+        """How folders were interpreted whose names are not those of the layout."""
         taken = {name: CLASS_NAMES[label] for name, label in self.classes.items()}
         if self.has_splits:
             taken |= {name: str(place.split) for name, place in self._top.items() if place.label is None}
             notes = []
         else:
-            notes = ["no folder is called train, val or test: all of it is for training"]
+            notes = ["no folder is called train, val or test: everything is used for training"]
         other = [f"{name}/ is {meaning}" for name, meaning in taken.items() if name.lower() != meaning]
-        return notes + ([f"told by the names of folders: {', '.join(other)}"] if other else [])
+        return notes + ([f"inferred from the names of folders: {', '.join(other)}"] if other else [])
 
     def _unknown(self, split: str, there: Iterable[str]) -> str:
         folder = self.root / split
@@ -140,22 +142,23 @@ def expected_layout(root: Path) -> str:
     lines = [f"expected: {root}/"]
     lines += [f"            {split}/{name}/**/*" for split in ("train", "test") for name in CLASS_NAMES]
     suffixes = ", ".join((*IMAGE_SUFFIXES[:3], "…", *VIDEO_SUFFIXES[:3], "…"))
-    lines.append(f"          with images or videos ({suffixes}); val/real/ and val/fake/ where validation is given")
+    lines.append(f"          with images or videos ({suffixes}); val/real/ and val/fake/ are optional")
     return "\n".join(lines)
 
 
 def _renaming(folder: Path, unknown: list[str]) -> str:
-    """How folders are to be called, as lines that can be typed."""
+    """How to rename folders, as commands that can be typed."""
     if set(unknown) == {"0", "1"}:
         lines = [f"mv {_quoted(folder / '0')} {_quoted(folder / 'real')}"]
         lines.append(f"mv {_quoted(folder / '1')} {_quoted(folder / 'fake')}")
-        return "numbers don't say which class is fake; if it is 1, type\n  " + "\n  ".join(lines)
+        return "numbers don't say which class is fake; if 1 is fake, type\n  " + "\n  ".join(lines)
     name = unknown[0]
     inner = _quoted(folder / "fake" / name)
     line = f"mkdir -p {_quoted(folder / 'fake')} && mv {_quoted(folder / name)} {inner}"
     return (
-        f"if all in {name!r} is fake, type\n  {line}\n"
-        "known as real: " + _known(0) + "; as fake: " + _known(1) + " (in any case, with a number in front)"
+        f"if everything in {name!r} is fake, type\n  {line}\n"
+        f"names known as real: {_known(0)}; as fake: {_known(1)} (in upper or lower case, with or without a leading "
+        "number)"
     )
 
 
@@ -167,14 +170,14 @@ def _none_found(root: Path) -> str:
     there = folders_in(root)
     for folder in _below(root):
         if any(read_folder(name) for name in folders_in(folder)):
-            return f"{root} has no folders for training and test, but {folder} has: data.data_dir={_quoted(folder)}"
+            return f"{root} has no folders for training and test, but {folder} has; set data.data_dir={_quoted(folder)}"
     if set(there) == {"0", "1"}:
         return f"{root} has the folders {there}\n{_renaming(root, there)}"
-    return f"{root} has no folder 'train' and none for a class (found: {there})"
+    return f"{root} has neither a folder 'train' nor one for a class (found: {there})"
 
 
 def _below(root: Path) -> Iterable[Path]:
-    """Folders below one, as long as there is but one in each."""
+    """Folders below a folder, as long as each holds exactly one."""
     for _ in range(_DEEPEST):
         names = folders_in(root)
         if len(names) != 1:

@@ -1,11 +1,11 @@
 """DeeperForensics-1.0: 100 actors' faces in the 1,000 videos of FaceForensics++, in 11 variants.
 
     manipulated_videos/<variant>/<target>_<actor>.mp4      such as end_to_end/000_W101.mp4
-    lists/splits/{train,val,test}.txt                      a name of a manipulated video in each line
-    source_videos/<actor>/…                                not the real part, say its authors
+    lists/splits/{train,val,test}.txt                      the name of one manipulated video per line
+    source_videos/<actor>/…                                not the real part, according to the authors
 
 Folders, variants, names and lists: EndlessSora/DeeperForensics-1.0 `dataset/README.md`, which also names the real part:
-the original videos of FaceForensics++ at C23, to be had from there. A real video is in the split of its fakes.
+the original videos of FaceForensics++ at C23, available from there. A real video is in the split of its fakes.
 """
 
 from __future__ import annotations
@@ -52,8 +52,8 @@ def scan_deeperforensics(
         root: Holds `manipulated_videos/` and `lists/`.
         variants: Which of the 11; all of them are made from the same 1,000 videos.
         originals: FaceForensics++, or a folder with its originals `000.mp4` …; None: they are looked for in `root`.
-        compression: Which originals.
-        split: `official`: by the lists. `train` or `test`: all of it, as in tests across data sets; needs no lists.
+        compression: Compression of the originals.
+        split: `official`: by the lists. `train` or `test`: everything, as in cross-dataset tests; needs no lists.
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -72,12 +72,12 @@ def scan_deeperforensics(
         targets = _targets(splits, findings)
     parts.append(_reals(root, originals, compression, targets, source, findings))
     if tree.has_folder("source_videos"):
-        findings.notes.append("source_videos/ is left out: it is not the real part (see its authors' README)")
+        findings.notes.append("source_videos/ is left out: it is not the real part (see the authors' README)")
     return findings.listing(parts)
 
 
 def _official(tree: Tree, findings: Findings) -> dict[str, str]:
-    """Video → split of all lists that are there."""
+    """Video → split, from all lists that exist."""
     files = {split: f"lists/splits/{split}.txt" for split in SPLITS}
     absent = [file for file in files.values() if not tree.has_file(file)]
     for file in absent:
@@ -99,8 +99,8 @@ def _targets(splits: dict[str, str], findings: Findings) -> dict[str, str]:
             torn.add(name[:3])
     findings.note(
         torn,
-        "original has fakes in two lists, and is in the split of the first",
-        "originals have fakes in two lists, and are in the split of the first",
+        "original has fakes in two lists and is in the split of the first",
+        "originals have fakes in two lists and are in the split of the first",
     )
     return targets
 
@@ -157,7 +157,7 @@ def _reals(
         findings.lacks(where, what)
         return collect(tree, ())
     if absent := [name for name in targets if name not in present]:
-        findings.notes.append(f"{count(len(absent), 'original is', 'originals are')} not there: {few(absent)}")
+        findings.notes.append(f"{count(len(absent), 'original is', 'originals are')} missing: {few(absent)}")
 
     def clips() -> Iterator[Record]:
         for name, path in present.items():

@@ -1,13 +1,13 @@
-"""Data that DeepfakeBench prepared: crops in `frames/`, landmarks in `landmarks/`, JSON that says what belongs where.
+"""Data that DeepfakeBench prepared: crops in `frames/`, landmarks in `landmarks/`, labels and splits in JSON files.
 
     FaceForensics++/original_sequences/youtube/c23/{frames/000/000.png, landmarks/000/000.npy}
     Celeb-DF-v2/Celeb-synthesis/{frames/id0_id16_0000/000.png, landmarks/…}
     dataset_json/{FF-DF,Celeb-DF-v2,…}.json
 
-From DeepfakeBench's README, `preprocessing/preprocess.py` (81 landmarks in pixels of the crop, the first 68 in the
+Sources: DeepfakeBench's README, `preprocessing/preprocess.py` (81 landmarks in pixels of the crop, the first 68 in the
 usual order) and `rearrange.py`. In those descriptions some videos are in several splits (Celeb-DF: train holds all of
-test; DeepFakeDetection and UADFV: all three alike; DFDCP: val is test). Here a video is in one: test before val before
-train.
+test; DeepFakeDetection and UADFV: all three are the same; DFDCP: val is test). Here each video is in one split: test
+takes precedence over val, and val over train.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def scan_deepfakebench(
     compression: str = "c23",
     labels: Mapping[str, str] | None = None,
 ) -> Listing:
-    """Lists what descriptions of DeepfakeBench name, with the landmarks that it found.
+    """Lists the frames that descriptions of DeepfakeBench name, with the landmarks that it found.
 
     Args:
-        root: Below it the paths of the descriptions continue, however they begin.
-        json: Folder of the descriptions or one of them, relative to `root` or absolute; None: `root`,
+        root: The data folder; the last parts of the paths in the descriptions are looked for below it.
+        json: Folder of the descriptions, or a single one, relative to `root` or absolute; None: `root`,
             `dataset_json/` or `preprocessing/dataset_json/`.
         names: Which descriptions, such as `[FF-DF, FF-F2F]`; None: all.
-        compression: Of FaceForensics++ and DeepFakeDetection.
-        labels: `real` or `fake` for labels that are not known by their names.
+        compression: Compression of FaceForensics++ and DeepFakeDetection.
+        labels: `real` or `fake` for labels whose names don't show the class.
 
     Raises:
-        UserError: No such folder, or a description that can't be used.
+        UserError: The folder doesn't exist, or a description is invalid.
     """
     tree = Tree(root)
     files = _descriptions(root, json, names)

@@ -1,20 +1,21 @@
-"""DeepSpeak: people talking before their webcams, who agreed to it, and fakes of them by many engines.
+"""DeepSpeak: consenting people talking in front of their webcams, and fakes of them by many engines.
 
     annotations-real.csv         video-file,identity,…
     annotations-fake.csv         video-file,kind,engine,identity-source,identity-target,recording-source,…
     annotations-split-def.csv    identity,split                     train, test
     …/87-0.mp4                   recording 0 of person 87
-    …/facefusion--10-11--4100-4897--0.mp4, …/diff2lip-6868-6860-playht.mp4     fakes of version 1 and 2
+    …/facefusion--10-11--4100-4897--0.mp4, …/diff2lip-6868-6860-playht.mp4     fakes of versions 1 and 2
 
-From its authors (arXiv 2408.05366 and the pages of faridlab/deepspeak_v1, _v1_1 and _v2 at Hugging Face): the versions,
-what they hold, the terms, and that there are train and test. The archives `deepspeak-v2-<N>.zip`, the three lists,
-their columns and the names of files are from public loaders; which folders the archives hold could not be found out, so
-that files are looked for by name at any depth. Loaders differ in whose split a fake has, that of `identity-source` or
-of `identity-target`: a fake is used where both are in the same, and left out and counted where they are not. The person
-filmed is `identity-target`, says one of them; groups are persons, as the official split is one of persons. Whether
-numbers of persons mean the same in all versions is not documented: they are taken to do so, since a leak that is none
-can be allowed, while one that is not found can't. Only images count here, so that a real image with a cloned voice
-would have the wrong class: none is known of, as all fakes of the list have an engine for the image.
+The authors (arXiv 2408.05366 and the pages of faridlab/deepspeak_v1, _v1_1 and _v2 at Hugging Face) document the
+versions, their content, the terms, and that there are train and test. The archives `deepspeak-v2-<N>.zip`, the three
+lists, their columns and the names of files are known from public loaders. Which folders the archives contain is not
+known, so files are looked for by name at any depth. Loaders disagree on whether a fake is in the split of
+`identity-source` or of `identity-target`: a fake is used if both are in the same split; otherwise it is left out and
+counted. One loader says that `identity-target` is the person filmed. Groups are persons, because the official split is
+by person. Whether the numbers of persons mean the same in all versions is not documented; they are assumed to, because
+a false alarm about a leak can be overridden, whereas a leak that goes unnoticed can't be corrected. Only images count
+here, so a real image with a cloned voice would have the wrong class; none is known, as all fakes in the list have an
+engine for the image.
 """
 
 from __future__ import annotations
@@ -45,9 +46,9 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
     """Lists DeepSpeak by its own lists.
 
     Args:
-        root: Holds the three lists and, at any depth, what the archives hold.
+        root: Holds the three lists and, at any depth, the content of the archives.
         version: `v1`, `v1_1` or `v2`; names the data set.
-        split: `official`: by persons, as its list says. `train` or `test`: all of it.
+        split: `official`: by person, as in the official list. `train` or `test`: everything.
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -67,14 +68,14 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
     named = plan.named()
     present = _present(tree, {stem(name) for name in named}, findings)
     if not present:
-        findings.lacks("**/*.mp4", f"videos, out of the archives ({where})", needed=True)
+        findings.lacks("**/*.mp4", f"videos from the archives ({where})", needed=True)
     part = collect(tree, (record for name in named for record in plan.records(name, present)), source=source)
-    plan.tell(present)
+    plan.add_notes(present)
     return findings.listing([part], named_by="the lists")
 
 
 def _present(tree: Tree, names: set[str], findings: Findings) -> dict[str, str]:
-    """Where each of the videos that the lists name lies, by name."""
+    """Name → path of each video that the lists name."""
     found: dict[str, str] = {}
     others, twice = [], []
     for path in clip_paths_below(tree, "", names.__contains__):
@@ -84,17 +85,17 @@ def _present(tree: Tree, names: set[str], findings: Findings) -> dict[str, str]:
             twice.append(path)
     findings.note(others, "video is left out: no list names it", "videos are left out: no list names them")
     findings.note(
-        twice, "video is left out: its name is there twice", "videos are left out: their names are there twice"
+        twice, "video is left out: another has the same name", "videos are left out: others have the same names"
     )
     return found
 
 
 class _ListedVideos:
-    """What the lists say of each video.
+    """What the lists say about each video.
 
     Attributes:
         reals: Video → person.
-        fakes: Video → engine, the person put in and the person filmed.
+        fakes: Video → engine, the person whose face was inserted, and the person filmed.
     """
 
     def __init__(self, tree: Tree, split: str, dataset: str, findings: Findings) -> None:
@@ -112,24 +113,24 @@ class _ListedVideos:
         return dict.fromkeys([*self.reals, *self.fakes])
 
     def records(self, name: str, present: dict[str, str]) -> Iterator[Record]:
-        """The record of a video that is there and in a split."""
+        """The record of a video, if it exists and is in a split."""
         label = FAKE if name in self.fakes else REAL
         engine, *persons = self.fakes[name] if label == FAKE else ("real", self.reals[name])
         if stem(name) not in present:
             self._gone.append(name)
             return
-        homes = {self._home(person) for person in persons}
-        if len(homes) > 1 or homes == {""}:
+        splits = {self._split_of(person) for person in persons}
+        if len(splits) > 1 or splits == {""}:
             self._left[
                 "whose two persons are in different splits"
-                if len(homes) > 1
-                else "of a person that is not named or in no split"
+                if len(splits) > 1
+                else "of a person without a name or a split"
             ] += 1
             return
         yield Record(
             path=present[stem(name)],
             label=label,
-            split=homes.pop(),
+            split=splits.pop(),
             video_id=f"{self._dataset}/{engine}/{stem(name)}",
             group_id=own_group(DEEPSPEAK, persons[-1]),
             dataset=self._dataset,
@@ -137,17 +138,14 @@ class _ListedVideos:
             identity=" ".join(dict.fromkeys(persons)),
         )
 
-    def tell(self, present: dict[str, str]) -> None:
-        """What was left out, and what is not there."""
+    def add_notes(self, present: dict[str, str]) -> None:
+        """Adds notes about videos that were left out or are missing."""
         if present:
-            self._findings.note(
-                self._gone, "video that the lists name is not there", "videos of the lists are not there"
-            )
-        for why, number in self._left.items():
-            left = count(number, "video is", "videos are")
-            self._findings.notes.append(f"{left} left out {why} ({SPLIT_LIST})")
+            self._findings.note(self._gone, "video of the lists is missing", "videos of the lists are missing")
+        for which, number in self._left.items():
+            self._findings.notes.append(f"left out {count(number, 'video')} {which} ({SPLIT_LIST})")
 
-    def _home(self, person: str) -> str:
+    def _split_of(self, person: str) -> str:
         if self._splits is None:
             return self._split if person else ""
         return self._splits.get(person, "")
@@ -157,7 +155,7 @@ def _splits(file: Path) -> dict[str, str]:
     """Person → split.
 
     Raises:
-        UserError: It can't be read, or names a split that is none.
+        UserError: The file can't be read, or names an unknown split.
     """
     found = {person: split.strip().lower() for person, split in read_pairs(file, "identity", "split").items()}
     if odd := sorted(set(found.values()) - set(_NAMED_SPLITS)):

@@ -1,4 +1,4 @@
-"""DF40: forty ways of making fakes, as the crops that its authors hand out.
+"""DF40: fakes by forty methods, as the crops that the authors distribute.
 
     DF40_train/simswap/frames/000_003/000.png          fakes made from FaceForensics++ (c23), for training
     DF40_train/StyleGAN2/001/seed0188.png
@@ -7,9 +7,9 @@
     DF40/heygen/{fake,real}/…                          nine methods with real images of their own
     FaceForensics++/…, Celeb-DF-v2/…                   the real images of all others
 
-DF40's README says which archive holds what, and that training is on FaceForensics++ alone and testing on both. The
+DF40's README says what each archive holds, and that training is on FaceForensics++ only and testing on both. The
 folders inside are those of the paths in its `rearrange.py` and of projects that read its JSON; the README doesn't list
-them, so any depth is accepted. Its JSON descriptions are read by `deepfakebench`.
+them, so any depth is accepted. The layout `deepfakebench` reads its JSON descriptions.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ DOMAINS = ("ff", "cdf", "own")
 FOLDERS = {"train": "DF40_train", "test": "DF40"}
 _FACEFORENSICS, _CELEBDF = "FaceForensics++", "Celeb-DF-v2"
 _SIDES = {"real": REAL, "fake": FAKE}
-_NO_VIDEOS = {*_SIDES, "inversions"}  # the last: of e4e, one image for each original
+_NO_VIDEOS = {*_SIDES, "inversions"}  # inversions: of e4e, one image for each original
 
 
 def scan_df40(
@@ -44,8 +44,8 @@ def scan_df40(
 
     Args:
         root: Holds `DF40/`, `DF40_train/`, `FaceForensics++/` and `Celeb-DF-v2/`.
-        methods: Such as `[simswap, heygen]`, as folders are named; None: all that are there.
-        domains: Made from FaceForensics++ (`ff`), from Celeb-DF (`cdf`), with real images of their `own`.
+        methods: Names of the methods' folders, such as `[simswap, heygen]`; None: all that exist.
+        domains: Fakes made from FaceForensics++ (`ff`), from Celeb-DF (`cdf`), or with real images of their `own`.
         splits: Folder of the lists of FaceForensics++; None: in `FaceForensics++/`.
 
     Raises:
@@ -101,12 +101,12 @@ class _Fakes:
         return [f"left out {count(len(videos), 'video')} of train whose originals are tested: {few(videos)}"]
 
     def _record(self, file: PurePosixPath, number: int, split: str, label: int, domain: str) -> Record | None:
-        # a folder is a video; in a folder that is no more than a side, each image stands alone
+        # a folder is a video, but in a folder that is only a side or inversions, each image is a separate video
         alone = len(file.parts) == 2 or file.parent.name.lower() in _NO_VIDEOS
         kept = [part for part in (file.parent / file.stem if alone else file.parent).parts if part != "frames"]
         key = "/".join(kept)
-        group, identity, home = self._source(kept[-1], domain, own_group(DF40, key))
-        if split == "train" and home == "test":
+        group, identity, source_split = self._source(kept[-1], domain, own_group(DF40, key))
+        if split == "train" and source_split == "test":
             self.tested.append(key)
             return None
         return Record(
@@ -122,10 +122,10 @@ class _Fakes:
         )
 
     def _source(self, video: str, domain: str, own: str) -> tuple[str, str, str]:
-        """Group and identities of what a fake was made from, and `test` if the official lists test that."""
+        """Group and identities of a fake's sources, and `test` if a source is in an official test list."""
         if domain == "ff" and (ids := pair_of(video)):
-            homes = {self.pairs.splits.get(number, "") for number in ids}
-            return self.pairs.groups.get(ids[0], pair_group(*ids)), " ".join(ids), "test" if "test" in homes else ""
+            splits = {self.pairs.splits.get(number, "") for number in ids}
+            return self.pairs.groups.get(ids[0], pair_group(*ids)), " ".join(ids), "test" if "test" in splits else ""
         if domain == "cdf":
             origin = celeb_origin(video)
             return celeb_group(video), " ".join(origin.identities) if origin else "", "test"

@@ -1,4 +1,4 @@
-"""DeepFakeDetection (Google and Jigsaw), which is handed out in the tree of FaceForensics++.
+"""DeepFakeDetection (Google and Jigsaw), which is distributed in the folder tree of FaceForensics++.
 
     original_sequences/actors/<compression>/{videos/01__hugging_happy.mp4, images/…}
     manipulated_sequences/DeepFakeDetection/<compression>/{videos/01_03__hugging_happy__ISF9SP4G.mp4, images/…}
@@ -35,13 +35,13 @@ def scan_dfd(
 ) -> Listing:
     """Lists DeepFakeDetection.
 
-    A fake is made of two actors' videos of one scene, and belongs to the groups of both.
+    A fake is made from two actors' videos of one scene, and belongs to the groups of both.
 
     Args:
         root: Holds `original_sequences/` and `manipulated_sequences/`.
         compression: `raw`, `c23` or `c40`.
-        split: `test`: all of it. `actors`: test holds the videos of `test_actors` alone and train those of the others
-            alone; fakes of one actor of each side are left out.
+        split: `test`: everything. `actors`: test holds the videos of only `test_actors`, train those of only the
+            others; fakes with one actor from each side are left out.
         test_actors: Numbers of the actors, 1 to 28.
         source: `videos`, `images` or `auto` (images where there are any).
 
@@ -56,7 +56,9 @@ def scan_dfd(
         Part(f"manipulated_sequences/{DFD}/{compression}", FAKE, DFD, f"{DFD}/{compression}"),
     ]
     listing = list_parts(Tree(root), parts, lambda _, video: _place(video, chosen), dataset=DFD, source=source)
-    note = "it has no official split: " + ("all of it is test" if chosen is None else "train and test by actors")
+    note = "there is no official split: " + (
+        "everything is used for testing" if chosen is None else "train and test are split by actor"
+    )
     return replace(listing, notes=[*listing.notes, note])
 
 
@@ -69,5 +71,5 @@ def _place(video: str, test_actors: set[str] | None) -> VideoPlace | str:
         return VideoPlace("test", scene_group(origin), identity)
     sides = {actor in test_actors for actor in origin.identities}
     if len(sides) > 1:
-        return "of one actor of each side"
+        return "with one actor from each side"
     return VideoPlace("test" if sides.pop() else "train", scene_group(origin), identity)

@@ -1,4 +1,4 @@
-"""DFDC, the data of the Deepfake Detection Challenge: 119,154 ten-second videos in 50 parts, and test sets apart.
+"""DFDC, the data of the Deepfake Detection Challenge: 119,154 ten-second videos in 50 parts, and separate test sets.
 
     dfdc_train_part_0/{metadata.json, aaqaifqrwn.mp4, …}    {"aaqaifqrwn.mp4": {"label": "FAKE", "split": "train",
                                                              "original": "…mp4"}, …}
@@ -6,11 +6,11 @@
     test/{metadata.json or labels.csv, ….mp4}               5,000 videos: the public part of its final test set
 
 Parts and columns: kaggle.com/c/deepfake-detection-challenge/data (`train_sample_videos/` is a small sample of them).
-Validation and test: arXiv 2006.07397 and ai.meta.com/datasets/dfdc, which could not be read itself; their files are
-those that public loaders agree upon: `labels.csv` with filename and label 0 or 1, `metadata.json` with `is_fake`.
-Parts may lie in a folder `train/`. SelfBlendedImages' `labels.csv` beside `videos/` is read as the test set.
+Validation and test: arXiv 2006.07397 and ai.meta.com/datasets/dfdc, which could not be accessed; their files are those
+that public loaders agree on: `labels.csv` with filename and label 0 or 1, `metadata.json` with `is_fake`. Parts may be
+in a folder `train/`. SelfBlendedImages' `labels.csv` next to `videos/` is read as the test set.
 
-Methods and actors are not told; actors repeat over parts, and are not kept apart by anything here.
+Methods and actors are not documented; actors recur across parts, and nothing here keeps them apart.
 """
 
 from __future__ import annotations
@@ -32,33 +32,33 @@ PARTS = 50
 _LABELS = {"real": REAL, "fake": FAKE, "0": REAL, "1": FAKE, "false": REAL, "true": FAKE}
 _PART = re.compile(r"dfdc_train_part_(\d+)")
 _SAMPLE = "train_sample_videos"
-_APART = {"val": ("validation", "4,000"), "test": ("test", "5,000")}
+_HELD_OUT = {"val": ("validation", "4,000"), "test": ("test", "5,000")}
 _WHERE = "kaggle.com/c/deepfake-detection-challenge/data"
-_WHERE_APART = "ai.meta.com/datasets/dfdc"
+_WHERE_HELD_OUT = "ai.meta.com/datasets/dfdc"
 
 
 def scan_dfdc(root: Path, *, parts: Iterable[int] | None = None, source: str = "auto") -> Listing:
-    """Lists the parts of DFDC that are there, and its test sets.
+    """Lists the parts of DFDC that exist in a folder, and its test sets.
 
     Groups are original videos: an original and all fakes of it stay together.
 
     Args:
         root: Holds `dfdc_train_part_<N>/`, `validation/` and `test/`, or some of them; parts may lie in `train/`.
-        parts: Numbers of the parts to take, 0 to 49; None: all that are there.
+        parts: Numbers of the parts to list, 0 to 49; None: all that exist.
         source: `videos`, `images`, or `auto`: of each part its images if there are any.
 
     Raises:
-        UserError: Unknown option, a part asked for is not there, or no such folder.
+        UserError: Unknown option, a requested part is missing, or no such folder.
     """
     tree, findings = Tree(root), Findings()
     folders = _parts(tree, parts, findings)
     found = [_part(tree, name, folder, source, findings) for name, folder in folders.items()]
-    apart = [_apart(tree, split, source, findings) for split in _APART]
+    held_out = [_held_out(tree, split, source, findings) for split in _HELD_OUT]
     if not folders:
         what = f"training videos and their labels, a folder for each of {PARTS} parts ({_WHERE})"
-        nothing = not any(len(part.images) + len(part.videos) for part in apart)
+        nothing = not any(len(part.images) + len(part.videos) for part in held_out)
         findings.lacks("dfdc_train_part_<N>/metadata.json", what, needed=nothing)
-    return findings.listing([*found, *apart], named_by="the labels")
+    return findings.listing([*found, *held_out], named_by="the labels")
 
 
 def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict[str, str]:
@@ -71,17 +71,15 @@ def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict
             twice.append(path)
     findings.note(
         twice,
-        "folder is left out because its part is there already",
-        "folders are left out because their part is there already",
+        "folder is left out because another holds the same part",
+        "folders are left out because others hold the same parts",
     )
     if wanted is not None:
         if absent := [number for number in wanted if number not in folders]:
-            raise UserError(f"data.options.parts={absent} are not in {tree.root}; there are: {sorted(folders)}")
+            raise UserError(f"data.options.parts={absent}: not found in {tree.root}; choose from {sorted(folders)}")
         folders = {number: folders[number] for number in wanted}
     elif folders and len(folders) < PARTS:
-        findings.notes.append(
-            f"{len(folders)} of {PARTS} parts {'is' if len(folders) == 1 else 'are'} there: {_ranges(sorted(folders))}"
-        )
+        findings.notes.append(f"found {len(folders)} of {PARTS} parts: {_ranges(sorted(folders))}")
     if not folders and tree.has_folder(_SAMPLE):
         return {"sample": _SAMPLE}
     return {f"part_{number}": folders[number] for number in sorted(folders)}
@@ -114,39 +112,39 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
     return collect(tree, clips, source=source)
 
 
-def _apart(tree: Tree, split: str, source: str, findings: Findings) -> VideoCollection:
-    """Validation or test set: a folder of its own with labels."""
-    folder, number = _APART[split]
+def _held_out(tree: Tree, split: str, source: str, findings: Findings) -> VideoCollection:
+    """The validation or the test set: each is a separate folder with labels."""
+    folder, number = _HELD_OUT[split]
     if split == "test" and not tree.has_folder(folder) and tree.has_file("labels.csv"):
         folder = ""
-    labels = _labels_apart(tree, folder, findings)
+    labels = _held_out_labels(tree, folder, findings)
     if labels is None:
-        what = f"labels of {number} videos for {'validation' if split == 'val' else 'the test'} ({_WHERE_APART})"
+        what = f"labels of {number} videos for {'validation' if split == 'val' else 'the test'} ({_WHERE_HELD_OUT})"
         findings.lacks(join(folder, "labels.csv"), what)
         labels = {}
     elif labels:
         findings.note(
             _unnamed(tree, folder, labels),
-            "video is left out because no label names it",
-            "videos are left out because no label names them",
+            "video is left out because it has no label",
+            "videos are left out because they have no label",
         )
     findings.note(
         [file for file, label in labels.items() if label is None],
         "video is left out: unclear label",
         "videos are left out: unclear labels",
     )
-    return collect(tree, _clips_apart(tree, folder, labels, split), source=source)
+    return collect(tree, _held_out_clips(tree, folder, labels, split), source=source)
 
 
-def _clips_apart(tree: Tree, folder: str, labels: Mapping[str, int | None], split: str) -> Iterator[Record]:
+def _held_out_clips(tree: Tree, folder: str, labels: Mapping[str, int | None], split: str) -> Iterator[Record]:
     for file, label in labels.items():
         if label is not None:
-            video = f"{DFDC}/{CLASS_NAMES[label]}/{_APART[split][0]}/{stem(file)}"
+            video = f"{DFDC}/{CLASS_NAMES[label]}/{_HELD_OUT[split][0]}/{stem(file)}"
             path, group = _located(tree, folder, file), dfdc_group(stem(file))
             yield Record(path=path, label=label, split=split, video_id=video, group_id=group, dataset=DFDC)
 
 
-def _labels_apart(tree: Tree, folder: str, findings: Findings) -> dict[str, int | None] | None:
+def _held_out_labels(tree: Tree, folder: str, findings: Findings) -> dict[str, int | None] | None:
     """Video → label of a test set; None if there are no labels."""
     if tree.has_file(join(folder, "labels.csv")):
         try:
@@ -161,7 +159,7 @@ def _labels_apart(tree: Tree, folder: str, findings: Findings) -> dict[str, int 
 
 
 def _metadata(tree: Tree, folder: str, findings: Findings) -> dict[str, Any]:
-    """What metadata.json of a folder holds; nothing if it is not there or damaged, which is told."""
+    """The content of a folder's metadata.json; empty if it is missing or damaged, which is reported."""
     path = f"{folder}/metadata.json"
     if not tree.has_file(path):
         findings.lacks(path, f"labels of this part's videos ({_WHERE})")
@@ -180,8 +178,8 @@ def _label(entry: Any) -> int | None:
 
 
 def _located(tree: Tree, folder: str, file: str) -> str:
-    behind = join(folder, "videos", file)
-    return behind if tree.has_file(behind) else join(folder, file)
+    in_videos = join(folder, "videos", file)
+    return in_videos if tree.has_file(in_videos) else join(folder, file)
 
 
 def _unnamed(tree: Tree, folder: str, named: Mapping[str, Any]) -> list[str]:
@@ -190,7 +188,7 @@ def _unnamed(tree: Tree, folder: str, named: Mapping[str, Any]) -> list[str]:
 
 
 def _ranges(numbers: list[int]) -> str:
-    """Numbers with runs drawn together: [0, 1, 2, 5] → 0-2, 5."""
+    """Numbers with consecutive ones merged into ranges: [0, 1, 2, 5] → 0-2, 5."""
     runs: list[list[int]] = []
     for number in numbers:
         if runs and number == runs[-1][-1] + 1:

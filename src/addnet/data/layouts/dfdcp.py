@@ -1,15 +1,15 @@
-"""DFDC preview (DFDCP): 1,131 videos and 4,119 fakes of them by two methods (Dolhansky et al. 2019, arXiv 1910.08854).
+"""DFDC preview (DFDCP): 1,131 videos, 4,119 fakes of them by two methods (Dolhansky et al. 2019, arXiv 1910.08854).
 
     dataset.json     {"method_B/1260311/1260311_C/1255229_1260311_C_001.mp4":
                          {"label": "fake", "set": "train", "target_id": …, "swapped_id": …, "augmentations": […]}, …}
     original_videos/643049/643049_A_001.mp4
     method_A/…, method_B/…
 
-Access: ai.meta.com/datasets/dfdc. The authors' page could not be read; names and keys are those that public loaders
-agree upon (SelfBlendedImages `data/datasets.md` and `src/inference/datasets.py`, DeepfakeBench
-`preprocessing/rearrange.py`). Those also put a folder `videos/` behind the first one, or frames into
-`method_A/frames/<video>/`; both are found. That `target_id` is the person filmed and `swapped_id` the face put in is
-read off the names and not verified.
+Access: ai.meta.com/datasets/dfdc. The authors' page could not be accessed; names and keys are those that public loaders
+agree on (SelfBlendedImages `data/datasets.md` and `src/inference/datasets.py`, DeepfakeBench
+`preprocessing/rearrange.py`). Those also put a folder `videos/` below the first one, or frames into
+`method_A/frames/<video>/`; both are found. That `target_id` is the person filmed and `swapped_id` the inserted face is
+inferred from the names and not verified.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def scan_dfdcp(root: Path, *, source: str = "auto") -> Listing:
     Groups are the persons who were filmed: an original and all fakes of it stay together.
 
     Args:
-        root: Holds `dataset.json`, or the folder `dfdc_preview_set` that does.
+        root: Holds `dataset.json`, or a folder `dfdc_preview_set` that holds it.
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -81,18 +81,18 @@ def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings
         )
     findings.note(
         unclear,
-        "entry of dataset.json is left out: no label real or fake, or no set train or test",
-        "entries of dataset.json are left out: no label real or fake, or no set train or test",
+        "entry of dataset.json is left out: its label is not real or fake, or its set is not train, val or test",
+        "entries of dataset.json are left out: a label is not real or fake, or a set is not train, val or test",
     )
 
 
 def _located(tree: Tree, base: str, method: str, inner: str) -> str:
-    behind = join(base, method, "videos", inner)
-    return behind if tree.has_file(behind) else join(base, method, inner)
+    in_videos = join(base, method, "videos", inner)
+    return in_videos if tree.has_file(in_videos) else join(base, method, inner)
 
 
 def _places(folder: str) -> Iterator[str]:
-    """Where images may be: the usual folders, then all of a method in one folder."""
+    """Folders that may hold images: the usual ones, then one folder for all videos of a method."""
     yield from image_places(folder)
     parts = folder.split("/")
     for position, part in enumerate(parts):

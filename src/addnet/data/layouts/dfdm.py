@@ -2,15 +2,15 @@
 
     DFDM_{crf0,crf10,crf23}/…/id28_id20_0008_4dfaker.mp4
 
-From its README (shanface33/Deepfake_Model_Attribution) and arXiv 2202.12951: the three folders by rate of H.264 with
-2,150 videos each, the five models (Faceswap, Lightweight, IAE, Dfaker, DFL-H128), names
-`id**_id**_(scene)_(model_name)`. Not documented there: whether folders of models lie below those of rates, so that any
-depth is accepted; how the models are spelled in names, so that they are found in the name or else in a folder by their
-letters alone, and told as they are otherwise; and which of the two ids was filmed. It is taken for the first, as in
-Celeb-DF and in public loaders.
+The README (shanface33/Deepfake_Model_Attribution) and arXiv 2202.12951 document the three folders by H.264 rate factor
+with 2,150 videos each, the five models (Faceswap, Lightweight, IAE, Dfaker, DFL-H128), and the names
+`id**_id**_(scene)_(model_name)`. Not documented: whether the folders of rate factors contain folders of models, so any
+depth is accepted; how names spell the models, so a model is recognised by its letters in the name or else in a folder,
+and an unknown one keeps its spelling; and which of the two ids was filmed. The first is assumed, as in Celeb-DF and in
+public loaders.
 
-There are no real videos: they are those of Celeb-DF version 2 (`Celeb-real/`), to be had from there. There is no
-official split of real and fake; all of it is a test set here unless told otherwise.
+There are no real videos: they are those of Celeb-DF version 2 (`Celeb-real/`), available from there. There is no
+official split of real and fake; by default everything is a test set here.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ DATASET = "DFDM"
 COMPRESSIONS = ("crf0", "crf10", "crf23")
 SPLITS = ("test", "train")
 VIDEOS = 2150
-# what tells a model in a name or a folder, in lower case and without other characters; the more telling first
+# what identifies a model in a name or a folder, in lower case and letters only; the more specific first
 _MODELS = {"dfaker": "Dfaker", "dfl": "DFL-H128", "iae": "IAE", "light": "Lightweight", "faceswap": "Faceswap"}
 _NAME = re.compile(r"id\d+_id\d+_\d+_(.+)")
 _REALS = "Celeb-real"
 _WHERE = "form in the README of github.com/shanface33/Deepfake_Model_Attribution"
 _CELEBDF = "Celeb-DF v2 (github.com/yuezunli/celeb-deepfakeforensics); see data.options.originals"
 _ORDER = (
-    "DFDM does not document which of the two persons in a name was filmed: taken for the first, as in Celeb-DF; where "
-    "it is the other, groups name the wrong video"
+    "DFDM does not document which of the two persons in a name was filmed: the first is assumed, as in Celeb-DF; if it "
+    "is the other, groups name the wrong video"
 )
 
 
@@ -52,13 +52,13 @@ def scan_dfdm(
     split: str = "test",
     source: str = "auto",
 ) -> Listing:
-    """Lists DFDM and the videos of Celeb-DF that it was made of.
+    """Lists DFDM and the videos of Celeb-DF that it was made from.
 
     Args:
         root: Holds `DFDM_crf0/`, `DFDM_crf10/` and `DFDM_crf23/`, or one of them.
-        compression: Which: `crf0` (lossless), `crf10` or `crf23`.
+        compression: H.264 rate factor: `crf0` (lossless), `crf10` or `crf23`.
         originals: Celeb-DF, or its `Celeb-real/`; None: `Celeb-real/` is looked for in `root`.
-        split: What all of it is for: `test`, or `train` (validation is carved out of it by target video).
+        split: The split of everything: `test`, or `train` (validation is carved out of it by target video).
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -72,12 +72,13 @@ def scan_dfdm(
     if not paths:
         findings.lacks(folder, f"fake videos ({_WHERE})", needed=True)
     elif len(paths) != VIDEOS:
-        findings.notes.append(f"{folder}/ holds {count(len(paths), 'video')}; the data set has {VIDEOS:,} of each rate")
+        found = count(len(paths), "video")
+        findings.notes.append(f"{folder}/ holds {found}; the data set has {VIDEOS:,} for each rate factor")
     fakes = {path: stem(path) for path in paths if _NAME.fullmatch(stem(path))}
     findings.note(
         [path for path in paths if path not in fakes],
-        "file is left out by its name: expected id28_id20_0008_<model>",
-        "files are left out by their names: expected id28_id20_0008_<model>",
+        "file is left out because of its name (expected id28_id20_0008_<model>)",
+        "files are left out because of their names (expected id28_id20_0008_<model>)",
     )
     if fakes:
         findings.notes.append(_ORDER)
@@ -88,7 +89,7 @@ def scan_dfdm(
 
 
 def model_of(path: str) -> str:
-    """The model that made a fake, by its name or else by a folder; what its name ends in if it is none of them.
+    """The model that made a fake, from its name or else from a folder; for an unknown model, the end of the name.
 
     Example:
         >>> model_of("DFDM_crf10/id28_id20_0008_4dfaker.mp4"), model_of("IAE/id28_id20_0008_x.mp4")
@@ -122,7 +123,7 @@ def _fakes(fakes: dict[str, str], compression: str, split: str) -> Iterator[Reco
 def _reals(
     root: Path, originals: str | None, targets: set[str], split: str, source: str, findings: Findings
 ) -> VideoCollection:
-    """The videos of Celeb-DF that fakes were made of."""
+    """The videos of Celeb-DF that fakes were made from."""
     place = root if originals is None else Path(originals).expanduser().absolute()
     if not place.is_dir():
         raise UserError(f"data.options.originals={originals}: no such folder; expected Celeb-DF")
@@ -133,7 +134,7 @@ def _reals(
         where = _REALS if originals is None else f"{originals}/{_REALS}"
         findings.lacks(where, f"real videos: {_CELEBDF}")
     else:
-        findings.note(targets - present.keys(), "original is not there", "originals are not there")
+        findings.note(targets - present.keys(), "original is missing", "originals are missing")
 
     def clips() -> Iterator[Record]:
         for name, path in present.items():

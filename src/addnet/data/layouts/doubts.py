@@ -1,4 +1,4 @@
-"""Where the guess of videos and groups is doubtful: what is said about it, and a pattern that was tried."""
+"""Where guessed videos and groups are doubtful: the warnings, with a tested pattern as the remedy."""
 
 from __future__ import annotations
 
@@ -14,22 +14,22 @@ from addnet.index.records import CLASS_NAMES, Records
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_MANY = 8  # images of a class, from which on a guess is doubted
-_SHARE = 0.5  # of a class in one group, above which it is
-_SEVERAL = 3  # videos of a class that a coarser pattern leaves at least
-_TRIED = 5000  # images that it is tried with
+_MANY = 8  # images of a class; with fewer, a guess is not doubted
+_SHARE = 0.5  # share of a class in one group above which the guess is doubted
+_SEVERAL = 3  # videos of each class that a coarser pattern must leave
+_TRIED = 5000  # images that a pattern is tried on
 _LITERAL = re.compile(r"[\w-]*[_-]", re.ASCII)  # needs no quoting
 _COARSER = (r"([^/_]+)_[^/]*$", r"([^/-]+)-[^/]*$", r"([^/ ]+) [^/]*$", r"([A-Za-z]+)\d[^/]*$")
 
 
 def doubts(records: Records, counted: Sequence[bool], *, videos_given: bool, groups_given: bool) -> list[str]:
-    """What may be guessed wrongly about images of a folder data set, a sentence each.
+    """What may have been guessed wrongly about images of a folder data set, one sentence each.
 
     Args:
         records: The images.
-        counted: Which of them are taken for images of their own because nothing calls their number a frame's.
-        videos_given: The user says by a pattern what is a video.
-        groups_given: The user says by a pattern what is a group.
+        counted: (N,) which images are guessed to be separate videos because nothing marks their number as a frame's.
+        videos_given: Whether the user gave a pattern for videos.
+        groups_given: Whether the user gave a pattern for groups.
     """
     found = [_large_groups(records)]
     if not videos_given:
@@ -43,7 +43,7 @@ def _large_groups(records: Records) -> str:
     shares, groups, rows = [], [], []
     for label, name in enumerate(CLASS_NAMES):
         own = np.flatnonzero(trained.labels == label)
-        size = np.bincount(trained.numbers("group_id")[own], minlength=1)
+        size = np.bincount(trained.numbers("group_id")[own], minlength=1)  # (groups,) images of this class in each
         if len(own) >= _MANY and size.max() > _SHARE * len(own):
             shares.append(f"{size.max():,} of {len(own):,} {name}")
             groups.append(trained.names("group_id")[int(size.argmax())])
@@ -51,15 +51,15 @@ def _large_groups(records: Records) -> str:
     if not shares:
         return ""
     line = tried_line(records)
-    remedy = f"if each shows a video of its own, type {line}" if "(.+)" in line else f"if that is wrong, type {line}"
+    remedy = f"if each shows a different video, type {line}" if "(.+)" in line else f"if that is wrong, type {line}"
     return (
         f"{' and '.join(shares)} images for training are in one group, {' and '.join(dict.fromkeys(groups))}, such "
-        f"as {_examples(trained.take(rows))}; {remedy if line else 'data.group_pattern tells groups apart'}"
+        f"as {_examples(trained.take(rows))}; {remedy if line else 'set data.group_pattern to separate them'}"
     )
 
 
 def _lone_images(records: Records, counted: Sequence[bool], *, groups_given: bool) -> str:
-    """Images that are taken for videos of their own."""
+    """Images that are each guessed to be a separate video."""
     if len(records) < _MANY:
         return ""
     chosen = np.asarray(counted, dtype=bool)
@@ -68,20 +68,20 @@ def _lone_images(records: Records, counted: Sequence[bool], *, groups_given: boo
             return ""
         some = records.take(chosen)
         return (
-            f"{count(len(some), 'image')} such as {_examples(some)} are each taken for a video and a group of its "
-            "own: nothing in their names says which video they show. If some are frames of one video, put those of "
-            f"each video into a folder of its own{_coarser(some)}"
+            f"{count(len(some), 'image')} such as {_examples(some)} each count as a separate video and group: nothing "
+            "in their names says which video they show. If some are frames of one video, put the frames of each video "
+            f"into a separate folder{_coarser(some)}"
         )
     if len(records.names("video_id")) < len(records):
         return ""
     return (
-        f"every video has one image: names such as {_examples(records)} don't end in the number of a frame. If "
-        f"several show one video, put those of each video into a folder of its own{_coarser(records)}"
+        f"every video has one image: names such as {_examples(records)} don't end in a frame number. If several "
+        f"images show one video, put the images of each video into a separate folder{_coarser(records)}"
     )
 
 
 def _coarser(records: Records) -> str:
-    """A pattern that takes more images for one video, with what it finds; empty if none does and leaves several."""
+    """Advice on a pattern that puts more images into one video but leaves several videos; empty if none does."""
     some = sample(records)
     trained = some.numbers("split") == _number(some.names("split"), "train")
     for pattern in coarser_patterns():
@@ -96,19 +96,19 @@ def _coarser(records: Records) -> str:
 
 
 def sample(records: Records) -> Records:
-    """As many as patterns are tried with, evenly spaced."""
+    """The records that patterns are tried on, evenly spaced."""
     return records.take(np.unique(np.linspace(0, len(records) - 1, _TRIED).round().astype(np.int64)))
 
 
 def coarser_patterns() -> tuple[str, ...]:
-    """Patterns that take what stands before the last separator, or before the first digit."""
+    """Patterns that match what precedes the last separator, or the first digit."""
     return _COARSER
 
 
 def tried_line(records: Records) -> str:
-    """Overrides that tell the groups of these images apart, so that training takes them; empty if none was found.
+    """Overrides that separate the groups of these images so that training accepts them; empty if none was found.
 
-    Each image matches, groups are in one split only, there are several of each class, and none tears a video.
+    Every image matches, each group is in one split only, each class has several groups, and none divides a video.
     """
     for pattern in finer_patterns(records):
         groups = searched_rows(records, pattern)
@@ -122,13 +122,13 @@ def tried_line(records: Records) -> str:
 
 def typed(key: str, pattern: str) -> str:
     """An override as it can be typed in a shell."""
-    from addnet.overrides import to_type  # brings Hydra's grammar, which listing doesn't need
+    from addnet.overrides import to_type  # imports Hydra's grammar, which listing doesn't need
 
     return to_type(key, pattern)
 
 
 def finer_patterns(records: Records) -> Iterator[str]:
-    """Patterns that take less for one group, the coarsest first."""
+    """Patterns that make smaller groups, the coarsest first."""
     stems = [PurePosixPath(path.as_py()).stem for path in records.paths]
     start = _LITERAL.match(_common_start(stems))
     if start and len(start[0]) < min(map(len, stems)):
@@ -162,8 +162,9 @@ def _useful(records: Records, groups: NDArray[np.str_]) -> bool:
 
 
 def _is_finer(one: NDArray[Any], other: NDArray[np.int64]) -> bool:
-    """Whether rows that are alike in `other` differ in `one`."""
+    """Whether rows that are equal in `other` differ in `one`."""
     codes = np.unique(one, return_inverse=True)[1].astype(np.int64)
+    # one number for each pair of values; more pairs than values of `other` mean that one of them is divided
     return len(np.unique(codes + other * (int(codes.max(initial=0)) + 1))) > len(np.unique(other))
 
 

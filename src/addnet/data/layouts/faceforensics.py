@@ -5,7 +5,7 @@
     splits/{train,val,test}.json                     from the repository
 
 Folders, methods and compressions: FaceForensics `dataset/extract_compressed_videos.py` and `dataset/README.md`;
-FaceShifter: `dataset/FaceShifter/README.md`. DeepfakeBench keeps crops in `frames/` beside `videos/` and the lists in
+FaceShifter: `dataset/FaceShifter/README.md`. DeepfakeBench keeps crops in `frames/` next to `videos/` and the lists in
 the folder itself; both are found too.
 """
 
@@ -40,7 +40,8 @@ def scan_faceforensics(
 
     Args:
         root: Holds `original_sequences/` and `manipulated_sequences/`.
-        methods: Which fakes; without FaceShifter, which came later and is usually a test of its own.
+        methods: Methods whose fakes are listed; FaceShifter, which came later and is usually tested separately, is not
+            among the default ones.
         compression: `raw`, `c23` or `c40`.
         splits: Folder of `train.json`, `val.json` and `test.json`; None: `splits/`, `dataset/splits/` or `root`.
         source: `videos`, `images` or `auto` (images where there are any).
@@ -52,7 +53,7 @@ def scan_faceforensics(
         require_choice("data.options.methods", method, METHODS)
     listing = list_faceforensics(root, methods, compression=compression, splits=splits, source=source)
     unused = sorted(Tree(root).folders("manipulated_sequences") - {*methods, DFD})
-    notes = [f"manipulated_sequences/{name} is there, but not among data.options.methods" for name in unused]
+    notes = [f"manipulated_sequences/{name} exists but is not among data.options.methods" for name in unused]
     return replace(listing, notes=[*listing.notes, *notes])
 
 
@@ -65,7 +66,7 @@ def list_faceforensics(
     source: str,
     dataset: str = FACEFORENSICS,
 ) -> Listing:
-    """The originals and the fakes of some methods by the official lists, as a data set of this name.
+    """Lists the originals and the fakes of some methods by the official lists, as a data set named `dataset`.
 
     Raises:
         UserError: Unknown compression or source, no such folder, or a damaged list.

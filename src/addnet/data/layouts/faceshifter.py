@@ -1,13 +1,13 @@
-"""FaceShifter: the fifth set of fakes of FaceForensics++, which came later and is tested on as a data set of its own.
+"""FaceShifter: the fifth set of fakes of FaceForensics++, which came later and is tested as a separate data set.
 
     original_sequences/youtube/<compression>/videos/000.mp4
     manipulated_sequences/FaceShifter/<compression>/videos/000_003.mp4
     splits/{train,val,test}.json                     from the repository of FaceForensics++
 
 "All original videos have been manipulated by the authors and shared with us": FaceForensics `dataset/FaceShifter`
-(Li et al. 2020, arXiv 1912.13457); there are no masks, and only the fakes are handed out in addition. The tree, the
+(Li et al. 2020, arXiv 1912.13457); there are no masks, and only the fakes are distributed in addition. The tree, the
 originals and the lists are those of FaceForensics++, and so are the groups. The field (DeepfakeBench's `FaceShifter`)
-tests on what the test list names.
+tests on the videos of the test list.
 """
 
 from __future__ import annotations

@@ -6,16 +6,17 @@
     FakeVideo-FakeAudio/…/id00076/00109_2_id00166_wavtolip.mp4
     RealVideo-FakeAudio/…/id00076/00109_fake.mp4
 
-Here it is one of videos alone, so that the class is that of the image: RealVideo-FakeAudio, the 500 real videos with
-cloned voices, shows nothing new and is left out unless `fake_audio: real`.
+Only the images count here, so the class is that of the images: RealVideo-FakeAudio, the 500 real videos with cloned
+voices, adds no new images and is left out unless `fake_audio: real`.
 
-From its authors (arXiv 2108.05080 and sites.google.com/view/fakeavcelebdash-lab): the four kinds, one real video a
-person, 500 persons in five groups of 100, the methods (Faceswap, FSGAN, Wav2Lip; SV2TTS for voices). Their repository
-(DASH-Lab/FakeAVCeleb) describes neither folders nor columns; both are those that public loaders of version 1.2 agree
-upon, among them that `source` is the person filmed, `path` the name of the file, and that the last column, which has no
-name, holds the folder. What `target1` and `target2` mean is not documented: where they are ids, they are taken for
-persons who were put in. Without `meta_data.csv` the method is unknown, since names of files end in `wavtolip` for
-several. There is no official split: the field tests on all of it, and so does this module unless told otherwise.
+The authors (arXiv 2108.05080 and sites.google.com/view/fakeavcelebdash-lab) document the four kinds, one real video per
+person, 500 persons in five groups of 100, and the methods (Faceswap, FSGAN, Wav2Lip; SV2TTS for voices). Their
+repository (DASH-Lab/FakeAVCeleb) describes neither folders nor columns; both are those that public loaders of version
+1.2 agree on: among other things, `source` is the person filmed, `path` the name of the file, and the last column, which
+has no name, holds the folder. What `target1` and `target2` mean is not documented: where they are ids, they are assumed
+to be the persons whose faces were inserted. Without `meta_data.csv` the method is unknown, since the file names of
+several methods end in `wavtolip`. There is no official split: the field tests on everything, and so does this module by
+default.
 """
 
 from __future__ import annotations
@@ -52,11 +53,11 @@ _WHERE = "form in the README of github.com/DASH-Lab/FakeAVCeleb"
 
 
 class ListRow(NamedTuple):
-    """What the list says of a video.
+    """What the list says about a video.
 
     Attributes:
-        method: Such as `faceswap-wav2lip`; `real` of a real one.
-        persons: Ids of those put in.
+        method: Such as `faceswap-wav2lip`; `real` for a real video.
+        persons: Ids of the persons whose faces were inserted.
     """
 
     method: str = ""
@@ -69,12 +70,12 @@ Rows = dict[tuple[str, str, str], ListRow]  # by kind, person and name without s
 def scan_fakeavceleb(
     root: Path, *, split: str = "test", fake_audio: str = "leave_out", source: str = "auto"
 ) -> Listing:
-    """Lists the videos of FakeAVCeleb by what their images are.
+    """Lists the videos of FakeAVCeleb, real or fake by their images alone.
 
     Args:
         root: Holds the four folders and `meta_data.csv`, or `FakeAVCeleb/` or `FakeAVCeleb_v1.2/` with them.
-        split: What all of it is for: `test`, or `train` (validation is carved out of it by person).
-        fake_audio: Real videos with cloned voices: `leave_out` or `real`.
+        split: The split of everything: `test`, or `train` (validation is carved out of it by person).
+        fake_audio: What to do with real videos with cloned voices: `leave_out` or `real`.
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -87,7 +88,7 @@ def scan_fakeavceleb(
     rows = _rows(tree, base, findings)
     found = {kind: clip_paths_below(tree, join(base, kind), _CLIP.fullmatch) for kind in KINDS}
     if fake_audio == "leave_out":
-        _tell_left_out(found.pop(_ONLY_AUDIO), findings)
+        _note_left_out(found.pop(_ONLY_AUDIO), findings)
     fakes = any(paths for kind, paths in found.items() if KINDS[kind] == FAKE)
     for kind, paths in found.items():
         if not paths:
@@ -100,7 +101,9 @@ def scan_fakeavceleb(
 def _rows(tree: Tree, base: str, findings: Findings) -> Rows | None:
     path = join(base, LIST)
     if not tree.has_file(path):
-        findings.lacks(path, f"list of all videos ({_WHERE}); without it methods are unknown and nothing tells gaps")
+        findings.lacks(
+            path, f"list of all videos ({_WHERE}); without it, methods are unknown and missing videos go unnoticed"
+        )
         return None
     rows: Rows = {}
     for row in read_rows(tree.root / path, *_COLUMNS):
@@ -116,14 +119,14 @@ def _part(
     keys = {path: (kind, person, stem(path)) for path in paths if (person := _person(path))}
     findings.note(
         [path for path in paths if path not in keys],
-        "file is left out: it lies in no folder of a person, such as id00076",
-        "files are left out: they lie in no folder of a person, such as id00076",
+        "file is left out: it is not in the folder of a person, such as id00076",
+        "files are left out: they are not in the folder of a person, such as id00076",
     )
     if rows is not None:
         unnamed = [path for path, key in keys.items() if key not in rows]
         findings.note(unnamed, f"video is left out: {LIST} doesn't name it", f"videos are left out: not in {LIST}")
         absent = [f"{person}/{name}" for of, person, name in rows.keys() - keys.values() if of == kind]
-        findings.note(absent, f"video of {kind} in {LIST} is not there", f"videos of {kind} in {LIST} are not there")
+        findings.note(absent, f"video of {kind} in {LIST} is missing", f"videos of {kind} in {LIST} are missing")
 
     def clips() -> Iterator[Record]:
         for path, key in keys.items():
@@ -148,13 +151,13 @@ def _record(path: str, key: tuple[str, str, str], row: ListRow, split: str) -> R
 
 
 def _person(path: str) -> str:
-    """The person filmed: the folder that a video lies in."""
+    """The person filmed, from the folders of a video; empty if none is a person's."""
     return next((part for part in reversed(path.split("/")[:-1]) if _PERSON.fullmatch(part)), "")
 
 
-def _tell_left_out(paths: list[str], findings: Findings) -> None:
+def _note_left_out(paths: list[str], findings: Findings) -> None:
     if paths:
         findings.notes.append(
-            f"{count(len(paths), 'video')} of {_ONLY_AUDIO} left out: the images are the real ones "
-            "(data.options.fake_audio=real takes them as real)"
+            f"left out {count(len(paths), 'video')} of {_ONLY_AUDIO}: only the sound is fake "
+            "(data.options.fake_audio=real lists them as real)"
         )

@@ -1,15 +1,15 @@
-"""FFIW10K (Face Forensics in the Wild): videos of several people, of whom some were given another face.
+"""FFIW10K (Face Forensics in the Wild): videos of several people, some of whom were given another face.
 
     source/{train,val,test}/train_00000000.mp4              real
     target/{train,val,test}/train_00000000.mp4              the same video, forged
     target_mask/{train,val,test}/train_00000000_mask.mp4    where it was forged; not read here
 
-Access and folders: README of tfzhou/FFIW, which shows `train` and `val`; the test set comes as an archive of its own
+Access and folders: README of tfzhou/FFIW, which shows `train` and `val`; the test set comes as a separate archive
 (`FFIW10K-v1-release-test`, see yermandy/GenD#1) with the same folders. That `source` is real and `target` forged, and
-that both bear the same name, is not in the README; public loaders agree (SelfBlendedImages
+that both have the same name, is not in the README, but public loaders agree on it (SelfBlendedImages
 `src/inference/datasets.py`).
 
-Labels are of whole videos: a forged one holds untouched faces too.
+Labels apply to whole videos: a forged video also holds untouched faces.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
                 findings.lacks(f"{name}/{split}", what, needed=split == "train" and not bases)
             parts.append(collect(tree, _clips(paths, name, split, seen, findings), source=source))
     if any(FAKE in part.images.labels or FAKE in part.videos.labels for part in parts):
-        findings.notes.append("forged videos hold untouched faces too: labels of single faces are noisy")
+        findings.notes.append("forged videos also hold untouched faces: the labels of single faces are noisy")
     return findings.listing(parts)
 
 

@@ -31,17 +31,18 @@ _NEEDED = ("train", "test")
 def list_folder(
     root: Path, *, group_pattern: str | None = None, video_pattern: str | None = None, source: str = "auto"
 ) -> Listing:
-    """Lists the images and videos of a folder data set; see `scan_folder` for what is a video and a group.
+    """Lists the images and videos of a folder data set; see `scan_folder` for what counts as a video and a group.
 
     Args:
         root: Holds `train/real`, `train/fake`, `test/real`, `test/fake`, perhaps `val/real` and `val/fake`; sub-folders
-            are allowed, and so are other usual names of splits and classes, in any case. Classes alone are `train`.
+            are allowed, and so are other common names of splits and classes, in upper or lower case. Class folders
+            without a split are `train`.
         group_pattern: See `scan_folder`.
         video_pattern: See `scan_folder`.
-        source: `images` or `videos` takes only these; `auto` what there is of every class, images before videos.
+        source: `images` or `videos` lists only these; `auto` the kind that every class has, preferably images.
 
     Raises:
-        UserError: Nothing is there, a folder is for neither class, or a pattern does not fit.
+        UserError: Nothing is found, a folder stands for neither class, or a pattern does not match.
     """
     folders, found = ClassFolders(root), walk(root)
     patterns = compiled("data.group_pattern", group_pattern), compiled("data.video_pattern", video_pattern)
@@ -55,11 +56,10 @@ def list_folder(
         counted += [found.counted for found in guesses]
     if not any(map(len, records.values())):
         raise UserError(f"{root} holds no images and no videos where they are expected\n{expected_layout(root)}")
-    found.others = [name for name in found.others if "/" in name]  # beside train/ lies what describes the data set
+    found.others = [name for name in found.others if "/" in name]  # files next to train/ describe the data set
     notes = folders.notes() + found.notes()
     if outside:
-        lying = count(len(outside), "file lies", "files lie")
-        notes.append(f"{lying} outside of the folders of classes, left out: {few(outside)}")
+        notes.append(f"left out {count(len(outside), 'file')} outside of the class folders: {few(outside)}")
     listing = chosen_kind(Listing(records[IMAGE], records[VIDEO], notes=notes), source, layout="folder", root=root)
     served = Records.concat([listing.images, listing.videos])
     given = {"videos_given": video_pattern is not None, "groups_given": group_pattern is not None}
@@ -75,11 +75,11 @@ def scan_folder(
     Args:
         data_dir: See `list_folder`.
         group_pattern: Regular expression searched in the path below `data_dir`; its first group (or its whole
-            match) is the group. Default: the name of the video up to its first `_` behind a word that tells, without
+            match) is the group. Default: the name of the video up to the first `_` after a distinctive word, without
             words for real and fake.
-        video_pattern: The same for the video. Default: the folder if frames lie in one folder a video, else the
+        video_pattern: Likewise for the video. Default: the folder if each video has a folder of frames, else the
             file's stem without its frame number (`_0012`, `-12`, ` frame 12`); see `guesses.py`.
-        videos: Lists videos instead. Each is one, wherever it lies.
+        videos: Whether to list videos instead; each file is one video, in whatever folder it is.
 
     Raises:
         UserError: See `list_folder`.
@@ -89,15 +89,15 @@ def scan_folder(
 
 
 def list_unlabelled(root: Path, *, source: str = "auto", outside: bool = False) -> Listing:
-    """Images and videos without labels.
+    """Lists images and videos without labels.
 
     Args:
-        root: A folder, a single file, or a text file (.txt) with a path in each line, relative to its folder.
-        source: `images` or `videos` takes only these.
-        outside: A list may name files that are not in its folder.
+        root: A folder, a single file, or a text file (.txt) with one path per line, relative to its folder.
+        source: `images` or `videos` lists only these.
+        outside: Whether a list may name files outside of its folder.
 
     Raises:
-        UserError: Nothing is there, it is neither images nor videos, or a list leads out of its folder.
+        UserError: Nothing is found, there are neither images nor videos, or a list leads out of its folder.
     """
     return chosen_kind(_unlabelled_of(root, outside), source, layout="unlabelled", root=root)
 
@@ -120,15 +120,15 @@ def _unlabelled_of(root: Path, outside: bool) -> Listing:
     if not kinds[IMAGE] and not kinds[VIDEO]:
         raise UserError(f"{root} names no image ({', '.join(IMAGE_SUFFIXES)}) and no video with a name in UTF-8")
     if kinds[None]:
-        lines = count(len(kinds[None]), "line names", "lines name")
-        notes.append(f"{lines} neither an image nor a video and are left out: {few(kinds[None])}")
+        lines = count(len(kinds[None]), "line that names", "lines that name")
+        notes.append(f"left out {lines} neither an image nor a video: {few(kinds[None])}")
     dataset = folder.resolve().name
     images = Records.of(_unlabelled(dataset, kinds[IMAGE], _guessed(kinds[IMAGE])))
     return Listing(images, Records.of(_unlabelled(dataset, kinds[VIDEO], _named(kinds[VIDEO]))), notes=notes)
 
 
 def _listed(file: Path, outside: bool) -> tuple[list[str], list[str]]:
-    """The paths that a text file names, relative to its folder where they lie below it; and what to know about it."""
+    """The paths that a text file names, relative to its folder where they are below it; and notes about the file."""
     text, note = read_text(file)
     lines = [line.strip() for line in text.splitlines()]
     wanted = [line for line in lines if line and not line.startswith("#")]
@@ -143,7 +143,7 @@ def _listed(file: Path, outside: bool) -> tuple[list[str], list[str]]:
 
 
 def scan_unlabelled(folder: str | Path) -> list[Record]:
-    """Lists all images below a folder for prediction; what is a video is guessed as in training.
+    """Lists all images below a folder for prediction; videos are guessed as in training.
 
     Raises:
         UserError: No such folder, or no image in it.
@@ -174,7 +174,7 @@ def _guessed(paths: Sequence[str]) -> list[str]:
 
 
 def _named(paths: Iterable[str]) -> list[str]:
-    """Videos by their paths: without a suffix, unless that would be another's name, too."""
+    """Names of videos: their paths without suffix, or with it where two would otherwise have the same name."""
     names = [str(PurePosixPath(path).with_suffix("")) for path in paths]
     count = Counter(names)
     return [path if count[name] > 1 else name for path, name in zip(paths, names, strict=True)]
@@ -183,7 +183,7 @@ def _named(paths: Iterable[str]) -> list[str]:
 def _guesses(
     files: Sequence[tuple[str, str, int, int]], pattern: re.Pattern[str] | None, *, videos: bool
 ) -> list[Guess]:
-    """What files are taken for, given with their splits, classes and how many parts of their paths say so."""
+    """Guesses about files, each given as path, split, class and the number of path parts that these come from."""
     inner = [path.split("/", depth)[depth] for path, _, _, depth in files]
     if videos:
         groups = guess_groups([PurePosixPath(path).name for path in inner])
@@ -202,7 +202,7 @@ def _records(
     paths = [path for path, *_ in files]
     groups = searched(paths, group, "data.group_pattern") if group else [found.group for found in guesses]
     for (path, split, label, _), found, group_id in zip(files, guesses, groups, strict=True):
-        # videos are files: those of one name in two splits are two
+        # videos are files: the same name in two splits stands for two videos
         name = f"{split}/{CLASS_NAMES[label]}/{found.video}" if videos else f"{CLASS_NAMES[label]}/{found.video}"
         yield Record(
             path=path, label=label, split=split, video_id=f"{dataset}/{name}", group_id=group_id, dataset=dataset
@@ -210,19 +210,19 @@ def _records(
 
 
 def _searched(paths: Sequence[str], pattern: re.Pattern[str]) -> list[Guess]:
-    """What a pattern for videos finds, and groups made of that."""
+    """The videos that a pattern finds, and groups guessed from these."""
     videos = searched(paths, pattern, "data.video_pattern")
     return [Guess(video, group) for video, group in zip(videos, guess_groups(videos), strict=True)]
 
 
 def _missing(folders: ClassFolders, records: Records) -> list[MissingPart]:
-    """Which splits and classes have nothing; a training names those that it can't do without."""
+    """The splits and classes that are empty; training reports those that it requires."""
     splits, missing = records.names("split"), []
     for split in SPLIT_NAMES:
         if split not in splits:
             if split in _NEEDED or split in folders.names():
                 missing.append(
-                    MissingPart("/".join(folders.names().get(split, [split])), f"nothing for {_AIMS[split]}")
+                    MissingPart("/".join(folders.names().get(split, [split])), f"images or videos for {_AIMS[split]}")
                 )
             continue
         present = set(records.labels[records.numbers("split") == splits.index(split)].tolist())

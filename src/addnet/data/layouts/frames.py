@@ -1,8 +1,8 @@
-"""Videos and the folders of images taken from them, as data sets keep them side by side.
+"""Videos and the folders of images extracted from them, as data sets keep them side by side.
 
-A video `real/0001.mp4` may be there as a file, as a folder of images named like it, or as both. Folders are looked
-for beside the video (`real/0001/`), in a folder of frames beside it (`real/frames/0001/`, which is where DeepfakeBench
-puts them) and in a mirror of the whole tree (`frames/real/0001/`). Landmarks that DeepfakeBench found lie in
+A video `real/0001.mp4` may exist as a file, as a folder of images with its name, or as both. Folders are looked for
+next to the video (`real/0001/`), in a folder of frames next to it (`real/frames/0001/`, which is where DeepfakeBench
+puts them) and in a mirror of the whole tree (`frames/real/0001/`). Landmarks that DeepfakeBench found are in
 `landmarks/` instead of `frames/`.
 """
 
@@ -29,13 +29,13 @@ NO_VIDEOS = {*IMAGE_FOLDERS, *NO_FACES, "videos"}
 
 @dataclass(frozen=True)
 class VideoCollection:
-    """What of the videos that a data set names is there.
+    """Those of the videos named by a data set that exist.
 
     Attributes:
-        images: Frames of the videos that are there as images.
-        videos: Files of videos; none where there are images.
-        bare: Paths of videos that are left out because only others are there as images.
-        absent: Paths of those that are not there at all.
+        images: Frames of the videos that exist as images.
+        videos: Files of videos; none if there are images.
+        bare: Paths of videos that are left out because they exist only as files while others exist as images.
+        absent: Paths of videos that don't exist at all.
     """
 
     images: Records
@@ -44,7 +44,7 @@ class VideoCollection:
     absent: list[str]
 
     def elsewhere(self, root: Path) -> VideoCollection:
-        """The same, told apart from what lies in the data folder: paths are relative to another one."""
+        """A copy whose paths are relative to `root` instead of the data folder."""
         return replace(self, images=self.images.replaced(root=str(root)), videos=self.videos.replaced(root=str(root)))
 
 
@@ -56,7 +56,7 @@ def collect(
     Args:
         tree: The data folder.
         clips: The videos that the data set names, with the paths that their files have or would have.
-        source: `images` or `videos` takes only these; `auto` takes images if there are any, else files.
+        source: `images` or `videos` lists only these; `auto` lists images if there are any, else files.
         places: Folder of a video → folders that may hold a folder with its images, best first; None:
             `image_places`.
 
@@ -69,15 +69,15 @@ def collect(
     images = Records.of(() if source == "videos" else _images(tree, named, places or image_places, taken))
     rest = named.take(~taken)
     paths = rest.paths.to_pylist()
-    there = np.array([tree.has_file(path) for path in paths], dtype=bool)
-    files, absent = rest.take(there), rest.take(~there).paths.to_pylist()
+    exists = np.array([tree.has_file(path) for path in paths], dtype=bool)
+    files, absent = rest.take(exists), rest.take(~exists).paths.to_pylist()
     if len(images) or source == "images":
         return VideoCollection(images, Records.of([]), files.paths.to_pylist(), absent)
     return VideoCollection(images, files, [], absent)
 
 
 def clip_paths(tree: Tree, folder: str) -> list[str]:
-    """Paths of the videos in a folder, sorted by name, of those that are there as images only, too."""
+    """Paths of the videos in a folder, sorted by name, including those that exist only as images."""
     found: dict[str, str] = {}
     for place in (folder, join(folder, "videos")):
         for name in tree.videos(place):
@@ -96,16 +96,16 @@ def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], object]) 
     Args:
         tree: The data folder.
         folder: Where to begin.
-        is_clip: Whether a folder's name is that of a video, of which it holds the images; others are looked into.
+        is_clip: Whether a folder's name is that of a video whose images it holds; other folders are searched.
     """
     found: dict[str, None] = {}
-    waiting, met = [folder], set()
+    waiting, visited = [folder], set()
     while waiting:
         place = waiting.pop()
         real = os.path.realpath(tree.root / place)
-        if real in met:  # reached a second time, by a link that may lead back
+        if real in visited:  # reached a second time, by a link that may lead back
             continue
-        met.add(real)
+        visited.add(real)
         found |= dict.fromkeys(p for p in clip_paths(tree, place) if tree.has_file(p) or is_clip(stem(p)))
         inner = tree.folders(place) - (NO_VIDEOS - {"videos"})
         waiting += [join(place, name) for name in sorted(inner, reverse=True) if not is_clip(name)]
@@ -113,7 +113,7 @@ def clip_paths_below(tree: Tree, folder: str, is_clip: Callable[[str], object]) 
 
 
 def image_places(folder: str) -> Iterator[str]:
-    """Where the images of a folder's videos may lie, one folder a video; best first."""
+    """Folders that may hold the images of a folder's videos, one folder per video; best first."""
     if folder == "videos" or folder.endswith("/videos"):
         folder = folder.removesuffix("videos").removesuffix("/")
     yield folder
@@ -162,8 +162,8 @@ def _landmarks(tree: Tree, folder: str) -> tuple[str, frozenset[str]]:
     parts = folder.split("/")
     for position, part in enumerate(parts[:-1]):
         if part in IMAGE_FOLDERS:
-            beside = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
-            if tree.has_folder(beside):
-                return beside, tree.landmarks(beside)
-    beside = join(*parts[:-1], _LANDMARKS, parts[-1])  # where the images lie beside the videos
-    return (beside, tree.landmarks(beside)) if tree.has_folder(beside) else ("", frozenset())
+            place = "/".join([*parts[:position], _LANDMARKS, *parts[position + 1 :]])
+            if tree.has_folder(place):
+                return place, tree.landmarks(place)
+    place = join(*parts[:-1], _LANDMARKS, parts[-1])  # if the folders of images are next to the videos
+    return (place, tree.landmarks(place)) if tree.has_folder(place) else ("", frozenset())

@@ -1,7 +1,7 @@
 """Which images are frames of one video, and which videos belong together: guessed from names of files and folders.
 
-A group is made of the video's name, so that it is never finer than a video. Where names leave open what a number
-counts, frames or images, `doubts.py` says so.
+A group is derived from the video's name, so that no video is divided between groups. Where names don't show whether a
+number counts frames or images, `doubts.py` reports it.
 """
 
 from __future__ import annotations
@@ -20,16 +20,16 @@ _METHODS = frozenset(("simswap", "stylegan", "stylegan2", "stylegan3"))
 _PAIR = re.compile(r"(\d{3})_(\d{3})")
 _KNOWN = re.compile(r"\d{3}_\d{3}|id\d+(?:_id\d+)?_\d{4}")
 _FACE_NUMBER = re.compile(r".*[_\-. ]\d+[_\-. ]\d")
-_ONE_FACE = 1.5  # faces a frame, on average, up to which a last digit is taken for the number of a face
+_ONE_FACE = 1.5  # average faces per frame up to which a last digit is taken for the number of a face
 
 
 class Guess(NamedTuple):
-    """What an image is taken for.
+    """The video and the group that an image is guessed to belong to.
 
     Attributes:
         video: The video, a path below the folder of its class.
         group: What must not be split up; a function of `video`.
-        counted: Whether it is taken for an image of its own only because its number is not called a frame's.
+        counted: Whether the image counts as a separate video only because nothing marks its number as a frame's.
     """
 
     video: str
@@ -38,13 +38,13 @@ class Guess(NamedTuple):
 
 
 def guess(paths: Iterable[str]) -> list[Guess]:
-    """What images are taken for, each beside all others of the data set.
+    """Guesses video and group of each image, from the names of all images of the data set.
 
     A folder is a video, and so is what flat files have in common before their frame numbers. A folder whose files are
-    named after several videos, or that is named after a method or a kind of image, is none.
+    named after several videos, or that is named after a method or a kind of image, is not a video.
 
     Args:
-        paths: Of the images, relative to the folders of their classes.
+        paths: Paths of the images, relative to the folders of their classes.
 
     Example:
         >>> guess(["clip_0001_0003.jpg", "clip_0001_0004.jpg"])[0]
@@ -70,7 +70,7 @@ def guess(paths: Iterable[str]) -> list[Guess]:
 
 
 def guess_groups(videos: Sequence[str]) -> list[str]:
-    """The groups of videos that are told by their names alone.
+    """Guesses the groups of videos from their names alone.
 
     Example:
         >>> guess_groups(["abc", "abc_def", "clip_0001"])
@@ -81,7 +81,7 @@ def guess_groups(videos: Sequence[str]) -> list[str]:
 
 
 def video_of(path: str) -> str | None:
-    """The video that the path of a single image names, without its suffix; None if its file doesn't tell.
+    """The video that the path of a single image, given without suffix, names; None if the file's name doesn't say.
 
     Example:
         >>> video_of("crops/clip frame 12"), video_of("v1/0001")
@@ -93,14 +93,15 @@ def video_of(path: str) -> str | None:
 
 
 def _parsed(stems: Sequence[str]) -> list[Name]:
-    """What names tell; a single digit behind the frame number is that of a face, if hardly a frame has two."""
+    """Parses names; a single digit after the frame number is that of a face, if hardly any frame has two."""
     names = [parse_name(stem) for stem in stems]
+    # positions of the names that may end in a frame number and a face number, such as clip_0012_0
     found = [number for number, stem in enumerate(stems) if _FACE_NUMBER.fullmatch(stem) and names[number].tells]
     frames: dict[str, set[str]] = defaultdict(set)
     for number in found:
         inner = parse_name(names[number].video)
         frames[inner.video if inner.tells else ""].add(names[number].video)
-    many = sum(len(of_video) for of_video in frames.values())
+    many = sum(len(of_video) for of_video in frames.values())  # frames, if the last digit is that of a face
     if found and len(found) == sum(name.tells for name in names) and len(found) <= _ONE_FACE * many > 2 * len(frames):
         for number in found:
             names[number] = parse_name(names[number].video)
@@ -131,7 +132,7 @@ def _named_folder(folder: str) -> str:
 
 
 def parse_folder(name: str) -> str:
-    """The name of a video out of that of its folder.
+    """The name of a video, from that of its folder.
 
     Example:
         >>> parse_folder("001.mp4")
@@ -141,7 +142,7 @@ def parse_folder(name: str) -> str:
 
 
 def _groups(names: Sequence[str], whole: Sequence[bool]) -> list[str]:
-    """Groups of names of videos; `whole` says which are taken as they are."""
+    """Groups of videos, from their names; `whole` says which names are groups as they are."""
     bare = [without_class(name) for name in names]
     firsts = {name: _first_words(name) for name in set(bare)}
     pairs = _pairs(firsts)
@@ -152,7 +153,7 @@ def _groups(names: Sequence[str], whole: Sequence[bool]) -> list[str]:
 
 
 def _first_words(name: str) -> str:
-    """A name up to its first `_` behind something that tells: `abc` of `abc_def`, `clip_0001` of `clip_0001_b`."""
+    """A name up to the first `_` after a distinctive word: `abc` of `abc_def`, `clip_0001` of `clip_0001_b`."""
     parts = name.strip("_").split("_")
     for count in range(1, len(parts)):
         if any(word.lower() not in COMMON_WORDS for word in words(parts[count - 1])):
@@ -161,7 +162,7 @@ def _first_words(name: str) -> str:
 
 
 def _pairs(names: Iterable[str]) -> dict[str, str]:
-    """Name → group of pairs as FaceForensics++ has them: `001_870`, `870_001` and both originals, if each is in one."""
+    """Name → group for pairs as in FaceForensics++ (`001_870`, `870_001` and both ids), if each id is in one pair."""
     partners: dict[str, set[str]] = defaultdict(set)
     found = [match.groups() for name in names if (match := _PAIR.fullmatch(name))]
     for one, other in found:

@@ -1,7 +1,7 @@
-"""What the name of an image tells: which video it shows, which frame of it; from one name alone.
+"""What the name of a single image tells: which video it shows, and which frame of it.
 
-Tools that cut frames out of videos write the video's name and a number: `clip_000123.jpg`, `clip frame 12.png`,
-`clip.mp4_frame_10.jpg`, `frame10_clip.jpg`, `clip_f12_face_0.png`. Collections of single images only count:
+Tools that extract frames from videos write the video's name and a number: `clip_000123.jpg`, `clip frame 12.png`,
+`clip.mp4_frame_10.jpg`, `frame10_clip.jpg`, `clip_f12_face_0.png`. Collections of single images only number them:
 `img_0001.jpg`, `real_00001.jpg`, `image (3).jpg`.
 """
 
@@ -28,7 +28,7 @@ _GRADES = frozenset(("easy", "mid", "hard"))  # in names of a set of single imag
 COMMON_WORDS = IMAGE_WORDS | _COUNTED | _GRADES | CLASS_WORDS | SPLIT_WORDS
 
 _SEP = r"[_\-. ]"
-# but for those that are numbers (`.264`), which in names count
+# except suffixes that are numbers (`.264`): in names, these count something
 _SUFFIXES = "|".join(suffix[1:] for suffix in (*VIDEO_SUFFIXES, *IMAGE_SUFFIXES) if not suffix[1:].isdigit())
 _SUFFIX = re.compile(rf"\.(?:{_SUFFIXES})(?=$|{_SEP})", re.IGNORECASE)
 _EXPORTED = re.compile(r"_(?:jpe?g|png)\.rf\.[0-9a-f]{8,}$", re.IGNORECASE)  # Roboflow's; copies of one image differ
@@ -41,7 +41,7 @@ _NUMBER = re.compile(rf"(?:^|{_SEP}+|(?:^|(?<=[_\-. ]))(?:{_GLUED}))[(\[]?(\d+)(
 _CLASS_END = re.compile(rf"(?:{_SEP}+|(?<=\d))(?:{'|'.join(sorted(CLASS_WORDS))})$", re.IGNORECASE)
 _IMAGE_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(IMAGE_WORDS))})$", re.IGNORECASE)
 _SPLIT_END = re.compile(rf"{_SEP}+(?:{'|'.join(sorted(SPLIT_WORDS))})$", re.IGNORECASE)
-# looked for first, because expressions are slow and names are many
+# checked first, because regular expressions are slow and there are many names
 _ENDS, _SPLIT_ENDS = tuple(CLASS_WORDS | IMAGE_WORDS), tuple(SPLIT_WORDS)
 _FACE_WORDS = ("face", "crop", "person", "track", "det", "bbox")
 _WORD = re.compile(r"[^_\-. ()\[\]]+")
@@ -51,11 +51,11 @@ class Name(NamedTuple):
     """What a name tells.
 
     Attributes:
-        video: What the frames of one video have in common; of an image that is merely counted, the image.
-        frame: Its number, as it is written; empty if there is none.
-        tells: Whether the name says which video it is. `img_0001` does not: it may be an image of its own, or a
-            frame; nor does `frame_0001`.
-        counted: Whether `video` is the image itself, because nothing calls its number that of a frame.
+        video: What the frames of one video have in common; for an image that is merely numbered, the image itself.
+        frame: Number of the frame as written; empty if there is none.
+        tells: Whether the name says which video it is. `img_0001` does not: it may be a single image or a frame; nor
+            does `frame_0001`.
+        counted: Whether `video` is the image itself, because nothing marks its number as a frame's.
     """
 
     video: str
@@ -65,7 +65,7 @@ class Name(NamedTuple):
 
 
 def parse_name(stem: str) -> Name:
-    """What the name of an image tells, without its suffix.
+    """Parses the name of an image, given without suffix.
 
     Example:
         >>> parse_name("clip_0001_0003"), parse_name("id0_id1_0000_12").video
@@ -99,7 +99,7 @@ def parse_name(stem: str) -> Name:
 
 
 def words(name: str) -> list[str]:
-    """The words of a name, told apart by separators.
+    """The words of a name, split at separators.
 
     Example:
         >>> words("clip-1 (3)_real")
@@ -109,7 +109,7 @@ def words(name: str) -> list[str]:
 
 
 def has_own_word(name: str) -> bool:
-    """Whether a word in a name is neither a number nor one of those that many images have."""
+    """Whether a name has a word that is neither a number nor common in names of images."""
     return any(not word.isdigit() and word.lower() not in COMMON_WORDS for word in words(name))
 
 
@@ -129,7 +129,7 @@ def without_class(name: str) -> str:
 
 
 def _without_ends(name: str) -> str:
-    """A name without words at its end that say what kind of image it is."""
+    """A name without the words at its end that say what kind of image it is."""
     while name.lower().endswith(_ENDS) and (end := _CLASS_END.search(name) or _IMAGE_END.search(name)):
         if not end.start():
             break

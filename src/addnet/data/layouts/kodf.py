@@ -1,19 +1,19 @@
-"""KoDF: clips of 403 Korean subjects, filmed for it, and fakes of them by six models.
+"""KoDF: clips of 403 Korean subjects, filmed for this data set, and fakes of them by six models.
 
     original_videos/<actor>/<actor>_001.mp4
     synthesized_videos/<method>/<date>/<actor>/<actor>_<actor>_<code>_<number>.mp4
 
-From its authors (arXiv 2103.10094 and deepbrainai-research.github.io/kodf): 62,166 real clips, 175,776 fakes by
-FaceSwap, DeepFaceLab, FSGAN, FOMM, ATFHP and Wav2Lip, clips with an adversarial attack and metadata; a form, or AI Hub
-for Koreans. Neither says how files and folders are called. The names above, that an actor is six digits or twenty
-hexadecimal ones, and the folders of methods (`audio-driven`, `dffs`, `dfl`, `fo`, `fsgan`) are from public loaders of
-the version that is sent on request; that of AI Hub, and where the attacked clips and the metadata lie, could not be
-found out. So folders may be named by `real` and `fake`, any depth below them is read, the method is the first folder,
-and a file of another name is left out and counted. Which of the two actors in a fake's name was filmed is taken for the
-first, which is also the folder that it lies in; which clip it was made of is told nowhere, so that actors are the
-groups.
+The authors (arXiv 2103.10094 and deepbrainai-research.github.io/kodf) document 62,166 real clips, 175,776 fakes by
+FaceSwap, DeepFaceLab, FSGAN, FOMM, ATFHP and Wav2Lip, clips with an adversarial attack, and metadata; access is by a
+form, or through AI Hub for Koreans. Neither source documents the names of files and folders. The names above, that an
+actor is six digits or twenty hexadecimal ones, and the folders of methods (`audio-driven`, `dffs`, `dfl`, `fo`,
+`fsgan`) are known from public loaders of the version that is sent on request; how the version on AI Hub differs, and
+where the attacked clips and the metadata are, is not known. So the options `real` and `fake` can name the folders, any
+depth below them is read, the method is the first folder, and files with other names are left out and counted. The first
+of the two actors in a fake's name, in whose folder the fake is, is assumed to be the one filmed; which clip a fake was
+made from is not documented, so the groups are actors.
 
-There is no official split: all of it is a test set here unless told otherwise.
+There is no official split: by default everything is a test set here.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _NAMES = (re.compile(rf"{_ACTOR}_\d+"), re.compile(rf"{_ACTOR}_{_ACTOR}_\d+_\d+"
 _EXPECTED = ("<actor>_<number>", "<actor>_<actor>_<code>_<number>")
 _WHERE = "form at deepbrainai-research.github.io/kodf"
 _ORDER = (
-    "KoDF does not document which of the two actors in a name was filmed: taken for the first; clips are grouped by "
+    "KoDF does not document which of the two actors in a name was filmed: the first is assumed; clips are grouped by "
     "actor"
 )
 
@@ -52,9 +52,9 @@ def scan_kodf(
 
     Args:
         root: Holds `original_videos/` and `synthesized_videos/`, or `kodf_release/` or `KoDF/` with them.
-        real: Folder of the real clips, relative to `root`, where it is called otherwise.
-        fake: The same for the fakes.
-        split: What all of it is for: `test`, or `train` (validation is carved out of it by actor).
+        real: Folder of the real clips, relative to `root`, if it has another name.
+        fake: Folder of the fakes, relative to `root`, if it has another name.
+        split: The split of everything: `test`, or `train` (validation is carved out of it by actor).
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -67,12 +67,12 @@ def scan_kodf(
     for label, given in enumerate((real, fake)):
         folder = join(base, FOLDERS[label]) if given is None else given.rstrip("/")
         paths = clip_paths_below(tree, folder, _NAMES[label].fullmatch)
-        _tell_number(tree, folder, paths, label, findings)
+        _note_number(tree, folder, paths, label, findings)
         clips = {path: match.groups() for path in paths if (match := _NAMES[label].fullmatch(stem(path)))}
         findings.note(
             [path for path in paths if path not in clips],
-            f"file is left out by its name: expected {_EXPECTED[label]}",
-            f"files are left out by their names: expected {_EXPECTED[label]}",
+            f"file is left out because of its name (expected {_EXPECTED[label]})",
+            f"files are left out because of their names (expected {_EXPECTED[label]})",
         )
         parts.append(collect(tree, _records(clips, folder, label, split), source=source))
         actors.append({persons[0] for persons in clips.values()})
@@ -80,8 +80,8 @@ def scan_kodf(
         findings.notes.append(_ORDER)
     findings.note(
         actors[FAKE] - actors[REAL] if actors[REAL] else (),
-        "actor has fakes and no real clip",
-        "actors have fakes and no real clip",
+        "actor has fakes but no real clip",
+        "actors have fakes but no real clip",
     )
     return findings.listing(parts)
 
@@ -102,10 +102,10 @@ def _records(clips: dict[str, tuple[str, ...]], folder: str, label: int, split: 
         )
 
 
-def _tell_number(tree: Tree, folder: str, paths: list[str], label: int, findings: Findings) -> None:
+def _note_number(tree: Tree, folder: str, paths: list[str], label: int, findings: Findings) -> None:
     name = CLASS_NAMES[label]
     if not paths:
-        what = f"{name} clips ({_WHERE}); data.options.{name}=FOLDER where it is called otherwise"
+        what = f"{name} clips ({_WHERE}); set data.options.{name}=FOLDER if it has another name"
         findings.lacks(folder, what, needed=True)
     elif len(paths) != VIDEOS[label]:
         findings.notes.append(f"{folder}/ holds {count(len(paths), 'clip')}; the data set has {VIDEOS[label]:,}")

@@ -9,13 +9,13 @@ from addnet.index.records import Records
 
 @dataclass(frozen=True)
 class MissingPart:
-    """Something that a data set has as its authors ship it and that is not here.
+    """A part of a data set, as its authors ship it, that is missing in the data folder.
 
     Attributes:
         path: Where it was expected, relative to the data folder.
         what: What it is, such as `official test list`.
-        needed: Without it nothing is trained or tested; otherwise its part is left out.
-        split: `train`, `val` or `test` if it matters to that alone; empty: to all.
+        needed: Whether nothing can be trained or tested without it; otherwise only this part is left out.
+        split: `train`, `val` or `test` if only that split needs it; empty: all do.
     """
 
     path: str
@@ -30,8 +30,8 @@ class Listing:
 
     Attributes:
         images: Face crops or frames, to be trained on.
-        videos: Videos that faces are to be taken from first.
-        missing: What was expected and is not there.
+        videos: Videos whose faces must first be extracted.
+        missing: What was expected but not found.
         notes: What a user should know, such as files that no list names.
         doubts: What was guessed and may be wrong.
     """

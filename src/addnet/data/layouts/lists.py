@@ -1,4 +1,4 @@
-"""The lists and labels that data sets ship, read with an eye on damage; and what is said about them."""
+"""The lists and labels that data sets ship, read with checks for damage; and the notes of a scan."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _MOST_NAMED = 3
 
 @dataclass
 class Findings:
-    """What a scan has to say, gathered on the way.
+    """What a scan reports, collected during the scan.
 
     Attributes:
-        missing: What was expected and is not there.
+        missing: What was expected but not found.
         notes: What a user should know.
     """
 
@@ -34,11 +34,11 @@ class Findings:
     notes: list[str] = field(default_factory=list)
 
     def lacks(self, path: str, what: str, *, needed: bool = False) -> None:
-        """Something was expected at this path, relative to the data folder."""
+        """Adds something that was expected at this path, relative to the data folder."""
         self.missing.append(MissingPart(path, what, needed))
 
     def note(self, names: Collection[str], one: str, many: str) -> None:
-        """A sentence about some files, if there are any: their number, what is to be said of one or many, names."""
+        """Adds a note about some files, if there are any: their number, the phrase for one or many, the first names."""
         if names:
             self.notes.append(f"{count(len(names), one, many)}: {few(names)}")
 
@@ -46,8 +46,8 @@ class Findings:
         """The listing of everything that was collected."""
         found = list(parts)
         absent = [path for part in found for path in part.absent]
-        self.note(absent, f"video that {named_by} name is not there", f"videos that {named_by} name are not there")
-        bare, why = [path for part in found for path in part.bare], "left out: no images taken from"
+        self.note(absent, f"video named by {named_by} is missing", f"videos named by {named_by} are missing")
+        bare, why = [path for part in found for path in part.bare], "left out: no images were extracted from"
         self.note(bare, f"video is {why} it", f"videos are {why} them")
         images = Records.concat(part.images for part in found)
         return Listing(images, Records.concat(part.videos for part in found), self.missing, self.notes)
@@ -65,10 +65,10 @@ def few(names: Collection[str]) -> str:
 
 
 def read_object(file: Path) -> dict[str, Any]:
-    """A JSON file that holds an object.
+    """Reads a JSON file that holds an object.
 
     Raises:
-        UserError: It can't be read, is damaged (the text says where) or holds something else.
+        UserError: It can't be read, is damaged (the message says where) or holds something else.
     """
     try:
         content = read_json(read_bytes(file, most=MAX_BYTES))
@@ -78,24 +78,24 @@ def read_object(file: Path) -> dict[str, Any]:
         place = f"line {error.lineno}, column {error.colno}"
         raise UserError(f"{file} is damaged: {error.msg} at {place}; unpack or download it again") from error
     except UnicodeDecodeError as error:
-        raise UserError(f"{file} is damaged: byte {error.start} is no text; unpack or download it again") from error
+        raise UserError(f"{file} is damaged: byte {error.start} is not text; unpack or download it again") from error
     if not isinstance(content, dict):
-        raise UserError(f"{file} holds a {type(content).__name__}; expected an object with one entry a video")
+        raise UserError(f"{file} holds a {type(content).__name__}; expected an object with one entry per video")
     return content
 
 
 def read_names(file: Path) -> list[str]:
-    """A text file with a name in each line; empty lines are left out.
+    """Reads a text file with one name per line; empty lines are skipped.
 
     Raises:
-        UserError: It can't be read or is no text.
+        UserError: It can't be read or is not text.
     """
     lines = read_text(file).text.splitlines()
     return [line.strip() for line in lines if line.strip()]
 
 
 def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
-    """The rows of a CSV file with a header; what a row lacks is empty.
+    """Reads the rows of a CSV file with a header; missing values are empty.
 
     Raises:
         UserError: It can't be read, or one of these columns is not in its header.
@@ -107,12 +107,12 @@ def read_rows(file: Path, *columns: str) -> list[dict[str, str]]:
     header = list(rows[0]) if rows else []
     if absent := [column for column in columns if column not in header]:
         wanted = ", ".join(map(repr, absent))
-        raise UserError(f"{file} has the columns {header}; expected {wanted} as well, and a row a video")
+        raise UserError(f"{file} has the columns {header}; expected {wanted} as well, and one row per video")
     return [{column: row[column] or "" for column in columns} for row in rows]
 
 
 def read_pairs(file: Path, key: str, value: str) -> dict[str, str]:
-    """Two columns of a CSV file with a header, as a dictionary.
+    """Reads two columns of a CSV file with a header, as a dictionary.
 
     Raises:
         UserError: It can't be read, or a column is not in its header.

@@ -1,11 +1,12 @@
-"""A manifest: a table with a row an image or video, in CSV, JSON or JSON lines.
+"""A manifest: a table with one row per image or video, in CSV, JSON or JSON lines.
 
     path,label,split,source_video
     train/fake/abc_def.jpg,fake,train,abc
 
-Only path and label are needed. Video, group, data set, method, frame number and persons are taken where a column tells
-them (see `manifest_columns.SYNONYMS`); a video is otherwise told by names of folders and files. Everything is done on
-whole columns, so that a million rows take seconds. JSON is read as objects first: for many rows take CSV.
+Only path and label are needed. Video, group, data set, method, frame number and persons are read if there is a column
+for them (see `manifest_columns.SYNONYMS`); without one, the video is inferred from the names of folders and files.
+Everything is done on whole columns, so that a million rows take seconds. JSON is parsed into objects first: use CSV for
+many rows.
 """
 
 from __future__ import annotations
@@ -55,20 +56,20 @@ def scan_manifest(
 
     Args:
         file: The manifest, or a folder with one called `manifest.csv`, `.json` or the like.
-        root: Folder that its paths are relative to; None: its own. Absolute paths may be in it.
+        root: Folder that its paths are relative to; None: that of the manifest. Absolute paths may point into it.
         columns: Field (`path`, `label`, `split`, `video`, `group` …) → column, where the usual names do not fit.
         labels: Text → `real` or `fake`, where the usual words do not fit.
-        split: What everything is for if no column tells.
-        test_fraction: Share of the groups of `train` to be kept for testing if no row is; None: none.
-        seed: Decides which groups those are.
-        dataset: Name of the data set; None: a column, or the name of the folder.
+        split: The split of all rows if there is no column for it.
+        test_fraction: Share of each class in `train` to hold out for testing if no row is for testing; None: none.
+        seed: Decides which groups are held out.
+        dataset: Name of the data set; None: from a column, or the name of the folder.
         max_missing: Share of files that may be missing; they are left out and counted.
-        source: `images` or `videos` takes only these; `auto` what there is of every class, images before videos.
-        outside: Paths may lead out of that folder; otherwise a row that does is refused.
+        source: `images` or `videos` lists only these; `auto` the kind that every class has, preferably images.
+        outside: Whether paths may lead out of that folder; otherwise such a row is refused.
 
     Raises:
-        UserError: The manifest can't be read, a row makes no sense or leads out of the folder (the text names it), a
-            path stands in it twice, or too many files are missing.
+        UserError: The manifest can't be read, a row is invalid or leads out of the folder (the message names it), a
+            path occurs twice, or too many files are missing.
     """
     require_choice("data.options.split", split, SPLITS)
     manifest = _manifest(file)
@@ -104,7 +105,7 @@ def _manifest(file: Path) -> Path:
     if len(found) != 1:
         there = ", ".join(place.name for place in found) or "none"
         name = shlex.quote(f"data.data_dir={file}/manifest.csv")
-        raise UserError(f"{file} holds no single manifest ({there}); name the file: {name}")
+        raise UserError(f"{file} must hold exactly one manifest (found: {there}); name the file: {name}")
     return found[0]
 
 
@@ -120,11 +121,11 @@ def _fields(
     labels = pa.array(read_labels(rows, chosen["label"], words))
     given = {field: present_texts(rows, chosen[field]) for field in chosen if field not in ("path", "label", "split")}
     bare = pc.replace_substring_regex(paths, r"\.[^./]*$", "")
-    told = given.get("video")
-    all_told = told is not None and not pc.any(pc.equal(told, "")).as_py()
-    video = told if all_told else _or_else(told, pc.if_else(are_videos, bare, _by_names(bare)))
+    named = given.get("video")
+    complete = named is not None and not pc.any(pc.equal(named, "")).as_py()
+    video = named if complete else _or_else(named, pc.if_else(are_videos, bare, _by_names(bare)))
     dataset = _or_else(given.get("dataset"), pa.scalar(name))
-    # the class of real ones, so that a video with real and with forged frames is two
+    # class or method is part of the id, so that a video with both real and forged frames counts as two
     kind = pc.if_else(pc.equal(labels, REAL), CLASS_NAMES[REAL], _or_else(given.get("method"), CLASS_NAMES[FAKE]))
     return {
         "path": paths,
@@ -139,7 +140,7 @@ def _fields(
 
 
 def _by_names(bare: pa.Array) -> pa.Array:
-    """Videos of images by their paths without suffixes: what their names tell, else their folders."""
+    """Videos of images, from paths without suffix: the video that a name contains, else the path without its number."""
     return pc.coalesce(
         pa.array([video_of(path) for path in bare.to_pylist()], pa.string()),
         pc.replace_substring_regex(bare, _NUMBER_OFF, "").cast(pa.string()),
@@ -149,21 +150,21 @@ def _by_names(bare: pa.Array) -> pa.Array:
 def _notes(chosen: Mapping[str, str], splits: NDArray[np.str_]) -> list[str]:
     notes = []
     if "video" not in chosen:
-        notes.append("no column tells the video: it is told by names of folders and files")
+        notes.append("no column for the video: it is inferred from the names of folders and files")
     if "group" not in chosen:
-        notes.append("no column tells the source video: fakes are not kept together with their originals")
+        notes.append("no column for the source video: fakes are not kept together with their originals")
     if "test" not in splits:
-        notes.append("no row is for testing: data.options.test_fraction=0.2 would keep groups for it")
+        notes.append("no row is for testing: data.options.test_fraction=0.2 would hold out groups for it")
     return notes
 
 
 def _or_else(values: pa.Array | None, instead: Any) -> Any:
-    """Texts of a column, where they are empty those of another."""
+    """Texts of a column, with `instead` where they are empty."""
     return instead if values is None else pc.if_else(pc.equal(values, ""), instead, values)
 
 
 def _frames(rows: Rows, column: str | None, bare: pa.Array, are_videos: pa.Array) -> pa.Array:
-    """Frame numbers: of the column, or of the ends of names; -1 where there are none."""
+    """Frame numbers, from the column or from the ends of names; -1 where there are none."""
     if column is None:
         numbers = pc.struct_field(pc.extract_regex(bare, _NUMBER), "number").cast(pa.int64())
         return pc.if_else(are_videos, -1, pc.fill_null(numbers, -1))
@@ -171,13 +172,16 @@ def _frames(rows: Rows, column: str | None, bare: pa.Array, are_videos: pa.Array
     wrong = np.flatnonzero(np.asarray(pc.invert(pc.match_substring_regex(values, r"^(-?\d{1,9}(\.0+)?)?$"))))
     if len(wrong):
         row = int(wrong[0])
-        raise UserError(f"{rows.file}, {rows.name(row)}: {column}={values[row].as_py()!r} is no frame number")
+        raise UserError(
+            f"{rows.file}, {rows.name(row)}: {column}={values[row].as_py()!r} is not a valid frame number; expected a "
+            "whole number of at most 9 digits"
+        )
     whole = pc.replace_substring_regex(values, r"\.0+$", "")
     return pc.fill_null(pc.if_else(pc.equal(whole, ""), None, whole).cast(pa.int64()), -1)
 
 
 def _records(fields: Mapping[str, Any], number: int) -> Records:
-    """Columns, with what no column tells as in a single record."""
+    """Records from columns; a field without a column gets the default of a single record."""
     columns = []
     for field in Records.of([]).table.schema:
         default: Any = -1 if field.name == "offset" else 0 if field.name == "length" else ""
@@ -200,6 +204,6 @@ def _listing(
             f"{absent_ones} {'is' if len(names) == 1 else 'are'} not in {folder}: {few(names)}; see "
             f"data.options.root and data.options.max_missing{''.join(f'; {note}' for note in rows.notes)}"
         )
-    findings.note(names, "file of the manifest is not there", "files of the manifest are not there")
+    findings.note(names, "file of the manifest is missing", "files of the manifest are missing")
     images, videos = records.take(~absent & ~are_videos), records.take(~absent & are_videos)
     return Listing(images, videos, findings.missing, findings.notes)

@@ -1,4 +1,4 @@
-"""What a manifest's columns are called and what is written in them: names, labels and splits as people write them."""
+"""The names of a manifest's columns, and the labels and splits in them, in all common spellings."""
 
 from __future__ import annotations
 
@@ -41,9 +41,9 @@ SPLITS = {
     **dict.fromkeys(("val", "valid", "validation", "dev"), "val"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_WHOLE = re.compile(r"^(\d+)\.0+$")  # numbers of a column that had gaps
+_WHOLE = re.compile(r"^(\d+)\.0+$")  # whole numbers of a column that had gaps
 _ABSENT = r"^(?i:nan|none|null|<na>|n/a)$"
-_TRUTH = {"false": REAL, "no": REAL, "true": FAKE, "yes": FAKE}  # only where the column's name asks for fakes
+_TRUTH = {"false": REAL, "no": REAL, "true": FAKE, "yes": FAKE}  # only where the column's name contains "fake"
 
 
 def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> dict[str, str]:
@@ -51,17 +51,17 @@ def chosen_columns(header: Sequence[str], columns: Mapping[str, str | None]) -> 
 
     Args:
         header: Names of the columns.
-        columns: Field → column where the usual names do not fit; None: the manifest does not tell it.
+        columns: Field → column where the usual names do not fit; None: the manifest has no column for it.
 
     Raises:
-        UserError: An unknown field or column, a name that two columns have, or no column for path or label.
+        UserError: An unknown field or column, two columns with the same name, or no column for path or label.
     """
     for field in columns:
         require_choice("a field of data.options.columns", field, SYNONYMS)
     for field, name in columns.items():
         if name is not None and name not in header:
             raise UserError(
-                f"data.options.columns.{field}={name!r}: no such column; there are: {shown(', '.join(header))}."
+                f"data.options.columns.{field}={name!r}: no such column; choose from {shown(', '.join(header))}."
                 f"{suggestion(name, header)}"
             )
     found = {field: name for field, name in columns.items() if name is not None}
@@ -88,7 +88,7 @@ def read_labels(rows: Rows, column: str, words: Mapping[str, str | int]) -> NDAr
         rows: The manifest.
         column: Its column with labels.
         words: Text → `real` or `fake` where the usual words do not fit, such as `{"0": fake, "1": real}`; or the other
-            way round, `real` or `fake` → text or texts, which quotes allow to be any.
+            way round, `real` or `fake` → text or texts; in quotes, any text is allowed.
 
     Raises:
         UserError: A text that is not known as a label, with its row.
@@ -99,7 +99,7 @@ def read_labels(rows: Rows, column: str, words: Mapping[str, str | int]) -> NDAr
         meanings[str(word).strip().lower()] = CLASS_NAMES.index(name)
     return np.asarray(
         _translated(
-            rows, column, meanings, lambda word: f"say what it means by {typed('labels', 'real', word)} (or fake)"
+            rows, column, meanings, lambda word: f"say what it means with {typed('labels', 'real', word)} (or fake)"
         ),
         dtype=np.int8,
     )
@@ -111,15 +111,15 @@ def read_splits(rows: Rows, column: str) -> NDArray[np.str_]:
     Raises:
         UserError: Another text, with its row.
     """
-    remedy = "correct it, or take no split from this column by 'data.options.columns={split: null}'"
+    remedy = "correct it, or ignore this column with 'data.options.columns={split: null}'"
     return np.asarray(_translated(rows, column, SPLITS, lambda word: remedy), dtype=np.str_)
 
 
 def texts(rows: Rows, column: str) -> pa.Array:
-    """(N,) texts of a column, without blanks around them.
+    """(N,) texts of a column, without surrounding blanks.
 
     Raises:
-        UserError: One has control characters, which no table and no log can show; the text names its row.
+        UserError: One has control characters, which no table and no log can show; the message names its row.
     """
     values = pc.utf8_trim_whitespace(rows.table[column])
     values = values.combine_chunks() if isinstance(values, pa.ChunkedArray) else values
@@ -131,12 +131,12 @@ def texts(rows: Rows, column: str) -> pa.Array:
 
 
 def present_texts(rows: Rows, column: str) -> pa.Array:
-    """(N,) texts of a column, empty where they only say that there is none, such as `nan`."""
+    """(N,) texts of a column, empty where they stand for a missing value, such as `nan`."""
     return pc.replace_substring_regex(texts(rows, column), _ABSENT, "")
 
 
 def _one_by_one(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    """Text and class, where classes may also name their texts."""
+    """Pairs of text and class; a class may also be the key, with its texts as the value."""
     for key, value in words.items():
         if key in CLASS_NAMES and value not in CLASS_NAMES:
             yield from ((text, key) for text in (value if isinstance(value, (list, tuple)) else [value]))
@@ -145,12 +145,13 @@ def _one_by_one(words: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
 
 
 def _named_otherwise(field: str, header: Sequence[str], found: Mapping[str, str]) -> str:
-    """The option that says which column it is, with one that is there and free."""
+    """The option that names the column of a field, with an unused column as the example."""
     free = [name for name in header if name not in found.values()]
-    return f", or is named by {typed('columns', field, free[0])}" if free else ""
+    return f"; if it has another name, give it with {typed('columns', field, free[0])}" if free else ""
 
 
 def _translated(rows: Rows, column: str, meanings: Mapping[str, Any], remedy: Callable[[str], str]) -> NDArray[Any]:
+    # each distinct text is translated once; codes: (N,) position of a row's text among these
     words = pc.dictionary_encode(pc.utf8_lower(texts(rows, column)))
     known = [word if word in meanings else _WHOLE.sub(r"\1", word) for word in words.dictionary.to_pylist()]
     codes = np.asarray(words.indices)

@@ -1,4 +1,4 @@
-"""The paths of a manifest: written in one way, each once, and which of them are files; on whole columns."""
+"""The paths of a manifest: normalised, checked for duplicates and for missing files; on whole columns."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
         UserError: A path is empty, or there are no rows.
     """
     if not len(paths):
-        raise UserError(f"{rows.file} has no rows below its header; expected one an image or video")
+        raise UserError(f"{rows.file} has no rows below its header; expected one per image or video")
     normal = pc.replace_substring_regex(pc.replace_substring(paths, "\\", "/"), r"^(\./+)+", "")
     empty = np.flatnonzero(np.asarray(pc.equal(normal, "")))
     if len(empty):
@@ -36,13 +36,13 @@ def normal_paths(rows: Rows, paths: pa.Array) -> pa.Array:
 
 
 def refuse_outside(rows: Rows, paths: pa.Array, folder: Path, *, outside: bool) -> None:
-    """Raises a UserError if a path leads out of the folder, which a stranger's manifest must not decide.
+    """Raises a UserError if a path leads out of the folder: a stranger's manifest must not decide what is read.
 
     Args:
         rows: The manifest.
         paths: From `normal_paths`.
-        folder: That they are relative to.
-        outside: The user said that they may.
+        folder: The folder that they are relative to.
+        outside: Whether the user allowed it.
     """
     if (found := first_outside(folder, paths.to_pylist(), outside=outside)) is not None:
         path, remedy = shown(paths[found.position].as_py()), "; if you trust it, type ++data.options.outside=true"
@@ -51,21 +51,22 @@ def refuse_outside(rows: Rows, paths: pa.Array, folder: Path, *, outside: bool) 
 
 
 def refuse_twice(rows: Rows, paths: pa.Array) -> None:
-    """Raises a UserError if a path stands in two rows: it would be trained on twice, or on both sides of a split."""
+    """Raises a UserError if a path is in two rows: it would be trained on twice, or be in two splits."""
     codes = np.asarray(paths.dictionary_encode().indices)
     counts = np.bincount(codes)
     if counts.max() == 1:
         return
     twice = np.flatnonzero(counts > 1)
-    told = []
+    examples = []
     for code in twice[:_MOST_NAMED]:
         where = np.flatnonzero(codes == code)
-        told.append(
+        examples.append(
             f"{shown(paths[int(where[0])].as_py())} ({', '.join(rows.name(int(row)) for row in where[:_MOST_NAMED])})"
         )
     more = f" and {len(twice) - _MOST_NAMED:,} more" if len(twice) > _MOST_NAMED else ""
     raise UserError(
-        f"{rows.file} names {count(len(twice), 'file')} more than once: {'; '.join(told)}{more}; keep one row of each"
+        f"{rows.file} names {count(len(twice), 'file')} more than once: {'; '.join(examples)}{more}; keep one row "
+        "of each"
     )
 
 
@@ -80,17 +81,17 @@ def kinds(rows: Rows, paths: pa.Array, folder: Path) -> pa.Array:
         kind = kind_of(folder / paths[row].as_py())
         if kind is None:
             raise UserError(
-                f"{rows.file}, {rows.name(row)}: {shown(paths[row].as_py())!r} is neither image nor video, by its "
-                "suffix and by its content"
+                f"{rows.file}, {rows.name(row)}: {shown(paths[row].as_py())!r} is neither an image nor a video, "
+                "judging by its suffix and its content"
             )
         are_videos[row] = kind == VIDEO
     return pa.array(are_videos)
 
 
 def absent_files(root: Path, paths: pa.Array) -> NDArray[np.bool_]:
-    """(N,) which paths are not there; each folder is read once: asking for single files is slow over a network."""
+    """(N,) which paths don't exist; each folder is read once, since checking single files is slow over a network."""
     folders = pc.replace_substring_regex(paths, r"[^/]*$", "").dictionary_encode()
-    codes = np.asarray(folders.indices)
+    codes = np.asarray(folders.indices)  # (N,) number of each path's folder; `order` sorts the paths by folder
     order = np.argsort(codes, kind="stable")
     names = pc.replace_substring_regex(paths, r"^.*/", "").take(pa.array(order))
     counts = np.bincount(codes, minlength=len(folders.dictionary)).tolist()

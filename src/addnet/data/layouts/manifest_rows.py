@@ -34,10 +34,10 @@ class Rows:
     """The rows of a manifest.
 
     Attributes:
-        file: Where they stand, for messages.
-        table: (N rows) columns of texts; an absent value is empty.
-        noun: What a row is called there.
-        first: Number of the first row as a reader of the file counts.
+        file: The manifest, for messages.
+        table: (N rows) columns of texts; a missing value is empty.
+        noun: What messages call a row.
+        first: Number of the first row, as somebody who opens the file counts.
         notes: What a user should know about how it was read.
     """
 
@@ -56,17 +56,17 @@ def read_rows(file: Path, choose: Choose) -> Rows:
     """Reads a manifest.
 
     Args:
-        file: In any encoding that `read_text` knows. CSV has a header, perhaps behind empty lines, comments (`#`) and
+        file: In any encoding that `read_text` knows. CSV has a header, perhaps after empty lines, comments (`#`) and
             `sep=;`, and is separated by comma, semicolon or tab. JSON is a list of objects, one object
             `{"path": {…}}`, the same for each split (`{"train": {"path": {…}}}`), or lines of objects.
         choose: Names of all columns → names of those to be read.
 
     Raises:
-        UserError: The file can't be read, is damaged or has another form; the text names the row where it can.
+        UserError: The file can't be read, is damaged or has another format; the message names the row if possible.
     """
     suffix = file.suffix.lower()
     if suffix not in SUFFIXES:
-        raise UserError(f"{file} is no manifest by its suffix; expected one of {', '.join(SUFFIXES)}")
+        raise UserError(f"{file} doesn't have the suffix of a manifest; expected one of {', '.join(SUFFIXES)}")
     try:
         return _read(file, suffix, choose)
     except RecursionError as error:
@@ -96,11 +96,12 @@ def _read_csv(file: Path, text: str, choose: Choose) -> tuple[pa.Table, int]:
     wanted = list(choose(header))
     try:
         return _parsed(text, header, wanted, delimiter, above, threads=True), above
-    except pa.ArrowInvalid:  # again in one thread: only then the row is named
+    except pa.ArrowInvalid:  # once more in one thread: only then does the error name the row
         try:
             return _parsed(text, header, wanted, delimiter, above, threads=False), above
         except pa.ArrowInvalid as error:
-            raise UserError(f"{file}: {error}; the header has {len(header)} columns, {delimiter!r} apart") from error
+            columns = f"{len(header)} columns, separated by {delimiter!r}"
+            raise UserError(f"{file}: {error}; the header has {columns}") from error
 
 
 def _header(text: str) -> tuple[int, str]:
@@ -112,28 +113,28 @@ def _header(text: str) -> tuple[int, str]:
 
 
 def _refuse_rows_as_header(file: Path, line: str, header: Sequence[str], delimiter: str) -> None:
-    """Raises a UserError where the first line is not a header but a row: one of its cells is an image or a video."""
+    """Raises a UserError if the first line is not a header but a row: one of its cells is an image or a video."""
     path = next((cell for cell in header if cell.lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))), None)
     by_blanks = line.split()
     if path is None and len(by_blanks) > 1 and by_blanks[0].lower().endswith((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES)):
         raise UserError(
             f"{file} has no header, and blanks between its columns: its first line is {reprlib.repr(line.strip())}; "
-            "put commas between them and a line such as path,label on top"
+            "separate them by commas and add a line such as path,label at the top"
         )
     if path is not None:
         names = ["path" if cell == path else f"column_{number}" for number, cell in enumerate(header, 1)]
         if len(names) > 1:
             names[1 if names[0] == "path" else 0] = "label"
         raise UserError(
-            f"{file} has no header: its first line is {reprlib.repr(line.strip())}; put a line with the names of its "
-            f"{len(header)} columns on top, such as {delimiter.join(names)}"
+            f"{file} has no header: its first line is {reprlib.repr(line.strip())}; add a line with the names of its "
+            f"{len(header)} columns at the top, such as {delimiter.join(names)}"
         )
 
 
 def _parsed(text: str, header: list[str], wanted: list[str], delimiter: str, above: int, *, threads: bool) -> pa.Table:
     return pacsv.read_csv(
         pa.BufferReader(text.encode()),
-        # the header is skipped and given again: there it is stripped of blanks
+        # the header is skipped and given separately, stripped of blanks
         read_options=pacsv.ReadOptions(column_names=header, skip_rows=above + 1, use_threads=threads),
         parse_options=pacsv.ParseOptions(delimiter=delimiter),
         convert_options=pacsv.ConvertOptions(
@@ -147,7 +148,7 @@ def _read_json(file: Path, text: str) -> tuple[str, list[Any]]:
     try:
         content = read_json(text)
     except json.JSONDecodeError as error:
-        if error.msg == "Extra data" and error.lineno > 1:  # objects in lines, under the name .json
+        if error.msg == "Extra data" and error.lineno > 1:  # JSON lines in a file named .json
             return "line", _lines(file, text)
         raise UserError(f"{file} is damaged: {error.msg} at line {error.lineno}, column {error.colno}") from error
     if isinstance(content, dict):
@@ -181,12 +182,12 @@ def _columns(file: Path, rows: Sequence[Any], choose: Choose) -> pa.Table:
     names: dict[str, None] = {}
     for position, row in enumerate(rows, 1):
         if not isinstance(row, Mapping):
-            raise UserError(f"{file}, entry {position}: {reprlib.repr(row)} is no object with a path and a label")
+            raise UserError(f"{file}, entry {position}: {reprlib.repr(row)} is not an object with a path and a label")
         names.update(dict.fromkeys(map(str, row)))
         if len(names) > _MOST_COLUMNS:
             raise UserError(
-                f"{file}, entry {position}: its keys are data and not columns ({', '.join(list(names)[:3])} …): is it "
-                'nested more deeply? Expected are entries such as {"path": "a.jpg", "label": "fake"}, or '
+                f"{file}, entry {position}: its keys look like data, not columns ({', '.join(list(names)[:3])} …); is "
+                'it nested too deeply? Expected entries such as {"path": "a.jpg", "label": "fake"}, or '
                 '{"a.jpg": {"label": "fake"}}'
             )
     wanted = list(choose(list(names)))
@@ -194,13 +195,13 @@ def _columns(file: Path, rows: Sequence[Any], choose: Choose) -> pa.Table:
 
 
 def _text(value: Any) -> str:
-    """A value as it would stand in CSV; what is absent, or not a number, is empty."""
+    """A value as CSV would have it; a missing value or NaN is empty."""
     if isinstance(value, str):
         return in_data(value)
     if isinstance(value, list):
         return " ".join(_text(part) for part in value)
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, float) and value.is_integer():  # whole numbers that had gaps among them
+    if isinstance(value, float) and value.is_integer():  # whole numbers of a column that had gaps
         return str(int(value))
     return "" if value is None or value != value else str(value)

@@ -1,24 +1,24 @@
 """What names of videos tell in data sets that others are built from: source videos, identities, scenes.
 
-Groups are named here once, by the source videos that a video was made of: one, or several after one another as in
-`FaceForensics++/054_071`. Two groups that share a source are one as soon as both are used (`united`), so that a leak
+All names of groups are made here. A group is named after the source videos that a video was made from: one, or several
+as in `FaceForensics++/054_071`. Two groups that share a source become one when both are used (`united`), so that a leak
 between two data sets made from the same videos is found, however many of them each names.
 
 Sources: FaceForensics++ `dataset/splits` lists pairs of ids, and a fake is named by both (FaceForensics#18).
 Celeb-DF: "aa_bb_cc.mp4, aa is the original id, bb is swapped id, cc is the video index" (its author in
 celeb-deepfakeforensics#6). DeepFakeDetection: `01__hugging_happy`, `01_03__hugging_happy__ISF9SP4G`; what the order
 of the two actors means is not documented, and nothing here depends on it. DeeperForensics: `000_W101`, an actor's face
-in a video of FaceForensics++. UADFV: `0000_fake`, made of `0000` (not verified with its authors). DFDC preview:
-`1255229_1260311_C_001` lies in the folder of the person filmed, 1260311. Made of Celeb-DF's videos and named after
-them: Celeb-DF++ (`id1_id0_0007`, talking faces `id29_0002_test_id08701_…`; the latter out of public loaders) and DFDM
+in a video of FaceForensics++. UADFV: `0000_fake`, made from `0000` (not verified with its authors). DFDC preview:
+`1255229_1260311_C_001` is in the folder of the person filmed, 1260311. Made from Celeb-DF's videos and named after
+them: Celeb-DF++ (`id1_id0_0007`, talking faces `id29_0002_test_id08701_…`; the latter from public loaders) and DFDM
 (`id28_id20_0008_4dfaker`, by its README `id**_id**_(scene)_(model_name)`).
 
-Which data sets share source videos: those made from FaceForensics++ (its FaceShifter, DeeperForensics, the `ff` half of
-DF40) and from Celeb-DF (both versions, Celeb-DF++, DFDM, the `cdf` half of DF40); and each with DeepfakeBench's list of
-it. DeepFakeDetection is handed out in the tree of FaceForensics++ but was filmed for itself: it shares with its list
-alone. DFDC and its preview share no name of a video, and neither tells whether it shares people; FakeAVCeleb (of
-VoxCeleb2), FFIW10K, UADFV and WildDeepfake are from the internet, and what they may share with others can't be told by
-names (`addnet.data audit` finds images that are alike).
+These data sets share source videos: those made from FaceForensics++ (its FaceShifter, DeeperForensics, the `ff` half of
+DF40), those made from Celeb-DF (both versions, Celeb-DF++, DFDM, the `cdf` half of DF40), and each data set with
+DeepfakeBench's list of it. DeepFakeDetection is distributed in the tree of FaceForensics++ but was filmed separately,
+and shares videos only with its list. DFDC and its preview have no video name in common, and neither documents whether
+they share people. FakeAVCeleb (from VoxCeleb2), FFIW10K, UADFV and WildDeepfake are from the internet, and names don't
+show what they share with others (`addnet.data audit` finds images that are alike).
 """
 
 from __future__ import annotations
@@ -50,16 +50,16 @@ _NUMBERED = re.compile(r"(\d+)(_fake)?")
 _FILMED = re.compile(r"(?:\d+_)?(\d+)_[A-Z]_\d+")
 _SOURCES = re.compile(rf"((?:{re.escape(FACEFORENSICS)}|{DFD}/[^/]+)/)(\d+(?:_\d+)*)")
 _WHOLE_SCENE = re.compile(rf"{DFD}/[^/]+")
-_CELEB_FOLDERS = ("Celeb-DF", "DFDM")  # what such folders' names begin with
+_CELEB_FOLDERS = ("Celeb-DF", "DFDM")  # beginnings of the names of folders with videos made from Celeb-DF
 # folders below which videos are named after those of FaceForensics++; the last two as DF40 names them
 _OF_FACEFORENSICS = frozenset({FACEFORENSICS, "DF40_train", "ff"})
 
 
 class Origin(NamedTuple):
-    """What a video was made of.
+    """What a video was made from.
 
     Attributes:
-        identities: Ids of those to be seen or put in.
+        identities: Ids of the persons shown or inserted.
         source: The video that was changed, or the scene; both together are unique in the data set.
     """
 
@@ -79,7 +79,7 @@ def pair_of(name: str) -> tuple[str, ...] | None:
 
 
 def pair_group(*ids: str) -> str:
-    """The group of a video made of one or two videos of FaceForensics++, whichever comes first.
+    """The group of a video made from one or two videos of FaceForensics++, in either order.
 
     Example:
         >>> pair_group("071", "054"), pair_group("071")
@@ -110,16 +110,16 @@ def celeb_origin(name: str) -> Origin | None:
 
 
 def celeb_group(name: str) -> str:
-    """The group of a Celeb-DF video: its target video; of an additional YouTube video: itself.
+    """The group of a Celeb-DF video: its target video, or for an additional YouTube video that video itself.
 
-    The same in both versions: version 2 goes on from version 1 with the same names.
+    It is the same in both versions: version 2 continues version 1 with the same names.
     """
     origin = celeb_origin(name)
     return celeb_source_group(origin) if origin else own_group(CELEBDF, "YouTube-real", name)
 
 
 def made_of_celeb(name: str) -> Origin | None:
-    """The same of a fake that others made of Celeb-DF, whatever their names go on with.
+    """The identities and the target video of a fake that others made from Celeb-DF, whatever follows in its name.
 
     Example:
         >>> made_of_celeb("id28_id20_0008_4dfaker"), made_of_celeb("id29_0002_test_id08701_a").source
@@ -181,7 +181,7 @@ def dfdcp_group(person: str) -> str:
 
 
 def own_group(dataset: str, *parts: str) -> str:
-    """The group of a video of a data set that shares source videos with no other, as far as its authors tell.
+    """The group of a video of a data set that shares source videos with no other, as far as documented.
 
     Example:
         >>> own_group("FFIW10K", "train", "train_00000000")
@@ -191,11 +191,11 @@ def own_group(dataset: str, *parts: str) -> str:
 
 
 def group_of(folders: Collection[str], name: str) -> str | None:
-    """The group of a video of one of these data sets, from where it lies and its name; None if it is of none.
+    """The group of a video of one of these data sets, from its folders and its name; None if it is from none of them.
 
     Args:
         folders: Names of the folders above it.
-        name: Without suffix.
+        name: Name of the video, without suffix.
 
     Example:
         >>> group_of(["FaceForensics++", "manipulated_sequences", "FaceSwap", "c23"], "003_000")
@@ -221,7 +221,7 @@ def group_of(folders: Collection[str], name: str) -> str | None:
 
 
 def sources_of(group: str) -> frozenset[str]:
-    """The source videos that a group stands for; of a group that names none, itself.
+    """The source videos that a group stands for; for a group that names none, the group itself.
 
     Example:
         >>> sorted(sources_of("FaceForensics++/000_003")), sorted(sources_of("faces/a_b"))
@@ -229,20 +229,20 @@ def sources_of(group: str) -> frozenset[str]:
     """
     if match := _SOURCES.fullmatch(group):
         return frozenset(match[1] + number for number in match[2].split("_"))
-    if _WHOLE_SCENE.fullmatch(group):  # as indexes of earlier versions name it
+    if _WHOLE_SCENE.fullmatch(group):  # from an index of an earlier version
         return frozenset(f"{group}/{actor:02d}" for actor in range(1, DFD_ACTORS + 1))
     return frozenset({group})
 
 
 def united(groups: Iterable[str]) -> dict[str, str]:
-    """Groups → one name for all that are linked by common sources: that of the one made of most.
+    """Groups → one name for all that are linked by common sources: that of the group with the most sources.
 
     Example:
         >>> united(["FaceForensics++/000_003", "FaceForensics++/003", "a"])["FaceForensics++/003"]
         'FaceForensics++/000_003'
     """
     sources = {group: sources_of(group) for group in groups}
-    leads: dict[str, str] = {}  # source → another one of the same group, up to one that leads to itself
+    leads: dict[str, str] = {}  # union-find: source → another of the same group, up to a root that leads to itself
 
     def lead(source: str) -> str:
         while (further := leads.setdefault(source, source)) != source:

@@ -1,4 +1,4 @@
-"""Options of layouts: which there are, and what a mistyped one may have meant."""
+"""Options of layouts: which exist, and what a mistyped one may have meant."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ def list_data(layouts: Mapping[str, Layout], name: str, root: str | Path, *, opt
         layouts: All layouts by name.
         name: The one to use, which must be among them.
         root: The data folder.
-        options: The layout's own; `group_pattern` and `video_pattern`, which not all have, may be None.
+        options: The layout's options; `group_pattern` and `video_pattern`, which not all layouts have, may be None.
 
     Raises:
-        UserError: An option that the layout doesn't have, a path that leads out of the folder, or what the layout
-            raises.
+        UserError: An option that the layout doesn't have, a path that leads out of the folder, or any error of the
+            layout.
     """
     known = options_of(layouts[name])
     require_options(known, name, options)
@@ -53,24 +53,24 @@ def require_options(known: Iterable[str], layout: str, options: Mapping[str, Any
     """Refuses options that a layout doesn't have.
 
     Args:
-        known: Those that it has.
-        layout: Its name.
-        options: Those that are given; what is None is not.
+        known: The options that it has.
+        layout: Name of the layout.
+        options: The options given; None counts as not given.
 
     Raises:
-        UserError: One is another; the text lists the layout's own.
+        UserError: An option is unknown; the message lists those of the layout.
     """
     names = list(known)
     for key in (key for key, value in options.items() if key not in names and value is not None):
         has = f"it has: {', '.join(names)}" if names else "it has none"
-        raise UserError(f"{key!r} is no option of data.layout={layout}; {has}.{suggestion(key, names)}")
+        raise UserError(f"{key!r} is not an option of data.layout={layout}; {has}.{suggestion(key, names)}")
 
 
 def _require_below(records: Records, root: Path) -> None:
-    """Whatever a layout makes of lists that came with the data: what leads out of its folder is no part of it.
+    """Checks that no path leads out of the data folder, whatever the lists that came with the data say.
 
     Raises:
-        UserError: A path does.
+        UserError: A path leads out of it.
     """
     for column in ("path", "landmarks"):
         paths = records.table[column]
@@ -78,7 +78,7 @@ def _require_below(records: Records, root: Path) -> None:
         for row in odd.tolist():
             record = records[row]
             folder = record.root or (root.parent if root.is_file() else root)
-            below(folder, getattr(record, column), remedy="take the list that names it from where the data come from")
+            below(folder, getattr(record, column), remedy="get the list that names it from the source of the data")
 
 
 def typed(option: str, key: str, value: str) -> str:

@@ -43,7 +43,7 @@ class SourceSplits:
         if not ids or any(number not in self.splits for number in ids):
             return UNLISTED
         if len({self.groups[number] for number in ids}) > 1:
-            return "made of two videos that are no pair in the official lists"
+            return "made from two videos that are not a pair in the official lists"
         return VideoPlace(self.splits[ids[0]], self.groups[ids[0]], " ".join(ids))
 
 
@@ -56,7 +56,7 @@ def read_official(root: Path, folder: str | None = None, *, base: str = "") -> S
         base: Folder of FaceForensics++ in `root`.
 
     Raises:
-        UserError: A list is damaged, or names an id that another names too.
+        UserError: A list is damaged, or names an id that another list also names.
     """
     places = [Path(base, folder)] if folder else [Path(base, name) for name in _FOLDERS]
     pairs = SourceSplits()
@@ -79,7 +79,7 @@ def _add(pairs: SourceSplits, file: Path, split: str) -> int:
         for number in (first, second):
             if number in pairs.splits:
                 other = f"{pairs.splits[number]}.json"
-                raise UserError(f"{file} names {number}, which {other} names too; take the lists of {WHERE}")
+                raise UserError(f"{file} names {number}, which {other} also names; take the lists from {WHERE}")
             pairs.splits[number] = split
             pairs.groups[number] = pair_group(first, second)
             added += 1

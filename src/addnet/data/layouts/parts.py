@@ -1,7 +1,7 @@
-"""Data sets that are a handful of folders, each with the videos of one class and method, placed by official lists.
+"""Data sets that are a handful of folders, each with the videos of one class and method, split by official lists.
 
-A part is such a folder. Its videos lie in `videos/` or in itself; images that were taken from them lie in
-`faces/`, `images/` or `frames/` beside them or in itself, one folder a video, with landmarks of DeepfakeBench's
+A part is such a folder. Its videos are in `videos/` or in the folder itself; images that were extracted from them are
+in `faces/`, `images/` or `frames/` or in the folder itself, one folder per video, with landmarks of DeepfakeBench's
 preprocessing in `landmarks/`.
 """
 
@@ -21,7 +21,7 @@ from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record, Records
 from addnet.wording import count
 
-UNLISTED = "named by no official list"
+UNLISTED = "that no official list names"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class VideoPlace:
     Attributes:
         split: `train`, `val` or `test`.
         group_id: What must not be split up.
-        identity: Who is to be seen or was put in, separated by blanks.
+        identity: Ids of the persons shown or inserted, separated by blanks.
     """
 
     split: str
@@ -57,7 +57,7 @@ class VideoPlace:
 
 
 Placing = Callable[[Part, str], "VideoPlace | str"]
-_LEFT_OUT = ""  # the split of what has no place
+_LEFT_OUT = ""  # the split of videos that have no place
 
 
 def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: str, source: str) -> Listing:
@@ -66,7 +66,7 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
     Args:
         tree: The data folder.
         parts: Which folders.
-        place: Tells where a video (named without its suffix) belongs, or why it is left out.
+        place: Returns where a video (named without its suffix) belongs, or why it is left out.
         dataset: Name of the data set.
         source: `videos`, `images`, or `auto`: of each part its images if there are any, else its videos.
 
@@ -86,15 +86,15 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
             findings.lacks(part.path, what, needed=part.label not in classes)
     for part, some in found.items():
         if some and some.bare:
-            having = count(len(some.bare), "video has", "videos have")
-            findings.notes.append(f"{part.path}: {having} no folder with images: {few(list(map(stem, some.bare)))}")
+            bare = count(len(some.bare), "video has", "videos have")
+            findings.notes.append(f"{part.path}: {bare} no folder with images: {few(list(map(stem, some.bare)))}")
     return findings.listing(replace(some, bare=[], absent=[]) for some in collected)
 
 
 def _found(
     tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: Findings
 ) -> VideoCollection | None:
-    """What is there of a part and has a place; None if nothing is there. What has no place is told."""
+    """The videos of a part that exist and have a place; None if none exist. Those without a place are noted."""
     reasons: dict[str, str] = {}
     paths = {stem(path): path for path in clip_paths(tree, part.path)}
 
@@ -124,18 +124,18 @@ def _found(
 
 
 def _left_out(found: VideoCollection, reasons: Mapping[str, str]) -> dict[str, list[str]]:
-    """Reason → names of the videos that are there and have no place."""
-    there = {name for part in (found.images, found.videos) for name in _placed(part, False).names("video_id")}
-    named: dict[str, list[str]] = {}
-    for video in sorted(name.rpartition("/")[2] for name in there):
-        named.setdefault(reasons[video], []).append(video)
-    return named
+    """Reason → names of the videos that exist but have no place."""
+    names = {name for part in (found.images, found.videos) for name in _placed(part, False).names("video_id")}
+    by_reason: dict[str, list[str]] = {}
+    for video in sorted(name.rpartition("/")[2] for name in names):
+        by_reason.setdefault(reasons[video], []).append(video)
+    return by_reason
 
 
-def _placed(records: Records, there: bool = True) -> Records:
-    """Those that have a place, or those that have none."""
+def _placed(records: Records, placed: bool = True) -> Records:
+    """The records that have a place, or those that have none."""
     left_out = np.asarray(pc.equal(records.table["split"], _LEFT_OUT).to_numpy(), dtype=bool)
-    return records.take(~left_out if there else left_out)
+    return records.take(~left_out if placed else left_out)
 
 
 def _image_place(tree: Tree, part: Part) -> list[str]:

@@ -1,4 +1,4 @@
-"""Images and videos beside each other in one data set that is no one's layout: which of them are served."""
+"""Images and videos side by side in a data set without a published layout: which of them are listed."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ _PLAIN = re.compile(r"[\w./-]+")  # what Hydra takes without quotes
 
 
 def chosen_kind(listing: Listing, source: str, *, layout: str, root: Path) -> Listing:
-    """A listing with what `source` asks for.
+    """Reduces a listing to the kind that `source` asks for.
 
-    `auto` serves images if every class of every split has some, or else videos if every one has some. Where both are
-    needed, nothing is chosen for the user: a network would learn what tells crops from images.
+    `auto` lists images if every class of every split has some, or else videos if every one has some. Where both are
+    needed, the user has to choose: a network would learn the difference between crops and images.
 
     Args:
-        listing: With images and videos.
+        listing: The listing, with images and videos.
         source: `auto`, `images` or `videos`.
         layout: Name of the layout, for the remedy.
         root: The data folder, for the remedy.
@@ -40,14 +40,13 @@ def chosen_kind(listing: Listing, source: str, *, layout: str, root: Path) -> Li
     if not imaged or filmed <= imaged:
         return listing
     if imaged <= filmed:
-        being = count(len(listing.images), "image is", "images are")
-        note = f"{being} left alone, because there are videos of all that is there"
+        note = f"left out {count(len(listing.images), 'image')}, because every class of every split has videos"
         return replace(listing, images=none, notes=[*listing.notes, note])
     return replace(listing, missing=[*_apart(imaged, filmed, layout=layout, root=root), *listing.missing])
 
 
 def _cells(records: Records) -> Iterator[tuple[str, str]]:
-    """The splits and classes that have something."""
+    """The pairs of split and class that are not empty."""
     splits, labels = records.table["split"].to_pylist(), records.labels.tolist()
     yield from ((split, CLASS_NAMES[label]) for split, label in set(zip(splits, labels, strict=True)) if label >= 0)
 
@@ -55,7 +54,7 @@ def _cells(records: Records) -> Iterator[tuple[str, str]]:
 def _apart(
     imaged: set[tuple[str, str]], filmed: set[tuple[str, str]], *, layout: str, root: Path
 ) -> Iterator[MissingPart]:
-    """What has images alone and what has videos alone, with what to type to use both."""
+    """What has only images and what has only videos, with what to type to use both."""
     place = str(root) if _PLAIN.fullmatch(str(root)) else '"{}"'.format(str(root).replace('"', '\\"'))
     entries = (f"{{layout: {layout}, data_dir: {place}, options: {{source: {kind}}}}}" for kind in SOURCES[:0:-1])
     typed = shlex.quote(f"data.train=[{', '.join(entries)}]")
@@ -63,9 +62,9 @@ def _apart(
         others = ", ".join("/".join(cell) for cell in sorted(imaged - filmed))
         yield MissingPart(
             f"{split}/{name}",
-            f"images: it has videos alone, and {others} has images alone. What a network learns may then be the "
-            "difference between the two; to cut faces out of the videos and use both all the same, replace "
-            f"data.data_dir by {typed}",
+            f"images: it has only videos, and there are only images for {others}. A network may then learn the "
+            "difference between the two; to crop faces from the videos and use both anyway, replace data.data_dir "
+            f"by {typed}",
             needed=True,
         )
         return

@@ -28,7 +28,7 @@ class Text(NamedTuple):
 
     Attributes:
         text: Without a byte-order mark.
-        note: What a user should know about its encoding; empty for UTF-8 and for what a byte-order mark tells.
+        note: What a user should know about its encoding; empty for UTF-8 and for files with a byte-order mark.
     """
 
     text: str
@@ -36,13 +36,13 @@ class Text(NamedTuple):
 
 
 def read_text(file: Path) -> Text:
-    """Reads a text file, whatever it was saved as.
+    """Reads a text file in any of these encodings.
 
-    Without a byte-order mark, bytes that are not UTF-8 are taken for Windows-1252, which is said: names of files that
-    were meant otherwise are then not found, and counted like others that are missing.
+    Without a byte-order mark, bytes that are not UTF-8 are read as Windows-1252, which is noted: file names in another
+    encoding are then not found, and count as missing.
 
     Raises:
-        UserError: It can't be read, is no text or has more than 1 GB.
+        UserError: It can't be read, is not text or has more than 1 GB.
     """
     try:
         data = read_bytes(file, most=MAX_BYTES)
@@ -59,20 +59,20 @@ def read_text(file: Path) -> Text:
     except UnicodeDecodeError as error:
         if error.encoding != "utf-8" or data.startswith(codecs.BOM_UTF8):
             raise UserError(
-                f"{file} is damaged: byte {error.start} is not {error.encoding.upper()}, which its byte-order mark "
-                "says; save it as UTF-8"
+                f"{file} is damaged: byte {error.start} is not {error.encoding.upper()}, the encoding of its "
+                "byte-order mark; save it as UTF-8"
             ) from error
         note = f"{file.name} is not UTF-8 (byte {error.start}) and was read as Windows-1252; save it as UTF-8"
         return Text(data.decode("cp1252", "replace"), note)
 
 
 def read_json(text: str | bytes) -> Any:
-    """What a text of JSON holds, whoever wrote it.
+    """Parses JSON from an untrusted source.
 
     Raises:
         json.JSONDecodeError: It is damaged, nested more deeply than anything that is read here, or holds a number of
             thousands of digits.
-        UnicodeDecodeError: Its bytes are no text.
+        UnicodeDecodeError: Its bytes are not text.
     """
     try:
         return json.loads(text)

@@ -1,4 +1,4 @@
-"""Names in a data folder, each folder read once; and what names of files tell."""
+"""Names in a data folder, each folder read once; and the parts of file names."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from addnet.faces.walk import entries, walk
 from addnet.untrusted.places import leads_out
 from addnet.untrusted.texts import shown
 
-NO_FACES = NOT_WALKED | {"models"}  # lie beside the images and are none
+NO_FACES = NOT_WALKED | {"models"}  # folders next to the images that hold no faces
 _NUMBER = re.compile(r"(?:^|[_\-. ]|frame)(\d+)$", re.IGNORECASE)
 
 
 class Tree:
-    """Names below a data folder; each folder is read once, because asking for single files is slow over a network.
+    """Names below a data folder; each folder is read once, because checking single files is slow over a network.
 
     Args:
         root: The data folder; all paths are relative to it, with forward slashes.
 
     Raises:
-        UserError: The data folder is not there.
+        UserError: The data folder doesn't exist.
     """
 
     def __init__(self, root: str | Path) -> None:
@@ -57,12 +57,12 @@ class Tree:
         return name in self.folders(folder)
 
     def images(self, folder: str) -> list[tuple[int, str]]:
-        """(frame number, name) of the images in a folder, in the order of the video. Not kept: they are many."""
+        """(frame number, name) of the images in a folder, in the order of the video. Not cached: there are many."""
         names = self.list_files(folder)
         return sorted((frame_number(name), name) for name in names if name.lower().endswith(IMAGE_SUFFIXES))
 
     def landmarks(self, folder: str) -> frozenset[str]:
-        """Stems of the files with landmarks (`.npy`) in a folder. Not kept."""
+        """Stems of the files with landmarks (`.npy`) in a folder. Not cached."""
         return frozenset(stem(name) for name in self.list_files(folder) if name.lower().endswith(".npy"))
 
     def holds_images(self, folder: str) -> bool:
@@ -70,7 +70,7 @@ class Tree:
         return any(self.images(join(folder, name)) for name in sorted(self.folders(folder) - NO_FACES))
 
     def image_folders(self, folder: str) -> Iterator[tuple[str, list[tuple[int, str]]]]:
-        """Every folder below one (and itself) that holds images, once, with what `images` gives; faces alone."""
+        """Each folder at or below this one that holds images of faces, with their (frame number, name)."""
         below: dict[str, list[str]] = {}
         for path in walk(self.root / folder).images:
             parent, _, name = path.rpartition("/")
@@ -80,7 +80,7 @@ class Tree:
                 yield join(folder, parent), sorted((frame_number(name), name) for name in names)
 
     def list_files(self, folder: str) -> list[str]:
-        """Names in a folder that is looked at once only and not kept in memory."""
+        """Names in a folder that is read only once; they are not cached."""
         return [entry.name for entry in self._entries(folder)]
 
     def _read(self, folder: str) -> tuple[frozenset[str], frozenset[str]]:
@@ -91,10 +91,10 @@ class Tree:
         return self._names[folder]
 
     def _entries(self, folder: str) -> list[os.DirEntry[str]]:
-        if "\0" in folder or leads_out(self.root, folder):  # a name out of a list
+        if "\0" in folder or leads_out(self.root, folder):  # a name from a list
             raise UserError(
-                f"{shown(folder)}, which a list names, lies outside of {self.root}; take the list from where the data "
-                "set comes from"
+                f"{shown(folder)}, which a list names, lies outside of {self.root}; get the list from the source of "
+                "the data set"
             )
         try:
             return entries(self.root / folder)
@@ -127,5 +127,5 @@ def stem(path: str) -> str:
 
 
 def join(*parts: str) -> str:
-    """A relative path of parts, of which some may be empty."""
+    """Joins parts, some of which may be empty, into a relative path."""
     return "/".join(part for part in parts if part)

@@ -1,12 +1,12 @@
-"""UADFV: 49 videos and 49 fakes of them, a test set of the field.
+"""UADFV: 49 videos and 49 fakes of them, a common test set.
 
     real/{0000.mp4, frames/0000/000.png}
     fake/{0000_fake.mp4, frames/0000_fake/000.png}
 
 Access: the forms in the README of yuezunli/WIFS2018_In_Ictu_Oculi (Li et al. 2018, arXiv 1806.02877). That README does
-not describe the layout. File names and folders are those that several public loaders agree upon, `frames/` is what
-DeepfakeBench's preprocessing adds. Not verified with the authors: that a fake was made from the real video of its
-number. There is no official split: the field tests on all of it, and so does this module unless told otherwise.
+not describe the layout. File names and folders are those that several public loaders agree on; `frames/` is what
+DeepfakeBench's preprocessing adds. Not verified with the authors: that a fake was made from the real video with the
+same number. There is no official split: the field tests on everything, and so does this module by default.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
 
     Args:
         root: Holds `real/` and `fake/`.
-        split: What all of it is for: `test`, or `train` (validation is carved out of it by number).
+        split: The split of everything: `test`, or `train` (validation is carved out of it by number).
         source: `videos`, `images`, or `auto`: images if there are any.
 
     Raises:
@@ -51,8 +51,8 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
         parts.append(collect(tree, _clips(paths, label, split), source=source))
         findings.note(
             [path for path in paths if not uadfv_group(stem(path))],
-            "file is left out by its name",
-            "files are left out by their names",
+            "file is left out because of its name",
+            "files are left out because of their names",
         )
     return findings.listing(parts)
 

@@ -4,9 +4,9 @@
         ./<N>/{real,fake}/<sequence>/<frame>.png                  224 × 224; <frame> counts in the source video
 
 The README at github.com/OpenTAI/wild-deepfake writes `real train` with a blank, the copy at Hugging Face
-(xingjunm/WildDeepfake) `real_train`; both are read, and so are archives that were unpacked where they lay. Numbers of
-frames have gaps. There are 7,314 sequences of 707 videos by the README, but which sequences come from one video is
-told nowhere: **train and test may share source videos**, and so may training and the validation taken from it.
+(xingjunm/WildDeepfake) `real_train`; both are read, and so are archives that were unpacked in place. Frame numbers have
+gaps. According to the README there are 7,314 sequences from 707 videos, but which sequences come from one video is not
+documented: **train and test may share source videos**, and so may training and the validation set carved out of it.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ _LAST_NUMBER = re.compile(r"\d+$")
 _MOST_DIGITS = 18  # of a 64-bit number
 _MOST_NAMED = 20
 _NOTES = [
-    "WildDeepfake does not tell which sequences come from one source video: that train and test share some cannot be "
-    "excluded; say so beside every metric",
-    "WildDeepfake has no validation part: it is taken out of train",
+    "WildDeepfake does not document which sequences come from one source video: train and test may share some; say so "
+    "with every metric",
+    "WildDeepfake has no validation part: it is carved out of train",
 ]
 
 
@@ -56,7 +56,7 @@ class _Part:
 
 @dataclass
 class _Findings:
-    """What is worth telling about the folders."""
+    """What to report about the folders."""
 
     notes: list[str] = field(default_factory=list)
     contradictions: Counter[str] = field(default_factory=Counter)
@@ -66,13 +66,13 @@ class _Findings:
 def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | Path | None = None) -> Listing:
     """Lists the sequences of WildDeepfake, packed or unpacked.
 
-    A damaged archive is left out as a whole and named; so are images in an inner `real` or `fake` folder that
-    contradicts the outer one. Where an archive lies beside its unpacked folder, the archive is read.
+    A damaged archive is left out as a whole and reported; so are images in an inner `real` or `fake` folder that
+    contradicts the outer one. If both an archive and its unpacked folder exist, the archive is read.
 
     Args:
         root: Holds `real_train/`, `real_test/`, `fake_train/` and `fake_test/`, or `deepfake_in_the_wild/` with them.
         group: What validation must not split up: `sequence`, or `archive`, all sequences of one archive.
-        cache_dir: Folder for lists of what archives hold and for seek points of gzipped ones; None: nothing is kept.
+        cache_dir: Folder that caches the lists of archives' members and seek points of gzipped ones; None: no cache.
 
     Raises:
         UserError: No such folder, two folders of the same part, or an unknown `group`.
@@ -96,7 +96,7 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
             missing.append(MissingPart(f"{part.name}/<N>.tar.gz", "archives with images", needed, part.split))
         missing += _gaps(part)
         lists.append(records)
-    return Listing(images=Records.concat(lists), missing=missing, notes=[*_NOTES, *_told(findings)])
+    return Listing(images=Records.concat(lists), missing=missing, notes=[*_NOTES, *_summary(findings)])
 
 
 def _parts(root: Path) -> list[_Part]:
@@ -152,7 +152,7 @@ def _frame(name: str) -> int:
 
 
 def _units(folder: Path) -> dict[str, list[Path]]:
-    """Archives and folders by name without suffix, archives first; numbers in the order of numbers."""
+    """Archives and folders by name without suffix, archives first; numeric names in numeric order."""
     units: dict[str, list[Path]] = {}
     paths = [Path(entry.path) for entry in entries(folder)]
     for path in sorted(paths, key=lambda path: (path.is_dir(), path.name)):
@@ -168,7 +168,7 @@ def _without_suffix(name: str) -> str:
 
 
 def _images(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> Iterator[tuple[str, int, int]]:
-    """Path below the part's folder, offset and length of each image, from the first place that is whole."""
+    """Path below the part's folder, offset and length of each image, from the first place that is intact."""
     for number, place in enumerate(unit):
         if place.is_dir():
             for file in iter_images(place):
@@ -186,7 +186,7 @@ def _images(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> It
                 if name.lower().endswith(IMAGE_SUFFIXES) and not is_junk(name):
                     yield f"{archive}/{member.name}", member.offset, member.length
         if ignored := [path.name for path in unit[number + 1 :]]:
-            findings.notes.append(f"{place} is read; {', '.join(ignored)} beside it is not")
+            findings.notes.append(f"{place} is read; {', '.join(ignored)} next to it is ignored")
         return
 
 
@@ -219,7 +219,7 @@ def _gaps(part: _Part) -> list[MissingPart]:
     return [MissingPart(f"{part.name}/{{{shown}}}.tar.gz", what)]
 
 
-def _told(findings: _Findings) -> list[str]:
+def _summary(findings: _Findings) -> list[str]:
     notes = [f"left out: {text}" for text in findings.damaged[:_MOST_NAMED]]
     if len(findings.damaged) > _MOST_NAMED:
         notes.append(f"left out: {count(len(findings.damaged) - _MOST_NAMED, 'more damaged archive')}")
