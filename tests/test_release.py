@@ -107,11 +107,11 @@ def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, p
     first = read_config(released / "detectors" / "lite")
     assert read_config(again) == first
     other = checkpoint(tmp_path / "other.ckpt", name="timm", backbone="test_efficientnet", image_size=80)
-    with pytest.raises(UserError, match="is of other weights; leave it out to measure these"):
+    with pytest.raises(UserError, match="was measured with other weights; leave it out to measure these"):
         release(_config(tmp_path, measured, f"ckpt={other}", "tensors=float32", "overwrite=true"))
     assert read_config(again) == first
     (tmp_path / "mine.json").write_text("{}")
-    with pytest.raises(UserError, match=r"not what addnet\.release wrote"):
+    with pytest.raises(UserError, match=r"was not written by addnet release"):
         release(_config(tmp_path, f"measured={tmp_path}/mine.json", f"ckpt={path}", "overwrite=true"))
 
 
@@ -119,7 +119,7 @@ def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, p
     ("overrides", "said"),
     [
         (["ckpt=null"], "ckpt is not set"),
-        (["output=null"], "output is not set: name the folder to be made"),
+        (["output=null"], "output is not set; give the folder to create"),
         ([], "no test data are named"),
         (["data.data_dir=x", "card=gone.md"], r"gone\.md cannot be read: No such file"),
         (["data.data_dir=x", "real={portraits: gone}"], "gone: no such file or folder"),
