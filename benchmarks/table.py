@@ -138,7 +138,7 @@ def curves(rows: Sequence[Row], file: Path) -> None:
         at, words = zip(*(name.split(" ", 1) for name in row.times), strict=True)
         axes.plot(list(row.times.values()), marker="o", color="black")
         for position, value in enumerate(row.times.values()):
-            words_at = {"xytext": (0, 8), "textcoords": "offset landmarks", "ha": "center", "fontsize": 8}
+            words_at = {"xytext": (0, 8), "textcoords": "offset points", "ha": "center", "fontsize": 8}
             axes.annotate(quantity(value, row.unit), (position, value), **words_at)
         axes.set_xticks(range(len(at)), at)
         axes.set_yticks([])

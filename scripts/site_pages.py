@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.structure.files import File, Files
+from site_settings import settings_page
 
 from addnet.commands import COMMANDS, GROUPS, examples, typed_as
 from addnet.config_help import help_text
@@ -57,6 +58,7 @@ def on_files(files: Files, config: Any) -> Files:
             name = image.relative_to(ROOT).as_posix()
             files.append(File.generated(config, name, content=image.read_bytes()))
     files.append(File.generated(config, "reference/commands.md", content=_commands()))
+    files.append(File.generated(config, "reference/settings.md", content=settings_page()))
     files.append(File.generated(config, "reference/python.md", content=_python()))
     return files
 

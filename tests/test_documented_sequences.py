@@ -28,11 +28,11 @@ from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
 
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
-NAMES = ("preparation", "audit", "using", "datasets", "scaling", "export", "detectors")
+NAMES = ("how-to", "preparation", "audit", "using", "datasets", "scaling", "export", "detectors", "tutorial")
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]
-# machines, networks and data sets that a test doesn't have, what takes minutes, commands with tests of their own
+# other programs; machines, networks and data sets that a test doesn't have; what takes minutes or has tests of its own
 NOT_HERE = re.compile(
-    r"^(make|pip|source|python3|\.venv|dask|torchrun|sbatch)\b|…|workers\.py|\.\./shared/|inject_faults|score_with_onnx"
+    r"^(?!addnet )|…|\.\./shared/"
     r"|\baddnet (adopt|app|serve|case|models|faces|filter|study|summarize)\b|^addnet -"
     r"|addnet train (-m|--resume)\b|\b(sweep|experiment)=|trainer=ddp|trainer\.devices|audit\.faces|license="
     r"|\{layout:|\b(data=)?(faceshifter|celebdfpp)\b"
@@ -164,6 +164,8 @@ def desk(tmp_path, data_dir, index_dir, video_dir, replicas, run, detectors, mon
     pq.write_table(pacsv.read_csv("scores.csv"), "outputs/evaluate/TIME/scores.parquet")
     shutil.copy("images/one.png", "face.jpg")
     shutil.copy(video_dir / "test/real/p3.mp4", "clip.mp4")
+    for label, name in (("real", "pair12_a"), ("fake", "pair12_ab")):  # of the tutorial
+        shutil.copy(next((video_dir / "test" / label).iterdir()), f"clips/test/{label}/{name}.mp4")
     desk = Desk(replicas, index_dir)
     desk.prepare(["data.data_dir=clips", "output=outputs/faces/own"])
     return desk

@@ -37,7 +37,7 @@ def folder(portrait, tmp_path_factory):
 
 def _dataset(folder, **options):
     root, records, landmarks, shapes = folder
-    defaults = {"points": landmarks, "shapes": shapes, "geometry": Geometry(size=96), "mask": AttentionMask()}
+    defaults = {"landmarks": landmarks, "shapes": shapes, "geometry": Geometry(size=96), "mask": AttentionMask()}
     return DeepfakeDataset(root, records, **(defaults | options))
 
 

@@ -44,7 +44,7 @@ def test_masks_follow_every_geometric_change(marked, augment, crop):
 def test_the_change_depends_on_its_address_alone(marked):
     root, records, landmarks = marked
     strong = Augment(**load_group("augment", "strong"))
-    arguments = {"points": landmarks, "geometry": Geometry(size=96), "mask": AttentionMask(), "augment": strong}
+    arguments = {"landmarks": landmarks, "geometry": Geometry(size=96), "mask": AttentionMask(), "augment": strong}
     one, other = (DeepfakeDataset(root, records, seed=seed, **arguments) for seed in (0, 1))
     again = DeepfakeDataset(root, records, seed=0, **arguments)
     for _ in range(3):  # however often and in whatever order

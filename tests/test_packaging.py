@@ -9,6 +9,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 ROOT = Path(__file__).parents[1]
 
@@ -73,6 +74,38 @@ def test_the_command_starts_from_the_wheel_anywhere(installed, tmp_path, form):
         check=True,
     )
     assert where.stdout.strip() == str(installed / "addnet" / "configs")
+
+
+_FROM = """
+import sys
+from pathlib import Path
+import addnet
+assert Path(addnet.__file__).is_relative_to(sys.argv.pop(1)), addnet.__file__
+from addnet.__main__ import main
+main()
+"""
+TINY = ["model=timm", "model.backbone=test_efficientnet", "data.image_size=64", "data.num_workers=0", "trainer=cpu"]
+TINY += ["data.generate={train: 16, test: 4, size: 112, views: 1}", "prepare.workers=0", "trainer.max_epochs=1"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "answer"),
+    [
+        (["predict", "face.png", "workers=0"], "1 file: 1 "),
+        (["train", "experiment=demo", "logger=none", "callbacks=[best]", *TINY], "best checkpoint on test"),
+    ],
+    ids=["predict", "demo"],
+)
+def test_what_was_installed_predicts_and_trains_anywhere(installed, tmp_path, portrait, arguments, answer):
+    Image.fromarray(portrait[0]).save(tmp_path / "face.png")
+    environment = os.environ | {"PYTHONPATH": str(installed), "COMET_API_KEY": ""}
+    command = [sys.executable, "-c", _FROM, str(installed), *arguments]
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False, timeout=300
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert answer in done.stdout
+    assert (tmp_path / "outputs").is_dir()
 
 
 def test_wheel_and_sdist_carry_the_detectors_and_the_installation_knows_them(built, installed):

@@ -16,7 +16,7 @@ from addnet.overrides import for_hydra
 from config_keys import WORDS, homes
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")]
+DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/concepts/*.md")]
 
 
 def _commands(document):
@@ -85,7 +85,7 @@ def test_commands_exist_and_their_overrides_compose(document):
 
 def test_settings_in_the_text_are_keys():
     lost = set()
-    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md")]:
+    for document in [ROOT / "README.md", *ROOT.glob("docs/*.md"), *ROOT.glob("docs/concepts/*.md")]:
         text = re.sub(r"```.*?```", "", document.read_text(encoding="utf-8"), flags=re.DOTALL)
         spans = re.findall(r"`([a-z_]+(?:[./][a-z_]+)*)=([^`\s]*)`", text)
         lost |= {
@@ -100,6 +100,15 @@ def test_settings_in_the_text_are_keys():
 def test_links_within_the_repository_lead_somewhere(document):
     for link in re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8")):
         assert (document.parent / link).exists(), link
+
+
+def test_torch_of_the_readme_is_that_of_the_constraints():
+    """Another one would be replaced by the next line, by the build for GPUs."""
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    (line,) = (words for words in _commands(ROOT / "README.md") if "--index-url" in words)
+    pinned = [word for word in line if "==" in word]
+    assert len(pinned) == 2
+    assert set(pinned) <= set(pins)
 
 
 def test_every_group_of_the_readme_is_there_and_no_other():

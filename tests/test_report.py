@@ -31,7 +31,7 @@ def rows(**columns):
         "width": [100, 100, 100, 200, 200, 0],
         "height": [120, 120, 90, 200, 210, 0],
         "step": ["detector", "detector", "none", "given", "whole_picture", "none"],
-        "reason": [None] * 5 + ["not | a\nimage"],
+        "reason": [None] * 5 + ["not | a\nline"],
         "size": [1000, 2000, 3000, 4000, 5000, 6],
     } | columns
     return pa.table({name: values for name, values in table.items() if values is not None})
@@ -78,7 +78,7 @@ def test_counts_on_axes_are_whole_numbers(tmp_path):
 
 
 def test_unusable_files_are_listed_with_their_reason(tmp_path):
-    assert "| `train/f.jpg` | not \\| an image |" in written(rows(), tmp_path)
+    assert "| `train/f.jpg` | not \\| a line |" in written(rows(), tmp_path)
     many = pa.concat_tables([rows(reason=["empty file (0 bytes)"] * 6)] * 5)
     text = written(many, tmp_path)
     assert text.count("empty file") == 20

@@ -9,11 +9,16 @@ import time
 import numpy as np
 import psutil
 import pytest
+from omegaconf.errors import InterpolationResolutionError
 from PIL import Image
 
 import media
 import trainings
+from addnet.config import compose
+from addnet.errors import UserError
 from addnet.inference import Detector
+from addnet.serve import serve
+from addnet.surroundings import in_words
 from checkpoints import checkpoint
 
 httpx = pytest.importorskip("httpx", reason="httpx comes with Gradio")
@@ -58,6 +63,17 @@ def service(path, tmp_path_factory):
     with httpx.Client(base_url=address, headers=ALLOWED, timeout=180) as client:
         client.temporary = temporary
         yield process, client
+
+
+@pytest.mark.parametrize(("value", "said"), [(None, "ADDNET_TOKEN, which is not set"), ("", "token is empty")])
+def test_without_the_token_that_was_asked_for_nothing_starts(monkeypatch, value, said):
+    if value is None:
+        monkeypatch.delenv("ADDNET_TOKEN", raising=False)
+    else:
+        monkeypatch.setenv("ADDNET_TOKEN", value)
+    with pytest.raises((UserError, InterpolationResolutionError)) as refused:
+        serve(compose(["host=0.0.0.0", "token=${oc.env:ADDNET_TOKEN}"], config_name="serve"))
+    assert said in (in_words(refused.value) or str(refused.value))
 
 
 def _form(*files):

@@ -55,7 +55,7 @@ def adopt(cfg: DictConfig) -> Adoption:
         "its threshold is 0.5 and its probabilities are not calibrated, because it comes without validation results: "
         "evaluate it on your own material (addnet evaluate) and set threshold=NUMBER in the commands that use it"
     )
-    log.info("written: %s", output)
+    log.info("written: %s", shown_path(output))
     log.info("to use it: addnet predict %s face.jpg", to_type("ckpt", shown_path(output)))
     return done
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 import shutil
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 from omegaconf import OmegaConf
@@ -76,6 +76,87 @@ def help_text(name: str, overrides: Sequence[str] = ()) -> str:
         *_closing(name),
     ]
     return "\n".join(lines) + "\n"
+
+
+class Setting(NamedTuple):
+    """A key of a YAML file.
+
+    Attributes:
+        key: The key as it is typed, such as `optimizer.lr`.
+        default: Its value as YAML on one line; empty for a key with nested keys.
+        comment: The comment after it, in this file or in one from its defaults list.
+        above: The comment on the lines directly above it, which often applies to the following keys too.
+    """
+
+    key: str
+    default: str
+    comment: str
+    above: str
+
+
+class SettingsFile(NamedTuple):
+    """A YAML file of `configs/`.
+
+    Attributes:
+        header: The comment at its start.
+        takes: Its defaults list: files of its own group and of other groups, such as `folder`, `model=timm`.
+        settings: Its own keys; keys with nested keys only if they have a comment.
+    """
+
+    header: str
+    takes: tuple[str, ...]
+    settings: tuple[Setting, ...]
+
+
+def settings_in(group: str, choice: str) -> SettingsFile:
+    """Reads the keys that a config file sets, with their comments, except `_target_`.
+
+    Args:
+        group: Group of the file; empty: a file in `configs/` itself, which a command reads.
+        choice: Name of the file, as used in overrides.
+
+    Example:
+        >>> settings_in("optimizer", "adam").settings[1]
+        Setting(key='optimizer.lr', default='1e-4', comment='learning rate', above='')
+    """
+    text = Path(config_dir(), group, f"{choice}.yaml").read_text(encoding="utf-8")
+    own = parsed(text)
+    elsewhere = "@package" in text
+    comments = own if elsewhere else _of_group(group, choice)
+    prefix = "" if elsewhere or not group else f"{group}."
+    content = yaml.safe_load(text) or {}
+    takes = tuple(_taken(content.pop("defaults", [])))
+    root = yaml.compose(text, Loader=_LOADER)
+    pairs = _pairs(root) if isinstance(root, yaml.MappingNode) else ()
+    inline = {name for name, _, value in pairs if isinstance(value, yaml.MappingNode) and value.flow_style}
+    header = re.sub(r"^@package \S+ ?", "", own.header)
+    return SettingsFile(header, takes, tuple(_settings(content, comments, prefix, inline=inline)))
+
+
+def _taken(defaults: Sequence[Any]) -> Iterator[str]:
+    for entry in defaults:
+        if isinstance(entry, Mapping):
+            for group, choice in entry.items():
+                if choice is not None and not group.startswith("optional "):
+                    yield f"{group.split()[-1].strip('/')}={choice}"
+        elif entry != "_self_":
+            yield entry
+
+
+def _settings(
+    node: Mapping[Any, Any], comments: Comments, prefix: str, *, inline: Collection[str], path: str = ""
+) -> Iterator[Setting]:
+    for key, value in node.items():
+        name = f"{path}{key}"
+        if str(key).startswith("_"):
+            continue
+        comment, above = comments.beside.get(name, ""), comments.above.get(name, "")
+        if not _is_block(value) or name in inline:
+            yield Setting(prefix + name, _flow(value), comment, above)
+            continue
+        if comment or above:
+            yield Setting(prefix + name, "", comment, above)
+        yield from _settings(value, comments, prefix, inline=inline, path=f"{name}.")
 
 
 def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import hydra_command
 from addnet.config import build, plain
+from addnet.console import shown_path
 from addnet.errors import UserError
 from addnet.inference import shipped
 from addnet.untrusted.texts import in_markup
@@ -94,7 +95,7 @@ def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]
     """Prints the main metrics and the files that were written."""
     print_summary(numbers)
     for file in written:
-        log.info("written: %s", file)
+        log.info("written: %s", shown_path(file))
     return numbers
 
 

@@ -13,6 +13,7 @@ from omegaconf import DictConfig, OmegaConf
 
 from addnet.cli import hydra_command
 from addnet.config import plain
+from addnet.console import shown_path
 from addnet.errors import NotWrittenError, UserError, require_choice
 from addnet.inference.shipped import located
 from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
@@ -99,7 +100,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
             log.info(
                 "%s in %s", count(len(answers) - _MOST_NAMED, "more answer", "more answers"), folder / "answers.csv"
             )
-        log.info("answers: %s", folder / "answers.csv")
+        log.info("answers: %s", shown_path(folder / "answers.csv"))
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))
     tell_unusable(unreadable, folder / "answers.csv")

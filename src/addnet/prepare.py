@@ -12,6 +12,7 @@ from omegaconf import DictConfig
 
 from addnet.cli import hydra_command
 from addnet.config import plain
+from addnet.console import shown_path
 from addnet.errors import UserError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
             where = Path(cfg.paths.output_dir)  # with several data sets, each has its own folder
             report(source, where / _title(source.index_file) if len(named) > 1 else where, seed=cfg.seed)
         if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
-            index = shlex.quote(f"data.index={source.index_file}")
+            index = shlex.quote(f"data.index={shown_path(source.index_file)}")
             log.info("to train on it: addnet train data=index %s", index)
     return files
 
@@ -119,7 +120,7 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
         return found
 
     file = write_report(index.rows, folder, read_image=read, landmarks=landmarks, seed=seed)
-    log.info("report: %s", file)
+    log.info("report: %s", shown_path(file))
 
 
 @hydra_command("prepare")

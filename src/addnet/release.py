@@ -71,10 +71,17 @@ def release(cfg: DictConfig) -> Path:
     weights = read_config(made.output)["weights"]["sha256"]
     results = _measured_before(Path(cfg.measured), weights) if cfg.measured else _measure(cfg, made, inputs)
     (run / MEASURED).write_text(json.dumps({"weights": weights, **results}, indent=1) + "\n", encoding="utf-8")
-    config = read_config(made.output) | {"measured": [*of_test_sets(results["evaluation"]), *results["real"]]}
+    try:
+        config = read_config(made.output) | {"measured": [*of_test_sets(results["evaluation"]), *results["real"]]}
+        sections = measured_sections(results["evaluation"], results["real"])
+    except KeyError as error:
+        if not cfg.measured:
+            raise
+        raise UserError(
+            f"measured={cfg.measured} has no {error}, because another version wrote it; leave it out to measure again"
+        ) from error
     licence = licence_of(cfg.license, config, cfg.ckpt)
-    card = {"licence": licence, "folder": output.name, "preface": preface}
-    describe_folder(made.output, config, **card, measured=measured_sections(results["evaluation"], results["real"]))
+    describe_folder(made.output, config, licence=licence, folder=output.name, preface=preface, measured=sections)
     with whole(output) as part:
         shutil.copytree(made.output, part)
     log.info("%s: %.1f MB. %s", output, made.size / 1e6, measured_in_words(config))

@@ -75,6 +75,8 @@ def _check(cfg: DictConfig) -> None:
     for name in ("workers", "files", "quota_mb"):
         if not isinstance(cfg[name], int) or cfg[name] < 1:
             raise UserError(f"{name}={cfg[name]} is not valid; use a whole number of at least 1")
+    if cfg.token is not None and not str(cfg.token).strip():
+        raise UserError("token is empty, which would admit everyone; set a value, or token=null for no token")
     if not isinstance(cfg.waiting, int) or cfg.waiting < 0:
         raise UserError(f"waiting={cfg.waiting} is not valid; use a whole number, 0 or more")
     if not isinstance(cfg.port, int) or not 0 <= cfg.port <= 65535:

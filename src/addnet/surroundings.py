@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import re
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def in_words(error: BaseException) -> str:
     """
     seen: BaseException | None = error
     while seen is not None:
-        if message := _shared_memory(seen) or _file_system(seen):
+        if message := _shared_memory(seen) or _file_system(seen) or _environment(seen):
             return message
         seen = seen.__cause__
     return ""
@@ -48,6 +49,18 @@ def require_writable(option: str, folder: str | Path) -> None:
         raise UserError(
             f"{option}={folder} can't be written to: this user has no write access to {there}; use another folder"
         )
+
+
+def _environment(error: BaseException) -> str:
+    """Returns the message for `${oc.env:NAME}` without such a variable, which OmegaConf reports."""
+    match = re.search(r"Environment variable '(\w+)' not found", str(error))
+    if not match:
+        return ""
+    setting = getattr(error, "full_key", None) or "a setting"
+    return (
+        f"{setting} takes its value from the environment variable {match[1]}, which is not set; set it, or change "
+        f"{setting}"
+    )
 
 
 def _shared_memory(error: BaseException) -> str:

@@ -84,7 +84,7 @@ def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, 
 
 
 def _pixels(figure: Any) -> Any:
-    """(H, W, 3) uint8 of a figure."""
+    """(H, W, 3) uint8 of a plot."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""The score of each person over the time of a video, as a figure."""
+"""The score of each person over the time of a video, as a plot."""
 
 from __future__ import annotations
 

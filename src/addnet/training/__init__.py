@@ -10,4 +10,4 @@ if TYPE_CHECKING:
 __all__ = ["DeepfakeDetector"]
 
 # who only reads checkpoints needs no Lightning
-__getattr__, __dir__ = late(__name__, {"DeepfakeDetector": "detector"})
+__getattr__, __dir__ = late(__name__, {"DeepfakeDetector": "module"})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import fields
@@ -186,7 +187,7 @@ def _audited(data: AuditInput, settings: Settings, blends: Blending | None, cons
 
 
 def _summarise(found: Audit, report: Path) -> None:
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 160)
     table = Table(title=f"audit of {count(len(found.records), 'image')}", show_lines=True)
     for column in ("severity", "finding", "example"):
         table.add_column(column)

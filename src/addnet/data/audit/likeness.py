@@ -190,14 +190,15 @@ def _pair_issue(records: Records, found: Likeness, what: str, chosen: Rows) -> I
     kind, severity, remedy = (_WITHIN if one == other else _ACROSS)[what]
     where = f"within {one}" if one == other else f"across {one} and {other}"
     images = len(np.unique(found.rows[chosen, 1]))
-    counted = f"{count(len(chosen), 'pair')} of nearly the same image, of different groups, {where}"
+    counted = f"{count(len(chosen), 'pair')} of images that are nearly the same, of different groups, {where}"
     affected = "" if one == other else f" ({count(images, f'image of {other} is', f'images of {other} are')} affected)"
     examples = [_example(records, found, int(pair)) for pair in chosen[:EXAMPLES]]
     return Issue(kind, severity, f"{counted} {_MEANING[what]}{affected}", len(chosen), remedy, examples)
 
 
 def _label_issue(records: Records, found: Likeness) -> Issue:
-    text = f"{len(found.rows):,} real and fake images of different groups in {found.between[0]} are nearly the same"
+    number = count(len(found.rows), "pair")
+    text = f"{number} of a real and a fake image that are nearly the same, of different groups, in {found.between[0]}"
     remedy = "Usual where a fake was made of a recording that is in another group; then one group should hold both."
     examples = [_example(records, found, pair) for pair in range(min(EXAMPLES, len(found.rows)))]
     return Issue("near_two_labels", INFO, text, len(found.rows), remedy, examples)

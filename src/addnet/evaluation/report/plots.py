@@ -87,7 +87,7 @@ def reliability_plot(scored: ScoredSet, level: Mapping[str, Any], *, title: str)
     Args:
         scored: Images or videos.
         level: Of `levels.level_numbers`, for "temperature" and "limits".
-        title: Of the figure.
+        title: Of the plot.
     """
     figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
@@ -105,7 +105,7 @@ def undecided_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Fi
 
     Args:
         levels: "images" and "videos" → "undecided" of `levels.level_numbers`.
-        title: Of the figure.
+        title: Of the plot.
     """
     figure, axis = _panel(title, "share that has a verdict", "wrong among these")
     for (level, found), colour in zip(levels.items(), SERIES, strict=False):
@@ -123,7 +123,7 @@ def tippett_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figu
 
     Args:
         levels: "images" and "videos" → numbers of `likelihood.CalibratedRatios`.
-        title: Of the figure.
+        title: Of the plot.
     """
     figure, axis = _panel(title, "log10 likelihood ratio", "share above it")
     axis.axvline(0, color="0.8", linewidth=1)

@@ -39,7 +39,7 @@ intended to decide alone about a person, an image's publication or its removal.
 
 - A detector knows the manipulations and the compression it was trained on. On other data sets it loses much of its
   accuracy; measure it on your own material before relying on a score.
-- Faces that the landmark detector does not find are scored with a mask of ones. It misses profiles, small, dark and
+- Faces that the landmarker does not find are scored with a mask of ones. It misses profiles, small, dark and
   occluded faces, and does so unequally across groups of people.
 - A score is no probability in the wild: the share of fakes in the training data is built into it.
 - Wholly generated faces (no swap) are out of view unless the training data had them.
