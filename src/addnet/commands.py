@@ -185,7 +185,7 @@ COMMANDS = {
         "Builds a network, runs one forward and one backward pass, and prints the cost of each stage.",
         (
             ("model=bandpass", "with random weights"),
-            ("model.placement=paper data.image_size=224", "attention at the position in the paper's figure"),
+            ("model.placement=paper data.image_size=224", "attention at the position in the authors' figure"),
         ),
         config="train",
         shown=("model", "data.image_size"),

@@ -224,15 +224,18 @@ def parsed(text: str) -> Comments:
     found.header = _joined(lines[:first])
     for key, node, value in _pairs(root):
         start, column = node.start_mark.line, node.start_mark.column
+        # end: the line on which the value ends, where its comment is; for block values, the line of the key
         end = start if isinstance(value, yaml.MappingNode) and not value.flow_style else value.end_mark.line
         end = start if isinstance(value, yaml.SequenceNode) and not value.flow_style else end
         end = start if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">") else end
+        # behind: the column after which `#` begins a comment and is not a part of the value
         behind = node.end_mark.column if end == start else 0
         if isinstance(value, yaml.ScalarNode) and value.end_mark.line == start:
             behind = value.end_mark.column
         if comment := re.search(r"(?:^|\s)(#.*)", lines[end][behind:]):
             at = behind + comment.start(1)
             rest = lines[end + 1 :]
+            # the comment continues on lines with nothing but a `#` in the same column
             until = next((i for i, line in enumerate(rest) if line.find("#") != at or line[:at].strip()), len(rest))
             found.beside[key] = _joined([comment[1], *rest[:until]])
         above = start

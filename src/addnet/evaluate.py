@@ -308,6 +308,7 @@ def _scores(
     trained = (detector.loaded.about.get("config") or {}).get("trainer")
     precision = str(cfg.precision or (trained or {}).get("precision") or "32-true")
     batches = score_test(detector, module, degradation=degradation, rows=rows, precision=precision)
+    # number of batches, rounded up
     total = -(-(len(module.splits["test"].records) if rows is None else len(rows)) // module.batch_size)
     shown: Iterator[Any] = show_progress(batches, total, outcome=lambda _: "scored", title=title, unit="batches")
     probabilities, valid, brightness = map(np.concatenate, zip(*shown, strict=True))

@@ -222,6 +222,7 @@ def spectrum_plot(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, t
     spectra = [spectrum(pixels).mean(axis=2) for pixels in (image, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
         axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
+    # the row through frequency 0, from the centre to the right edge: horizontal frequencies 0 to 0.5
     axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :], color=BLACK)
     axes[1, 2].set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, 1.05))
     names = (

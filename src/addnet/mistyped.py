@@ -185,7 +185,7 @@ def _wrong_files(arguments: Sequence[str]) -> Iterator[str]:
         if name not in there and beside and re.fullmatch(r"[\w.-]+", stem):
             near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
             meant = f"; did you mean {group}={near[0]}?" if near else "."
-            yield f"{group}={name}: there is no such file{meant} There are: {', '.join(beside)}"
+            yield f"{group}={name}: there is no such file{meant} Available: {', '.join(beside)}"
 
 
 def _chosen(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:

@@ -76,6 +76,7 @@ class _Loop(Generic[Task, Result]):
 
     def _give_up(self, attempt: _Attempt, error: OverTimeError) -> list[tuple[Task, Outcome]]:
         """Returns the failure of the task that took too long; the rest of its chunk is submitted again."""
+        # error.begun tasks were begun: all but the last of them finished, but their results are lost
         *before, culprit = attempt.tasks[: error.begun]
         if others := (*before, *attempt.tasks[error.begun :]):
             self.suspects.append(_Attempt(others))

@@ -100,10 +100,11 @@ def drawn(scored: TestScores) -> dict[str, Draws]:
         >>> {name: float(draws.mean()) for name, draws in drawn(scored).items()}
         {'auroc': 1.0, 'paired_accuracy': 1.0}
     """
-    counts = _counts(len(scored.names))
+    counts = _counts(len(scored.names))  # (R, G) weights of the sources; an image has the weight of its source
     auroc = ranked_metrics(scored.scores, scored.labels, counts, columns=scored.sources)[AUROC]
     metrics = {AUROC: auroc}
     shares, _ = shares_in_order(scored.scores, scored.labels, scored.sources)
+    # shares: (G,) share of correctly ordered pairs (real, fake) within each source
     if len(shares) == len(scored.names):  # every source has both classes
         metrics[PAIRED] = counts @ shares / len(shares)
     return metrics
@@ -133,7 +134,7 @@ def _variance(sides: Sequence[Mapping[str, Draws]], seeds: Sequence[str]) -> flo
 
     NaN if a seed has no resamples.
     """
-    means = []
+    means = []  # for each side, the mean over seeds in each resample: (R,)
     for side in sides:
         if not all(seed in side for seed in seeds):
             return math.nan

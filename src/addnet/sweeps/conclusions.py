@@ -17,7 +17,7 @@ def conclusion(table: SweepTable) -> list[str]:
     """Returns the conclusions that a table supports, one line each."""
     if table.ranks:
         return _chosen(table)
-    return [*(_compared(table) if table.compares else []), *(_held_back(table) if HELD in table.parameters else [])]
+    return [*(_compared(table) if table.compares else []), *(_held_out(table) if HELD in table.parameters else [])]
 
 
 def counted_seeds(seeds: Sequence[str]) -> str:
@@ -73,7 +73,7 @@ def _compared(table: SweepTable) -> list[str]:
     return lines
 
 
-def _held_back(table: SweepTable) -> list[str]:
+def _held_out(table: SweepTable) -> list[str]:
     """States mean and worst over the held-out methods, for each combination of the other parameters."""
     others: dict[str, list[SweepRow]] = {}
     for row in table.rows:

@@ -79,7 +79,7 @@ def sampling_variance(
 
 def _mean_draws(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> NDArray[np.float64] | None:
     """Returns the mean over seeds of the mean over each seed's jobs, resample by resample: (R,)."""
-    means = []
+    means = []  # for each seed, the mean over its jobs in each resample: (R,)
     for seed in seeds:
         recorded = [
             read_draws(job.folder, metric) for job in jobs if job.seed == seed and math.isfinite(job.metric(metric))

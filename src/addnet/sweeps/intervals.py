@@ -49,6 +49,7 @@ class Estimate:
         video = self.sampling if self.is_sampled else 0.0
         if self.seeds < 2 or (self.sd == 0 and video == 0):
             return math.nan
+        # quantiles of Student's t and, for infinite degrees of freedom, of the normal distribution
         t, z = (float(stdtrit(freedom, (1 + confidence) / 2)) for freedom in (self.seeds - 1, math.inf))
         return math.sqrt(t**2 * self.sd**2 / self.seeds + z**2 * video)
 

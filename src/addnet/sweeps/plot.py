@@ -85,6 +85,7 @@ def _dots(table: SweepTable, keys: Sequence[str]) -> Figure:
     groups = _values(table, second) if second else [None]
     plot = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
     axis = plot.subplots()
+    # groups are spread evenly over half of the distance between two names, around the position of the name
     offsets = [0.0] if len(groups) == 1 else [0.5 * (at / (len(groups) - 1) - 0.5) for at in range(len(groups))]
     for at, group in enumerate(groups):
         rows = [row for row in table.rows if second is None or row.parameters[second] == group]
@@ -119,7 +120,7 @@ def _column(
             )
             continue
         axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **style)
-        label = None
+        label = None  # one entry per group in the legend
         if len(row.finite) > 1:
             axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
         if row.is_reference:

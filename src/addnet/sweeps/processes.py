@@ -148,7 +148,7 @@ def environment(slot: int, *, n_jobs: int, devices: Sequence[str], ranks: int = 
         return kept
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     kept.setdefault("OMP_NUM_THREADS", str(max(1, cores // (n_jobs * ranks))))
-    if devices:
+    if devices:  # every n-th GPU; with fewer GPUs than jobs, jobs share them
         share = devices[slot::n_jobs] or [devices[slot % len(devices)]]
         kept["CUDA_VISIBLE_DEVICES"] = ",".join(share)
     return kept

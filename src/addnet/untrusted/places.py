@@ -60,9 +60,9 @@ def first_outside(
         if outside:
             continue
         if leads_out(root, name):
-            return OutsideError(position, f"lies outside of {shown(folders.root)}")
+            return OutsideError(position, f"lies outside {shown(folders.root)}")
         if links and folders.linked_out(name):
-            return OutsideError(position, f"is, or lies behind, a link that leads out of {shown(folders.root)}")
+            return OutsideError(position, f"is a link, or is behind a link, that leads out of {shown(folders.root)}")
     return None
 
 
