@@ -34,7 +34,7 @@ class CommandInfo:
 
 COMMANDS = {
     "train": CommandInfo(
-        "Trains a detector, tests its best checkpoint and leaves a run folder.",
+        "Trains a detector, tests its best checkpoint and writes a run folder.",
         (
             ("experiment=demo", "on generated data, to check that everything works"),
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
@@ -82,7 +82,7 @@ COMMANDS = {
         words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
     ),
     "case verify": CommandInfo(
-        "Verifies the record of a case: checks the hashes of all files and computes every score again.",
+        "Verifies the record of a case: checks all hashes and computes every score again.",
         (
             ("cases/one", "the folder that predict case=cases/one wrote"),
             ("cases/one root=/media/copy", "with its files moved or renamed"),
@@ -110,7 +110,7 @@ COMMANDS = {
         words="gend|deepfakebench FILE [KEY=VALUE] ...",
     ),
     "release": CommandInfo(
-        "Makes the folder of a detector to publish: weights, description, and a model card with its measured errors.",
+        "Makes a folder to publish a detector: weights, description, and a model card with error rates.",
         (
             (
                 f"ckpt={BEST} output=outputs/mine data.data_dir=faces",
@@ -163,7 +163,7 @@ COMMANDS = {
         config="audit",
     ),
     "data explain-names": CommandInfo(
-        "Shows which files of a folder count as one video and as one group, and what other patterns would yield.",
+        "Shows which files of a folder count as one video or one group, and what other patterns would yield.",
         (
             ("faces", "faces/{train,test}/{real,fake}/"),
             ("faces 'data.group_pattern=\"([^/_]+)_\"'", "the same with a pattern, to check it before training"),

@@ -46,7 +46,7 @@ def masked(node: DictConfig | ListConfig) -> Any:
 
 @contextmanager
 def environment_by_name() -> Iterator[None]:
-    """Makes `${oc.env:NAME}` resolve to itself if the variable is set or the reference has no default.
+    """Makes `${oc.env:NAME}` resolve to itself inside the block, if the variable is set or there is no default.
 
     Example:
         >>> with environment_by_name():
