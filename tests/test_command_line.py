@@ -214,7 +214,7 @@ def test_sweeps_are_refused_where_there_are_none():
         ("train", "modle=bandpass", "'modle' is not a known key; did you mean model?"),
         ("evaluate", "robustness=lader", "robustness=lader: there is no such file; did you mean robustness=ladder?"),
         ("predict", "image.kind=crops", "'image.kind' is not a known key; did you mean images.kind?"),
-        ("predict", "pictures.kind=crops", "'pictures.kind' is called 'images.kind' now"),
+        ("predict", "pictures.kind=crops", "'pictures.kind' is now called 'images.kind'"),
         ("train", "data.nothing_like_it=1", "'data.nothing_like_it' is not a known key; --help lists them"),
         ("train", "faces", "'faces' is neither KEY=VALUE nor an option"),
     ],

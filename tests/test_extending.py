@@ -104,7 +104,7 @@ class Own(nn.Module):
     [
         (("model", "own", Own), "kind='model' is unknown; choose one of: network, loss, schedule"),
         (("network", "my.package", Own), "'my.package' is not a valid name for a network"),
-        (("network", "addnet", Own), "the network 'addnet' is addnet.models.xception.ADDNet2D_Xception already"),
+        (("network", "addnet", Own), "the network 'addnet' is already addnet.models.xception.ADDNet2D_Xception"),
         (("loss", "own", 3), "3 is not callable"),
     ],
     ids=lambda value: str(value)[:20],

@@ -201,5 +201,5 @@ def test_ratios_are_kept_beside_ones_own_checkpoint_and_of_one_data_set(detector
     with pytest.raises(UserError, match="exactly one test data set, not a, b"):
         place_of_ratios(other, tested("a", "b"))
     shipped = SimpleNamespace(loaded=SimpleNamespace(path=Path("lite"), shipped="lite", called="lite"))
-    with pytest.raises(UserError, match="lite came with addnet"):
+    with pytest.raises(UserError, match="lite, which came with addnet"):
         place_of_ratios(shipped, tested("a"))
