@@ -3,9 +3,9 @@
 import torch
 from torch import nn
 
+from addnet.checkpoints.file import FORMAT
 from addnet.inference.export.parity import random_batches
 from addnet.models import create_model
-from addnet.training.checkpoints import FORMAT
 
 MASK = {"parts": ["face", "organs"], "eyes": "joint", "face_blur": 0.033, "organ_blur": 0.033}
 DECISION = {level: {"threshold": 0.37, "temperature": 1.7, "images": 48} for level in ("frame", "video")}

@@ -196,7 +196,7 @@ def test_what_an_answer_does_not_depend_on_is_named(state, tmp_path):
         (GEND, ["feature_extractor.backbone.blocks.0.attn.qkv.weight"], "GenD on another network"),
         (GEND, ["vision_model.embeddings.class_embedding"], "CLIP itself"),
         (GEND, ["net.backbone.cls_token", "net.head.weight"], "a checkpoint of this program"),
-        (GEND, ["backbone.block1.skip.weight"], "of DeepfakeBench, whose Xception is adopted as `deepfakebench`"),
+        (GEND, ["backbone.block1.skip.weight"], "from DeepfakeBench, whose Xception is adopted as `deepfakebench`"),
         (DEEPFAKEBENCH, ["feature_extractor.vision_model.x.weight"], "GenD, which is adopted as `gend`"),
         (GEND, ["x.weight"], "missing: feature_extractor.vision_model.embeddings.class_embedding"),
         (DEEPFAKEBENCH, ["conv1.weight", "fc.weight"], "the ImageNet weights"),
@@ -313,9 +313,8 @@ def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        ([], "addnet adopt gend model.safetensors"),
         (["detector=gendd", "input=x.pt"], "detector='gendd' is unknown; .*gend, deepfakebench"),
-        (["detector=gend", "input=none.pt"], "none.pt: there is no such file"),
+        (["detector=gend", "input=none.pt"], "none.pt: no such file"),
         (["detector=gend", "input=none.pt", "output=out.pt"], "name it out.ckpt"),
     ],
 )

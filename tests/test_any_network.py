@@ -252,7 +252,7 @@ def test_a_network_without_stages_has_no_place_of_its_own_for_a_map(ckpt):
     detector.net = create_model("timm", backbone="coat_tiny", placement="none")
     with pytest.raises(UserError, match=r"coat_tiny, for it.*block=NAME"):
         block_of(detector, None)
-    assert any("no stage takes attention" in line for line in told(detector.net.description))
+    assert any("no stage can be followed by attention" in line for line in told(detector.net.description))
 
 
 # ---- one pass at a time ------------------------------------------------------------------------------------

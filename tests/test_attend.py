@@ -104,10 +104,10 @@ def test_copies_read_by_their_own_masks_and_autocast_stays_near():
 @pytest.mark.parametrize(
     ("name", "placement", "said"),
     [
-        ("test_resnet", "full", "its stages give maps.*model.combine=multiply"),
-        ("swin_tiny_patch4_window7_224", "full", "its stages give maps"),
-        ("test_vit_relpos", "full", "its attention takes no mask in timm"),
-        ("test_vit", "blocks.5", "'blocks.5' of test_vit.*choose among input, blocks.0"),
+        ("test_resnet", "full", "its stages output maps.*model.combine=multiply"),
+        ("swin_tiny_patch4_window7_224", "full", "its stages output maps"),
+        ("test_vit_relpos", "full", "its attention accepts no mask in timm"),
+        ("test_vit", "blocks.5", "'blocks.5' of test_vit.*choose one of: input, blocks.0"),
     ],
 )
 def test_what_attention_can_not_read_is_refused_in_words(name, placement, said):

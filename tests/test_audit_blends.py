@@ -45,7 +45,7 @@ def _found(data_dir, records, recipe):
         measure_all(records, read, workers=1),
         read,
         Blending(recipe, Geometry(size=64), ["train"]),
-        detector=Landmarker(),
+        landmarker=Landmarker(),
         most=100,
         resamples=20,
         seed=0,

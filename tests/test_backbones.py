@@ -151,7 +151,7 @@ def test_options_of_timm_reach_the_network():
     [
         ("resnet_50", "the nearest names are resnet50,"),
         ("convnextt", "convnext_tiny"),
-        ("resnet18.zz", "there are resnet18.a1_in1k"),
+        ("resnet18.zz", "it has resnet18.a1_in1k"),
         ("hf-hub:somebody/something", "not a network of timm"),
         ("???", "model.backbone is missing"),
     ],
@@ -186,7 +186,7 @@ def test_one_size_is_named_once():
 @pytest.mark.parametrize(
     ("name", "size", "said"),
     [
-        ("test_vit", 70, "leave 6 of a row out.*use data.image_size=64 or data.image_size=80"),
+        ("test_vit", 70, "omit 6 pixels of each row.*use data.image_size=64 or data.image_size=80"),
         ("efficientformer_l1", 299, "use data.image_size=224"),
     ],
 )
@@ -198,7 +198,7 @@ def test_a_size_that_does_not_fit_is_answered_with_sizes_that_do(name, size, sai
 
 
 def test_a_network_without_stages_says_so_and_runs_without_attention():
-    with pytest.raises(UserError, match=r"choose one of: none, input.*hiera_tiny_224.*order of rows"):
+    with pytest.raises(UserError, match=r"choose one of: none, input.*hiera_tiny_224.*not in row order"):
         ADDNet("hiera_tiny_224")
     with torch.device("meta"):
         net = ADDNet("hiera_tiny_224", placement="none")

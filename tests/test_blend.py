@@ -150,7 +150,7 @@ def test_tight_crops_and_tiny_images_are_blended(portrait):
 
 @pytest.mark.parametrize("away", [(500, 0), (0, -500), (-90, 500)])
 def test_a_face_outside_of_the_image_is_refused(portrait, away):
-    with pytest.raises(UserError, match="outside of the image"):
+    with pytest.raises(UserError, match="outside the image"):
         SelfBlend()(portrait[0], portrait[1] + np.float32(away), (0,))
 
 

@@ -166,7 +166,6 @@ def test_a_damaged_record_is_a_sentence(tmp_path, text, capsys):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["verify"], "case is not set"),
         (["verify", "nowhere"], "nowhere is not a case"),
         (["verify", "nowhere", "root=lost"], "root=lost: no such folder"),
         (["verify", "nowhere", "wurzel=x"], "wurzel"),

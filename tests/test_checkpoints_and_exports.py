@@ -13,6 +13,7 @@ import addnet.inference
 import addnet.models
 import addnet.sweeps
 import tiny
+from addnet.checkpoints.file import read_checkpoint
 from addnet.errors import UserError
 from addnet.evaluate import named, names_of
 from addnet.evaluation import Scores
@@ -27,7 +28,6 @@ from addnet.inference.page.fragment import fragment, welcome
 from addnet.models.registry import MODELS
 from addnet.predict import about
 from addnet.tested_on import require_data
-from addnet.training.checkpoints import read_checkpoint
 from addnet.training.origin import amounts, validation_errors
 from checkpoints import changed, checkpoint
 
@@ -188,7 +188,7 @@ def test_a_list_is_answered_with_a_list(path, image, tmp_path):
     assert answers[0].score == answers[1].score == detector.predict(image).score
     assert [(answer.verdict, answer.kind) for answer in answers[2:]] == [("unusable", "image"), ("unusable", "video")]
     assert all(answer.reason and str(tmp_path) not in answer.reason for answer in answers[2:])
-    with pytest.raises(UserError, match="is no image"):
+    with pytest.raises(UserError, match="is not an image"):
         detector.predict([np.zeros((2, 2))])
 
 

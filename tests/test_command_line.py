@@ -19,6 +19,7 @@ from addnet.mistyped import FLAGS, answer, refuse_flags, refuse_options
 from addnet.overrides import at_home, for_hydra, quoted, to_type
 from addnet.predict import arguments_of
 from config_keys import WORDS
+from trainings import ended, launch
 
 ROOT = Path(__file__).parents[1]
 HARD = [
@@ -203,6 +204,52 @@ def test_sweeps_are_refused_where_there_are_none():
     refuse_options(["-m", "seed=0,1"], command="train")
     with pytest.raises(UserError, match="--foo is not an option"):
         refuse_options(["--foo"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "told"),
+    [
+        ("+seed_everything=7", "seed_everything is not a setting here; use seed=0"),
+        ("trainer.logger=false", "trainer.logger is not a setting here; use logger=csv"),
+        ("+trainer.callbacks=null", "trainer.callbacks is not a setting here; use callbacks=none"),
+        ("trainer.enable_progress_bar=false", "use callbacks.progress_bar=null"),
+        ("model=false", "model=false: model takes the name of a file: addnet, bandpass, timm"),
+    ],
+)
+def test_keys_of_lightning_are_answered_with_those_here(typed, told):
+    with pytest.raises(UserError) as caught:
+        overrides_of([typed], command="train")
+    assert told in str(caught.value)
+
+
+def test_what_the_answers_to_users_of_lightning_name_composes():
+    for said in ["seed=0", "logger=csv", "logger=[csv,tensorboard]", "callbacks=[best,last]", "callbacks.last=null"]:
+        compose([said])
+    off = overrides_of(["logger=false", "callbacks=null", "+trainer.enable_progress_bar=false"], command="train")
+    cfg = compose(off)
+    assert cfg.logger == cfg.callbacks == {}
+    assert cfg.trainer.enable_progress_bar is False
+
+
+def test_a_config_of_another_command_is_refused():
+    with pytest.raises(UserError, match="--config-name=evaluate is the config of another command; use addnet evaluate"):
+        refuse_options(["--config-name", "evaluate"], command="train")
+    refuse_options(["--config-name", "train"], command="train")
+
+
+@pytest.mark.parametrize(
+    ("module", "words", "shown"),
+    [
+        ("train", ["seed=3"], "seed: 3"),
+        ("predict", ["face.jpg", "mirror=true"], "mirror: true"),
+        ("data", ["check"], "seed: 0"),
+    ],
+)
+def test_the_config_is_printed_by_the_flags_of_lightning_and_of_hydra(module, words, shown):
+    typed = (["--cfg", "job"], ["--print-config"], ["--print_config"])
+    hydra, *lightning = [ended(launch(*words, *asked, module=f"addnet.{module}")) for asked in typed]
+    assert shown in hydra
+    assert lightning == [hydra, hydra]
 
 
 @pytest.mark.parametrize(

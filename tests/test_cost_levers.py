@@ -9,10 +9,10 @@ import torch
 from torch.nn import functional
 
 import tiny
+from addnet.checkpoints.file import check_fits
 from addnet.errors import UserError
 from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
-from addnet.training.checkpoints import check_fits
 from addnet.training.sync_batchnorm import SyncBatchNorm
 
 SEED = torch.Generator().manual_seed(0)

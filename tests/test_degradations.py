@@ -118,7 +118,7 @@ def test_h264_looks_at_frames_before_and_loses_more_at_a_worse_quality(odd):
 def test_without_an_encoder_of_h264_it_is_said_what_there_is_and_how_to_do_without(monkeypatch):
     monkeypatch.setattr(av, "codecs_available", {"h264", "h264_nvenc"})
     codecs.require_h264.cache_clear()
-    told = r"needs the encoder libx264, .*: h264, h264_nvenc\).*augment\.degrade\.h264\.p=0"
+    told = r"requires the encoder libx264, .*: h264, h264_nvenc\).*augment\.degrade\.h264\.p=0"
     with pytest.raises(UserError, match=told):
         Degradation("h264", 23)
     with pytest.raises(UserError, match=told):

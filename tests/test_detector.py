@@ -5,11 +5,11 @@ import pickle
 import pytest
 import torch
 
+from addnet.checkpoints.file import check_fits, read_checkpoint
 from addnet.config import load_group
 from addnet.errors import UserError
 from addnet.models import create_model
 from addnet.training import DeepfakeDetector
-from addnet.training.checkpoints import check_fits, read_checkpoint
 from addnet.training.module import OPTIMIZER, SCHEDULER
 from addnet.training.optim import build_optimizer, build_schedulers, parameter_groups
 

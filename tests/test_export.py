@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 import addnet
+from addnet.checkpoints.file import read_checkpoint
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.export import export
@@ -28,7 +29,6 @@ from addnet.inference.export.fixed import FixedBandpass, fixed
 from addnet.inference.export.parity import check_parity, random_batches
 from addnet.models import BandpassLayer, create_model
 from addnet.models.xception import XCEPTION
-from addnet.training.checkpoints import read_checkpoint
 from exports import DECISION, MASK, seasoned, write_checkpoint
 
 PLACEMENTS, SITES = XCEPTION.placements, XCEPTION.sites

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from addnet.checkpoints.file import FORMAT
 from addnet.errors import NotWrittenError, UserError
 from addnet.inference.export import export_checkpoint, load_exported, output
-from addnet.training.checkpoints import FORMAT
 from exports import write_checkpoint
 
 

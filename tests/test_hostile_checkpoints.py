@@ -11,6 +11,8 @@ import pytest
 import safetensors.torch
 import torch
 
+from addnet.checkpoints.entries import check_checkpoint
+from addnet.checkpoints.file import read_checkpoint
 from addnet.errors import UserError
 from addnet.inference.background import background_of
 from addnet.inference.evaluated_data import data_of
@@ -21,8 +23,7 @@ from addnet.inference.loading import _loaded, load
 from addnet.inference.network import model_of
 from addnet.models.weights import read_weights
 from addnet.tested_on import arguments_of
-from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint
-from addnet.training.entries import check_checkpoint
+from addnet.training.checkpoints import check_continues, nothing_left
 from addnet.training.kept_config import earlier_config
 from addnet.training.loggers import known_state
 from checkpoints import changed, checkpoint

@@ -107,7 +107,7 @@ def test_no_face_is_no_score_unless_asked(detector):
 
 @pytest.mark.parametrize("wrong", [np.zeros((20, 20)), np.zeros((20, 20, 4), np.uint8), np.zeros((4, 4, 3), np.uint8)])
 def test_what_is_no_image_is_refused(detector, wrong):
-    with pytest.raises(UserError, match="is no image"):
+    with pytest.raises(UserError, match="is not an image"):
         detector.predict(wrong)
 
 

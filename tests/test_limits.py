@@ -99,7 +99,7 @@ def test_an_image_that_needs_too_much_is_unusable_in_its_index_and_the_others_ar
         for name in ("large", "small")
     )
     with IndexUpdate(tmp_path / "i.parquet", tmp_path) as update:
-        prepare_images(update, records, detector=None, run=PrepareSettings(memory_gb=0.125).run)
+        prepare_images(update, records, landmarker=None, run=PrepareSettings(memory_gb=0.125).run)
     rows = {row["path"]: row for row in read_index(tmp_path / "i.parquet")[0].to_pylist()}
     assert rows["large.png"]["reason"] == "it needs more than 128 MB of memory"
     assert (rows["small.png"]["reason"], rows["small.png"]["width"]) == (None, 64)

@@ -32,7 +32,7 @@ def _search(folder, tmp_path):
     """Prepares images; returns their index and how many faces were looked for."""
     source = Source("folder", str(folder), index_dir=str(tmp_path / "index"))
     _asked.clear()
-    index_images(source, source.listing.images, detector=Counting(), settings=HERE)
+    index_images(source, source.listing.images, landmarker=Counting(), settings=HERE)
     return FaceIndex(source.index_file), len(_asked)
 
 
@@ -88,7 +88,7 @@ def test_images_that_merely_have_the_same_names_are_another_data_set(few, tmp_pa
 
 def _cut(folder, tmp_path):
     source = Source("folder", str(folder), faces_dir=str(tmp_path / "cut"), index_dir=str(tmp_path / "index"))
-    cut_videos(source, detector=Landmarker(), settings=HERE)
+    cut_videos(source, landmarker=Landmarker(), settings=HERE)
     return source
 
 

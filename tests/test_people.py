@@ -136,7 +136,7 @@ def test_without_the_model_places_alone_tell_people_apart_and_it_is_said(clip):
     settings, finder = CropSettings(every=1, policy="longest_track"), Landmarker(face_crops=False)
     faces = extract_faces(clip, settings, finder, FaceDescriptor("gone.dat"))
     assert len(list(faces)) == 6
-    assert "people are told apart by their places alone" in faces.summary.notes[0]
+    assert "people are distinguished by position alone" in faces.summary.notes[0]
 
 
 def test_what_is_too_much_to_keep_is_decoded_again(clip, monkeypatch):

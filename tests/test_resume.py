@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 import torch
 
+from addnet.checkpoints.file import read_checkpoint
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoint_io import AtomicCheckpointIO
-from addnet.training.checkpoints import read_checkpoint
 from trainings import COLD, SMALL, differences, fault, last, rows, run
 
 # of a convolutional network of timm; test_levers_together.py has Xception

@@ -11,6 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
+from addnet import inference
 from addnet.config import compose
 from addnet.errors import UserError
 from addnet.evaluate import evaluate, named
@@ -194,11 +195,38 @@ def test_commands_say_it(installed, face, data_dir, index_dir, caplog, capsys):
     assert (told["lite"], told["lite, about it"]) == ("lite", LINE)
 
 
-def test_a_detector_is_asked_without_what_trains_and_measures():
-    code = "import addnet.inference.detector, addnet.inference.export.hub_folder, addnet.inference.files, sys\n"
-    code += "print({'pytorch_lightning', 'torchmetrics', 'matplotlib', 'scipy'} & set(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300, check=True)
-    assert done.stdout == "set()\n"
+ASKED = """
+import sys
+from pathlib import Path
+from addnet import __main__
+import addnet.inference, addnet.inference.export.hub_folder
+from addnet.inference import Detector, shipped
+
+def told(what):
+    heavy = {"pytorch_lightning", "lightning", "torchmetrics", "matplotlib", "scipy", "pandas", "pyarrow", "sklearn"}
+    found = sorted(name for name in sys.modules if name in heavy or name.startswith("addnet.training"))
+    print(what, found, file=sys.stderr)
+
+told("imported")
+shipped.FOLDER = Path(sys.argv[1])
+for detector in (Detector.default(), Detector.from_checkpoint(sys.argv[2])):
+    told(detector.predict(sys.argv[3]).kind)
+sys.argv[1:] = ["predict", sys.argv[3], "workers=0"]
+__main__.main()
+told("predict")
+"""
+
+
+def test_one_image_is_asked_about_without_what_trains_measures_and_plots(installed, path, face):
+    command = [sys.executable, "-c", ASKED, str(installed), str(path), str(face)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=True)
+    assert done.stderr.splitlines() == ["imported []", "image []", "image []", "predict []"]
+    assert "1 file: 1 " in done.stdout  # the command answered
+
+
+def test_inference_names_nothing_of_training():
+    for file in Path(inference.__path__[0]).rglob("*.py"):
+        assert "addnet.training" not in file.read_text(encoding="utf-8"), file
 
 
 # ---- weights -----------------------------------------------------------------------------------------------

@@ -9,6 +9,8 @@ import timm
 import torch
 
 import tiny
+from addnet.checkpoints.file import read_checkpoint
+from addnet.checkpoints.trained_part import check_resumable, digest
 from addnet.errors import UserError
 from addnet.inference.export import export_checkpoint
 from addnet.inference.loading import load
@@ -16,9 +18,7 @@ from addnet.inference.network import network_of
 from addnet.models.tuning import still_entries
 from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint, LastCheckpoint
-from addnet.training.checkpoints import read_checkpoint
 from addnet.training.preflight import check_checkpoints
-from addnet.training.trained_part import check_resumable, digest
 from exports import DETECTOR
 from trainings import differences
 

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 from addnet.config import load_group
 from addnet.data import Augment, DeepfakeDataModule
-from addnet.data.dataset import finish_images, finish_masks
+from addnet.data.finish import finish_images, finish_masks
 from addnet.data.samplers import SampleAddress
 from addnet.data.transfer import UnfinishedBatches, finish
 

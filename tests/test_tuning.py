@@ -98,8 +98,8 @@ def test_the_last_stages_are_those_of_the_network():
             "norm",
             "model.tune=norm: test_nfnet has no normalisation layers .* use one of: .*model.tune=bias",
         ),
-        ("test_resnet", "lora:4", "model.tune=lora:4: test_resnet has no attention of linear layers; use one of: "),
-        ("test_vit", "lora:99", "have a rank of 64; use 1 to 64 for R"),
+        ("test_resnet", "lora:4", "model.tune=lora:4: test_resnet has no attention with linear layers; use one of: "),
+        ("test_vit", "lora:99", "have rank 64 at most; use 1 to 64 for R"),
         ("test_resnet", "last:9", r"test_resnet has 5 stages with parameters \(.*layer4\); use 1 to 5 for K"),
     ],
 )

@@ -65,7 +65,7 @@ def test_every_nth_frame(clip):
 def test_only_sampled_frames_are_converted(clip, monkeypatch):
     converted = []
 
-    class Counting(videos.Upright):
+    class Counting(videos.FrameConverter):
         def __call__(self, frame):
             converted.append(frame)
             return super().__call__(frame)
@@ -172,7 +172,7 @@ def test_damage_in_the_middle_is_passed_over_and_said(own_clip):
     assert 40 < len(frames) < 60
     assert len(frames) == video.count()  # both ways of reading see the same frames
     assert number_of(frames[-1].image) == 59
-    assert video.notes[0].startswith("damaged packets passed over: ")
+    assert video.notes[0].startswith("damaged packets skipped: ")
     assert not any("truncated" in note for note in video.notes)
 
 
@@ -180,7 +180,7 @@ def test_frames_that_the_decoder_calls_corrupt_are_left_out_and_said(tmp_path):
     path = cut_off(write_video(tmp_path / "cut.mpg", numbered(40), codec="mpeg2video"), 0.5)
     video = Video(path)
     numbers = [number_of(frame.image) for frame in video.frames(every=1)]
-    assert video.notes == ("corrupt frames left out: 1",)
+    assert video.notes == ("corrupt frames skipped: 1",)
     assert np.abs(np.array(numbers) - np.arange(len(numbers))).max() <= 2
 
 
@@ -220,10 +220,10 @@ def test_a_whole_video_has_no_notes(clip):
         (lambda path: path.write_bytes(b""), "empty file"),
         (lambda path: path.write_text("no video at all"), "not a video"),
         (lambda path: path.unlink(), "No such file"),
-        (lambda path: cut_off(path, 0.01), "not one frame|not a video"),
-        (lambda path: write_video(path, numbered(3), options={}) and cut_off(path, 0.5), "cut off before its header"),
-        (lambda path: write_sound(path), "no video, only: audio"),
-        (lambda path: write_sound(path, cover=numbered(1)[0]), "no video, only: audio"),
+        (lambda path: cut_off(path, 0.01), "no frame can be|not a video"),
+        (lambda path: write_video(path, numbered(3), options={}) and cut_off(path, 0.5), "truncated before its header"),
+        (lambda path: write_sound(path), "no video stream, only: audio"),
+        (lambda path: write_sound(path, cover=numbered(1)[0]), "no video stream, only: audio"),
         (lambda path: path.write_text(f"ffconcat version 1.0\nfile '{path.with_name('other.mp4')}'\n"), "not a video"),
         (lambda path: path.write_text(f"#EXTM3U\n#EXTINF:1,\n{path.with_name('other.mp4')}\n"), "not a video"),
     ],
@@ -267,7 +267,7 @@ def test_names_that_look_like_addresses_are_files(clip, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("sampling", [{}, {"every": 0}, {"count": 0}, {"every": 2, "count": 2}])
 def test_the_sampling_has_to_be_said_once(clip, sampling):
-    with pytest.raises(UserError, match="give one of the two"):
+    with pytest.raises(UserError, match="set exactly one of the two"):
         read(clip, **sampling)
 
 

@@ -121,7 +121,7 @@ def test_what_is_not_part_of_the_backbone_is_left_out_and_named(load, source, ca
     others = {"adjust_channel.0.weight": torch.ones(2), "adjust_channel.1.bias": torch.ones(2), "last_linear.1.bias": 0}
     state = {f"backbone.{key}": value for key, value in (source.state_dict() | others).items()}
     assert_loaded(load(state | {"classifier.weight": torch.ones(2), "epoch": 3}), source)
-    assert "left out, as it is not part of it: backbone.fc (2), backbone.adjust_channel (2), " in caplog.text
+    assert "skipped, as not part of the backbone: backbone.fc (2), backbone.adjust_channel (2), " in caplog.text
     assert "backbone.last_linear (1), classifier (1), epoch" in caplog.text
 
 
@@ -164,7 +164,7 @@ def test_another_network_s_file_is_refused(load):
 def test_two_networks_in_a_file_are_not_chosen_between(load, source):
     state = source.state_dict()
     twice = {f"{name}.{key}": value for name in ("student", "teacher") for key, value in state.items()}
-    with pytest.raises(UserError, match=r"holds this network 2 times \(student\., teacher\.\)"):
+    with pytest.raises(UserError, match=r"contains this network 2 times \(student\., teacher\.\)"):
         load(twice)
     with pytest.raises(UserError, match=r"several sets of weights \(generator, discriminator\)"):
         load({"generator": state, "discriminator": state})
@@ -196,7 +196,7 @@ def test_damaged_files_are_named_as_such(target, tmp_path, name, content):
 def test_a_pointer_of_git_lfs_is_told_as_such(target, tmp_path):
     path = tmp_path / "weights.safetensors"
     path.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0\n")
-    with pytest.raises(UserError, match=r"pointer of Git LFS.*git lfs pull"):
+    with pytest.raises(UserError, match=r"Git LFS pointer.*git lfs pull"):
         load_backbone_weights(target, path)
 
 

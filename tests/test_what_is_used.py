@@ -81,7 +81,7 @@ def test_only_videos_that_are_used_are_cut(tmp_path):
     places = {"index_dir": str(tmp_path / "index"), "faces_dir": str(tmp_path / "faces")}
     source = Source("faceforensics", str(root), options={"methods": ["Deepfakes"]}, splits=("test",), **places)
     with pytest.raises(UserError, match="4 of 4 videos are unusable"):
-        cut_videos(source, detector=Landmarker(), settings=PrepareSettings(workers=0), max_bad_fraction=0.5)
+        cut_videos(source, landmarker=Landmarker(), settings=PrepareSettings(workers=0), max_bad_fraction=0.5)
 
 
 def test_what_has_no_labels_is_not_trained_on(data_dir, tmp_path):

@@ -38,8 +38,6 @@ def adopt(cfg: DictConfig) -> Adoption:
     from addnet.inference.export.output import require_free
     from addnet.models.publications import PUBLISHED
 
-    if not cfg.detector or not cfg.input:
-        raise UserError("a detector and its weight file are required, for example: addnet adopt gend model.safetensors")
     published = PUBLISHED[require_choice("detector", cfg.detector, PUBLISHED)]
     output = Path(cfg.output or Path(cfg.paths.output_dir, f"{published.name}.ckpt"))
     if output.suffix != ".ckpt":

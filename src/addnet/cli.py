@@ -20,12 +20,13 @@ from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from addnet.commands import COMMANDS, typed_as
-from addnet.config import compose, config_dir, expand_home
+from addnet.config import compose_with_choices, config_dir, expand_home, without_group
 from addnet.console import say
 from addnet.errors import RunStoppedError, UserError, require_choice
 from addnet.launch import join_run, last_words, process_name
-from addnet.mistyped import answer, refuse_flags, refuse_options
-from addnet.overrides import for_hydra
+from addnet.mistyped import answer, refuse_elsewhere, refuse_flags, refuse_options
+from addnet.overrides import for_hydra, split_options
+from addnet.required import given
 from addnet.run_folders import remove_unused
 from addnet.surroundings import in_words
 from addnet.sweeps.record import SweepError, begun
@@ -55,11 +56,15 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
         def main(arguments: Sequence[str] | None = None) -> int:
             overrides = list(sys.argv[1:] if arguments is None else arguments)
             try:
-                overrides = overrides_of(words(overrides), command=name)
+                options, typed = split_options(overrides)
+                overrides = overrides_of(words(typed), command=name)
                 if show_help(overrides, command=name):
                     return 0
-                refuse_options(overrides, command=name)
-                cfg = compose(overrides, config_name=COMMANDS[name].config)
+                refuse_options([*options, *overrides], command=name)
+                cfg, choices = compose_with_choices(overrides, config_name=COMMANDS[name].config)
+                if {"--cfg", "-c"} & set(options):
+                    sys.stdout.write(OmegaConf.to_yaml(cfg))
+                    return 0
             except (HydraException, OmegaConfBaseException) as error:
                 sys.stderr.write(answer(error, overrides, command=name))
                 return WRONG_ARGUMENT
@@ -68,7 +73,8 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
                 return WRONG_ARGUMENT
             try:
                 expand_home(cfg)
-                return int(task(cfg))
+                with given(cfg, name, choices):
+                    return int(task(cfg))
             except UserError as error:
                 say(error)
                 return refused
@@ -117,7 +123,8 @@ def hydra_command(name: str, *, words: Words = list) -> Callable[[Task], Command
         def run(cfg: DictConfig) -> Any:
             # every rank must use the same folder, whatever time it starts
             OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
-            return task(cfg)
+            with given(cfg, name, HydraConfig.get().runtime.choices):
+                return task(cfg)
 
         run.__name__, run.__module__ = task.__name__, task.__module__
         hydra_main = hydra.main(version_base="1.3", config_path=config_dir(), config_name=name)(friendly(run))
@@ -144,8 +151,9 @@ class Command:
         """Runs the command with the program's arguments; after a sweep, prints the table of its jobs."""
         code = 1
         try:
-            refuse_flags(sys.argv[1:], command=self.name)
-            sys.argv[1:] = overrides_of(self.words(sys.argv[1:]), command=self.name)
+            options, typed = split_options(sys.argv[1:])
+            refuse_flags([*options, *typed], command=self.name)
+            sys.argv[1:] = [*options, *overrides_of(self.words(typed), command=self.name)]
             if show_help(sys.argv[1:], command=self.name):
                 return
             try:
@@ -201,10 +209,12 @@ def overrides_of(arguments: Sequence[str], *, command: str) -> list[str]:
     """Converts arguments to the form that Hydra needs: paths in quotes, `~` expanded.
 
     Raises:
-        UserError: Settings are given as `--key value`; the message contains the line to type.
+        UserError: Settings are given as `--key value`, or a key has another name here; the message says what to type.
     """
     refuse_flags(arguments, command=command)
-    return [for_hydra(argument) for argument in arguments]
+    put = [without_group(argument) for argument in arguments]
+    refuse_elsewhere(put, command=command)
+    return [for_hydra(argument) for argument in put]
 
 
 def show_help(arguments: Sequence[str], *, command: str) -> bool:

@@ -125,6 +125,18 @@ def files_of(group: str) -> list[str]:
     return sorted(path.relative_to(folder).with_suffix("").as_posix() for path in folder.rglob("*.yaml"))
 
 
+def without_group(argument: str) -> str:
+    """Converts `logger=false`, `logger=null` and `~logger` to `logger=none`, for groups that have such a file.
+
+    All other arguments are returned unchanged.    Example:
+        >>> without_group("logger=false"), without_group("~callbacks"), without_group("model=false")
+        ('logger=none', 'callbacks=none', 'model=false')
+    """
+    group, equal, value = argument.removeprefix("~").partition("=")
+    off = value.lower() in ("false", "null") if equal else argument.startswith("~")
+    return f"{group}=none" if off and group.isidentifier() and "none" in files_of(group) else argument
+
+
 def load_group(group: str, name: str) -> dict[str, Any]:
     """Loads a file of a config group as plain arguments, without its `_target_`.
 
@@ -137,8 +149,12 @@ def load_group(group: str, name: str) -> dict[str, Any]:
 
 
 def plain(node: Any) -> dict[str, Any]:
-    """Converts a config node to resolved dicts, lists and scalars, which may be stored in a checkpoint."""
-    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True))
+    """Converts a config node to resolved dicts, lists and scalars, which may be stored in a checkpoint.
+
+    Raises:
+        omegaconf.errors.MissingMandatoryValue: A value is `???`; see `addnet.required`.
+    """
+    return cast("dict[str, Any]", OmegaConf.to_container(node, resolve=True, throw_on_missing=True))
 
 
 def build(node: Any, **extra: Any) -> Any:

@@ -18,6 +18,7 @@ from addnet.config import compose_with_choices, config_dir, files_of
 
 _WIDEST, _NARROWEST = 120, 60  # columns
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one needs libyaml
+REQUIRED = "???"  # the value of a required key, as in OmegaConf
 _COMMENTS_AT = 36  # the last column at which comments may start
 
 
@@ -172,9 +173,15 @@ def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:
 
 def _closing(name: str) -> Iterator[str]:
     if COMMANDS[name].hydra:
-        yield "--cfg job shows only the config, as YAML; --hydra-help shows Hydra's other options."
+        yield "--cfg job or --print-config shows only the config, as YAML; --hydra-help shows Hydra's other options."
     if COMMANDS[name].sweeps:
         yield "-m runs one job per value: -m seed=0,1,2; --resume FOLDER continues a sweep."
+
+
+def own_values(config_name: str) -> dict[str, Any]:
+    """Reads the values in the YAML file of a config itself, without those in its defaults list."""
+    text = Path(config_dir(), f"{config_name}.yaml").read_text(encoding="utf-8")
+    return dict(yaml.load(text, Loader=_LOADER))
 
 
 def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments:
@@ -277,7 +284,8 @@ def _rendered(node: Mapping[Any, Any], comments: Comments, *, width: int, prefix
             yield from textwrap.wrap(
                 comments.above[name], width, initial_indent=f"{indent}# ", subsequent_indent=f"{indent}# "
             )
-        yield from _commented(entries[key], comments.beside.get(name, ""), column=column, width=width)
+        told = ("required: " if value == REQUIRED else "") + comments.beside.get(name, "")
+        yield from _commented(entries[key], told, column=column, width=width)
         if _is_block(value):
             yield from _rendered(value, comments, width=width, prefix=f"{name}.")
 

@@ -17,7 +17,7 @@ from omegaconf import OmegaConf
 from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose, compose_with_choices, config_dir, files_of
 from addnet.errors import UserError
-from addnet.overrides import sweeps, to_type, unreadable
+from addnet.overrides import TAKING, sweeps, to_type, unreadable
 
 # flags of the original scripts (see the table in the README) → keys here
 FLAGS = {
@@ -38,19 +38,19 @@ FLAGS = {
 RENAMED = {
     "pictures": "images",
     "callbacks.bandpass.pictures": "callbacks.bandpass.images",
-}  # keys of earlier versions → their present names
+}  # names of earlier versions
 _OURS = ("quiet", "verbose")  # flags of our own commands
-_TAKING = (
-    "--cfg",
-    "-c",
-    "--package",
-    "-p",
-    "--config-dir",
-    "-cd",
-    "--info",
-    "-i",
-    "--resume",
-)  # options that take a value
+_ELSEWHERE = {  # keys that users of Lightning type → what to use here
+    "seed_everything": "seed=0",
+    "trainer.logger": "logger=csv, logger=[csv,tensorboard] or logger=none",
+    "trainer.callbacks": "callbacks=none, callbacks=[best,last] or callbacks.NAME=null",
+}
+_ELSEWHERE_UNLESS_ADDED = {  # keys that Lightning accepts if added with a +
+    "trainer.gpus": "trainer.devices=1 with trainer=gpu",
+    "trainer.enable_progress_bar": "callbacks.progress_bar=null",
+    "trainer.enable_checkpointing": "callbacks=none, or callbacks.last=null",
+    "trainer.resume_from_checkpoint": "ckpt_path=outputs/train/TIME/checkpoints/last.ckpt",
+}
 
 
 def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
@@ -78,6 +78,25 @@ def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
             f"{', '.join(flags)}: write settings as KEY=VALUE, without dashes. Type\n"
             f"  {typed_as(command)} {' '.join(_for_shell(word) for word in seen)}"
         )
+
+
+def refuse_elsewhere(arguments: Sequence[str], *, command: str = "train") -> None:
+    """Raises an error for keys of Lightning that have another name here, and for groups set to true, false or null.
+
+    After a `+`, such keys would be accepted and ignored; such groups would end in a traceback of Hydra.
+
+    Raises:
+        UserError: The message says what to type instead.
+    """
+    for argument in arguments:
+        group, _, name = argument.partition("=")
+        if name.lower() in ("true", "false", "null") and group.isidentifier() and (there := files_of(group)):
+            files = ", ".join(file for file in there if "/" not in file)
+            raise UserError(f"{argument}: {group} takes the name of a file: {files}")
+        key = group.lstrip("+~")
+        known = _ELSEWHERE if argument.startswith("+") else _ELSEWHERE | _ELSEWHERE_UNLESS_ADDED
+        if command == "train" and key in known:
+            raise UserError(f"{key} is not a setting here; use {known[key]}")
 
 
 def _value_behind(words: Sequence[str]) -> str:
@@ -124,6 +143,12 @@ def refuse_options(arguments: Sequence[str], *, command: str = "train") -> None:
     typed, unknown = get_args_parser().parse_known_args(list(arguments))
     if unknown:
         raise UserError(f"{unknown[0]} is not an option; settings are KEY=VALUE, {typed_as(command)} --help lists them")
+    of_others = {
+        said.config: name for name, said in reversed(COMMANDS.items()) if said.config != COMMANDS[command].config
+    }
+    if typed.config_name in of_others:
+        other = typed_as(of_others[typed.config_name])
+        raise UserError(f"--config-name={typed.config_name} is the config of another command; use {other}")
     if not COMMANDS[command].sweeps and (typed.multirun or "hydra.mode=MULTIRUN" in arguments):
         able = ", ".join(typed_as(name) for name, said in COMMANDS.items() if said.sweeps)
         raise UserError(f"-m works only with {able}; start {typed_as(command)} once for each value")
@@ -157,7 +182,7 @@ def _of_a_resolver(error: BaseException | None) -> UserError | None:
 
 def _unreadable(arguments: Sequence[str]) -> Iterator[str]:
     for before, argument in pairwise(["", *arguments]):
-        if before in _TAKING:
+        if before in TAKING:
             continue
         if found := unreadable(argument):
             yield f"{argument} contains characters that have a meaning in Hydra; to use them literally, type"

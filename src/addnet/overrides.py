@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,9 +17,39 @@ _PATH = re.compile(
     r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath|leave_out|card|measured|case)$"
     r"|^likelihood$|_(dir|root|model)$"
 )
+TAKING = (  # options of Hydra and of the commands that take the next word as their value
+    *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
+    *("--info", "-i", "--resume"),
+)
+_PRINTING = re.compile(r"--print[-_]config(=\w+)?")  # as in LightningCLI
+_ALONE = ("-m", "--multirun", "--run", "-r", "--resolve")
 _DATA_SETS = ("data.train", "data.val", "data.test")  # lists of NAME:PATH
 _OVERRIDE = re.compile(r"(\+{0,2})([A-Za-z_$][\w./@:$-]*)=(.*)", re.DOTALL)
 _UNREADABLE = object()
+
+
+def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Separates Hydra's options from the other arguments: its parser needs all options before the first override.
+
+    `--print-config` and `--print_config` are other names for `--cfg job`. Arguments after `--` are files.
+
+    Example:
+        >>> split_options(["seed=0,1", "-m", "lr=1", "--print_config"])
+        (['-m', '--cfg', 'job'], ['seed=0,1', 'lr=1'])
+    """
+    words, options, others = list(arguments), [], []
+    while words and words[0] != "--":
+        word = words.pop(0)
+        if _PRINTING.fullmatch(word):
+            options += ["--cfg", "job"]
+        elif word in TAKING:
+            options += [word, *words[:1]]
+            del words[:1]
+        elif word in _ALONE or word.partition("=")[0] in TAKING:
+            options.append(word)
+        else:
+            others.append(word)
+    return options, [*others, *words]
 
 
 def quoted(text: str) -> str:

@@ -70,7 +70,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     if cfg.case:
         require_new(Path(cfg.case))
     folder = Path(cfg.paths.output_dir)
-    inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input or []))
+    inputs = Inputs.of([cfg.input] if isinstance(cfg.input, str) else list(cfg.input))
     for note in inputs.notes:
         log.info("%s", note)
     with ExitStack() as stack:

@@ -46,7 +46,7 @@ def prepare(cfg: DictConfig) -> list[Path]:
     files = []
     named = sources(cfg)
     for source in named:
-        how = {"detector": landmarker, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
+        how = {"landmarker": landmarker, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
         if source.layout == INDEX:
             raise UserError(
                 "data=index is already prepared; name the data set that it was made from, such as data=folder"

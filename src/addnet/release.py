@@ -18,7 +18,6 @@ from addnet.cli import hydra_command
 from addnet.config import compose, plain
 from addnet.errors import UserError
 from addnet.evaluate import evaluate
-from addnet.inference.shipped import not_set
 from addnet.overrides import quoted
 from addnet.predict import predict
 
@@ -49,10 +48,6 @@ def release(cfg: DictConfig) -> Path:
     from addnet.inference.export.measured import measured_sections, of_test_sets
     from addnet.inference.export.output import require_free, whole
 
-    if not cfg.ckpt:
-        raise not_set()
-    if not cfg.output:
-        raise UserError("output is not set; give the folder to create, such as output=src/addnet/detectors/lite")
     if cfg.mirror:
         raise UserError(
             "mirror=true is not valid for a release, since its error rates would only hold with it; leave it out"

@@ -46,9 +46,16 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     """
     import pytorch_lightning as pl
 
-    from addnet.training.loggers import close_loggers
+    from addnet.training.loggers import close_loggers, log_results
     from addnet.training.overview import overview
-    from addnet.training.run_folder import final_metrics, parameters, print_config, print_summary, write_run_folder
+    from addnet.training.run_folder import (
+        final_metrics,
+        last_metrics,
+        parameters,
+        print_config,
+        print_summary,
+        write_run_folder,
+    )
 
     run_dir = Path(cfg.paths.output_dir)
     check_switches(cfg)
@@ -87,6 +94,8 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
                 logger.log_hyperparams(hyperparameters)
         score = fit_and_test(cfg, trainer, module, datamodule)
         status = "success"
+        if trainer.is_global_zero:
+            log_results(trainer, hyperparameters, last_metrics(trainer))
     finally:
         close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
     if trainer.is_global_zero:
@@ -168,22 +177,25 @@ def check_config(
 
 def wants_start_weights(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> bool:
     """Returns whether start weights are needed: without a checkpoint, or with one that has only the trained part."""
-    from addnet.training.trained_part import is_part
+    from addnet.checkpoints.trained_part import is_part
 
     return bool(cfg.model.get("pretrained") or cfg.model.get("weights")) and (not checkpoint or is_part(checkpoint))
 
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     """Reads the checkpoint that `ckpt_path` names; `auto` becomes the last one in this run folder, or null."""
-    from addnet.training.checkpoints import check_continues, nothing_left, read_checkpoint, run_of
+    from addnet.checkpoints.file import read_checkpoint, run_of
+    from addnet.checkpoints.trained_part import check_resumable
+    from addnet.training.checkpoints import check_continues, nothing_left
     from addnet.training.kept_config import earlier_config, kept_config
-    from addnet.training.trained_part import check_resumable
 
     if cfg.ckpt_path == "auto":
         last = Path(cfg.paths.output_dir, "checkpoints", "last.ckpt")
         cfg.ckpt_path = str(last) if last.is_file() else None
     if not cfg.ckpt_path:
         return None
+    if cfg.ckpt_path in ("last", "best") and not Path(cfg.ckpt_path).exists():  # as in Lightning's fit and test
+        raise UserError(_which_checkpoint(cfg))
     checkpoint = read_checkpoint(cfg.ckpt_path)
     if cfg.train:
         check_resumable(checkpoint, cfg.ckpt_path)
@@ -194,6 +206,17 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
     if cfg.train and (done := nothing_left(checkpoint, **length, path=cfg.ckpt_path)):
         log.warning("%s%s", done, "; its best checkpoint is tested" if cfg.test else "")
     return checkpoint
+
+
+def _which_checkpoint(cfg: DictConfig) -> str:
+    """Returns the message for `ckpt_path=last`, which names no checkpoint, since each run has its own folder."""
+    files = Path(cfg.paths.output_root, cfg.task).glob(f"*/checkpoints/{cfg.ckpt_path}.ckpt")
+    newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
+    named = shlex.quote(f"ckpt_path={newest or 'outputs/train/TIME/checkpoints/last.ckpt'}")
+    return (
+        f"ckpt_path={cfg.ckpt_path}: a new run has no checkpoint yet; give the file of another run, such as {named}; "
+        "ckpt_path=auto continues a run with the same paths.output_dir"
+    )
 
 
 def build_module(
@@ -211,11 +234,11 @@ def build_module(
         checkpoint: The checkpoint that will be loaded into it.
         start_weights: Whether to fetch and read the start weights that the config names.
     """
+    from addnet.checkpoints.file import check_fits
+    from addnet.checkpoints.trained_part import complete, start_of
     from addnet.models.registry import without_start_weights
     from addnet.training import DeepfakeDetector
-    from addnet.training.checkpoints import check_fits
     from addnet.training.kept_config import kept_config
-    from addnet.training.trained_part import complete, start_of
 
     model = plain(cfg.model)
     if not start_weights or not wants_start_weights(cfg, checkpoint):
@@ -247,8 +270,10 @@ def build_module(
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
     """Builds the loggers, none for a trial run; when resuming, loggers continue their earlier records if they can."""
-    from addnet.training.checkpoints import run_of
-    from addnet.training.loggers import known_state
+    from hydra.utils import get_class
+
+    from addnet.checkpoints.file import run_of
+    from addnet.training.loggers import begun, kind_of, known_state
 
     if cfg.trainer.get("fast_dev_run"):
         return []
@@ -257,7 +282,8 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
     loggers = []
     for node in (cfg.logger or {}).values():
         state = known_state(states.get(node["_target_"].rpartition(".")[2]))
-        loggers.append(build(node, resume=state | {"run_dir": run_dir}) if state else build(node))
+        continuing = kind_of(get_class(node["_target_"])).continuing(state, run_dir) if state else {}
+        loggers.append(begun(build(node, **continuing)))
     return loggers
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from omegaconf import DictConfig
 
 from addnet.cli import command, subcommands
-from addnet.commands import typed_as
 from addnet.config import plain
 from addnet.errors import UserError
 from addnet.overrides import quoted
@@ -54,8 +53,6 @@ def verify(cfg: DictConfig) -> int:
     from addnet.case.verify import check_detector, check_sums, detector_of, find_files, repeat
     from addnet.untrusted.limits import Limits
 
-    if not cfg.case:
-        raise UserError(f"case is not set: name the folder of a case, such as {typed_as(NAME)} cases/one")
     folder, limits = Path(cfg.case), Limits.of(**plain(cfg.limits))
     if cfg.root and not Path(cfg.root).is_dir():
         raise UserError(f"root={cfg.root}: no such folder; it holds the files of the case")

@@ -13,10 +13,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 from torch.utils.data import Dataset
 
 from addnet.data.augment import Augment
+from addnet.data.finish import finish_images, finish_masks
 from addnet.data.hook import Hook, SamplePosition, UnwarpedSample
 from addnet.data.partners import MASKS_OF, MaskOfOther
 from addnet.data.samplers import SampleAddress
@@ -254,18 +254,6 @@ def read_record(record: Record, storage: Storage, root: str | Path = "") -> Imag
     """
     path = os.path.join(root, record.root, record.path)  # noqa: PTH118 - once a sample
     return decode_image(storage.read(path, record.offset, record.length), path)
-
-
-def finish_images(images: Tensor) -> Tensor:
-    """(…, S, S, 3) uint8 → (…, 3, S, S) float32 in [-1, 1], laid out in memory as they were: channels last."""
-    return images.movedim(-1, -3).to(torch.float32).div_(127.5).sub_(1)
-
-
-def finish_masks(masks: Tensor, size: int) -> Tensor:
-    """(B, 1, s, s) from `AttentionMask.draw_small` → (B, 1, S, S) in [0, 1]: the masks that `draw` gives."""
-    if masks.shape[-1] != size:
-        masks = functional.interpolate(masks, (size, size), mode="bilinear")
-    return masks / masks.amax(dim=(2, 3), keepdim=True)
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:

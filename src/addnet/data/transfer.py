@@ -9,7 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from addnet.data.dataset import DeepfakeDataset, finish_images, finish_masks
+from addnet.data.dataset import DeepfakeDataset
+from addnet.data.finish import finish_images, finish_masks
 from addnet.data.samplers import SampleAddress
 
 Batch = dict[str, Any]

@@ -32,7 +32,7 @@ def main(argv: list[str] | None = None) -> int:
         mask = AttentionMask(**load_group("mask", options.mask))
         images = [path for path in options.inputs if not path.is_dir()]
         if images and options.out is None:
-            raise UserError("--out DIR is needed: the folder that the sheets are written to")
+            raise UserError("--out DIR is required: the folder to write the sheets to")
         for path in images:
             _write_sheet(path, landmarker, mask, options.out)
         folders = {str(path): _examined(path, landmarker) for path in options.inputs if path.is_dir()}
@@ -49,8 +49,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="IMAGE|FOLDER")
     parser.add_argument("--out", type=Path, help="folder for the sheets of single images")
     parser.add_argument("--mask", default="default", help="a file of configs/mask (default: default)")
-    parser.add_argument("--scenes", action="store_true", help="images are no face crops: never take all as a face")
-    parser.add_argument("--landmark-model", help="another 68-point file than the packaged one")
+    scenes = "the images are not face crops: never treat a whole image as a face"
+    parser.add_argument("--scenes", action="store_true", help=scenes)
+    parser.add_argument("--landmark-model", help="a 68-point model file to use instead of the packaged one")
     return parser
 
 
@@ -62,15 +63,16 @@ def _write_sheet(path: Path, landmarker: Landmarker, mask: AttentionMask, out: P
 
 
 def _examined(folder: Path, landmarker: Landmarker) -> list[ScanFinding]:
-    there = walk(folder)
-    paths = [folder / name for name in there.images]
-    notes = there.notes() + ([f"{count(len(there.videos), 'video')}: see addnet prepare"] if there.videos else [])
+    contents = walk(folder)
+    paths = [folder / name for name in contents.images]
+    videos = [f"{count(len(contents.videos), 'video')}: see addnet prepare"] if contents.videos else []
+    notes = contents.notes() + videos
     if not paths:
         raise UserError("; ".join([f"{folder} holds no images", *notes]))
     for note in notes:
         say(f"{shown(folder)}: {note}")
-    found = scan(paths, landmarker)
-    return list(show_progress(found, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
+    findings = scan(paths, landmarker)
+    return list(show_progress(findings, len(paths), outcome=outcome, title=f"faces in {folder.name}"))
 
 
 def _print_table(folders: dict[str, list[ScanFinding]]) -> None:

@@ -1,8 +1,8 @@
-"""Blended fakes: a face laid over itself, or another person's over it, so that nothing but the blend tells them apart.
+"""Blended fakes: a real face blended with itself or with another person's, so that only the blend distinguishes them.
 
-After Shiohara & Yamasaki 2022 (arXiv 2204.08376): source and target are the same image; one of the two is changed,
-the source is moved a little, and a deformed hull of landmarks says where it lies over the target. Where a donor is
-given, the source is their face (`donors.py`). Written from the papers. All lengths are shares of the face, so that
+After Shiohara & Yamasaki 2022 (arXiv 2204.08376): source and target are the same image; one of the two is altered, the
+source is moved slightly, and a deformed hull of landmarks determines where it covers the target. If a donor is given,
+the source is the donor's face (`donors.py`). Written from the papers. All lengths are fractions of the face, so that
 images of any size are treated alike.
 """
 
@@ -25,19 +25,19 @@ from addnet.faces.images import ImageArray
 from addnet.faces.tint import TintRanges
 from addnet.signatures import require_range, require_within
 
-_SMALLEST = 8  # pixels of a face that can be blended
-_BLEED = 12  # grey levels around the usual difference that a border may bring in
-_SEEN = 0.25  # share of a hull that has to lie in the image
+_SMALLEST = 8  # pixels: the smallest face that can be blended
+_BLEED = 12  # grey levels by which the difference at a border may deviate from the median difference
+_SEEN = 0.25  # fraction of a hull's box that has to lie inside the image
 
 
 class Blend(NamedTuple):
-    """What becomes of a real image.
+    """A real image and the fake made from it.
 
     Attributes:
-        real: (H, W, 3) uint8, the target: as it was, or changed.
-        fake: (H, W, 3) uint8, the source laid over it.
-        mask: (H, W) float32 in [0, 1], how much of the source there is. Where it is 0, both are equal, but for the
-            blocks of 16 pixels of a JPEG round trip.
+        real: (H, W, 3) uint8, the target, unchanged or altered.
+        fake: (H, W, 3) uint8, the source blended over the target.
+        mask: (H, W) float32 in [0, 1], the weight of the source. Where it is 0, both images are equal, except within
+            the 16-pixel blocks of a JPEG round trip.
     """
 
     real: ImageArray
@@ -47,27 +47,27 @@ class Blend(NamedTuple):
 
 @dataclass(frozen=True)
 class SelfBlend:
-    """How fakes are made of real images; `configs/blend/` shows the same numbers. Lengths are shares of the face.
+    """Makes fakes from real images; `configs/blend/` lists the same defaults. Lengths are fractions of the face.
 
     Attributes:
-        hulls: What is hulled, one of them drawn for each blend; what stands twice is drawn twice as often. `all`
+        hulls: Kinds of hull, one of which is drawn for each blend; a kind listed twice is drawn twice as often. `all`
             landmarks; `forehead`: with the brows raised; `no_jaw`: brows, eyes, nose and mouth; `organs`: one or
             several of eyes, nose and mouth; `lower`: from the nostrils down; `some`: a random subset of all landmarks.
-        target: Probability that the target is changed instead of the source.
-        shift: Most that the source moves, right or left and down or up.
+        target: Probability that the target is altered instead of the source.
+        shift: Maximum movement of the source, horizontally and vertically.
         scale: Range of the factor on the source's size.
-        elastic: Standard deviation of the movement of a hull's parts.
-        erosion: Range of the sigma of the blur before a hull is cut smaller.
+        elastic: Standard deviation of the elastic deformation of a hull.
+        erosion: Range of the sigma of the blur before a hull is eroded.
         softness: Range of the sigma of the blur of the mask's edge.
-        strengths: One of these is the largest value of the mask.
+        strengths: The largest value of the mask is one of these.
         poisson: Probability that gradients are blended instead of colours (Pérez et al. 2003).
-        donors: Probability that the source is another person's face, if there is one.
-        follow: Range of how far a donor's landmarks go onto those of the target; 0: as one affine map leaves them.
-        matched: Range of how far a donor's colours become those of the target.
+        donors: Probability that the source is another person's face, if a donor is available.
+        follow: Range of how closely a donor's landmarks are warped onto the target's; 0: one affine map only.
+        matched: Range of how closely a donor's colours are matched to the target's.
         tint: Changes of colour, sharpness and compression.
-        saved: Range of qualities of a JPEG round trip of both, as they are saved after all: else the blocks of the file
-            that an image came from would tell a real one.
-        saved_p: Probability of that.
+        saved: Range of qualities of a JPEG round trip of both images, as if they had been saved afterwards: otherwise
+            the compression blocks of the original file would give a real image away.
+        saved_p: Probability of that round trip.
 
     Raises:
         UserError: A value is outside its range.
@@ -102,8 +102,8 @@ class SelfBlend:
         shift: object = self.shift
         if not isinstance(shift, Sequence) or isinstance(shift, str) or len(shift) != 2:
             raise UserError(f"blend.shift={shift!r} is not valid; use two shares of the face, such as [0.04, 0.02]")
-        for most in shift:
-            require_within("blend.shift", most, 0, 0.5, "shares of the face")
+        for limit in shift:
+            require_within("blend.shift", limit, 0, 0.5, "shares of the face")
         require_range("blend.scale", self.scale, 0.5, 2)
         require_within("blend.elastic", self.elastic, 0, 0.2, "a share of the face")
         for name in ("erosion", "softness"):
@@ -120,16 +120,16 @@ class SelfBlend:
     def __call__(
         self, image: ImageArray, landmarks: Landmarks, address: tuple[int, ...], donor: Donor | None = None
     ) -> Blend:
-        """Blends an image with itself, or with another person's.
+        """Blends an image with itself, or with another person's face.
 
         Args:
             image: (H, W, 3) uint8, RGB, of a real face.
-            landmarks: (68, 2) in its pixels; they may lie outside.
-            address: Decides all that is drawn, such as (seed, epoch, sample, repeat).
-            donor: Another person's face, which is the source then; None: the image itself.
+            landmarks: (68, 2) in pixels of the image; they may lie outside.
+            address: Seeds every random choice, such as (seed, epoch, sample, repeat).
+            donor: Another person's face to use as the source; None: the image itself.
 
         Raises:
-            UserError: The face is tiny, or lies outside of the image.
+            UserError: The face is too small, or lies outside the image.
         """
         random = np.random.default_rng(address)
         unit = float(np.ptp(landmarks, axis=0).max())
@@ -158,21 +158,21 @@ class SelfBlend:
         return Blend(real, fake, whole)
 
     def _place(self, landmarks: Landmarks, shape: tuple[int, ...], unit: float, random: Random) -> PlacedMask:
-        """The mask of the first kind of hull, in random order, that lies in the image well enough."""
+        """The mask of the first kind of hull, in random order, of which enough lies inside the image."""
         for which in random.permutation(len(self.hulls)).tolist():
             hulls = hulls_of(self.hulls[which], landmarks, random)
             if _share_inside(np.concatenate(hulls), shape) < _SEEN:
                 continue
             how = {"erosion": self.erosion, "softness": self.softness}
-            found = placed(hulls, shape, random, unit=unit, elastic=self.elastic, **how)
-            if found.mask.size and found.mask.max() > 0:
-                return found
-        raise UserError("a face that lies outside of the image can't be blended")
+            mask = placed(hulls, shape, random, unit=unit, elastic=self.elastic, **how)
+            if mask.mask.size and mask.mask.max() > 0:
+                return mask
+        raise UserError("a face that lies outside the image can't be blended")
 
     def _moved(
         self, image: ImageArray, landmarks: Landmarks, unit: float, random: Random, rows: slice, columns: slice
     ) -> ImageArray:
-        """The part of the image that a mask covers, of an image that moved a little around the face."""
+        """The part of the image under a mask, after the image was scaled about the face and moved slightly."""
         scale = float(random.uniform(*self.scale))
         moves = [float(random.uniform(-most, most)) * unit for most in self.shift]
         start = (1 - scale) * landmarks.mean(axis=0) + moves - (columns.start, rows.start)
@@ -183,7 +183,7 @@ class SelfBlend:
 
 
 def _share_inside(landmarks: Landmarks, shape: tuple[int, ...]) -> float:
-    """Share of a box around landmarks that lies in an image."""
+    """Fraction of the box around landmarks that lies inside an image."""
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     inside = np.clip(np.minimum(high, (shape[1], shape[0])) - np.maximum(low, 0), 0, None)
     return float(np.prod(inside / np.maximum(high - low, 1e-6)))
@@ -194,7 +194,7 @@ def _mixed(source: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
 
 
 def _poisson(source: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
-    """Gradients of the source where the mask is more than half its largest value, then mixed by the mask."""
+    """Clones gradients of the source where the mask exceeds half its maximum, then mixes by the mask."""
     inside = np.asarray(mask > mask.max() / 2, dtype=np.uint8) * np.uint8(255)
     inside[[0, -1]] = inside[:, [0, -1]] = 0  # the solver needs a border
     if min(inside.shape) < 3 or not inside.any():
@@ -206,11 +206,11 @@ def _poisson(source: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
 
 
 def _alike(target: ImageArray, source: ImageArray, inside: NDArray[np.uint8]) -> ImageArray:
-    """A target that differs from the source by nearly the same everywhere.
+    """A target whose difference from the source is nearly the same everywhere.
 
-    Gradients carry what differs along the border over the whole face: where that is background on one side and skin on
-    the other, it would be coloured like the background.
+    Poisson blending spreads the difference along the border over the whole face: where the border is background in one
+    image and skin in the other, the face would take on the background's colour.
     """
-    differs = target.astype(np.int16) - source
-    middle = np.median(differs[inside > 0], axis=0)
-    return np.asarray(np.clip(source + np.clip(differs, middle - _BLEED, middle + _BLEED), 0, 255), dtype=np.uint8)
+    difference = target.astype(np.int16) - source  # (H, W, 3)
+    middle = np.median(difference[inside > 0], axis=0)  # (3,)
+    return np.asarray(np.clip(source + np.clip(difference, middle - _BLEED, middle + _BLEED), 0, 255), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""68 landmarks → where a face is laid over itself: hulls of landmarks, deformed, cut smaller, soft at their edge."""
+"""68 landmarks → the mask of a blend: hulls of landmarks, deformed, eroded, with a soft edge."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from addnet.faces.geometry import EYES, MOUTH, NOSE, Landmarks
 
 HULLS = ("all", "forehead", "no_jaw", "organs", "lower", "some")
-_CANVAS = 128  # pixels: side of the canvas that blend masks are made on; they are smooth
-_ROOM = 1.5  # side of that canvas over the hulls' longer side: what is deformed and blurred stays on it
-_GRID = 6  # landmarks a side that are moved to deform a hull
+_CANVAS = 128  # pixels: side of the canvas that blend masks are drawn on; masks are smooth, so it can be small
+_ROOM = 1.5  # side of that canvas over the hulls' longer side: deformed and blurred hulls stay on it
+_GRID = 6  # nodes per side of the grid that is moved to deform a hull
 _BROWS = slice(17, 27)
-_JAW = 17  # the first so many landmarks
+_JAW = 17  # the first 17 landmarks
 _LOWER = [*range(2, 15), *range(31, 36), *range(48, 68)]  # jaw below the ears, nostrils, mouth
-_FOREHEAD = 0.6  # distances from eyes to mouth that brows are raised by
-_FEWEST = 8  # landmarks of a hull of some
-_LEVELS = (0.5, 0.95)  # share of its largest value at which a blurred hull is cut
-_NOTHING = 1 / 512  # less than half a grey level of what it is multiplied with
-_SHARPEST = 0.6  # pixels of the canvas: sigma of a blur below which steps would be seen
-_STEEP = 2.5  # sigmas in which a blurred edge would rise from 0 to 1 were it as steep as in its middle: √2π
+_FOREHEAD = 0.6  # how far brows are raised, over the distance from eyes to mouth
+_FEWEST = 8  # fewest landmarks of a hull of kind `some`
+_LEVELS = (0.5, 0.95)  # fraction of its maximum at which a blurred hull is thresholded
+_NOTHING = 1 / 512  # a smaller weight changes a pixel by less than half a grey level
+_SHARPEST = 0.6  # pixels of the canvas: below this sigma, a blurred edge would show steps
+_STEEP = 2.5  # √2π: sigmas over which a blurred edge would rise from 0 to 1 at the slope of its middle
 
 Mask = NDArray[np.float32]
 Random = np.random.Generator
@@ -32,12 +32,12 @@ Range = tuple[float, float]
 
 
 class PlacedMask(NamedTuple):
-    """A blend mask as it lies in an image.
+    """A blend mask and its place in an image.
 
     Attributes:
-        rows: Of the image.
-        columns: Of the image.
-        mask: (rows, columns) float32 in [0, 1]; 0 in the rest of the image.
+        rows: Rows of the image that the mask covers.
+        columns: Columns of the image that the mask covers.
+        mask: (rows, columns) float32 in [0, 1]; it is 0 in the rest of the image.
     """
 
     rows: slice
@@ -46,12 +46,12 @@ class PlacedMask(NamedTuple):
 
 
 def hulls_of(kind: str, landmarks: Landmarks, random: Random) -> list[Landmarks]:
-    """The sets of landmarks that are hulled.
+    """The sets of landmarks whose hulls are drawn.
 
     Args:
         kind: One of `HULLS`.
         landmarks: (68, 2).
-        random: Chooses organs and random landmarks; draws the same amount whatever the kind.
+        random: Chooses organs and random landmarks; it advances by the same amount for every kind.
     """
     chosen = random.random(len(landmarks) + 1)
     if kind == "forehead":
@@ -81,22 +81,23 @@ def placed(
     erosion: Range,
     softness: Range,
 ) -> PlacedMask:
-    """Hulls as a soft mask in an image; its largest value is 1 unless all of it lies outside.
+    """Draws hulls as a soft mask in an image; its maximum is 1 unless all of it lies outside.
 
-    Lengths are in faces, and for hulls smaller than the face as much smaller: else small ones would vanish.
+    Lengths are fractions of the face; for hulls smaller than the face they shrink with the hull, since small hulls
+    would otherwise vanish.
 
     Args:
         hulls: Sets of landmarks in pixels; they may lie outside.
         shape: (H, W, ...) of the image.
-        random: Decides deformation, erosion and softness.
-        unit: Pixels of a face.
-        elastic: Standard deviation of the movement of a hull's parts.
-        erosion: Range of the sigma of the blur before it is cut smaller.
+        random: Draws deformation, erosion and softness.
+        unit: Size of the face in pixels.
+        elastic: Standard deviation of the elastic deformation of a hull.
+        erosion: Range of the sigma of the blur before a hull is eroded.
         softness: Range of the sigma of the blur of its edge.
     """
     every = np.concatenate(list(hulls))
     low, high = every.min(axis=0), every.max(axis=0)
-    scale = _CANVAS / (float((high - low).max()) * _ROOM + 1e-6)  # canvas pixels of a pixel
+    scale = _CANVAS / (float((high - low).max()) * _ROOM + 1e-6)  # canvas pixels per image pixel
     corner = (low + high) / 2 - (_CANVAS - 1) / 2 / scale
     outlines = [cv2.convexHull((hull - corner).astype(np.float32) * np.float32(scale)) for hull in hulls]
     canvas = np.zeros((_CANVAS, _CANVAS), dtype=np.uint8)
@@ -114,7 +115,7 @@ def placed(
 
 
 def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: tuple[int, ...]) -> PlacedMask:
-    """The part of a canvas that lies in the image, at the image's resolution."""
+    """The part of a canvas that lies inside the image, at the image's resolution."""
     columns, rows = (
         _pixels(np.flatnonzero(canvas.max(axis=axis) >= _NOTHING), float(start), scale, most)
         for axis, start, most in ((0, corner[0], shape[1]), (1, corner[1], shape[0]))
@@ -130,7 +131,7 @@ def _in_image(canvas: Mask, corner: NDArray[np.floating], scale: float, shape: t
 
 
 def _pixels(places: NDArray[np.int64], start: float, scale: float, most: int) -> slice:
-    """The pixels of an image's side that some places of a canvas lie on."""
+    """The image pixels along one axis that the given canvas positions fall on."""
     if not len(places):
         return slice(0, 0)
     first = int(np.floor(start + (places[0] - 1) / scale))
@@ -138,9 +139,9 @@ def _pixels(places: NDArray[np.int64], start: float, scale: float, most: int) ->
     return slice(min(max(first, 0), most), min(max(last + 1, 0), most))
 
 
-def _deformed(canvas: NDArray[np.uint8], much: float, random: Random) -> NDArray[np.uint8]:
-    """Moves the parts of a canvas by a smooth random field of this standard deviation in pixels."""
-    grid = random.standard_normal((_GRID, _GRID, 2), dtype=np.float32) * np.float32(much)
+def _deformed(canvas: NDArray[np.uint8], deviation: float, random: Random) -> NDArray[np.uint8]:
+    """Deforms a canvas by a smooth random displacement field of this standard deviation in pixels."""
+    grid = random.standard_normal((_GRID, _GRID, 2), dtype=np.float32) * np.float32(deviation)
     moves = cv2.resize(grid, (_CANVAS, _CANVAS), interpolation=cv2.INTER_CUBIC)
     across, down = _places()
     moved = cv2.remap(canvas, across + moves[..., 0], down + moves[..., 1], cv2.INTER_LINEAR)
@@ -148,7 +149,7 @@ def _deformed(canvas: NDArray[np.uint8], much: float, random: Random) -> NDArray
 
 
 def _smaller(blurred: NDArray[Any], level: float, sigma: float) -> Mask:
-    """1 where a blurred hull is above a share of its largest value, with an edge of a pixel instead of steps."""
+    """1 where a blurred hull exceeds a fraction of its maximum, with an edge one pixel wide instead of a step."""
     largest = float(blurred.max())
     pixel = largest / (_STEEP * max(sigma, 1.0))
     return np.asarray(np.clip((blurred - np.float32(level * largest)) / pixel + 0.5, 0, 1), dtype=np.float32)
@@ -163,7 +164,7 @@ def _places() -> tuple[NDArray[np.float32], NDArray[np.float32]]:
 
 @cache
 def _edge() -> Mask:
-    """Falls to 0 at the canvas's border, so that no mask ends in a line."""
+    """(S, S) weights that fall to 0 at the canvas's border, so that no mask ends in a straight line."""
     ramp = np.minimum(1, np.arange(_CANVAS, dtype=np.float32) / (0.08 * _CANVAS))
     ramp = np.minimum(ramp, ramp[::-1])
     return np.asarray(np.minimum.outer(ramp, ramp), dtype=np.float32)

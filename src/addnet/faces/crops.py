@@ -1,4 +1,4 @@
-"""One face of a frame → a square crop with its landmarks, and the file it is kept in."""
+"""One face of a frame → a square crop with its landmarks, and the file it is saved in."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ FORMATS = ("jpg", "png")
 
 @dataclass(frozen=True)
 class CropSettings:
-    """Which frames of a video are looked at, whose faces are cut out of them, and how these are kept.
+    """Which frames of a video are sampled, which of their faces are cropped, and how the crops are saved.
 
     Attributes:
-        every: Every n-th frame is looked at; None to look at `frames` frames instead.
-        frames: How many frames are looked at, evenly spaced over the whole video; not used with `every`.
+        every: Samples every n-th frame; None to sample `frames` frames instead.
+        frames: How many frames are sampled, evenly spaced over the whole video; ignored with `every`.
         policy: `largest` face of each frame, faces of the `longest_track`, or `all`.
         margin: Side of the crop over the longer side of the landmarks' box.
-        size: Side of the kept crops in pixels; None keeps the video's own pixels, untouched by any resampling.
+        size: Side of the saved crops in pixels; None keeps the video's own pixels without resampling.
         format: `jpg` or `png`.
-        quality: Of JPEG, 1 to 100.
+        quality: JPEG quality, 1 to 100.
     """
 
     every: int | None = None
@@ -48,7 +48,7 @@ class CropSettings:
         if self.every is None and self.frames is None:
             raise UserError("prepare.every and prepare.frames are both null; set one, such as prepare.frames=32")
         if self.every is not None:
-            _require_number("prepare.every", self.every, int, 1, None, "3 looks at every third frame")
+            _require_number("prepare.every", self.every, int, 1, None, "3 samples every third frame")
         if self.frames is not None:
             _require_number("prepare.frames", self.frames, int, 1, None, "32 is usual")
         if self.size is not None:
@@ -59,26 +59,26 @@ class CropSettings:
     def square(self, shape: tuple[int, ...], landmarks: Landmarks) -> tuple[NDArray[np.float64], float]:
         """Centre (x, y) and side of the square around a face, in pixels of the image.
 
-        It is unturned, because levelling the eyes is part of training.
+        The square is not rotated, because levelling the eyes is part of training.
 
         Args:
             shape: (H, W, ...) of the image.
-            landmarks: (68, 2) in its pixels.
+            landmarks: (68, 2) in pixels of the image.
         """
         return Geometry(align=False, crop="face", margin=self.margin).square(shape, landmarks)
 
 
 @dataclass(frozen=True)
 class FaceCrop:
-    """A face cut out of a frame.
+    """A face cropped from a frame.
 
     Attributes:
         frame: Number of the frame among all that can be decoded, from 0.
         time: When the frame is shown, in seconds; None if the file doesn't say.
         track: Number of the track, in order of appearance in the video, from 0.
         image: (S, S, 3) uint8, RGB.
-        face: Landmarks and detector's box in pixels of the crop.
-        original_box: (4,) float32, the detector's box in pixels of the frame as shown.
+        face: Landmarks and the landmarker's box in pixels of the crop.
+        original_box: (4,) float32, the landmarker's box in pixels of the frame as shown.
     """
 
     frame: int
@@ -90,22 +90,22 @@ class FaceCrop:
 
     @property
     def step(self) -> str:
-        """Which step of the landmarker found the face."""
+        """The step of the landmarker that found the face."""
         return self.face.step
 
 
 def cut_face(frame: Frame, face: Face, track: int, *, settings: CropSettings) -> FaceCrop:
-    """Cuts the square around a face out of its frame.
+    """Crops the square around a face from its frame.
 
-    The square lies on whole pixels, so that at native size nothing is resampled; what lies outside of the frame is
-    mirrored in, as in `warp_image`, which keeps the face in the middle. With `settings.size` the cut
-    square is then resized.
+    The square is aligned to whole pixels, so that nothing is resampled at native size. Parts outside the frame are
+    filled by reflection, as in `warp_image`, which keeps the face in the middle. With `settings.size` the square is
+    then resized.
 
     Raises:
         ValueError: The face has no landmarks or no box.
     """
     if face.landmarks is None or face.box is None:
-        raise ValueError(f"a face found by step {face.step!r} can't be cut: it has no landmarks")
+        raise ValueError(f"a face found by step {face.step!r} can't be cropped: it has no landmarks or no box")
     centre, length = settings.square(frame.image.shape, face.landmarks)
     side = max(MIN_SIDE, round(length))
     left, top = (int(value) for value in np.round(centre - (side - 1) / 2))
@@ -129,13 +129,13 @@ def _resized(image: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, 
 
 
 def crop_name(crop: FaceCrop, settings: CropSettings) -> str:
-    """File name within the folder of its video; the track is named where a frame may give several crops."""
+    """File name within the folder of its video; includes the track if a frame may yield several crops."""
     track = f"_{crop.track}" if settings.policy == "all" else ""
     return f"{crop.frame:06d}{track}.{settings.format}"
 
 
 def save_crop(crop: FaceCrop, path: Path, settings: CropSettings) -> None:
-    """Writes a crop so that its file is either whole or not there.
+    """Writes a crop atomically: its file is either complete or absent.
 
     Raises:
         UserError: The folder doesn't exist or can't be written to, or the disk is full.
@@ -152,7 +152,7 @@ def save_crop(crop: FaceCrop, path: Path, settings: CropSettings) -> None:
 def _encoded(image: ImageArray, settings: CropSettings) -> bytes:
     options = []
     if settings.format == "jpg":
-        # full colour resolution: the crop doesn't lie on the grid on which the video's colours were halved
+        # 4:4:4: the crop isn't aligned to the video's own grid of subsampled colours
         sampling = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         options = [cv2.IMWRITE_JPEG_QUALITY, settings.quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, sampling]
     _, data = cv2.imencode(f".{settings.format}", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), options)

@@ -1,4 +1,4 @@
-"""Opening a video file safely and decoding what can be decoded of it, damage counted (PyAV)."""
+"""Opens a video file safely, decodes every frame that can be decoded and counts the damage (PyAV)."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ if TYPE_CHECKING:
     from av import VideoFrame, VideoStream
     from av.container import InputContainer
 
-# Containers only: a playlist or a concat script named clip.mp4 would have FFmpeg open other files.
+# Containers only: a playlist or a concat script named clip.mp4 would make FFmpeg open other files.
 _FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,avi,matroska,webm,mpeg,mpegts,mpegvideo,h264,hevc,m4v,asf,flv,ogg,gif,mxf,dv"
-_SHORT_BY = 0.9  # a video that ends before this share of its announced time was cut off
+_SHORT_BY = 0.9  # a video that ends before this fraction of its announced duration was truncated
 
 
 @dataclass
 class Damage:
-    """What a file has of frames and what it lacks, filled while it is decoded.
+    """Counts of decoded and damaged frames of a file, updated while it is decoded.
 
     Attributes:
-        frames: Frames that were decoded whole.
-        corrupt: Frames that the decoder marked as corrupt; they are left out.
+        frames: Frames that were decoded intact.
+        corrupt: Frames that the decoder marked as corrupt; they are skipped.
         packets: Packets that could not be decoded.
         unreadable: Reading stopped at an error before the end.
-        announced: Number of frames as the header says; 0 if it doesn't.
-        duration: Seconds as the header says; 0 if it doesn't.
+        announced: Number of frames according to the header; 0 if it doesn't say.
+        duration: Seconds according to the header; 0 if it doesn't say.
         shown: Seconds between the first and the last frame.
     """
 
@@ -47,12 +47,12 @@ class Damage:
     shown: float = 0.0
 
     def notes(self) -> tuple[str, ...]:
-        """What a person should know about the file, in sentences; none if it is whole."""
+        """What a person should know about the damage, in sentences; empty if the file is intact."""
         notes = []
         if self.packets:
-            notes.append(f"damaged packets passed over: {self.packets}")
+            notes.append(f"damaged packets skipped: {self.packets}")
         if self.corrupt:
-            notes.append(f"corrupt frames left out: {self.corrupt}")
+            notes.append(f"corrupt frames skipped: {self.corrupt}")
         if self.unreadable:
             notes.append(f"unreadable after frame {self.frames - 1}")
         if self.announced > self.frames + self.corrupt + self.packets:
@@ -65,7 +65,7 @@ class Damage:
         return tuple(notes)
 
     def _lasts(self) -> float:
-        """Seconds up to the end of the last frame, which is taken to be shown as long as the others on average."""
+        """Seconds up to the end of the last frame, assuming that it is shown for the average time of the others."""
         return self.shown * self.frames / (self.frames - 1) if self.shown else self.duration
 
 
@@ -74,17 +74,17 @@ def decoded(
 ) -> Iterator[tuple[VideoFrame, VideoStream]]:
     """Decodes a file from its start, in the order in which frames are shown.
 
-    Packets that don't decode and frames that the decoder marks as corrupt are passed over.
+    Packets that can't be decoded and frames that the decoder marks as corrupt are skipped.
 
     Args:
         path: The file.
-        damage: Filled on the way.
+        damage: Updated while decoding.
         threads: Threads of the decoder.
-        only_count: The pixels don't matter: smoothing between blocks, a third of the work of H.264, is left out.
+        only_count: The pixels don't matter: the deblocking filter, a third of the work of H.264, is skipped.
 
     Raises:
-        UserError: The file can't be opened, is no video, has no video stream or not one whole frame, or is
-            smaller than 16 pixels a side or larger than 80 megapixels.
+        UserError: The file can't be opened, is not a video, has no video stream or no intact frame, or is smaller than
+            16 pixels a side or larger than 80 megapixels.
     """
     first: float | None = None
     with opened_video(path) as (container, stream):
@@ -103,17 +103,17 @@ def decoded(
             damage.frames += 1
             yield frame, stream
     if not damage.frames:
-        raise UserError(f"{path}: not one frame can be decoded; the file is damaged or cut off")
+        raise UserError(f"{path}: no frame can be decoded; the file is damaged or truncated")
 
 
 class VideoMeasures(NamedTuple):
-    """How long and how large a video is.
+    """Duration and size of a video.
 
     Attributes:
-        seconds: From the first to the last image.
-        frames: Packets that it has of them.
-        width: Of a frame, in pixels; 0 if nothing says it before a frame is decoded.
-        height: Likewise.
+        seconds: From the first to the last frame.
+        frames: Packets of the video stream.
+        width: Width of a frame in pixels; 0 if it is unknown before a frame is decoded.
+        height: Height of a frame in pixels; 0 if it is unknown before a frame is decoded.
     """
 
     seconds: float = 0.0
@@ -123,23 +123,23 @@ class VideoMeasures(NamedTuple):
 
     @property
     def pixels(self) -> int:
-        """Of all frames together."""
+        """Pixels of all frames together."""
         return self.frames * self.width * self.height
 
 
 def measured(path: Path) -> VideoMeasures:
-    """Measures a video by its packets, none of which is decoded: what a header says of its length may be wrong.
+    """Measures a video by its packets, without decoding them, since the duration in the header may be wrong.
 
     Returns:
-        Zeros for a file that is no video: whoever reads it then says why.
+        Zeros for a file that is not a video: the error is raised when it is decoded.
     """
     import av
 
     first, last, frames, width, height = float("inf"), float("-inf"), 0, 0, 0
     with suppress(UserError, av.FFmpegError, OSError), opened_video(path) as (container, stream):
         width, height = stream.codec_context.width, stream.codec_context.height
-        for packet in container.demux(stream):  # of a damaged file, what lies before the damage counts
-            frames += packet.size > 0  # the last one, which has nothing, has the decoder give what it holds
+        for packet in container.demux(stream):  # in a damaged file, packets before the damage count
+            frames += packet.size > 0  # the last packet is empty: it flushes the decoder
             if packet.pts is not None and packet.time_base is not None:
                 time = float(packet.pts * packet.time_base)
                 first, last = min(first, time), max(last, time)
@@ -147,12 +147,12 @@ def measured(path: Path) -> VideoMeasures:
 
 
 def length(path: Path) -> float:
-    """Seconds from the first to the last image of a video, as `measured`; 0 for a file that is no video."""
+    """Seconds from the first to the last frame of a video, by `measured`; 0 for a file that is not a video."""
     return measured(path).seconds
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file; 0 where there is none: whoever reads it then says why."""
+    """Bytes of a file; 0 if it can't be found: the error is raised when it is read."""
     try:
         return path.stat().st_size
     except (OSError, ValueError):
@@ -182,32 +182,32 @@ def _frames(container: InputContainer, stream: VideoStream, damage: Damage) -> I
 
 
 def _require_memory(error: Exception) -> None:
-    """Raises what isn't damage of the file: there is no memory for it, and what follows would be missing in silence."""
+    """Raises an error that means too little memory: it isn't damage, and frames would be missing silently."""
     if is_memory_error(error):
         raise error
 
 
 @contextmanager
 def opened_video(path: Path) -> Iterator[tuple[InputContainer, VideoStream]]:
-    """A video file and its stream of images, nothing of which is decoded yet; closed after the block.
+    """Opens a video file and its video stream without decoding anything; closes it after the block.
 
     Raises:
-        UserError: The file can't be opened or is no video.
+        UserError: The file can't be opened or is not a video.
     """
     import av
 
-    # the size may change amid a video, and the first frames are decoded while it is opened
+    # max_pixels: the frame size may change within a video, and FFmpeg decodes the first frames while opening it
     options = {"protocol_whitelist": "file", "format_whitelist": _FORMATS, "max_pixels": str(MAX_PIXELS)}
     try:
-        if require_regular(path) == 0:  # FFmpeg would wait for what somebody writes to a FIFO
+        if require_regular(path) == 0:  # FFmpeg would block on a FIFO until somebody writes to it
             raise UserError(f"{path}: empty file (0 bytes)")
-        # absolute, because "a:b.mp4" would be taken for an address; titles in old encodings don't matter
+        # absolute, because "a:b.mp4" would be taken for a URL; titles in old encodings don't matter
         container = av.open(str(path.absolute()), metadata_errors="replace", options=options)
     except OSError as error:
         raise UserError(f"{path}: cannot be opened: {error.strerror or error}") from error
     except (av.FFmpegError, UnicodeError) as error:
         raise UserError(
-            f"{path}: not a video, or cut off before its header: {getattr(error, 'strerror', error)}"
+            f"{path}: not a video, or truncated before its header: {getattr(error, 'strerror', error)}"
         ) from error
     with container:
         yield container, _stream(path, container)
@@ -217,11 +217,11 @@ def _stream(path: Path, container: InputContainer) -> VideoStream:
     import av
 
     stream = cast("VideoStream | None", container.streams.best("video"))
-    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # the cover of a song
+    if stream is None or stream.disposition & av.stream.Disposition.attached_pic:  # cover art of a song
         kinds = sorted({stream.type for stream in container.streams if stream.type != "video"})
-        raise UserError(f"{path}: has no video, only: {', '.join(kinds) or 'an empty container'}")
+        raise UserError(f"{path}: has no video stream, only: {', '.join(kinds) or 'an empty container'}")
     if stream.codec_context is None:
-        raise UserError(f"{path}: there is no decoder for this kind of video")
+        raise UserError(f"{path}: no decoder for this video format is installed")
     width, height = stream.codec_context.width, stream.codec_context.height
     if width and height:
         try:

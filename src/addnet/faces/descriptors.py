@@ -1,8 +1,8 @@
-"""A face → 128 numbers that are near those of other images of the same person, by dlib.
+"""A face → a descriptor of 128 numbers that is near those of other images of the same person, by dlib.
 
 The network (`dlib_face_recognition_resnet_model_v1.dat`, Davis King, 2017; 99.38 % on Labeled Faces in the Wild) was
-put into the public domain by its author; half of the three million images it was trained on come from FaceScrub and
-VGG Face, which have terms of their own, the rest from the web.
+placed in the public domain by its author; half of its three million training images come from FaceScrub and VGG Face,
+which have terms of their own, the rest from the web.
 """
 
 from __future__ import annotations
@@ -20,15 +20,15 @@ from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, packaged_model
 
 DESCRIPTOR_FILE = "dlib_face_recognition_resnet_model_v1.dat"
-SAME_PERSON = 0.6  # dlib's own rule for one pair; among thousands of faces, strangers come this near
+SAME_PERSON = 0.6  # dlib's own threshold for one pair; among thousands of faces, some strangers are this near
 
 
 @dataclass
 class FaceDescriptor:
-    """Describes faces; the distance of two descriptors tells whether they may be one person.
+    """Computes descriptors of faces; the distance of two descriptors indicates whether they may be one person.
 
     Attributes:
-        model_path: Another file than the packaged one.
+        model_path: A model file to use instead of the packaged one.
     """
 
     model_path: str | None = None
@@ -38,13 +38,13 @@ class FaceDescriptor:
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            face: With its 68 landmarks.
+            face: A face with its 68 landmarks.
 
         Returns:
-            (128,), about of length 1.
+            (128,) of length about 1.
 
         Raises:
-            UserError: The face has no landmarks, or the model file is no such network.
+            UserError: The face has no landmarks, or the model file is not a dlib face recognition network.
         """
         import dlib
 
@@ -53,8 +53,8 @@ class FaceDescriptor:
         corners = np.concatenate([face.landmarks.min(axis=0), face.landmarks.max(axis=0)]).round().astype(int).tolist()
         landmarks = [dlib.point(int(x), int(y)) for x, y in face.landmarks.round()]
         shape = dlib.full_object_detection(dlib.rectangle(*corners), landmarks)
-        found = self._network.compute_face_descriptor(np.ascontiguousarray(image), shape)
-        return np.asarray(found, dtype=np.float32)
+        descriptor = self._network.compute_face_descriptor(np.ascontiguousarray(image), shape)
+        return np.asarray(descriptor, dtype=np.float32)
 
     @cached_property
     def _network(self) -> Any:
@@ -69,5 +69,5 @@ class FaceDescriptor:
             raise UserError(f"{path} is not a dlib face recognition network: {error}") from error
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves dlib's network behind: every process opens its own."""
+        """Excludes dlib's network from pickling: every process opens its own."""
         return {key: value for key, value in self.__dict__.items() if key != "_network"}

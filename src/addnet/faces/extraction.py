@@ -1,4 +1,4 @@
-"""A video file → face crops: sampling, detection, tracks, cutting."""
+"""A video file → face crops: sampling, detection, tracking, cropping."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ from addnet.untrusted.limits import Limits, prolong
 
 __all__ = ["CropSettings", "FaceCrop", "VideoFaces", "VideoSummary", "crop_name", "extract_faces", "save_crop"]
 
-_KEPT = 64 << 20  # bytes of crops until it is known whose are wanted; of more, frames are decoded once more
-_LOOK = CropSettings(size=150)  # pixels that a descriptor sees of a face
+_KEPT = 64 << 20  # bytes of crops held until the longest track is known; beyond, frames are decoded a second time
+_LOOK = CropSettings(size=150)  # pixels of the crop that a descriptor is computed from
 
 
 @dataclass(frozen=True)
 class VideoSummary:
-    """What a video gave.
+    """The faces found in a video, as counts.
 
     Attributes:
-        sampled: Frames that were looked at.
+        sampled: Frames that were sampled.
         faces: Faces found in them.
         crops: Faces that the policy kept.
         without_face: Frames in which no face was found.
         tracks: Tracks that the faces belong to.
-        steps: Faces by the step of the detector that found them.
+        steps: Faces by the step of the landmarker that found them.
         notes: What is wrong with the file, such as `truncated after frame 57: …`.
     """
 
@@ -60,16 +60,17 @@ class _Sighting(NamedTuple):
 
 
 class VideoFaces(Iterator[FaceCrop]):
-    """The crops of one video, made while they are asked for.
+    """The crops of one video, made lazily.
 
-    Memory doesn't grow with the images of the video: `largest` and `all` cut each frame as it is read.
-    `longest_track` is known only at the end, so boxes and landmarks are kept, and all crops as long as they are few; if
-    they aren't, the frames of that track are decoded once more.
+    Memory doesn't grow with the length of the video: `largest` and `all` crop each frame as it is read.
+    `longest_track` is known only at the end, so boxes and landmarks are kept, and all crops as long as they fit within
+    64 MB; beyond that, the frames of the longest track are decoded a second time.
 
     Attributes:
-        summary: What the video gave; None until the last crop was taken.
-        people: The person that each track is of, known with the summary. Without a descriptor, each is one of its own.
-        looked_at: Numbers of the frames that were looked at so far.
+        summary: Counts over the video; None until the last crop has been taken.
+        people: The person that each track belongs to, available with the summary. Without a descriptor, each track is
+            a person of its own.
+        looked_at: Numbers of the frames sampled so far.
     """
 
     def __init__(
@@ -87,15 +88,15 @@ class VideoFaces(Iterator[FaceCrop]):
         self._settings = settings
         self._landmarker = landmarker
         self._descriptor = descriptor
-        self._looks: dict[int, FaceCrop] = {}  # the largest face of each track
-        self._tracks: list[list[int]] = []  # of each frame with faces
+        self._looks: dict[int, FaceCrop] = {}  # track → its largest face
+        self._tracks: list[list[int]] = []  # track numbers of each sampled frame
         self._notes: tuple[str, ...] = ()
         self._steps: Counter[str] = Counter()
         self._without_face = 0
         self._crops = self._run()
 
     def __next__(self) -> FaceCrop:
-        """The next crop, in the order of frames and, within a frame, of size."""
+        """Returns the next crop, in the order of frames and, within a frame, of size."""
         return next(self._crops)
 
     def _run(self) -> Iterator[FaceCrop]:
@@ -116,7 +117,7 @@ class VideoFaces(Iterator[FaceCrop]):
         )
 
     def _time(self, limits: Limits) -> float:
-        """Seconds that this video gets beyond those of any file."""
+        """Seconds that this video may take beyond the limit of any file."""
         every, frames = self._settings.every, self._settings.frames
         return limits.more_for_video(lasts=length(self._path), size=size_of(self._path), every=every, frames=frames)
 
@@ -155,13 +156,13 @@ class VideoFaces(Iterator[FaceCrop]):
             yield cut_face(frame, *wanted[frame.number], settings=self._settings)
 
     def _tell_people(self) -> None:
-        """Finds out which tracks are of one person, once all faces were seen."""
+        """Determines which tracks belong to one person, once all faces have been seen."""
         looks = {}
         if self._descriptor and len(self._looks) > 1:
             try:
                 looks = {track: self._descriptor(crop.image, crop.face) for track, crop in self._looks.items()}
             except UserError as error:
-                self._notes = (f"people are told apart by their places alone: {error}",)
+                self._notes = (f"people are distinguished by position alone: {error}",)
         self._looks.clear()
         self.people = self.people or people_of(self._tracks, looks)
 
@@ -193,18 +194,18 @@ class VideoFaces(Iterator[FaceCrop]):
 def extract_faces(
     path: str | Path, settings: CropSettings, landmarker: Landmarker, descriptor: FaceDescriptor | None = None
 ) -> VideoFaces:
-    """Finds, follows and cuts the faces of a video.
+    """Finds, tracks and crops the faces of a video.
 
     Args:
         path: A video file.
-        settings: Which frames, whose faces, how large.
-        landmarker: With `face_crops=False` for videos of scenes, so that no frame as a whole is taken for a face.
-        descriptor: Knows a person again after a cut or a gap; None: by the place in the image alone.
+        settings: Which frames are sampled, which faces are kept and how large the crops are.
+        landmarker: Use `face_crops=False` for videos of scenes, so that no whole frame is taken for a face.
+        descriptor: Recognises a person after a cut or a gap; None: people are distinguished by position alone.
 
     Returns:
-        An iterator over crops; its `summary` is there when it is exhausted.
+        An iterator over crops; its `summary` is available once it is exhausted.
 
     Raises:
-        UserError: While iterating: the file is unusable, for the reasons that `decoding.decoded` has.
+        UserError: While iterating, if the file is unusable for one of the reasons that `decoding.decoded` lists.
     """
     return VideoFaces(path, settings, landmarker, descriptor)

@@ -1,7 +1,7 @@
-"""Which files are images and which are videos: by suffix, and by their first bytes where no suffix tells.
+"""Which files are images and which are videos: by suffix, and by their first bytes if the suffix is unknown.
 
-The formats in `IMAGE_FORMATS` are promised. What an image is decoded as is told by its first bytes alone, so that a
-file of another kind under the name of an image reaches no decoder that was not meant.
+The formats in `IMAGE_FORMATS` are supported. An image is decoded by its first bytes alone, so that a file of another
+kind under the name of an image reaches no unintended decoder.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from addnet.errors import UserError
 from addnet.untrusted.files import descriptor_of
 
 IMAGE, VIDEO = "image", "video"
-HEAD = 400  # bytes that tell a format; the packets of MPEG transport streams are 188 or 192 long
+HEAD = 400  # bytes that identify a format; the packets of MPEG transport streams are 188 or 192 long
 
 
 class ImageFormat(NamedTuple):
-    """A promised format of images.
+    """A supported image format.
 
     Attributes:
-        name: As people and Pillow call it.
-        suffixes: Usual ones, in lower case.
-        pattern: What its first bytes match.
+        name: Its name, as people and Pillow call it.
+        suffixes: Its usual suffixes, in lower case.
+        pattern: Matches the first bytes of its files.
     """
 
     name: str
@@ -44,7 +44,7 @@ IMAGE_FORMATS = (
     ImageFormat("WEBP", (".webp",), _starting(rb"RIFF.{4}WEBP")),
     ImageFormat("TIFF", (".tif", ".tiff"), _starting(rb"II[*+]\x00|MM\x00[*+]")),
     ImageFormat("PPM", (".ppm", ".pgm", ".pbm", ".pnm"), _starting(rb"P[1-6][\s#]")),
-    ImageFormat("GIF", (), _starting(rb"GIF8[79]a")),  # by suffix a video, which may have one frame
+    ImageFormat("GIF", (), _starting(rb"GIF8[79]a")),  # a video by suffix, possibly with a single frame
     ImageFormat("AVIF", (".avif",), _starting(rb".{4}ftyp(avif|avis|(mif1|miaf).{0,40}?avif)")),
     ImageFormat("JPEG2000", (".jp2", ".j2k"), _starting(rb"\x00\x00\x00\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51")),
 )
@@ -59,7 +59,7 @@ _VIDEOS = _starting(
     rb"|\x30\x26\xb2\x75\x8e\x66\xcf\x11|OggS|\x06\x0e\x2b\x34|\x1f\x07\x00"
     rb"|\x00{2,3}\x01(\x67|\x27|\x40\x01|\x09)|(.{4})?\x47.{187}(.{4})?\x47"
 )
-# What a file that can't be read really is, where people often have such files.
+# Unsupported formats that people often try to read, named in messages.
 _OTHERS = {
     "HEIC": _starting(rb".{4}ftyp(hei[cxms]|hev[cxms]|mif1|msf1)"),
     "PostScript": _starting(rb"%!PS|\xc5\xd0\xd3\xc6"),
@@ -70,12 +70,12 @@ _OTHERS = {
     "Git LFS pointer": _starting(rb"version https://git-lfs"),
     "ZIP": _starting(rb"PK\x03\x04"),
 }
-# What tells nothing by its first bytes and lies beside images in great numbers isn't opened.
+# Suffixes of files that often accompany images in large numbers and have no signature: they aren't opened.
 _NOT_OPENED = (".npy", ".npz", ".pkl", ".json", ".jsonl", ".txt", ".csv", ".tsv", ".xml", ".yaml", ".yml", ".md")
 
 
 def image_format(head: bytes | memoryview) -> str | None:
-    """Name of the promised format that an image has by its first bytes; None if it is none.
+    """Name of the supported image format that the first bytes match; None if they match none.
 
     Example:
         >>> image_format(b"GIF89a"), image_format(b"%!PS-Adobe-3.0 EPSF-3.0")
@@ -85,7 +85,7 @@ def image_format(head: bytes | memoryview) -> str | None:
 
 
 def other_format(head: bytes | memoryview) -> str | None:
-    """Name of a format that is not read here, by its first bytes; None if it is not known.
+    """Name of a well-known unsupported format that the first bytes match; None if they match none.
 
     Example:
         >>> other_format(b"%!PS-Adobe-3.0 EPSF-3.0")
@@ -95,18 +95,18 @@ def other_format(head: bytes | memoryview) -> str | None:
 
 
 def what_else(head: bytes | memoryview) -> str:
-    """The rest of a sentence about what is no image: what its first bytes say that it is, or nothing.
+    """The end of a message about a file that is not an image: the format that its first bytes match, or nothing.
 
     Example:
         >>> what_else(b"%PDF-1.7"), what_else(b"???")
-        (': PDF by its first bytes, which is not read here', '')
+        (': its first bytes are those of PDF, which is not supported', '')
     """
     other = other_format(head)
-    return f": {other} by its first bytes, which is not read here" if other else ""
+    return f": its first bytes are those of {other}, which is not supported" if other else ""
 
 
 def kind_of(path: str | PurePath) -> str | None:
-    """Whether a file is to be read as `image` or `video`: by its suffix, else by its first bytes; None: neither.
+    """Whether to read a file as `image` or `video`, by its suffix, otherwise by its first bytes; None: neither.
 
     Example:
         >>> kind_of("clip.MOV"), kind_of("scan.tif"), kind_of(__file__)
@@ -121,7 +121,7 @@ def kind_of(path: str | PurePath) -> str | None:
 
 
 def kind_by_content(head: bytes) -> str | None:
-    """Whether first bytes are those of a `image` or a `video`; None: neither."""
+    """Whether the first bytes are those of an `image` or a `video`; None: neither."""
     found = image_format(head)
     if found and found != "GIF":
         return IMAGE
@@ -129,7 +129,7 @@ def kind_by_content(head: bytes) -> str | None:
 
 
 def head_of(path: str | PurePath) -> bytes:
-    """The first bytes of a file; none if it can't be read or is no regular file."""
+    """The first bytes of a file; empty if it can't be read or is not a regular file."""
     with suppress(OSError, UserError):
         descriptor = descriptor_of(path)
         try:

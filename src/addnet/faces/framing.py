@@ -1,4 +1,4 @@
-"""How faces lie in the images that a detector learned from, so that faces elsewhere are cut out alike."""
+"""How faces are framed in a detector's training images, so that other faces are cropped the same way."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ from addnet.errors import UserError
 from addnet.faces.crops import CropSettings
 from addnet.faces.geometry import Landmarks
 
-_ROOM = 1.1  # images a little tighter or wider than those of training are still taken as they are
+_ROOM = 1.1  # images up to this factor tighter or wider than the training images are used without cropping
 
 
 @dataclass(frozen=True)
 class Framing:
-    """Where the face is in an image, measured in longer sides of the box around its 68 landmarks.
+    """Where faces lie in images, in units of the longer side of the box around the 68 landmarks.
 
     Attributes:
-        margin: Longer side of the image, in the middle (`CropSettings.margin` for crops that were made here).
-        offset: How far the image's centre lies right of and below that of the box, in the middle.
-        low: Below this margin lie 1 % of the images.
-        high: Above this margin lie 1 % of the images.
+        margin: Median of the image's longer side (`CropSettings.margin` for crops made by this program).
+        offset: Median offset of the image's centre to the right of and below the box's centre.
+        low: 1 % of the images have a smaller margin.
+        high: 1 % of the images have a larger margin.
     """
 
     margin: float = CropSettings.margin
@@ -39,11 +39,11 @@ class Framing:
         """Measures images.
 
         Args:
-            landmarks: (68, 2) in pixels of each.
-            shapes: (height, width) of each.
+            landmarks: (68, 2) in pixels, for each image.
+            shapes: (height, width) of each image.
 
         Returns:
-            None without images.
+            The framing; None if there are no images.
         """
         if not len(landmarks):
             return None
@@ -57,26 +57,26 @@ class Framing:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Framing:
-        """What `values` gave.
+        """Restores a framing from the plain values that `values` returns.
 
         Raises:
-            UserError: Something is missing, or no number.
+            UserError: A value is missing, is not a number or is out of range.
         """
         try:
             margin, low, high = (float(values[name]) for name in ("margin", "low", "high"))
             across, down = (float(value) for value in values["offset"])
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"{values!r} says nothing about how faces lie in images; expected {cls()}") from error
+            raise UserError(f"{values!r} does not describe how faces are framed; expected {cls()}") from error
         if not (0 < low <= margin <= high < 100 and abs(across) < 10 and abs(down) < 10):
-            raise UserError(f"{values!r}: these margins and offsets are none of images with faces in them")
+            raise UserError(f"{values!r}: these margins and offsets are impossible for images of faces")
         return cls(margin, (across, down), low, high)
 
     def values(self) -> dict[str, Any]:
-        """As plain values, to be kept in a checkpoint."""
+        """Returns plain values, to be stored in a checkpoint."""
         return asdict(self) | {"offset": list(self.offset)}
 
     def fits(self, landmarks: Landmarks, shape: tuple[int, ...]) -> bool:
-        """Whether a face lies in an image as in those that were measured, so that the image needs no cutting.
+        """Whether a face is framed as in the measured images, so that the image needs no cropping.
 
         Args:
             landmarks: (68, 2) in pixels.
@@ -88,10 +88,10 @@ class Framing:
 
 @dataclass(frozen=True)
 class FramedCrops(CropSettings):
-    """Crops in which faces lie as in the images that were measured.
+    """Settings of crops in which faces are framed as in the measured images.
 
     Attributes:
-        framing: Of those images.
+        framing: The framing of those images.
     """
 
     framing: Framing = Framing()

@@ -1,7 +1,7 @@
 """Landmarks → one 2×3 matrix that levels, crops, augments and resizes, for images and landmarks alike.
 
-The 68 landmarks are numbered as dlib does: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye at the left of the
-image, 42–47 the eye at its right, 48–67 mouth.
+The 68 landmarks are numbered as in dlib: 0–16 jaw, 17–26 brows, 27–35 nose, 36–41 the eye on the left of the image,
+42–47 the eye on its right, 48–67 mouth.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ CROPS = ("image", "face", "template")
 # landmarks of ArcFace (Deng et al. 2019), to hundredths
 TEMPLATE = np.array([(0.34, 0.46), (0.66, 0.46), (0.5, 0.64), (0.37, 0.82), (0.63, 0.82)])
 _NOSE_TIP, _MOUTH_CORNERS = 30, (48, 54)
-SIDES = (32, 1024)  # pixels of what a network may see: beyond, each image takes more than half a GB of it
+SIDES = (32, 1024)  # pixels a side that a network may be trained for; beyond, each image takes over half a GB of memory
 
-# Where each point goes in a mirrored face, so that "the eye at the left" stays the eye at the left.
+# (68,) indices that reorder the landmarks of a mirrored face, so that "the eye on the left" stays on the left.
 MIRRORED = np.array(
     [
         *range(16, -1, -1),
@@ -44,13 +44,13 @@ Matrix = NDArray[np.float64]
 
 
 def require_side(size: int) -> int:
-    """Returns `data.image_size` if a network may be trained for it.
+    """Returns `data.image_size` if a network can be trained at this size.
 
     Raises:
         UserError: It is too small or too large.
     """
     if not SIDES[0] <= size <= SIDES[1]:
-        raise UserError(f"data.image_size={size} is not a side for the network; use {SIDES[0]} to {SIDES[1]:,} pixels")
+        raise UserError(f"data.image_size={size} is out of range; use {SIDES[0]} to {SIDES[1]:,} pixels")
     return size
 
 
@@ -73,13 +73,13 @@ class Jitter:
 
 @dataclass(frozen=True)
 class Geometry:
-    """What part of an image the network sees, and how it is turned.
+    """Which part of an image the network sees, and how it is rotated.
 
     Attributes:
         size: Side of the square output in pixels.
-        align: Rotates so that the line between the eyes is level (where there are landmarks).
-        crop: `image` keeps the whole image (for face crops), `face` cuts a square around the landmarks, `template` one
-            that brings eyes, nose and mouth to the places of `TEMPLATE`, as GenD and DeepfakeBench do.
+        align: Rotates so that the line between the eyes is level (if there are landmarks).
+        crop: `image` keeps the whole image (for face crops), `face` crops a square around the landmarks, `template` a
+            square that brings eyes, nose and mouth to the positions of `TEMPLATE`, as GenD and DeepfakeBench do.
         margin: Side of the square over the longer side of the landmarks' box (`face`), or over that of the template.
     """
 
@@ -100,8 +100,8 @@ class Geometry:
 
         Args:
             shape: (H, W, ...) of the image.
-            landmarks: (68, 2) in image pixels, or None where no face was found: the whole image, unturned.
-            jitter: Augmentation on top.
+            landmarks: (68, 2) in image pixels, or None if no face was found: the whole image, unrotated.
+            jitter: Additional augmentation.
 
         Returns:
             (2, 3) float64.
@@ -126,7 +126,7 @@ class Geometry:
         Args:
             shape: (H, W, ...) of the image.
             landmarks: (68, 2) in image pixels, or None for the whole image.
-            roll: By how much the square is turned, in degrees, as `roll_degrees` gives it.
+            roll: Rotation of the square in degrees, as returned by `roll_degrees`.
         """
         height, width = shape[:2]
         if self.crop == "image" or landmarks is None:
@@ -145,12 +145,12 @@ class Geometry:
 
 
 class SquarePlace(NamedTuple):
-    """Where a square lies in an image.
+    """Position, size and rotation of a square in an image.
 
     Attributes:
         centre: (x, y) in pixels.
         side: In pixels.
-        roll: By how much it is turned, in degrees, as `roll_degrees` gives it.
+        roll: Rotation in degrees, as returned by `roll_degrees`.
     """
 
     centre: NDArray[np.float64]
@@ -159,14 +159,14 @@ class SquarePlace(NamedTuple):
 
 
 def template_in(landmarks: Landmarks) -> SquarePlace:
-    """Where the square of `TEMPLATE` lies, by the similarity that brings five landmarks nearest to it (least squares).
+    """Finds the square of `TEMPLATE` by the similarity transform that best fits five landmarks (least squares).
 
     Args:
         landmarks: (68, 2) in image pixels.
     """
     eyes = landmarks[LEFT_EYE].mean(axis=0), landmarks[RIGHT_EYE].mean(axis=0)
     five = np.stack([*eyes, landmarks[_NOSE_TIP], *landmarks[list(_MOUTH_CORNERS)]]).astype(np.float64)
-    # as complex numbers, of which one factor turns and scales
+    # (5,) points as complex numbers, so that one complex factor rotates and scales
     found, wanted = five @ (1, 1j), TEMPLATE @ (1, 1j)
     offset = found - found.mean()
     factor = np.vdot(offset, wanted - wanted.mean()) / max(float(np.vdot(offset, offset).real), 1e-12)
@@ -181,22 +181,22 @@ def _rotation(degrees: float) -> NDArray[np.float64]:
 
 
 def roll_degrees(landmarks: Landmarks) -> float:
-    """Angle of the line between the eyes in degrees; positive if the eye at the right is lower."""
+    """Angle of the line between the eyes in degrees; positive if the eye on the right is lower."""
     across = landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)
     return math.degrees(math.atan2(across[1], across[0]))
 
 
 def warp_image(image: ImageArray, matrix: Matrix, size: int, *, out: ImageArray | None = None) -> ImageArray:
-    """Warps an image once; what lies outside of it is mirrored in.
+    """Warps an image once; parts outside the image are filled by reflection.
 
-    An image that shrinks to less than two thirds is averaged down first: sampling it as it is would fold
-    high frequencies, the very traces the detector looks for, into false ones.
+    An image that shrinks to less than two thirds is downsampled by averaging first: sampling it directly would alias
+    high frequencies, the very traces that the detector looks for.
 
     Args:
         image: (H, W, 3) uint8.
         matrix: (2, 3) from `Geometry.matrix`.
         size: Side S of the output.
-        out: (S, S, 3) uint8 that takes the result.
+        out: (S, S, 3) uint8 that receives the result.
 
     Returns:
         (S, S, 3) uint8.
@@ -217,16 +217,16 @@ def warp_image(image: ImageArray, matrix: Matrix, size: int, *, out: ImageArray 
 
 
 def _seen(image: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, Matrix, int]:
-    """The part of an image that is seen, with what lies outside mirrored in, the matrix and border for that part.
+    """The visible part of an image, extended by reflection, with the matrix and the border mode for that part.
 
-    OpenCV warps faster with a constant border, which then is never seen.
+    OpenCV warps faster with a constant border, which is then never visible.
     """
     height, width = image.shape[:2]
     left, top, right, bottom = _extent(matrix, size)
     above, below, before, behind = (max(0, pad) for pad in (-top, bottom - height, -left, right - width))
-    if max(above, below, before, behind) > 2 * size:  # far outside: more to fill in than to see
+    if max(above, below, before, behind) > 2 * size:  # far outside: most of the output is filled in
         return image, matrix, cv2.BORDER_REFLECT_101
-    if above or below or before or behind:  # else a large image would be copied for a small part of it
+    if above or below or before or behind:  # otherwise a large image would be copied for a small part of it
         bordered = cv2.copyMakeBorder(image, above, below, before, behind, cv2.BORDER_REFLECT_101)
         image = np.asarray(bordered, dtype=np.uint8)
     top, left = max(0, top), max(0, left)
@@ -237,23 +237,23 @@ def _seen(image: ImageArray, matrix: Matrix, size: int) -> tuple[ImageArray, Mat
 
 
 def _extent(matrix: Matrix, size: int) -> tuple[int, int, int, int]:
-    """What the output shows, in whole pixels of the image: left, top, and right, bottom behind the last one."""
+    """The box of the image that the output shows, in whole pixels: left, top, right, bottom (last two exclusive)."""
     last = size - 1
     ends = []
-    for across, down, start in cv2.invertAffineTransform(matrix).tolist():  # plain numbers: once a sample
+    for across, down, start in cv2.invertAffineTransform(matrix).tolist():  # plain numbers: faster, once per sample
         ends.append((start + last * (min(across, 0) + min(down, 0)), start + last * (max(across, 0) + max(down, 0))))
     (left, right), (top, bottom) = ends
     return math.floor(left) - 1, math.floor(top) - 1, math.ceil(right) + 2, math.ceil(bottom) + 2
 
 
 def _area(matrix: Matrix) -> float:
-    """What a square pixel becomes, negative if it is mirrored: the determinant."""
+    """The area that one pixel is mapped to, negative if the image is mirrored: the determinant."""
     (a, b, _), (c, d, _) = matrix.tolist()
     return float(a * d - b * c)
 
 
 def map_landmarks(landmarks: Landmarks, matrix: Matrix) -> Landmarks:
-    """Maps (68, 2) landmarks by the image's own matrix; under a mirror image they are renumbered."""
+    """Maps (68, 2) landmarks by the matrix of their image; they are renumbered if it mirrors the image."""
     mapped = landmarks @ matrix[:, :2].T + matrix[:, 2]
     if _area(matrix) < 0:
         mapped = mapped[MIRRORED]
@@ -261,7 +261,7 @@ def map_landmarks(landmarks: Landmarks, matrix: Matrix) -> Landmarks:
 
 
 def spread(findings: Sequence[Landmarks]) -> float:
-    """How far the first of several findings lies from the others: mean distance over the distance of the eyes."""
+    """Largest mean distance of the first of several sets of landmarks to the others, over the distance of the eyes."""
     first = findings[0]
     between = float(np.linalg.norm(first[LEFT_EYE].mean(axis=0) - first[RIGHT_EYE].mean(axis=0)))
     farthest = max(float(np.linalg.norm(first - other, axis=1).mean()) for other in findings[1:])
@@ -269,7 +269,7 @@ def spread(findings: Sequence[Landmarks]) -> float:
 
 
 def plausible(landmarks: Landmarks, shape: tuple[int, ...]) -> bool:
-    """Whether 68 landmarks look like an upright face that fills a crop: order and sizes in proportion.
+    """Whether 68 landmarks look like an upright face that fills a crop, by the order and proportions of its parts.
 
     Args:
         landmarks: (68, 2) in pixels.

@@ -1,7 +1,7 @@
-"""What an image's file asks of a decoder, read from its header before anything is decoded or memory is taken for it.
+"""What an image file demands of a decoder, read from its header before anything is decoded or memory is allocated.
 
-Decoders trust these numbers. Where a file tells several, as TIFFs with a tag twice, the largest counts, since decoders
-differ in which one they take.
+Decoders trust these numbers. If a file gives several, such as a TIFF with a repeated tag, the largest counts, since
+decoders differ in which one they use.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from addnet.errors import UserError
 
 
 class Header(NamedTuple):
-    """What an image's header says.
+    """The numbers in an image's header.
 
     Attributes:
         width: Pixels, before any rotation.
-        height: Pixels.
-        scans: How often each pixel is gone over; more than once in JPEGs that get sharper while they load.
+        height: Pixels, before any rotation.
+        scans: How often each pixel is decoded; more than once in progressive JPEGs.
     """
 
     width: int
@@ -31,48 +31,48 @@ class Header(NamedTuple):
     scans: int = 1
 
 
-_MOST_PARTS = 4096  # segments, entries or blocks before the size; whole images have some dozens
+_MOST_PARTS = 4096  # segments, entries or blocks before the size; ordinary images have a few dozen
 _MOST_CHUNKS = 100_000  # of a PNG: 400 MB in chunks of 4 KB
-_MOST_TEXTS = 32  # in a PNG; libpng makes up to 8 MB of each
+_MOST_TEXTS = 32  # in a PNG; libpng expands each to up to 8 MB
 _PNG = struct.Struct(">4sII")
 _JPEG_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 … SOF15
-_JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # a zero that is passed over, and markers without a length
+_JPEG_ALONE = frozenset({0x00, 0x01, *range(0xD0, 0xD9)})  # a stuffed zero, and markers without a length
 _JPEG_PROGRESSIVE = frozenset({0xC2, 0xC6, 0xCA, 0xCE})
-_JPEG_HEAD = 16 << 20  # bytes before the first scan; Pillow puts pieces of EXIF together at a cost of their square
+_JPEG_HEAD = 16 << 20  # bytes before the first scan; Pillow joins segments of EXIF in quadratic time
 _JPEG_END, _JPEG_SCAN = 0xD9, 0xDA
 _PPM = re.compile(rb"P[1-6](?:\s|#[^\r\n]*[\r\n])+(\d{1,9})\s(?:\s|#[^\r\n]*[\r\n])*(\d{1,9})\s")
 _GIF_EXTENSION, _GIF_FRAME = 0x21, 0x2C
 _PPM_HEAD = 1 << 16  # bytes; comments are short
 _TIFF_SIZES = {256: 0, 257: 1, 322: 2, 323: 3}  # image and tile: width, height
-_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}  # signed ones as large ones
+_TIFF_NUMBERS = {1: "B", 3: "H", 4: "I", 6: "B", 8: "H", 9: "I", 16: "Q", 17: "Q"}  # signed types read as unsigned
 
 
 def header_of(data: bytes, kind: str) -> Header:
-    """What the header of an image says.
+    """Reads the header of an image.
 
     Args:
-        data: The content of an image's file.
-        kind: Its format, as `image_format` tells it: any that OpenCV reads.
+        data: The content of an image file.
+        kind: Its format, as returned by `image_format`: any that OpenCV reads.
 
     Raises:
-        UserError: It is damaged, says nothing before thousands of other parts, or has texts that expand to gigabytes.
+        UserError: The file is damaged, has thousands of other parts before its size, or texts that expand to gigabytes.
 
     Example:
         >>> header_of(b"P6 40 30 255 ", "PPM")
         Header(width=40, height=30, scans=1)
     """
     header = None
-    with suppress(struct.error, IndexError):  # cut off
+    with suppress(struct.error, IndexError):  # truncated
         header = _READERS[kind](data)
     if header is None:
-        raise UserError(f"damaged image: no {kind} that can be read")
+        raise UserError(f"damaged image: not a readable {kind}")
     return header
 
 
 def _jpeg(data: bytes) -> Header | None:
     place, width, height, components, progressive = 2, 0, 0, 0, False
     for _ in range(_MOST_PARTS):
-        if data[place] != 0xFF:  # decoders pass over what lies between segments
+        if data[place] != 0xFF:  # decoders skip bytes between segments
             place = data.find(b"\xff", place)
             if place < 0:
                 return None
@@ -93,7 +93,7 @@ def _jpeg(data: bytes) -> Header | None:
 
 
 def _scans(data: bytes) -> int:
-    """How many scans there are at most, those of small images inside included; what is coded never has the marker."""
+    """An upper bound on the scans, embedded thumbnails included; entropy-coded data never contain the marker."""
     content = np.frombuffer(data, dtype=np.uint8)  # twenty times as fast as bytes.count
     return int(np.count_nonzero((content[:-1] == 0xFF) & (content[1:] == _JPEG_SCAN)))
 
@@ -106,7 +106,7 @@ def _png(data: bytes) -> Header | None:
     for _ in range(_MOST_CHUNKS):
         kind = data[place + 4 : place + 8]
         if kind in (b"zTXt", b"iTXt") and (texts := texts + 1) > _MOST_TEXTS:
-            raise UserError(f"PNG with many texts that may be compressed; at most {_MOST_TEXTS} are read")
+            raise UserError(f"PNG with too many texts that may be compressed; at most {_MOST_TEXTS} are read")
         if len(kind) < 4 or kind == b"IEND":
             return Header(width, height)
         place += 12 + int.from_bytes(data[place : place + 4], "big")
@@ -140,12 +140,12 @@ def _ppm(data: bytes) -> Header | None:
 
 
 def _gif(data: bytes) -> Header | None:
-    """The canvas, or the end of the first frame where that lies beyond it, as Pillow does."""
+    """The canvas, extended to the end of the first frame if that lies beyond it, as Pillow does."""
     width, height, flags = struct.unpack_from("<HHB", data, 6)
     place, in_blocks = 13 + _colours(flags), False
     for _ in range(_MOST_PARTS):
         part = data[place]
-        if in_blocks:  # of a comment or the like, each with its length, the last one empty
+        if in_blocks:  # sub-blocks of a comment or another extension, each with its length; an empty one ends them
             place, in_blocks = place + 1 + part, part > 0
         elif part == _GIF_EXTENSION:
             place, in_blocks = place + 2, True
@@ -179,7 +179,7 @@ def _tiff(data: bytes) -> Header | None:
 
 
 def _tiff_entries(data: bytes, order: str, place: int, count: int, *, big: bool) -> Iterator[tuple[int, int]]:
-    """Tags of one directory with their value, where it is one number that stands in the entry."""
+    """Tags of one directory with their values, for entries that hold a single number."""
     head, step = (struct.Struct(f"{order}HHQ"), 20) if big else (struct.Struct(f"{order}HHI"), 12)
     for number in range(count):
         tag, form, values = head.unpack_from(data, place + number * step)

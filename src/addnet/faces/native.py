@@ -1,4 +1,4 @@
-"""What libjpeg complains of while it decodes: it writes that to the standard error, and no library passes it on."""
+"""Captures the complaints of libjpeg while it decodes: they go to standard error, and no library passes them on."""
 
 from __future__ import annotations
 
@@ -10,44 +10,44 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _DAMAGE = re.compile(rb"(Corrupt JPEG data|Premature end of JPEG|Inconsistent progression)[^\n]*")
-_ONE_AT_A_TIME = threading.Lock()  # the standard error is one for all threads
+_ONE_AT_A_TIME = threading.Lock()  # all threads share one standard error
 _STDERR = 2
 _MOST = 1 << 16
 
 
 @contextmanager
 def jpeg_complaints() -> Iterator[list[str]]:
-    """Gathers what libjpeg says of damage within the block; what others write meanwhile is passed on after it.
+    """Collects libjpeg's messages about damage within the block; passes on other output to standard error afterwards.
 
-    A JPEG that was cut and closed by an end marker, or whose data are out of step, decodes without an error: what is
-    missing becomes grey.
+    A JPEG that was truncated and closed by an end marker, or whose data are out of sync, decodes without an error: the
+    missing part becomes grey.
 
     Returns:
-        The messages, once the block has ended. None where there is no standard error to write to.
+        A list that holds the messages once the block has ended; it stays empty if standard error is closed.
     """
-    found: list[str] = []
+    complaints: list[str] = []
     with _ONE_AT_A_TIME:
         try:
             kept = os.dup(_STDERR)
         except OSError:  # closed, as in a daemon
-            yield found
+            yield complaints
             return
         buffer = _buffer()
         try:
             os.dup2(buffer, _STDERR)
-            yield found
+            yield complaints
         finally:
             os.dup2(kept, _STDERR)
             os.close(kept)
             text = os.pread(buffer, _MOST, 0)
             os.close(buffer)
-            found += [match[0].decode("ascii", "replace") for match in _DAMAGE.finditer(text)]
+            complaints += [match[0].decode("ascii", "replace") for match in _DAMAGE.finditer(text)]
             if rest := _DAMAGE.sub(b"", text).strip(b"\n"):
                 os.write(_STDERR, rest + b"\n")
 
 
 def _buffer() -> int:
-    """A file in memory, where there is such a thing."""
+    """Descriptor of a file in memory, or of a temporary file on systems without memfd."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("jpeg")
     with tempfile.TemporaryFile() as file:

@@ -1,4 +1,4 @@
-"""A face whose eyes, nose or mouth are covered by plain skin: what a detector needs of them shows without them."""
+"""Covers the eyes, nose or mouth of a face with plain skin, to show how much a detector relies on them."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from addnet.faces.geometry import EYES, MOUTH, NOSE, Landmarks
 from addnet.faces.images import ImageArray
 
 ORGANS = {"eyes": EYES, "nose": NOSE, "mouth": MOUTH}
-_ROOM = 1.25  # landmarks lie on lids and lips; a little around them belongs to the organ
-_SOFT = 0.02  # sigma of the cover's edge over the face's longer side: a sharp edge would be a trace of its own
+_ROOM = 1.25  # landmarks lie on lids and lips; the organ extends a little beyond them
+_SOFT = 0.02  # sigma of the cover's edge over the face's longer side: a sharp edge would itself look forged
 
 
 def occlude(image: ImageArray, landmarks: Landmarks, organ: str, *, scale: float = 1.0) -> ImageArray:
-    """Covers one organ by the mean colour of the face around the organs.
+    """Covers one organ with the mean colour of the face outside the organs.
 
     Args:
         image: (H, W, 3) uint8.
-        landmarks: (68, 2) in its pixels; they may lie outside.
+        landmarks: (68, 2) in pixels of the image; they may lie outside.
         organ: `eyes` (both, as one hull), `nose` or `mouth`.
-        scale: Size of the cover over that of the organ; 0 covers nothing.
+        scale: Size of the cover over the size of the organ; 0 covers nothing.
 
     Returns:
         (H, W, 3) uint8, a new image.
@@ -39,7 +39,7 @@ def occlude(image: ImageArray, landmarks: Landmarks, organ: str, *, scale: float
 
 
 def skin(image: ImageArray, landmarks: Landmarks) -> NDArray[np.float64]:
-    """(3,) mean colour of a face without its organs; of the whole image where nothing of the face is in it."""
+    """(3,) mean colour of a face without its organs; of the whole image if no part of the face lies in it."""
     face = _filled(image.shape, landmarks)
     for organ in ORGANS.values():
         face[_filled(image.shape, landmarks[organ]) > 0] = 0

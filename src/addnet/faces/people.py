@@ -1,4 +1,4 @@
-"""Tracks of a video → people: what cuts and gaps have parted is put together again by how the faces look."""
+"""Tracks of a video → people: tracks that cuts and gaps have split are merged again by the faces' descriptors."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ from addnet.faces.descriptors import SAME_PERSON
 
 
 def people_of(frames: Iterable[Sequence[int]], looks: Mapping[int, NDArray[np.float32]]) -> dict[int, int]:
-    """Which person each track is of.
+    """Assigns each track to a person.
 
-    Tracks are put together from the likest pair on, as long as descriptors are nearer than `SAME_PERSON`. Two that are
-    in one frame are two people, however much alike.
+    Tracks are merged from the most similar pair on, as long as their descriptors are nearer than `SAME_PERSON`. Tracks
+    that occur in the same frame are different people, however similar.
 
     Args:
         frames: The track numbers of the faces of each frame.
-        looks: A descriptor of each track; a track without one stays a person of its own.
+        looks: The descriptor of each track; a track without one remains a person of its own.
 
     Returns:
-        A person's number by track; people count from 0, in the order in which their tracks begin.
+        Person number by track; people are numbered from 0, in the order in which their tracks begin.
 
     Example:
         >>> looks = {0: np.zeros(2), 1: np.ones(2), 2: np.full(2, 0.1)}
         >>> people_of([[0, 1], [2]], looks)
         {0: 0, 1: 1, 2: 0}
     """
-    together: dict[int, set[int]] = {}
+    together: dict[int, set[int]] = {}  # track → tracks that share a frame with it, itself included
     for tracks in frames:
         for track in tracks:
             together.setdefault(track, set()).update(tracks)
-    groups = {track: {track} for track in sorted(together)}
+    groups = {track: {track} for track in sorted(together)}  # track → all tracks of the same person
     for _, one, other in sorted(_pairs(sorted(together), looks)):
         mine, theirs = groups[one], groups[other]
         if mine is theirs or any(together[track] & theirs for track in mine):
@@ -44,7 +44,7 @@ def people_of(frames: Iterable[Sequence[int]], looks: Mapping[int, NDArray[np.fl
 
 
 def _pairs(tracks: Sequence[int], looks: Mapping[int, NDArray[np.float32]]) -> Iterable[tuple[float, int, int]]:
-    """Pairs of tracks that may be one person, with their distance."""
+    """Pairs of tracks that may be one person, each preceded by their distance."""
     known = [track for track in tracks if track in looks]
     for place, one in enumerate(known):
         for other in known[place + 1 :]:

@@ -14,17 +14,17 @@ from addnet.pool import PoolJob, cores, in_order, run_local
 from addnet.untrusted.limits import memory_in_words
 
 _CHUNK = 16
-_WORTH_A_POOL = 64  # below this, starting several processes takes longer than the work
+_WORTH_A_POOL = 64  # with fewer files, starting several processes takes longer than the work
 
 
 class ScanFinding(NamedTuple):
-    """What one file gave.
+    """The result for one file.
 
     Attributes:
         path: The file.
         shape: (height, width); (0, 0) if unusable.
-        face: The face, or step `none`; None if the file is unusable or was only checked.
-        reason: Why the file is unusable; None if it is not.
+        face: The face, with step `none` if there is none; None if the file is unusable or was only checked.
+        reason: Why the file is unusable; None if it is usable.
     """
 
     path: Path
@@ -47,19 +47,19 @@ def examine(path: Path, landmarker: Landmarker | None) -> ScanFinding:
 
 
 def unusable(path: Path, reason: str) -> ScanFinding:
-    """What a file gave that could not even be examined."""
+    """The result for a file that could not be examined."""
     return ScanFinding(path, (0, 0), None, reason)
 
 
 def scan(paths: Sequence[Path], landmarker: Landmarker | None, *, workers: int | None = None) -> Iterator[ScanFinding]:
-    """Examines files and tells of them in their order.
+    """Examines files and yields the results in the order of the files.
 
-    A file that kills its process, or takes more than a file may, becomes unusable; see `addnet.pool`.
+    A file that kills its process, or exceeds the limits of a file, is reported as unusable; see `addnet.pool`.
 
     Args:
         paths: The files.
-        landmarker: None only checks that the images are whole.
-        workers: Processes; default: all cores, and one for few files.
+        landmarker: Finds the faces; None only checks that the images are intact.
+        workers: Number of processes; default: all cores, and one if there are few files.
     """
     workers = min(workers or cores(), len(paths) // _CHUNK + 1)
     if len(paths) < _WORTH_A_POOL:
@@ -79,15 +79,15 @@ def _failed(task: tuple[int, Path], reason: str) -> tuple[int, ScanFinding]:
 
 
 def outcome(finding: ScanFinding) -> str:
-    """The landmarker step that served, `unusable`, or `checked` where nobody looked for a face."""
+    """The landmarker step that found the face, `unusable`, or `checked` if no face was searched for."""
     return "unusable" if finding.reason else finding.face.step if finding.face else "checked"
 
 
 def count_steps(findings: Sequence[ScanFinding]) -> dict[str, int]:
-    """Images by the landmarker step that served, `unusable` last.
+    """Counts images by the landmarker step that found the face, `none` and `unusable` included.
 
     Example:
-        >>> count_steps([Finding(Path("a.jpg"), (0, 0), None, "empty file (0 bytes)")])
+        >>> count_steps([ScanFinding(Path("a.jpg"), (0, 0), None, "empty file (0 bytes)")])
         {'unusable': 1}
     """
     counts: dict[str, int] = {}

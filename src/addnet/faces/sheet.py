@@ -1,4 +1,4 @@
-"""One image and everything that is made of its face, on one sheet."""
+"""One image with its landmarks, aligned face and masks, on one sheet."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from addnet.faces.views import view
 
 
 def overlay(image: ImageArray, mask: Mask) -> ImageArray:
-    """The image dimmed where the mask is low: (S, S, 3) uint8."""
+    """Dims an image where its mask is low: (S, S, 3) uint8."""
     return np.asarray(image * (0.15 + 0.85 * mask[..., None]), dtype=np.uint8)
 
 
 def face_sheet(image: ImageArray, face: Face, mask: AttentionMask, *, size: int = 299) -> Figure:
-    """Image with landmarks and box, aligned image, face mask, organ mask, final mask, overlay.
+    """Draws six panels: image with landmarks and box, aligned image, face mask, organ mask, final mask, overlay.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        face: What the detector found in it.
-        mask: How masks are drawn.
+        face: The face that the landmarker found in it.
+        mask: Draws the masks.
         size: Side of the aligned image.
     """
     level, landmarks = view(image, face.landmarks, Geometry(size=size))
@@ -63,7 +63,7 @@ def _found(axis: Axes, image: ImageArray, face: Face) -> None:
 
 
 def save_sheet(figure: Figure, path: Path) -> Path:
-    """Writes a sheet as PNG, making its folder."""
+    """Writes a sheet as PNG, creating its folder if needed; returns the path."""
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=90)
     return path

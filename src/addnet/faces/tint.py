@@ -1,4 +1,4 @@
-"""Changes of colour, sharpness and compression that make one of two equal images different from the other."""
+"""Changes of colour, sharpness and compression that make one of two identical images differ from the other."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from addnet.signatures import require_range, require_within
 
 Range = tuple[float, float]
 Random = np.random.Generator
-_SMALLEST = 8  # pixels: side that a face is never shrunk below
-_MIDDLE = 127.5  # grey level that contrast leaves alone
-_SHARPENED = 0.005  # faces: sigma of the blur that is taken away
-_SHARPEST = 0.5  # pixels: least of that
+_SMALLEST = 8  # pixels: smallest side that a face is shrunk to
+_MIDDLE = 127.5  # grey level that contrast leaves unchanged
+_SHARPENED = 0.005  # faces: sigma of the blur that unsharp masking subtracts
+_SHARPEST = 0.5  # pixels: lower limit of that sigma
 
 
 @dataclass(frozen=True)
 class Tint:
-    """One change of an image; the defaults leave it as it is.
+    """One change of an image; the defaults leave it unchanged.
 
     Attributes:
         channels: Grey levels that are added to R, G and B.
-        hue: Turn of all colours about grey, in degrees.
-        saturation: Factor on the distance from grey, less 1.
-        brightness: Share of 255 that is added.
-        contrast: Factor on the distance from middle grey, less 1.
-        shrink: Factor by which the image is made smaller and enlarged again; 1: not at all.
-        sharpen: How much of what a blur takes is added.
-        sigma: Of that blur, in pixels.
-        jpeg: Quality of a JPEG round trip.
+        hue: Rotation of all colours about grey, in degrees.
+        saturation: Factor on the distance from grey, minus 1.
+        brightness: Fraction of 255 that is added.
+        contrast: Factor on the distance from middle grey, minus 1.
+        shrink: Factor by which the image is downsampled and enlarged again; 1: not at all.
+        sharpen: Amount of unsharp masking.
+        sigma: Sigma of the blur for unsharp masking, in pixels.
+        jpeg: Quality of a JPEG round trip; None: no round trip.
     """
 
     channels: tuple[float, float, float] = (0.0, 0.0, 0.0)
@@ -51,13 +51,13 @@ class Tint:
     jpeg: int | None = None
 
     def __call__(self, image: ImageArray) -> ImageArray:
-        """Applies them in the order above.
+        """Applies the changes in the order of the attributes.
 
         Args:
-            image: (H, W, 3) uint8, RGB; left as it is.
+            image: (H, W, 3) uint8, RGB; it is not modified.
 
         Returns:
-            (H, W, 3) uint8; the very array that came in where nothing changes.
+            (H, W, 3) uint8; the same array object if nothing changes.
         """
         seen = image
         if any(self.channels) or self.hue or self.saturation or self.brightness or self.contrast:
@@ -74,7 +74,7 @@ class Tint:
     def _colours(self) -> NDArray[np.float32]:
         """All changes of colour as one (3, 4) matrix on (R, G, B, 1).
 
-        Colours are turned and stretched as vectors around grey: as angles (HSV), nearly grey pixels would jump.
+        Colours are rotated and scaled as vectors around grey: with angles (HSV), nearly grey pixels would jump.
         """
         angle = math.radians(self.hue)
         grey = np.full((3, 3), 1 / 3)
@@ -87,21 +87,21 @@ class Tint:
 
 @dataclass(frozen=True)
 class TintRanges:
-    """What a `Tint` is drawn from: ranges, and the probability of each kind; `configs/blend/` shows them.
+    """Ranges and probabilities from which a `Tint` is drawn; `configs/blend/` lists the same defaults.
 
     Attributes:
-        channels: Most grey levels on R, G and B, to either side, each drawn on its own.
-        channels_p: Probability of that.
-        hue: Most degrees, to either side.
-        saturation: Largest share, to either side.
-        hue_p: Probability of these two.
-        brightness: Largest share of 255, to either side.
-        contrast: Largest share, to either side.
-        light_p: Probability of these two.
-        shrink: Pixels of a face's longer side that it is made as small as, one of which is drawn, and enlarged again;
-            a face that is no larger stays as it is.
-        sharpen: Range of the amount.
-        sharpness_p: Probability of either, each as often.
+        channels: Largest change of R, G and B in grey levels, up or down; each channel is drawn independently.
+        channels_p: Probability of changing the channels.
+        hue: Largest rotation in degrees, in either direction.
+        saturation: Largest change of saturation, up or down.
+        hue_p: Probability of changing hue and saturation.
+        brightness: Largest change of brightness as a fraction of 255, up or down.
+        contrast: Largest change of contrast, up or down.
+        light_p: Probability of changing brightness and contrast.
+        shrink: Lengths of a face's longer side in pixels, one of which is drawn: the face is downsampled to it and
+            enlarged again; a face that is not larger stays unchanged.
+        sharpen: Range of the amount of unsharp masking.
+        sharpness_p: Probability of either shrinking or sharpening, both equally likely.
         jpeg: Range of qualities.
         jpeg_p: Probability of a JPEG round trip.
 
@@ -126,14 +126,14 @@ class TintRanges:
     def __post_init__(self) -> None:
         for name in ("channels_p", "hue_p", "light_p", "sharpness_p", "jpeg_p"):
             require_within(f"blend.tint.{name}", getattr(self, name), 0, 1, "a probability")
-        for name, most, unit in (
+        for name, limit, unit in (
             ("channels", 255, "grey levels"),
             ("hue", 180, "degrees"),
             ("saturation", 1, "a share"),
             ("brightness", 1, "a share of 255"),
             ("contrast", 1, "a share"),
         ):
-            require_within(f"blend.tint.{name}", getattr(self, name), 0, most, unit)
+            require_within(f"blend.tint.{name}", getattr(self, name), 0, limit, unit)
         require_range("blend.tint.sharpen", self.sharpen, 0, 10)
         require_range("blend.tint.jpeg", self.jpeg, 1, 100)
         sides: object = self.shrink
@@ -146,11 +146,11 @@ class TintRanges:
                 object.__setattr__(self, one.name, tuple(value))
 
     def draw(self, random: Random, unit: float) -> Tint:
-        """One change. Every value is drawn whether it is used or not, so that one range leaves the others alone.
+        """Draws one change. Every value is drawn even if unused, so that changing one range doesn't affect the others.
 
         Args:
-            random: Decides all of it.
-            unit: Pixels of the face's longer side.
+            random: Source of all random values.
+            unit: Length of the face's longer side in pixels.
         """
         red, green, blue, hue, saturation, brightness, contrast = random.uniform(-1, 1, 7).tolist()
         channels, turned, light, sharpness, jpeg_p, which, share, quality, sharpened = random.random(9).tolist()

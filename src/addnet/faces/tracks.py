@@ -1,4 +1,4 @@
-"""Boxes over sampled frames → tracks: which boxes are the same person's. Pure functions on boxes and histograms."""
+"""Boxes over sampled frames → tracks: which boxes belong to the same person, by boxes and colour histograms alone."""
 
 from __future__ import annotations
 
@@ -26,16 +26,16 @@ class _Track:
 
 @dataclass
 class Tracker:
-    """Gives every box the number of its track, frame after frame.
+    """Assigns every box to a track, frame by frame.
 
-    A box continues the track whose last place, or the place where its movement leads, is nearest; pairs are made from
-    the nearest on. Both places count, because people who cross keep moving, and people who talk sway to and
-    fro. Nothing is assumed about the time between frames.
+    A box continues the track whose last or predicted position is nearest; pairs are matched in order of distance. Both
+    positions count, because people who cross paths keep moving, whereas people who talk sway back and forth. Nothing
+    is assumed about the time between frames.
 
     Attributes:
-        max_move: How far a face may be from either place, over the mean side of both boxes. A face that jumps
-            farther is another one.
-        max_growth: How many times a box may grow or shrink in side.
+        max_move: How far a face may be from the nearer position, over the mean side of both boxes. A face that jumps
+            farther is a different one.
+        max_growth: Largest factor by which the side of a box may grow or shrink.
         max_missed: For how many frames in a row a face may be missed before its track ends.
     """
 
@@ -46,14 +46,14 @@ class Tracker:
     _begun: int = field(default=0, init=False, repr=False)
 
     def update(self, boxes: Sequence[Box], *, cut: bool = False) -> list[int]:
-        """Takes the boxes of the next frame.
+        """Assigns the boxes of the next frame to tracks.
 
         Args:
             boxes: (4,) each.
-            cut: The frame is another scene than the one before: all tracks end.
+            cut: The frame belongs to a different scene than the one before: all tracks end.
 
         Returns:
-            The track number of each box; numbers count from 0 in order of appearance.
+            The track number of each box; tracks are numbered from 0 in order of appearance.
         """
         if cut:
             self._open = []
@@ -62,7 +62,7 @@ class Tracker:
         for track in self._open:
             track.missed += 1
         for track, box in zip(seen, boxes, strict=True):
-            if track.missed:  # known before this frame
+            if track.missed:  # the track began before this frame
                 track.move = (_centre(box) - _centre(track.box)) / track.missed
             track.box, track.missed = box, 0
         self._open = [track for track in self._open if track.missed <= self.max_missed]
@@ -92,6 +92,7 @@ class Tracker:
         sides = _side(track.box), _side(box)
         growth = max(sides) / min(sides)
         way = _centre(box) - _centre(track.box)
+        # distances from the last and from the predicted position
         distances = [float(np.linalg.norm(way - move)) for move in (0, track.move * (track.missed + 1))]
         move = min(distances) / (sum(sides) / 2)
         if move > self.max_move or growth > self.max_growth:
@@ -100,7 +101,7 @@ class Tracker:
 
 
 def link(frames: Sequence[Sequence[Box]]) -> list[list[int]]:
-    """Track numbers of the boxes of several frames, by a `Tracker` as it comes.
+    """Track numbers of the boxes of several frames, by a `Tracker` with default settings.
 
     Example:
         >>> left, right = np.array([0, 0, 40, 40]), np.array([100, 0, 140, 40])
@@ -112,19 +113,19 @@ def link(frames: Sequence[Sequence[Box]]) -> list[list[int]]:
 
 
 def largest(boxes: Sequence[Box]) -> int:
-    """Index of the largest of at least one box; of equals the first."""
+    """Index of the largest box, the first if there are several; needs at least one box."""
     return max(range(len(boxes)), key=lambda index: _side(boxes[index]))
 
 
 def longest_track(frames: Sequence[Sequence[Box]], tracks: Sequence[Sequence[int]]) -> int | None:
-    """Number of the track that is there in most frames; of equals that with most area, then the first.
+    """Number of the track that appears in the most frames; ties are broken by total area, then by order.
 
     Args:
         frames: The boxes of each frame.
-        tracks: Their track numbers, as `link` gives them.
+        tracks: Their track numbers, as `link` returns them.
 
     Returns:
-        None if there is no box at all.
+        The track number; None if there are no boxes.
     """
     totals: dict[int, tuple[int, float]] = {}
     for boxes, numbers in zip(frames, tracks, strict=True):
@@ -135,21 +136,21 @@ def longest_track(frames: Sequence[Sequence[Box]], tracks: Sequence[Sequence[int
 
 
 def is_cut(before: ImageArray, after: ImageArray, *, threshold: float = 0.4) -> bool:
-    """Whether two images differ so much in their colours that the scene must have changed between them.
+    """Whether the colours of two images differ so much that the scene must have changed between them.
 
     Args:
         before: (H, W, 3) uint8.
         after: (H, W, 3) uint8, of any size.
-        threshold: Distance (Bhattacharyya, 0 to 1) of the colour histograms above which it is a cut. Heads
-            that move before a resting camera give up to .08, light that changes by 16 of 255 steps .26, and nine in
-            ten pairs of portraits more than .4.
+        threshold: Distance (Bhattacharyya, 0 to 1) of the colour histograms above which there is a cut. Moving heads
+            in front of a static camera reach .08, a change of light by 16 of 255 levels .26, and nine in ten pairs of
+            portraits more than .4.
     """
     first, second = (_colours(image) for image in (before, after))
     return bool(cv2.compareHist(first, second, cv2.HISTCMP_BHATTACHARYYA) > threshold)
 
 
 def _colours(image: ImageArray) -> NDArray[np.float32]:
-    """Histogram of 8×8×8 colours whose bins overlap: a wall that gets a little lighter is still the same wall."""
+    """Histogram of 8×8×8 colours with overlapping bins, so that slight changes of brightness hardly change it."""
     small = cv2.resize(image, (64, 64), interpolation=cv2.INTER_AREA).astype(np.int16)
     lights = np.concatenate([small + shift for shift in (-12, -4, 4, 12)])
     lights = np.clip(lights, 0, 255).astype(np.uint8)

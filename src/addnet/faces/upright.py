@@ -1,4 +1,4 @@
-"""Decoded video frames → images as a player shows them: square pixels, turned and mirrored as the file asks."""
+"""Decoded video frames → images as a player shows them: square pixels, rotated and mirrored as the file specifies."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from addnet.faces.images import ImageArray, check_size
 if TYPE_CHECKING:
     from av import VideoFrame
 
-_MAX_STRETCH = 4  # anamorphic film is 2:1; more is a mistake of whoever wrote the file
+_MAX_STRETCH = 4  # anamorphic film is 2:1; a larger ratio is an error in the file
 
 
 @dataclass
@@ -22,7 +22,7 @@ class FrameConverter:
     """Converts the frames of one video.
 
     Attributes:
-        aspect: Width over height of one pixel as the file gives it; None or 0 where it doesn't say.
+        aspect: Width over height of one pixel as given by the file; None or 0 if it doesn't say.
     """
 
     aspect: Fraction | None = None
@@ -31,8 +31,8 @@ class FrameConverter:
     def __call__(self, frame: VideoFrame) -> ImageArray:
         """Converts one frame.
 
-        Pixels that aren't square are stretched in the direction in which they are long, so that nothing is
-        lost. Rotation follows the display matrix to the nearest quarter turn.
+        Pixels that aren't square are stretched along their longer side, so that no detail is lost. Rotation follows
+        the display matrix to the nearest quarter turn.
 
         Returns:
             (H, W, 3) uint8, RGB, contiguous.
@@ -49,7 +49,7 @@ class FrameConverter:
         return np.ascontiguousarray(turned(converted.to_ndarray(), display_matrix(frame)))
 
     def _reformatter(self) -> Any:
-        """One for all frames: a frame's own would be set up anew, with its threads, for each."""
+        """One reformatter for all frames: a frame's own would be set up again, with its threads, for each frame."""
         if self._scaler is None:
             from av.video.reformatter import VideoReformatter
 
@@ -58,7 +58,7 @@ class FrameConverter:
 
 
 def square_pixels(width: int, height: int, aspect: Fraction | None) -> tuple[int, int]:
-    """Width and height once the pixels are square; unchanged where the aspect is unknown or absurd.
+    """Width and height once the pixels are square; unchanged if the aspect is unknown or implausible.
 
     Example:
         >>> square_pixels(720, 576, Fraction(16, 15)), square_pixels(720, 480, Fraction(8, 9))
@@ -76,20 +76,20 @@ def display_matrix(frame: VideoFrame) -> NDArray[np.float64] | None:
         data = bytes(side_data["DISPLAYMATRIX"])
     except KeyError:
         return None
-    except ValueError:  # the frame carries other side data that PyAV has no name for; the angle it tells all the same
+    except ValueError:  # the frame has other side data that PyAV doesn't know; it still reports the angle
         angle = np.deg2rad(frame.rotation)
         return np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     return np.frombuffer(data, dtype=np.int32).reshape(3, 3)[:2, :2].astype(np.float64)
 
 
 def turned(image: ImageArray, matrix: NDArray[np.float64] | None) -> ImageArray:
-    """Turns and mirrors an image as a display matrix says, to the nearest quarter turn.
+    """Rotates and mirrors an image according to a display matrix, to the nearest quarter turn.
 
-    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y), y downwards, moved back into the image.
+    A pixel at (x, y) is shown at (a·x + c·y, b·x + d·y), y downwards, shifted back into the image.
 
     Args:
         image: (H, W, 3) uint8.
-        matrix: (a, b; c, d), or None to leave the image as it is.
+        matrix: (a, b; c, d), or None to leave the image unchanged.
     """
     if matrix is None:
         return image

@@ -1,4 +1,4 @@
-"""Video files → frames: every n-th, or evenly spaced over the whole video, one in memory at a time."""
+"""Video files → frames: every n-th frame, or evenly spaced over the whole video, one in memory at a time."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ class Frame:
     """A frame as a player shows it.
 
     Attributes:
-        number: Counts the frames that could be decoded, in the order in which they are shown, from 0.
-        time: When it is shown, in seconds, as the file says; None if it doesn't.
+        number: Number of the frame among those that could be decoded, in the order in which they are shown, from 0.
+        time: When it is shown, in seconds, according to the file; None if it doesn't say.
         image: (H, W, 3) uint8, RGB, contiguous.
     """
 
@@ -28,7 +28,7 @@ class Frame:
 
 
 def spaced(total: int, count: int) -> list[int]:
-    """Numbers of `count` of `total` frames, each in the middle of its equal share of the video; at most all.
+    """Numbers of `count` of `total` frames, each in the middle of an equal share of the video; at most all frames.
 
     Example:
         >>> spaced(100, 4), spaced(3, 8)
@@ -41,13 +41,13 @@ def spaced(total: int, count: int) -> list[int]:
 
 @dataclass
 class Video:
-    """A video file whose frames are read from start to end, as often as asked.
+    """A video file whose frames can be read from start to end, repeatedly.
 
-    What is damaged is left out and not counted (see `decoding`); `notes` tells of it.
+    Damaged frames are skipped and not counted (see `decoding`); `notes` reports them.
 
     Attributes:
         path: The file.
-        threads: Threads of the decoder; one, because many videos are read at once.
+        threads: Threads of the decoder; one by default, because many videos are read at once.
         notes: What is wrong with the file, in sentences; filled once it has been read to its end.
     """
 
@@ -58,11 +58,11 @@ class Video:
     def count(self) -> int:
         """Counts the frames by decoding them all, without converting any.
 
-        A container's own number is absent or wrong where a video was cut, edited or damaged, and hidden frames and
+        The container's own count is missing or wrong if a video was cut, edited or damaged, and hidden frames and
         fields make the number of packets differ from it.
 
         Raises:
-            UserError: As `frames`.
+            UserError: The file is unusable for one of the reasons that `decoding.decoded` lists.
         """
         damage = Damage()
         for _ in decoded(self.path, damage, threads=self.threads, only_count=True):
@@ -73,23 +73,23 @@ class Video:
     def frames(self, *, every: int | None = None, count: int | None = None) -> Iterator[Frame]:
         """Reads every n-th frame, or `count` frames evenly spaced over the whole video.
 
-        `count` decodes the file once more, before, to know how long it is.
+        With `count`, the file is first decoded once to count its frames.
 
         Raises:
-            UserError: The file is unusable, for the reasons that `decoding.decoded` has; or not exactly one of
-                `every` and `count` is given, as a positive number.
+            UserError: The file is unusable for one of the reasons that `decoding.decoded` lists, or `every` and
+                `count` are not exactly one positive number.
         """
         if (every is None) == (count is None) or (every or count or 0) < 1:
-            raise UserError(f"every={every}, count={count}: give one of the two, a number of at least 1")
+            raise UserError(f"every={every}, count={count}: set exactly one of the two, to at least 1")
         if every is not None:
             return self._read(lambda number: number % every == 0)
         return self.frames_at(spaced(self.count(), count or 1))
 
     def frames_at(self, numbers: Iterable[int]) -> Iterator[Frame]:
-        """Reads the frames with these numbers, in the order of the video, and nothing behind the last.
+        """Reads the frames with these numbers, in the order of the video; stops after the last one.
 
         Raises:
-            UserError: As `frames`.
+            UserError: The file is unusable for one of the reasons that `decoding.decoded` lists.
         """
         wanted = frozenset(numbers)
         return self._read(wanted.__contains__, last=max(wanted, default=-1))

@@ -1,4 +1,4 @@
-"""An image → what the network sees of it: one way for training, use and sheets, so that they can't drift apart."""
+"""An image → what the network sees of it: one function for training, inference and sheets, so that they agree."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class View(NamedTuple):
 
     Attributes:
         image: (S, S, 3) uint8, RGB.
-        landmarks: (68, 2) float32 in its pixels; they may lie outside. None without a face.
+        landmarks: (68, 2) float32 in pixels of the view; they may lie outside. None without a face.
     """
 
     image: ImageArray
@@ -36,11 +36,11 @@ def view(
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        landmarks: (68, 2) in its pixels; None: no face, the whole image, unturned.
-        geometry: What part of it is seen, and how it is turned.
-        jitter: Movement on top, drawn by augmentation.
+        landmarks: (68, 2) in pixels of the image; None: no face, the whole image, unrotated.
+        geometry: Which part of the image is seen, and how it is rotated.
+        jitter: Additional movement, drawn by augmentation.
         light: Changes the pixels of the view in place: called as `light(seen, out=seen)`.
-        out: (S, S, 3) uint8 that takes the image.
+        out: (S, S, 3) uint8 that receives the view.
 
     Example:
         >>> seen = view(np.zeros((90, 60, 3), np.uint8), None, Geometry(size=64))
@@ -57,12 +57,12 @@ def view(
 def landmarks_in_view(
     shape: tuple[int, ...], landmarks: Landmarks | None, geometry: Geometry, *, jitter: Jitter | None = None
 ) -> Landmarks | None:
-    """The landmarks of `view` without its image, as for a mask that another image gets.
+    """Returns the landmarks of `view` without warping the image, such as for a mask that is used for another image.
 
     Args:
         shape: (H, W, ...) of the image.
-        landmarks: (68, 2) in its pixels, or None.
-        geometry: What part of it is seen.
-        jitter: Movement on top.
+        landmarks: (68, 2) in pixels of the image, or None.
+        geometry: Which part of the image is seen, and how it is rotated.
+        jitter: Additional movement, drawn by augmentation.
     """
     return None if landmarks is None else map_landmarks(landmarks, geometry.matrix(shape, landmarks, jitter))

@@ -1,4 +1,4 @@
-"""The one walk over folders: each real folder and file once, and what is left out is told."""
+"""Walks over folders: visits each real folder and file once and reports what it skips."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-JUNK = frozenset(  # what systems, clouds and notebooks leave behind; compared in lower case
+JUNK = frozenset(  # left behind by operating systems, cloud storage and notebooks; compared in lower case
     (
         *("__macosx", "@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "lost+found"),
         *("$recycle.bin", "system volume information", "__pycache__"),
         *("thumbs.db", "ehthumbs.db", "desktop.ini"),
     )
 )
-NO_FACES = frozenset({"masks", "landmarks"})  # lie beside the images of data sets and are none
+NO_FACES = frozenset({"masks", "landmarks"})  # folders that accompany the images of data sets and hold no faces
 _MOST_NAMED = 3
 
 
@@ -38,7 +38,7 @@ class SkippedFile(NamedTuple):
     Attributes:
         name: Relative to the folder that was walked, with forward slashes.
         reason: Why.
-        elsewhere: What is in it is found all the same, under another name.
+        elsewhere: Its content is found under another name.
     """
 
     name: str
@@ -48,15 +48,15 @@ class SkippedFile(NamedTuple):
 
 @dataclass
 class FolderContents:
-    """What lies below a folder. Names are relative to it, with forward slashes, files of a folder before its folders.
+    """The files below a folder. Names are relative to it, with forward slashes, files before subfolders.
 
     Attributes:
         folder: The folder.
         images: Names of images.
         videos: Names of videos.
-        others: Names of files that are neither, by suffix and by content.
+        others: Names of files that are neither images nor videos, by suffix and by content.
         left_out: Links, folders and files that were not read.
-        junk: How often what systems and tools leave behind was passed over, by name; all hidden ones as `hidden`.
+        junk: How many junk files and folders were skipped, by name; all hidden ones as `hidden`.
     """
 
     folder: Path
@@ -67,7 +67,7 @@ class FolderContents:
     junk: Counter[str] = field(default_factory=Counter)
 
     def notes(self) -> list[str]:
-        """What was left out, in sentences."""
+        """What was skipped, in sentences."""
         notes = []
         if self.others:
             suffixes = Counter(Path(name).suffix.lower() or "without a suffix" for name in self.others)
@@ -80,20 +80,21 @@ class FolderContents:
             notes.append(f"left out: {few}" + (f"; and {more:,} more" if more > 0 else ""))
         if self.junk:
             counts = ", ".join(f"{shown(name)} {number:,}" for name, number in self.junk.most_common())
-            notes.append(f"left out, as systems and tools leave them behind: {counts}")
+            notes.append(f"left out, as system and tool files: {counts}")
         return notes
 
 
 def walk(folder: str | Path, *, evidence: bool = False) -> FolderContents:
     """Finds all images and videos below a folder.
 
-    Links are followed once everything that really lies below the folder is known: what is reached a second time, by a
-    link or under a second name, is named in `left_out`, and so are links to folders that hold the folder itself.
+    Links are followed after everything that really lies below the folder has been read. Files and folders reached a
+    second time, by a link or under another name, are listed in `left_out`, and so are links to folders that contain the
+    folder itself.
 
     Args:
         folder: The folder.
-        evidence: Nothing may be missed: folders of masks are read too, files whose names tables can't hold
-            (not UTF-8, control characters), and files under each of their names.
+        evidence: Nothing may be missed: also reads folders of masks, files whose names tables can't hold (not UTF-8,
+            control characters), and files under each of their names.
     """
     found = FolderContents(Path(folder))
     kinds = {IMAGE: found.images, VIDEO: found.videos, None: found.others}
@@ -104,17 +105,17 @@ def walk(folder: str | Path, *, evidence: bool = False) -> FolderContents:
 
 
 def iter_images(folder: str | Path) -> Iterator[Path]:
-    """Images below a folder, those of a folder before those of its folders; see `walk`."""
+    """Yields the images below a folder, those of a folder before those of its subfolders; see `walk`."""
     yield from (Path(folder, name) for name in walk(folder).images)
 
 
 def iter_videos(folder: str | Path) -> Iterator[Path]:
-    """Videos below a folder, those of a folder before those of its folders; see `walk`."""
+    """Yields the videos below a folder, those of a folder before those of its subfolders; see `walk`."""
     yield from (Path(folder, name) for name in walk(folder).videos)
 
 
 def entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    """What lies in one folder, without junk, and without names that tables can't hold, which are told in the log.
+    """Lists the entries of one folder, without junk and names that tables can't hold; the latter are logged.
 
     Raises:
         OSError: The folder can't be read.
@@ -128,7 +129,7 @@ def entries(folder: str | Path) -> list[os.DirEntry[str]]:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a file or folder is left behind by systems and tools, or hidden.
+    """Whether a file or folder was left behind by systems and tools, or is hidden.
 
     Example:
         >>> is_junk("@eaDir"), is_junk(".DS_Store"), is_junk("real")
@@ -138,7 +139,7 @@ def is_junk(name: str) -> bool:
 
 
 class _Walk:
-    """One walk: which folders were met under which name, which files, which links are still to be followed."""
+    """The state of one walk: folders met and their names, files found, links still to be followed."""
 
     def __init__(self, found: FolderContents, evidence: bool) -> None:
         self._found = found
@@ -149,10 +150,10 @@ class _Walk:
         self._inodes = array("Q")
 
     def files(self) -> list[str]:
-        """Names of the files, each once, sorted."""
+        """Returns the names of the files, each once, sorted."""
         above = {_identity(parent) for parent in self._found.folder.resolve().parents}
         self._read_below("")
-        for link in self._links:  # grows while links lead to folders with links
+        for link in self._links:  # grows while links lead to folders that contain links
             self._follow(link, above)
         twice: frozenset[str] = frozenset() if self._evidence else self._met_twice()
         names = (name for name in self._names if name not in twice)
@@ -162,7 +163,7 @@ class _Walk:
         self._found.left_out.append(SkippedFile(name, reason, elsewhere))
 
     def _read_below(self, start: str) -> None:
-        """Reads a folder and all that really lie in it; their links are kept for later."""
+        """Reads a folder and all its real subfolders; links are collected for later."""
         waiting = [start]
         while waiting:
             name = waiting.pop()
@@ -175,7 +176,7 @@ class _Walk:
                 self._leave(name or ".", f"cannot be read: {error.strerror or error}")
 
     def _entry(self, folder: str, entry: os.DirEntry[str]) -> str | None:
-        """Takes note of a file or link; the name of a folder that is to be read."""
+        """Records a file or link; returns the name if it is a folder to be read."""
         name = f"{folder}/{entry.name}" if folder else entry.name
         if is_junk(entry.name):
             self._found.junk["hidden" if entry.name.startswith(".") else entry.name] += 1
@@ -203,7 +204,7 @@ class _Walk:
         try:
             stat = path.stat()
         except OSError as error:
-            self._leave(link, f"a link that leads nowhere ({error.strerror or error})")
+            self._leave(link, f"a broken link ({error.strerror or error})")
             return
         identity = (stat.st_dev, stat.st_ino)
         if path.is_file():
@@ -213,19 +214,19 @@ class _Walk:
             self._leave(link, f"a link to {kind_in_words(stat.st_mode)}, neither a file nor a folder")
         elif identity in self._met:
             first = shown(self._met[identity] or ".")
-            self._leave(link, f"a link to {first}, which is read already", elsewhere=True)
+            self._leave(link, f"a link to {first}, which has been read already", elsewhere=True)
         elif identity in above:
-            self._leave(link, "a link to a folder that holds this one")
+            self._leave(link, "a link to a folder that contains this one")
         else:
             self._read_below(link)
 
     def _met_twice(self) -> frozenset[str]:
-        """Names of files that were met before under another name."""
+        """Names of files that were found before under another name."""
         inodes = np.frombuffer(self._inodes, dtype=np.uint64) if self._inodes else np.empty(0, np.uint64)
         kinds, kind, counts = np.unique(inodes, return_inverse=True, return_counts=True)
         first: dict[tuple[int, int], str] = {}
         twice = set()
-        # numbers alone don't tell, since some file systems give the same to all: only then files are asked
+        # equal inode numbers prove nothing, as some file systems give all files the same; such files are checked again
         for position in np.flatnonzero(counts[kind] > 1).tolist() if len(kinds) else []:
             name = self._names[position]
             identity = _identity(self._found.folder / name)

@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
+from addnet.checkpoints.file import identity, write_checkpoint
+from addnet.checkpoints.trained_part import NET
 from addnet.errors import UserError
 from addnet.faces import AttentionMask, Landmarker
 from addnet.inference.network import build_network
@@ -20,8 +22,6 @@ from addnet.models.foreign import translated
 from addnet.models.publications import Publication
 from addnet.models.state_dicts import by_part
 from addnet.models.weight_files import read_weights
-from addnet.training.checkpoints import identity, write_checkpoint
-from addnet.training.trained_part import NET
 from addnet.untrusted.files import read_bytes, sha256_of
 from addnet.untrusted.texts import shown
 from addnet.wording import count

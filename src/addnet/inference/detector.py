@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from PIL.Image import Image
 from torch import Tensor
 
-from addnet.data.dataset import finish_images, finish_masks
+from addnet.data.finish import finish_images, finish_masks
 from addnet.errors import UserError
 from addnet.evaluation import Decision
 from addnet.evaluation.decision import UNDECIDED as NEITHER

@@ -44,7 +44,7 @@ class Inputs:
             UserError: Nothing is named, or there is nothing where it should be.
         """
         if not names:
-            raise UserError("input is not set: name an image, a video, a folder or a pattern such as faces/*.jpg")
+            raise UserError("no file is named; name an image, a video, a folder or a pattern such as faces/*.jpg")
         parts = [_named(name) for name in names]
         files = dict.fromkeys(file for part in parts for file in (*part.images, *part.videos))
         videos = dict.fromkeys(file for file in files if kind_of(file) == VIDEO)

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from addnet.checkpoints.file import read_checkpoint
 from addnet.console import shown_path
 from addnet.errors import UserError
 from addnet.evaluation import Decision
@@ -17,7 +18,6 @@ from addnet.inference import hub
 from addnet.inference.network import model_of, network_of
 from addnet.inference.preprocessing import Preprocessing
 from addnet.inference.shipped import located, name_of
-from addnet.training.checkpoints import read_checkpoint
 from addnet.untrusted.files import sha256_of
 
 _OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")

@@ -10,13 +10,13 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from addnet.checkpoints.file import check_fits
+from addnet.checkpoints.trained_part import NET, complete, is_part, missing, start_of
 from addnet.errors import UserError
 from addnet.models import create_model
 from addnet.models.buffers import fill_buffers
 from addnet.models.registry import without_start_weights
 from addnet.models.tuning import ALL, merge_tuned
-from addnet.training.checkpoints import check_fits
-from addnet.training.trained_part import NET, complete, is_part, missing, start_of
 from addnet.untrusted.limits import bytes_in_words
 from addnet.untrusted.tensors import MOST
 

@@ -29,7 +29,7 @@ __all__ = [
     "pool_mask",
 ]
 
-# the help of `addnet models` needs no torch
+# lazy imports, so that the help of `addnet models` doesn't need torch
 __getattr__, __dir__ = late(
     __name__,
     {

@@ -1,8 +1,8 @@
-"""`addnet models`: builds a network, runs one step forward and back, and prints what each stage costs.
+"""`addnet models`: builds a network, runs one forward and backward pass, and prints the cost of each stage.
 
-Below the table stand the sites and placements of the network, and what its start weights were made with. Arguments are
-overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH is given. Exits with 1
-if a trainable parameter got no finite gradient, with 2 if an argument is wrong.
+Below the table it lists the sites and placements of the network, and which images its start weights expect. Arguments
+are overrides as for training. Weights are random unless model.pretrained=true or model.weights=PATH is given. Exits
+with 1 if a trainable parameter received no finite gradient, with 2 if an argument is invalid.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ def main(cfg: DictConfig) -> int:
 
 
 def _summary(name: str, options: dict[str, Any], size: int) -> tuple[Description, Summary]:
-    from addnet.models.registry import create_model  # brings torch: not for --help
+    from addnet.models.registry import create_model  # imports torch, which --help doesn't need
     from addnet.models.summary import summarise
 
     net = cast("ADDNet", create_model(name, **options))
@@ -39,7 +39,7 @@ def _summary(name: str, options: dict[str, Any], size: int) -> tuple[Description
 
 
 def report(described: Description, summary: Summary, *, title: str, options: dict[str, Any]) -> int:
-    """Prints the table, what else is known and the verdict on the gradients; returns the exit code."""
+    """Prints the table, sites and placements, and the result of the gradient check; returns the exit code."""
     from rich.console import Console
 
     from addnet.models.summary import table, told
@@ -49,14 +49,14 @@ def report(described: Description, summary: Summary, *, title: str, options: dic
     for line in told(described):
         console.print(line, markup=False, highlight=False)
     if options["weights"] is None and not options["pretrained"]:
-        console.print("random weights here; model.pretrained=true takes timm's", markup=False)
+        console.print("random weights; model.pretrained=true loads timm's", markup=False)
     if summary.without_gradient:
         console.print("no finite gradient:", ", ".join(summary.without_gradient), style="red", markup=False)
         return 1
     trained = f"all {summary.trainable:,} trainable parameters"
     if summary.trainable < summary.parameters:
         trained += f" (of {summary.parameters:,})"
-    console.print(f"{trained} got a finite gradient")
+    console.print(f"{trained} received a finite gradient")
     return 0
 
 

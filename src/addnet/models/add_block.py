@@ -18,10 +18,10 @@ def pool_mask(mask: Tensor, size: tuple[int, int]) -> Tensor:
 
     Args:
         mask: (B, 1, H, W) in [0, 1].
-        size: Height and width (h, w) wanted. They need not divide H and W.
+        size: Height and width (h, w) of the result. They need not divide H and W.
 
     Returns:
-        (B, 1, h, w) in [0, 1]; `mask` itself if it has that size already.
+        (B, 1, h, w) in [0, 1]; `mask` itself if it already has that size.
     """
     if tuple(mask.shape[-2:]) == tuple(size):
         return mask
@@ -34,17 +34,17 @@ class ADDBlock(nn.Module):
     The mask is average-pooled to the grid of the features, so that one full-size mask serves every depth.
 
     Shapes:
-        features: (B, C, h, w), (B, h, w, C) or (B, N, C) as `form` says, any float dtype.
+        features: (B, C, h, w), (B, h, w, C) or (B, N, C) according to `form`, any float dtype.
         mask: (B, 1, H, W) in [0, 1]. Ones leave the features unchanged, except with `residual`.
         returns: Shape and dtype of `features`.
 
     Args:
-        combine: `multiply`: x·m, the paper's. `residual`: x·(1+m), which keeps what lies outside the face.
-            `mix`: x·(a·m + 1−a) with a learnable scalar `amount` a, which starts at 1, as `multiply`. `gate`:
-            x·(1 + a·(m−1)) with a learnable `amount` a for each channel, which starts at 0: features as they were.
-        channels: C, which `gate` needs.
+        combine: `multiply`: x·m, as in the paper. `residual`: x·(1+m), which keeps features outside the face. `mix`:
+            x·(a·m + 1−a) with a learnable scalar `amount` a, which starts at 1, equal to `multiply`. `gate`:
+            x·(1 + a·(m−1)) with a learnable `amount` a for each channel, which starts at 0: features unchanged.
+        channels: C, required by `gate`.
         form: `maps`, `channels_last` or `tokens`.
-        prefix: Tokens before those of patches (class token, registers); they are left as they are.
+        prefix: Number of tokens before the patch tokens (class token, registers); they are left unchanged.
 
     Raises:
         UserError: An option lies outside these values.
@@ -66,7 +66,7 @@ class ADDBlock(nn.Module):
         self.form = require_choice("form", form, FORMS)
         self.prefix = prefix
         if combine == "gate" and not channels:
-            raise UserError(f"{combine!r} has an amount for each channel; give channels, not {channels!r}.")
+            raise UserError(f"{combine!r} has an amount for each channel; give their number, not {channels!r}.")
         start = {"mix": torch.ones(()), "gate": torch.zeros(channels or 0)}.get(combine)
         self.amount = None if start is None else nn.Parameter(start)
 
@@ -84,7 +84,7 @@ class ADDBlock(nn.Module):
         return torch.cat([before, patches], dim=1) if self.prefix else patches
 
     def _combined(self, weight: Tensor, channels: tuple[int, ...]) -> Tensor:
-        """What features are multiplied by, for the pooled mask; `channels` is the shape of a number for each."""
+        """The factor on the features for a pooled mask; `channels` is the shape to broadcast one value per channel."""
         if self.combine == "residual":
             return 1 + weight
         if self.amount is None:

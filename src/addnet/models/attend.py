@@ -1,4 +1,4 @@
-"""A mask as what attention reads: patches outside of the face are read less instead of being shrunk."""
+"""A mask as a bias of attention: patches outside the face are attended to less instead of being scaled down."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from addnet.models.stages import TOKENS, Description, Stage, grid_of
 
 ATTEND = "attend"
 FLOOR = 1e-3
-_TAKES = ("attn_mask", "shared_rel_pos_bias")  # what timm's attention calls a bias of its logits: ViT and EVA; BEiT
+_TAKES = ("attn_mask", "shared_rel_pos_bias")  # timm's arguments for a bias of attention logits: ViT and EVA; BEiT
 
 
 class AttendBlock(ADDBlock):
-    """What is added to the logits of attention: log(max(m, 0.001)) of each patch that is read, 0 for other tokens.
+    """Computes a bias of attention logits: log(max(m, 0.001)) for each patch as a key, 0 for other tokens.
 
-    The softmax then weights what is read of a patch by its mask. Ones change nothing, and neither does a mask that is
-    the same everywhere change how patches are read among each other. Class and register tokens are read as before, and
-    all tokens read alike.
+    The softmax then weights each patch by its mask. A mask of ones changes nothing, and a constant mask leaves the
+    weights of patches relative to each other unchanged. Class and register tokens keep a bias of 0, and the bias is the
+    same for all queries.
 
     Shapes:
         features: (B, N, C) tokens.
@@ -30,7 +30,7 @@ class AttendBlock(ADDBlock):
         returns: (B, 1, 1, N), dtype of `features`; to be added to logits (B, heads, N, N).
 
     Args:
-        prefix: Tokens before those of patches.
+        prefix: Number of tokens before the patch tokens.
 
     Example:
         >>> import torch
@@ -43,7 +43,7 @@ class AttendBlock(ADDBlock):
         self.combine = ATTEND
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Returns what is added to the logits of attention."""
+        """Returns the bias to add to the attention logits."""
         grid = grid_of(features.shape[1] - self.prefix, mask)
         read = pool_mask(mask, grid).flatten(1).clamp(min=FLOOR).log()
         return nn.functional.pad(read, (self.prefix, 0))[:, None, None].to(features.dtype)
@@ -52,10 +52,10 @@ class AttendBlock(ADDBlock):
 def require_attention(
     description: Description, backbone: nn.Module, site: str
 ) -> tuple[Stage, tuple[tuple[nn.Module, str], ...]]:
-    """The stage that follows a site, and its modules of attention, each with the argument that takes a bias of logits.
+    """Returns the stage after a site, and its attention modules, each with the name of its argument for a logit bias.
 
     Raises:
-        UserError: No attention follows that takes one; the message has the sites where some does.
+        UserError: No attention that accepts a bias follows; the message lists the sites where it does.
     """
     names = [stage.name for stage in description.stages]
     found = {name: tuple(_attention(modules)) for name, modules, _ in parts_of(backbone, description.stages)}
@@ -68,12 +68,12 @@ def require_attention(
         return following[site], found[following[site].name]
     if following:
         raise UserError(
-            f"'attend' is not possible at the site {site!r} of {description.name}: no attention that takes a mask "
-            f"follows up to the next site; choose among {', '.join(following)}"
+            f"'attend' is not possible at the site {site!r} of {description.name}: no attention that accepts a mask "
+            f"follows before the next site; choose one of: {', '.join(following)}"
         )
-    why = "its attention takes no mask in timm"
+    why = "its attention accepts no mask in timm"
     if not any(stage.form == TOKENS for stage in description.stages):
-        why = "its stages give maps, not patches that all of its attention reads"
+        why = "its stages output maps, not tokens that its attention reads as a whole"
     raise UserError(
         f"model.combine=attend is not possible on {description.name}: {why}; use model.combine=multiply, or a ViT, "
         "DeiT, BEiT, EVA, CLIP or DINO network"
@@ -81,7 +81,7 @@ def require_attention(
 
 
 def _attention(modules: Sequence[nn.Module]) -> Iterator[tuple[nn.Module, str]]:
-    """The innermost modules that take a bias of their logits: blocks hand it on to them."""
+    """The innermost modules that accept a bias of their logits: enclosing blocks pass it on to them."""
     for module in modules:
         takers = {part: taken for part in module.modules() if (taken := _taken(part))}
         for part, taken in takers.items():

@@ -1,4 +1,4 @@
-"""Networks of timm by name: checked names, options and sizes of images, in words."""
+"""Networks of timm by name: checks names, options and image sizes, with messages that say what is possible."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from torch import nn
 from addnet.errors import UserError, shortened, suggestion
 from addnet.signatures import check_arguments
 
-# arguments of timm's that this package gives itself, and what a user types instead
+# arguments of timm that this package sets itself, and what a user sets instead
 _OURS = {
     "drop_rate": "use model.drop_rate",
     "in_chans": "it follows from the images and from model.front",
     "num_classes": "use model.num_classes",
 }
 _NOT_PLAIN = {"self", "cfg", "args", "kwargs", "device", "dtype"}
-_STEPS = (14, 16, 28, 32, 56, 64, 112, 224)  # patches, strides and windows of the networks there are
+_STEPS = (14, 16, 28, 32, 56, 64, 112, 224)  # patch sizes, strides and windows of timm's networks, in pixels
 _TRIES = 16
 
 
@@ -32,25 +32,25 @@ def require_backbone(name: object) -> str:
     """Returns `name` if timm knows it, with or without the tag of its weights.
 
     Raises:
-        UserError: It doesn't; the message has the nearest names.
+        UserError: timm doesn't know it; the message lists the nearest names.
     """
     if not isinstance(name, str) or not name or name == "???":
         raise UserError("model.backbone is missing; name a network of timm, such as model.backbone=convnext_atto")
-    if not timm.is_model(name):  # a hub's or a folder's name is none: nothing is fetched by it
+    if not timm.is_model(name):  # names of hubs or folders are refused too, so that nothing is fetched by name
         near = nearest(name)
-        told = f"the nearest names are {', '.join(near)}" if near else "`timm.list_models()` in Python has them all"
-        raise UserError(f"model.backbone={name!r} is not a network of timm {timm.__version__}; {told}")
+        remedy = f"the nearest names are {', '.join(near)}" if near else "`timm.list_models()` in Python lists them all"
+        raise UserError(f"model.backbone={name!r} is not a network of timm {timm.__version__}; {remedy}")
     architecture, _, tag = name.partition(".")
     if tag and name not in (tagged := timm.list_pretrained(f"{architecture}.*")):
         raise UserError(
-            f"model.backbone={name!r} names weights that timm {timm.__version__} doesn't know; there are "
-            f"{shortened(tagged) or 'none of this network'}"
+            f"model.backbone={name!r} names weights that timm {timm.__version__} doesn't know; it has "
+            f"{shortened(tagged) or 'none for this network'}"
         )
     return name
 
 
 def nearest(name: str, *, most: int = 5) -> list[str]:
-    """The names of timm's that are nearest to one that it doesn't know: by its own search, else by their letters.
+    """Returns the names of timm's networks nearest to an unknown one: by timm's search, otherwise by their letters.
 
     Example:
         >>> nearest("resnet_50")[0]
@@ -66,12 +66,12 @@ def nearest(name: str, *, most: int = 5) -> list[str]:
 def backbone_options(
     name: str, options: Mapping[str, Any] | None = None, *, image_size: int | None = None
 ) -> dict[str, Any]:
-    """What a network of timm is made with beside its name, number of classes and channels.
+    """Returns the arguments of a network of timm other than its name, number of classes and channels.
 
     Args:
-        name: As timm knows it.
-        options: Given by the user, as `model.options`.
-        image_size: Side of the images in pixels, for networks that are made for one size; others don't look at it.
+        name: The network's name in timm.
+        options: The user's options, `model.options`.
+        image_size: Side of the images in pixels, for networks built for a fixed size; others ignore it.
 
     Raises:
         UserError: The name or an option is not valid.
@@ -84,26 +84,27 @@ def backbone_options(
     check_options(network, made, name=name)
     if image_size and made.get("img_size", image_size) != image_size:
         raise UserError(
-            f"model.options.img_size={made['img_size']} does not go with data.image_size={image_size}; use that alone"
+            f"model.options.img_size={made['img_size']} does not go with data.image_size={image_size}; "
+            "set only data.image_size"
         )
     return {**made, "img_size": image_size} if image_size and "img_size" in _parameters(network) else made
 
 
 def create_backbone(name: str, made: Mapping[str, Any], *, in_chans: int = 3) -> nn.Module:
-    """A network of timm with random weights and without classifier.
+    """Builds a network of timm with random weights and without a classifier.
 
     Args:
-        name: As timm knows it.
-        made: From `backbone_options`.
+        name: The network's name in timm.
+        made: Arguments from `backbone_options`.
         in_chans: Channels of the image.
 
     Raises:
-        UserError: timm can't build it so.
+        UserError: timm can't build it with these arguments.
     """
     try:
         net: nn.Module = timm.create_model(name, num_classes=0, in_chans=in_chans, **made)
-    except Exception as error:  # timm's networks promise no class of errors
-        raise UserError(f"model.backbone={name} can't be built with {_told(made)}: {reason(error)}") from error
+    except Exception as error:  # timm's networks raise errors of any class
+        raise UserError(f"model.backbone={name} can't be built with {_listed(made)}: {reason(error)}") from error
     return net
 
 
@@ -114,30 +115,30 @@ def _class(name: str) -> type[nn.Module]:
 
 
 def check_options(network: type[nn.Module], options: Mapping[str, Any], *, name: str) -> None:
-    """Compares options with what a network of timm takes.
+    """Checks options against the arguments of a network of timm.
 
     Args:
-        network: Its class.
-        options: Given by the user, as `model.options`.
-        name: Of the network, for messages.
+        network: The network's class.
+        options: The user's options, `model.options`.
+        name: The network's name, for messages.
 
     Raises:
-        UserError: An option is unknown, given elsewhere, or its value of another kind.
+        UserError: An option is unknown, is set by another key, or has a value of the wrong type.
     """
     valid = sorted({*_plain_names(network)} - {*_OURS, *_NOT_PLAIN})
     for option in options:
         if option in _OURS:
-            raise UserError(f"model.options.{option} is not an option here: {_OURS[option]}")
+            raise UserError(f"model.options.{option} can't be set here: {_OURS[option]}")
         if option not in valid:
             raise UserError(
-                f"model.options.{option} is not an option of {name}; it takes: {', '.join(valid)}."
+                f"model.options.{option} is not an option of {name}; its options are: {', '.join(valid)}."
                 f"{suggestion(option, valid)}"
             )
     check_arguments(network, options, prefix="model.options.")
 
 
 def _plain_names(network: type[nn.Module]) -> Iterator[str]:
-    """Names of what a class takes, those of its `cfg` included where further arguments are laid over that."""
+    """Names of a class's arguments, including fields of its `cfg` if further arguments override that."""
     parameters = _parameters(network)
     yield from parameters
     if "kwargs" in parameters and "cfg" in parameters:
@@ -148,7 +149,7 @@ def _plain_names(network: type[nn.Module]) -> Iterator[str]:
 
 
 def _parameters(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
-    """What a class takes; those of its base as well where it hands on what it doesn't know."""
+    """Parameters of a class's constructor, and of its bases as long as unknown arguments are passed on to them."""
     found: dict[str, inspect.Parameter] = {}
     for each in network.__mro__[: -len(nn.Module.__mro__)]:
         parameters = inspect.signature(each).parameters
@@ -159,16 +160,16 @@ def _parameters(network: type[nn.Module]) -> dict[str, inspect.Parameter]:
 
 
 def require_size(name: str, size: int, fits: Callable[[int], str | None], *, own: int) -> None:
-    """Checks that a network can be made for images of a size.
+    """Checks that a network can be built for images of a size.
 
     Args:
-        name: Of the network, for the message.
+        name: The network's name, for the message.
         size: Side of the images in pixels.
-        fits: Tries a size; returns what the network has against it, in words where it has some, or None.
-        own: The side that it was made for.
+        fits: Tries a size; returns the reason why it is impossible (possibly empty), or None if it is possible.
+        own: The side that the network was designed for.
 
     Raises:
-        UserError: It can't; the message has the nearest sizes that fit.
+        UserError: It can't; the message lists the nearest sizes that fit.
     """
     objection = fits(size)
     if objection is None:
@@ -176,18 +177,18 @@ def require_size(name: str, size: int, fits: Callable[[int], str | None], *, own
     multiples = {max(step, side) for step in _STEPS for side in (size // step * step, -(-size // step) * step)}
     valid: list[int] = []
     for side in sorted(multiples - {size}, key=lambda side: (abs(side - size), side))[:_TRIES]:
-        answered = any((known < size) == (side < size) for known in valid)  # one that is smaller, one that is larger
+        answered = any((known < size) == (side < size) for known in valid)  # one smaller and one larger size suffice
         if not answered and fits(side) is None:
             valid.append(side)
-    told = " or ".join(f"data.image_size={side}" for side in sorted({*valid} or {own}))
+    remedy = " or ".join(f"data.image_size={side}" for side in sorted({*valid} or {own}))
     why = f" ({objection})" if objection else ""
-    raise UserError(f"data.image_size={size} does not fit model.backbone={name}{why}; use {told}")
+    raise UserError(f"data.image_size={size} does not fit model.backbone={name}{why}; use {remedy}")
 
 
-def _told(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its own options"
+def _listed(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{key}={value!r}" for key, value in options.items()) or "its default options"
 
 
 def reason(error: Exception) -> str:
-    """The first line of what an error says."""
+    """The first line of an error's message, or the name of its class if it has none."""
     return (str(error).splitlines() or [""])[0] or type(error).__name__

@@ -11,34 +11,31 @@ from addnet.models.blurs import difference_of_blurs
 
 MODES = ("replace", "concat", "residual")
 BORDERS = ("reflect", "replicate")
-_SMALLEST = 1e-3  # pixels: the blur is the identity there, and float32 still tells the two sigmas apart
+_SMALLEST = 1e-3  # pixels: there the blur is the identity, and float32 still distinguishes the two sigmas
 
 
 class BandpassLayer(nn.Module):
     """Keeps the detail between two scales: `G(sigma_low) − G(sigma_low + delta)`, both widths learnable.
 
-    Both widths are kept positive by a softplus, so that no optimiser step can cross them. The Gaussians are
-    sampled at whole pixels, cut to `kernel_size` taps and normalised, as in
+    Both `sigma_low` and `delta` are kept positive by a softplus, so that no optimiser step can swap the two sigmas.
+    The Gaussians are sampled at whole pixels, truncated to `kernel_size` taps and normalised, as in
     `scipy.ndimage.gaussian_filter(radius=...)`.
 
-    An image of one colour gives exactly 0: the response does not change when a constant is added to a
-    image, so one pixel of every channel is subtracted first. That also keeps rounding errors small under
-    bright images.
+    An image of one colour gives exactly 0: adding a constant to an image does not change the response, so one pixel of
+    every channel is subtracted first. This also keeps rounding errors small for bright images.
 
     Each separable pass is a product with blocks of a banded matrix (`addnet.models.blurs`). The products are float32
-    inside autocast too; `torch.set_float32_matmul_precision` other than
-    "highest" lets a GPU round their inputs.
+    inside autocast too; `torch.set_float32_matmul_precision` other than "highest" lets a GPU round their inputs.
 
     Shapes:
         image: (B, C, H, W), any range; only differences between pixels matter.
         returns: (B, C, H, W), or (B, 2C, H, W) with `concat`; float32, or float64 for a float64 image.
 
     Args:
-        kernel_size: Taps of each Gaussian, odd, at least 3. 31 holds three sigmas of up to 5 pixels.
-        sigma_low: Start value of the narrower blur in pixels. Larger removes more fine detail.
-        delta: Start value of `sigma_high − sigma_low` in pixels. Larger lets coarser structure through.
-        mode: `replace` returns the band, `concat` the image and the band as further channels, `residual`
-            their sum.
+        kernel_size: Taps of each Gaussian, odd, at least 3. 31 taps cover three sigmas of up to 5 pixels.
+        sigma_low: Initial sigma of the narrower blur in pixels. A larger value removes more fine detail.
+        delta: Initial value of `sigma_high − sigma_low` in pixels. A larger value passes coarser structure.
+        mode: `replace` returns the band, `concat` the image with the band as further channels, `residual` their sum.
         border: `reflect` (the border pixel is not repeated) or `replicate`.
         learnable: False freezes both widths.
 
@@ -93,7 +90,7 @@ class BandpassLayer(nn.Module):
         return self.sigma_low + self.delta
 
     def out_channels(self, in_channels: int) -> int:
-        """Returns how many channels come out for `in_channels` going in."""
+        """Returns the number of output channels for `in_channels` input channels."""
         return 2 * in_channels if self.mode == "concat" else in_channels
 
     def kernels(self) -> tuple[Tensor, Tensor]:
@@ -101,7 +98,7 @@ class BandpassLayer(nn.Module):
         return self._gaussian(self.sigma_low), self._gaussian(self.sigma_high)
 
     def band(self, image: Tensor) -> Tensor:
-        """Returns the band of `image`, whatever the mode.
+        """Returns the band of `image`, regardless of the mode.
 
         Args:
             image: (B, C, H, W).
@@ -118,7 +115,7 @@ class BandpassLayer(nn.Module):
             return difference_of_blurs(centred, narrow, wide, self.border)
 
     def forward(self, image: Tensor) -> Tensor:
-        """Returns band, image and band, or their sum, as `mode` says."""
+        """Returns the band, the image with the band, or their sum, according to `mode`."""
         band = self.band(image)
         if self.mode == "replace":
             return band
@@ -128,7 +125,7 @@ class BandpassLayer(nn.Module):
 
     @torch.no_grad()
     def frequency_response(self, n: int = 256) -> tuple[Tensor, Tensor]:
-        """Returns how strongly each spatial frequency passes along one axis of the image.
+        """Returns the gain at each spatial frequency along one axis of the image.
 
         Args:
             n: Number of frequencies, at least 2.
@@ -159,7 +156,7 @@ class BandpassLayer(nn.Module):
         if self.border == "reflect" and min(height, width) <= radius:
             raise UserError(
                 f"An image of {height} × {width} pixels is too small for kernel_size={self.kernel_size} and "
-                f"border=reflect, which need more than {radius} pixels a side; use "
+                f"border=reflect, which require more than {radius} pixels a side; use "
                 "model.border=replicate or a smaller model.kernel_size."
             )
 
@@ -180,6 +177,6 @@ def _width(raw: Tensor) -> Tensor:
 def _inverse_width(name: str, value: float) -> float:
     """Returns the number that `_width` maps to `value`."""
     if not _SMALLEST < value < math.inf:
-        raise UserError(f"{name}={value!r} is no width; use pixels above {_SMALLEST}, such as 1.0.")
+        raise UserError(f"{name}={value!r} is not a valid width; use more than {_SMALLEST} pixels, such as 1.0.")
     positive = value - _SMALLEST
     return positive + math.log(-math.expm1(-positive))

@@ -1,9 +1,9 @@
 """The difference of two separable blurs of an image, and its derivatives, as products with blocks of a banded matrix.
 
-A pass along one axis is a product with a banded matrix. Cut into blocks of some columns, all blocks are one small
-matrix that the band fills; so a pass is a few products that a matrix library does at full speed, where convolutions of
-one channel are slow. Both blurs share the padded image, and the kernels' gradient is collected without images of
-derivatives: from the products of each pass's input with the gradient, summed along diagonals.
+A pass along one axis is a product with a banded matrix. Cut into blocks of columns, this matrix consists of copies of
+one small, dense matrix, so a pass is a few products that a matrix library computes at full speed, whereas convolutions
+of single channels are slow. Both blurs share the padded image. The kernels' gradients need no derivative images: they
+are the products of each pass's input with the gradient, summed along diagonals.
 """
 
 from __future__ import annotations
@@ -16,20 +16,20 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.nn import functional
 
-_BLOCK = {"cpu": 32}  # columns; on others 128. A band of 31 taps fills half of the matrix, and its products stay fast
+_BLOCK = {"cpu": 32}  # columns; 128 on other devices. A band of 31 taps fills half of such a matrix
 
 
 def difference_of_blurs(image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> Tensor:
-    """Returns `image` blurred by one kernel along both axes, minus the same by another kernel.
+    """Returns `image` blurred by one kernel along both axes, minus `image` blurred by another.
 
     Args:
         image: (B, C, H, W), float32 or float64.
-        narrow: (K,) kernel of the first blur, K odd; of the type of the image.
+        narrow: (K,) kernel of the first blur, K odd; of the image's dtype.
         wide: (K,) kernel of the second blur.
         border: `reflect` or `replicate`.
 
     Returns:
-        (B, C, H, W), contiguous. Differentiable once, to all three tensors.
+        (B, C, H, W), contiguous. Differentiable once, with respect to all three tensors.
     """
     if torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (image, narrow, wide)):
         difference: Tensor = _Difference.apply(image, narrow, wide, border)
@@ -64,7 +64,7 @@ class _Difference(torch.autograd.Function):
 
 
 def _difference(image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> tuple[Tensor, Tensor, list[Tensor]]:
-    """Returns the difference, the padded image (BC, H + K − 1, W + K − 1), and it blurred along its columns twice."""
+    """Returns the difference, the padded image (BC, H + K − 1, W + K − 1), and its vertical blur by each kernel."""
     height, width = image.shape[-2:]
     radius = len(narrow) // 2
     padded = functional.pad(image, (radius,) * 4, mode=border).flatten(0, 1).contiguous()
@@ -77,30 +77,30 @@ def _difference(image: Tensor, narrow: Tensor, wide: Tensor, border: str) -> tup
 
 
 def _along_columns(padded: Tensor, kernel: Tensor, height: int) -> Tensor:
-    """(N, H + K − 1, W) → (N, H, W)."""
+    """Blurs vertically: (N, H + K − 1, W) → (N, H, W)."""
     reach = len(kernel) - 1
     parts = [band.T @ padded[:, start : stop + reach] for start, stop, band in _bands(kernel, height)]
     return torch.cat(parts, dim=1)
 
 
 def _along_rows(padded: Tensor, kernel: Tensor, width: int) -> Tensor:
-    """(N, H, W + K − 1) → (N, H, W)."""
+    """Blurs horizontally: (N, H, W + K − 1) → (N, H, W)."""
     rows, reach = padded.flatten(0, 1), len(kernel) - 1
     parts = [rows[:, start : stop + reach] @ band for start, stop, band in _bands(kernel, width)]
     return torch.cat(parts, dim=1).view(*padded.shape[:2], width)
 
 
 def _kernel_gradient(padded: Tensor, column: Tensor, kernel: Tensor, gradient: Tensor) -> Tensor:
-    """The gradient to a kernel, (K,): through the pass along the rows, and through that along the columns.
+    """The gradient with respect to a kernel, (K,), through the horizontal and the vertical pass.
 
-    The passes can change places: the first part takes what the pass along the columns gave, the second what one along
-    the rows would give.
+    The passes commute: the first part uses the output of the vertical pass, the second the output that a horizontal
+    pass over the padded image would have.
 
     Args:
-        padded: (N, H + K − 1, W + K − 1), the image.
-        column: (N, H, W + K − 1), it blurred along its columns.
+        padded: (N, H + K − 1, W + K − 1), the padded image.
+        column: (N, H, W + K − 1), the padded image blurred vertically.
         kernel: (K,).
-        gradient: (N, H, W), to the blurred image.
+        gradient: (N, H, W), with respect to the blurred image.
     """
     _, height, width = gradient.shape
     taps, reach = len(kernel), len(kernel) - 1
@@ -116,7 +116,7 @@ def _kernel_gradient(padded: Tensor, column: Tensor, kernel: Tensor, gradient: T
 
 
 def _unblurred(gradient: Tensor, kernel: Tensor, border: str) -> Tensor:
-    """The gradient to an image that was blurred: the same passes, transposed, borders included."""
+    """The gradient with respect to the image before blurring: the transposed passes, borders included."""
     rows, columns = (_whole_band(kernel, side, border) for side in gradient.shape[-2:])
     return rows.T @ gradient @ columns
 
@@ -128,7 +128,7 @@ def _band(kernel: Tensor, count: int) -> Tensor:
 
 
 def _bands(kernel: Tensor, side: int) -> Iterator[tuple[int, int, Tensor]]:
-    """Start, end and matrix of each block of a side; blocks of one size share theirs."""
+    """Start, end and matrix of each block along a side; blocks of equal size share one matrix."""
     known: dict[int, Tensor] = {}
     for start, count in _blocks(side, kernel.device):
         if count not in known:
@@ -137,13 +137,13 @@ def _bands(kernel: Tensor, side: int) -> Iterator[tuple[int, int, Tensor]]:
 
 
 def _diagonals(products: Tensor, taps: int) -> Tensor:
-    """Sums of what `_band` holds a tap at: (count + K − 1, count) → (K,)."""
+    """Sums the entries at the positions where `_band` holds each tap: (count + K − 1, count) → (K,)."""
     count = products.shape[1]
     return products.T.contiguous().as_strided((count, taps), (count + taps, 1)).sum(dim=0)
 
 
 def _whole_band(kernel: Tensor, side: int, border: str) -> Tensor:
-    """(side, side) matrix that blurs a line; taps beyond an end fold back into it."""
+    """(side, side) matrix that blurs a line; taps beyond an end are folded back into it."""
     last, radius = side - 1, len(kernel) // 2
     offsets = torch.arange(-radius, radius + 1, device=kernel.device)
     sources = torch.arange(side, device=kernel.device)[:, None] + offsets
@@ -152,7 +152,7 @@ def _whole_band(kernel: Tensor, side: int, border: str) -> Tensor:
 
 
 def _blocks(side: int, device: torch.device) -> Iterator[tuple[int, int]]:
-    """Start and size of blocks of nearly the same size that cover a side."""
+    """Start and size of blocks of nearly equal size that cover a side."""
     number = max(1, round(side / _BLOCK.get(device.type, 128)))
     size = -(-side // number)
     for start in range(0, side, size):

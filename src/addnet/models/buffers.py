@@ -1,4 +1,4 @@
-"""Buffers that no state dict holds, of networks that were made without memory."""
+"""Non-persistent buffers of networks that were created on the meta device."""
 
 from __future__ import annotations
 
@@ -9,16 +9,17 @@ from torch import nn
 
 
 def fill_buffers(net: nn.Module) -> bool:
-    """Computes the non-persistent buffers of a network that was made on the meta device, as timm does.
+    """Computes the non-persistent buffers of a network that was created on the meta device, as timm does.
 
-    Tables of relative positions, of rotary embeddings and the like follow from options, so that state dicts leave them
-    out; on the meta device they have no values.
+    Tables of relative positions, rotary embeddings and the like follow from options, so state dicts omit them; on the
+    meta device they have no values.
 
     Args:
-        net: Whose weights have been assigned.
+        net: A network whose weights have been assigned.
 
     Returns:
-        False where a module doesn't say how its buffers are made: the network has to be built anew.
+        Whether all buffers were filled. If not, a module doesn't say how its buffers are computed, and the network has
+        to be rebuilt.
     """
     modules = list(_empty(net))
     if not all(hasattr(module, "init_non_persistent_buffers") for module in modules):

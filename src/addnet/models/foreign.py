@@ -1,4 +1,4 @@
-"""State dicts of others' networks → ours: which of their tensors each of our own is made of, and none forgotten."""
+"""State dicts of others' networks → ours: each of our tensors is made of theirs, and every one of theirs is used."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from torch import Tensor
 from addnet.errors import UserError
 from addnet.models.state_dicts import MatchedTensors, by_part, fitted
 
-Names: TypeAlias = Callable[[str], tuple[str, ...]]  # one of our names → theirs
+Names: TypeAlias = Callable[[str], tuple[str, ...]]  # one of our names → the corresponding names of theirs
 
-# CLIP's image encoder as Hugging Face transformers names it, `pre_layrnorm` included; the left side is timm's
+# timm's names → those of CLIP's image encoder in Hugging Face transformers, which does spell it `pre_layrnorm`
 _CLIP_WHOLE = {
     "cls_token": "embeddings.class_embedding",
     "pos_embed": "embeddings.position_embedding.weight",
@@ -35,20 +35,21 @@ _CLIP_LAYERS = {
 def translated(
     given: Mapping[str, Any], expected: Mapping[str, Tensor], names: Names, *, unused: Mapping[str, str]
 ) -> MatchedTensors:
-    """Makes a state dict of ours of another's; every tensor of either has its place.
+    """Converts a state dict of someone else's network to ours; every tensor of both must be accounted for.
 
     Args:
-        given: Names to tensors, as a file has them; all may have one more prefix, such as `module.`.
-        expected: State dict of our network; one on torch's meta device will do.
-        names: The names that one of ours has there. Of several the tensors stand below each other in ours.
-        unused: Patterns of names there that an answer doesn't depend on, and why.
+        given: Names to tensors, as in the file; all may share one more prefix, such as `module.`.
+        expected: State dict of our network; it may be on torch's meta device.
+        names: Maps one of our names to the corresponding names in the file; several tensors are concatenated along the
+            first dimension.
+        unused: Patterns of names in the file that scores don't depend on, and why.
 
     Returns:
-        Ours, in the kinds of numbers that the file has, and the names of what is unused.
+        Our state dict, in the dtypes of the file, and the names of unused tensors.
 
     Raises:
-        UserError: Something is missing, of another shape, or in the file and not known; the text names it as the file
-            does.
+        UserError: A tensor is missing, has another shape, or is in the file but unknown; the message uses the names in
+            the file.
     """
     theirs = {name: names(name) for name in expected}
     like: dict[str, Tensor] = {}
@@ -58,19 +59,19 @@ def translated(
     found = fitted({name: value for name, value in given.items() if isinstance(value, Tensor)}, like)
     unknown = [name for name in found.left_out if not any(re.search(pattern, name) for pattern in unused)]
     if unknown:
-        raise UserError(f"it holds more than this network has: {by_part(unknown)}")
+        raise UserError(f"it holds tensors that this network doesn't have: {by_part(unknown)}")
     state = {ours: _joined([found.state[name] for name in theirs[ours]]) for ours in expected}
     return MatchedTensors(state, found.left_out)
 
 
 def _joined(parts: list[Tensor]) -> Tensor:
-    """One tensor of several; a counter of batches that the file doesn't have, which says nothing of answers, is 0."""
+    """Concatenates tensors; a batch counter missing from the file, which doesn't affect scores, becomes 0."""
     parts = [torch.zeros_like(part, device="cpu") if part.is_meta else part for part in parts]
     return torch.cat(parts) if len(parts) > 1 else parts[0]
 
 
 def of_clip(name: str) -> tuple[str, ...]:
-    """Names in CLIP's `vision_model` of transformers, by that of a vision transformer of timm.
+    """Names in the `vision_model` of transformers' CLIP for a name in a vision transformer of timm.
 
     Example:
         >>> of_clip("blocks.3.attn.proj.bias")
@@ -83,7 +84,7 @@ def of_clip(name: str) -> tuple[str, ...]:
 
 
 def of_gend(name: str) -> tuple[str, ...]:
-    """Names in GenD on CLIP, by that of an `ADDNet` on a vision transformer.
+    """Names in GenD on CLIP for a name in an `ADDNet` on a vision transformer.
 
     Example:
         >>> of_gend("head.bias"), of_gend("backbone.cls_token")
@@ -96,7 +97,7 @@ def of_gend(name: str) -> tuple[str, ...]:
 
 
 def of_deepfakebench(name: str) -> tuple[str, ...]:
-    """The name in DeepfakeBench's Xception detector, by that of an `ADDNet2D_Xception`: as timm's.
+    """The name in DeepfakeBench's Xception detector for a name in an `ADDNet2D_Xception`; only the head differs.
 
     Example:
         >>> of_deepfakebench("head.weight"), of_deepfakebench("backbone.block1.rep.0.conv1.weight")

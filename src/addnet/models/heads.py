@@ -1,4 +1,4 @@
-"""What stands at a network's end: pooled features → logits."""
+"""Classifiers: pooled features → logits."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from torch.nn import functional
 from addnet.errors import require_choice
 
 HEADS = ("linear", "cosine", "cosine_bias")
-_SHORTEST = 1e-6  # length of features below which they are no direction, and a gradient would be without bounds
+_SHORTEST = 1e-6  # norm of features below which they aren't normalised to 1, as the gradient would be unbounded
 
 
 class CosineHead(nn.Linear):
-    """A logit for each class: the length of its weight times the cosine between its weight and the features.
+    """Computes each class's logit as the norm of its weight times the cosine between its weight and the features.
 
-    How long features are says nothing then, only where they point. The lengths of the weights are learnt: there is no
-    fixed scale, and no bias unless it is asked for. As in GenD (WACV 2026), whose head is a linear layer, with a bias,
-    on L2-normalised features.
+    The logits depend on the direction of the features, not on their norm. The norms of the weights are learned: there
+    is no fixed scale, and no bias unless requested. As in GenD (WACV 2026), whose head is a linear layer with a bias on
+    L2-normalised features.
 
     Shapes:
         features: (B, num_features), any float dtype; normalised in float32.
@@ -25,7 +25,7 @@ class CosineHead(nn.Linear):
     Args:
         num_features: Size of the pooled features.
         num_classes: Size of the output.
-        bias: Whether a logit has a number of its own on top.
+        bias: Whether to add a bias to each logit.
 
     Example:
         >>> import torch
@@ -46,15 +46,15 @@ class CosineHead(nn.Linear):
 
 
 def build_head(kind: str, num_features: int, num_classes: int) -> nn.Module:
-    """A fresh classifier.
+    """Builds a randomly initialised classifier.
 
     Args:
         kind: `linear`, or `cosine` or `cosine_bias`: see `CosineHead`.
         num_features: Size of the pooled features.
-        num_classes: Size of the output; 0 leaves the features as they are.
+        num_classes: Size of the output; 0 returns the features unchanged.
 
     Raises:
-        UserError: There is no such kind.
+        UserError: The kind is unknown.
     """
     require_choice("model.head", kind, HEADS)
     if not num_classes:

@@ -12,17 +12,17 @@ _A, _B = "lora_a", "lora_b"
 
 
 class LoRALinear(nn.Linear):
-    """A linear layer whose weight is W + B·A, where A and B alone are trained and B starts at 0.
+    """A linear layer whose weight is W + B·A, where only A and B are trained and B starts at 0.
 
-    `weight` is the sum, for networks that read it themselves (EVA, BEiT); what is stored as `weight` stays W. The
-    paper's factor alpha / R is 1 here: alpha = R.
+    `weight` returns the sum, for networks that read it directly (EVA, BEiT); the state dict stores W as `weight`. The
+    paper's factor alpha / R is 1: alpha = R.
 
     Shapes:
         lora_a: (R, in_features).
         lora_b: (out_features, R).
 
     Args:
-        layer: Whose parameters are taken over.
+        layer: The layer to update; its parameters are reused.
         rank: R.
     """
 
@@ -37,13 +37,13 @@ class LoRALinear(nn.Linear):
 
     @property
     def weight(self) -> Tensor:  # type: ignore[override]
-        """W + B·A."""
+        """The updated weight W + B·A, (out_features, in_features)."""
         stored = self._parameters["weight"]
         assert stored is not None
         return stored + self.lora_b @ self.lora_a
 
     def merged(self) -> nn.Linear:
-        """The plain layer of the same answers."""
+        """Returns an equivalent plain layer."""
         layer = nn.Linear(self.in_features, self.out_features, bias=self.bias is not None, device="meta")
         layer.weight = nn.Parameter(self.weight.detach(), requires_grad=self.lora_a.requires_grad)
         layer.bias = self.bias
@@ -51,13 +51,13 @@ class LoRALinear(nn.Linear):
 
 
 def attention_layers(backbone: nn.Module) -> Iterator[tuple[nn.Module, str, nn.Linear]]:
-    """The linear layers that attention consists of: queries, keys, values, output.
+    """Yields the linear layers of attention: queries, keys, values, output.
 
     Args:
-        backbone: Whose modules for attention are told by the names of their classes, as all in timm are.
+        backbone: A network whose attention modules are recognisable by the names of their classes, as in timm.
 
     Yields:
-        The module, the name of its layer, and the layer.
+        The attention module, the name of the layer in it, and the layer.
     """
     for module in list(backbone.modules()):
         if any(word in type(module).__name__.lower() for word in ("attention", "attn")):
@@ -67,7 +67,7 @@ def attention_layers(backbone: nn.Module) -> Iterator[tuple[nn.Module, str, nn.L
 
 
 def merge_lora(net: nn.Module) -> None:
-    """Puts plain layers of the same answers in the place of all `LoRALinear`."""
+    """Replaces every `LoRALinear` by an equivalent plain layer."""
     for module in list(net.modules()):
         for name, layer in list(module.named_children()):
             if isinstance(layer, LoRALinear):
@@ -75,7 +75,7 @@ def merge_lora(net: nn.Module) -> None:
 
 
 def folded(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """A state dict with each low-rank update added to the weight that it belongs to: that of the merged network."""
+    """Returns the state dict of the merged network: each low-rank update is added to its weight."""
     plain = {name: value for name, value in state.items() if name.rpartition(".")[2] not in (_A, _B)}
     for name in state:
         layer, _, last = name.rpartition(".")

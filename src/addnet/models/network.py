@@ -1,4 +1,4 @@
-"""Any network of timm whose features are weighted by a facial attention mask on their way."""
+"""Any network of timm, with features weighted by a facial attention mask at chosen stages."""
 
 from __future__ import annotations
 
@@ -28,42 +28,45 @@ HEAD = "head"
 
 
 class ADDNet(nn.Module):
-    """A network of timm with ADD blocks after some of its stages, and a bandpass layer in front of it if wished.
+    """A network of timm with ADD blocks after some of its stages, and optionally a bandpass layer in front of it.
 
-    The backbone runs as timm wrote it: hooks on the modules that end its stages weight what these give. One pass at a
-    time: the mask is kept in the network while a pass is under way. With a mask of ones and any way to combine but
-    `residual`, and with `gate` before training, the features are those of the backbone alone.
+    The backbone runs unmodified: hooks on the last module of each stage weight its output. The mask is stored in the
+    network during a pass, so only one pass may run at a time. With a mask of ones and any `combine` but `residual`, and
+    with `gate` before training, the features are those of the backbone alone.
 
     Shapes:
-        image: (B, in_chans, H, W) float32 in [-1, 1]; rescaled here where the start weights want another mean or
-            deviation.
-        mask: (B, 1, H, W) in [0, 1]; may be None with `placement="none"`, which does not touch it.
+        image: (B, in_chans, H, W) float32 in [-1, 1]; rescaled internally if the start weights expect another mean or
+            standard deviation.
+        mask: (B, 1, H, W) in [0, 1]; may be None with `placement="none"`, which ignores it.
         returns: (B, num_classes) logits.
 
     Args:
-        backbone: A name of timm's.
-        num_classes: Size of the output; 0 gives pooled features.
-        placement: `full` (the last stage of each resolution, or the ends of the quarters of equal blocks), `late` (the
-            last of these), `none`, a stage or a list of stages; `addnet models` lists them.
-        combine: How a mask acts on features: see `ADDBlock`; or `attend`: on what attention reads from each site in
+        backbone: Name of a network in timm.
+        num_classes: Size of the output; 0 returns pooled features.
+        placement: `full` (the last stage of each resolution; for networks of equal blocks, the end of each quarter),
+            `late` (the last of these), `none`, a stage or a list of stages; `addnet models` lists them.
+        combine: How a mask acts on features: see `ADDBlock`; or `attend`: on the attention from each site in
             `placement` up to the end of the next stage, see `AttendBlock`.
-        pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks each stage's mask from the one of the
-            stage before, whether a block stands there or not.
+        pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks the mask from stage to stage, whether or
+            not a stage has a block.
         drop_rate: Dropout before the classifier, in [0, 1).
         in_chans: Channels of the image.
-        pretrained: Start from timm's weights, which are fetched once.
-        weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
+        pretrained: Start from timm's weights, which are downloaded once.
+        weights: Start from this file instead, regardless of `pretrained`: see `load_backbone_weights`.
         head: `linear`; `cosine`: class weights on L2-normalised features, or `cosine_bias`: see `CosineHead`.
         front: `none`, or `bandpass`: a `BandpassLayer`, whose options follow.
-        learnable_sigmas: False freezes both widths.
-        tune: What of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see `apply_tuning`.
-        image_size: Side of the images in pixels, for backbones that are made for one size, such as most transformers;
-            None takes the one that timm made them for. `options` may allow others later: `dynamic_img_size`.
+        kernel_size: Taps of each Gaussian of the bandpass layer: see `BandpassLayer`, also for the options up to
+            `border`.
+        learnable_sigmas: False freezes both sigmas.
+        tune: Which part of the backbone is trained: `all`, `head`, `norm`, `bias`, `last:K` or `lora:R`; see
+            `apply_tuning`.
+        image_size: Side of the images in pixels, for backbones built for a fixed size, such as most transformers; None
+            uses timm's size. The option `dynamic_img_size` allows other sizes later.
         options: Further arguments of the network in timm, such as `drop_path_rate`.
-        description: Of the backbone, if it is known.
+        description: Description of the backbone, if it is known.
 
     Raises:
-        UserError: An option lies outside these values, or the weights can't be had.
+        UserError: An option is invalid, or the weights can't be loaded.
 
     Example:
         >>> import torch
@@ -112,10 +115,10 @@ class ADDNet(nn.Module):
         self.placement = self.description.placed(placement)
         self.pool = require_choice("pool", pool, POOLS)
         if not 0 <= drop_rate < 1:
-            raise UserError(f"drop_rate={drop_rate!r} is no rate; use 0 <= drop_rate < 1.")
+            raise UserError(f"drop_rate={drop_rate!r} is not a valid rate; use 0 <= drop_rate < 1.")
         self.grad_checkpointing = False
         self.combine = require_choice("combine", combine, (*COMBINES, ATTEND))
-        self.add_blocks = nn.ModuleDict()  # filled once the backbone is there; their parameters come first all the same
+        self.add_blocks = nn.ModuleDict()  # before the backbone, so that their parameters come first; filled below
         made = backbone_options(backbone, options, image_size=image_size)
         self.backbone = create_backbone(backbone, made, in_chans=channels)
         load_backbone_weights(self.backbone, weights, pretrained=pretrained, name=backbone, options=made)
@@ -134,9 +137,9 @@ class ADDNet(nn.Module):
         apply_tuning(self, tune)
 
     def reset_classifier(self, num_classes: int) -> None:
-        """Replaces the classifier by a fresh one; 0 classes leave the pooled features as output."""
+        """Replaces the classifier by a newly initialised one; with 0 classes the output is the pooled features."""
         if num_classes < 0:
-            raise UserError(f"num_classes={num_classes!r} is negative; use 2, or 0 for features.")
+            raise UserError(f"num_classes={num_classes!r} is negative; use 2, or 0 for pooled features.")
         self.num_classes = num_classes
         place = next(self.backbone.parameters())
         head = build_head(self.head_kind, self.num_features, num_classes)
@@ -147,23 +150,23 @@ class ADDNet(nn.Module):
         return self.head
 
     def sigma_parameters(self) -> list[nn.Parameter]:
-        """Returns the parameters behind the sigmas, for their own learning rate and no weight decay."""
+        """Returns the parameters of the sigmas, which get their own learning rate and no weight decay."""
         return list(self.bandpass.parameters()) if self.bandpass else []
 
     def set_grad_checkpointing(self, enable: bool = True) -> None:
-        """Keeps the input of each block in training, and computes the rest again in the backward pass.
+        """Stores only the input of each block in training, and recomputes the rest in the backward pass.
 
-        About a third more time for a fraction of the memory; loss, gradients and statistics are the same.
+        Training takes about a third longer with a fraction of the memory; loss, gradients and statistics don't change.
         """
         self.grad_checkpointing = enable
         for module in self._blocks():
             recompute(module, enable, self._again)
 
     def stages(self) -> Iterator[tuple[str, tuple[nn.Module, ...], tuple[nn.Parameter, ...]]]:
-        """Yields every stage in the order they run: its name, its modules, and those of its parameters.
+        """Yields the name, modules and parameters of every stage, in the order in which the stages run.
 
-        Stages of the backbone have their ADD block behind them; the bandpass layer comes first, the classifier last.
-        All parameters of the network are there, each once.
+        A stage of the backbone includes its ADD block; the bandpass layer comes first, the classifier last. Every
+        parameter of the network is yielded exactly once.
         """
         if self.bandpass is not None:
             yield "bandpass", (self.bandpass,), tuple(self.bandpass.parameters())
@@ -173,17 +176,17 @@ class ADDNet(nn.Module):
         yield HEAD, (self.dropout, self.head), tuple(self.head.parameters())
 
     def place(self, name: str, *, option: str = "block") -> tuple[nn.Module, Stage]:
-        """Where the features behind a stage can be had: weighted, if an ADD block stands there.
+        """Returns the module whose output is the features of a stage, weighted if an ADD block follows it.
 
         Args:
-            name: Of a stage, or of any module of the backbone that gives maps.
-            option: What named it, for messages.
+            name: Name of a stage, or of any module of the backbone that outputs maps.
+            option: The option that gave the name, for messages.
 
         Returns:
-            The module whose output they are, and their form.
+            The module, and the stage that describes the form of its output.
 
         Raises:
-            UserError: There is nothing of that name.
+            UserError: No stage or module has that name.
         """
         stages = {stage.name: stage for stage in self.description.stages if stage.module}
         if name not in stages and name and name in dict(self.backbone.named_modules()):
@@ -192,18 +195,18 @@ class ADDNet(nn.Module):
         return self.backbone.get_submodule(stage.module), stage
 
     def block_at(self, site: str) -> ADDBlock:
-        """The ADD block of a site in `placement`."""
+        """Returns the ADD block of a site in `placement`."""
         return cast("ADDBlock", self.add_blocks[_key(site)])
 
     def set_block(self, site: str, block: nn.Module) -> None:
-        """Puts another block in the place of one: any that takes features and mask."""
+        """Replaces the block of a site by any module that takes features and mask."""
         self.add_blocks[_key(site)] = block
 
     def forward_features(self, image: Tensor, mask: Tensor | None = None) -> Tensor:
         """Returns the last features of the backbone, as timm's own `forward_features` does.
 
         Raises:
-            UserError: A mask is needed and missing, or is not of one channel.
+            UserError: The mask is required but missing, or doesn't have exactly one channel.
         """
         if self.placement:
             mask = _checked(mask, self.placement)
@@ -231,13 +234,13 @@ class ADDNet(nn.Module):
         return logits
 
     def position_features(self, features: Tensor, mask: Tensor) -> Tensor:
-        """What the classifier would get if all of an image were as it is at one position, for each; without dropout.
+        """Returns for each position the classifier's input if the whole image looked like that position; no dropout.
 
-        With average pooling and nothing but the classifier behind it, their mean is what it gets.
+        With average pooling directly before the classifier, their mean is the actual input of the classifier.
 
         Args:
             features: From `forward_features`.
-            mask: (B, 1, H, W); tells the proportions of a grid of tokens.
+            mask: (B, 1, H, W); gives the aspect ratio of a grid of tokens.
 
         Returns:
             (B, num_features, h, w).
@@ -258,7 +261,7 @@ class ADDNet(nn.Module):
         return cast("Tensor", self.backbone.forward_head(features))  # type: ignore[operator]
 
     def _blocks(self) -> Iterator[nn.Module]:
-        """What gradient checkpointing computes again together: blocks, or the parts of a stage that is a sequence."""
+        """The units of gradient checkpointing: blocks, or the children of a stage that is a sequence."""
         for stage in self.description.stages:
             if stage.module:
                 module = self.backbone.get_submodule(stage.module)
@@ -282,7 +285,7 @@ class ADDNet(nn.Module):
             self.backbone.get_submodule(module).register_forward_hook(_StageWeighting(self, site))
 
     def _weighted(self, site: str, features: Tensor) -> Tensor:
-        """Features behind a site, weighted if an ADD block stands there that weights them."""
+        """The features at a site, weighted if the site has an ADD block that weights them."""
         if self._mask is None:
             return features
         if self.pool == "chain":
@@ -291,7 +294,7 @@ class ADDNet(nn.Module):
         return self.block_at(site)(features, self._mask) if weights else features
 
     def _again(self) -> AbstractContextManager[None]:
-        """Has the mask of now for what is computed again in the backward pass, when the pass itself is over."""
+        """Restores the current mask around recomputation in the backward pass, after the forward pass has ended."""
         return self._with(self._mask)
 
     @contextmanager
@@ -303,7 +306,7 @@ class ADDNet(nn.Module):
             self._mask = before
 
     def _rescaled(self, image: Tensor) -> Tensor:
-        """Images lie in [-1, 1]; start weights may have been made with another mean and deviation."""
+        """Rescales images from [-1, 1] to the mean and standard deviation that the start weights expect."""
         mean, std = self.description.mean, self.description.std
         if set(mean) | set(std) == {0.5} or len(mean) != self.in_chans:
             return image
@@ -313,7 +316,7 @@ class ADDNet(nn.Module):
 
 
 class _StageWeighting:
-    """Weights what a stage gives by the mask of the pass that is under way; an object, so that networks are copied."""
+    """Hook that weights a stage's output by the mask of the current pass; an object, so that networks can be copied."""
 
     def __init__(self, net: ADDNet, site: str) -> None:
         self.net, self.site = net, site
@@ -324,7 +327,7 @@ class _StageWeighting:
 
 
 class _Reading:
-    """Adds a block's bias to the logits of attention in its stage, during a pass."""
+    """Hook that adds a block's bias to the attention logits of its stage during a pass."""
 
     def __init__(self, net: ADDNet, site: str, argument: str) -> None:
         self.net, self.site, self.argument = net, site, argument
@@ -340,13 +343,13 @@ class _Reading:
 
 
 def _key(site: str) -> str:
-    """The name of a site among modules, which may hold no dots."""
+    """The key of a site in a `ModuleDict`, which allows no dots."""
     return site.replace(".", "_")
 
 
 def _checked(mask: Tensor | None, placement: tuple[str, ...]) -> Tensor:
     if mask is None:
-        raise UserError(f"A mask is needed at {', '.join(placement)}; pass one, or use model.placement=none.")
+        raise UserError(f"A mask is required at {', '.join(placement)}; pass one, or use model.placement=none.")
     if mask.ndim != 4 or mask.shape[1] != 1:
         raise UserError(f"A mask of shape {tuple(mask.shape)} was given; expected (B, 1, H, W).")
     return mask

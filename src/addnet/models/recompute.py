@@ -1,4 +1,4 @@
-"""Gradient checkpointing that leaves batch normalisation alone (Chen et al. 2016, arXiv 1604.06174)."""
+"""Gradient checkpointing that updates batch statistics only once (Chen et al. 2016, arXiv 1604.06174)."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ Context = AbstractContextManager[None]
 
 
 def recompute(module: nn.Module, enable: bool = True, surroundings: Callable[[], Context] = nullcontext) -> None:
-    """Makes a module compute its forward pass again in the backward pass, as `recomputed` does, while it trains.
+    """Makes a module recompute its forward pass in the backward pass of training, as `recomputed` does.
 
-    Hooks on the module itself run once: they are no part of what is computed again. Those on modules in it are.
+    Hooks on the module itself run only once, in the forward pass; hooks on modules inside it run again.
 
     Args:
-        module: What to compute again.
-        enable: False computes once, as before.
-        surroundings: Called in the first pass; what it gives is entered around the second.
+        module: The module to recompute.
+        enable: False restores the ordinary forward pass.
+        surroundings: Called in the first pass; the context manager that it returns is entered around the second.
     """
     module.__dict__.pop("forward", None)
     if enable:
@@ -33,7 +33,7 @@ def recompute(module: nn.Module, enable: bool = True, surroundings: Callable[[],
 
 
 class _RepeatedForward:
-    """The forward pass of a module; an object, so that networks can be copied."""
+    """The checkpointed forward pass of a module; an object, so that networks can be copied."""
 
     def __init__(self, module: nn.Module, surroundings: Callable[[], Context]) -> None:
         self.module, self.surroundings = module, surroundings
@@ -47,24 +47,24 @@ class _RepeatedForward:
         result = checkpoint(forward, *inputs, use_reentrant=False, context_fn=contexts, **options)
         if versions != [given._version for given in inputs if isinstance(given, Tensor)]:
             raise UserError(
-                f"gradient checkpointing can't compute {type(self.module).__name__} again, which writes into what it "
-                "is given; use grad_checkpointing=false"
+                f"gradient checkpointing can't recompute {type(self.module).__name__}, because it modifies its inputs "
+                "in place; use grad_checkpointing=false"
             )
         return result
 
 
 def recomputed(layers: Sequence[nn.Module], features: Tensor) -> Tensor:
-    """Runs layers one after another, keeps their input alone and runs them again in the backward pass.
+    """Runs layers one after another, storing only the first input, and runs them again in the backward pass.
 
-    The second pass uses the same random numbers and updates no running statistics: result, gradients and
-    statistics are those of an ordinary pass.
+    The second pass uses the same random numbers and updates no running statistics: result, gradients and statistics
+    are those of an ordinary pass.
 
     Args:
-        layers: At least one.
-        features: Input of the first.
+        layers: At least one layer.
+        features: Input of the first layer.
 
     Returns:
-        Output of the last.
+        Output of the last layer.
     """
 
     def run(given: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def _second(norms: Sequence[_BatchNorm], around: Context) -> Iterator[None]:
 
 @contextmanager
 def _without_statistics(norms: Sequence[_BatchNorm]) -> Iterator[None]:
-    # not by track_running_stats: the two passes would save different tensors, which torch refuses
+    # track_running_stats=False would make the two passes save different tensors, which torch refuses
     before = [(norm.momentum, norm.num_batches_tracked) for norm in norms]
     for norm, (_, batches) in zip(norms, before, strict=True):
         norm.momentum = 0.0

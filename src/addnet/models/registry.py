@@ -1,4 +1,4 @@
-"""Networks by name: checkpoints and configs say which one, and nothing is ever imported by path."""
+"""Networks by name: checkpoints and configs name one, and nothing is imported by path."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from addnet.models.network import ADDNet
 from addnet.models.xception import ADDNet2D_Xception, ADDNet2D_Xception_Bandpass
 from addnet.registry import check_options, declared
 
-# with those that other packages register: see addnet.registry
+# other packages may register more: see addnet.registry
 MODELS = declared("network", {"addnet": ADDNet2D_Xception, "bandpass": ADDNet2D_Xception_Bandpass, "timm": ADDNet})
 _START = {"pretrained": False, "weights": None}
 
@@ -24,7 +24,7 @@ def create_model(name: str, /, **options: Any) -> nn.Module:
         options: Arguments of that network's constructor.
 
     Raises:
-        UserError: The name or an option is unknown; the message lists what there is. Or the constructor
+        UserError: The name or an option is unknown, in which case the message lists the known ones, or the constructor
             refused a value.
 
     Example:
@@ -35,7 +35,7 @@ def create_model(name: str, /, **options: Any) -> nn.Module:
 
 
 def without_start_weights(model: Mapping[str, Any]) -> dict[str, Any]:
-    """Name and options of a network that is built to be given its weights; networks of others may have none to fetch.
+    """Returns name and options of a network without its start weights, for a network whose weights are loaded later.
 
     Example:
         >>> without_start_weights({"name": "addnet", "pretrained": True, "combine": "mix"})

@@ -14,18 +14,19 @@ TAIL = "tail"
 def parts_of(
     backbone: nn.Module, stages: Sequence[Stage]
 ) -> Iterator[tuple[str, tuple[nn.Module, ...], tuple[nn.Parameter, ...]]]:
-    """Name, modules and parameters of each stage; parameters behind the last one are those of a stage `tail`.
+    """Yields name, modules and parameters of each stage; parameters after the last one form a stage `tail`.
 
-    A stage takes all that is registered behind the end of the one before it, up to its own end: networks are built in
-    the order in which they run. What the network itself holds (class tokens, positions) belongs to the first.
+    A stage comprises everything registered after the end of the previous stage, up to its own end, since networks
+    register modules in the order in which they run. The network's own parameters (class tokens, positions) belong to
+    the first stage.
 
     Args:
-        backbone: Of these stages.
-        stages: In the order in which they run.
+        backbone: The network that has these stages.
+        stages: The stages in the order in which they run.
     """
-    order = {id(module): place for place, module in enumerate(backbone.modules())}
+    order = {id(module): place for place, module in enumerate(backbone.modules())}  # module → place of registration
     modules = dict(backbone.named_modules())
-    ends: list[int] = []
+    ends: list[int] = []  # place of the last module of each stage
     for stage in stages:
         last = max((order[id(part)] for part in modules[stage.module].modules()), default=0) if stage.module else -1
         ends.append(max([last, *ends]))
@@ -40,7 +41,7 @@ def parts_of(
 
 
 def _whole(module: nn.Module, order: dict[int, int], span: range) -> Iterator[nn.Module]:
-    """The largest modules that lie within a span of places, in order."""
+    """The largest modules that lie completely within a span of places, in order."""
     places = [order[id(part)] for part in module.modules()]
     if places[0] in span and places[-1] in span and order[id(module)] != 0:
         yield module

@@ -1,4 +1,4 @@
-"""What a network says of itself: its stages in order, where attention may act, and what its weights expect."""
+"""Describes a network: its stages in order, where attention may act, and which images its weights expect."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ INPUT = "input"
 
 @dataclass(frozen=True)
 class Stage:
-    """A part of a backbone that runs as one, named by the module whose output ends it.
+    """A part of a backbone, identified by the module whose output is the output of the stage.
 
     Attributes:
-        name: As users write it, in `placement` and `block`.
+        name: The name that users write in `placement` and `block`.
         module: Name of that module in the backbone; empty for the image itself.
-        form: Of its output: `maps` (B, C, h, w), `channels_last` (B, h, w, C) or `tokens` (B, N, C).
+        form: Form of its output: `maps` (B, C, h, w), `channels_last` (B, h, w, C) or `tokens` (B, N, C).
         channels: C.
-        reduction: Sides of the image over those of the features.
-        prefix: Tokens that stand before those of patches: class token, registers.
+        reduction: Side of the image over the side of the features.
+        prefix: Number of tokens before the patch tokens: class token, registers.
         site: Whether an ADD block may follow.
-        part: Which of the parts of that module's output, where it gives several; None: it gives one.
+        part: Index of the features in the module's output if that is a sequence; None: the output is the features.
     """
 
     name: str
@@ -40,25 +40,25 @@ class Stage:
     part: int | None = None
 
     def taken(self, output: Any) -> Tensor:
-        """The features in what the module gives."""
+        """Returns the features in the module's output."""
         features: Tensor = output if self.part is None else output[self.part]
         return features
 
     def put(self, output: Any, features: Tensor) -> Any:
-        """What the module gives, with other features."""
+        """Returns the module's output with its features replaced."""
         if self.part is None:
             return features
         return type(output)([*output[: self.part], features, *output[self.part + 1 :]])
 
     def grid(self, features: Tensor, mask: Tensor) -> tuple[int, int]:
-        """Height and width of the features behind the stage; of tokens those of their patches."""
+        """Returns height and width of the stage's features; for tokens, of the grid of patches."""
         if self.form == TOKENS:
             return grid_of(features.shape[1] - self.prefix, mask)
         height, width = features.shape[1:3] if self.form == CHANNELS_LAST else features.shape[-2:]
         return height, width
 
     def maps(self, features: Tensor, image: Tensor) -> Tensor:
-        """Features behind the stage as (B, C, h, w), of tokens those of patches; `image` has the proportions."""
+        """Returns the stage's features as (B, C, h, w), for tokens only the patches; `image` gives the aspect ratio."""
         if self.form == MAPS:
             return features
         height, width = self.grid(features, image)
@@ -66,9 +66,9 @@ class Stage:
         return patches.reshape(len(features), height, width, -1).permute(0, 3, 1, 2)
 
     def apart(self, maps: Tensor) -> Tensor:
-        """Each position of maps (B, C, h, w) as features of its own, in the form of the stage, B·h·w of them.
+        """Returns each position of maps (B, C, h, w) as separate features in the form of the stage, a batch of B·h·w.
 
-        Of tokens those before the patches are 0.
+        In `tokens`, the tokens before the patch are 0.
         """
         rows = maps.permute(0, 2, 3, 1).flatten(0, 2)
         if self.form == MAPS:
@@ -82,18 +82,18 @@ class Stage:
 
 @dataclass(frozen=True)
 class Description:
-    """All that other rooms have to know of a backbone.
+    """Everything that other modules need to know about a backbone.
 
     Attributes:
-        name: Of the backbone, as timm calls it.
-        stages: In the order in which they run; the first is the image itself, the last ends with the features.
+        name: Name of the backbone in timm.
+        stages: The stages in the order in which they run; the first is the image itself, the last outputs the features.
         num_features: Channels of the pooled features.
         placements: Named choices of sites.
-        explained: The stage where Grad-CAM is taken unless another is asked for.
-        mean: Of the images that its start weights were made with, by channel, in [0, 1].
-        std: The same for the standard deviation.
-        side: The height and width of these images in pixels.
-        lacking: Why attention can follow no stage, where it can't.
+        explained: The default stage for Grad-CAM.
+        mean: Mean of the images that its start weights were trained on, per channel, in [0, 1].
+        std: Standard deviation of these images, per channel.
+        side: Height and width of these images in pixels.
+        lacking: Why no stage can be followed by attention; empty if some can.
     """
 
     name: str
@@ -112,16 +112,16 @@ class Description:
         return tuple(stage.name for stage in self.stages if stage.site)
 
     def stage(self, name: str, *, option: str = "stage") -> Stage:
-        """The stage of a name.
+        """Returns the stage with a name.
 
         Raises:
-            UserError: There is none of that name; `option` is what named it.
+            UserError: No stage has that name; the message calls it `option`.
         """
         names = [stage.name for stage in self.stages]
         return self.stages[names.index(require_choice(option, name, names))]
 
     def placed(self, placement: str | Iterable[str]) -> tuple[str, ...]:
-        """The sites of a named choice, of one site's name or of a list of sites, in the order of the stages.
+        """Returns the sites of a named choice, a single site or a list of sites, in the order of the stages.
 
         Raises:
             UserError: A name is unknown or given twice.
@@ -132,7 +132,7 @@ class Description:
             if not self.lacking:
                 raise
             raise UserError(
-                f"{error} No stage of model.backbone={self.name} takes attention, for {self.lacking}; use "
+                f"{error} No stage of model.backbone={self.name} can be followed by attention: {self.lacking}; use "
                 "model.placement=none, or another backbone."
             ) from None
 
@@ -151,16 +151,16 @@ class Description:
 
 
 def grid_of(tokens: int, mask: Tensor) -> tuple[int, int]:
-    """Height and width of the grid of so many patches, which has the proportions of the mask.
+    """Returns height and width of a grid of this many patches with the aspect ratio of the mask.
 
     Raises:
-        UserError: No grid has so many patches, as where some are dropped while training.
+        UserError: No such grid has this many patches, for example because some are dropped in training.
     """
     height, width = mask.shape[-2:]
     rows = max(1, round((tokens * height / width) ** 0.5))
     if tokens % rows:
         raise UserError(
-            f"{tokens} patches of an image of {height} × {width} are no grid, so a mask can't weight them; switch off "
-            "what drops patches (++model.options.patch_drop_rate=0), or use model.placement=none"
+            f"{tokens} patches of an image of {height} × {width} pixels form no grid, so a mask can't weight them; "
+            "disable patch dropout (++model.options.patch_drop_rate=0), or use model.placement=none"
         )
     return rows, tokens // rows

@@ -1,4 +1,4 @@
-"""State dicts as the field ships them → one that fits a module: wrappers, prefixes, shapes of the same numbers."""
+"""State dicts as they are commonly published → one that fits a module: handles wrappers, prefixes and reshaping."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from torch import Tensor
 from addnet.errors import UserError, shortened
 from addnet.wording import count
 
-# entries under which training scripts keep the state dict, those that are meant for use first
+# keys under which training scripts store the state dict, in order of preference
 _ENTRIES = ("state_dict", "model_state_dict", "model", "net", "network", "module", "weights", "backbone", "encoder")
 _DEEPEST = 3
 _POSITIONS = "pos_embed"
@@ -23,11 +23,11 @@ _COUNTER = "num_batches_tracked"
 
 
 class MatchedTensors(NamedTuple):
-    """What of a state dict belongs to a module.
+    """The part of a state dict that belongs to a module.
 
     Attributes:
         state: Every entry of the module.
-        left_out: Names of what isn't part of it, as the file has them.
+        left_out: Names of entries that don't belong to the module, as in the file.
     """
 
     state: dict[str, Tensor]
@@ -35,16 +35,16 @@ class MatchedTensors(NamedTuple):
 
 
 def unwrapped(content: Any) -> dict[str, Any]:
-    """Finds the state dict in what a file holds: the file itself, or one of its entries such as `state_dict`.
+    """Finds the state dict in the content of a file: the content itself, or one of its entries such as `state_dict`.
 
     Args:
-        content: What was read, such as `{"model": {...}, "epoch": 3}`.
+        content: The content of the file, such as `{"model": {...}, "epoch": 3}`.
 
     Returns:
         Names to values; empty if there are no tensors.
 
     Raises:
-        UserError: Several entries hold weights, and none is called as usual.
+        UserError: Several entries hold weights, and none has a usual name.
     """
     for _ in range(_DEEPEST):
         if not isinstance(content, Mapping):
@@ -56,7 +56,7 @@ def unwrapped(content: Any) -> dict[str, Any]:
             return {str(name): value for name, value in content.items()}
         if not named and len(inside) > 1:
             raise UserError(
-                f"it holds several sets of weights ({shortened(inside)}); save the one that is meant alone, "
+                f"it holds several sets of weights ({shortened(inside)}); save only the one you want, "
                 f"e.g. with torch.save(torch.load(PATH)[{inside[0]!r}], PATH)"
             )
         content = content[(named or inside)[0]] if named or inside else {}
@@ -70,17 +70,17 @@ def fitted(
     stems: Container[str] = (),
     grid: tuple[int, int] | None = None,
 ) -> MatchedTensors:
-    """Picks a module's entries out of a state dict, whatever they are part of there.
+    """Extracts a module's entries from a state dict under whatever prefix they have.
 
-    The module may stand anywhere in the file's network (`model.`, `module.backbone.`, `encoder.` …), beside a
-    classifier or other layers. Where numbers are the same and only dimensions of size 1 differ (a 1 × 1 convolution
-    written as a matrix), the shape is adapted; a stem for other numbers of input channels is repeated and scaled, so
-    that its response to equal channels stays the same; position embeddings of another grid are resampled as timm does.
+    The module may be anywhere in the file's network (`model.`, `module.backbone.`, `encoder.` …), alongside a
+    classifier or other layers. If shapes differ only by dimensions of size 1 (a 1 × 1 convolution stored as a matrix),
+    the tensor is reshaped; a stem for another number of input channels is repeated and scaled, so that its response to
+    equal channels stays the same; position embeddings of another grid are resampled as in timm.
 
     Args:
-        given: Names to tensors; other values are left out.
+        given: Names to tensors; other values are ignored.
         expected: State dict of the module.
-        stems: Names of the weights that take the channels of the image.
+        stems: Names of the weights that are applied to the channels of the image.
         grid: Height and width of the module's grid of patches, if it has one.
 
     Raises:
@@ -97,29 +97,29 @@ def fitted(
 
 
 def in_order(given: Mapping[str, Any], expected: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Gives the tensors of a state dict the names of another one with the same tensors in the same order.
+    """Renames the tensors of a state dict to the names of another one with the same tensors in the same order.
 
-    Counters of batches, which say nothing of a network's answers, are not looked at.
+    Batch counters, which don't affect a network's output, are ignored.
 
     Args:
         given: Names to tensors.
-        expected: State dict with the names that are wanted.
+        expected: State dict with the names to use.
 
     Raises:
-        UserError: Numbers of tensors differ, or a shape or the kind of a tensor (`weight`, `running_mean` …) does.
+        UserError: The number of tensors differs, or the shape or kind (`weight`, `running_mean` …) of one of them.
     """
     tensors, wanted = ({n: v for n, v in state.items() if not n.endswith(_COUNTER)} for state in (given, expected))
     if len(tensors) != len(wanted):
-        raise UserError(f"{count(len(tensors), 'tensor')} instead of {len(wanted)}")
+        raise UserError(f"{count(len(tensors), 'tensor')} instead of {len(wanted)} expected")
     for (name, value), (other, like) in zip(tensors.items(), wanted.items(), strict=True):
         if _kind(name) != _kind(other) or not isinstance(value, Tensor) or not _fits(value, like):
-            told = _described(value) if isinstance(value, Tensor) else type(value).__name__
-            raise UserError(f"{name} {told} stands where {other} {_described(like)} is expected")
+            actual = _described(value) if isinstance(value, Tensor) else type(value).__name__
+            raise UserError(f"{name} {actual} found where {other} {_described(like)} is expected")
     return dict(zip(wanted, tensors.values(), strict=True))
 
 
 def by_part(names: Iterable[str]) -> str:
-    """Names of entries as a person would list them: by the layer they belong to, with counts.
+    """Lists names of entries grouped by the layer they belong to, with counts.
 
     Example:
         >>> by_part(["fc.weight", "fc.bias", "adjust_channel.0.weight", "epoch"])
@@ -150,10 +150,10 @@ def _holds_tensors(value: Any) -> bool:
 
 
 def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
-    """What stands before the module's names in the file.
+    """The prefix of the module's names in the file.
 
     Raises:
-        UserError: There is more than one such part, each with as many of the names.
+        UserError: Several prefixes match the most names equally often.
     """
     found: Counter[str] = Counter()
     for name in given:
@@ -167,8 +167,8 @@ def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
     best = [prefix for prefix, count in found.items() if count == most]
     if len(best) > 1 and most > len(expected) // 2:
         raise UserError(
-            f"it holds this network {len(best)} times ({shortened(best)}); save the one that is meant alone, with its "
-            "prefix taken off"
+            f"it contains this network {len(best)} times ({shortened(best)}); save only the one you want, without its "
+            "prefix"
         )
     return best[0]
 
@@ -176,7 +176,7 @@ def _prefix(given: Mapping[str, Tensor], expected: Mapping[str, Tensor]) -> str:
 def _shaped(
     name: str, value: Tensor | None, wanted: Tensor, stems: Container[str], grid: tuple[int, int] | None
 ) -> Tensor | None:
-    """The value in the shape that is wanted, if it is the same numbers; else as it is."""
+    """Adapts a value to the expected shape if that preserves its meaning; otherwise returns it unchanged."""
     if value is None:  # files older than torch 0.4.1 have no such counter
         return torch.zeros_like(wanted) if name.endswith(_COUNTER) else None
     if name in stems and value.ndim == 4 and value.shape[1] == 3 and wanted.shape[1] != 3:
@@ -188,7 +188,7 @@ def _shaped(
 
 
 def _on_grid(value: Tensor, wanted: Tensor, grid: tuple[int, int]) -> Tensor:
-    """Position embeddings of square images (1, N, C) on another grid of patches; as they are if they aren't such."""
+    """Resamples position embeddings (1, N, C) of square images to another grid of patches; returns others unchanged."""
     prefix = wanted.shape[1] - grid[0] * grid[1]
     side = math.isqrt(max(0, value.shape[1] - prefix))
     if value.shape[2] != wanted.shape[2] or prefix < 0 or side == 0 or side**2 + prefix != value.shape[1]:
@@ -198,10 +198,10 @@ def _on_grid(value: Tensor, wanted: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _check(state: Mapping[str, Tensor | None], expected: Mapping[str, Tensor], prefix: str, given: list[str]) -> None:
-    """Compares names, shapes and kinds of numbers.
+    """Checks names, shapes and dtypes.
 
     Raises:
-        UserError: They differ; ten of each difference are named, and all are counted.
+        UserError: They differ; the message names up to ten differences of each kind and counts all of them.
     """
     missing = [name for name in expected if state[name] is None]
     other = [
@@ -222,7 +222,7 @@ def _check(state: Mapping[str, Tensor | None], expected: Mapping[str, Tensor], p
 
 
 def _fits(value: Tensor, wanted: Tensor) -> bool:
-    """Whether it can be copied: halves and counters are cast; 8-bit integers are no weights without their scales."""
+    """Whether a value can be copied: float dtypes are cast, but integers can't become weights without their scales."""
     return value.shape == wanted.shape and (value.is_floating_point() or not wanted.is_floating_point())
 
 

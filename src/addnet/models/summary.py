@@ -1,4 +1,4 @@
-"""One pass through a network, told stage by stage: shapes, parameters, multiply-adds, gradients."""
+"""One pass through a network, summarised by stage: shapes, parameters, multiply-adds, gradients."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ SMALLEST_IMAGE = 32
 
 @dataclass
 class StageCost:
-    """What one stage of the network costs.
+    """The cost of one stage of a network.
 
     Attributes:
-        name: As in `ADDNet.stages`.
+        name: Name of the stage, as in `ADDNet.stages`.
         attention: Whether it has an ADD block.
-        site: Whether an ADD block may stand there.
-        form: Of its output: `maps`, `channels_last` or `tokens`.
-        shape: Of its output for one image: (C, h, w), (h, w, C), (N, C), or (classes,).
-        parameters: How many numbers it holds.
-        multiply_adds: Of convolutions and matrix products in a forward pass of one image, those of attention and of
-            blurs included.
+        site: Whether an ADD block may follow it.
+        form: Form of its output: `maps`, `channels_last` or `tokens`.
+        shape: Shape of its output for one image: (C, h, w), (h, w, C), (N, C), or (classes,).
+        parameters: Number of its parameters.
+        multiply_adds: Multiply-adds of convolutions and matrix products in a forward pass of one image, including those
+            of attention and blurs.
     """
 
     name: str
@@ -48,7 +48,7 @@ class StageCost:
 
     @property
     def output(self) -> str:
-        """The shape in words, channels before height and width whatever their order."""
+        """The shape in words, with channels before height and width regardless of their order."""
         if self.form == TOKENS and len(self.shape) == 2:
             return f"{self.shape[0]} tokens × {self.shape[1]}"
         last = self.form == CHANNELS_LAST and len(self.shape) == 3
@@ -57,7 +57,7 @@ class StageCost:
 
 @dataclass
 class Summary:
-    """The stages of a network and which trainable parameters got no finite gradient."""
+    """The costs of a network's stages, and its trainable parameters that received no finite gradient."""
 
     stages: list[StageCost]
     trainable: int
@@ -65,7 +65,7 @@ class Summary:
 
     @property
     def parameters(self) -> int:
-        """How many numbers all stages hold."""
+        """Number of parameters of all stages."""
         return sum(stage.parameters for stage in self.stages)
 
     @property
@@ -75,19 +75,19 @@ class Summary:
 
 
 def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Summary:
-    """Runs one training step's forward and backward on random images and masks, and measures it.
+    """Runs one forward and backward pass on random images and masks, and measures each stage.
 
     Args:
-        net: In training mode afterwards, with gradients.
+        net: The network; it is left in training mode, with gradients.
         image_size: Side of the images in pixels.
-        batch_size: Images in the batch, at least 2: batch normalisation may see one pixel at the end.
+        batch_size: Images in the batch, at least 2: batch normalisation may get a single pixel of each at the end.
 
     Raises:
         UserError: The images are too small.
     """
     place = next(net.parameters()).device
     if image_size < SMALLEST_IMAGE:
-        raise UserError(f"image_size={image_size} leaves nothing of an image; use {SMALLEST_IMAGE} or more.")
+        raise UserError(f"image_size={image_size} is too small; use {SMALLEST_IMAGE} or more.")
     image = torch.randn(batch_size, net.in_chans, image_size, image_size, device=place)
     mask = torch.rand(batch_size, 1, image_size, image_size, device=place)
     parts = list(net.stages())
@@ -96,7 +96,7 @@ def summarise(net: ADDNet, *, image_size: int = 299, batch_size: int = 2) -> Sum
     with _watched([(stage, modules) for stage, (_, modules, _) in zip(stages, parts, strict=True)]):
         logits = net(image, mask)
     shape = tuple(image.shape[1:])
-    for stage in stages:  # a stage without modules passes on what it got
+    for stage in stages:  # a stage without modules outputs its input
         shape = stage.shape = stage.shape or shape
         stage.multiply_adds //= batch_size
     labels = torch.arange(batch_size, device=place) % logits.shape[1]
@@ -131,18 +131,18 @@ def table(summary: Summary, *, title: str = "") -> Table:
 
 
 def told(description: Description) -> Iterator[str]:
-    """What a network says of itself beyond its stages, a line each."""
-    yield f"sites, where an ADD block may stand: {', '.join(description.sites)}"
+    """Yields lines that describe a network beyond its stages: sites, placements, Grad-CAM and start weights."""
+    yield f"sites that an ADD block may follow: {', '.join(description.sites)}"
     for name, sites in description.placements.items():
         yield f"model.placement={name}: {', '.join(sites) or 'no ADD block'}"
     if description.lacking:
-        yield f"no stage takes attention, for {description.lacking}"
+        yield f"no stage can be followed by attention: {description.lacking}"
     else:
-        yield f"Grad-CAM unless asked otherwise: {description.explained}"
+        yield f"default stage for Grad-CAM: {description.explained}"
     mean, std = (", ".join(f"{value:.3g}" for value in values) for values in (description.mean, description.std))
     yield (
         f"start weights of {description.name}: made for {description.side} × {description.side} pixels, mean {mean}, "
-        f"standard deviation {std}, to which the network rescales images by itself"
+        f"standard deviation {std}; the network rescales images accordingly"
     )
 
 
@@ -159,11 +159,11 @@ def _stage(net: ADDNet, name: str, modules: tuple[nn.Module, ...], parameters: t
 
 @contextmanager
 def _watched(parts: Iterable[tuple[StageCost, tuple[nn.Module, ...]]]) -> Iterator[None]:
-    """Fills in the shapes and multiply-adds of stages while a network runs."""
+    """Records the shapes and multiply-adds of stages while a network runs."""
     counter, counted = FlopCounterMode(display=False), 0
 
     def since_last() -> int:
-        """Multiply-adds since it was asked last: of the module that has just run, and of what led to it."""
+        """Multiply-adds since the last call: of the module that has just run, and of operations before it."""
         nonlocal counted
         before, counted = counted, counter.get_total_flops() // 2
         return counted - before
@@ -174,7 +174,7 @@ def _watched(parts: Iterable[tuple[StageCost, tuple[nn.Module, ...]]]) -> Iterat
         for module in modules
     ]
     try:
-        with sdpa_kernel(SDPBackend.MATH), counter:  # other kernels of attention aren't counted by every torch
+        with sdpa_kernel(SDPBackend.MATH), counter:  # not every version of torch counts other attention kernels
             yield
     finally:
         for hook in hooks:
@@ -185,5 +185,5 @@ def _note(
     stage: StageCost, since_last: Callable[[], int], module: nn.Module, inputs: tuple[Any, ...], output: Any
 ) -> None:
     stage.multiply_adds += since_last()
-    if isinstance(output, Tensor) and not isinstance(module, ADDBlock):  # which changes no shape, or weights attention
+    if isinstance(output, Tensor) and not isinstance(module, ADDBlock):  # its output isn't the stage's
         stage.shape = tuple(output.shape[1:])

@@ -1,4 +1,4 @@
-"""Any network of timm → its description: found out by one pass on torch's meta device, which computes nothing."""
+"""Any network of timm → its description, determined by one pass on torch's meta device, which computes nothing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from addnet.errors import UserError
 from addnet.models.backbones import backbone_options, create_backbone, reason, require_size
 from addnet.models.stages import CHANNELS_LAST, INPUT, MAPS, TOKENS, Description, Stage
 
-_known: dict[str, Description] = {}  # a run builds its network several times, and a pass costs up to a second
-# what some of timm's classes call a stage in `feature_info` is the name of no module, or of one that gives its branches
+_known: dict[str, Description] = {}  # cache: a run builds its network several times, and a pass takes up to a second
+# classes of timm whose `feature_info` names no module, or one that outputs branches → the modules to use instead
 _RENAMED: Mapping[str, Mapping[str, str]] = {
     "HighResolutionNet": {
         "stem": "act1",
@@ -26,21 +26,21 @@ _RENAMED: Mapping[str, Mapping[str, str]] = {
     "MultiScaleVit": {f"block.{number}": f"stages.{number}" for number in range(4)},
     "Twins": {f"block.{number}": f"blocks.{number}" for number in range(4)},
 }
-_LAST = 4  # stages of a network of equal blocks that `full` takes: at the ends of its quarters
+_LAST = 4  # stages of a network of equal blocks in `full`: the ends of its quarters
 
 
 def describe(
     name: str, options: Mapping[str, Any] | None = None, *, in_chans: int = 3, image_size: int | None = None
 ) -> Description:
-    """Describes a network of timm by its `feature_info` and the shapes that its stages give.
+    """Describes a network of timm by its `feature_info` and the output shapes of its stages.
 
-    A network without stages has the image alone as a site.
+    If a network has no stages, the image is its only site.
 
     Args:
-        name: As timm knows it.
+        name: The network's name in timm.
         options: Further arguments of the network.
         in_chans: Channels of the image.
-        image_size: Side of the images in pixels that it has to take; None: those that it was made for.
+        image_size: Side of the images in pixels that it must accept; None: the size that it was designed for.
 
     Raises:
         UserError: The name, an option or the size is not valid.
@@ -83,17 +83,17 @@ def _on_meta(name: str, options: Mapping[str, Any] | None, in_chans: int, image_
 def objection(
     name: str, side: int, *, stages: Iterable[str], options: Mapping[str, Any] | None = None, in_chans: int = 3
 ) -> str | None:
-    """What a network has against images of a size.
+    """Returns why a network can't process images of a size.
 
     Args:
-        name: As timm knows it.
-        side: Of the images, in pixels.
-        stages: Those that it has at its own size.
+        name: The network's name in timm.
+        side: Side of the images in pixels.
+        stages: Names of its stages at the size that it was designed for.
         options: Further arguments of the network.
         in_chans: Channels of the image.
 
     Returns:
-        The reason, empty where timm has none in words; None if the network takes them and has the same stages.
+        The reason, empty if timm gives none; None if the network accepts the images and has the same stages.
     """
     try:
         net = _on_meta(name, options, in_chans, side)
@@ -101,17 +101,17 @@ def objection(
             return left_over
         found = [stage.name for stage in _stages(net, (side, side), in_chans)]
         _num_features(net, (side, side), in_chans)
-    except Exception as error:  # timm's networks promise no class of errors
+    except Exception as error:  # timm's networks raise errors of any class
         return reason(error) if isinstance(error, AssertionError | UserError) else ""
-    return None if found == list(stages) else "its patches would be no grid"
+    return None if found == list(stages) else "its patches would not form a grid"
 
 
 def _left_over(net: nn.Module, side: int) -> str | None:
-    """Patches that don't cover the image would leave its last rows and columns out."""
+    """The reason why patches don't cover the image; None if they do, or if the network pads the image."""
     embed = getattr(net, "patch_embed", None)
     if not isinstance(embed, PatchEmbed) or embed.dynamic_img_pad or side % embed.patch_size[0] == 0:
         return None
-    return f"its patches of {embed.patch_size[0]} pixels would leave {side % embed.patch_size[0]} of a row out"
+    return f"its patches of {embed.patch_size[0]} pixels would omit {side % embed.patch_size[0]} pixels of each row"
 
 
 def _num_features(net: nn.Module, size: tuple[int, int], in_chans: int) -> int:
@@ -120,7 +120,7 @@ def _num_features(net: nn.Module, size: tuple[int, int], in_chans: int) -> int:
 
 
 def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> list[Stage]:
-    """The image and what the rows of `feature_info` end, where it lies on a grid."""
+    """The image, and the stages of `feature_info` whose output lies on a grid."""
     rows = _feature_info(net)
     shapes, end = _shapes(net, [row["module"] for row in rows], torch.zeros(1, in_chans, *size, device="meta"))
     prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
@@ -133,7 +133,7 @@ def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> list[Stage]
 
 
 def _unread(net: nn.Module, last: Stage, end: tuple[int, ...], size: tuple[int, int]) -> bool:
-    """Whether of what the last stage gives the class token alone is read."""
+    """Whether only the class token of the last stage's output is used."""
     patches = (size[0] // last.reduction) * (size[1] // last.reduction)
     of_tokens = bool(last.prefix) and getattr(net, "global_pool", None) == "token"
     return of_tokens or (len(end) == 3 and end[1] < patches)
@@ -154,25 +154,26 @@ def _rows(net: nn.Module) -> list[dict[str, Any]]:
 
 
 def _reordered(net: nn.Module) -> bool:
-    """Whether patches lie in the order of Hiera's mask units instead of rows (Ryali et al. 2023, arXiv 2306.00989)."""
+    """Whether patches are in the order of Hiera's mask units instead of rows (Ryali et al. 2023, arXiv 2306.00989)."""
     return hasattr(net, "unroll") and hasattr(net, "reroll")
 
 
 def _lacking(net: nn.Module) -> str:
     if _reordered(net):
-        return "its patches are not in the order of rows"
+        return "its patches are not in row order"
     if not getattr(net, "feature_info", None):
-        return "it doesn't say what its stages are (timm's feature_info)"
+        return "it doesn't declare its stages (timm's feature_info)"
     names = [row["module"] for row in _rows(net)]
     if len(set(names)) < len(names):
         return "its stages have branches that read images at different scales"
-    return "its stages, or its features at the end, are neither maps nor tokens on one grid"
+    return "its stages or its final features are neither maps nor tokens on one grid"
 
 
 def _kept_whole(net: nn.Module, modules: Mapping[str, nn.Module], name: str) -> str:
-    """The module itself; of a list, which never runs itself, the last; the sequence that a normalisation ends.
+    """Name of the module to hook for a stage: the last of a `ModuleList`, which doesn't run itself; otherwise itself.
 
-    Synchronised normalisation replaces such a module, and hooks on it would be lost.
+    For a batch normalisation that ends a sequence it is the sequence: synchronised normalisation replaces the module
+    itself, and hooks on it would be lost.
     """
     if isinstance(modules[name], nn.ModuleList):
         return f"{name}.{len(list(modules[name].children())) - 1}"
@@ -189,11 +190,11 @@ def _size(net: nn.Module, config: Mapping[str, Any]) -> tuple[int, int]:
     return int(height), int(width)
 
 
-_Shapes = list[tuple[int | None, tuple[int, ...]]]  # of the parts of an output, each with its number
+_Shapes = list[tuple[int | None, tuple[int, ...]]]  # index and shape of each tensor of an output; index None: only one
 
 
 def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, _Shapes], tuple[int, ...]]:
-    """Shapes of what modules give, and of the features at the end; of several, none."""
+    """Output shapes of modules, and the shape of the final features; () if those are several tensors."""
     found: dict[str, _Shapes] = {}
 
     def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
@@ -217,7 +218,7 @@ def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, 
 def _first(
     row: Mapping[str, Any], shapes: _Shapes, size: tuple[int, int], prefix: int, patches: int | None
 ) -> Stage | None:
-    """The first part of an output that is maps or tokens on a grid, of the channels that are said."""
+    """The stage for the first tensor of an output that is maps or tokens on a grid, with the declared channels."""
     for part, shape in shapes:
         stage = _stage(row, shape, size, prefix, patches)
         if stage and (part is None or stage.channels == row["num_chs"]):
@@ -228,7 +229,7 @@ def _first(
 def _stage(
     row: Mapping[str, Any], shape: tuple[int, ...], size: tuple[int, int], prefix: int, patches: int | None
 ) -> Stage | None:
-    """What ends with a module; None where its output is neither maps nor tokens on a grid."""
+    """The stage that ends with a module; None if its output is neither maps nor tokens on a grid."""
     channels = int(row["num_chs"])
     named = partial(Stage, row["module"], row["module"])
     if len(shape) == 4 and shape[1] == channels:
@@ -237,20 +238,20 @@ def _stage(
         return named(CHANNELS_LAST, shape[3], round(size[0] / shape[1]))
     if len(shape) != 3:
         return None
-    order = sorted({0, prefix}, reverse=shape[1] - prefix == patches)  # 4 + 5 tokens would be a grid of 3 × 3
-    order += [1] if 1 not in order else []  # a class token that a network doesn't speak of
+    order = sorted({0, prefix}, reverse=shape[1] - prefix == patches)  # 5 prefix + 4 patch tokens could pass for 3 × 3
+    order += [1] if 1 not in order else []  # a class token that a network doesn't declare
     for before in order:
         count = shape[1] - before
-        side = round((count * size[1] / size[0]) ** 0.5)  # of the grid's width, which has the image's proportions
+        side = round((count * size[1] / size[0]) ** 0.5)  # the grid's width, by the image's aspect ratio
         if side and count % side == 0 and (count // side) * size[1] == side * size[0]:
             return named(TOKENS, shape[2], round(size[1] / side), before)
     return None
 
 
 def _spread(stages: list[Stage]) -> tuple[str, ...]:
-    """The last stage of each resolution; of a network of equal blocks those at the ends of its quarters.
+    """The last stage of each resolution; for a network of equal blocks, the stages at the ends of its quarters.
 
-    Of equal blocks of tokens the last isn't among them: what stands behind it no attention reads.
+    For equal blocks of tokens, the last block is excluded: no attention follows it.
     """
     sites = [stage for stage in stages if stage.site and stage.name != INPUT]
     last = {stage.reduction: stage.name for stage in sites}

@@ -1,4 +1,4 @@
-"""Which part of a network is trained: all of it, its head, its normalisation, its biases, its end, low-rank updates."""
+"""Which part of a network is trained: all, head, normalisation, biases, last stages or low-rank updates."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ ALL = "all"
 _PLAIN = (ALL, "head", "norm", "bias")
 _NUMBERED = {"last": "K", "lora": "R"}
 _VALID = ", ".join([*_PLAIN, *(f"{kind}:{number}" for kind, number in _NUMBERED.items())])
-_BACKBONE = "backbone"  # the part of a network that isn't always trained
-# what normalises features in torch and timm; classes that derive from these come with them
+_BACKBONE = "backbone"  # the part of a network that may be frozen
+# normalisation layers of torch and timm; subclasses are included
 NORMS: tuple[type[nn.Module], ...] = (
     *(_NormBase, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm),
     *(RmsNorm, RmsNorm2d, SimpleNorm, SimpleNorm2d, GlobalResponseNorm, InplaceAbn),
@@ -50,11 +50,11 @@ NORMS: tuple[type[nn.Module], ...] = (
 
 
 class Tuning(NamedTuple):
-    """What `model.tune` says.
+    """The value of `model.tune`.
 
     Attributes:
         kind: `all`, `head`, `norm`, `bias`, `last` or `lora`.
-        number: K of `last:K`, R of `lora:R`; else 0.
+        number: K of `last:K`, R of `lora:R`; otherwise 0.
     """
 
     kind: str
@@ -62,10 +62,10 @@ class Tuning(NamedTuple):
 
     @classmethod
     def of(cls, tune: object) -> Tuning:
-        """Reads it.
+        """Parses `model.tune`.
 
         Raises:
-            UserError: It is none of the valid values.
+            UserError: The value is not valid.
 
         Example:
             >>> Tuning.of("lora:8")
@@ -83,17 +83,18 @@ class Tuning(NamedTuple):
 
 
 def apply_tuning(net: ADDNet, tune: str) -> None:
-    """Lets a part of the backbone learn; head, bandpass sigmas and ADD blocks, which are new, always do.
+    """Makes a part of the backbone trainable; head, bandpass sigmas and ADD blocks, which are new, are always trained.
 
     Args:
-        net: Whose weights are those that it starts from; with `lora:R` it gets further parameters.
-        tune: What of the backbone is trained: `all`; `head`: nothing; `norm`: weights and biases of normalisation
-            layers, of whichever type; `bias`: every bias, those of normalisation included (Ben Zaken et al. 2022,
-            arXiv 2106.10199); `last:K`: the last K of its stages that have parameters, as `net.stages()` orders them,
-            what comes after the last block being one; `lora:R`: updates of rank R of the linear layers of attention.
+        net: A network with its start weights; `lora:R` adds parameters to it.
+        tune: Which part of the backbone is trained: `all`; `head`: nothing; `norm`: weights and biases of normalisation
+            layers of any type; `bias`: every bias, including those of normalisation (Ben Zaken et al. 2022, arXiv
+            2106.10199); `last:K`: the last K stages that have parameters, in the order of `net.stages()`, where
+            everything after the last block counts as one stage; `lora:R`: updates of rank R of the linear layers of
+            attention.
 
     Raises:
-        UserError: It is not valid, or the backbone has no such part.
+        UserError: The value is not valid, or the backbone has no such part.
     """
     kind, number = Tuning.of(tune)
     if kind == ALL:
@@ -107,21 +108,21 @@ def apply_tuning(net: ADDNet, tune: str) -> None:
         chosen = _chosen(net, kind, number)
     backbone.requires_grad_(False)
     for parameter in chosen:
-        parameter.requires_grad_(id(parameter) in learning)  # a table that timm keeps fixed stays so
+        parameter.requires_grad_(id(parameter) in learning)  # what timm keeps frozen stays frozen
 
 
 def merge_tuned(net: nn.Module) -> None:
-    """Makes a tuned network a plain one of the same answers, with the weights and names that `tune=all` has."""
+    """Converts a tuned network to an equivalent plain one, with the weights and names of `tune=all`."""
     merge_lora(net)
     if hasattr(net, "tune"):
         net.tune = ALL  # type: ignore[assignment]
 
 
 def at_rest(net: nn.Module) -> list[nn.Module]:
-    """The modules of a backbone that stay in evaluation mode while the rest is trained.
+    """Returns the modules of a backbone that stay in evaluation mode while the rest is trained.
 
-    These are stages nothing of which learns, and elsewhere the normalisation layers whose own parameters don't: running
-    statistics change exactly where the layer that they belong to is trained.
+    These are stages without trainable parameters and, in other stages, normalisation layers whose own parameters are
+    frozen: running statistics are updated only in layers that are trained.
     """
     if getattr(net, "tune", ALL) == ALL:
         return []
@@ -135,10 +136,10 @@ def at_rest(net: nn.Module) -> list[nn.Module]:
 
 
 def still_entries(net: nn.Module) -> frozenset[str]:
-    """Names in a network's state dict of what training leaves as its start weights have it: parameters, statistics.
+    """Returns the names in a network's state dict of parameters and statistics that training leaves at start values.
 
-    What they were made to fit by arithmetic is not among them, such as position embeddings of another size: other
-    machines may round it otherwise.
+    Entries that were computed from the start weights, such as resampled position embeddings, are excluded: other
+    machines may round them differently.
     """
     if getattr(net, "tune", ALL) == ALL:
         return frozenset()
@@ -146,6 +147,7 @@ def still_entries(net: nn.Module) -> frozenset[str]:
     names: set[str] = set()
     for prefix, module in net.named_modules():
         if prefix.split(".")[0] == _BACKBONE:
+            # name → whether training changes it
             own = {name: parameter.requires_grad for name, parameter in module.named_parameters(recurse=False)}
             own |= {name: id(module) not in resting for name, _ in module.named_buffers(recurse=False)}
             names |= {f"{prefix}.{name}" for name, changes in own.items() if not changes}
@@ -156,7 +158,7 @@ def still_entries(net: nn.Module) -> frozenset[str]:
 
 @cache
 def _made_shapes(name: str) -> dict[str, torch.Size]:
-    """Shapes of a network of timm as it is made without any options, by names in a network of ours."""
+    """Shapes of the state dict of a network of timm built without options, by the names in an `ADDNet`."""
     with torch.device("meta"):
         state = timm.create_model(name, num_classes=0).state_dict()
     return {f"{_BACKBONE}.{entry}": value.shape for entry, value in state.items()}
@@ -168,10 +170,10 @@ def _is_still(module: nn.Module) -> bool:
 
 
 def _chosen(net: ADDNet, kind: str, number: int) -> list[nn.Parameter]:
-    """The parameters that a kind of tuning takes.
+    """The parameters that a kind of tuning trains.
 
     Raises:
-        UserError: There are none.
+        UserError: The backbone has none of that kind.
     """
     if kind == "head":
         return []
@@ -194,7 +196,7 @@ def _biases(backbone: nn.Module) -> list[nn.Parameter]:
 
 
 def _of_last(net: ADDNet, number: int) -> list[nn.Parameter]:
-    # without those of ADD blocks, which net.stages() has too
+    # not net.stages(), which includes the ADD blocks
     stages = {name: own for name, _, own in parts_of(net.backbone, net.description.stages) if own}
     if number > len(stages):
         raise UserError(
@@ -205,17 +207,17 @@ def _of_last(net: ADDNet, number: int) -> list[nn.Parameter]:
 
 
 def _put_lora(net: ADDNet, rank: int) -> list[nn.Parameter]:
-    """Updates all linear layers of attention; returns what is new."""
+    """Adds low-rank updates to all linear layers of attention; returns the new parameters."""
     layers = list(attention_layers(net.backbone))
     if not layers:
         raise UserError(
-            f"model.tune=lora:{rank}: {net.description.name} has no attention of linear layers; {_instead(net)}"
+            f"model.tune=lora:{rank}: {net.description.name} has no attention with linear layers; {_instead(net)}"
         )
     largest = min(min(layer.weight.shape) for _, _, layer in layers)
     if rank > largest:
         raise UserError(
-            f"model.tune=lora:{rank}: linear layers of {net.description.name} have a rank of {largest}; use 1 to "
-            f"{largest} for R"
+            f"model.tune=lora:{rank}: the linear layers of {net.description.name} have rank {largest} at most; use 1 "
+            f"to {largest} for R"
         )
     added: list[nn.Parameter] = []
     for module, name, layer in layers:
@@ -226,7 +228,7 @@ def _put_lora(net: ADDNet, rank: int) -> list[nn.Parameter]:
 
 
 def _instead(net: ADDNet) -> str:
-    """What can be tuned of a network."""
+    """The values of `model.tune` that are possible for a network, as a remedy."""
     ways = {
         "all": True,
         "head": True,

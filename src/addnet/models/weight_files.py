@@ -1,4 +1,4 @@
-"""Weight files as the field ships them → the state dict that they hold; nothing in them is ever run."""
+"""Weight files as they are commonly published → their state dict; code in them is never executed."""
 
 from __future__ import annotations
 
@@ -18,27 +18,27 @@ def read_weights(path: str | Path, *, called: str = "") -> dict[str, Tensor]:
     """Reads a state dict; only tensors and plain values are ever loaded.
 
     Args:
-        path: `.safetensors`, or what `torch.save` wrote: a state dict, or a dict that holds one as `state_dict`,
-            `model`, `net` or the like.
-        called: What messages call it; nothing: what gave it, `model.weights`.
+        path: A `.safetensors` file, or one written by `torch.save`: a state dict, or a dict that holds one as
+            `state_dict`, `model`, `net` or the like.
+        called: What messages call the file; empty: `model.weights=PATH`.
 
     Raises:
-        UserError: The file is missing, damaged, wants to run code or holds something else.
+        UserError: The file is missing, damaged, would run code or holds something else.
     """
     file = Path(path).expanduser()
     called = called or f"model.weights={path}"
     try:
         _refuse_pointer(file, called)
     except (FileNotFoundError, IsADirectoryError):
-        raise UserError(f"{called}: there is no such file; give the path of a weight file.") from None
+        raise UserError(f"{called}: no such file; give the path of a weight file.") from None
     except OSError as error:
         raise UserError(f"{called} can't be opened: {error.strerror or error}.") from error
     content = _read_safetensors(file, called) if file.suffix == ".safetensors" else _read_torch(file, called)
     about = content.get("addnet") if isinstance(content, Mapping) else None
     if isinstance(about, Mapping) and about.get("start"):
         raise UserError(
-            f"{called} holds the trained part alone; export it (addnet export format=safetensors) and give "
-            "the model.safetensors that comes of it."
+            f"{called} holds the trained part alone; export it (addnet export format=safetensors) and give the "
+            "resulting model.safetensors."
         )
     try:
         state = unwrapped(content)
@@ -53,9 +53,9 @@ def _refuse_pointer(file: Path, called: str) -> None:
     with opened(file, most=None) as stream:
         start = stream.read(40)
     if start.startswith(b"version https://git-lfs"):
-        raise UserError(f"{called} is only a pointer of Git LFS; fetch the file itself with `git lfs pull`.")
+        raise UserError(f"{called} is only a Git LFS pointer; fetch the file itself with `git lfs pull`.")
     if start.lstrip().lower().startswith((b"<!doctype", b"<html")):
-        raise UserError(f"{called} is damaged: it is a web page; fetch the file itself.")
+        raise UserError(f"{called} is damaged: it is a web page; download the file itself.")
 
 
 def _read_safetensors(file: Path, called: str) -> Any:
@@ -63,8 +63,8 @@ def _read_safetensors(file: Path, called: str) -> Any:
         return load_safetensors(file)
     except UserError as error:
         raise UserError(f"{called} was not loaded: {error}; use another file.") from error
-    except Exception as error:  # the reader is Rust and promises no class of errors
-        raise UserError(f"{called} is damaged ({error}); fetch or save it again.") from error
+    except Exception as error:  # the reader is written in Rust and raises errors of any class
+        raise UserError(f"{called} is damaged ({error}); download or save it again.") from error
 
 
 def _read_torch(file: Path, called: str) -> Any:
@@ -76,7 +76,9 @@ def _read_torch(file: Path, called: str) -> Any:
         text = str(error)
         if "global" in text.lower() or "TorchScript" in text:
             raise UserError(
-                f"{called} was not loaded: it wants to run Python code, which a file from "
-                "elsewhere must not; save the state dict alone, e.g. with torch.save(net.state_dict(), PATH)."
+                f"{called} was not loaded: loading it would run Python code, which is unsafe; save only the "
+                "state dict, e.g. with torch.save(net.state_dict(), PATH)."
             ) from error
-        raise UserError(f"{called} is damaged or no weight file ({type(error).__name__}); fetch it again.") from error
+        raise UserError(
+            f"{called} is damaged or not a weight file ({type(error).__name__}); download it again."
+        ) from error

@@ -26,24 +26,24 @@ def load_backbone_weights(
     name: str = "",
     options: Mapping[str, Any] | None = None,
 ) -> None:
-    """Fills a backbone with start weights; does nothing if neither kind is asked for.
+    """Loads start weights into a backbone; does nothing if neither `weights` nor `pretrained` is given.
 
-    Every key of the backbone must be met: a network is never left partly random. What else the file holds is left
-    out and named in the log: classifiers, layers that others have added, the other parts of this package's own
-    networks (head, blend amounts, sigmas), so that weights can move between the variants. Low-rank updates are
-    merged. How the backbone is found in the file: see `addnet.models.state_dicts`.
+    Every key of the backbone must be present: a network is never left partly random. Other tensors in the file are
+    skipped and named in the log: classifiers, layers added by others, the other parts of this package's own networks
+    (head, blend amounts, sigmas), so that weights can be exchanged between variants. Low-rank updates are merged. See
+    `addnet.models.state_dicts` for how the backbone is found in the file.
 
     Args:
-        backbone: A network of timm without classifier. Left as it was if an error is raised.
-        weights: Local file. Takes precedence over `pretrained`, for it is the way out where there is no
-            network.
-        pretrained: Take the weights that timm publishes: see `addnet.models.published`.
-        name: Of the backbone in timm, with the tag of the weights if others than timm's first choice are meant; empty:
-            as the backbone calls itself.
-        options: Arguments that the backbone was made with and that shapes of its weights depend on.
+        backbone: A network of timm without a classifier. Unchanged if an error is raised.
+        weights: Local file. Takes precedence over `pretrained`, since it is the alternative on machines that are
+            offline.
+        pretrained: Load the weights that timm publishes: see `addnet.models.published`.
+        name: Name of the backbone in timm, with the tag of the weights unless timm's default is wanted; empty: the
+            backbone's own name.
+        options: Arguments that the backbone was built with and that the shapes of its weights depend on.
 
     Raises:
-        UserError: The weights can't be had; the file is missing, damaged, wants to run code or does not fit.
+        UserError: The weights can't be fetched; or the file is missing, damaged, would run code or does not fit.
     """
     if weights is None and not pretrained:
         return
@@ -58,17 +58,17 @@ def load_backbone_weights(
     except UserError as error:
         raise UserError(f"{source} does not fit {name}: {error}; {WAYS_OUT}.") from None
     backbone.load_state_dict(found.state)
-    rest = f"; left out, as it is not part of it: {by_part(found.left_out)}" if found.left_out else ""
+    rest = f"; skipped, as not part of the backbone: {by_part(found.left_out)}" if found.left_out else ""
     log.info("backbone starts from %s%s", source, rest)
 
 
 def _stems(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """Names of the weights that take the channels of the image."""
+    """Names of the weights that are applied to the channels of the image."""
     first = config.get("first_conv") or ()
     return tuple(f"{layer}.weight" for layer in ([first] if isinstance(first, str) else first))
 
 
 def _grid(backbone: nn.Module) -> tuple[int, int] | None:
-    """Height and width of its grid of patches, of a network that is made for one size of images."""
+    """Height and width of the grid of patches, for a network built for a fixed image size; otherwise None."""
     grid = getattr(getattr(backbone, "patch_embed", None), "grid_size", None)
     return (int(grid[0]), int(grid[1])) if grid else None

@@ -32,7 +32,7 @@ XCEPTION = Description(
     explained="block12",
     side=299,
 )
-# what gradient checkpointing computes again together; single ones run by themselves, as hooks weight what they give
+# segments of gradient checkpointing; single modules run by themselves, since hooks weight their output
 _SEGMENTS = (
     ("conv1", "bn1", "act1", "conv2", "bn2"),
     ("act2",),
@@ -45,33 +45,32 @@ _SEGMENTS = (
 class ADDNet2D_Xception(ADDNet):
     """Xception whose feature maps are weighted by a facial attention mask at several depths.
 
-    The backbone is timm's `legacy_xception`; after each chosen stage stands an `ADDBlock`. Its `drop_rate` has no
-    effect in timm, so dropout and classifier are this network's own. With a mask of ones and `multiply` or `mix` the
+    The backbone is timm's `legacy_xception`; an `ADDBlock` follows each chosen stage. timm ignores the backbone's own
+    `drop_rate`, so this network has its own dropout and classifier. With a mask of ones and `multiply` or `mix` the
     features are those of plain Xception. Zi et al. 2020, arXiv 2101.01456, section 4.
 
     Shapes:
-        image: (B, in_chans, H, W) float32 in [-1, 1]; any H and W of at least 32, 299 is what ImageNet used.
-        mask: (B, 1, H, W) in [0, 1]; may be None with `placement="none"`, which does not touch it.
+        image: (B, in_chans, H, W) float32 in [-1, 1]; any H and W of at least 32; the ImageNet weights used 299.
+        mask: (B, 1, H, W) in [0, 1]; may be None with `placement="none"`, which ignores it.
         returns: (B, num_classes) logits.
 
     Args:
-        num_classes: Size of the output; 0 gives pooled features (B, 2048).
-        placement: `full` (block1, block2, block3, middle, block12), `paper` (input, stem, block1, block2,
-            block3: what the authors' figures draw), `none` (plain Xception), a site or a list of
-            them. `stem` is the activation of the second convolution, `middle` the end of block 11.
+        num_classes: Size of the output; 0 returns pooled features (B, 2048).
+        placement: `full` (block1, block2, block3, middle, block12), `paper` (input, stem, block1, block2, block3, as
+            drawn in the authors' figures), `none` (plain Xception), a site or a list of sites. `stem` is the activation
+            of the second convolution, `middle` the end of block 11.
         combine: How a mask acts on features: see `ADDBlock`.
-        pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks each stage's mask from the one
-            of the stage before, as in the authors' figure, over all sites whether a block stands there or
-            not.
+        pool: `adaptive` shrinks the full mask to each stage; `chain` shrinks the mask from site to site, as in the
+            authors' figure, whether or not a site has a block.
         drop_rate: Dropout before the classifier, in [0, 1).
         in_chans: Channels of the image.
-        pretrained: Start from timm's ImageNet weights, which are fetched once.
-        weights: Start from this file instead, whatever `pretrained` says: see `load_backbone_weights`.
-        tune: What of the backbone is trained: see `apply_tuning`.
+        pretrained: Start from timm's ImageNet weights, which are downloaded once.
+        weights: Start from this file instead, regardless of `pretrained`: see `load_backbone_weights`.
+        tune: Which part of the backbone is trained: see `apply_tuning`.
         head: `linear`; `cosine`: class weights on L2-normalised features, or `cosine_bias`: see `CosineHead`.
 
     Raises:
-        UserError: An option lies outside these values, or the weights can't be had.
+        UserError: An option is invalid, or the weights can't be loaded.
 
     Example:
         >>> import torch
@@ -110,7 +109,7 @@ class ADDNet2D_Xception(ADDNet):
         )
 
     def _blocks(self) -> Iterator[nn.Module]:
-        return (self.backbone.get_submodule(f"block{number}") for number in range(1, 13))  # `_run` sees to the rest
+        return (self.backbone.get_submodule(f"block{number}") for number in range(1, 13))  # `_run` handles the rest
 
     def _run(self, image: Tensor) -> Tensor:
         if not (self.grad_checkpointing and self.training):
@@ -128,9 +127,8 @@ class ADDNet2D_Xception(ADDNet):
 class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
     """ADDNet-2D on a frequency band of the image: a `BandpassLayer` in front of the same network.
 
-    With `mode="concat"` the stem has twice the input channels; start weights are repeated and halved, so that
-    the stem answers as before where image and band are equal. The site `input` lies behind the bandpass
-    layer.
+    With `mode="concat"` the stem has twice the input channels; start weights are repeated and halved, so that the
+    stem's output is unchanged where image and band are equal. The site `input` comes after the bandpass layer.
 
     Shapes:
         image: (B, in_chans, H, W) float32 in [-1, 1].
@@ -138,13 +136,13 @@ class ADDNet2D_Xception_Bandpass(ADDNet2D_Xception):
         returns: (B, num_classes) logits.
 
     Args:
-        num_classes: As all options up to `head`: see `ADDNet2D_Xception`.
+        num_classes: Size of the output; see `ADDNet2D_Xception`, also for the options up to `head`.
         in_chans: Channels of the image, before the bandpass layer.
-        kernel_size: As the options from here on: see `BandpassLayer`.
-        learnable_sigmas: False freezes both widths.
+        kernel_size: Taps of each Gaussian; see `BandpassLayer`, also for the options up to `border`.
+        learnable_sigmas: False freezes both sigmas.
 
     Raises:
-        UserError: An option lies outside these values, or the weights can't be had.
+        UserError: An option is invalid, or the weights can't be loaded.
 
     Example:
         >>> import torch

@@ -7,7 +7,7 @@ from typing import Any
 
 from pytorch_lightning.plugins.io import TorchCheckpointIO
 
-from addnet.training.checkpoints import write_checkpoint
+from addnet.checkpoints.file import write_checkpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

@@ -11,6 +11,8 @@ import pytorch_lightning as pl
 import torch
 from torch import Tensor, nn
 
+from addnet.checkpoints.file import FORMAT, identity
+from addnet.checkpoints.trained_part import complete, is_part, leave_out, start_of
 from addnet.errors import UserError, require_choice
 from addnet.evaluation import Scores, decide
 from addnet.evaluation.decision import check_bounds
@@ -20,7 +22,6 @@ from addnet.models.tuning import ALL, still_entries
 from addnet.training.batches import check_single_rows, describe_batches, steps_per_epoch
 from addnet.training.callbacks.freeze_backbone import FreezeBackbone
 from addnet.training.callbacks.weight_average import WeightAverage, learning_weights
-from addnet.training.checkpoints import FORMAT, identity
 from addnet.training.losses import build_losses
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers, check_length, step_plateau
 from addnet.training.origin import amounts, validation_errors
@@ -29,7 +30,6 @@ from addnet.training.sam import SharpnessAware
 from addnet.training.scores import LossMean, ScoreCollector, WeightedMean, metrics_of
 from addnet.training.served_data import served_data, with_sources
 from addnet.training.terms import FeaturePass
-from addnet.training.trained_part import complete, is_part, leave_out, start_of
 from addnet.wording import count
 
 log = logging.getLogger(__name__)

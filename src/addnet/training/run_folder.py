@@ -118,11 +118,21 @@ def final_metrics(trainer: pl.Trainer) -> dict[str, float]:
     return metrics | dict(at_best) | {monitor: float(best)}
 
 
+def last_metrics(trainer: pl.Trainer) -> dict[str, float]:
+    """The metrics of the test, or those of the last validation where nothing was tested."""
+    metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+    split = _tested(metrics)
+    return {name: value for name, value in metrics.items() if split and name.startswith(f"{split}/")}
+
+
+def _tested(metrics: dict[str, float]) -> str | None:
+    return next((split for split in ("test", "val") if f"{split}/frame/loss" in metrics), None)
+
+
 def print_summary(run_dir: Path, metrics: dict[str, float], *, checkpoint: str) -> None:
     """Says how it went and where the results are."""
     console = Console()
-    split = next((split for split in ("test", "val") if f"{split}/frame/loss" in metrics), None)
-    if split:
+    if split := _tested(metrics):
         tested = "best checkpoint on test" if checkpoint else "test"
         console.print(_metrics_table(metrics, split, tested if split == "test" else "last epoch on validation"))
     lines = [f"run folder: {shown_path(run_dir)}"]

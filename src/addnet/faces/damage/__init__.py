@@ -1,1 +1,1 @@
-"""What happens to images on their way, each kind once: training draws from it, the ladder of robustness climbs it."""
+"""Degradations of images, each implemented once, for training and for the robustness ladder alike."""

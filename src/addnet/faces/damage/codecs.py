@@ -1,4 +1,4 @@
-"""What compression leaves in an image: JPEG, H.264 and coarse colours."""
+"""Traces of compression in an image: JPEG, H.264 and chroma subsampling."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
     from av.video.codeccontext import VideoCodecContext
     from av.video.frame import VideoFrame
 
-ENCODER = "libx264"  # has a constant quality (CRF); what else encodes H.264 has none, or none that means the same
+ENCODER = "libx264"  # has a constant rate factor (CRF); other H.264 encoders have none, or none that is comparable
 _SAMPLING = {1: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444, 2: cv2.IMWRITE_JPEG_SAMPLING_FACTOR_420}
 _OPTIONS = {"threads": "1", "sliced-threads": "0", "keyint": "infinite", "scenecut": "0", "log-level": "none"}
 
 
 def jpeg(image: ImageArray, quality: int, *, chroma: int = 2) -> ImageArray:
-    """A JPEG round trip.
+    """Encodes an image as JPEG and decodes it again.
 
     Args:
         image: (H, W, 3) uint8, RGB.
         quality: 1 to 100.
-        chroma: 2: colours at half the size (4:2:0, as most programs write them); 1: whole (4:4:4).
+        chroma: 2: colours at half the resolution (4:2:0, as most programs write them); 1: at full resolution (4:4:4).
     """
     options = [cv2.IMWRITE_JPEG_QUALITY, quality, cv2.IMWRITE_JPEG_SAMPLING_FACTOR, _SAMPLING[chroma]]
     _, encoded = cv2.imencode(".jpg", image[..., ::-1], options)
@@ -36,7 +36,7 @@ def jpeg(image: ImageArray, quality: int, *, chroma: int = 2) -> ImageArray:
 
 
 def coarse_colours(image: ImageArray, factor: int) -> ImageArray:
-    """Colours (Cr, Cb) at a fraction of the size, brightness as it is; nothing else of a compression.
+    """Reduces the resolution of the colours (Cr, Cb) and leaves brightness unchanged, without any other compression.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -51,10 +51,10 @@ def coarse_colours(image: ImageArray, factor: int) -> ImageArray:
 
 @cache
 def require_h264() -> None:
-    """Looks whether this installation can encode H.264 at a given quality.
+    """Checks that this installation can encode H.264 at a given quality.
 
     Raises:
-        UserError: It can't; the message says what there is instead, and how to do without.
+        UserError: It can't; the message lists the encoders found and says how to run without H.264.
     """
     import av
 
@@ -62,30 +62,30 @@ def require_h264() -> None:
         try:
             av.codec.Codec(ENCODER, "w")
             return
-        except ValueError:  # PyAV's UnknownCodecError: it is listed, and can't encode
+        except ValueError:  # PyAV's UnknownCodecError: it is listed but can't encode
             pass
     others = [name for name in sorted(av.codecs_available) if "264" in name]
     raise UserError(
-        f"H.264 needs the encoder {ENCODER}, and the installed PyAV {av.__version__} has it not (of this kind: "
-        f"{shortened(others) or 'none'}); install its wheel: pip install --force-reinstall --only-binary av av. To do "
-        "without: augment.degrade.h264.p=0 in training, robustness.kinds.h264=[] and robustness.kinds.compound=[] in "
-        "an evaluation"
+        f"H.264 requires the encoder {ENCODER}, which the installed PyAV {av.__version__} lacks (H.264 codecs found: "
+        f"{shortened(others) or 'none'}); install its wheel: pip install --force-reinstall --only-binary av av. To run "
+        "without H.264, set augment.degrade.h264.p=0 in training, and robustness.kinds.h264=[] and "
+        "robustness.kinds.compound=[] in an evaluation"
     )
 
 
 def h264(image: ImageArray, quality: float, *, frames: int = 3) -> ImageArray:
-    """An image as the last frame of a short H.264 video (4:2:0), in which it moves by a pixel a frame.
+    """Encodes an image as the last frame of a short H.264 video (4:2:0), in which it moves by one pixel per frame.
 
-    The first frame is coded by itself; each later one from the one before, as most frames of a video are. One thread
-    encodes, so that the result is always the same.
+    The first frame is coded by itself, each later one from the one before, like most frames of a video. A single
+    thread encodes, so that the result is deterministic.
 
     Args:
-        image: (H, W, 3) uint8, RGB; of any size: odd sides are prolonged by a pixel while it is encoded.
+        image: (H, W, 3) uint8, RGB, of any size: odd sides are extended by a pixel for encoding.
         quality: Constant rate factor: 0 loses least, 23 is usual, 51 is worst.
-        frames: Length of the video; 1: no other frame is looked at.
+        frames: Length of the video in frames; 1: a single intra-coded frame.
 
     Raises:
-        UserError: There is no encoder, see `require_h264`.
+        UserError: The encoder is missing; see `require_h264`.
     """
     require_h264()
     height, width = image.shape[:2]
@@ -94,7 +94,7 @@ def h264(image: ImageArray, quality: float, *, frames: int = 3) -> ImageArray:
     high, wide = height + height % 2, width + width % 2
     encoder = _encoder(wide, high, quality)
     packets: list[Packet[Any]] = []
-    for start in range(frames):  # the last one lies where the image does
+    for start in range(frames):  # the last frame coincides with the image
         packets += encoder.encode(_frame(grown[start : start + high, start : start + wide], number=start))
     packets += encoder.encode(None)
     return _last_frame(packets)[:height, :width].copy()
@@ -113,9 +113,9 @@ def _encoder(width: int, height: int, quality: float) -> VideoCodecContext:
 
 
 def _frame(image: ImageArray, *, number: int) -> VideoFrame:
-    """An image with even sides as a frame: brightness and, of each block of 2 × 2 pixels, the mean colour.
+    """An image with even sides as a frame: brightness, and the mean colour of each block of 2 × 2 pixels.
 
-    OpenCV takes the colour of one pixel of a block, and PyAV's own conversion starts threads.
+    OpenCV alone would use the colour of one pixel per block, and PyAV's own conversion starts threads.
     """
     import av
 

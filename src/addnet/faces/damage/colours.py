@@ -1,4 +1,4 @@
-"""Changes of light and colour, the same at every place of an image."""
+"""Changes of light and colour that are uniform over an image."""
 
 from __future__ import annotations
 
@@ -18,22 +18,22 @@ _LEVELS = np.arange(256) / 255
 def lit(
     image: ImageArray, *, brightness: float = 1.0, contrast: float = 1.0, out: ImageArray | None = None
 ) -> ImageArray:
-    """Factors on the values (brightness) and on their distance from the mean (contrast).
+    """Multiplies the values by a factor (brightness), and their distance from the mean by another (contrast).
 
     Args:
         image: (H, W, 3) uint8.
         brightness: 1 changes nothing.
         contrast: 1 changes nothing.
-        out: Of the same shape, takes the result; may be the image itself.
+        out: Array of the same shape that receives the result; may be the image itself.
     """
     mean = float(_LUMA @ cv2.mean(image)[:3]) if contrast != 1 else 0.0
     factor, offset = contrast * brightness, mean * (1 - contrast) * brightness
-    seen: Any = cv2.addWeighted(image, factor, image, 0, offset, dst=out)  # rounded and cut off to 8 bits
+    seen: Any = cv2.addWeighted(image, factor, image, 0, offset, dst=out)  # rounded and clipped to 8 bits
     return np.asarray(seen, dtype=np.uint8)
 
 
 def saturated(image: ImageArray, factor: float) -> ImageArray:
-    """A factor on the distance from grey: 0 leaves brightness alone, 1 changes nothing.
+    """Multiplies the distance from grey by a factor: 0 leaves only brightness, 1 changes nothing.
 
     Args:
         image: (H, W, 3) uint8, RGB.
@@ -44,11 +44,11 @@ def saturated(image: ImageArray, factor: float) -> ImageArray:
 
 
 def cast(image: ImageArray, strength: float, random: Random) -> ImageArray:
-    """A tinge over everything: factors on R, G and B whose mean is 1.
+    """Adds a colour cast: multiplies R, G and B by factors whose mean is 1.
 
     Args:
         image: (H, W, 3) uint8, RGB.
-        strength: Distance of the factor that is farthest from 1.
+        strength: Distance from 1 of the most extreme factor.
         random: Draws the colour.
     """
     away = random.standard_normal(3)
@@ -57,7 +57,7 @@ def cast(image: ImageArray, strength: float, random: Random) -> ImageArray:
 
 
 def gamma(image: ImageArray, exponent: float) -> ImageArray:
-    """Values, as shares of white, to a power: above 1 is darker, below 1 brighter.
+    """Raises the values, as fractions of white, to a power: above 1 is darker, below 1 brighter.
 
     Args:
         image: (H, W, 3) uint8.
@@ -67,7 +67,7 @@ def gamma(image: ImageArray, exponent: float) -> ImageArray:
 
 
 def banded(image: ImageArray, levels: int) -> ImageArray:
-    """So many values a channel instead of 256: smooth places get steps.
+    """Reduces each channel from 256 to `levels` values, so that smooth areas show steps.
 
     Args:
         image: (H, W, 3) uint8.
@@ -77,6 +77,6 @@ def banded(image: ImageArray, levels: int) -> ImageArray:
 
 
 def _looked_up(image: ImageArray, table: NDArray[np.float64]) -> ImageArray:
-    """Each channel by its column of a (256, 3) table of shares of white."""
+    """Maps each channel by its column of a (256, 3) table of fractions of white."""
     rounded = np.clip(np.rint(255 * table), 0, 255).astype(np.uint8)
     return np.asarray(cv2.LUT(image, rounded[None]), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""Things in front of a face."""
+"""Objects in front of a face."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from addnet.faces.images import ImageArray
 
 
 def patched(image: ImageArray, side: float, *, count: int, random: np.random.Generator) -> ImageArray:
-    """Rectangles of one colour each, anywhere in the image; they may stand over its border.
+    """Draws rectangles of one colour each, anywhere in the image; they may extend over its border.
 
     Args:
         image: (H, W, 3) uint8.
-        side: Root of a rectangle's area, as a share of the image's shorter side.
-        count: How many.
-        random: Draws places, shapes (at most twice as long as wide) and colours.
+        side: Square root of a rectangle's area, as a fraction of the image's shorter side.
+        count: Number of rectangles.
+        random: Draws positions, shapes (at most twice as long as wide) and colours.
     """
     covered = image.copy()
     height, width = image.shape[:2]

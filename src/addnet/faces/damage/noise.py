@@ -1,4 +1,4 @@
-"""Noise of sensors and of bad lines; what is drawn depends on the generator alone."""
+"""Noise of sensors and of bad transmission; the result depends only on the image and the generator."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ Random = np.random.Generator
 
 
 def gaussian(image: ImageArray, deviation: float, random: Random) -> ImageArray:
-    """Adds normal noise to each value.
+    """Adds normally distributed noise to each value.
 
     Args:
         image: (H, W, 3) uint8.
         deviation: Standard deviation in grey levels (of 255).
-        random: Draws it.
+        random: Draws the noise.
     """
     noise = random.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
     noise += image
@@ -24,24 +24,24 @@ def gaussian(image: ImageArray, deviation: float, random: Random) -> ImageArray:
 
 
 def speckle(image: ImageArray, deviation: float, random: Random) -> ImageArray:
-    """The same in proportion to the value: dark places stay dark.
+    """Adds normally distributed noise in proportion to each value, so that dark areas stay dark.
 
     Args:
         image: (H, W, 3) uint8.
-        deviation: Standard deviation as a share of the value.
-        random: Draws it.
+        deviation: Standard deviation as a fraction of the value.
+        random: Draws the noise.
     """
     noise = random.standard_normal(image.shape, dtype=np.float32) * np.float32(deviation)
     return np.asarray(cv2.multiply(image, 1 + noise, dtype=cv2.CV_8U), dtype=np.uint8)
 
 
 def salt_and_pepper(image: ImageArray, share: float, random: Random) -> ImageArray:
-    """Single pixels become white or black, each as often.
+    """Makes single pixels white or black with equal probability.
 
     Args:
         image: (H, W, 3) uint8.
-        share: Of the pixels, with a place drawn twice counted twice; at least one pixel.
-        random: Draws which.
+        share: Fraction of the pixels, drawn with replacement; at least one pixel.
+        random: Draws the pixels and their colours.
     """
     grains = image.reshape(-1, 3).copy()
     count = max(1, round(share * len(grains)))

@@ -1,4 +1,4 @@
-"""What lenses, movement, screens and resizing leave in an image. Lengths are in pixels."""
+"""Traces of lenses, movement, screens and resizing in an image. Lengths are in pixels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Random = np.random.Generator
 
 
 def blurred(image: ImageArray, sigma: float) -> ImageArray:
-    """A Gaussian blur, cut off at two sigmas.
+    """Applies a Gaussian blur, truncated at two sigmas.
 
     Args:
         image: (H, W, 3) uint8.
@@ -25,14 +25,14 @@ def blurred(image: ImageArray, sigma: float) -> ImageArray:
 
 
 def moved(image: ImageArray, length: float, *, angle: float) -> ImageArray:
-    """The mean along a straight line: motion blur.
+    """Applies motion blur: the mean along a straight line.
 
     Args:
         image: (H, W, 3) uint8.
-        length: Of the line in pixels; the line is at least one pixel long.
-        angle: Of the line to the x axis, in radians.
+        length: Length of the line in pixels; at least one pixel is used.
+        angle: Angle of the line to the x axis, in radians.
     """
-    half = max(length - 1, 0) / 2  # a pixel has a width of its own
+    half = max(length - 1, 0) / 2  # one pixel of the length is the width of a pixel itself
     steps = np.linspace(-half, half, 8 * int(np.ceil(half)) + 1)
     radius = int(np.ceil(half)) + 1
     kernel = np.zeros((2 * radius + 1, 2 * radius + 1), dtype=np.float32)
@@ -40,18 +40,18 @@ def moved(image: ImageArray, length: float, *, angle: float) -> ImageArray:
         left, top = int(x), int(y)
         right, down = x - left, y - top
         kernel[top : top + 2, left : left + 2] += np.outer((1 - down, down), (1 - right, right))
-    rows, columns = (np.flatnonzero(kernel.sum(axis=axis)) for axis in (1, 0))  # a narrow kernel is faster
+    rows, columns = (np.flatnonzero(kernel.sum(axis=axis)) for axis in (1, 0))  # crop: a narrow kernel is faster
     top, left = (min(used[0], 2 * radius - used[-1]) for used in (rows, columns))  # its middle stays the middle
     kernel = kernel[top : 2 * radius + 1 - top, left : 2 * radius + 1 - left]
     return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REFLECT), dtype=np.uint8)
 
 
 def there_and_back(image: ImageArray, factor: float) -> ImageArray:
-    """Resized by a factor, then to its old size: a mean over areas where it gets smaller, bilinear where larger.
+    """Resizes an image by a factor and back: by averaging over areas when it shrinks, bilinearly when it grows.
 
     Args:
         image: (H, W, 3) uint8.
-        factor: On both sides; no side gets shorter than a pixel.
+        factor: Factor on both sides; no side becomes shorter than a pixel.
     """
     height, width = image.shape[:2]
     other = (max(1, round(width * factor)), max(1, round(height * factor)))
@@ -61,12 +61,12 @@ def there_and_back(image: ImageArray, factor: float) -> ImageArray:
 
 
 def vignetted(image: ImageArray, strength: float, random: Random) -> ImageArray:
-    """Darker with the square of the distance from a point near the middle.
+    """Darkens an image with the squared distance from a point near the middle.
 
     Args:
         image: (H, W, 3) uint8.
-        strength: How much darker at the corner that is farthest: 1 is black.
-        random: Draws where the bright point lies, at most a tenth of the sides away from the middle.
+        strength: How much darker the farthest corner becomes: 1 is black.
+        random: Draws the bright point, at most a tenth of each side from the middle.
     """
     height, width = image.shape[:2]
     across, down = random.uniform(0.4, 0.6, 2)
@@ -75,13 +75,13 @@ def vignetted(image: ImageArray, strength: float, random: Random) -> ImageArray:
 
 
 def moire(image: ImageArray, strength: float, *, period: float, random: Random) -> ImageArray:
-    """Bent coloured stripes, as where a screen's grid of dots meets that of a camera.
+    """Adds moiré: curved coloured stripes, as when the pixel grids of a screen and a camera interfere.
 
     Args:
         image: (H, W, 3) uint8.
-        strength: Amplitude of the stripes, as a share of the brightness.
-        period: Of the stripes in pixels, in the middle of the image.
-        random: Draws direction, bend and how far the colours are apart.
+        strength: Amplitude of the stripes, as a fraction of the brightness.
+        period: Period of the stripes in pixels, in the middle of the image.
+        random: Draws direction, curvature and the phase shift between the colours.
     """
     height, width = image.shape[:2]
     angle, start = random.uniform(0, 2 * np.pi, 2).astype(np.float32)
@@ -89,7 +89,7 @@ def moire(image: ImageArray, strength: float, *, period: float, random: Random) 
     phases = start + np.arange(3, dtype=np.float32) * np.float32(random.uniform(0.3, 2 * np.pi / 3))
     waves = 2 * np.pi / period * max(height, width)
     x, y = _axis(width, 0.5) * width / max(height, width), _axis(height, 0.5) * height / max(height, width)
-    # the phase is a sum of what x and what y adds, so that its cosine is made of outer products
+    # (W,) and (H,): the phase is a sum of a term in x and a term in y, so its cosine is a sum of outer products
     along = (waves * (np.cos(angle) * x + bend_across * x**2)).astype(np.float32)
     below = (waves * (np.sin(angle) * y + bend_down * y**2)).astype(np.float32)
     planes = [
@@ -101,10 +101,10 @@ def moire(image: ImageArray, strength: float, *, period: float, random: Random) 
 
 
 def _axis(length: int, middle: float) -> NDArray[np.float32]:
-    """(length,) distances from a point, in lengths."""
+    """(length,) signed distances from the point at this fraction of the length, as fractions of the length."""
     return ((np.arange(length, dtype=np.float32) + 0.5) / length - np.float32(middle)).astype(np.float32)
 
 
 def _times(image: ImageArray, factors: Any) -> ImageArray:
-    """An image times factors of its shape, rounded and cut off to 8 bits."""
+    """Multiplies an image by factors of its shape, rounded and clipped to 8 bits."""
     return np.asarray(cv2.multiply(image, factors, dtype=cv2.CV_8U), dtype=np.uint8)

@@ -1,4 +1,4 @@
-"""How the images were that a detector learnt from, and what of another image is unlike them."""
+"""What the images that a detector was trained on are like, and in what respects another image differs from them."""
 
 from addnet.faces.domain.domain import Domain
 from addnet.faces.domain.measures import FaceMeasures, measure

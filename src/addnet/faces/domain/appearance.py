@@ -1,7 +1,7 @@
-"""How an image was made, as a few numbers: spectrum, detail of colours, patterns of neighbours; not what it shows.
+"""Describes how an image was made, not what it shows: spectrum, detail of colours and patterns of neighbouring pixels.
 
-Camera, codec, scaling and drawing leave these apart where the last features of a detector don't: they keep what tells
-real from fake, and little else (docs/using.md has the comparison).
+These numbers separate cameras, codecs, scaling and drawings where the last features of a detector don't, since those
+distinguish little but real from fake (docs/using.md has the comparison).
 """
 
 from __future__ import annotations
@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 
 from addnet.faces.images import ImageArray
 
-_LUMA = (0.01, 0.02, 0.04, 0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.39, 0.5)  # ends of bands, in cycles a pixel
+_LUMA = (0.01, 0.02, 0.04, 0.06, 0.09, 0.13, 0.18, 0.24, 0.31, 0.39, 0.5)  # edges of bands, in cycles per pixel
 _CHROMA = (0.02, 0.06, 0.18, 0.5)
-_FLOOR = 0.01  # power of next to nothing: steps of 8 bits have more
+_FLOOR = 0.01  # power added before the logarithm, below that of rounding to 8 bits
 _AROUND = ((-1, -1), (-1, 0), (-1, 1), (0, 1), (1, 1), (1, 0), (1, -1), (0, -1))
 _PATTERNS = 10
 NUMBERS = len(_LUMA) - 1 + 2 * (len(_CHROMA) - 1) + 2 * _PATTERNS
@@ -40,7 +40,7 @@ def appearance(image: ImageArray) -> NDArray[np.float64]:
 
 
 def _power(channel: NDArray[np.float32], ends: tuple[float, ...]) -> NDArray[np.float64]:
-    """Logarithm of the mean power in each band; what lies at the borders is faded out."""
+    """Logarithm of the mean power in each band; the image is faded out towards its borders."""
     side = len(channel)
     window, bands, counts = _bands(side, ends)
     faded = (channel - channel.mean()) * window
@@ -51,7 +51,7 @@ def _power(channel: NDArray[np.float32], ends: tuple[float, ...]) -> NDArray[np.
 
 @lru_cache(maxsize=8)
 def _bands(side: int, ends: tuple[float, ...]) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
-    """Window, number of the band of each frequency, and how many frequencies each band has."""
+    """Window (S, S), band number of each frequency (S, S // 2 + 1), and number of frequencies in each band."""
     fade = np.hanning(side).astype(np.float32)
     cycles = np.hypot(np.fft.fftfreq(side)[:, None], np.fft.rfftfreq(side)[None])
     bands = np.digitize(cycles, ends)
@@ -60,7 +60,7 @@ def _bands(side: int, ends: tuple[float, ...]) -> tuple[NDArray[np.float32], NDA
 
 
 def _patterns(grey: NDArray[np.float32]) -> NDArray[np.float64]:
-    """Square roots of the shares of patterns: how many neighbours are as bright; the last where that changes often."""
+    """Square roots of the shares of patterns, by number of brighter neighbours; the last is of all non-uniform ones."""
     height, width = grey.shape
     middle = grey[1:-1, 1:-1]
     code = np.zeros(middle.shape, dtype=np.uint8)
@@ -73,7 +73,7 @@ def _patterns(grey: NDArray[np.float32]) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=1)
 def _uniform() -> NDArray[np.uint8]:
-    """(256,) the pattern of each code."""
+    """(256,) number of the pattern of each code."""
     bits = (np.arange(256)[:, None] >> np.arange(8)) & 1
     changes = (bits != np.roll(bits, 1, axis=1)).sum(axis=1)
     return np.where(changes <= 2, bits.sum(axis=1), _PATTERNS - 1).astype(np.uint8)

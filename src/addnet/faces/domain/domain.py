@@ -1,4 +1,4 @@
-"""The domain of a detector: bounds of what was measured in images that it learnt from and was validated on."""
+"""The domain of a detector: bounds of measures of the faces that it was trained and validated on."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from addnet.errors import UserError
 from addnet.faces.domain.appearance import NUMBERS
 from addnet.faces.domain.measures import FaceMeasures
 
-SHARE = 0.02  # of the faces of validation, at most, lie outside: half of it by how they were made
-FEWEST = 4 * NUMBERS, 50  # faces of training and of validation, below which nothing is said about how they were made
-_SHRINKAGE = 0.02  # of correlations towards none, so that they can be inverted
+SHARE = 0.02  # largest fraction of validation faces outside the domain, half of it for their appearance
+FEWEST = 4 * NUMBERS, 50  # training and validation faces needed to bound appearance
+_SHRINKAGE = 0.02  # shrinkage of correlations towards zero, so that their matrix can be inverted
 _DISTANCE = "distance"
 
 
@@ -25,9 +25,9 @@ class _Side(NamedTuple):
     """One bound of one measure.
 
     Attributes:
-        of: Which measure.
-        sign: 1 where it may not be exceeded, -1 where no less may be measured.
-        said: What is said of a face outside, with the value and the bound.
+        of: Name of the measure.
+        sign: 1 for an upper bound, -1 for a lower bound.
+        said: The message about a face outside the bound, with value and bound.
     """
 
     of: str
@@ -36,28 +36,28 @@ class _Side(NamedTuple):
 
 
 _SIDES = (
-    _Side("size", -1, "its face is small ({value:.0f} pixels; {bound:.0f} and more in them)"),
-    _Side("sharpness", -1, "it is blurred (sharpness {value:.1f}; {bound:.1f} and more in them)"),
-    _Side("exposure", -1, "it is dark (mean grey level {value:.0f}; {bound:.0f} and more in them)"),
-    _Side("exposure", 1, "it is bright (mean grey level {value:.0f}; {bound:.0f} and less in them)"),
-    _Side("yaw", 1, "its face is turned to a side (by {value:.2f}; {bound:.2f} and less in them)"),
-    _Side("pitch", -1, "its face looks up (nose at {value:.2f}; {bound:.2f} and more in them)"),
-    _Side("pitch", 1, "its face looks down (nose at {value:.2f}; {bound:.2f} and less in them)"),
-    _Side("outside", 1, "its face is cut off ({value:.0%} of its landmarks outside; {bound:.0%} and less in them)"),
-    _Side(_DISTANCE, 1, "it was made otherwise (distance {value:.1f}; {bound:.1f} and less in them)"),
+    _Side("size", -1, "its face is small ({value:.0f} pixels; at least {bound:.0f} in them)"),
+    _Side("sharpness", -1, "it is blurred (sharpness {value:.1f}; at least {bound:.1f} in them)"),
+    _Side("exposure", -1, "it is dark (mean grey level {value:.0f}; at least {bound:.0f} in them)"),
+    _Side("exposure", 1, "it is bright (mean grey level {value:.0f}; at most {bound:.0f} in them)"),
+    _Side("yaw", 1, "its face is turned to the side (by {value:.2f}; at most {bound:.2f} in them)"),
+    _Side("pitch", -1, "its face looks up (nose at {value:.2f}; at least {bound:.2f} in them)"),
+    _Side("pitch", 1, "its face looks down (nose at {value:.2f}; at most {bound:.2f} in them)"),
+    _Side("outside", 1, "its face is cut off ({value:.0%} of its landmarks outside; at most {bound:.0%} in them)"),
+    _Side(_DISTANCE, 1, "it was made differently (distance {value:.1f}; at most {bound:.1f} in them)"),
 )
 
 
 @dataclass(frozen=True)
 class Domain:
-    """What faces are like that a detector may be asked about.
+    """Describes the faces to which a detector can be applied.
 
     Attributes:
-        bounds: Of each side of `_SIDES`; None where there were too few faces to say.
-        mean: (36,) of the appearance of training images.
-        scale: (36,) its standard deviation.
-        precision: (36, 36) inverse of its correlations.
-        faces: How many of training and of validation were measured.
+        bounds: One bound for each entry of `_SIDES`; None if there were too few faces to determine it.
+        mean: (36,) mean appearance of training images.
+        scale: (36,) standard deviation of their appearance.
+        precision: (36, 36) inverse correlation matrix of their appearance.
+        faces: Number of training and of validation faces that were measured.
     """
 
     bounds: tuple[float | None, ...]
@@ -68,16 +68,16 @@ class Domain:
 
     @classmethod
     def of(cls, training: Sequence[FaceMeasures], validation: Sequence[FaceMeasures]) -> Domain | None:
-        """Takes as much as training has, and so much that at most `SHARE` of validation lies outside.
+        """Determines the bounds such that at most `SHARE` of the training and of the validation faces lie outside.
 
-        Each side has its part of that share, of training and of validation: the wider bound counts.
+        Each bound is allotted part of that fraction; the wider of the training and the validation bound is used.
 
         Args:
-            training: As the network saw them in training, with its random changes.
-            validation: As it saw them in validation.
+            training: Measures of faces as the network saw them in training, augmented.
+            validation: Measures of faces as the network saw them in validation.
 
         Returns:
-            None without faces.
+            The domain; None if there are no training or no validation faces.
         """
         if not (training and validation):
             return None
@@ -86,7 +86,7 @@ class Domain:
         related = (made - made.mean(axis=0)) / scale
         correlation = related.T @ related / len(made)
         shrunk = (1 - _SHRINKAGE) * correlation + _SHRINKAGE * np.eye(NUMBERS)
-        upper = np.triu(np.linalg.inv(shrunk))  # of what is the same on both sides of its diagonal but for rounding
+        upper = np.triu(np.linalg.inv(shrunk))  # the inverse is symmetric only up to rounding
         faces = len(training), len(validation)
         plain = cls((), made.mean(axis=0), scale, _both_sides(upper), faces)
         bounds: list[float | None] = []
@@ -100,10 +100,10 @@ class Domain:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any]) -> Domain:
-        """What `values` gave.
+        """Restores a domain from the plain values that `values` returns.
 
         Raises:
-            UserError: Something is missing, or of another kind.
+            UserError: A value is missing, of another type or not finite.
         """
         try:
             bounds = tuple(None if bound is None else float(bound) for bound in values["bounds"])
@@ -117,13 +117,13 @@ class Domain:
         shapes = (len(bounds), mean.shape, scale.shape, upper.shape)
         right = (len(_SIDES), (NUMBERS,), (NUMBERS,), (NUMBERS * (NUMBERS + 1) // 2,))
         if shapes != right or not whole or not (scale > 0).all():
-            raise UserError(f"the domain of the detector has {shapes} numbers; expected {right}, all finite")
+            raise UserError(f"the domain of the detector has shapes {shapes}; expected {right}, all numbers finite")
         precision = np.zeros((NUMBERS, NUMBERS))
         precision[np.triu_indices(NUMBERS)] = upper
         return cls(bounds, mean, scale, _both_sides(precision), (training, validation))
 
     def values(self) -> dict[str, Any]:
-        """As plain values, to be kept in a checkpoint."""
+        """Returns plain values, to be stored in a checkpoint."""
         upper = self.precision[np.triu_indices(NUMBERS)]
         return {
             "bounds": list(self.bounds),
@@ -134,22 +134,26 @@ class Domain:
         }
 
     def value(self, face: FaceMeasures, of: str) -> float:
-        """One measure of a face; `distance`: how far its appearance is from that of training, 1 in the mean there."""
+        """Returns one measure of a face.
+
+        `distance` is the Mahalanobis distance of its appearance from the training images, divided by √36: its root
+        mean square over those images is about 1.
+        """
         if of != _DISTANCE:
             return float(getattr(face, of))
         off = (face.appearance - self.mean) / self.scale
         return math.sqrt(max(float(off @ self.precision @ off), 0.0) / NUMBERS)
 
     def unlike(self, face: FaceMeasures) -> str:
-        """What of a face lies outside, in words; empty where nothing does."""
-        said = []
+        """Describes in words which measures of a face lie outside the domain; empty if none does."""
+        differences = []
         for side, bound in zip(_SIDES, self.bounds, strict=True):
             if bound is None:
                 continue
             value = self.value(face, side.of)
             if side.sign * value > side.sign * bound:
-                said.append(side.said.format(value=value, bound=bound))
-        return "; ".join(said)
+                differences.append(side.said.format(value=value, bound=bound))
+        return "; ".join(differences)
 
 
 _KEYS = "bounds, mean, scale, precision and faces"
@@ -164,5 +168,5 @@ def _both_sides(upper: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _nearly_largest(values: NDArray[np.float64], share: float) -> float:
-    """The least bound that no more than a share of the values exceed."""
+    """The smallest value that at most this share of the values exceeds."""
     return float(np.sort(values)[len(values) - 1 - int(share * len(values))])

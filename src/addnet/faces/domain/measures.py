@@ -1,4 +1,4 @@
-"""What is measured of a face as a network sees it, to know images that are unlike those it learnt from."""
+"""Measures of a face as a network sees it, to recognise images unlike those that it was trained on."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _NOSE_TIP, _JAW_ENDS = 30, (0, 16)
 
 
 class FaceMeasures(NamedTuple):
-    """Of one face.
+    """Measures of one face.
 
     Attributes:
         size: Longer side of the box around its landmarks, in pixels of its file.
-        sharpness: Standard deviation of the Laplacian of what the network sees, in grey levels.
-        exposure: Mean grey level of that within the box around the landmarks, 0 to 255.
-        yaw: How far the face is turned to a side: 0 from the front, towards 1 in profile.
-        pitch: How far down the tip of the nose lies from the eyes to the mouth, some 0.5 to 0.7 from the front.
-        outside: Share of the landmarks that lie outside of what the network sees.
-        appearance: (36,) see `appearance`.
+        sharpness: Standard deviation of the Laplacian of the view that the network sees, in grey levels.
+        exposure: Mean grey level of that view within the box around the landmarks, 0 to 255.
+        yaw: How far the face is turned to the side: 0 when frontal, towards 1 in profile.
+        pitch: Position of the tip of the nose between eyes (0) and mouth (1), about 0.5 to 0.7 when frontal.
+        outside: Fraction of the landmarks that lie outside the view.
+        appearance: (36,) from `appearance`.
     """
 
     size: float
@@ -42,8 +42,8 @@ def measure(image: ImageArray, landmarks: Landmarks, *, size: float) -> FaceMeas
 
     Args:
         image: (S, S, 3) uint8, RGB, as the network sees it.
-        landmarks: (68, 2) in its pixels.
-        size: See `FaceMeasures`.
+        landmarks: (68, 2) in pixels of the image.
+        size: Longer side of the box around the landmarks, in pixels of the file.
     """
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     last = len(grey) - 1
@@ -60,7 +60,7 @@ def sharpness(grey: NDArray[np.uint8]) -> float:
 
 
 def turned(landmarks: Landmarks) -> tuple[float, float]:
-    """Yaw and pitch of a face as `FaceMeasures` has them, by its (68, 2) landmarks; however the head is tilted."""
+    """Yaw and pitch of a face as in `FaceMeasures`, from its (68, 2) landmarks; independent of the head's roll."""
     eyes = landmarks[RIGHT_EYE].mean(axis=0) - landmarks[LEFT_EYE].mean(axis=0)
     across = eyes / max(float(np.hypot(*eyes)), 1e-6)
     down = np.array([-across[1], across[0]])

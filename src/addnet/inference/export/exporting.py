@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
+from addnet.checkpoints.file import read_checkpoint
 from addnet.errors import UserError, require_choice
 from addnet.inference.export import hub_folder, onnx_file, pt2_file
 from addnet.inference.export.description import describe, described
@@ -17,7 +18,6 @@ from addnet.inference.export.parity import ATOL, HALF_ATOL, Parity, Run, check_p
 from addnet.inference.network import network_of
 from addnet.inference.shipped import located
 from addnet.models import ADDNet
-from addnet.training.checkpoints import read_checkpoint
 
 FORMATS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}  # and how their files end
 

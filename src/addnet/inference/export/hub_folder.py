@@ -13,12 +13,12 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
+from addnet.checkpoints.entries import check_about
 from addnet.errors import UserError
 from addnet.inference.export.card import model_card
 from addnet.inference.export.description import FORMAT
 from addnet.inference.network import build_network
 from addnet.inference.shipped import located, name_of
-from addnet.training.entries import check_about
 from addnet.untrusted.files import read_bytes, sha256_of
 from addnet.untrusted.tensors import load_safetensors
 from addnet.untrusted.texts import in_json

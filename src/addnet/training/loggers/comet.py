@@ -12,10 +12,9 @@ from pytorch_lightning.utilities import rank_zero_only
 
 from addnet.console import shown_path
 from addnet.errors import UserError
+from addnet.training.loggers.server import unreachable
 
 log = logging.getLogger(__name__)
-
-_PATIENCE = 10  # seconds for the server to answer, and for a connection to it
 
 
 class CometLogger(loggers.CometLogger):
@@ -157,14 +156,9 @@ class CometLogger(loggers.CometLogger):
 
 def _unreachable() -> str:
     """Why Comet's server doesn't answer; empty if it does. Comet itself finds out after half a minute, in 90 lines."""
-    import requests
     from comet_ml.config import get_api_key, get_backend_address, get_config
 
     config = get_config()
     get_api_key(None, config)  # a key may name its own server, which is then in the config
-    address = get_backend_address(config)
-    try:
-        requests.get(address, timeout=_PATIENCE, verify=config.get_bool(None, "comet.internal.check_tls_certificate"))
-    except requests.RequestException as error:
-        return f"Comet cannot be reached at {address} ({type(error).__name__})"
-    return ""
+    checked = config.get_bool(None, "comet.internal.check_tls_certificate")
+    return unreachable("Comet", get_backend_address(config), verify=checked)

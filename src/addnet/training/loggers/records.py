@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,13 +10,11 @@ from typing import TYPE_CHECKING, Any
 import pytorch_lightning as pl
 from pytorch_lightning.loggers import Logger
 
-from addnet.training.loggers.comet import CometLogger
-from addnet.training.loggers.csv import CSVLogger
+from addnet.training.loggers.forgiving import attempt
+from addnet.training.loggers.kinds import kind_of
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
-
-log = logging.getLogger(__name__)
 
 
 def log_plot(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
@@ -27,17 +24,8 @@ def log_plot(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
     path = Path(trainer.default_root_dir, "plots", f"{name}.png")
     path.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(path, dpi=100)
-    step = trainer.global_step
-    for logger in _loggers(trainer):
-        kind = type(logger).__name__
-        if isinstance(logger, CometLogger):
-            logger.keep(f"image {name}", "log_image", str(path), name=name, step=step)
-        elif kind == "TensorBoardLogger":
-            logger.experiment.add_figure(name, figure, global_step=step)
-        elif kind == "WandbLogger":
-            logger.log_image(key=name, images=[str(path)], step=step)
-        elif kind == "MLFlowLogger":
-            logger.experiment.log_artifact(logger.run_id, str(path), "plots")
+    for logger in trainer.loggers:
+        attempt(logger, kind_of(logger).image, logger, name, path, step=trainer.global_step)
     return path
 
 
@@ -48,42 +36,31 @@ def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
     path = Path(trainer.default_root_dir, "reports", name)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    for logger in _loggers(trainer):
-        kind = type(logger).__name__
-        if isinstance(logger, CometLogger):
-            logger.keep(f"text {name}", "log_asset", str(path), file_name=name, step=trainer.global_step)
-        elif kind == "TensorBoardLogger":
-            logger.experiment.add_text(name, f"```\n{text}\n```", global_step=trainer.global_step)
-        elif kind == "MLFlowLogger":
-            logger.experiment.log_artifact(logger.run_id, str(path), "reports")
+    for logger in trainer.loggers:
+        attempt(logger, kind_of(logger).text, logger, path, step=trainer.global_step)
     return path
 
 
 def log_confusion_matrix(trainer: pl.Trainer, name: str, matrix: Sequence[Sequence[int]], labels: list[str]) -> None:
-    """Hands counts to Comet's own confusion matrix view; the plot goes through `log_plot`."""
+    """Hands counts to loggers that have a view for them; the plot goes through `log_plot`."""
     if not trainer.is_global_zero:
         return
     for logger in trainer.loggers:
-        if isinstance(logger, CometLogger):
-            logger.keep(
-                f"matrix {name}",
-                "log_confusion_matrix",
-                matrix=[list(row) for row in matrix],
-                labels=labels,
-                title=name,
-                file_name=f"{name}.json",
-                step=trainer.global_step,
-            )
+        attempt(logger, kind_of(logger).matrix, logger, name, matrix, labels, step=trainer.global_step)
 
 
-def _loggers(trainer: pl.Trainer) -> list[Any]:
-    """The loggers in use; each kind has an interface of its own."""
-    return list(trainer.loggers)
+def log_results(trainer: pl.Trainer, settings: Mapping[str, Any], metrics: dict[str, float]) -> None:
+    """Hands settings and last metrics to loggers with a table that needs both at once; on rank 0 only."""
+    if not trainer.is_global_zero:
+        return
+    for logger in trainer.loggers:
+        attempt(logger, kind_of(logger).results, logger, settings, metrics, step=trainer.global_step)
 
 
 def loggers_state(loggers: Sequence[Logger]) -> dict[str, Any]:
     """How far the loggers have come that a resumed run continues, by class name."""
-    return {type(logger).__name__: logger.state() for logger in loggers if isinstance(logger, (CometLogger, CSVLogger))}
+    states = {type(logger).__name__: attempt(logger, kind_of(logger).state, logger) for logger in loggers}
+    return {name: state for name, state in states.items() if state}
 
 
 def known_state(state: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -113,9 +90,5 @@ def close_loggers(loggers: Sequence[Logger], *, status: str, checkpoint: str = "
         checkpoint: The best one, for a logger that was asked to take it; empty where there is none.
     """
     for logger in loggers:
-        try:
-            logger.finalize(status)
-            if isinstance(logger, CometLogger):
-                logger.close(checkpoint)
-        except Exception:  # third-party code on a path that may already carry an exception
-            log.exception("%s could not be closed", type(logger).__name__)
+        attempt(logger, logger.finalize, status)
+        attempt(logger, kind_of(logger).end, logger, status, checkpoint)

@@ -1,0 +1,1 @@
+"""Checkpoints as files: written whole, read with care, by training and by whoever asks a detector."""
