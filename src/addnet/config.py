@@ -128,7 +128,9 @@ def files_of(group: str) -> list[str]:
 def without_group(argument: str) -> str:
     """Converts `logger=false`, `logger=null` and `~logger` to `logger=none`, for groups that have such a file.
 
-    All other arguments are returned unchanged.    Example:
+    All other arguments are returned unchanged.
+
+    Example:
         >>> without_group("logger=false"), without_group("~callbacks"), without_group("model=false")
         ('logger=none', 'callbacks=none', 'model=false')
     """
