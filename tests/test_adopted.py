@@ -306,7 +306,7 @@ def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch
     (tmp_path / "a=b (1).pt").touch()
     assert arguments_of(["gend", "a=b (1).pt", "overwrite=true"])[1:] == ["detector='gend'", "input='a=b (1).pt'"]
     assert arguments_of(["detector=gend", "a.pt"]) == ["detector=gend", "input='a.pt'"]
-    with pytest.raises(UserError, match=r"'c\.pt' is one word too many"):
+    with pytest.raises(UserError, match=r"'c\.pt' is an extra argument"):
         arguments_of(["gend", "a.pt", "c.pt"])
 
 

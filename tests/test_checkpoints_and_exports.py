@@ -87,7 +87,7 @@ def test_weights_have_the_mode_that_the_umask_gives(exported):
 
 
 def test_an_export_has_no_data_of_its_own_to_be_evaluated_on(exported):
-    with pytest.raises(UserError, match=r"doesn't say which it was tested on; name others by data\.data_dir=PATH"):
+    with pytest.raises(UserError, match=r"doesn't contain which data it was tested on; name other data with"):
         require_data({}, load(exported))
     assert data_of({"data_dir": "x"}, load(exported))["image_size"] == 64
 

@@ -167,7 +167,7 @@ def test_a_script_without_a_guard_is_told_what_it_lacks(tmp_path):
 
 def test_workers_that_always_die_end_the_run_in_a_sentence(monkeypatch):
     monkeypatch.setattr("addnet.pool.loop._HOPELESS", 3)
-    with pytest.raises(UserError, match="not one task was done"):
+    with pytest.raises(UserError, match="before a single task was finished"):
         list(run(partial(deadly, killers=range(1000)), range(1000), **ON_WORKERS))
 
 

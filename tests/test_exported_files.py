@@ -69,7 +69,7 @@ def _turn(folder):
         (lambda folder: _edit(folder, model={"name": "addnet", "in_chans": 10**9}), "numbers up to 65,536"),
         (lambda folder: _edit(folder, model={"name": "addnet", "num_classes": 10**30}), "numbers up to 65,536"),
         (lambda folder: _edit(folder, model={"name": "addnet", "drop_rate": "x"}), "must be a number"),
-        (lambda folder: _edit(folder, model={"name": "addnet", "__class__": 1}), "no option"),
+        (lambda folder: _edit(folder, model={"name": "addnet", "__class__": 1}), "not an option"),
         (lambda folder: _edit(folder, model={"name": ["addnet"]}), "its model.name is .*; expected a text"),
         (lambda folder: _edit(folder, model={"name": "bandpass"}), "does not fit"),
         (_cut, "damaged"),

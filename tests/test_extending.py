@@ -89,7 +89,7 @@ def test_a_package_that_fails_is_named(installed, monkeypatch):
     (installed / "my_detectors" / "__init__.py").write_text("1 / 0", encoding="utf-8")
     monkeypatch.syspath_prepend(str(installed))
     assert create_model("addnet").num_classes == 2  # what the program has itself needs no packages
-    with pytest.raises(UserError, match=r"plugin my_detectors .* fails: ZeroDivisionError: .*; mend or uninstall"):
+    with pytest.raises(UserError, match=r"plugin my_detectors .* fails: ZeroDivisionError: .*; fix or uninstall"):
         create_model("patchnet")
 
 
@@ -103,9 +103,9 @@ class Own(nn.Module):
     ("arguments", "told"),
     [
         (("model", "own", Own), "kind='model' is unknown; choose one of: network, loss, schedule"),
-        (("network", "my.package", Own), "'my.package' is not a valid name of a network"),
-        (("network", "addnet", Own), "the network 'addnet' is addnet.models.xception.ADDNet2D_Xception already"),
-        (("loss", "own", 3), "3 can't make a loss"),
+        (("network", "my.package", Own), "'my.package' is not a valid name for a network"),
+        (("network", "addnet", Own), "the network 'addnet' is already addnet.models.xception.ADDNet2D_Xception"),
+        (("loss", "own", 3), "3 is not callable"),
     ],
     ids=lambda value: str(value)[:20],
 )
@@ -120,7 +120,7 @@ def test_options_are_those_of_the_signature():
     register("network", "own", Own)
     register("network", "own", Own)  # a module that is imported again
     assert MODELS["own"] is Own
-    with pytest.raises(UserError, match=r"model\.widht is no option of 'own'; it takes: width\. Did you mean 'width'"):
+    with pytest.raises(UserError, match=r"model\.widht is not an option of 'own'; valid are: width\. Did you mean"):
         create_model("own", widht=3)
     with pytest.raises(UserError, match=r"model\.width='3' must be a whole number"):
         create_model("own", width="3")

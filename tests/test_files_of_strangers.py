@@ -69,7 +69,7 @@ def test_a_file_is_read_whole_or_refused_before_it_is_read(tmp_path):
 
 @pytest.mark.parametrize("name", ["a\0b.jpg", "a\ud800.jpg"])
 def test_a_name_that_no_file_can_have_is_told(name):
-    with pytest.raises(UserError, match="not a valid name"):
+    with pytest.raises(UserError, match="not a valid file name"):
         read_bytes(name, most=99)
 
 
@@ -130,7 +130,7 @@ def test_a_folder_tells_of_what_is_no_file_and_a_name_without_a_suffix_is_not_wa
 
 def test_names_that_no_file_can_have_are_unusable_images(tmp_path):
     for ask in (Storage().read, Storage().stat, lambda path: Storage().stat(f"{path}.tar/c", 512, 3)):
-        with pytest.raises(UserError, match="not a valid name"):
+        with pytest.raises(UserError, match="not a valid file name"):
             ask(tmp_path / "a\0b")
     assert video_hash(tmp_path / "a\0b") == ""
 

@@ -152,7 +152,7 @@ def test_a_run_folder_that_can_t_be_made_is_told_in_a_sentence(tmp_path, capsys)
     (tmp_path / "file").touch()
     with pytest.raises(SystemExit):
         NoteRunFolder().on_run_start(_single(tmp_path / "file" / "run"))
-    assert "the run folder can't be made: " in capsys.readouterr().err
+    assert "the run folder can't be created: " in capsys.readouterr().err
     with pytest.raises(UserError, match=r"paths\.index_dir=.* can't be a folder: .*file is a file"):
         require_writable("paths.index_dir", tmp_path / "file" / "index")
 

@@ -85,9 +85,9 @@ def test_alone_it_lists_every_command_once_in_groups(typed):
     ("word", "said"),
     [
         ("trian", "there is no such command. Did you mean 'train'?"),
-        ("seed=1", "Settings follow a command: addnet train seed=1."),
-        (".", "To ask about a file: addnet predict .."),
-        ("x", "there is no such command. addnet alone lists them"),
+        ("seed=1", "Settings come after a command: addnet train seed=1."),
+        (".", "To analyse a file: addnet predict .."),
+        ("x", "there is no such command. addnet --help lists all commands"),
     ],
 )
 def test_what_is_no_command_is_answered_with_what_was_meant(typed, word, said):

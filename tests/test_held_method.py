@@ -87,5 +87,5 @@ def test_the_table_ranks_no_method(tmp_path):
     text = markdown(make_table(read_sweep(make_sweep(tmp_path, held))))
     assert "rank" not in text
     assert "| a | 0.8500 ± 0.0707 | 2 |" in text
-    assert "over 2 methods of 3, each never trained on: mean 0.7500, worst 0.6500 (b)." in text
+    assert "over 2 of 3 held-out methods: mean 0.7500, worst 0.6500 (b)." in text
     assert "Chosen" not in text

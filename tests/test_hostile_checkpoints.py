@@ -188,8 +188,8 @@ BOMBS = {
     "expanded": (lambda file: torch.save({"x": torch.zeros(1).expand(2**34)}, file), "has only 4 bytes"),
     "sparse": (lambda file: torch.save({"x": torch.ones(2).to_sparse()}, file), "layout torch.sparse_coo"),
     "reserving": (_reserving, "damaged"),
-    "nested": (_nested, "more plain values, or deeper ones"),
-    "laughing": (_laughing, "more plain values, or deeper ones"),
+    "nested": (_nested, "more plain values, or more deeply nested ones"),
+    "laughing": (_laughing, "more plain values, or more deeply nested ones"),
     "long text": (lambda file: torch.save({"x": "a" * (2**20)}, file), "text of 1,048,576 characters"),
 }
 

@@ -273,7 +273,7 @@ def test_sigma_parameters_are_those_of_the_bandpass(build):
         ({"pool": "max"}, "chain"),
         ({"drop_rate": 1.0}, "drop_rate"),
         ({"num_classes": -1}, "num_classes"),
-        ({"kernal_size": 3}, "no option"),
+        ({"kernal_size": 3}, "not an option"),
         ({"name": "bandpass", "kernal_size": 3}, "Did you mean 'kernel_size'"),
         ({"name": "bandpass", "kernel_size": 4}, "odd"),
         ({"name": "bandpas"}, "Did you mean 'bandpass'"),

@@ -116,7 +116,7 @@ def test_patterns_replace_the_defaults(tmp_path):
         ("fake/id7", "id7"),
         ("fake/id8", "id8"),
     }
-    with pytest.raises(UserError, match="finds nothing in"):
+    with pytest.raises(UserError, match="matches nothing in"):
         scan_folder(tmp_path, group_pattern=r"person(\d+)")
     with pytest.raises(UserError, match="not a regular expression"):
         scan_folder(tmp_path, video_pattern="(")

@@ -28,7 +28,7 @@ LABELS = torch.tensor([0, 1, 1])
 @pytest.mark.parametrize("bad", BAD)
 @pytest.mark.parametrize("metric", [binary_metrics, confusion_matrix])
 def test_no_metric_of_training_is_made_of_them(metric, bad):
-    with pytest.raises(UserError, match="1 of 3 scores isn't a finite number"):
+    with pytest.raises(UserError, match="1 of 3 scores isn't finite"):
         metric(torch.tensor([0.1, bad, 0.8]).double(), LABELS)
     with pytest.raises(UserError, match="1 of 2 scores"):  # the mean of a video that holds one
         metric(*by_video(Scores(torch.tensor([0.1, bad, 0.8]).double(), LABELS, torch.tensor([0, 1, 1])))[:2])
@@ -47,7 +47,7 @@ def test_no_metric_of_training_is_made_of_them(metric, bad):
     ],
 )
 def test_no_metric_of_an_evaluation_or_audit_is_made_of_them(measure, bad):
-    with pytest.raises(UserError, match="1 of 3 scores isn't a finite number"):
+    with pytest.raises(UserError, match="1 of 3 scores isn't finite"):
         measure(np.array([0.1, bad, 0.8]), LABELS.numpy())
 
 
@@ -111,7 +111,7 @@ def test_all_ranks_stop_with_the_images_of_each(tmp_path):
     for process in processes:
         process.join(timeout=60)
     assert told[0] == told[1]
-    assert told[0].startswith("1 of 4 scores of test isn't a finite number")
+    assert told[0].startswith("1 of 4 scores of test isn't finite")
     assert "  3.png" in told[0]
 
 

@@ -109,7 +109,7 @@ def test_quiet_says_nothing_about_what_went_well(path, folder, tmp_path):
     [
         (["nowhere.jpg"], "no such file or folder"),
         (["input='nothing/*.jpg'"], "no file matches"),
-        (["{folder}/text.jpg"], "not one of 1 file could be used"),
+        (["{folder}/text.jpg"], "none of the files could be used (1)"),
         (["{folder}/0.jpg", "detector.device=tpu"], "can't be used"),
         (["{folder}/0.jpg", "images.kind=portrait"], "auto, crops, scenes"),
         (["{folder}/0.jpg", "image.kind=crops"], "did you mean"),

@@ -107,15 +107,15 @@ def test_what_was_measured_is_taken_again_for_the_same_weights_alone(released, p
     first = read_config(released / "detectors" / "lite")
     assert read_config(again) == first
     other = checkpoint(tmp_path / "other.ckpt", name="timm", backbone="test_efficientnet", image_size=80)
-    with pytest.raises(UserError, match="is of other weights; leave it out to measure these"):
+    with pytest.raises(UserError, match="was measured with other weights; leave it out to measure these"):
         release(_config(tmp_path, measured, f"ckpt={other}", "tensors=float32", "overwrite=true"))
     assert read_config(again) == first
     earlier = Path(measured.removeprefix("measured=")).read_text().replace('"images"', '"pictures"')
     (tmp_path / "earlier.json").write_text(earlier)
-    with pytest.raises(UserError, match="lacks 'images': another version wrote it; leave it out to measure again"):
+    with pytest.raises(UserError, match="has no 'images', because another version wrote it; leave it out"):
         release(_config(tmp_path, f"measured={tmp_path}/earlier.json", f"ckpt={path}", "overwrite=true"))
     (tmp_path / "mine.json").write_text("{}")
-    with pytest.raises(UserError, match=r"not what addnet\.release wrote"):
+    with pytest.raises(UserError, match=r"was not written by addnet release"):
         release(_config(tmp_path, f"measured={tmp_path}/mine.json", f"ckpt={path}", "overwrite=true"))
 
 

@@ -100,7 +100,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(whole, data_dir, tmp_path, st
     checkpoint = last(folder)
     assert (checkpoint["resume"]["epoch"], checkpoint["resume"]["batch"]) == position
     newest = folder / "checkpoints" / "last.ckpt"
-    assert code != 143 or f"go on with ckpt_path={newest}" in output
+    assert code != 143 or f"continue with ckpt_path={newest}" in output
     began = time.monotonic()
     resumed, told = run(data_dir, tmp_path / "resumed", *HARD, f"ckpt_path={newest}")
     _equal(whole, resumed)

@@ -84,7 +84,7 @@ def test_a_cell_of_several_sweeps_is_one_and_seeds_change_slowest():
 
 
 def test_a_sweep_that_is_none_of_a_study_is_refused():
-    with pytest.raises(UserError, match="seed, ablation"):
+    with pytest.raises(UserError, match="seed and ablation"):
         cells(["kernel_size_lr"])
     with pytest.raises(UserError, match="study_attention"):
         cells(["study_atention"])
@@ -105,10 +105,10 @@ def test_a_recipe_is_what_is_learnt_not_where_or_by_which_seed(plan):
     [
         ("sweeps=study_attention", "sweeps=study_attention is not a list; use sweeps=[study_attention]"),
         ("seeds=0", "seeds=0 is not a list; use seeds=[0,1]"),
-        ("n_jobs=0", "n_jobs=0 runs nothing"),
-        ("data_dir=/nowhere", "data_dir=/nowhere: there is no such folder"),
+        ("n_jobs=0", "n_jobs=0 is not a valid number"),
+        ("data_dir=/nowhere", "data_dir=/nowhere is not a folder"),
         ("do=everything", "do='everything' is unknown; choose one of: run, list, ladder"),
-        ("seeds=[7]", "seeds=[7] leave no cell"),
+        ("seeds=[7]", "seeds=[7] select no cell"),
         ("size=huge", "size=huge: there is no such file"),
     ],
 )

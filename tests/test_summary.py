@@ -64,7 +64,7 @@ def test_what_has_no_metric_is_counted_and_never_dropped(sweep):
     text = markdown(make_table(read_sweep(sweep)))
     assert "Without a result: 2 of 4 jobs." in text
     assert "job 2 (`lr=1 seed=2`) failed: the loss became nan" in text
-    assert "- not run to the end: job 3\n" in text
+    assert "- not finished: job 3\n" in text
 
 
 def test_values_and_reasons_are_words_and_never_markup(sweep):
@@ -102,8 +102,8 @@ def test_validation_ranks_and_test_stands_beside_the_chosen_row_alone(sweep):
         write_result(sweep / str(number), Result("success", score=val, metrics={VAL: val, AUROC: test}))
     text = markdown(make_table(read_sweep(sweep), metric=AUROC))
     assert "| 2 | 0.8500 ± 0.0707 | 2 | 1 |" in text
-    assert "Chosen by val/frame/auroc: lr=2. The best of 3 is also the luckiest." in text
-    assert "for this row alone and after the choice: test/frame/auroc 0.6200, 95 % interval 0.3659 to 0.8741" in text
+    assert "Chosen by val/frame/auroc: lr=2. The best of 3 is partly the best by chance." in text
+    assert "only for this row and after the choice: test/frame/auroc 0.6200, 95 % interval 0.3659 to 0.8741" in text
     assert text.count("test/frame/auroc") == 1
     assert "0.98" not in text
     assert "0.7000" not in text
@@ -162,7 +162,7 @@ def test_other_test_videos_widen_the_intervals(sweep):
     (row,) = table.comparisons
     assert 0.006 < row.difference.sampling**0.5 < 0.011  # 0.01 · √(2 / 3), not the 0.1 that is common to both
     assert row.difference.half_width() == pytest.approx(1.96 * row.difference.sampling**0.5, abs=1e-4)
-    assert "with the sampling of test videos" in markdown(table)
+    assert "including the sampling of test videos" in markdown(table)
 
 
 def test_where_nothing_differs_a_sweep_rarely_claims_that_something_does():
@@ -237,14 +237,14 @@ def test_what_is_trained_on_stands_beside_what_is_tested_on(sweep):
     for number, values in enumerate([(0.9, 0.6), (0.7, 0.8), (0.5, 0.9), (0.5, 0.9)]):
         metrics = {f"test/{name}/frame/auroc": value for name, value in zip("ab", values, strict=True)}
         write_result(sweep / str(number), Result("success", score=0.9, metrics=metrics | {VAL: 0.5}))
-    lines = markdown(make_table(read_sweep(sweep))).split("By data set")[1].splitlines()
+    lines = markdown(make_table(read_sweep(sweep))).split("By test data set")[1].splitlines()
     assert lines[2:] == [
         "| data.data_dir | a | b | mean |",
         "| --- | --- | --- | --- |",
         "| a | 0.8000 | 0.7000 | 0.7500 |",
         "| b | 0.5000 | 0.9000 | 0.7000 |",
     ]
-    assert "By data set" not in markdown(make_table(read_sweep(sweep)[:1]))
+    assert "By test data set" not in markdown(make_table(read_sweep(sweep)[:1]))
 
 
 def test_sweeps_are_told_apart_only_where_nothing_else_does(sweep, tmp_path):
@@ -272,8 +272,8 @@ def test_a_parameter_that_one_sweep_left_alone_is_read_from_its_configs(sweep, t
     [
         (["{sweep}", "--metric", "test/frame/auc"], "Did you mean 'test/frame/auroc'?"),
         (["{sweep}", "{sweep}x"], "--out DIR is needed"),
-        (["{sweep}x"], "is no folder"),
-        (["{sweep}/0"], "holds no jobs"),
+        (["{sweep}x"], "is not a folder"),
+        (["{sweep}/0"], "contains no jobs"),
     ],
 )
 def test_mistakes_are_answered_in_a_sentence(sweep, capsys, arguments, sentence):

@@ -134,7 +134,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(data_dir, tmp_path):
     process.send_signal(signal.SIGINT)
     output = ended(process, code=130)
     folder = sweep_folder(tmp_path)
-    assert f"2 of 3 jobs are not finished; go on with --resume {folder}" in output
+    assert f"2 of 3 jobs did not finish; continue with --resume {folder}" in output
     assert [job.status for job in read_sweep(folder)] == ["success", "interrupted", "unfinished"]
 
     before = _times(folder / "0")
@@ -313,7 +313,7 @@ def test_only_the_first_process_of_a_run_writes_its_result(tmp_path, monkeypatch
     ("arguments", "sentence"),
     [
         (["--resume"], "needs the folder"),
-        (["--resume", "nowhere"], "no folder of a sweep or a run"),
+        (["--resume", "nowhere"], "not the folder of a sweep or a run"),
     ],
 )
 def test_a_wrong_folder_to_resume_is_told_in_a_sentence(arguments, sentence):

@@ -237,7 +237,7 @@ def test_ctrl_c_keeps_the_last_epoch_and_says_how_to_go_on(data_dir, tmp_path):
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=120)
     assert process.returncode == 130
-    assert f"go on with ckpt_path={last}" in output
+    assert f"continue with ckpt_path={last}" in output
     assert "Traceback" not in output
     torch.load(last, weights_only=True)
     assert (last.parents[1] / "plots" / "curves.png").is_file()

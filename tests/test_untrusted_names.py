@@ -116,7 +116,7 @@ def test_names_in_tables_are_no_markup(capsys):
 def test_thousands_of_unusable_files_are_ten_lines_and_a_count(caplog, tmp_path):
     tell_unusable([unusable(f"{number}.jpg", "damaged", threshold=0.5) for number in range(5000)], tmp_path / "a.csv")
     assert len(caplog.messages) == 11
-    assert caplog.messages[-1] == f"5,000 files could not be used, each with its reason in {tmp_path / 'a.csv'}"
+    assert caplog.messages[-1] == f"5,000 files could not be used; the reasons are in {tmp_path / 'a.csv'}"
 
 
 def test_answers_name_files_exactly_and_stay_valid(tmp_path):

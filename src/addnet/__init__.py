@@ -1,10 +1,10 @@
-"""Deepfake detection experiments with facial attention masks."""
+"""Deepfake detection with facial attention masks."""
 
 __all__ = ["__version__"]
 
 
 def __getattr__(name: str) -> str:
-    """The version, looked up when it is asked for: the look-up takes as long as the import of OmegaConf."""
+    """Looks up the version on first access, since the lookup takes as long as importing OmegaConf."""
     if name != "__version__":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib.metadata import PackageNotFoundError, version

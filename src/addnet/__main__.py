@@ -1,4 +1,4 @@
-"""`addnet COMMAND …`, which is `python -m addnet.COMMAND …`; alone, the list of commands."""
+"""`addnet COMMAND …`, the same as `python -m addnet.COMMAND …`; without a command, it lists all commands."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ WRONG_COMMAND = 2  # exit code
 
 
 def main() -> None:
-    """Runs the command that the program's first argument names."""
+    """Runs the command named by the first argument."""
     name, *rest = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help", "help"):
         sys.stdout.write(overview())
@@ -28,18 +28,18 @@ def main() -> None:
         sys.exit(completion.main(name, rest))
     elif name in (known := list(dict.fromkeys(command.split()[0] for command in COMMANDS))):
         sys.argv[:] = [f"addnet {name}", *rest]
-        # processes that it starts begin as python -m addnet.COMMAND, which is what Python says of __main__ then
+        # alter_sys: child processes are then started as python -m addnet.COMMAND
         runpy.run_module(f"addnet.{name}", run_name="__main__", alter_sys=True)
     else:
-        say(f"addnet {name}: there is no such command.{_meant(name, known)} addnet alone lists them")
+        say(f"addnet {name}: there is no such command.{_meant(name, known)} addnet --help lists all commands")
         sys.exit(WRONG_COMMAND)
 
 
 def _meant(name: str, known: list[str]) -> str:
     if os.path.exists(name):  # noqa: PTH110 - a path of any form
-        return f" To ask about a file: addnet predict {name}."
+        return f" To analyse a file: addnet predict {name}."
     if "=" in name:
-        return f" Settings follow a command: addnet train {name}."
+        return f" Settings come after a command: addnet train {name}."
     return suggestion(name, known)
 
 

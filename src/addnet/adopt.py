@@ -1,4 +1,4 @@
-"""`addnet adopt gend FILE`: a detector that others published → a checkpoint of this program."""
+"""`addnet adopt gend FILE`: converts a detector published by others to a checkpoint of this program."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-_KEYS = ("detector", "input")  # what words without a key are, in this order
+_KEYS = ("detector", "input")  # the keys of words without a key, in this order
 
 
 def adopt(cfg: DictConfig) -> Adoption:
     """Adopts the published detector that a composed config names.
 
     Args:
-        cfg: `configs/adopt.yaml` composed, `paths.output_dir` being the run folder.
+        cfg: `configs/adopt.yaml`, composed, with the run folder as `paths.output_dir`.
 
     Returns:
-        What was written.
+        A description of the checkpoint that was written.
 
     Raises:
-        UserError: Something in the config or the file has to be put right.
+        UserError: A setting or the file is not valid.
     """
     from addnet.inference import adopting
     from addnet.inference.export.output import require_free
@@ -41,25 +41,25 @@ def adopt(cfg: DictConfig) -> Adoption:
     published = PUBLISHED[require_choice("detector", cfg.detector, PUBLISHED)]
     output = Path(cfg.output or Path(cfg.paths.output_dir, f"{published.name}.ckpt"))
     if output.suffix != ".ckpt":
-        raise UserError(f"output={output}: a checkpoint is written; name it {output.with_suffix('.ckpt').name}")
+        raise UserError(f"output={output} is not a valid name of a checkpoint; use {output.with_suffix('.ckpt').name}")
     require_free(output, overwrite=cfg.overwrite)
     log.info("%s, from %s (%s)", published.called, published.source, published.cite)
-    log.warning("its terms: %s", published.terms)
+    log.warning("license terms: %s", published.terms)
     done = adopting.adopt(published, cfg.input, output)
     if done.assumed:
         log.warning("%s", done.assumed)
     log.info("%s", adopting.in_words(done))
     log.warning(
-        "its threshold is 0.5 and its probabilities are not calibrated, as no validation comes with it: measure it on "
-        "your own material (addnet evaluate) and set threshold=NUMBER of what asks it"
+        "its threshold is 0.5 and its probabilities are not calibrated, because it comes without validation results: "
+        "evaluate it on your own material (addnet evaluate) and set threshold=NUMBER in the commands that use it"
     )
     log.info("written: %s", shown_path(output))
-    log.info("ask it: addnet predict %s face.jpg", to_type("ckpt", shown_path(output)))
+    log.info("to use it: addnet predict %s face.jpg", to_type("ckpt", shown_path(output)))
     return done
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:
-    """Overrides of the command line: words without a key are the detector, then the file.
+    """Converts the command line to overrides: words without a key are the detector, then the file.
 
     Example:
         >>> arguments_of(["gend", "GenD (1)/model.safetensors", "output=gend.ckpt"])
@@ -69,7 +69,7 @@ def arguments_of(words: Sequence[str]) -> list[str]:
     others = [word for word in words if word not in named]
     keys = [key for key in _KEYS if not any(word.startswith(f"{key}=") for word in others)]
     if len(named) > len(keys):
-        raise UserError(f"{named[len(keys)]!r} is one word too many; type a detector and a file, then KEY=VALUE")
+        raise UserError(f"{named[len(keys)]!r} is an extra argument; give a detector and a file, then KEY=VALUE")
     return others + [f"{key}={quoted(word)}" for key, word in zip(keys, named, strict=False)]
 
 

@@ -1,4 +1,4 @@
-"""`addnet app`: a page in the browser that says what a trained detector says, and why."""
+"""`addnet app`: a page in the browser that shows the verdict of a detector and its explanation."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ log = logging.getLogger(__name__)
 
 
 def app(cfg: DictConfig) -> None:
-    """Serves the page until the process is told to stop (Ctrl-C, SIGTERM), then removes whatever was uploaded.
+    """Serves the page until the process is stopped (Ctrl-C, SIGTERM), then removes all uploads.
 
     Args:
-        cfg: `configs/app.yaml` composed.
+        cfg: `configs/app.yaml`, composed.
 
     Raises:
-        UserError: The checkpoint or a setting has to be put right, or Gradio isn't installed.
+        UserError: The checkpoint or a setting is not valid, or Gradio isn't installed.
     """
     from addnet.inference.answering.private import private_folder
     from addnet.inference.page.serving import PageAddress, require_gradio, serve, warn_unless_loopback
@@ -45,11 +45,13 @@ def app(cfg: DictConfig) -> None:
         ratios = likelihood_ratios(detector, calibration_of(detector, cfg.likelihood))
         if detector.loaded.shipped:
             log.info("%s", *detector.background)
-        most = 2 * limits.max_mb << 20  # below, what is too large is told in words of the page; Gradio's vanish
+        most = (
+            2 * limits.max_mb << 20
+        )  # twice the limit: up to it the page reports files that are too large; Gradio's own errors aren't shown
         quota = cfg.quota_mb << 20
         uploads = Uploads(folder / "uploads", most=most, quota=quota, has_left=visitors.has_left)
-        asked = Visit(detector, limits, workers=cfg.workers, block=cfg.block, ratios=ratios)
-        with closing(asked) as visit:
+        new_visit = Visit(detector, limits, workers=cfg.workers, block=cfg.block, ratios=ratios)
+        with closing(new_visit) as visit:
             visit.readers.wait_until_ready()
             with closing(PageHandler(visit, uploads, visitors)) as desk:
                 page = build(desk, draw_examples(folder / "examples"), waiting=cfg.waiting)

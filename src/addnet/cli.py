@@ -1,4 +1,4 @@
-"""What makes a function a command: arguments read with care, a composed config, `--help`, errors in plain words."""
+"""Turns a function into a command: parses arguments, composes the config, handles `--help`, and reports errors."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from addnet.sweeps.resume import resumed
 log = logging.getLogger(__name__)
 
 Task = Callable[[DictConfig], Any]
-Words = Callable[[Sequence[str]], list[str]]  # what was typed → overrides
+Words = Callable[[Sequence[str]], list[str]]  # arguments as typed → overrides
 
 WRONG_ARGUMENT = 2  # exit code
 
@@ -44,12 +44,12 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
     """Makes the `main` of a command from a function that takes its composed config and returns its exit code.
 
     Args:
-        name: Of `addnet.commands`, such as `data check`.
-        words: Brings what was typed into the form of overrides, such as a folder without a key.
-        refused: The exit code where the function raises a `UserError`.
+        name: Name of the command in `addnet.commands`, such as `data check`.
+        words: Converts arguments as typed to overrides, such as a folder without a key.
+        refused: The exit code after a `UserError` of the function.
 
     Returns:
-        A decorator; `main` takes the arguments (those of the program without any) and returns an exit code.
+        A decorator; `main` takes the arguments (by default those of the program) and returns an exit code.
     """
 
     def made(task: Task) -> Callable[..., int]:
@@ -85,11 +85,11 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
 
 
 def subcommands(name: str, mains: Mapping[str, Callable[[Sequence[str]], int]]) -> Callable[..., int]:
-    """Makes the `main` of a command that has commands below it, such as `data` of `data check`.
+    """Makes the `main` of a command that has subcommands, such as `data` of `data check`.
 
     Args:
-        name: Of the command.
-        mains: Name of each below it → its `main`.
+        name: Name of the command.
+        mains: Name of each subcommand → its `main`.
     """
 
     def main(arguments: Sequence[str] | None = None) -> int:
@@ -109,19 +109,19 @@ def subcommands(name: str, mains: Mapping[str, Callable[[Sequence[str]], int]]) 
 
 
 def hydra_command(name: str, *, words: Words = list) -> Callable[[Task], Command]:
-    """Makes the `main` of a command that Hydra runs, with a log file in a run folder of its own.
+    """Makes the `main` of a command that Hydra runs, with a log file in its own run folder.
 
     Args:
-        name: Of `addnet.commands`, and the file in `configs/` that it reads.
-        words: As for `command`.
+        name: Name of the command in `addnet.commands`, and of the file in `configs/` that it reads.
+        words: Converts arguments as typed to overrides.
 
     Returns:
-        A decorator of a function that takes the composed config, in which `paths.output_dir` is the run folder.
+        A decorator for a function that takes the composed config, in which `paths.output_dir` is the run folder.
     """
 
     def made(task: Task) -> Command:
         def run(cfg: DictConfig) -> Any:
-            # every rank must use one folder, whatever the clock says when it starts
+            # every rank must use the same folder, whatever time it starts
             OmegaConf.update(cfg, "paths.output_dir", str(Path(HydraConfig.get().runtime.output_dir).resolve()))
             with given(cfg, name, HydraConfig.get().runtime.choices):
                 return task(cfg)
@@ -134,12 +134,12 @@ def hydra_command(name: str, *, words: Words = list) -> Callable[[Task], Command
 
 
 class Command:
-    """Runs a Hydra command so that a user's mistake ends in a sentence and a non-zero exit code.
+    """Runs a Hydra command, and reports a user's mistake in a sentence, with a non-zero exit code.
 
     Args:
-        hydra_main: The function that `hydra.main` made, without its argument.
-        name: As for `hydra_command`, as is `words`.
-        words: Brings what was typed into the form of overrides.
+        hydra_main: The function returned by `hydra.main`.
+        name: Name of the command in `addnet.commands`.
+        words: Converts arguments as typed to overrides.
     """
 
     def __init__(self, hydra_main: Callable[[], Any], *, name: str, words: Words = list) -> None:
@@ -148,7 +148,7 @@ class Command:
         self.words = words
 
     def __call__(self) -> None:
-        """Runs the command with the program's arguments; after a sweep, with the table of its jobs."""
+        """Runs the command with the program's arguments; after a sweep, prints the table of its jobs."""
         code = 1
         try:
             options, typed = split_options(sys.argv[1:])
@@ -162,7 +162,7 @@ class Command:
                 code = self._exit_code()
             finally:
                 if sweep := begun():
-                    from addnet.sweeps.finish import finish  # the table: not for single runs
+                    from addnet.sweeps.finish import finish  # single runs don't need the table
 
                     code = finish(sweep, code)
         except UserError as error:
@@ -177,13 +177,13 @@ class Command:
                 self.hydra_main()
         except SystemExit as stop:
             return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-        except KeyboardInterrupt:  # outside of a job, such as while a launcher waits for its workers
+        except KeyboardInterrupt:  # outside a job, for example while a launcher waits for its workers
             return 128 + signal.SIGINT
         return 0
 
     @contextmanager
     def _answering(self) -> Iterator[None]:
-        """Answers what Hydra refuses before the task starts; Hydra 1.3 has no way to do so but to replace its own."""
+        """Reports errors that Hydra raises before the task starts; in Hydra 1.3, only possible by patching it."""
         report = utils.run_and_report
 
         def run_and_report(func: Any) -> Any:
@@ -206,10 +206,10 @@ class Command:
 
 
 def overrides_of(arguments: Sequence[str], *, command: str) -> list[str]:
-    """Arguments as Hydra has to get them: paths in quotes, `~` expanded.
+    """Converts arguments to the form that Hydra needs: paths in quotes, `~` expanded.
 
     Raises:
-        UserError: Settings are given as `--key value`, or keys have another name here; the message has what to type.
+        UserError: Settings are given as `--key value`, or a key has another name here; the message says what to type.
     """
     refuse_flags(arguments, command=command)
     put = [without_group(argument) for argument in arguments]
@@ -218,10 +218,10 @@ def overrides_of(arguments: Sequence[str], *, command: str) -> list[str]:
 
 
 def show_help(arguments: Sequence[str], *, command: str) -> bool:
-    """Prints what `--help` tells of a command, if it is asked for; returns whether it was.
+    """Prints the help of a command if `--help` is among the arguments; returns whether it is.
 
     Raises:
-        UserError: What else was typed composes no config.
+        UserError: The other arguments don't compose a config.
     """
     if not {"--help", "-h"} & set(arguments):
         return False
@@ -239,9 +239,9 @@ _started: list[bool] = []
 
 
 def friendly(task: Task) -> Task:
-    """Wraps a task function: a `UserError` is printed and logged without a traceback, and exits with 1.
+    """Wraps a task function so that a `UserError` is logged without a traceback, and the program exits with 1.
 
-    Within a sweep whose launcher runs jobs itself, it is raised for Hydra instead, which goes on with the next job.
+    In a sweep whose launcher runs jobs itself, the error is raised again for Hydra, which continues with the next job.
     """
 
     def wrapped(cfg: DictConfig) -> Any:
@@ -251,7 +251,7 @@ def friendly(task: Task) -> Task:
             return task(cfg)
         except RunStoppedError as stop:
             log.error("%s", stop)
-            # Lightning kills the main process, which has loggers to close, if a process beside it fails
+            # Lightning kills the main process, which still has loggers to close, if another rank fails
             sys.exit(0 if process_name() else stop.code)
         except UserError as error:
             _refused(error)
@@ -270,7 +270,7 @@ def friendly(task: Task) -> Task:
 
 
 def _refused(error: Exception, told: str = "") -> NoReturn:
-    """Ends with a sentence."""
+    """Logs the error in a sentence and exits."""
     log.error("%s", told or error)
     log.debug("where it came from", exc_info=error)
     last_words(told or str(error))
@@ -281,19 +281,19 @@ def _refused(error: Exception, told: str = "") -> NoReturn:
 
 
 def refuse_sweep_over_ranks(cfg: DictConfig, hydra_config: Any) -> None:
-    """Raises where Lightning would repeat the command of a whole sweep for each rank.
+    """Raises an error if Lightning would repeat the command of a whole sweep for each rank.
 
-    With the isolated launcher a job is no sweep; under SLURM the ranks are started by srun.
+    With the isolated launcher, each job has a command of its own; under SLURM, srun starts the ranks.
 
     Raises:
-        UserError: A launcher that runs jobs itself, and several devices.
+        UserError: The launcher runs jobs itself, and a job has several devices.
     """
     repeated = hydra_config.mode == RunMode.MULTIRUN and "SLURM_NTASKS" not in os.environ
     if repeated and cfg.trainer.devices not in (1, "1", "auto"):
         launcher = hydra_config.runtime.choices.get("hydra/launcher")
         raise UserError(
             f"a sweep with hydra/launcher={launcher} and trainer.devices={cfg.trainer.devices} "
-            "would start itself again on every rank; take hydra/launcher=isolated (the default) or trainer.devices=1"
+            "would start itself again on every rank; use hydra/launcher=isolated (the default) or trainer.devices=1"
         )
 
 

@@ -1,4 +1,4 @@
-"""The colours of all plots: one for real and one for fake everywhere, told apart with any colour vision."""
+"""The colours of all plots: one for real and one for fake, distinguishable with any type of colour vision."""
 
 # Okabe and Ito's palette
 BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK = (
@@ -11,13 +11,13 @@ BLUE, VERMILION, GREEN, PINK, ORANGE, SKY, BLACK = (
     "#000000",
 )
 REAL, FAKE = BLUE, VERMILION
-SERIES = (BLACK, PINK, GREEN, SKY, ORANGE)  # what stands beside classes: checkpoints, before and after
+SERIES = (BLACK, PINK, GREEN, SKY, ORANGE)  # for everything other than classes: checkpoints, before and after
 UNLABELLED = "#8C8C8C"
 TRAIN, VAL = "#555555", GREEN  # splits, in the curves of a training
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Red, green and blue in 0 … 255.
+    """Returns red, green and blue in 0 … 255.
 
     Example:
         >>> rgb(FAKE)

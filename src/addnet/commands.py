@@ -1,4 +1,4 @@
-"""The commands: what each is for, how it is typed, and the config it reads. What `addnet` and `--help` say."""
+"""The commands: purpose, usage and config of each, as shown by `addnet` and `--help`."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ BEST = "outputs/train/TIME/checkpoints/best.ckpt"
 
 @dataclass(frozen=True)
 class CommandInfo:
-    """A command in words.
+    """The description of a command.
 
     Attributes:
         purpose: One sentence.
-        examples: Arguments, and what they do.
-        config: The file in `configs/` that it reads; empty where it reads none.
-        shown: Parts of that config that matter to it; empty: all.
+        examples: Pairs of arguments and what they do.
+        config: The file in `configs/` that it reads; empty if it reads none.
+        shown: The parts of that config that concern it; empty: all.
         sweeps: Whether `-m` runs it once for each of several values.
-        hydra: Whether Hydra runs it, with flags of its own such as `--cfg job`.
-        words: What its arguments are.
+        hydra: Whether Hydra runs it, with Hydra's own flags such as `--cfg job`.
+        words: Its arguments, for the usage line.
     """
 
     purpose: str
@@ -34,11 +34,11 @@ class CommandInfo:
 
 COMMANDS = {
     "train": CommandInfo(
-        "Trains a detector, tests its best checkpoint and leaves a run folder.",
+        "Trains a detector, tests its best checkpoint and writes a run folder.",
         (
-            ("experiment=demo", "draws its own data: shows that everything works"),
+            ("experiment=demo", "on generated data, to check that everything works"),
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
-            ("data.data_dir=faces model=bandpass optimizer.lr=3e-5", "another network, another rate"),
+            ("data.data_dir=faces model=bandpass optimizer.lr=3e-5", "another network and learning rate"),
             ("data.data_dir=faces ckpt_path=outputs/train/TIME/checkpoints/last.ckpt", "resumes"),
             ("-m data.data_dir=faces model=bandpass model.kernel_size=15,31,63", "a sweep"),
         ),
@@ -47,60 +47,60 @@ COMMANDS = {
         sweeps=True,
     ),
     "prepare": CommandInfo(
-        "Finds faces and landmarks in images or videos, once, and writes the index to train from.",
+        "Finds faces and landmarks in images or videos and writes the index used for training.",
         (
-            ("data=celebdf data.data_dir=/data/Celeb-DF-v2", "a data set as its authors ship it"),
+            ("data=celebdf data.data_dir=/data/Celeb-DF-v2", "a data set in its original layout"),
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/, images or videos"),
-            ("input=clips/", "without labels"),
+            ("input=clips/", "files without labels"),
         ),
         config="prepare",
         hydra=True,
     ),
     "evaluate": CommandInfo(
-        "Measures how well checkpoints detect, with intervals, and writes a report.",
+        "Evaluates checkpoints, with confidence intervals, and writes a report.",
         (
             (
                 f"ckpt={BEST} data.data_dir=faces",
-                "on faces/test/; without data it says what the checkpoint was tested on",
+                "on faces/test/; without data it shows what the checkpoint was tested on",
             ),
             (f"ckpt={BEST} data=celebdf data.data_dir=/data/Celeb-DF-v2", "on other data"),
-            ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "two compared, also on degraded images"),
+            ("'ckpt=[lite,a.ckpt]' data.data_dir=faces robustness=ladder", "compares two, also on degraded images"),
         ),
         config="evaluate",
         hydra=True,
     ),
     "predict": CommandInfo(
-        "Says of images and videos whether they are fake, and why.",
+        "Classifies images and videos as real or fake, with explanations on request.",
         (
-            ("face.jpg clip.mp4 images/", "files and folders, asked of the detector that comes with addnet"),
-            (f"ckpt={BEST} images/ explain=true", "of your own, with a sheet of reasons for each face"),
-            (f"ckpt={BEST} truth=real originals/", "how often originals are called fake"),
-            ("clip.mp4 case=cases/one", "with a record of the case, as JSON and as a report to print"),
+            ("face.jpg clip.mp4 images/", "files and folders, with the detector that comes with addnet"),
+            (f"ckpt={BEST} images/ explain=true", "with your own detector and an explanation sheet for each face"),
+            (f"ckpt={BEST} truth=real originals/", "measures how often originals are called fake"),
+            ("clip.mp4 case=cases/one", "records the case as JSON and as a printable report"),
         ),
         config="predict",
         hydra=True,
         words="[ckpt=CHECKPOINT] FILE ... [KEY=VALUE] ... [--quiet]",
     ),
     "case verify": CommandInfo(
-        "Checks the record of a case: hashes of all files, and every score by computing it once more.",
+        "Verifies the record of a case: checks all hashes and computes every score again.",
         (
-            ("cases/one", "what predict case=cases/one wrote"),
-            ("cases/one root=/media/copy", "its files lie elsewhere now, under whatever names"),
+            ("cases/one", "the folder that predict case=cases/one wrote"),
+            ("cases/one root=/media/copy", "with its files moved or renamed"),
         ),
         config="case",
         words="FOLDER [root=FOLDER] [KEY=VALUE] ...",
     ),
     "export": CommandInfo(
-        "Writes a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",
+        "Exports a checkpoint as ONNX, as a .pt2 file of torch.export, or as a folder with safetensors.",
         (
-            (f"ckpt={BEST} output=detector.onnx", "for any runtime of ONNX"),
-            (f"ckpt={BEST} format=safetensors output=detector", "a folder as model hubs have them"),
+            (f"ckpt={BEST} output=detector.onnx", "for any ONNX runtime"),
+            (f"ckpt={BEST} format=safetensors output=detector", "a folder for a model hub"),
         ),
         config="export",
         hydra=True,
     ),
     "adopt": CommandInfo(
-        "Turns the weights of a detector that others published into a checkpoint of this program.",
+        "Converts the weights of a detector published by others to a checkpoint of this program.",
         (
             ("gend model.safetensors output=gend.ckpt", "GenD on CLIP ViT-L/14, MIT"),
             ("deepfakebench best.pth output=deepfakebench.ckpt", "DeepfakeBench's baseline, CC BY-NC 4.0"),
@@ -110,98 +110,104 @@ COMMANDS = {
         words="gend|deepfakebench FILE [KEY=VALUE] ...",
     ),
     "release": CommandInfo(
-        "Makes the folder of a detector that is given away: weights, description, and a card of what was measured.",
+        "Makes a folder to publish a detector: weights, description, and a model card with error rates.",
         (
             (
                 f"ckpt={BEST} output=outputs/mine data.data_dir=faces",
-                "measured on faces/test/, also on degraded images",
+                "evaluated on faces/test/, also on degraded images",
             ),
             (
                 f"ckpt={BEST} output=outputs/mine data.data_dir=faces 'real={{portraits: portraits/, clips: clips/}}'",
-                "also how often files are called fake that are all real, as predict answers for them",
+                "also measures how often predict calls real files fake",
             ),
         ),
         config="release",
         hydra=True,
     ),
     "app": CommandInfo(
-        "Serves a page in the browser that says what a detector says of a file, and why.",
+        "Serves a page in the browser on which files are classified, with explanations.",
         (
-            ("", "the detector that comes with addnet, on this machine alone"),
-            (f"ckpt={BEST} port=8000 open_browser=true", "on a port of your choice"),
+            ("", "the detector that comes with addnet, only on this machine"),
+            (f"ckpt={BEST} port=8000 open_browser=true", "your own detector, on another port"),
         ),
         config="app",
         hydra=True,
     ),
     "serve": CommandInfo(
-        "Answers over HTTP what predict answers: files in, JSON out, for other programs.",
+        "Serves predictions over HTTP for other programs: files in, JSON out.",
         (
-            ("", "the detector that comes with addnet, on this machine alone; /docs describes it"),
-            (f"ckpt={BEST} port=9000 'token=${{oc.env:ADDNET_TOKEN}}'", "with a token out of the environment"),
+            ("", "the detector that comes with addnet, only on this machine; /docs describes it"),
+            (f"ckpt={BEST} port=9000 'token=${{oc.env:ADDNET_TOKEN}}'", "with a token from an environment variable"),
         ),
         config="serve",
         hydra=True,
     ),
     "data check": CommandInfo(
-        "Says what of a data set is there, what is missing and where it was expected.",
+        "Lists which parts of a data set were found, and which are missing and where they were expected.",
         (
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
-            ("data=faceforensics data.data_dir=/data/ff data.options.compression=c40", "as its authors ship it"),
+            ("data=faceforensics data.data_dir=/data/ff data.options.compression=c40", "in its original layout"),
         ),
         config="train",
         shown=("data", "prepare", "paths"),
     ),
     "data audit": CommandInfo(
-        "Says what is wrong with a data set: leaks between splits, copies, hints that give the class away.",
+        "Audits a data set: leaks between splits, duplicates, properties that give the class away.",
         (
             ("data.data_dir=faces", "faces/{train,test}/{real,fake}/"),
-            ("data=index data.index=outputs/faces/NAME/index.parquet audit.faces=true", "also the same people in both"),
+            (
+                "data=index data.index=outputs/faces/NAME/index.parquet audit.faces=true",
+                "also the same people in several splits",
+            ),
         ),
         config="audit",
     ),
     "data explain-names": CommandInfo(
-        "Shows which files of a folder are taken for one video and for one group, and what other patterns would find.",
+        "Shows which files of a folder count as one video or one group, and what other patterns would yield.",
         (
             ("faces", "faces/{train,test}/{real,fake}/"),
-            ("faces 'data.group_pattern=\"([^/_]+)_\"'", "the same by a pattern, before training relies on it"),
+            ("faces 'data.group_pattern=\"([^/_]+)_\"'", "the same with a pattern, to check it before training"),
         ),
         config="train",
         shown=("data.data_dir", "data.group_pattern", "data.video_pattern"),
         words="FOLDER [KEY=VALUE] ...",
     ),
     "study": CommandInfo(
-        "Trains the cells of a study, in pieces, and keeps what they found in results/.",
+        "Trains the cells of a study, with interruptions if necessary, and keeps their results in results/.",
         (
-            ("size=tiny", "the whole way in minutes, on drawn faces"),
-            ("size=small data_dir=faces n_jobs=2 minutes=120", "two hours of it; the same command goes on"),
-            ("size=small data_dir=faces do=list", "what is done, and how long the rest takes"),
+            ("size=tiny", "a complete study in minutes, on generated faces"),
+            ("size=small data_dir=faces n_jobs=2 minutes=120", "two hours of it; the same command continues"),
+            ("size=small data_dir=faces do=list", "lists finished cells, and the time that the rest will take"),
         ),
         config="study",
     ),
     "models": CommandInfo(
-        "Builds a network, runs one step forward and back, and prints what each stage costs.",
+        "Builds a network, runs one forward and one backward pass, and prints the cost of each stage.",
         (
             ("model=bandpass", "with random weights"),
-            ("model.placement=paper data.image_size=224", "attention where the authors drew it"),
+            ("model.placement=paper data.image_size=224", "attention at the position in the authors' figure"),
         ),
         config="train",
         shown=("model", "data.image_size"),
     ),
     "faces": CommandInfo(
-        "Shows the landmarks and masks of single images, and counts faces over folders.",
-        (("face.jpg --out outputs/faces", "one sheet an image"), ("faces/train/real", "how many are found, and how")),
+        "Shows the landmarks and masks of single images, and counts faces in folders.",
+        (
+            ("face.jpg --out outputs/faces", "one sheet per image"),
+            ("faces/train/real", "how many faces are found, and how"),
+        ),
         words="IMAGE|FOLDER ... [--out DIR]",
     ),
     "filter": CommandInfo(
         "Filters an image in the frequency domain.",
-        (("face.jpg --low 0.05 --high 0.25", "the band between two cut-offs, in cycles per pixel"),),
+        (("face.jpg --low 0.05 --high 0.25", "keeps the band between two cut-offs, in cycles per pixel"),),
         words="IMAGE [--low F] [--high F]",
     ),
     "summarize": CommandInfo(
-        "Writes tables and plots of sweeps again, or of several sweeps as one.",
+        "Writes the tables and plots of a sweep again, or of several sweeps together.",
         (
-            ("outputs/train-sweep/TIME --metric test/video/auroc", "by another metric"),
-            ("outputs/train-sweep/A outputs/train-sweep/B --out outputs/both", "two as one"),
+            ("outputs/train-sweep/TIME --metric test/video/auroc", "with another metric"),
+            ("outputs/train-sweep/A outputs/train-sweep/B --out outputs/both", "two sweeps together"),
         ),
         words="SWEEP_DIR ... [--metric NAME] [--out DIR]",
     ),
@@ -209,20 +215,20 @@ COMMANDS = {
 
 
 GROUPS = {
-    "Ask a detector": ("predict", "app", "serve", "case verify"),
-    "Make data ready": ("prepare", "data check", "data audit", "data explain-names", "faces", "filter"),
+    "Use a detector": ("predict", "app", "serve", "case verify"),
+    "Prepare data": ("prepare", "data check", "data audit", "data explain-names", "faces", "filter"),
     "Train": ("train", "models", "study", "summarize"),
-    "Measure and pass on": ("evaluate", "export", "release", "adopt"),
+    "Evaluate and publish": ("evaluate", "export", "release", "adopt"),
 }
 _COMMONEST = (
-    ("predict face.jpg", "asks the detector that comes with it"),
-    ("train data.data_dir=faces", "trains one of your own, on faces/{train,test}/{real,fake}/"),
-    (f"evaluate ckpt={BEST} data.data_dir=faces", "says how well it detects"),
+    ("predict face.jpg", "classifies a file with the detector that comes with addnet"),
+    ("train data.data_dir=faces", "trains your own detector on faces/{train,test}/{real,fake}/"),
+    (f"evaluate ckpt={BEST} data.data_dir=faces", "evaluates it"),
 )
 
 
 def typed_as(name: str) -> str:
-    """How a command is started.
+    """Returns how a command is typed.
 
     Example:
         >>> typed_as("data check")
@@ -232,32 +238,32 @@ def typed_as(name: str) -> str:
 
 
 def overview() -> str:
-    """All commands, in groups, a line each, below the three that are typed most."""
+    """Lists all commands in groups, one line each, after the three most common ones."""
     width = max(map(len, COMMANDS))
     lines = ["addnet COMMAND ...    (the same as python -m addnet.COMMAND ...)", ""]
     for typed, does in _COMMONEST:
         lines += [f"  # {does}", f"  addnet {typed}"]
     for group, names in GROUPS.items():
         lines += ["", group, *(f"  {name:{width}}  {COMMANDS[name].purpose}" for name in names)]
-    lines += ["", "addnet COMMAND --help: examples and settings. addnet --version: what is installed."]
-    lines += ["addnet --completion bash|zsh|fish: what makes the Tab key complete commands and settings."]
+    lines += ["", "addnet COMMAND --help: examples and settings. addnet --version: installed versions."]
+    lines += ["addnet --completion bash|zsh|fish: a script for tab completion of commands and settings."]
     return "\n".join(lines) + "\n"
 
 
 def opening(name: str) -> str:
-    """The first lines of a command's help: what it is for, how it is typed, examples."""
-    said = COMMANDS[name]
-    usage = f"  {typed_as(name)} {'[-m] ' if said.sweeps else ''}{said.words}"
-    return f"{said.purpose}\n\n{usage}\n\n{examples(name)}"
+    """Returns the first lines of a command's help: purpose, usage, examples."""
+    info = COMMANDS[name]
+    usage = f"  {typed_as(name)} {'[-m] ' if info.sweeps else ''}{info.words}"
+    return f"{info.purpose}\n\n{usage}\n\n{examples(name)}"
 
 
 def examples(name: str) -> str:
-    """The examples of a command, each below what it does."""
+    """Returns the examples of a command, each below a comment with what it does."""
     lines = [f"  # {does}\n  {typed_as(name)} {typed}".rstrip() + "\n" for typed, does in COMMANDS[name].examples]
     return "Examples:\n" + "".join(lines)
 
 
 def described(name: str) -> dict[str, Any]:
-    """What an `argparse.ArgumentParser` says of a command that reads no config."""
+    """Returns arguments of `argparse.ArgumentParser` for a command that reads no config."""
     about = {"prog": typed_as(name), "description": COMMANDS[name].purpose, "epilog": examples(name)}
     return about | {"formatter_class": argparse.RawDescriptionHelpFormatter}

@@ -1,4 +1,4 @@
-"""What the Tab key completes: commands, groups with their files, keys of configs. Files are left to the shell."""
+"""Tab completion of commands, config groups with their files, and config keys; the shell completes file names."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from addnet.console import say
 from addnet.errors import UserError, require_choice
 
 SCRIPTS = {
-    # readline replaces what stands behind the last = or : alone, where these end words
+    # readline replaces only the text after the last = or :, if these are word breaks
     "bash": """\
 _addnet() {
     local line=${COMP_LINE:0:COMP_POINT} IFS=$'\\n' found cut=
@@ -46,7 +46,7 @@ complete -c addnet -a '(command addnet --complete (commandline -cp) 2>/dev/null)
 
 
 def main(asked: str, arguments: Sequence[str]) -> int:
-    """Prints what a shell reads once (`--completion SHELL`), or what a line may end with (`--complete LINE`)."""
+    """Prints a shell's completion script (`--completion SHELL`) or the completions of a line (`--complete LINE`)."""
     try:
         if asked == "--complete":
             sys.stdout.writelines(f"{word}\n" for word in complete(arguments[0] if arguments else "addnet "))
@@ -60,7 +60,7 @@ def main(asked: str, arguments: Sequence[str]) -> int:
 
 
 def complete(line: str) -> list[str]:
-    """Words that the last word of a line may become; empty where files may stand.
+    """Returns the possible completions of a line's last word; empty if only a file name may follow.
 
     Example:
         >>> complete("addnet ev")

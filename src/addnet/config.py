@@ -1,4 +1,4 @@
-"""Where the YAML is, composing it outside of a command, and building objects from its nodes."""
+"""Locates the YAML files, composes configs outside a command, and builds objects from config nodes."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from addnet.signatures import check_arguments
 
 
 def where_bfloat16(there: Any, elsewhere: Any) -> Any:
-    """The first value on a CPU that computes in bfloat16 (AVX-512 BF16, AMX, or Arm's BF16), else the second.
+    """Returns the first value on a CPU that computes in bfloat16 (AVX-512 BF16, AMX, or Arm's BF16), else the second.
 
-    Configs say it as `${where_bfloat16:bf16-mixed,32-true}`.
+    In configs: `${where_bfloat16:bf16-mixed,32-true}`.
     """
     try:
         text = Path("/proc/cpuinfo").read_text(encoding="utf-8")
@@ -31,9 +31,9 @@ def where_bfloat16(there: Any, elsewhere: Any) -> Any:
 
 
 def run_name(_root_: Any) -> str:
-    """A name that tells a run from others in a list of them: network (its backbone, if it is named), data and task.
+    """Returns a name that distinguishes a run in a list: network (its backbone, if it is set), data and task.
 
-    Configs say it as `${run_name:}`.
+    In configs: `${run_name:}`.
 
     Example:
         >>> cfg = {"model": {"name": "bandpass"}, "data": {"data_dir": "/sets/faces"}, "task": "train"}
@@ -53,8 +53,8 @@ def run_name(_root_: Any) -> str:
 
 
 def each_method(data: DictConfig) -> str:
-    """The values of a sweep that holds back each method of making fakes once; see `data.held_method.to_sweep`."""
-    from addnet.data.held_method import to_sweep  # reads the data set: only where a sweep asks for it
+    """Returns the values of a sweep that holds out each forgery method once; see `data.held_method.to_sweep`."""
+    from addnet.data.held_method import to_sweep  # reads the data set: only if a sweep needs it
 
     return to_sweep(cast("dict[str, Any]", OmegaConf.to_container(data, resolve=True)))
 
@@ -64,11 +64,11 @@ OmegaConf.register_new_resolver("run_name", run_name, replace=True)
 
 
 OmegaConf.register_new_resolver("each_method", each_method, replace=True)
-OmegaConf.register_new_resolver("at_home", at_home, replace=True)  # for what Hydra itself reads: where it writes
+OmegaConf.register_new_resolver("at_home", at_home, replace=True)  # for the output folders, which Hydra itself reads
 
 
 def expand_home(cfg: DictConfig | ListConfig) -> None:
-    """Expands `~` in every path of a config, wherever it was written: the one place that does."""
+    """Expands `~` in every path of a config; nothing else does."""
     for key in range(len(cfg)) if isinstance(cfg, ListConfig) else list(cfg):
         if OmegaConf.is_missing(cfg, key) or OmegaConf.is_interpolation(cfg, key):
             continue
@@ -80,7 +80,7 @@ def expand_home(cfg: DictConfig | ListConfig) -> None:
 
 
 def config_dir() -> str:
-    """Directory of the YAML tree: the checkout's `configs/` if there is one, else the copy in the wheel."""
+    """Returns the folder of the YAML files: the checkout's `configs/` if there is one, else the copy in the wheel."""
     checkout = Path(__file__).resolve().parents[2]
     if (checkout / "pyproject.toml").is_file() and (checkout / "configs" / "train.yaml").is_file():
         return str(checkout / "configs")
@@ -88,7 +88,7 @@ def config_dir() -> str:
 
 
 def compose(overrides: Sequence[str] = (), *, config_name: str = "train") -> DictConfig:
-    """Composes a config outside of a command, as `addnet train OVERRIDES` would.
+    """Composes a config outside a command, as `addnet train OVERRIDES` would.
 
     Raises:
         hydra.errors.HydraException: An override names an unknown key or group.
@@ -99,7 +99,7 @@ def compose(overrides: Sequence[str] = (), *, config_name: str = "train") -> Dic
 def compose_with_choices(
     overrides: Sequence[str] = (), *, config_name: str = "train"
 ) -> tuple[DictConfig, dict[str, str | None]]:
-    """Composes a config as `compose` does; returns also the file that was taken of each group.
+    """Composes a config as `compose` does; also returns the file that was chosen in each group.
 
     Raises:
         hydra.errors.HydraException: An override names an unknown key or group.
@@ -115,7 +115,7 @@ def compose_with_choices(
 
 
 def files_of(group: str) -> list[str]:
-    """Names of the files of a config group, as overrides name them.
+    """Returns the names of the files in a config group, as used in overrides.
 
     Example:
         >>> files_of("trainer")[:3], "attention/gate" in files_of("ablation")
@@ -126,7 +126,9 @@ def files_of(group: str) -> list[str]:
 
 
 def without_group(argument: str) -> str:
-    """`logger=false`, `logger=null` and `~logger` as `logger=none`, for groups with such a file; all else as it is.
+    """Converts `logger=false`, `logger=null` and `~logger` to `logger=none`, for groups that have such a file.
+
+    All other arguments are returned unchanged.
 
     Example:
         >>> without_group("logger=false"), without_group("~callbacks"), without_group("model=false")
@@ -138,10 +140,10 @@ def without_group(argument: str) -> str:
 
 
 def load_group(group: str, name: str) -> dict[str, Any]:
-    """One file of a config group as plain arguments, without its `_target_`.
+    """Loads a file of a config group as plain arguments, without its `_target_`.
 
     Raises:
-        UserError: There is no such file.
+        UserError: The file doesn't exist.
     """
     require_choice(group, name, files_of(group))
     node = plain(compose([f"{group}={name}"])[group])
@@ -149,7 +151,7 @@ def load_group(group: str, name: str) -> dict[str, Any]:
 
 
 def plain(node: Any) -> dict[str, Any]:
-    """A config node as resolved dicts, lists and scalars, safe to keep in a checkpoint.
+    """Converts a config node to resolved dicts, lists and scalars, which may be stored in a checkpoint.
 
     Raises:
         omegaconf.errors.MissingMandatoryValue: A value is `???`; see `addnet.required`.
@@ -158,12 +160,14 @@ def plain(node: Any) -> dict[str, Any]:
 
 
 def build(node: Any, **extra: Any) -> Any:
-    """Instantiates a node by its `_target_`; what it refuses reaches the user in its own words.
+    """Instantiates a node by its `_target_`; the user gets the constructor's own error message.
 
     Raises:
-        UserError: The constructor refused its arguments, or a package it needs is not installed.
+        UserError: The constructor rejected its arguments, or a package that it needs is not installed.
     """
-    from pytorch_lightning.utilities.exceptions import MisconfigurationException  # heavy: not for --help
+    from pytorch_lightning.utilities.exceptions import (
+        MisconfigurationException,
+    )  # slow to import; --help doesn't need it
 
     check_values(node, **extra)
     try:
@@ -185,7 +189,7 @@ def check_values(node: Any, **extra: Any) -> None:
         extra: Values that replace those of the node.
 
     Raises:
-        UserError: A value is of another kind; the message has its key as a user types it.
+        UserError: A value has the wrong type; the message contains its key as a user types it.
     """
     if not isinstance(node, DictConfig):
         return
@@ -195,11 +199,11 @@ def check_values(node: Any, **extra: Any) -> None:
     if target := values.get("_target_"):
         try:
             found = hydra.utils.get_object(target)
-        except (ImportError, AttributeError, ValueError):  # said by whoever builds it
+        except (ImportError, AttributeError, ValueError):  # reported when it is built
             return
         check_arguments(found, values | extra, prefix=f"{key}." if (key := node._get_full_key(None)) else "")
 
 
 def build_all(nodes: Mapping[str, Any] | None) -> list[Any]:
-    """Instantiates every node of a group such as `callbacks` or `logger`, in order; empty ones are left out."""
+    """Instantiates every node of a group such as `callbacks` or `logger`, in order; skips empty ones."""
     return [build(node) for node in (nodes or {}).values() if node and "_target_" in node]

@@ -1,4 +1,4 @@
-"""The composed config as `--help` shows it: with the comments of the YAML files that its keys came from."""
+"""The composed config as `--help` shows it, with the comments from its YAML files."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from addnet.config import compose_with_choices, config_dir, files_of
 
 _WIDEST, _NARROWEST = 120, 60  # columns
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the fast one needs libyaml
-REQUIRED = "???"  # the value of what a command can't do without, in OmegaConf's spelling
-_COMMENTS_AT = 36  # the column from which comments stand, at most
+REQUIRED = "???"  # the value of a required key, as in OmegaConf
+_COMMENTS_AT = 36  # the last column at which comments may start
 
 
 @dataclass
 class Comments:
-    """What a YAML file says about its keys.
+    """The comments of a YAML file, by dotted key.
 
     Attributes:
-        header: The lines above the first key.
-        beside: Behind each dotted key, and on the lines that continue it.
-        above: On the lines directly above each.
+        header: The comment above the first key.
+        beside: Comments after a key, with the lines that continue them.
+        above: Comments on the lines directly above a key.
     """
 
     header: str = ""
@@ -37,45 +37,41 @@ class Comments:
     above: dict[str, str] = field(default_factory=dict)
 
     def under(self, prefix: str) -> Comments:
-        """The same for keys that stand below another."""
+        """Returns the same comments for keys nested below another key."""
         below = [{f"{prefix}.{key}": text for key, text in part.items()} for part in (self.beside, self.above)]
         return Comments("", {prefix: self.header, **below[0]} if self.header else below[0], below[1])
 
     def update(self, later: Comments) -> None:
-        """Takes over what a later file says."""
+        """Adds the comments of a later file, which take precedence."""
         self.header = later.header or self.header
         self.beside |= later.beside
         self.above |= later.above
 
 
 def help_text(name: str, overrides: Sequence[str] = ()) -> str:
-    """What `--help` prints: purpose, examples, the groups with their files, and the config with its comments.
+    """Returns the help of a command: purpose, examples, groups with their files, and the config with its comments.
 
-    Hydra's own loads every file of every group to list them, and takes four times as long.
+    Hydra's own help loads every file of every group in order to list them, and takes four times as long.
 
     Args:
-        name: Of the command, such as `data check`.
-        overrides: What else was typed; the config is shown with them.
+        name: Name of the command, such as `data check`.
+        overrides: The other arguments; the config is shown with them.
 
     Raises:
-        hydra.errors.HydraException: The overrides compose nothing.
+        hydra.errors.HydraException: The overrides don't compose a config.
     """
     said = COMMANDS[name]
     cfg, choices = compose_with_choices(overrides, config_name=said.config)
     comments = comments_of(said.config, choices)
     shown = _parts(OmegaConf.to_container(cfg, resolve=False), said.shown)
-    shown = dict(sorted(shown.items(), key=lambda item: item[0] in choices))  # the command's own first
+    shown = dict(sorted(shown.items(), key=lambda item: item[0] in choices))  # the command's own keys first
     width = min(max(shutil.get_terminal_size((100, 24)).columns, _NARROWEST), _WIDEST)
     groups = [group for group in sorted(choices) if group in shown or (not said.shown and group != "local")]
     listed = [line for group in groups for line in _listed(group, choices[group], width)]
     lines = [
         opening(name),
-        *(
-            ["Groups: GROUP=FILE takes another file; with --help behind it, its keys are shown", *listed, ""]
-            if listed
-            else []
-        ),
-        "Config: KEY=VALUE takes another value, as in optimizer.lr=1e-3" if "optimizer" in shown else "Config:",
+        *(["Groups: GROUP=FILE selects another file; add --help to show its keys", *listed, ""] if listed else []),
+        "Config: KEY=VALUE sets another value, as in optimizer.lr=1e-3" if "optimizer" in shown else "Config:",
         *_rendered(shown, comments, width=width),
         "",
         *_closing(name),
@@ -87,10 +83,10 @@ class Setting(NamedTuple):
     """A key of a YAML file.
 
     Attributes:
-        key: As it is typed, such as `optimizer.lr`.
-        default: Its value, as YAML in one line; empty for a key that holds others.
-        comment: Beside it, in that file or in one that it builds on.
-        above: What the lines directly above it say, which is often about the keys that follow, too.
+        key: The key as it is typed, such as `optimizer.lr`.
+        default: Its value as YAML on one line; empty for a key with nested keys.
+        comment: The comment after it, in this file or in one from its defaults list.
+        above: The comment on the lines directly above it, which often applies to the following keys too.
     """
 
     key: str
@@ -103,9 +99,9 @@ class SettingsFile(NamedTuple):
     """A YAML file of `configs/`.
 
     Attributes:
-        header: What its first lines say.
-        takes: Files that it builds on, and files of other groups that it takes: `folder`, `model=timm`.
-        settings: Its own keys, those that hold others only where something is said about them.
+        header: The comment at its start.
+        takes: Its defaults list: files of its own group and of other groups, such as `folder`, `model=timm`.
+        settings: Its own keys; keys with nested keys only if they have a comment.
     """
 
     header: str
@@ -114,11 +110,11 @@ class SettingsFile(NamedTuple):
 
 
 def settings_in(group: str, choice: str) -> SettingsFile:
-    """The keys that a file of a group sets, with what is said about each; `_target_` is left out.
+    """Reads the keys that a config file sets, with their comments, except `_target_`.
 
     Args:
-        group: Of the file; empty: a file of `configs/` itself, which a command reads.
-        choice: Its name, as overrides name it.
+        group: Group of the file; empty: a file in `configs/` itself, which a command reads.
+        choice: Name of the file, as used in overrides.
 
     Example:
         >>> settings_in("optimizer", "adam").settings[1]
@@ -165,7 +161,7 @@ def _settings(
 
 
 def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:
-    """The keys of a config that are asked for, such as `data` and `data.image_size`; all if none is."""
+    """Returns the given keys of a config, such as `data` and `data.image_size`; all keys if none are given."""
     if not wanted:
         return dict(cfg)
     shown: dict[str, Any] = {}
@@ -177,23 +173,23 @@ def _parts(cfg: Any, wanted: Sequence[str]) -> dict[str, Any]:
 
 def _closing(name: str) -> Iterator[str]:
     if COMMANDS[name].hydra:
-        yield "--cfg job, or --print-config, shows the config alone, as YAML; --hydra-help shows what else Hydra has."
+        yield "--cfg job or --print-config shows only the config, as YAML; --hydra-help shows Hydra's other options."
     if COMMANDS[name].sweeps:
-        yield "-m runs a job for each of several values: -m seed=0,1,2; --resume FOLDER continues a sweep."
+        yield "-m runs one job per value: -m seed=0,1,2; --resume FOLDER continues a sweep."
 
 
 def own_values(config_name: str) -> dict[str, Any]:
-    """What the YAML file of a config says itself, without the files that it builds on."""
+    """Reads the values in the YAML file of a config itself, without those in its defaults list."""
     text = Path(config_dir(), f"{config_name}.yaml").read_text(encoding="utf-8")
     return dict(yaml.load(text, Loader=_LOADER))
 
 
 def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments:
-    """Comments by dotted key of a composed config.
+    """Collects the comments of a composed config by dotted key.
 
     Args:
-        config_name: The file in `configs/` that it starts from.
-        choices: The file taken of each group.
+        config_name: The primary config, a file in `configs/`.
+        choices: The file chosen in each group.
     """
     merged = Comments()
     for group, choice in choices.items():
@@ -204,12 +200,12 @@ def comments_of(config_name: str, choices: Mapping[str, str | None]) -> Comments
 
 
 def _of_group(group: str, choice: str) -> Comments:
-    """Of a file and those it builds on, which stand in its defaults."""
+    """Collects the comments of a file and of those in its defaults list."""
     file = Path(config_dir(), group, f"{choice}.yaml")
     if not file.is_file():
         return Comments()
     text = file.read_text(encoding="utf-8")
-    if "@package" in text:  # changes keys of others
+    if "@package" in text:  # it sets keys of other groups
         return Comments()
     merged = Comments()
     for entry in (yaml.safe_load(text) or {}).get("defaults", []):
@@ -235,15 +231,18 @@ def parsed(text: str) -> Comments:
     found.header = _joined(lines[:first])
     for key, node, value in _pairs(root):
         start, column = node.start_mark.line, node.start_mark.column
+        # end: the line on which the value ends, where its comment is; for block values, the line of the key
         end = start if isinstance(value, yaml.MappingNode) and not value.flow_style else value.end_mark.line
         end = start if isinstance(value, yaml.SequenceNode) and not value.flow_style else end
         end = start if isinstance(value, yaml.ScalarNode) and value.style in ("|", ">") else end
+        # behind: the column after which `#` begins a comment and is not a part of the value
         behind = node.end_mark.column if end == start else 0
         if isinstance(value, yaml.ScalarNode) and value.end_mark.line == start:
             behind = value.end_mark.column
         if comment := re.search(r"(?:^|\s)(#.*)", lines[end][behind:]):
             at = behind + comment.start(1)
             rest = lines[end + 1 :]
+            # the comment continues on lines with nothing but a `#` in the same column
             until = next((i for i, line in enumerate(rest) if line.find("#") != at or line[:at].strip()), len(rest))
             found.beside[key] = _joined([comment[1], *rest[:until]])
         above = start
@@ -268,13 +267,13 @@ def _joined(lines: Sequence[str]) -> str:
 
 def _listed(group: str, choice: str | None, width: int) -> list[str]:
     files = files_of(group)
-    if not files or files == [choice]:  # nothing to choose from
+    if not files or files == [choice]:  # there is no choice
         return []
     return textwrap.wrap(f"  {group}: {', '.join(files)}", width, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _rendered(node: Mapping[Any, Any], comments: Comments, *, width: int, prefix: str = "") -> Iterator[str]:
-    """Lines of a part of the config, with comments in one column."""
+    """Formats a part of the config, with its comments in one column."""
     indent = "  " * (prefix.count(".") + 1)
     entries = {key: f"{indent}{key}:{'' if _is_block(value) else ' ' + _flow(value)}" for key, value in node.items()}
     lengths = [len(line) for key, line in entries.items() if f"{prefix}{key}" in comments.beside]
@@ -305,6 +304,6 @@ def _is_block(value: object) -> bool:
 
 
 def _flow(value: Any) -> str:
-    """A value in one line, as YAML."""
+    """Formats a value as YAML on one line."""
     text = yaml.safe_dump(value, default_flow_style=True, width=10_000, allow_unicode=True, sort_keys=False)
     return str(text).removesuffix("...\n").strip()

@@ -1,4 +1,4 @@
-"""What a terminal shows of the log: a message alone. Time, module and level stand in the log file."""
+"""Log output on a terminal: only the message; time, module and level are in the log file."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from typing import Any, TextIO
 
 from addnet.untrusted.texts import MOST_OF_TEXT, shown, shown_lines
 
-# the framework's own progress reports; they stand in the log file
+# the framework's own progress messages, which are only in the log file
 _QUIET = ("pytorch_lightning", "lightning", "lightning_fabric")
 _FORM = "[%(asctime)s][%(name)s][%(levelname)s] - %(message)s"
 
 
 class ConsoleHandler(logging.StreamHandler[TextIO]):
-    """Writes to whatever stdout is at the moment, so that lines pass above a progress bar instead of through it.
+    """Writes to the current stdout, so that lines appear above a progress bar and not inside it.
 
-    A bar of rich replaces `sys.stdout` while it is drawn; a handler made before would write past it.
+    While rich draws a bar, it replaces `sys.stdout`; a handler with the earlier stream would write into the bar.
     """
 
-    def __init__(self, stream: Any = None) -> None:  # `stream` stands in Hydra's own config of the handler
+    def __init__(self, stream: Any = None) -> None:  # Hydra's own config of the handler has `stream`
         super().__init__()
         self.addFilter(_is_for_people)
 
     @property
     def stream(self) -> TextIO:
-        """The present stdout."""
+        """The current stdout."""
         return sys.stdout
 
     @stream.setter
@@ -37,23 +37,23 @@ class ConsoleHandler(logging.StreamHandler[TextIO]):
         """Ignored: the stream is never kept."""
 
     def format(self, record: logging.LogRecord) -> str:
-        """The record, wrapped between words where a person reads it."""
+        """Formats a record, wrapped between words on a terminal."""
         text = super().format(record)
         return wrapped(text, shutil.get_terminal_size().columns) if sys.stdout.isatty() else text
 
 
 class LogFormatter(logging.Formatter):
-    r"""A record as lines of the log file; what strangers chose can neither begin a line nor move a cursor.
+    r"""Formats records for the log file; untrusted text can neither begin a line nor move the cursor.
 
-    Names, which are arguments of a message, are shown on one line. A whole message (`"%s"`) keeps its lines, and those
-    after the first are set in, so that only records begin at the left.
+    Names, as arguments of a message, are shown on one line. A message passed as a whole (`"%s"`) keeps its lines;
+    those after the first are indented, so that only records begin at the left.
 
     Args:
-        fmt: Of a record.
+        fmt: The format of a record.
 
     Example:
-        >>> told = logging.LogRecord("addnet", logging.INFO, "", 0, "%s: bad", ("a\n[2026]\x1b[2J.jpg",), None)
-        >>> print(LogFormatter("%(message)s").format(told))
+        >>> record = logging.LogRecord("addnet", logging.INFO, "", 0, "%s: bad", ("a\n[2026]\x1b[2J.jpg",), None)
+        >>> print(LogFormatter("%(message)s").format(record))
         a\n[2026]\x1b[2J.jpg: bad
     """
 
@@ -61,21 +61,21 @@ class LogFormatter(logging.Formatter):
         super().__init__(fmt)
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record."""
+        """Formats a record."""
         return shown_lines(super().format(_with_names_shown(record))).replace("\n", "\n  ")
 
 
 class ConsoleFormatter(logging.Formatter):
-    """The message alone, warnings and errors marked; all of a record while debugging.
+    """Formats only the message, with a prefix for warnings and errors; debug records are formatted in full.
 
     Example:
-        >>> told = logging.LogRecord("addnet.data", logging.WARNING, "", 0, "%d files were left out", (3,), None)
-        >>> ConsoleFormatter().format(told)
+        >>> record = logging.LogRecord("addnet.data", logging.WARNING, "", 0, "%d files were left out", (3,), None)
+        >>> ConsoleFormatter().format(record)
         'warning: 3 files were left out'
     """
 
     def format(self, record: logging.LogRecord) -> str:
-        """One record as it is shown."""
+        """Formats a record."""
         if record.levelno <= logging.DEBUG:
             return _FULL.format(record)
         record = _with_names_shown(record)
@@ -87,7 +87,7 @@ _FULL = LogFormatter()
 
 
 def say(text: object) -> None:
-    """A message on stderr, for what has no log."""
+    """Writes a message to stderr, for commands without a log."""
     sys.stderr.write(f"{shown_lines(text)}\n")
 
 
@@ -109,13 +109,13 @@ def wrapped(text: str, width: int) -> str:
 
 
 def shown_path(path: str | Path) -> str:
-    """A path as short as it still works when typed: relative to the working directory if it lies in there."""
+    """Returns a short path that works when typed: relative to the working directory if it is inside it."""
     path = Path(path)
     return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def _with_names_shown(record: logging.LogRecord) -> logging.LogRecord:
-    """A copy whose arguments are on one line each, unless one is the whole message."""
+    """Returns a copy of the record with each argument on one line, unless the argument is the whole message."""
     if record.msg == "%s" or not isinstance(record.args, tuple):
         return record
     copied = logging.makeLogRecord(record.__dict__)
@@ -130,11 +130,11 @@ def _is_for_people(record: logging.LogRecord) -> bool:
 
 
 def _warned(text: str) -> str:
-    r"""The sentence of a Python warning, without file, line, class and source.
+    r"""Extracts the sentence of a Python warning, without file, line number, class and source line.
 
     Example:
         >>> _warned("/lib/loop.py:32: UserWarning: few batches\n  warn('few batches')\n")
         'few batches'
     """
-    found = re.match(r".*?:\d+: \w+: (.*?)(?:\n  [^\n]*)?\n?\Z", text, flags=re.DOTALL)
-    return found[1] if found else text.strip()
+    match = re.match(r".*?:\d+: \w+: (.*?)(?:\n  [^\n]*)?\n?\Z", text, flags=re.DOTALL)
+    return match[1] if match else text.strip()

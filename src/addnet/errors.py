@@ -1,4 +1,4 @@
-"""The error that is meant for people, and the check that most often raises it."""
+"""Errors with messages for users, and the check that raises them most often."""
 
 from __future__ import annotations
 
@@ -7,17 +7,17 @@ from collections.abc import Iterable
 
 
 class UserError(ValueError):
-    """Something the caller can put right: the message names the value, what was expected and the remedy.
+    """An error that the user can correct: the message names the value, what was expected and the remedy.
 
-    Commands print its text alone, without a traceback.
+    Commands print only its message, without a traceback.
     """
 
 
 class RunStoppedError(UserError):
-    """A run was asked to stop and can go on later.
+    """A run was asked to stop and can be resumed later.
 
     Args:
-        message: What was kept and how to go on.
+        message: What was saved and how to resume.
         code: The command's exit code: 130 after Ctrl-C, 143 after SIGTERM.
     """
 
@@ -34,9 +34,9 @@ def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
     """Returns `value` if it is one of `choices`.
 
     Args:
-        option: Name of the option as a user writes it, for the message.
+        option: Name of the option as a user types it, for the message.
         value: What the user gave.
-        choices: The values that are allowed, in the order in which the message lists them.
+        choices: The allowed values, in the order in which the message lists them.
 
     Raises:
         UserError: `value` is not among `choices`; the message lists them and suggests the nearest.
@@ -49,7 +49,7 @@ def require_choice(option: str, value: object, choices: Iterable[str]) -> str:
 
 
 def shortened(names: Iterable[str], *, limit: int = 10) -> str:
-    """Names in a line: the first ones, and how many more there are.
+    """Lists the first names, and how many more there are, on one line.
 
     Example:
         >>> shortened(["a", "b", "c", "d"], limit=2)
@@ -61,6 +61,6 @@ def shortened(names: Iterable[str], *, limit: int = 10) -> str:
 
 
 def suggestion(value: object, choices: Iterable[str]) -> str:
-    """Returns ` Did you mean 'x'?` for the nearest choice, or an empty string."""
+    """Returns ` Did you mean 'x'?` for the nearest choice, or an empty string if none is near."""
     near = difflib.get_close_matches(str(value), list(choices), n=1)
     return f" Did you mean {near[0]!r}?" if near else ""

@@ -1,4 +1,4 @@
-"""`addnet evaluate`: how well checkpoints detect, measured as the field measures, with a report."""
+"""`addnet evaluate`: evaluates checkpoints with the usual metrics of the field and writes a report."""
 
 from __future__ import annotations
 
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 SCORES = "scores.parquet"
-KEPT = "keep"  # of lr: also beside the checkpoint
+KEPT = "keep"  # value of lr: also write the likelihood ratios next to the checkpoint
 
-_STARTED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d-\d\d-\d\d)(?:-\d+)?")  # in the name of a run folder
+_STARTED = re.compile(r"(\d{4}-\d\d-\d\d)_(\d\d-\d\d-\d\d)(?:-\d+)?")  # start time in the name of a run folder
 
 
 def evaluate(cfg: DictConfig) -> dict[str, Any]:
-    """Evaluates what a composed config names and writes the report into the run folder.
+    """Evaluates the checkpoints or scores of a composed config and writes the report into the run folder.
 
     Args:
-        cfg: `configs/evaluate.yaml` composed, `paths.output_dir` being the run folder.
+        cfg: `configs/evaluate.yaml`, composed, with the run folder as `paths.output_dir`.
 
     Returns:
-        Every number of the report.
+        All numbers of the report.
 
     Raises:
-        UserError: A checkpoint or the data have to be put right.
+        UserError: A setting, a checkpoint or the data are not valid.
     """
     from addnet.evaluation.assessment import assess
     from addnet.evaluation.likelihood import require_sklearn
@@ -66,7 +66,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
         return reported(*of_files(cfg, folder))
     detectors = load_detectors(cfg)
     if cfg.mistakes:
-        block_of(next(iter(detectors.values())), cfg.block)  # raises now, not when all is scored
+        block_of(next(iter(detectors.values())), cfg.block)  # raises now rather than after scoring
     modules = {name: data_module(cfg, detector, folder) for name, detector in detectors.items()}
     beside = {name: place_of_ratios(it, modules[name]) for name, it in detectors.items()} if cfg.lr == KEPT else {}
     scored = grouped_alike({name: score(cfg, name, detectors[name], modules[name]) for name in detectors})
@@ -92,7 +92,7 @@ def evaluate(cfg: DictConfig) -> dict[str, Any]:
 
 
 def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]:
-    """Shows the main metrics and what was written."""
+    """Prints the main metrics and the files that were written."""
     print_summary(numbers)
     for file in written:
         log.info("written: %s", shown_path(file))
@@ -100,7 +100,7 @@ def reported(numbers: dict[str, Any], written: Iterable[Path]) -> dict[str, Any]
 
 
 def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
-    """The checkpoints by a name of their own: the one that was given, or that of the run folder or of the file."""
+    """Loads the checkpoints by name: the given name, or else that of the run folder or of the file."""
     from addnet.inference import Detector
 
     return {
@@ -117,13 +117,13 @@ def load_detectors(cfg: DictConfig) -> dict[str, Detector]:
 
 
 def named(ckpt: Any) -> dict[str, str]:
-    """Checkpoints by name.
+    """Returns the paths of checkpoints by name.
 
     Args:
-        ckpt: One path or name of a detector, a list of these or of `name=path`, or a mapping of names to these.
+        ckpt: A path or the name of a detector, a list of these or of `name=path`, or a mapping of names to these.
 
     Raises:
-        UserError: None is named, or one twice.
+        UserError: No checkpoint is named, or one is named twice.
 
     Example:
         >>> named({"plain": "a.ckpt", "band": "b.ckpt"})
@@ -141,20 +141,20 @@ def named(ckpt: Any) -> dict[str, str]:
     names = [name or next(short) for name, _ in pairs]
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise UserError(
-            f"two checkpoints are called {twice!r}; give each another name: 'ckpt={{NAME: PATH, OTHER: PATH}}'"
+            f"two checkpoints are called {twice!r}; give them different names: 'ckpt={{NAME: PATH, OTHER: PATH}}'"
         )
     return dict(zip(names, (path for _, path in pairs), strict=True))
 
 
 def _pair(text: str) -> tuple[str, str]:
-    """Name and path of `name=path`; a path that has an equals sign of its own has no name."""
+    """Splits `name=path`; a path that itself contains an equals sign has no name."""
     name, _, path = text.partition("=")
     there = path in shipped.names() or Path(path).exists()
     return (name, path) if path and not Path(text).exists() and there else ("", text)
 
 
 def names_of(paths: list[str]) -> list[str]:
-    """Short names of checkpoints that tell them apart.
+    """Returns short names by which checkpoints can be distinguished.
 
     Example:
         >>> names_of(["outputs/train/a/checkpoints/best.ckpt", "outputs/train/b/checkpoints/best.ckpt"])
@@ -178,7 +178,7 @@ def names_of(paths: list[str]) -> list[str]:
 
 
 def _without_dates(names: list[str]) -> list[str]:
-    """Run folders named by their time, as short as still tells them apart."""
+    """Shortens run folders named by their time, as far as they stay distinct."""
     for shown in (r"\2", r"\1_\2"):
         short = [_STARTED.sub(shown, name) for name in names]
         if len(set(short)) == len(short):
@@ -187,7 +187,7 @@ def _without_dates(names: list[str]) -> list[str]:
 
 
 def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDataModule:
-    """The test images, prepared as in the training of a checkpoint."""
+    """Builds the data module of the test images, preprocessed as in the training of a checkpoint."""
     from addnet.inference.evaluated_data import data_of, require_used
     from addnet.tested_on import require_data
 
@@ -202,57 +202,57 @@ def data_module(cfg: DictConfig, detector: Detector, folder: Path) -> DeepfakeDa
 
 
 def place_of_ratios(detector: Detector, module: DeepfakeDataModule) -> Path:
-    """Where the likelihood ratios of a checkpoint are kept that go with it.
+    """Returns the path of the likelihood ratios that are stored with a checkpoint.
 
     Raises:
-        UserError: Some lie there, the detector isn't the user's own, or several data sets would give several.
+        UserError: The file exists already, the detector came with addnet, or there are several test data sets.
     """
     from addnet.evaluation.likelihood_files import place_beside
 
     place, sets = place_beside(detector.loaded.path), module.splits["test"].records.names("dataset")
     if detector.loaded.shipped:
         raise UserError(
-            f"lr={KEPT}: {detector.loaded.called} came with addnet, whose folder stays as it is; take lr=true, "
-            "and name the file that it writes with likelihood=FILE"
+            f"lr={KEPT} can't write to the folder of {detector.loaded.called}, which came with addnet; use lr=true, "
+            "and pass the file that it writes with likelihood=FILE"
         )
     if place.exists():
-        raise UserError(f"lr={KEPT}: there is {place} already; remove it first, or take lr=true")
+        raise UserError(f"lr={KEPT}: {place} exists already; remove it first, or use lr=true")
     if len(sets) > 1:
-        raise UserError(f"lr={KEPT}: ratios are of one data set, and {', '.join(sets)} are named; take lr=true")
+        raise UserError(f"lr={KEPT} needs exactly one test data set, not {', '.join(sets)}; name one, or use lr=true")
     return place
 
 
 def choices(detectors: Mapping[str, Detector], *, tested: Collection[str]) -> dict[str, str]:
-    """What each checkpoint and its thresholds were chosen on, for the report; where that is tested now, it warns.
+    """Returns lines for the report: what each checkpoint and its thresholds were chosen on.
 
-    Of detectors that others published, whose they are.
+    For adopted detectors, also their publisher. Logs a warning if the test data were used for the choice.
     """
     from addnet.inference.background import chosen_on, chosen_on_tests
     from addnet.inference.export.card import adopted_from
 
-    told = {}
+    lines = {}
     for name, detector in detectors.items():
         if adopted := detector.loaded.about.get("adopted"):
-            told[f"{name}, adopted"] = adopted_from(adopted)
+            lines[f"{name}, adopted"] = adopted_from(adopted)
         text = chosen_on(detector.loaded)
         if both := chosen_on_tests(detector.loaded, tested):
-            text += f"; metrics on {', '.join(both)} are too good, because it was chosen on what is tested here"
+            text += f"; metrics on {', '.join(both)} are too optimistic, because it was chosen on this test data"
             log.warning("%s: %s", name, text)
         if text:
-            told[f"{name}, checkpoint and thresholds"] = text
-    return told
+            lines[f"{name}, checkpoint and thresholds"] = text
+    return lines
 
 
 def told_of_shipped(detectors: Mapping[str, Detector]) -> dict[str, str]:
-    """What has to be said with each use of a detector that comes with the program, for the report; it is logged."""
-    told = {name: " ".join(it.background) for name, it in detectors.items() if it.loaded.shipped}
-    for text in told.values():
+    """Logs the notice that must accompany each use of a detector that came with addnet, and returns it by name."""
+    notices = {name: " ".join(it.background) for name, it in detectors.items() if it.loaded.shipped}
+    for text in notices.values():
         log.info("%s", text)
-    return {f"{name}, about it": text for name, text in told.items()}
+    return {f"{name}, about it": text for name, text in notices.items()}
 
 
 def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule) -> dict[str, ScoredSet]:
-    """Scores of all test images by data set."""
+    """Scores all test images, by data set."""
     from addnet.inference.scoring import scored_sets
 
     return scored_sets(module, *_scores(cfg, name, detector, module))
@@ -261,18 +261,18 @@ def score(cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataMo
 def climb(
     cfg: DictConfig, name: str, detector: Detector, module: DeepfakeDataModule, decision: Mapping[str, Any] | None
 ) -> dict[str, dict[str, list[dict[str, Any]]]]:
-    """Metrics on the ladder of degradations: data set → kind → steps, the undamaged images as kind `clean`."""
+    """Measures on the ladder of degradations: data set → kind → steps; the original images are the kind `clean`."""
     from addnet.data.degradations import UNITS, rungs
     from addnet.evaluation.levels import brief_metrics
     from addnet.inference.scoring import scored_sets, some_rows
 
-    found: dict[str, dict[str, list[dict[str, Any]]]] = {}
+    by_set: dict[str, dict[str, list[dict[str, Any]]]] = {}
     if not cfg.robustness.kinds:
-        return found
+        return by_set
     rows = some_rows(module, cfg.robustness.limit, seed=cfg.seed)
     steps = [None, *rungs(plain(cfg.robustness.kinds))]
     for number, step in enumerate(steps):
-        damage = "undamaged" if step is None else f"{step.kind} {step.level:g}"
+        damage = "not degraded" if step is None else f"{step.kind} {step.level:g}"
         title = f"{name}, {damage} ({number + 1} of {len(steps)})"
         scores = _scores(cfg, title, detector, module, degradation=step, rows=rows)
         kind = "clean" if step is None else f"{step.kind} ({UNITS[step.kind]})"
@@ -282,8 +282,8 @@ def climb(
                 {"level": None, "label": "none"} if step is None else {"level": step.level, "label": f"{step.level:g}"}
             )
             counts = {"images": len(scored.paths), "videos": len(scored.video_ids)}
-            found.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"metrics": metrics})
-    return found
+            by_set.setdefault(which, {}).setdefault(kind, []).append(level | counts | {"metrics": metrics})
+    return by_set
 
 
 def _scores(
@@ -295,7 +295,11 @@ def _scores(
     degradation: Degradation | None = None,
     rows: list[int] | None = None,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_], NDArray[np.float64]]:
-    """Scores of the test records, or some of them, which of them count, and how bright their faces are."""
+    """Scores test records, all or the given rows.
+
+    Returns:
+        For each record: its score, whether it is valid, and the brightness of its face; (N,) each.
+    """
     import numpy as np
 
     from addnet.inference.scoring import score_test
@@ -304,6 +308,7 @@ def _scores(
     trained = (detector.loaded.about.get("config") or {}).get("trainer")
     precision = str(cfg.precision or (trained or {}).get("precision") or "32-true")
     batches = score_test(detector, module, degradation=degradation, rows=rows, precision=precision)
+    # number of batches, rounded up
     total = -(-(len(module.splits["test"].records) if rows is None else len(rows)) // module.batch_size)
     shown: Iterator[Any] = show_progress(batches, total, outcome=lambda _: "scored", title=title, unit="batches")
     probabilities, valid, brightness = map(np.concatenate, zip(*shown, strict=True))
@@ -311,7 +316,7 @@ def _scores(
 
 
 def decision_of(cfg: DictConfig, detector: Detector) -> dict[str, dict[str, Any]] | None:
-    """Thresholds and temperatures of a checkpoint, the thresholds replaced by that of the config if it has one."""
+    """Returns thresholds and temperatures of a checkpoint, with the threshold of the config if it sets one."""
     from addnet.evaluation.decision import LEVELS, Decision
 
     decision = detector.loaded.about.get("decision")
@@ -328,7 +333,7 @@ def worst_mistakes(
     scored: Mapping[str, ScoredSet],
     decision: Mapping[str, Any] | None,
 ) -> list[dict[str, Any]]:
-    """The images that are farthest on the wrong side of the threshold, with their explanations."""
+    """Finds the images that are farthest on the wrong side of the threshold, and explains them."""
     from addnet.inference.mistakes import explained, farthest_wrong
 
     chosen = farthest_wrong(scored, threshold=detector.frame.threshold, most=cfg.mistakes)
@@ -336,20 +341,20 @@ def worst_mistakes(
 
 
 def print_summary(numbers: Mapping[str, Any]) -> None:
-    """The main metrics on the terminal."""
+    """Prints the main metrics as a table."""
     from rich.console import Console
     from rich.table import Table
 
     table = Table(title="evaluation")
-    sets = [found for about in numbers["checkpoints"].values() for found in about["sets"].values()]
-    paired = ["paired accuracy"] if any(found["pairs"]["with_both"] for found in sets) else []
+    sets = [tested for about in numbers["checkpoints"].values() for tested in about["sets"].values()]
+    paired = ["paired accuracy"] if any(tested["pairs"]["with_both"] for tested in sets) else []
     for column in ("checkpoint", "test set", "level", "AUROC", "95 % interval", "EER", *paired, "balanced accuracy"):
         left = column in ("checkpoint", "test set", "level")
         table.add_column(column, justify="left" if left else "right", overflow="fold")
     for checkpoint, about in numbers["checkpoints"].items():
-        for name, found in about["sets"].items():
+        for name, tested in about["sets"].items():
             for level in ("frame", "video"):
-                metrics, called = (found["levels"][level][part] for part in ("metrics", "called"))
+                metrics, called = (tested["levels"][level][part] for part in ("metrics", "called"))
                 auroc = metrics["auroc"]
                 interval = "" if auroc["low"] is None else f"{auroc['low']:.3f} – {auroc['high']:.3f}"
                 chosen = called["chosen"]["metrics"]
@@ -357,7 +362,7 @@ def print_summary(numbers: Mapping[str, Any]) -> None:
                 first, eer, pairs, balanced = (
                     "" if cell["value"] is None else f"{cell['value']:.3f}" for cell in cells
                 )
-                if not balanced and chosen["accuracy"]["value"] is not None:  # one class alone
+                if not balanced and chosen["accuracy"]["value"] is not None:  # the data set has only one class
                     balanced = f"accuracy {chosen['accuracy']['value']:.3f}"
                 rest = [pairs, balanced] if paired else [balanced]
                 table.add_row(in_markup(checkpoint), in_markup(name), level, first, interval, eer, *rest)

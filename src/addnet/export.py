@@ -1,4 +1,4 @@
-"""`addnet export`: a checkpoint → ONNX, a .pt2 file of torch.export, or a folder with safetensors."""
+"""`addnet export`: exports a checkpoint as ONNX, as a .pt2 file of torch.export, or as a safetensors folder."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ log = logging.getLogger(__name__)
 
 
 def export(cfg: DictConfig) -> Export:
-    """Exports the checkpoint or the detector that a composed config names.
+    """Exports the checkpoint or the detector of a composed config.
 
     Args:
-        cfg: `configs/export.yaml` composed.
+        cfg: `configs/export.yaml`, composed.
 
     Returns:
-        What was written, and what was checked.
+        The files that were written, and the result of the parity check.
 
     Raises:
-        UserError: Something in the config or the checkpoint has to be put right, or what was written is not as PyTorch.
+        UserError: A setting or the checkpoint is not valid, or the outputs of the export differ from PyTorch's.
     """
     from addnet.inference.background import shipped_line
     from addnet.inference.export import FORMATS, export_checkpoint
@@ -53,7 +53,7 @@ def export(cfg: DictConfig) -> Export:
         log.info("%s", shipped_line(name, done.about))
     log.info("checked %s", done.parity)
     if done.parity.spread < 100 * done.parity.atol:
-        log.warning("the logits hardly depend on the image, so the check says little; is the network trained?")
+        log.warning("the logits hardly depend on the image, so the check is not conclusive; is the network trained?")
     log.info("%s, %.1f MB", done.output, done.size / 1e6)
     return done
 

@@ -1,10 +1,9 @@
-"""Bandpass filters in the frequency domain for looking at images: ideal, Gaussian and Butterworth.
+"""Bandpass filters in the frequency domain for inspecting images: ideal, Gaussian and Butterworth.
 
 Usage: addnet filter IMAGE --low 0.05 --high 0.25 --kind gaussian --out outputs/filter
 
-Writes the filtered image and a plot of it, the original, the transfer function and both spectra. This is
-for exploring which band holds the traces of a forgery; the network's own filter is
-`addnet.models.BandpassLayer`.
+Writes the filtered image, and a plot with it, the original, the transfer function and both spectra. Use it to explore
+which band contains the traces of a forgery; the network's own filter is `addnet.models.BandpassLayer`.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ KINDS = ("ideal", "gaussian", "butterworth")
 UNITS = ("cycles_per_pixel", "cycles_per_image")
 BORDERS = ("reflect", "wrap")
 NYQUIST = 0.5  # cycles per pixel
-_ROUNDING = 1e-9  # of a frequency that lies right on a cut-off
+_ROUNDING = 1e-9  # tolerance for a frequency exactly at a cut-off
 
 Floats = NDArray[np.floating[Any]]
 
@@ -45,26 +44,26 @@ def bandpass_filter(
     unit: str = "cycles_per_pixel",
     border: str = "reflect",
 ) -> NDArray[np.float32]:
-    """Keeps the spatial frequencies between two cut-offs, in every channel by itself.
+    """Keeps the spatial frequencies between two cut-offs, in each channel separately.
 
-    At a cut-off half of the power passes: the gain of that edge is 1/√2 (`ideal`: 1 up to and including
-    `high`, and from `low` on). Where the cut-offs lie close together, both edges lower the gain.
+    At a cut-off half of the power passes: the gain of that edge is 1/√2 (`ideal`: the gain is 1 from `low` to `high`,
+    both included). If the cut-offs are close together, both edges lower the gain.
 
     Args:
-        image: (H, W) or (H, W, C), any real numbers; uint8 is taken as 0 to 255.
-        low: Lower cut-off; 0 keeps everything below `high`, the mean included. Above 0 the mean of each
-            channel vanishes and the result lies around 0.
-        high: Upper cut-off, at most the Nyquist frequency of 0.5 cycles per pixel; that or None keeps
-            everything above `low`.
-        kind: `ideal` cuts sharply and rings, `gaussian` is smoothest, `butterworth` lies between.
+        image: (H, W) or (H, W, C), any real numbers; uint8 values count as 0 to 255.
+        low: Lower cut-off; 0 keeps everything below `high`, including the mean. Above 0, the mean of each channel is
+            removed and the result is centred at 0.
+        high: Upper cut-off, at most the Nyquist frequency of 0.5 cycles per pixel; that or None keeps everything
+            above `low`.
+        kind: `ideal` cuts sharply and rings, `gaussian` is the smoothest, `butterworth` is in between.
         order: Steepness of `butterworth`, at least 1.
-        unit: `cycles_per_pixel`, or `cycles_per_image` counted across the shorter side. Either way the same
-            cut-off holds in every direction.
-        border: `reflect` continues the image by its mirror image, so that opposite sides do not shine
-            through; `wrap` takes it as periodic, a quarter of the work.
+        unit: `cycles_per_pixel`, or `cycles_per_image`, counted along the shorter side. Either way the cut-off is the
+            same in every direction.
+        border: `reflect` extends the image by its mirror image, so that opposite sides don't bleed into each other;
+            `wrap` treats it as periodic, with a quarter of the work.
 
     Returns:
-        float32 of the image's shape, in the image's own units.
+        float32 in the shape and the units of the image.
 
     Raises:
         UserError: A cut-off, an option or the image is not as described.
@@ -82,7 +81,7 @@ def bandpass_filter(
         pad = [(0, height), (0, width), (0, 0)][: pixels.ndim]
         pixels = np.pad(pixels, pad, mode="symmetric")
     rows, columns = np.fft.fftfreq(pixels.shape[0]), np.fft.rfftfreq(pixels.shape[1])
-    gain = _gain(np.hypot(rows[:, None], columns), cutoffs, kind, order)
+    gain = _gain(np.hypot(rows[:, None], columns), cutoffs, kind, order)  # (H', W' // 2 + 1), without channels
     waves = np.fft.rfft2(pixels, axes=(0, 1)) * gain.reshape(gain.shape + (1,) * (pixels.ndim - 2))
     filtered = np.fft.irfft2(waves, s=pixels.shape[:2], axes=(0, 1))
     return filtered[:height, :width].astype(np.float32)
@@ -102,10 +101,10 @@ def transfer_function(
     Args:
         shape: Height and width of the image.
         low: Lower cut-off.
-        high: Upper cut-off; None for Nyquist's.
-        kind: As the rest: see `bandpass_filter`.
-        order: Of `butterworth`.
-        unit: Of the cut-offs.
+        high: Upper cut-off; None: the Nyquist frequency.
+        kind: `ideal`, `gaussian` or `butterworth`; see `bandpass_filter`.
+        order: Steepness of `butterworth`, at least 1.
+        unit: Unit of the cut-offs: `cycles_per_pixel` or `cycles_per_image`.
 
     Returns:
         (H, W) in [0, 1], frequency 0 at [H // 2, W // 2].
@@ -131,7 +130,7 @@ def spectrum(image: ArrayLike) -> NDArray[np.float32]:
 
 
 def _gain(frequency: Floats, cutoffs: tuple[float, float], kind: str, order: int) -> NDArray[np.float64]:
-    """Returns a low-pass at the upper times a high-pass at the lower cut-off, in cycles per pixel."""
+    """Returns the gain of a low-pass at the upper cut-off times a high-pass at the lower, in cycles per pixel."""
     _choice("kind", kind, KINDS)
     if order < 1:
         raise UserError(f"order={order} is too small; use 1 or more.")
@@ -149,7 +148,7 @@ def _low_pass(ratio: Floats, kind: str, order: int) -> Floats:
         return (ratio <= 1 + _ROUNDING).astype(np.float64)
     if kind == "gaussian":
         return np.asarray(np.exp(math.log(math.sqrt(0.5)) * ratio**2))
-    with np.errstate(over="ignore"):  # far beyond the cut-off: 1 / inf is right
+    with np.errstate(over="ignore"):  # far above the cut-off, 1 / inf = 0 is correct
         return np.asarray(1 / np.sqrt(1 + ratio ** (2 * order)))
 
 
@@ -163,14 +162,14 @@ def _high_pass(ratio: Floats, kind: str, order: int) -> Floats:
 
 
 def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) -> tuple[float, float]:
-    """Returns both cut-offs in cycles per pixel; an upper one that is not given is Nyquist's."""
+    """Returns both cut-offs in cycles per pixel; without an upper one, the Nyquist frequency."""
     _choice("unit", unit, UNITS)
     cycles = min(shape) if unit == "cycles_per_image" else 1
     nyquist = NYQUIST * cycles
     upper = nyquist if high is None else high
     if not 0 <= low < upper <= nyquist:
         raise UserError(
-            f"low={low} and high={high} are no band; use 0 <= low < high <= {nyquist:g} {unit}, or no high."
+            f"low={low} and high={high} are not a valid band; use 0 <= low < high <= {nyquist:g} {unit}, or no high."
         )
     return low / cycles, upper / cycles
 
@@ -178,9 +177,9 @@ def _cutoffs(shape: tuple[int, ...], low: float, high: float | None, unit: str) 
 def _pixels(image: ArrayLike) -> NDArray[np.float64]:
     pixels = np.asarray(image, dtype=np.float64)
     if pixels.ndim not in (2, 3) or 0 in pixels.shape:
-        raise UserError(f"An array of shape {pixels.shape} is no image; use (H, W) or (H, W, C).")
+        raise UserError(f"An array of shape {pixels.shape} is not an image; use (H, W) or (H, W, C).")
     if not np.isfinite(pixels).all():
-        raise UserError("The image holds values that are not finite; replace them first.")
+        raise UserError("The image contains values that are not finite; replace them first.")
     return pixels
 
 
@@ -190,12 +189,12 @@ def _choice(option: str, value: str, choices: Sequence[str]) -> None:
 
 
 def to_8_bit(filtered: Floats, *, around_zero: bool) -> NDArray[np.uint8]:
-    """Makes a filtered image visible.
+    """Converts a filtered image to 8 bits.
 
     Args:
-        filtered: In grey levels.
-        around_zero: Show 0 as mid-grey (128) and stretch the largest deviation to the full range, but none
-            below one grey level. Otherwise grey levels are kept and clipped.
+        filtered: The filtered image in grey levels.
+        around_zero: Show 0 as mid-grey (128) and scale the largest deviation, or one grey level if that is larger, to
+            the full range. Otherwise grey levels are kept and clipped.
     """
     if not around_zero:
         return np.asarray(np.clip(np.rint(filtered), 0, 255), dtype=np.uint8)
@@ -210,7 +209,7 @@ def spectrum_plot(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, t
         image: (H, W, 3) RGB.
         filtered: (H, W, 3), from `bandpass_filter`.
         gain: (H, W), from `transfer_function`.
-        title: Heading of the plot.
+        title: Title of the plot.
     """
     figure = Figure(figsize=(11, 7), layout="constrained")
     figure.suptitle(title)
@@ -223,6 +222,7 @@ def spectrum_plot(image: NDArray[np.uint8], filtered: Floats, gain: Floats, *, t
     spectra = [spectrum(pixels).mean(axis=2) for pixels in (image, filtered)]
     for axis, drawn in zip(axes[1], spectra, strict=False):
         axis.imshow(drawn, cmap="magma", vmin=0, vmax=spectra[0].max(), extent=extent)
+    # the row through frequency 0, from the centre to the right edge: horizontal frequencies 0 to 0.5
     axes[1, 2].plot(np.arange(width - width // 2) / width, gain[height // 2, width // 2 :], color=BLACK)
     axes[1, 2].set(xlabel="cycles per pixel", ylabel="gain", ylim=(0, 1.05))
     names = (
@@ -257,7 +257,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _write(options: argparse.Namespace) -> list[Path]:
     """Filters the image and returns the paths of the two files written."""
-    from addnet.faces.images import read_image  # here, so that filters alone need nothing of faces/
+    from addnet.faces.images import read_image  # here, so that the filters themselves don't import faces/
 
     image = read_image(options.image)
     band = {name: getattr(options, name) for name in ("kind", "order", "unit")}
@@ -278,19 +278,25 @@ class _Parser(argparse.ArgumentParser):
     """Ends a wrong command line with one sentence instead of the usage."""
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message}; --help tells more\n")
+        self.exit(2, f"{message}; see --help\n")
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(**described("filter"))
     parser.add_argument("image", type=Path, metavar="IMAGE")
-    parser.add_argument("--low", type=float, default=0.0, help="lower cut-off; 0 keeps the mean (default)")
+    parser.add_argument("--low", type=float, default=0.0, help="lower cut-off (default: 0, which keeps the mean)")
     parser.add_argument("--high", type=float, help="upper cut-off (default: Nyquist, 0.5 cycles per pixel)")
     parser.add_argument("--kind", choices=KINDS, default="gaussian", help="shape of the edges (default: gaussian)")
     parser.add_argument("--order", type=int, default=2, help="steepness of butterworth (default: 2)")
-    parser.add_argument("--unit", choices=UNITS, default=UNITS[0], help="of the cut-offs (default: cycles_per_pixel)")
-    parser.add_argument("--border", choices=BORDERS, default=BORDERS[0], help="beyond the image (default: reflect)")
-    parser.add_argument("--out", type=Path, default=Path("outputs/filter"), help="folder (default: outputs/filter)")
+    parser.add_argument(
+        "--unit", choices=UNITS, default=UNITS[0], help="unit of the cut-offs (default: cycles_per_pixel)"
+    )
+    parser.add_argument(
+        "--border", choices=BORDERS, default=BORDERS[0], help="extension beyond the image (default: reflect)"
+    )
+    parser.add_argument(
+        "--out", type=Path, default=Path("outputs/filter"), help="output folder (default: outputs/filter)"
+    )
     return parser
 
 

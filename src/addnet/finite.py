@@ -1,6 +1,6 @@
-"""The one check for scores that aren't finite numbers: no metric, threshold or verdict is made of them.
+"""The check for scores that aren't finite: no metric, threshold or verdict is computed from such scores.
 
-Sorting puts nan at one end or the other, so that a network that answers nothing else gets an AUROC of 1 or 0.
+Sorting puts NaN at one end, so that a network whose outputs are all NaN would get an AUROC of 1 or 0.
 """
 
 from __future__ import annotations
@@ -14,29 +14,29 @@ from addnet.errors import UserError
 
 _MOST_NAMED = 5
 _REMEDY = (
-    "The network is damaged, for example by a learning rate that is too high (use an earlier checkpoint), or its "
-    "numbers overflow (use precision 32-true). If only some images are listed, look at them."
+    "The weights are damaged, for example by a learning rate that is too high (use an earlier checkpoint), or values "
+    "overflow (use precision 32-true). If only some images are affected, check these."
 )
 
 
 def require_finite(scores: NDArray[np.floating], paths: Sequence[str] | None = None, *, of: str = "") -> None:
-    """Refuses scores of which one or more isn't a finite number.
+    """Raises an error if a score isn't finite.
 
     Args:
-        scores: (N,) of any meaning.
-        paths: N names of what was scored, or None if they aren't known.
-        of: What the scores are of, such as the name of a data set.
+        scores: (N,) scores of any kind.
+        paths: N names of the scored images, or None if unknown.
+        of: What was scored, such as the name of a data set.
 
     Raises:
-        UserError: The text says how many, and names the first of them.
+        UserError: Scores aren't finite; the message has their number and the first names.
 
     Example:
         >>> require_finite(np.array([0.5, 0.1]))
         >>> require_finite(np.array([0.5, np.nan]), ["a.png", "b.png"], of="test")
         Traceback (most recent call last):
-        addnet.finite.NotFiniteError: 1 of 2 scores of test isn't a finite number, and nothing is measured with it:
+        addnet.finite.NotFiniteError: 1 of 2 scores of test isn't finite (NaN or infinite), so nothing is measured:
           b.png
-        The network is damaged, ...
+        The weights are damaged, ...
     """
     broken = np.flatnonzero(~np.isfinite(scores))
     if len(broken):
@@ -45,18 +45,18 @@ def require_finite(scores: NDArray[np.floating], paths: Sequence[str] | None = N
 
 
 class NotFiniteError(UserError):
-    """Scores aren't finite numbers.
+    """Some scores aren't finite.
 
     Args:
-        broken: How many of them.
-        total: Of how many.
-        named: Some of what was scored so.
-        of: What the scores are of.
+        broken: Number of scores that aren't finite.
+        total: Number of scores.
+        named: Names of some images with such scores.
+        of: What was scored, such as the name of a data set.
     """
 
     def __init__(self, broken: int, total: int, named: Sequence[str], *, of: str = "") -> None:
-        are, them = ("isn't a finite number", "it") if broken == 1 else ("aren't finite numbers", "them")
-        what = f"{broken} of {total} scores{f' of {of}' if of else ''} {are}, and nothing is measured with {them}"
+        are, of = "isn't" if broken == 1 else "aren't", f" of {of}" if of else ""
+        what = f"{broken} of {total} scores{of} {are} finite (NaN or infinite), so nothing is measured"
         lines = [f"  {name}" for name in named[:_MOST_NAMED]]
         if lines and broken > len(lines):
             lines.append(f"  and {broken - len(lines)} more")

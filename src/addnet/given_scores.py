@@ -1,4 +1,4 @@
-"""Scores that were made elsewhere, or kept from an earlier evaluation → the report of `addnet evaluate`."""
+"""The report of `addnet evaluate` for scores from other programs or from an earlier evaluation."""
 
 from __future__ import annotations
 
@@ -20,21 +20,26 @@ log = logging.getLogger(__name__)
 
 MISSING_FILE = "missing_scores.csv"
 _COLUMNS = ("dataset", "path", "detector")
-_UNUSED = {"ckpt": DEFAULT, "robustness.kinds": None, "mirror": False, "model.weights": None}  # and what is no choice
+_UNUSED = {
+    "ckpt": DEFAULT,
+    "robustness.kinds": None,
+    "mirror": False,
+    "model.weights": None,
+}  # key → value that counts as not set
 
 
 def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]:
-    """Everything of an evaluation that needs no network.
+    """Evaluates given scores, without a network.
 
     Args:
-        cfg: `configs/evaluate.yaml` composed, with `scores.file`.
+        cfg: `configs/evaluate.yaml`, composed, with `scores.file`.
         folder: The run folder.
 
     Returns:
-        Every number of the report, and the files that were written.
+        All numbers of the report, and the files that were written.
 
     Raises:
-        UserError: A file or a value in it can't be used, or something is asked for that needs a checkpoint.
+        UserError: A file or a value in it can't be used, or a setting needs a checkpoint.
     """
     from addnet.evaluation.assessment import assess
     from addnet.evaluation.decision import LEVELS, Decision
@@ -45,42 +50,46 @@ def of_files(cfg: DictConfig, folder: Path) -> tuple[dict[str, Any], list[Path]]
 
     _require_no_network(cfg)
     if cfg.lr not in (True, False):
-        raise UserError(f"lr={cfg.lr} is for checkpoints; with scores.file take lr=true")
-    asked = plain(cfg.scores)
-    files, how = _files(asked.pop("file")), {name: asked.pop(name) for name in ("scale", "most")}
-    said = read_scores(files, Columns(scores=asked.pop("columns"), **asked), **how)
-    decisions = said.decisions
+        raise UserError(f"lr={cfg.lr} is only for checkpoints; with scores.file, use lr=true")
+    options = plain(cfg.scores)
+    files, how = _files(options.pop("file")), {name: options.pop(name) for name in ("scale", "most")}
+    given = read_scores(files, Columns(scores=options.pop("columns"), **options), **how)
+    decisions = given.decisions
     if cfg.threshold is not None:
-        _require_threshold(cfg.threshold, said.scored)
+        _require_threshold(cfg.threshold, given.scored)
         decisions = {
             name: {level: Decision.of(decision, level).at(cfg.threshold).plain() for level in LEVELS}
             for name, decision in decisions.items()
         }
     written = []
-    if told := told_of_missing(said):
-        log.warning("%s; they are listed in %s", told, folder / MISSING_FILE)
-        written.append(_write_missing(folder / MISSING_FILE, said.missing))
-    numbers = assess(said.scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=bool(cfg.lr))
-    about = provenance("") | {f"scores of {name}": _told(file) for name, file in files.items()}
+    if notice := told_of_missing(given):
+        log.warning("%s; they are listed in %s", notice, folder / MISSING_FILE)
+        written.append(_write_missing(folder / MISSING_FILE, given.missing))
+    numbers = assess(given.scored, decisions, resamples=cfg.resamples, seed=cfg.seed, likelihood=bool(cfg.lr))
+    about = provenance("") | {f"scores of {name}": _identified(file) for name, file in files.items()}
     about.pop("data_fingerprint", None)
-    if told:
-        about["missing scores"] = told
-    report = write_report(folder, numbers, said.scored, robustness={}, mistakes=[], about=about)
+    if notice:
+        about["missing scores"] = notice
+    report = write_report(folder, numbers, given.scored, robustness={}, mistakes=[], about=about)
     return numbers, [*report, *written, *write_ratios(folder, numbers)]
 
 
 def _require_no_network(cfg: DictConfig) -> None:
     for key, nothing in _UNUSED.items():
         if (OmegaConf.select(cfg, key) or nothing) != nothing:
-            told = f"{key}={OmegaConf.select(cfg, key)} is for checkpoints that score"
-            raise UserError(f"{told}; with scores.file there is nothing to be scored, leave it out")
+            raise UserError(
+                f"{key}={OmegaConf.select(cfg, key)} is only for checkpoints; leave it out with scores.file, which "
+                "brings its own scores"
+            )
     for key in ("data_dir", "index", "test", "train"):
         if cfg.data.get(key):
-            raise UserError(f"data.{key}={cfg.data[key]} is used for nothing: with scores.file no images are read")
+            raise UserError(
+                f"data.{key}={cfg.data[key]} has no effect, because scores.file is used without images; leave it out"
+            )
 
 
 def _files(given: Any) -> dict[str, Path]:
-    """Name → file: names as given, else those of the files."""
+    """Returns the score files by name: the given names, or else those of the files."""
     from addnet.evaluate import names_of
 
     if isinstance(given, Mapping):
@@ -93,10 +102,10 @@ def _files(given: Any) -> dict[str, Path]:
 def _require_threshold(threshold: float, scored: Mapping[str, Mapping[str, Any]]) -> None:
     probabilities = all(rows.is_probability for sets in scored.values() for rows in sets.values())
     if probabilities and not 0 <= threshold <= 1:
-        raise UserError(f"threshold={threshold} must lie in [0, 1], as the scores do")
+        raise UserError(f"threshold={threshold} must be in [0, 1], like the scores")
 
 
-def _told(file: Path) -> str:
+def _identified(file: Path) -> str:
     return f"{file.name}, SHA-256 {sha256_of(file)}"
 
 

@@ -1,4 +1,4 @@
-"""Names of a package whose modules are imported when one of them is first asked for."""
+"""Lazy imports: a package's names whose modules are imported on first access."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,11 +7,11 @@ from typing import Any
 
 
 def late(package: str, homes: Mapping[str, str]) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """What a package takes as its `__getattr__` and its `__dir__` (PEP 562).
+    """Returns the `__getattr__` and the `__dir__` of a package (PEP 562).
 
     Args:
-        package: Its `__name__`; it has an `__all__`.
-        homes: Each public name's module in it; one that begins with a dot is looked for beside the package.
+        package: The package's `__name__`; the package must have an `__all__`.
+        homes: Public name → module in the package; with a leading dot, a module next to the package.
     """
 
     def get(name: str) -> Any:

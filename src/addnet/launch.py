@@ -1,4 +1,4 @@
-"""Which process of a run this is and where it writes, whether Lightning, torchrun or SLURM started it."""
+"""Determines the rank of this process and where it writes, whether Lightning, torchrun or SLURM started it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from addnet.errors import UserError
 if TYPE_CHECKING:
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 
-RUN = "ADDNET_RUN"  # names the run folder; every process of a run must see the same (configs/paths/default.yaml)
+RUN = "ADDNET_RUN"  # name of the run folder, the same in all processes of a run (see configs/paths/default.yaml)
 _console: list[int] = []
 
 
 def join_run(arguments: list[str]) -> list[str]:
-    """Brings a process that torchrun or SLURM started into one run with the others.
+    """Joins the processes that torchrun or SLURM started into one run.
 
-    Each of them composes its config for itself: without this, each would name a run folder after its own clock.
+    Each process composes its own config: without this, each would name a run folder after its own start time.
 
     Args:
-        arguments: Of the command.
+        arguments: Arguments of the command.
 
     Returns:
-        The arguments, and for all but the main process overrides that give its output a file of its own.
+        The arguments; except in the main process, with overrides that send its output to a separate file.
 
     Raises:
-        UserError: Several processes were started to run one sweep.
+        UserError: Several processes were started to run a sweep.
     """
     if _launched_outside() and any(a in ("-m", "--multirun") or a.startswith("sweep=") for a in arguments):
         raise UserError("a sweep starts its jobs itself: start it once, without torchrun and with --ntasks=1")
@@ -42,7 +42,7 @@ def join_run(arguments: list[str]) -> list[str]:
 
 
 def process_name() -> str | None:
-    """`rank<n>` of a process beside the main one; None for the main process or the only one."""
+    """Returns `rank<n>` for a process other than the main one; None for the main process or the only one."""
     env = os.environ
     if "RANK" in env:  # torchrun
         return _named(int(env["RANK"]))
@@ -53,7 +53,7 @@ def process_name() -> str | None:
 
 
 def command_form() -> list[str]:
-    """How this program was started, to start it again: `[python, -m, addnet.train]` or `[python, script]`."""
+    """Returns the command that started this program: `[python, -m, addnet.train]` or `[python, script]`."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
     if spec is not None:
         return [sys.executable, "-m", spec.name]
@@ -64,7 +64,7 @@ def command_form() -> list[str]:
 
 
 def divert_output(file: Path) -> None:
-    """Sends what this process prints from now on, warnings and tracebacks included, to a file."""
+    """Redirects all further output of this process, including warnings and tracebacks, to a file."""
     sys.stdout.flush()
     sys.stderr.flush()
     _console.append(os.dup(2))
@@ -75,23 +75,23 @@ def divert_output(file: Path) -> None:
 
 
 def last_words(text: str) -> None:
-    """Says on the console why a process ends whose output goes to a file; does nothing in the main process."""
+    """Prints why this process ends on the console if its output goes to a file; does nothing in the main process."""
     for console in _console:
         os.write(console, f"{process_name()}: {text}\n".encode())
 
 
 def slurm_environment() -> SLURMEnvironment:
-    """What srun tells Lightning; queueing the job again is left to the batch script (`scripts/slurm_train.sh`).
+    """Returns Lightning's SLURM environment, without requeueing, which `scripts/slurm_train.sh` does.
 
-    Lightning 2.6.6 would write its checkpoint from within the signal handler, amid a step.
+    Lightning 2.6.6 would write its checkpoint in the signal handler, during a step.
 
     Raises:
-        UserError: This process was not started by srun.
+        UserError: srun didn't start this process.
     """
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 
     if not _in_slurm():
-        raise UserError("trainer=slurm works under srun alone: see scripts/slurm_train.sh, or take trainer=ddp")
+        raise UserError("trainer=slurm works only under srun: see scripts/slurm_train.sh, or use trainer=ddp")
     return SLURMEnvironment(auto_requeue=False)
 
 
@@ -100,32 +100,34 @@ def _named(rank: int) -> str | None:
 
 
 def _launched_outside() -> bool:
-    """Whether someone else started several processes of this command."""
+    """Returns whether torchrun or SLURM started several processes of this command."""
     torchrun = "TORCHELASTIC_RUN_ID" in os.environ and int(os.environ.get("WORLD_SIZE", 1)) > 1
     return torchrun or (_in_slurm() and int(os.environ["SLURM_NTASKS"]) > 1)
 
 
 def _in_slurm() -> bool:
-    """Whether srun started this process; interactive shells are left alone, as Lightning does."""
+    """Returns whether srun started this process; like Lightning, this ignores interactive shells."""
     interactive = os.environ.get("SLURM_JOB_NAME") in ("bash", "interactive")
     return {"SLURM_NTASKS", "SLURM_PROCID"} <= set(os.environ) and not interactive
 
 
 def _name_of_run() -> str | None:
-    """A name that every process of this run arrives at; None where there is only one process."""
+    """Returns a name of the run that is the same in all its processes; None if there is only one process."""
     if "TORCHELASTIC_RUN_ID" in os.environ:
         return _agreed(datetime.now().strftime("%Y-%m-%d_%H-%M-%S-%f"))
-    if _in_slurm() and "SLURM_STEP_ID" in os.environ:  # a requeued job keeps its number, and finds its folder again
+    if _in_slurm() and "SLURM_STEP_ID" in os.environ:  # a requeued job keeps its number, and so its folder
         return f"slurm-{os.environ['SLURM_JOB_ID']}.{os.environ['SLURM_STEP_ID']}"
     return None
 
 
 def _agreed(proposal: str) -> str:
-    """What the first process proposed; the store belongs to torchrun and outlives a restart of its workers."""
-    from torch import distributed  # heavy: only where torchrun is
+    """Returns the proposal of the first process, through torchrun's store, which survives a restart of the workers."""
+    from torch import distributed  # slow to import; only needed with torchrun
 
     if os.environ.get("TORCHELASTIC_USE_AGENT_STORE") != "True":
-        raise UserError(f"torchrun shares no store with its workers: set {RUN}=<name of the run folder> for all")
+        raise UserError(
+            f"torchrun shares no store with its workers: set {RUN}=<name of the run folder> for all of them"
+        )
     store = distributed.TCPStore(os.environ["MASTER_ADDR"], int(os.environ["MASTER_PORT"]), is_master=False)  # type: ignore[attr-defined]
     if os.environ["RANK"] == "0":
         return str(store.compare_set("addnet/run", "", proposal).decode())

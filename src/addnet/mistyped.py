@@ -1,4 +1,4 @@
-"""What Hydra refuses on a command line → what was meant, in a line or two, ready to be typed."""
+"""Errors of Hydra for a command line → what was probably meant, in a line or two, ready to type."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from addnet.config import compose, compose_with_choices, config_dir, files_of
 from addnet.errors import UserError
 from addnet.overrides import TAKING, sweeps, to_type, unreadable
 
-# flags that users of the original scripts know (the README has the table), and what stands for them here
+# flags of the original scripts (see the table in the README) → keys here
 FLAGS = {
     "data_dir": "data.data_dir",
     "batch_size": "data.batch_size",
@@ -35,14 +35,17 @@ FLAGS = {
     "project_name": "logger.comet.project",
     "offline": "logger.comet.offline",
 }
-RENAMED = {"pictures": "images", "callbacks.bandpass.pictures": "callbacks.bandpass.images"}  # keys of earlier versions
-_OURS = ("quiet", "verbose")  # flags of commands here
-_ELSEWHERE = {  # keys that users of Lightning type, and what stands for them here
+RENAMED = {
+    "pictures": "images",
+    "callbacks.bandpass.pictures": "callbacks.bandpass.images",
+}  # names of earlier versions
+_OURS = ("quiet", "verbose")  # flags of our own commands
+_ELSEWHERE = {  # keys that users of Lightning type → what to use here
     "seed_everything": "seed=0",
     "trainer.logger": "logger=csv, logger=[csv,tensorboard] or logger=none",
     "trainer.callbacks": "callbacks=none, callbacks=[best,last] or callbacks.NAME=null",
 }
-_ELSEWHERE_UNLESS_ADDED = {  # what Lightning takes where it is added with a +
+_ELSEWHERE_UNLESS_ADDED = {  # keys that Lightning accepts if added with a +
     "trainer.gpus": "trainer.devices=1 with trainer=gpu",
     "trainer.enable_progress_bar": "callbacks.progress_bar=null",
     "trainer.enable_checkpointing": "callbacks=none, or callbacks.last=null",
@@ -51,13 +54,13 @@ _ELSEWHERE_UNLESS_ADDED = {  # what Lightning takes where it is added with a +
 
 
 def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
-    """Raises where settings are given as `--key value`, as the original scripts have them: here they are `key=value`.
+    """Raises an error if settings are given as `--key value`, as in the original scripts, and not as `key=value`.
 
     Raises:
-        UserError: With the whole line to type.
+        UserError: The message contains the whole line to type.
     """
     words, flags, seen = list(arguments), [], []
-    while words and words[0] != "--":  # behind it are files
+    while words and words[0] != "--":  # file names follow it
         word = words.pop(0)
         name, equal, value = word.removeprefix("--").partition("=")
         value = value if equal else _value_behind(words)
@@ -72,18 +75,18 @@ def refuse_flags(arguments: Sequence[str], *, command: str = "train") -> None:
     if flags:
         seen += words
         raise UserError(
-            f"{', '.join(flags)}: settings are KEY=VALUE here, without dashes. Type\n"
+            f"{', '.join(flags)}: write settings as KEY=VALUE, without dashes. Type\n"
             f"  {typed_as(command)} {' '.join(_for_shell(word) for word in seen)}"
         )
 
 
 def refuse_elsewhere(arguments: Sequence[str], *, command: str = "train") -> None:
-    """Raises for keys of Lightning that have another name here, and for groups that are given true, false or null.
+    """Raises an error for keys of Lightning that have another name here, and for groups set to true, false or null.
 
-    Behind a `+` the first would be taken and ignored; Hydra answers the last with a traceback.
+    After a `+`, such keys would be accepted and ignored; such groups would end in a traceback of Hydra.
 
     Raises:
-        UserError: With what to type instead.
+        UserError: The message says what to type instead.
     """
     for argument in arguments:
         group, _, name = argument.partition("=")
@@ -97,16 +100,16 @@ def refuse_elsewhere(arguments: Sequence[str], *, command: str = "train") -> Non
 
 
 def _value_behind(words: Sequence[str]) -> str:
-    """The next word, if it can be the value of a flag."""
+    """Returns the next word if it can be the value of a flag."""
     follows = bool(words) and not re.match(r"-\D", words[0]) and not re.match(r"[\w.+~]+=", words[0])
     return words[0] if follows else ""
 
 
 def _key_of(name: str, value: str, command: str) -> str | None:
-    """The key that a flag stands for; None where it is a flag of Hydra or of the command, or unknown."""
+    """Returns the key that a flag stands for; None if it is a flag of Hydra or of the command, or unknown."""
     name = name.replace("-", "_")
     if name == "resume" and not value.endswith((".ckpt", ".pth", ".pt", ".tar")):
-        return None  # of a sweep or a run
+        return None  # it resumes a sweep or a run
     options = {option.lstrip("-").replace("-", "_") for option in get_args_parser()._option_string_actions}
     if name in options or name in _OURS:
         return None
@@ -132,31 +135,32 @@ def _for_shell(word: str) -> str:
 
 
 def refuse_options(arguments: Sequence[str], *, command: str = "train") -> None:
-    """Raises for options that nobody here knows, and for a sweep where there is none.
+    """Raises an error for unknown options, and for `-m` with a command that has no sweeps.
 
     Raises:
-        UserError: Names the option.
+        UserError: The message names the option.
     """
     typed, unknown = get_args_parser().parse_known_args(list(arguments))
     if unknown:
-        raise UserError(f"{unknown[0]} is no option; settings are KEY=VALUE, {typed_as(command)} --help lists them")
+        raise UserError(f"{unknown[0]} is not an option; settings are KEY=VALUE, {typed_as(command)} --help lists them")
     of_others = {
         said.config: name for name, said in reversed(COMMANDS.items()) if said.config != COMMANDS[command].config
     }
     if typed.config_name in of_others:
-        raise UserError(f"--config-name={typed.config_name} is read by {typed_as(of_others[typed.config_name])}")
+        other = typed_as(of_others[typed.config_name])
+        raise UserError(f"--config-name={typed.config_name} is the config of another command; use {other}")
     if not COMMANDS[command].sweeps and (typed.multirun or "hydra.mode=MULTIRUN" in arguments):
         able = ", ".join(typed_as(name) for name, said in COMMANDS.items() if said.sweeps)
-        raise UserError(f"-m works with {able} alone; start {typed_as(command)} once for each value")
+        raise UserError(f"-m works only with {able}; start {typed_as(command)} once for each value")
 
 
 def answer(error: Exception, arguments: Sequence[str], *, command: str = "train") -> str:
-    """What is told where Hydra refuses overrides: what was meant, or else Hydra's own words without its folders.
+    """Returns the message for an error of Hydra: what was probably meant, or else Hydra's message without its folders.
 
     Args:
-        error: What Hydra raised.
-        arguments: Of the command.
-        command: Its name, such as `data check`.
+        error: The error that Hydra raised.
+        arguments: Arguments of the command.
+        command: Name of the command, such as `data check`.
     """
     if ours := _of_a_resolver(error):
         return f"{ours}\n"
@@ -170,7 +174,7 @@ def answer(error: Exception, arguments: Sequence[str], *, command: str = "train"
 
 
 def _of_a_resolver(error: BaseException | None) -> UserError | None:
-    """What a resolver of ours says, which OmegaConf and Hydra wrap; None where it is none."""
+    """Returns the `UserError` of our own resolver, which OmegaConf and Hydra wrap; None if there is none."""
     while error is not None and not isinstance(error, UserError):
         error = error.__cause__ or error.__context__
     return error
@@ -181,7 +185,7 @@ def _unreadable(arguments: Sequence[str]) -> Iterator[str]:
         if before in TAKING:
             continue
         if found := unreadable(argument):
-            yield f"{argument} has characters that Hydra reads as its own; to have them as they are, type"
+            yield f"{argument} contains characters that have a meaning in Hydra; to use them literally, type"
             yield f"  {to_type(*found)}"
         elif not re.match(r"[-~]|[^=]+=", argument):
             yield f"{argument!r} is neither KEY=VALUE nor an option"
@@ -206,11 +210,11 @@ def _wrong_files(arguments: Sequence[str]) -> Iterator[str]:
         if name not in there and beside and re.fullmatch(r"[\w.-]+", stem):
             near = difflib.get_close_matches(name, there, n=1, cutoff=0.5)
             meant = f"; did you mean {group}={near[0]}?" if near else "."
-            yield f"{group}={name}: there is no such file{meant} There are: {', '.join(beside)}"
+            yield f"{group}={name}: there is no such file{meant} Available: {', '.join(beside)}"
 
 
 def _chosen(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
-    """Files of groups that arguments take, such as `("data", "celebdf")`."""
+    """Yields the groups and files that arguments select, such as `("data", "celebdf")`."""
     for argument in arguments:
         group, equal, name = argument.lstrip("+").partition("=")
         if equal and group.isidentifier() and Path(config_dir(), group).is_dir() and name not in ("", "null"):
@@ -218,10 +222,10 @@ def _chosen(arguments: Sequence[str]) -> Iterator[tuple[str, str]]:
 
 
 def suggestions(arguments: Sequence[str], *, config_name: str = "train") -> str:
-    """What mistyped keys may have meant.
+    """Suggests keys for mistyped ones.
 
     Args:
-        arguments: Of the command, such as `["optimizer.lrr=1"]`.
+        arguments: Arguments of the command, such as `["optimizer.lrr=1"]`.
         config_name: The file in `configs/` that the command reads.
 
     Returns:
@@ -238,32 +242,32 @@ def suggestions(arguments: Sequence[str], *, config_name: str = "train") -> str:
             lines.append(f"{key!r} exists only{_where(known[key])}")
             continue
         if new := _renamed(key):
-            lines.append(f"{key!r} is called {new!r} now")
+            lines.append(f"{key!r} is now called {new!r}")
             continue
         near = difflib.get_close_matches(key, known, n=1, cutoff=0.75)
         near = near or [k for k in known if k.split(".")[-1] == key.split(".")[-1]][:3]
         named = " or ".join(f"{name}{_where(known[name])}" for name in near)
-        lines.append(f"{key!r} is no key here; " + (f"did you mean {named}?" if near else "--help lists them"))
+        lines.append(f"{key!r} is not a known key; " + (f"did you mean {named}?" if near else "--help lists them"))
     return "".join(f"{line}\n" for line in lines)
 
 
 def _renamed(key: str) -> str:
-    """What a key of an earlier version is called now; empty if it isn't one."""
+    """Returns the present name of a key of an earlier version; empty if it isn't one."""
     old = next((old for old in RENAMED if key == old or key.startswith(f"{old}.")), None)
     return RENAMED[old] + key.removeprefix(old) if old else ""
 
 
 def known_keys(arguments: Sequence[str] = (), *, config_name: str = "train") -> dict[str, str | None]:
-    """Every dotted key of the config that was chosen (None), and those that only another file of a group has (it).
+    """Returns all known dotted keys: None for keys of the chosen config, `GROUP=FILE` for those of another file only.
 
     Args:
-        arguments: Of the command, of which files of groups count, such as `data=celebdf`.
+        arguments: Arguments of the command; those that select files of groups count, such as `data=celebdf`.
         config_name: The file in `configs/` that has the defaults.
     """
     chosen = [f"{group}={name}" for group, name in _chosen(arguments)]
     try:
         base, choices = compose_with_choices(chosen, config_name=config_name)
-    except HydraException:  # one of them is mistyped as well
+    except HydraException:  # a file name is mistyped too
         base, choices = compose_with_choices(config_name=config_name)
     keys: dict[str, str | None] = dict.fromkeys(_dotted(OmegaConf.to_container(base, resolve=False)))
     files = sorted(Path(config_dir()).glob("*/*.yaml"))

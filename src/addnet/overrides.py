@@ -1,4 +1,4 @@
-"""What is typed on a command line → overrides as Hydra's grammar wants them: paths in quotes, `~` expanded."""
+"""Converts arguments as typed to overrides in Hydra's grammar: paths in quotes, `~` expanded."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from typing import Any
 from hydra.core.override_parser.overrides_parser import OverridesParser
 from hydra.errors import HydraException
 
-# keys whose values are paths, in every config: there a text that Hydra can't read can mean nothing else
+# keys whose values are paths, in every config: a text that Hydra can't parse there must be a path
 _PATH = re.compile(
     r"(^|\.)(ckpt|ckpt_path|input|output|out|root|originals|weights|index|dir|dirpath|leave_out|card|measured|case)$"
     r"|^likelihood$|_(dir|root|model)$"
 )
-TAKING = (  # options of Hydra and of the commands that take the word behind them
+TAKING = (  # options of Hydra and of the commands that take the next word as their value
     *("--cfg", "-c", "--package", "-p", "--config-path", "-cp", "--config-name", "-cn", "--config-dir", "-cd"),
     *("--info", "-i", "--resume"),
 )
-_PRINTING = re.compile(r"--print[-_]config(=\w+)?")  # as LightningCLI has it
+_PRINTING = re.compile(r"--print[-_]config(=\w+)?")  # as in LightningCLI
 _ALONE = ("-m", "--multirun", "--run", "-r", "--resolve")
 _DATA_SETS = ("data.train", "data.val", "data.test")  # lists of NAME:PATH
 _OVERRIDE = re.compile(r"(\+{0,2})([A-Za-z_$][\w./@:$-]*)=(.*)", re.DOTALL)
@@ -29,9 +29,9 @@ _UNREADABLE = object()
 
 
 def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
-    """Hydra's options, and all else: its parser reads overrides behind an option only where none stands in front of it.
+    """Separates Hydra's options from the other arguments: its parser needs all options before the first override.
 
-    `--print-config` and `--print_config` are other names of `--cfg job`. What stands behind `--` are files.
+    `--print-config` and `--print_config` are other names for `--cfg job`. Arguments after `--` are files.
 
     Example:
         >>> split_options(["seed=0,1", "-m", "lr=1", "--print_config"])
@@ -53,21 +53,21 @@ def split_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
 
 
 def quoted(text: str) -> str:
-    r"""A string as a value in Hydra's grammar, whatever it contains.
+    r"""Quotes any string as a value in Hydra's grammar.
 
     Example:
         >>> print(quoted("a=1,b=it's"))
         'a=1,b=it\'s'
     """
-    # interpolations are live unless escaped, and so are the backslashes in front of one
+    # interpolations must be escaped, and so must backslashes before one
     escaped = re.sub(r"(\\*)\$\{", lambda found: found[1] * 2 + "\\${", text)
-    # Hydra takes backslashes as they are, except in front of a quote
+    # Hydra takes backslashes literally, except before a quote
     escaped = re.sub(r"(\\*)('|\Z)", lambda found: found[1] * 2 + ("\\'" if found[2] else ""), escaped)
     return f"'{escaped}'"
 
 
 def to_type(key: str, text: str) -> str:
-    r"""What to type in a shell to give a key a text, whatever the text contains.
+    r"""Returns what to type in a shell to set a key to any text.
 
     Example:
         >>> print(to_type("data.group_pattern", r"img_(\d+)"))
@@ -82,7 +82,7 @@ def to_type(key: str, text: str) -> str:
 
 
 def at_home(text: str) -> str:
-    """A path with `~` and `~user` expanded, also behind the name of a data set; any other text as it is.
+    """Expands `~` and `~user` in a path, also after the name of a data set; returns any other text unchanged.
 
     Example:
         >>> at_home("faces/~1")
@@ -100,11 +100,11 @@ def at_home(text: str) -> str:
 
 
 def for_hydra(argument: str) -> str:
-    """An argument of a command as Hydra has to get it.
+    """Converts an argument of a command to the form that Hydra needs.
 
-    A value that names what exists is put into quotes where Hydra would read it as something else or not at all. So is
-    one of a key that takes a path, though nothing is there, where Hydra couldn't read it. Lists and the values of a
-    sweep are looked at one by one. All else stays as it was typed; doing it twice changes nothing.
+    The name of an existing file or folder is quoted if Hydra would misread it or couldn't parse it. The value of a key
+    that takes a path is quoted if Hydra couldn't parse it, even if the path doesn't exist. The elements of lists and
+    sweeps are handled one by one. Everything else stays as typed, and a second conversion changes nothing.
 
     Example:
         >>> for_hydra("output=net (1).onnx"), for_hydra("optimizer.lr=1e-4,1e-3")
@@ -118,13 +118,13 @@ def for_hydra(argument: str) -> str:
 
 
 def unreadable(argument: str) -> tuple[str, str] | None:
-    """Key and text of an override whose value Hydra's grammar can't read; None for all others."""
+    """Returns key and text of an override whose value Hydra can't parse; None for all others."""
     found = _OVERRIDE.fullmatch(argument)
     return (found[2], found[3]) if found and _read(found[3]) is _UNREADABLE else None
 
 
 def sweeps(argument: str) -> tuple[str, str] | None:
-    """Key and text of an override that names several values for a sweep; None for all others."""
+    """Returns key and text of an override that lists several values for a sweep; None for all others."""
     found = _OVERRIDE.fullmatch(argument)
     try:
         several = bool(found) and OverridesParser.create().parse_override(argument).is_sweep_override()
@@ -140,18 +140,18 @@ def _value(key: str, text: str) -> str:
     force = is_path and read is _UNREADABLE
     if text.startswith("[") and text.endswith("]"):
         return "[" + ",".join(_part(key, part, force=force) for part in _parts(text[1:-1])) + "]"
-    if text.startswith("{") and text.endswith("}"):  # names and their paths
+    if text.startswith("{") and text.endswith("}"):  # a mapping of names to paths
         pairs = [part.partition(":") for part in _parts(text[1:-1])]
         named = (f"{name.strip()}: {_part(key, path.strip(), force=force)}" for name, _, path in pairs)
         return "{" + ", ".join(named) + "}" if all(path for *_, path in pairs) else text
     parts = list(_parts(text))
-    if len(parts) > 1 and any(map(exists, parts)):  # of a sweep
+    if len(parts) > 1 and any(map(exists, parts)):  # values of a sweep
         return ",".join(_element(key, part, force=force) for part in parts)
     return _element(key, text, force=force)
 
 
 def _part(key: str, text: str, *, force: bool) -> str:
-    """What a list or a mapping holds: one value, or a list or a mapping of them."""
+    """Converts an element of a list or a mapping: a single value, or again a list or a mapping."""
     return _value(key, text) if _nested(text) else _element(key, text, force=force)
 
 
@@ -160,7 +160,7 @@ def _nested(text: str) -> bool:
 
 
 def _element(key: str, text: str, *, force: bool) -> str:
-    """One value; with `force` it is quoted if Hydra can't read it."""
+    """Converts a single value; with `force` it is quoted if Hydra can't parse it."""
     home = at_home(text)
     if _wanted(key, text) or (_read(text) == text and home != text):
         return quoted(home)
@@ -169,17 +169,19 @@ def _element(key: str, text: str, *, force: bool) -> str:
 
 
 def _wanted(key: str, text: str) -> bool:
-    """Whether a value names what exists and Hydra would take it for something else."""
+    """Returns whether a value names an existing path that Hydra would misread."""
     read = _read(text)
     if read is None or isinstance(read, bool) or text.startswith(("'", '"')):
         return False
-    if read == text and "${" not in text and not text.endswith("\\"):  # which would escape what follows it in a list
+    if (
+        read == text and "${" not in text and not text.endswith("\\")
+    ):  # a final backslash would escape what follows it in a list
         return False
     return (read is _UNREADABLE or takes_path(key)) and exists(text)
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Values between commas; those that name a file together, because its name has commas, stay together."""
+    """Splits a text at commas, except at those inside the name of an existing file."""
     pieces = _whole(re.findall(r"""\s*(?:'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")\s*(?=,|$)|[^,]+""", text))
     start = 0
     while start < len(pieces):
@@ -190,7 +192,7 @@ def _parts(text: str) -> Iterator[str]:
 
 
 def _whole(pieces: list[str]) -> list[str]:
-    """Pieces between commas, those of a list or a mapping that stands among them put together again."""
+    """Joins the pieces between commas that belong to a nested list or mapping."""
     found: list[str] = []
     for piece in pieces:
         opened = re.match(r"\s*(?:\w+:\s*)?([\[{])", found[-1]) if found else None
@@ -202,22 +204,22 @@ def _whole(pieces: list[str]) -> list[str]:
 
 
 def takes_path(key: str) -> bool:
-    """Whether the value of a key is a path, or a list of data sets as they lie on the disk."""
+    """Returns whether the value of a key is a path, or a list of data sets with their paths."""
     return key in _DATA_SETS or bool(_PATH.search(key))
 
 
 def exists(text: str) -> bool:
-    """Whether a text names a file or folder, alone or behind the name of a data set."""
+    """Returns whether a text names an existing file or folder, with or without the name of a data set before it."""
     path = at_home(text)
     try:
         return bool(path) and (Path(path).exists() or Path(re.sub(r"^\w+:\s*", "", path)).exists())
-    except OSError:  # a name that is too long for any file
+    except OSError:  # too long for a file name
         return False
 
 
 @lru_cache(maxsize=1024)
 def _read(text: str) -> Any:
-    """What Hydra makes of a value; `_UNREADABLE` where that is an error."""
+    """Returns a value as Hydra parses it; `_UNREADABLE` if that fails."""
     try:
         return OverridesParser.create().parse_override(f"key={text}").value()
     except HydraException:

@@ -1,4 +1,4 @@
-"""What all plots share beside their colours: legends that hide nothing, titles that fit, whole numbers on an axis."""
+"""Common parts of all plots: legends that cover no data, titles that fit, whole numbers on an axis."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_WIDE = 16  # characters of a label that leaves no room beside it
-_SHARE = 0.98  # of the plot's width, for a title
+_WIDE = 16  # characters; with a longer label, the legend has one column
+_SHARE = 0.98  # largest width of a title, as a share of the plot's width
 
 
 def legend_below(axis: Axes, **how: Any) -> None:
-    """A legend under the axis, where it can hide nothing; none where nothing has a label."""
+    """Adds a legend below the axes, where it covers no data; does nothing without labels."""
     handles, labels = axis.get_legend_handles_labels()
     if handles:
         columns = 1 if max(map(len, labels)) > _WIDE else min(len(handles), 3)
@@ -24,7 +24,7 @@ def legend_below(axis: Axes, **how: Any) -> None:
 
 
 def heading(figure: Figure, text: str, **how: Any) -> None:
-    """A title above all panels, taken literally; of one that is too long, such as a path, its end is kept."""
+    """Adds a title above all panels, with any `$` shown literally; a title that is too long is cut at its start."""
     title = figure.suptitle(in_plot(text), **how)
     while len(text) > 1 and (width := title.get_window_extent().width) > _SHARE * figure.bbox.width:
         kept = min(len(text) - 2, int(len(text) * _SHARE * figure.bbox.width / width))
@@ -33,7 +33,7 @@ def heading(figure: Figure, text: str, **how: Any) -> None:
 
 
 def whole_numbers_along(axis: Axes, values: list[int]) -> None:
-    """Whole numbers only on the x axis, also where there is but one."""
+    """Sets only whole numbers as ticks of the x axis, even if there is just one value."""
     from matplotlib.ticker import MaxNLocator
 
     axis.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))

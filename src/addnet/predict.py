@@ -1,4 +1,4 @@
-"""`addnet predict input=…`: what a trained detector says about images and videos."""
+"""`addnet predict FILE …`: classifies images and videos with a detector."""
 
 from __future__ import annotations
 
@@ -32,27 +32,27 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# exit codes where files were answered for: some were unusable; with exit_code=verdict also: one is called fake; none is
-# and one is neither
+# exit codes if at least one file could be used: another is unusable; and with exit_code=verdict: a file is called fake;
+# no file is called fake, and at least one has neither verdict
 SOME_UNUSABLE, SOME_FAKE, SOME_NEITHER = 2, 3, 4
 EXIT_CODES = ("done", "verdict")
 TRUTHS = ("real", "fake")
 _MOST_NAMED = 40
-_LONGEST = 150  # bytes of a file's name that stand in the names of what is drawn about it
-_TOLD = 10  # files that could not be used; all are in answers.csv
+_LONGEST = 150  # bytes of a file's name that are used in the names of plots about it
+_TOLD = 10  # unusable files that are logged; all are in answers.csv
 
 
 def predict(cfg: DictConfig) -> list[Answer]:
-    """Answers for what a composed config names, and writes the answers into the run folder.
+    """Classifies the inputs of a composed config and writes the answers into the run folder.
 
     Args:
-        cfg: `configs/predict.yaml` composed, `paths.output_dir` being the run folder.
+        cfg: `configs/predict.yaml`, composed, with the run folder as `paths.output_dir`.
 
     Returns:
-        The answers: images, then videos.
+        The answers: images first, then videos.
 
     Raises:
-        UserError: The checkpoint or an input has to be put right, or not one file could be used.
+        UserError: A setting, the checkpoint or an input is not valid, or no file could be used.
     """
     from rich.console import Console
 
@@ -79,10 +79,10 @@ def predict(cfg: DictConfig) -> list[Answer]:
         detector = load_detector(cfg, ckpt, inputs)
         calibration = calibration_of(detector, cfg.likelihood)
         ratios = likelihood_ratios(detector, calibration)
-        told = about(detector, ratios)
-        files = stack.enter_context(AnswerFiles(folder, about=told, label=cfg.truth or ""))
+        description = about(detector, ratios)
+        files = stack.enter_context(AnswerFiles(folder, about=description, label=cfg.truth or ""))
         answers = files.answers
-        case = stack.enter_context(case_of(cfg, detector, inputs, told, calibration)) if cfg.case else None
+        case = stack.enter_context(case_of(cfg, detector, inputs, description, calibration)) if cfg.case else None
         try:
             for answer in _answers(cfg, detector, inputs, processes, case):
                 files.add(weighed(answer, ratios))
@@ -97,20 +97,24 @@ def predict(cfg: DictConfig) -> list[Answer]:
             Console().print(shown_lines(line), style="dim", markup=False, highlight=False)
         Console().print(table_of(answers[:_MOST_NAMED], title=_title(answers, detector)))
         if len(answers) > _MOST_NAMED:
-            log.info("%s in %s", count(len(answers) - _MOST_NAMED, "more is", "more are"), folder / "answers.csv")
+            log.info(
+                "%s in %s", count(len(answers) - _MOST_NAMED, "more answer", "more answers"), folder / "answers.csv"
+            )
         log.info("answers: %s", shown_path(folder / "answers.csv"))
     if cfg.truth and not cfg.quiet:
         log.info("%s", error_rate(answers, cfg.truth, detector.loaded.class_names))
     tell_unusable(unreadable, folder / "answers.csv")
     if unreadable and len(unreadable) == len(answers):
-        raise UserError(f"not one of {count(len(answers), 'file')} could be used")
+        raise UserError(
+            f"none of the files could be used ({len(answers)}); the reasons are in {folder / 'answers.csv'}"
+        )
     return answers
 
 
 def case_of(
     cfg: DictConfig, detector: Detector, inputs: Inputs, told: Mapping[str, Any], calibration: Path | None
 ) -> CaseWriter:
-    """The record of a case, to be entered; see `addnet.case`."""
+    """Makes the writer of a case record, a context manager; see `addnet.case`."""
     from addnet.case.writer import CaseWriter
     from addnet.untrusted.limits import Limits
 
@@ -131,15 +135,15 @@ def case_of(
 
 
 def tell_unusable(answers: Sequence[Answer], file: Path) -> None:
-    """Warns of files that could not be used: the first ones, how many there are, and where all are listed."""
+    """Logs warnings for unusable files: the first ones with reasons, their number, and the file that lists them all."""
     for answer in answers[:_TOLD]:
         log.warning("%s: %s", answer.path, answer.reason)
     if len(answers) > _TOLD:
-        log.warning("%s could not be used, each with its reason in %s", count(len(answers), "file"), file)
+        log.warning("%s could not be used; the reasons are in %s", count(len(answers), "file"), file)
 
 
 def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
-    """The detector of a config, once it is clear that there is something to ask it."""
+    """Loads the detector of a config."""
     from addnet.inference import Detector
 
     detector = Detector.from_checkpoint(ckpt, weights=cfg.model.weights, mirror=cfg.mirror, **plain(cfg.detector))
@@ -147,13 +151,13 @@ def load_detector(cfg: DictConfig, ckpt: Path, inputs: Inputs) -> Detector:
         from addnet.inference.explaining import block_of
 
         block_of(detector, cfg.block)  # raises now, not at the first face
-    if not inputs.images or cfg.workers == 0:  # else the processes do, which are the only ones that need it
+    if not inputs.images or cfg.workers == 0:  # otherwise only the worker processes need the landmarker
         detector.preprocessing.load()
     return detector
 
 
 def about(detector: Detector, ratios: Ratios | None = None) -> dict[str, Any]:
-    """Who answers, as plain values: what it is, what it learnt from, where fake begins, what ratios are about."""
+    """Describes a detector in plain values: its network, its training data, its thresholds, its likelihood ratios."""
     loaded = detector.loaded
     return {
         "checkpoint": without_home(loaded.called),
@@ -169,28 +173,28 @@ def about(detector: Detector, ratios: Ratios | None = None) -> dict[str, Any]:
 
 
 def error_rate(answers: Sequence[Answer], truth: str, class_names: Sequence[str]) -> str:
-    """One line: how many files that are all real, or all fake, are taken for the other, with a 95 % interval."""
+    """States the error rate on files that are all real, or all fake, with its 95 % interval, on one line."""
     from addnet.evaluation.intervals import wilson
 
     (other,) = (name for name in class_names if name != truth)
-    called = [answer.verdict for answer in answers if answer.verdict in class_names]
-    if not called:
-        return f"error rate: none, since no file that is {truth} has a verdict"
-    wrong = called.count(other)
-    low, high = wilson(wrong, len(called))
-    without = len(answers) - len(called)
+    verdicts = [answer.verdict for answer in answers if answer.verdict in class_names]
+    if not verdicts:
+        return f"error rate: unknown, since no {truth} file has a verdict"
+    wrong = verdicts.count(other)
+    low, high = wilson(wrong, len(verdicts))
+    without = len(answers) - len(verdicts)
     return (
-        f"error rate: {wrong} of {len(called)} that are {truth} were called {other}: {wrong / len(called):.1%}, 95 % "
+        f"error rate: {wrong} of {len(verdicts)} {truth} files were called {other}: {wrong / len(verdicts):.1%}, 95 % "
         f"interval {low:.1%} to {high:.1%} (Wilson); {without} without a verdict"
     )
 
 
 def exit_code(answers: Sequence[Answer], of: str) -> int:
-    """The command's exit code once files were answered for.
+    """Returns the exit code of the command for its answers.
 
     Args:
-        answers: What was said.
-        of: One of `EXIT_CODES`: whether it tells only what could be used, or also the verdicts.
+        answers: All answers.
+        of: One of `EXIT_CODES`: whether the code depends only on unusable files, or also on the verdicts.
     """
     verdicts = {answer.verdict for answer in answers}
     if of == "verdict" and "fake" in verdicts:
@@ -203,7 +207,7 @@ def exit_code(answers: Sequence[Answer], of: str) -> int:
 def _answers(
     cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor, case: CaseWriter | None
 ) -> Iterator[Answer]:
-    """Answers as they come, with a bar, and what is to be drawn about each; a case is shown their faces."""
+    """Yields the answers with a progress bar, draws the plots of each, and passes the faces to the case record."""
     from addnet.inference.files import ImageSettings, answer_images, answer_left_out, answer_videos
     from addnet.inference.videos import VideoSettings
     from addnet.pool import ProcessExecutor
@@ -237,29 +241,29 @@ def _answers(
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[FaceView]) -> None:
-    """A sheet for each face of an image."""
-    for number, (face, said) in enumerate(zip(seen, answer.faces, strict=True)):
+    """Draws an explanation sheet for each face of an image."""
+    for number, (view, face) in enumerate(zip(seen, answer.faces, strict=True)):
         name = _name(answer.path) + (f"_{number + 1}" if len(seen) > 1 else "")
-        _sheet(cfg, detector, face, said, name=name, title=shown(Path(answer.path).name))
+        _sheet(cfg, detector, view, face, name=name, title=shown(Path(answer.path).name))
 
 
 def _explain_video(cfg: DictConfig, detector: Detector, answer: Answer, worst: FaceView) -> None:
-    """A sheet for the frame that speaks most for fake."""
-    said = answer.worst
-    assert said is not None
-    title = f"{shown(Path(answer.path).name)}, frame {said.frame}" + (
-        f", track {said.track}" if answer.people > 1 else ""
+    """Draws an explanation sheet for the frame with the highest score for fake."""
+    face = answer.worst
+    assert face is not None
+    title = f"{shown(Path(answer.path).name)}, frame {face.frame}" + (
+        f", track {face.track}" if answer.people > 1 else ""
     )
-    _sheet(cfg, detector, worst, said, name=f"{_name(answer.path)}_frame{said.frame}", title=title)
+    _sheet(cfg, detector, worst, face, name=f"{_name(answer.path)}_frame{face.frame}", title=title)
 
 
-def _sheet(cfg: DictConfig, detector: Detector, face: FaceView, said: FaceAnswer, *, name: str, title: str) -> None:
+def _sheet(cfg: DictConfig, detector: Detector, view: FaceView, face: FaceAnswer, *, name: str, title: str) -> None:
     from addnet.inference.explaining import explain
     from addnet.inference.sheet import explanation_plot
 
-    title = f"{title}: {said.verdict}, score {said.score:.3f}, P(fake) {said.probability:.3f}"
-    figure = explanation_plot(explain(detector, face, block=cfg.block), title=title)
-    _save(figure, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
+    title = f"{title}: {face.verdict}, score {face.score:.3f}, P(fake) {face.probability:.3f}"
+    plot = explanation_plot(explain(detector, view, block=cfg.block), title=title)
+    _save(plot, Path(cfg.paths.output_dir, "explanations", f"{name}.png"))
 
 
 def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Path, drawers: ProcessExecutor) -> None:
@@ -279,18 +283,18 @@ def _draw_video(cfg: DictConfig, detector: Detector, answer: Answer, folder: Pat
         except NotWrittenError:
             raise
         except UserError as error:
-            log.warning("%s: its video with boxes was not made: %s", shown(answer.path), error)
+            log.warning("%s: the annotated video could not be written: %s", shown(answer.path), error)
 
 
-def _save(figure: Any, file: Path) -> None:
+def _save(plot: Any, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(file, dpi=100)
+    plot.savefig(file, dpi=100)
 
 
 def _name(path: str) -> str:
-    """A name for what is drawn about a file: its own, and a number that tells it from others.
+    """Returns a base name for the plots about a file: its own name, and a checksum of its path.
 
-    Without control characters, and short enough for what is added to it: a file system takes 255 bytes.
+    The name has no control characters, and leaves room for suffixes: file systems allow 255 bytes.
     """
     import os
     import zlib
@@ -304,19 +308,19 @@ def _title(answers: Sequence[Answer], detector: Detector) -> str:
     from collections import Counter
 
     counts = Counter(answer.verdict for answer in answers)
-    said = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
+    verdicts = ", ".join(f"{count} {verdict}" for verdict, count in counts.most_common())
     kinds = {"image": detector.frame, "video": detector.video}
     present = {answer.kind for answer in answers}
     above = "; ".join(f"{kind}s above a score of {kinds[kind].stated}" for kind in kinds if kind in present)
-    told = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)
-    lines = (f"{count(len(answers), 'file')}: {said}", f"(called fake: {above})", f"(P(fake): {told})")
+    calibrated = "; ".join(f"of {kind}s {kinds[kind].told}" for kind in kinds if kind in present)
+    lines = (f"{count(len(answers), 'file')}: {verdicts}", f"(called fake: {above})", f"(P(fake): {calibrated})")
     return "\n".join(map(in_markup, lines))
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:
-    r"""Overrides of the command line: `--quiet` and files without a key are brought into Hydra's form.
+    r"""Converts the command line to overrides: `--quiet` and files without a key get Hydra's form.
 
-    What exists is a file, whatever its name looks like, and so is all behind `--`.
+    An existing path is a file, whatever its name looks like, and so is everything after `--`.
 
     Example:
         >>> arguments_of(["ckpt=best.ckpt", "a.jpg", "b.png", "--quiet"])
@@ -336,7 +340,7 @@ def arguments_of(words: Sequence[str]) -> list[str]:
 def _is_file(word: str) -> bool:
     try:
         return Path(word).exists()
-    except OSError:  # too long for the name of a file
+    except OSError:  # too long for a file name
         return False
 
 

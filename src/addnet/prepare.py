@@ -1,4 +1,4 @@
-"""`addnet prepare`: images or videos → an index to train from, and a report of what is in it."""
+"""`addnet prepare`: indexes images or videos for training, and writes a report on the index."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ log = logging.getLogger(__name__)
 
 
 def prepare(cfg: DictConfig) -> list[Path]:
-    """Prepares what a composed config describes.
+    """Prepares the data sets of a composed config.
 
     Args:
-        cfg: `configs/prepare.yaml` composed, `paths.output_dir` being the folder of the report.
+        cfg: `configs/prepare.yaml`, composed, with the folder of the report as `paths.output_dir`.
 
     Returns:
         The index files.
 
     Raises:
-        UserError: Something in the config or the data has to be put right.
+        UserError: A setting or the data are not valid.
     """
     from addnet.data.prepared import cut_videos, index_images
     from addnet.data.sources import INDEX
@@ -48,28 +48,30 @@ def prepare(cfg: DictConfig) -> list[Path]:
     for source in named:
         how = {"landmarker": landmarker, "settings": settings, "max_bad_fraction": cfg.data.max_bad_fraction}
         if source.layout == INDEX:
-            raise UserError("data=index is prepared already; name the data set it was made of, such as data=folder")
+            raise UserError(
+                "data=index is already prepared; name the data set that it was made from, such as data=folder"
+            )
         if source.from_videos:
             cut_videos(source, **how)
         else:
             index_images(source, source.used(source.listing.images), **how)
         files.append(source.index_file)
         if cfg.report:
-            where = Path(cfg.paths.output_dir)  # of several, each has a folder of its own
+            where = Path(cfg.paths.output_dir)  # with several data sets, each has its own folder
             report(source, where / _title(source.index_file) if len(named) > 1 else where, seed=cfg.seed)
         if "train" in FaceIndex(source.index_file, columns=("split",)).rows["split"].unique().to_pylist():
             index = shlex.quote(f"data.index={shown_path(source.index_file)}")
-            log.info("train from it: addnet train data=index %s", index)
+            log.info("to train on it: addnet train data=index %s", index)
     return files
 
 
 def _title(index: Path) -> str:
-    """What tells an index from others: its name, or that of the folder of crops that it lies in."""
+    """Returns a name that distinguishes an index: that of the file, or of the folder of face crops that contains it."""
     return index.parent.name if index.name == "index.parquet" else index.stem
 
 
 def sources(cfg: DictConfig) -> list[Source]:
-    """The data sets that a config names: `input`, or those of `data`."""
+    """Returns the data sets of a config: `input`, or those of `data`."""
     from addnet.data.named import PATTERNS, configured
     from addnet.data.sources import Source, said_options
     from addnet.untrusted.texts import shown
@@ -78,8 +80,8 @@ def sources(cfg: DictConfig) -> list[Source]:
     if cfg.input:
         if beside := [f"data.{key}" for key in ("data_dir", "train", "val", "test", *PATTERNS) if data[key]]:
             raise UserError(
-                f"{beside[0]} is used for nothing, because input={shown(cfg.input)} names what is prepared, which has "
-                "no labels; leave one of them out"
+                f"{beside[0]} has no effect together with input={shown(cfg.input)}, which names files without labels; "
+                "leave one of them out"
             )
         folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]}
         options = said_options(data["layout"], data["options"])
@@ -92,7 +94,7 @@ def sources(cfg: DictConfig) -> list[Source]:
 
 
 def report(source: Source, folder: Path, *, seed: int) -> None:
-    """Writes what was found in a data set into a folder."""
+    """Writes the report on a data set into a folder."""
     import os
 
     import pyarrow as pa
@@ -110,7 +112,7 @@ def report(source: Source, folder: Path, *, seed: int) -> None:
 
     def read(row: dict[str, Any]) -> ImageArray:
         record = records[number(row)]
-        path = os.path.join(source.root, record.path)  # noqa: PTH118 - some are whole paths
+        path = os.path.join(source.root, record.path)  # noqa: PTH118 - some are absolute paths
         return decode_image(source.storage.read(path, record.offset, record.length), path)
 
     def landmarks(row: dict[str, Any]) -> Landmarks | None:

@@ -1,4 +1,4 @@
-"""How far many pieces of work are: a bar on a terminal, a line in the log now and then elsewhere."""
+"""Progress of many results: a bar on a terminal, and regular lines in the log elsewhere."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_MEMORY = 300.0  # seconds that the speed is averaged over: a video may take minutes
+_MEMORY = 300.0  # seconds over which the speed is averaged: one video may take minutes
 _LINE_EVERY = 30.0  # seconds
 
 
@@ -36,20 +36,19 @@ def show_progress(
     console: Console | None = None,
     clock: Callable[[], float] = time.monotonic,
 ) -> Iterator[T]:
-    """Passes results on and shows how many there are, how fast they come, the time left, and counts by outcome.
+    """Yields results and shows their number, the speed, the remaining time, and counts by outcome.
 
-    On a terminal (or in a notebook) as a bar on stderr; elsewhere as a line in the log every 30 seconds and at the
-    end.
+    On a terminal or in a notebook, a bar on stderr; elsewhere, a line in the log every 30 seconds and at the end.
 
     Args:
-        results: What is passed on.
-        total: How many there will be, `done` included; None if unknown.
-        outcome: What a result is counted as, such as the landmarker step that served.
-        title: What is being done.
-        unit: What is counted, for the speed.
-        done: How many were done by an earlier call.
-        console: Where the bar is drawn; default: stderr.
-        clock: Seconds, for the log.
+        results: The results.
+        total: Expected number of results, including `done`; None if unknown.
+        outcome: Returns the outcome under which a result is counted, such as the landmarker step that succeeded.
+        title: Title of the bar and of the lines.
+        unit: What the results are, for the speed.
+        done: Number of results of an earlier call.
+        console: Console for the bar; default: stderr.
+        clock: Returns the time in seconds, for the log.
     """
     console, title = console or Console(stderr=True), shown(title)
     if console.is_terminal or console.is_jupyter:
@@ -94,12 +93,12 @@ def _with_log(
     clock: Callable[[], float],
 ) -> Iterator[T]:
     counts: Counter[str] = Counter()
-    began = told = clock()
+    began = logged = clock()
     for result in results:
         counts[outcome(result)] += 1
         now = clock()
-        if now - told >= _LINE_EVERY:
-            told = now
+        if now - logged >= _LINE_EVERY:
+            logged = now
             log.info("%s: %s", title, _line(counts, total, unit, done, now - began))
         yield result
     if counts:
@@ -117,17 +116,17 @@ def _line(counts: Counter[str], total: int | None, unit: str, done: int, seconds
 
 
 class _Counts(ProgressColumn):
-    """Counts by outcome: of all columns the one that a narrow terminal cuts short."""
+    """Counts by outcome; on a narrow terminal, only this column is cut."""
 
     def __init__(self) -> None:
-        super().__init__(table_column=Column(no_wrap=False))  # such columns give way first
+        super().__init__(table_column=Column(no_wrap=False))  # columns that may wrap are shortened first
 
     def render(self, task: BarTask) -> Text:
         return Text(str(task.fields["counts"]), no_wrap=True, overflow="ellipsis")
 
 
 class _Speed(ProgressColumn):
-    """Pieces of work per second, or per minute where they are slow."""
+    """Results per second, or per minute if there is less than one per second."""
 
     def __init__(self, unit: str) -> None:
         super().__init__(table_column=Column(no_wrap=True))

@@ -1,4 +1,4 @@
-"""Networks, losses and schedules by name: those of the program, and those that other packages add."""
+"""The registry of networks, losses and schedules: those of addnet, and those of other packages."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 from addnet.errors import UserError, require_choice, suggestion
 from addnet.signatures import check_arguments
 
-GROUP = "addnet.plugins"  # of entry points: what a package names there is imported, and called if it can be
-KINDS = {"network": "model", "loss": "loss", "schedule": "scheduler"}  # and the sections of a config that name them
+GROUP = "addnet.plugins"  # group of entry points: each is imported, and called if it is a function
+KINDS = {"network": "model", "loss": "loss", "schedule": "scheduler"}  # kind → section of the config
 
 Maker = Callable[..., Any]
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -21,40 +21,40 @@ _plugins: list[str] = []
 
 
 def register(kind: str, name: str, maker: Maker) -> None:
-    """Makes something of one's own available under a name, for configs and checkpoints.
+    """Registers a network, a loss or a schedule under a name, for use in configs and checkpoints.
 
-    A checkpoint holds the name alone; wherever it is read, `register` has to have been called again: by an entry point
-    of the group `addnet.plugins`, or before `addnet.train.main()` in a script of one's own. `docs/extending.md` has a
-    worked example.
+    A checkpoint stores only the name; wherever the checkpoint is read, `register` must have been called before: by an
+    entry point in the group `addnet.plugins`, or before `addnet.train.main()` in your own script. `docs/extending.md`
+    has a worked example.
 
     Args:
         kind: `network`, `loss` or `schedule`.
-        name: Letters, digits, `_` and `-`.
-        maker: A class or function. It gets the other keys of its section of the config by name, so that its signature
-            says which ones there are, and makes:
+        name: A name of letters, digits, `_` and `-`.
+        maker: A class or function. It is called with the other keys of its config section as keyword arguments, so
+            that its signature defines the valid keys, and makes:
             a network: `net(image, mask)` → logits, see `addnet.models.ADDNet`;
             a loss: `loss(logits, labels, weights)` → the loss of each row, see `addnet.training.losses.RowFunction`;
-            a schedule: of `optimizer`, `total_steps` and `steps_per_epoch` as well, a schedule of torch's that is
-            stepped after each optimiser step.
+            a schedule: from the additional arguments `optimizer`, `total_steps` and `steps_per_epoch`, a torch
+            scheduler that is stepped after each optimiser step.
 
     Raises:
-        UserError: There is no such kind, the name is no name, or something else has it.
+        UserError: The kind is unknown, or the name is not valid or already taken.
     """
     makers = _makers[require_choice("kind", kind, KINDS)]
     if not isinstance(name, str) or not _NAME.fullmatch(name):
-        raise UserError(f"{name!r} is not a valid name of a {kind}; use letters, digits, _ and -")
+        raise UserError(f"{name!r} is not a valid name for a {kind}; use letters, digits, _ and -")
     if not callable(maker):
-        raise UserError(f"{maker!r} can't make a {kind}; register a class or a function")
+        raise UserError(f"{maker!r} is not callable; register a class or a function that makes a {kind}")
     if makers.get(name, maker) is not maker:
-        raise UserError(f"the {kind} {name!r} is {_place(makers[name])} already; use another name")
+        raise UserError(f"the {kind} {name!r} is already {_place(makers[name])}; use another name")
     makers[name] = maker
 
 
 def declared(kind: str, makers: Mapping[str, Maker]) -> dict[str, Maker]:
-    """All makers of a kind, those of the program among them; for the rooms that have them.
+    """Registers addnet's own makers of a kind, and returns all makers of that kind.
 
     Raises:
-        UserError: Another package has taken one of the names.
+        UserError: Another package has already taken one of the names.
     """
     for name, maker in makers.items():
         register(kind, name, maker)
@@ -62,10 +62,10 @@ def declared(kind: str, makers: Mapping[str, Maker]) -> dict[str, Maker]:
 
 
 def maker_of(kind: str, name: object) -> Maker:
-    """What was registered under a name; installed packages are imported only where the program has nothing under it.
+    """Returns the maker registered under a name; plugins are imported only if addnet itself has no such name.
 
     Raises:
-        UserError: Nothing was; the message lists what there is.
+        UserError: The name is unknown; the message lists the registered names.
     """
     makers = _makers[kind]
     if isinstance(name, str) and name not in makers:
@@ -79,16 +79,16 @@ def maker_of(kind: str, name: object) -> Maker:
 
 
 def check_options(kind: str, name: str, options: Mapping[str, Any], *, given: Iterable[str] = ()) -> Maker:
-    """The maker of a name, once its signature was compared with the options that it is to get.
+    """Checks options against the signature of a maker, and returns the maker.
 
     Args:
         kind: `network`, `loss` or `schedule`.
-        name: What was registered.
-        options: Keys of the config's section, without `name`.
-        given: Parameters that it gets from the program.
+        name: A registered name.
+        options: Keys of its config section, without `name`.
+        given: Parameters that addnet passes itself.
 
     Raises:
-        UserError: The name or an option is unknown, or a value is of another kind; the message lists what there is.
+        UserError: The name or an option is unknown, or a value has the wrong type; the message lists valid names.
     """
     maker, section = maker_of(kind, name), KINDS[kind]
     parameters = inspect.signature(maker).parameters.values()
@@ -97,7 +97,7 @@ def check_options(kind: str, name: str, options: Mapping[str, Any], *, given: It
     for option in options:
         if option not in valid and not some:
             near = suggestion(option, valid)
-            raise UserError(f"{section}.{option} is no option of {name!r}; it takes: {', '.join(valid)}.{near}")
+            raise UserError(f"{section}.{option} is not an option of {name!r}; valid are: {', '.join(valid)}.{near}")
     check_arguments(maker, options, prefix=f"{section}.")
     return maker
 
@@ -107,21 +107,21 @@ def _place(maker: Maker) -> str:
 
 
 def _load_plugins() -> None:
-    """Imports what installed packages name in the group, once a process.
+    """Imports the plugins of installed packages, once per process.
 
     Raises:
-        UserError: One of them fails.
+        UserError: A plugin fails.
     """
     for point in entry_points(group=GROUP):
         if point.value in _plugins:
             continue
         _plugins.append(point.value)
         try:
-            found = point.load()
-            if inspect.isroutine(found):
-                found()
+            plugin = point.load()
+            if inspect.isroutine(plugin):
+                plugin()
         except Exception as error:
             raise UserError(
-                f"the plugin {point.name} ({point.value}) of the group {GROUP} fails: {type(error).__name__}: {error}; "
-                "mend or uninstall its package"
+                f"the plugin {point.name} ({point.value}) in the group {GROUP} fails: {type(error).__name__}: {error}; "
+                "fix or uninstall its package"
             ) from error

@@ -1,6 +1,6 @@
-"""`addnet release`: a checkpoint → the folder of a detector to be given away, with a card of its errors.
+"""`addnet release`: makes the folder of a detector to publish from a checkpoint, with a card of its error rates.
 
-The weights are exported first, and what is measured is the very folder that leaves.
+The weights are exported first, and the exported folder itself is evaluated.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ MEASURED = "measured.json"
 
 
 def release(cfg: DictConfig) -> Path:
-    """Makes the folder of a detector that a composed config names.
+    """Makes the folder of a detector from a composed config.
 
     Args:
-        cfg: `configs/release.yaml` composed, `paths.output_dir` being the run folder.
+        cfg: `configs/release.yaml`, composed, with the run folder as `paths.output_dir`.
 
     Returns:
         The folder.
 
     Raises:
-        UserError: Something in the config, the checkpoint or the data has to be put right.
+        UserError: A setting, the checkpoint or the data are not valid.
     """
     from addnet.inference.background import measured_in_words
     from addnet.inference.evaluated_data import names_data
@@ -49,12 +49,14 @@ def release(cfg: DictConfig) -> Path:
     from addnet.inference.export.output import require_free, whole
 
     if cfg.mirror:
-        raise UserError("mirror=true is not for a release: whoever asks without it would meet other errors")
+        raise UserError(
+            "mirror=true is not valid for a release, since its error rates would only hold with it; leave it out"
+        )
     output, run = Path(cfg.output), Path(cfg.paths.output_dir)
     require_free(output, overwrite=cfg.overwrite)
     preface = _read(Path(cfg.card)) if cfg.card else ""
     if not cfg.measured and not names_data(plain(cfg.data)):
-        raise UserError("no test data are named: name them by data.data_dir=PATH, or by data.test=[LAYOUT:PATH,…]")
+        raise UserError("no test data are named; name them with data.data_dir=PATH, or with data.test=[LAYOUT:PATH,…]")
     inputs = {name: _files(named) for name, named in (plain(cfg.real) if cfg.real else {}).items()}
     made = _exported(cfg, run / "detector" / output.name)
     if not cfg.domain:
@@ -62,16 +64,16 @@ def release(cfg: DictConfig) -> Path:
         without["preprocessing"]["domain"] = None
         describe_folder(made.output, without, licence=licence_of(cfg.license, without, cfg.ckpt))
     weights = read_config(made.output)["weights"]["sha256"]
-    found = _measured_before(Path(cfg.measured), weights) if cfg.measured else _measure(cfg, made, inputs)
-    (run / MEASURED).write_text(json.dumps({"weights": weights, **found}, indent=1) + "\n", encoding="utf-8")
+    results = _measured_before(Path(cfg.measured), weights) if cfg.measured else _measure(cfg, made, inputs)
+    (run / MEASURED).write_text(json.dumps({"weights": weights, **results}, indent=1) + "\n", encoding="utf-8")
     try:
-        config = read_config(made.output) | {"measured": [*of_test_sets(found["evaluation"]), *found["real"]]}
-        sections = measured_sections(found["evaluation"], found["real"])
+        config = read_config(made.output) | {"measured": [*of_test_sets(results["evaluation"]), *results["real"]]}
+        sections = measured_sections(results["evaluation"], results["real"])
     except KeyError as error:
         if not cfg.measured:
             raise
         raise UserError(
-            f"measured={cfg.measured} lacks {error}: another version wrote it; leave it out to measure again"
+            f"measured={cfg.measured} has no {error}, because another version wrote it; leave it out to measure again"
         ) from error
     licence = licence_of(cfg.license, config, cfg.ckpt)
     describe_folder(made.output, config, licence=licence, folder=output.name, preface=preface, measured=sections)
@@ -99,7 +101,7 @@ def _exported(cfg: DictConfig, folder: Path) -> Export:
 
 
 def _files(named: Any) -> list[str]:
-    """What a config names as files, which are there."""
+    """Returns the files that a config names, after checking that they exist."""
     from addnet.inference.inputs import Inputs
 
     files = [str(file) for file in (named if isinstance(named, list) else [named])]
@@ -108,7 +110,7 @@ def _files(named: Any) -> list[str]:
 
 
 def _measure(cfg: DictConfig, made: Export, real_files: Mapping[str, list[str]]) -> dict[str, Any]:
-    """What predict says of files that are all real, and evaluate of the test data."""
+    """Runs predict on files that are all real, and evaluate on the test data; returns both results."""
     from addnet.evaluation.report import NUMBERS
     from addnet.inference.export.measured import of_real_files
 
@@ -131,20 +133,20 @@ def _measure(cfg: DictConfig, made: Export, real_files: Mapping[str, list[str]])
 
 
 def _measured_before(file: Path, weights: str) -> Mapping[str, Any]:
-    """What an earlier run measured.
+    """Reads the results of an earlier run.
 
     Raises:
-        UserError: It is no such file, or of other weights.
+        UserError: The file is not such a result, or it is for other weights.
     """
     try:
-        found = json.loads(_read(file))
+        results = json.loads(_read(file))
     except ValueError as error:
         raise UserError(f"measured={file} is damaged ({error}); leave it out to measure again") from error
-    if not isinstance(found, dict) or not {"weights", "evaluation", "real"} <= found.keys():
-        raise UserError(f"measured={file} is not what addnet.release wrote; name the {MEASURED} of its run folder")
-    if found["weights"] != weights:
-        raise UserError(f"measured={file} is of other weights; leave it out to measure these")
-    return {name: found[name] for name in ("evaluation", "real")}
+    if not isinstance(results, dict) or not {"weights", "evaluation", "real"} <= results.keys():
+        raise UserError(f"measured={file} was not written by addnet release; give the {MEASURED} of its run folder")
+    if results["weights"] != weights:
+        raise UserError(f"measured={file} was measured with other weights; leave it out to measure these")
+    return {name: results[name] for name in ("evaluation", "real")}
 
 
 def _read(file: Path) -> str:

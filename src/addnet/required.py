@@ -1,4 +1,4 @@
-"""Settings that a command can't do without, `???` in its file in `configs/`: what is said where one isn't given."""
+"""Required settings of a command, marked `???` in its file in `configs/`, and the message if one is missing."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from addnet.errors import UserError
 
 @contextmanager
 def given(cfg: DictConfig, command: str, choices: Mapping[str, str | None]) -> Iterator[None]:
-    """Looks whether all required settings of a command are given, and answers in words where another one is missed.
+    """Checks that all required settings of a command are given, and reports any other that the block finds missing.
 
     Args:
         cfg: The composed config of the command.
-        command: Its name, such as `case verify`.
-        choices: The file taken of each group.
+        command: Name of the command, such as `case verify`.
+        choices: The file chosen in each group.
 
     Raises:
-        UserError: Some are missing, null or empty; the message says what they are and has an example.
+        UserError: A setting is missing, null or empty; the message explains it and has an example.
     """
     if missing := [key for key in required_keys(command) if _is_empty(cfg, key)]:
         raise not_given(missing, command, choices)
@@ -34,7 +34,7 @@ def given(cfg: DictConfig, command: str, choices: Mapping[str, str | None]) -> I
 
 
 def required_keys(command: str) -> list[str]:
-    """The settings that the YAML file of a command has as `???`, in its order.
+    """Returns the settings that are `???` in the YAML file of a command, in order.
 
     Example:
         >>> required_keys("adopt")
@@ -44,12 +44,12 @@ def required_keys(command: str) -> list[str]:
 
 
 def not_given(keys: Sequence[str], command: str, choices: Mapping[str, str | None]) -> UserError:
-    """What is raised where settings are missing.
+    """Makes the error for missing settings.
 
     Args:
-        keys: Which ones.
-        command: Its name; its first example has every setting that its own file requires.
-        choices: The file taken of each group.
+        keys: The missing settings.
+        command: Name of the command; its first example has every setting that its own file requires.
+        choices: The file chosen in each group.
     """
     comments = comments_of(COMMANDS[command].config, choices).beside
     ours = set(keys) <= set(required_keys(command))

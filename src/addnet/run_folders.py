@@ -1,4 +1,4 @@
-"""The folder of a command: made, or told why not; taken away again where the command failed before it did anything."""
+"""The run folder of a command: created before the run, and removed if the command failed before it did anything."""
 
 from __future__ import annotations
 
@@ -20,10 +20,10 @@ _made: list[Path] = []
 
 
 class NoteRunFolder(Callback):
-    """Hydra callback: notes whether a single command makes its folder, and says in a sentence where it can't."""
+    """Hydra callback that creates the folder of a single run, and reports in a sentence if that fails."""
 
     def on_run_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Makes the folder, before Hydra does; those of a sweep's jobs are left to the sweep."""
+        """Creates the folder before Hydra does, except for the jobs of a sweep."""
         folder = Path(str(config.hydra.run.dir)).absolute()
         of_a_sweep = not OmegaConf.is_missing(config.hydra.job, "num")
         if of_a_sweep or folder.exists():
@@ -31,16 +31,16 @@ class NoteRunFolder(Callback):
         try:
             folder.mkdir(parents=True)
         except OSError as error:
-            if not (told := in_words(error)):
+            if not (reason := in_words(error)):
                 return
-            say(f"the run folder can't be made: {told} (paths.output_root, paths.output_dir)")
-            raise SystemExit(1) from None  # Hydra makes a warning of any other error of a callback
+            say(f"the run folder can't be created: {reason} (paths.output_root, paths.output_dir)")
+            raise SystemExit(1) from None  # Hydra turns any other error of a callback into a warning
         if RUN not in os.environ:  # other processes of the run may be about to use it
             _made.append(folder)
 
 
 def remove_unused() -> None:
-    """Removes the folder that this command made, if there is nothing in it but how it was called and what it said."""
+    """Removes the folder that this command created, if it contains nothing but the command's config and log."""
     for folder in _made:
         logs = [Path(file) for handler in logging.root.handlers if (file := getattr(handler, "baseFilename", None))]
         ours = {".hydra", RESULT, *(log.name for log in logs if log.parent == folder)}

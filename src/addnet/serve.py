@@ -1,4 +1,4 @@
-"""`addnet serve`: an HTTP service that says what a trained detector says."""
+"""`addnet serve`: an HTTP service that classifies images and videos with a detector."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ log = logging.getLogger(__name__)
 
 
 def serve(cfg: DictConfig) -> None:
-    """Serves until the process is told to stop (Ctrl-C, SIGTERM), then removes whatever was sent.
+    """Serves until the process is stopped (Ctrl-C, SIGTERM), then removes all uploads.
 
     Args:
-        cfg: `configs/serve.yaml` composed.
+        cfg: `configs/serve.yaml`, composed.
 
     Raises:
-        UserError: The checkpoint or a setting has to be put right, or FastAPI isn't installed.
+        UserError: The checkpoint or a setting is not valid, or FastAPI isn't installed.
     """
     from addnet.inference.answering.addresses import is_loopback, own_names
     from addnet.inference.answering.private import private_folder
@@ -46,8 +46,8 @@ def serve(cfg: DictConfig) -> None:
     local = is_loopback(cfg.host)
     if not local and not cfg.token:
         log.warning(
-            "host=%s: everyone who can reach this machine over the network can send files to it; token= asks for a "
-            "token, and host=127.0.0.1 keeps it to this machine",
+            "host=%s: everyone who can reach this machine over the network can send files to it; set token= to require "
+            "a token, or host=127.0.0.1 to accept only this machine",
             cfg.host,
         )
     limits = UploadLimits(**plain(cfg.limits))
@@ -63,8 +63,8 @@ def serve(cfg: DictConfig) -> None:
             counters = Counters()
             with closing(WorkRegister(visit, uploads, waiting=cfg.waiting)) as works:
                 jobs = Jobs(works, seconds=cfg.keep_jobs)
-                told = about(detector, ratios)
-                api = Api(works, uploads, jobs, counters, about=told, files=cfg.files).build()
+                description = about(detector, ratios)
+                api = Api(works, uploads, jobs, counters, about=description, files=cfg.files).build()
                 names = ["localhost", "127.0.0.1", "::1", cfg.host, *cfg.names, *([] if local else own_names())]
                 any_name = cfg.host in ("0.0.0.0", "::")
                 door = RequestGate(api, names=[] if any_name else names, token=cfg.token or "", tell=counters.requested)
@@ -76,7 +76,7 @@ def _check(cfg: DictConfig) -> None:
         if not isinstance(cfg[name], int) or cfg[name] < 1:
             raise UserError(f"{name}={cfg[name]} is not valid; use a whole number of at least 1")
     if cfg.token is not None and not str(cfg.token).strip():
-        raise UserError("token is empty, so that everyone would be let in; give it a value, or token=null for no token")
+        raise UserError("token is empty, which would admit everyone; set a value, or token=null for no token")
     if not isinstance(cfg.waiting, int) or cfg.waiting < 0:
         raise UserError(f"waiting={cfg.waiting} is not valid; use a whole number, 0 or more")
     if not isinstance(cfg.port, int) or not 0 <= cfg.port <= 65535:

@@ -1,4 +1,4 @@
-"""Plain values of a config against the annotations of what takes them: found before anything is built."""
+"""Checks config values against the annotations of the parameters that take them, before anything is built."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from typing import Any
 
 from addnet.errors import UserError
 
-_TOLD = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
+_IN_WORDS = {int: "a whole number", float: "a number", bool: "true or false", NoneType: "null"}
 
 
 def check_arguments(target: Callable[..., Any], given: Mapping[str, Any], *, prefix: str = "") -> None:
-    """Compares values with the annotations of a class or function, where those are numbers, truth values or None.
+    """Checks values against the annotations of a class or function, if these are numbers, booleans or None.
 
-    Python checks no types: `batch_size=64.5` or `align=no`, which is a text and therefore true, would be found late or
+    Python doesn't check types: `batch_size=64.5`, or `align=no`, a text and therefore true, would be noticed late or
     never.
 
     Args:
-        target: What takes the values.
-        given: By name; names that it doesn't have are left to it.
-        prefix: What stands before a name in the config, such as `data.`.
+        target: The class or function that takes the values.
+        given: Values by name; unknown names are ignored.
+        prefix: The prefix of the names in the config, such as `data.`.
 
     Raises:
-        UserError: A value is of another kind than its annotation.
+        UserError: A value doesn't have the annotated type.
 
     Example:
         >>> def resize(size: int, margin: float | None = None): ...
@@ -37,15 +37,15 @@ def check_arguments(target: Callable[..., Any], given: Mapping[str, Any], *, pre
     for name, parameter in inspect.signature(target).parameters.items():
         kinds = _plain_kinds(parameter.annotation, target)
         if name in given and kinds and not any(_is(given[name], kind) for kind in kinds):
-            told = " or ".join(_TOLD[kind] for kind in (kinds if set(kinds) != {int, float} else (float,)))
-            raise UserError(f"{prefix}{name}={given[name]!r} must be {told}")
+            expected = " or ".join(_IN_WORDS[kind] for kind in (kinds if set(kinds) != {int, float} else (float,)))
+            raise UserError(f"{prefix}{name}={given[name]!r} must be {expected}")
 
 
 def require_number(option: str, value: object, *, optional: bool = False) -> None:
-    """Checks that a value is a number, or null where that is allowed.
+    """Checks that a value is a number, or null if `optional`.
 
     Raises:
-        UserError: It is something else, such as a text.
+        UserError: It is not a number, for example a text.
     """
     if not (_is(value, float) or (optional and value is None)):
         raise UserError(f"{option}={value!r} must be a number{', such as 1e-4' if not optional else ' or null'}")
@@ -55,14 +55,14 @@ def require_within(option: str, value: object, low: float, high: float, unit: st
     """Checks that a value is a number in [low, high].
 
     Args:
-        option: Name as a user writes it.
-        value: What the user gave.
-        low: Smallest that is allowed.
-        high: Largest that is allowed.
+        option: Name of the option as a user types it.
+        value: The user's value.
+        low: Smallest allowed value.
+        high: Largest allowed value.
         unit: What the number is, for the message.
 
     Raises:
-        UserError: It is something else, or outside.
+        UserError: It is not a number, or it is out of range.
 
     Example:
         >>> require_within("blend.target", 1.5, 0, 1, "a probability")
@@ -77,7 +77,7 @@ def require_range(option: str, value: object, low: float, high: float) -> None:
     """Checks that a value is a pair of numbers, the smaller one first, both in [low, high].
 
     Raises:
-        UserError: It is something else, or outside.
+        UserError: It is not such a pair, or it is out of range.
 
     Example:
         >>> require_range("blend.scale", [1.1, 0.9], 0.5, 2)
@@ -91,12 +91,12 @@ def require_range(option: str, value: object, low: float, high: float) -> None:
 
 
 def _plain_kinds(annotation: Any, target: Callable[..., Any]) -> tuple[type, ...]:
-    """The plain types that an annotation allows; empty where it allows anything else, texts included."""
+    """Returns the plain types that an annotation allows; empty if it allows anything else, such as texts."""
     holder = _Holder()
     holder.__annotations__ = {"value": annotation}
     try:
         annotation = typing.get_type_hints(holder, globalns=_globals(target))["value"]
-    except (NameError, TypeError):  # imported for type checkers alone
+    except (NameError, TypeError):  # imported only for type checkers
         return ()
     union = typing.get_origin(annotation) in (UnionType, typing.Union)
     kinds = typing.get_args(annotation) if union else (annotation,)
@@ -104,7 +104,7 @@ def _plain_kinds(annotation: Any, target: Callable[..., Any]) -> tuple[type, ...
 
 
 class _Holder:
-    """Takes one annotation, so that the others of its function don't matter."""
+    """Holds a single annotation, so that the other annotations of its function aren't evaluated."""
 
     __annotations__: dict[str, Any]
 

@@ -1,4 +1,4 @@
-"""What around a program may be too small or closed, in words: shared memory, disks, folders."""
+"""Messages for problems of the machine: too little shared memory, a full disk, a folder without access."""
 
 from __future__ import annotations
 
@@ -15,48 +15,52 @@ _CLOSED = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOTDIR, errno.ENOSPC, 
 
 
 def in_words(error: BaseException) -> str:
-    """Says what is wrong around the program, if an error comes from there.
+    """Returns a message for an error that is caused by the machine and not by the program.
 
     Args:
-        error: Any; what it was raised from is looked at too.
+        error: Any error; its causes are examined too.
 
     Returns:
-        What is wrong and what to do; empty for any other error.
+        The problem and its remedy; empty for any other error.
 
     Example:
         >>> in_words(PermissionError(13, "Permission denied", "/etc/mine"))
-        '/etc/mine: Permission denied; use another folder, or have it opened for this user'
+        '/etc/mine: Permission denied; use another folder, or get write access to this one'
     """
     seen: BaseException | None = error
     while seen is not None:
-        if told := _shared_memory(seen) or _file_system(seen) or _environment(seen):
-            return told
+        if message := _shared_memory(seen) or _file_system(seen) or _environment(seen):
+            return message
         seen = seen.__cause__
     return ""
 
 
 def require_writable(option: str, folder: str | Path) -> None:
-    """Checks that files can be written to a folder, or that it can be made.
+    """Checks that a folder is writable or can be created.
 
     Raises:
-        UserError: They can't: a part of its path is a file or belongs to somebody else.
+        UserError: It isn't: a part of its path is a file or is not writable for this user.
     """
     place = Path(folder).absolute()
     there = next(parent for parent in (place, *place.parents) if parent.exists())
     if not there.is_dir():
         raise UserError(f"{option}={folder} can't be a folder: {there} is a file")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise UserError(f"{option}={folder} can't be written to: {there} is closed to this user; use another folder")
+        raise UserError(
+            f"{option}={folder} can't be written to: this user has no write access to {there}; use another folder"
+        )
 
 
 def _environment(error: BaseException) -> str:
-    """Of what OmegaConf says where `${oc.env:NAME}` finds nothing."""
-    found = re.search(r"Environment variable '(\w+)' not found", str(error))
-    if not found:
+    """Returns the message for `${oc.env:NAME}` without such a variable, which OmegaConf reports."""
+    match = re.search(r"Environment variable '(\w+)' not found", str(error))
+    if not match:
         return ""
     setting = getattr(error, "full_key", None) or "a setting"
-    taken = f"{setting} takes its value from the environment variable {found[1]}, which is not set"
-    return f"{taken}; set it, or change {setting}"
+    return (
+        f"{setting} takes its value from the environment variable {match[1]}, which is not set; set it, or change "
+        f"{setting}"
+    )
 
 
 def _shared_memory(error: BaseException) -> str:
@@ -73,7 +77,7 @@ def _shared_memory(error: BaseException) -> str:
 def _file_system(error: BaseException) -> str:
     if not isinstance(error, OSError) or error.errno not in _CLOSED or not error.filename:
         return ""
-    remedy = "use another folder, or have it opened for this user"
+    remedy = "use another folder, or get write access to this one"
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        remedy = "make room, or use another folder"
+        remedy = "free some space, or use another folder"
     return f"{error.filename}: {error.strerror}; {remedy}"

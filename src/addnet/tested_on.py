@@ -1,4 +1,4 @@
-"""What a checkpoint says it was tested on → arguments to type, so that the places are the user's own word."""
+"""The test data recorded in a checkpoint → arguments to type, so that paths only come from the user."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from addnet.inference.loading import LoadedNetwork
 from addnet.overrides import quoted, takes_path, to_type
 from addnet.untrusted.texts import shown
 
-Place: TypeAlias = Callable[[str], str]  # a path as a checkpoint tells it → as it is typed here
+Place: TypeAlias = Callable[[str], str]  # a path as stored in a checkpoint → as typed here
 
-_NUMBERS = {"test_fraction": None, "limit_test": None, "max_bad_fraction": 0.01}  # and what they are in configs/data
+_NUMBERS = {"test_fraction": None, "limit_test": None, "max_bad_fraction": 0.01}  # key → default in configs/data
 _LONGEST = 2000  # characters of all arguments together
-_OTHERS = "name others by data.data_dir=PATH, or several by data.test=[LAYOUT:PATH,…]"
+_OTHERS = "name other data with data.data_dir=PATH, or several data sets with data.test=[LAYOUT:PATH,…]"
 
 
 def require_data(data: Mapping[str, Any], loaded: LoadedNetwork) -> None:
-    """Sees to it that the user says which data to evaluate on: a stranger's file names no places.
+    """Checks that the user names the test data: paths are never taken from a checkpoint, which may be untrusted.
 
     Args:
         data: The `data` node of the config.
         loaded: The checkpoint.
 
     Raises:
-        UserError: None are named, or a part of the training's own that it wasn't tested on; the text tells what it was
-            tested on, as arguments.
+        UserError: No data are named, or the test share of the training data would be chosen differently than in
+            training; the message has the arguments for the data that the checkpoint was tested on.
     """
     arguments = arguments_of(loaded)
     if not names_data(data):
@@ -41,32 +41,32 @@ def require_data(data: Mapping[str, Any], loaded: LoadedNetwork) -> None:
     others = [f"data.{key}" for key in ("group_pattern", "video_pattern") if data.get(key) != trained.get(key)]
     if kept_share(data, loaded) is not None and others:
         raise UserError(
-            f"{data['data_dir']} was trained on, but for a share that was chosen by other {' and '.join(others)}: with "
-            f"these, images that were trained on would be tested on{_said(loaded.path, arguments)}"
+            f"{data['data_dir']} was used for training except for a test share, which was chosen with another "
+            f"{' and '.join(others)}: now the test share would contain training images{_said(loaded.path, arguments)}"
         )
 
 
 def _said(path: Path, arguments: str) -> str:
     if not arguments:
-        return f", and {path} doesn't say which it was tested on; {_OTHERS}"
-    return f". {path} says that it was tested on these; to use them, add to the command\n  {arguments}\nOr {_OTHERS}"
+        return f", and {path} doesn't contain which data it was tested on; {_OTHERS}"
+    return f". {path} was tested on the following data; to use them, add to the command\n  {arguments}\nOr {_OTHERS}"
 
 
 def arguments_of(loaded: LoadedNetwork) -> str:
-    """Arguments of `evaluate` for the data that a checkpoint was tested on, as a shell takes them.
+    """Returns the arguments of `evaluate` for the data that a checkpoint was tested on, quoted for a shell.
 
     Args:
         loaded: The checkpoint.
 
     Returns:
-        Empty where it doesn't say, as exports do, or says it in a way that can't be typed.
+        The arguments; empty if the checkpoint has no record of the data, like exports, or if they can't be typed.
     """
     trained = trained_data(loaded)
     if loaded.exported or not trained:
         return ""
     try:
         line = " ".join(_arguments(trained, lambda path: shown_path(stated_place(path, loaded))))
-    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # other values than a config has
+    except (AttributeError, KeyError, OverflowError, TypeError, ValueError):  # values that no config has
         return ""
     return line if line == shown(line, most=_LONGEST) and "${" not in line else ""
 
@@ -80,10 +80,10 @@ def _arguments(data: Mapping[str, Any], place: Place) -> Iterator[str]:
         for key in ("data_dir", "index"):
             if data.get(key):
                 yield to_type(f"data.{key}", place(_text(data[key])))
-    told = _told_options(data)
-    if entries and any(key not in PATTERNS for key in told) and data["layout"] != "folder":
-        yield to_type("data.layout", _text(data["layout"]))  # which says whose options they are
-    for key, value in told.items():
+    options = _options_to_type(data)
+    if entries and any(key not in PATTERNS for key in options) and data["layout"] != "folder":
+        yield to_type("data.layout", _text(data["layout"]))  # the layout that the options belong to
+    for key, value in options.items():
         yield to_type(f"data.{key}", _text(value)) if key in PATTERNS else _option(key, value, place)
     yield from (
         f"data.{key}={float(data[key]):g}" for key, usual in _NUMBERS.items() if data.get(key) not in (None, usual)
@@ -94,8 +94,8 @@ def _arguments(data: Mapping[str, Any], place: Place) -> Iterator[str]:
         yield "data.verify=false"
 
 
-def _told_options(data: Mapping[str, Any]) -> dict[str, Any]:
-    """Options and patterns of a `data` node that its data sets heed: others would be refused."""
+def _options_to_type(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the options and patterns of a `data` node that apply to its data sets; others would be refused."""
     given = {key: value for key, value in (data.get("options") or {}).items() if key != "cache_dir"}
     given |= {key: data.get(key) for key in PATTERNS}
     given = {key: value for key, value in given.items() if value is not None}
@@ -114,7 +114,7 @@ def _option(key: str, value: Any, place: Place) -> str:
 
 
 def _value(key: str, value: Any, place: Place) -> str:
-    """A value of an option in Hydra's grammar."""
+    """Formats a value of an option in Hydra's grammar."""
     if isinstance(value, bool | int | float):
         return str(value).lower()
     if isinstance(value, list):
@@ -135,11 +135,11 @@ def _name(key: Any) -> str:
 
 
 def _entry(entry: Any, place: Place) -> str:
-    """One of several data sets, in Hydra's grammar."""
+    """Formats one of several data sets in Hydra's grammar."""
     if isinstance(entry, Mapping):
-        said = {key: value for key, value in entry.items() if value is not None}
+        given = {key: value for key, value in entry.items() if value is not None}
         return _value(
-            "", {key: place(v) if key in ("data_dir", "index") else v for key, v in said.items()}, lambda p: p
+            "", {key: place(v) if key in ("data_dir", "index") else v for key, v in given.items()}, lambda p: p
         )
     name, colon, path = _text(entry).partition(":")
     return quoted(f"{name}:{place(path)}" if colon else place(name))

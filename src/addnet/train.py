@@ -1,4 +1,4 @@
-"""`addnet train`: trains a detector, tests its best checkpoint and leaves a run folder."""
+"""`addnet train`: trains a detector, tests its best checkpoint and writes a run folder."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ log = logging.getLogger(__name__)
 
 
 def train(cfg: DictConfig, result: Result | None = None) -> float | None:
-    """Trains and tests what a composed config describes.
+    """Trains and tests the network of a composed config.
 
     Args:
-        cfg: `configs/train.yaml` composed, `paths.output_dir` being the run folder.
-        result: Takes the metrics, if given.
+        cfg: `configs/train.yaml`, composed, with the run folder as `paths.output_dir`.
+        result: Receives the metrics, if given.
 
     Returns:
-        The metric that the best checkpoint was chosen by; None if nothing was trained.
+        The value of the metric that chose the best checkpoint; None without training.
 
     Raises:
-        UserError: Something in the config or the data has to be put right.
+        UserError: A setting or the data are not valid.
     """
     import pytorch_lightning as pl
 
@@ -59,15 +59,15 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
     run_dir = Path(cfg.paths.output_dir)
     check_switches(cfg)
-    # Lightning 2.6.6 still asks torch for LeafSpec; nothing a user could do about it
+    # Lightning 2.6.6 still uses torch's LeafSpec; users can't do anything about it
     warnings.filterwarnings("ignore", message=r".*LeafSpec.*is deprecated")
-    # true of Lightning's own way; here the sampler goes on where the checkpoint was written
+    # true for Lightning's own loaders; here the sampler continues where the checkpoint was written
     warnings.filterwarnings("ignore", message=r".*your dataloader is not resumable")
     # every epoch is logged, however few steps it has
     warnings.filterwarnings("ignore", message=r".*smaller than the logging interval")
     pl.seed_everything(cfg.seed, workers=True, verbose=False)
 
-    # whatever the config may have wrong is found before weights are fetched, landmarks searched, an experiment opened
+    # errors in the config are reported before weights are fetched, landmarks searched or an experiment is opened
     datamodule: DeepfakeDataModule = build(cfg.data, **data_used(cfg))
     trainer: pl.Trainer = build(cfg.trainer, callbacks=build_all(cfg.callbacks), logger=False)
     checkpoint = find_checkpoint(cfg)
@@ -89,13 +89,13 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
     status = "failed"
     try:
         if trainer.is_global_zero:
-            told = parameters(cfg, datamodule, module.net)
+            hyperparameters = parameters(cfg, datamodule, module.net)
             for logger in trainer.loggers:
-                logger.log_hyperparams(told)
+                logger.log_hyperparams(hyperparameters)
         score = fit_and_test(cfg, trainer, module, datamodule)
         status = "success"
         if trainer.is_global_zero:
-            log_results(trainer, told, last_metrics(trainer))
+            log_results(trainer, hyperparameters, last_metrics(trainer))
     finally:
         close_loggers(trainer.loggers, status=status, checkpoint=best_checkpoint(trainer))
     if trainer.is_global_zero:
@@ -109,7 +109,7 @@ def train(cfg: DictConfig, result: Result | None = None) -> float | None:
 
 
 def keep_test(run_dir: Path, scores: Scores, datamodule: DeepfakeDataModule) -> None:
-    """Leaves in the run folder what tables over several runs need of the test."""
+    """Writes the test scores and resamples into the run folder, for tables over several runs."""
     from addnet.evaluation.levels import draws_of_test
     from addnet.sweeps.draws import write_draws, write_scores
 
@@ -121,17 +121,17 @@ def keep_test(run_dir: Path, scores: Scores, datamodule: DeepfakeDataModule) -> 
 
 
 def data_used(cfg: DictConfig) -> dict[str, bool]:
-    """What a run doesn't need of its data: nothing of it has to be there."""
+    """Returns arguments of the data module for the splits that a run doesn't need, whose files may be missing."""
     if cfg.train and not cfg.test:
         return {"no_test": True}
     return {"only_test": True} if cfg.test and not cfg.train else {}
 
 
 def check_switches(cfg: DictConfig) -> None:
-    """Checks the values at the top of the config, which no constructor sees, and that the checkpoint will be read.
+    """Checks the values at the top level of the config, which no constructor checks.
 
     Raises:
-        UserError: One is of another kind; `test=no` is a text, and would count as true.
+        UserError: A value has the wrong type; `test=no`, for example, is a text, and would count as true.
     """
     from addnet.faces.geometry import require_side
 
@@ -140,17 +140,17 @@ def check_switches(cfg: DictConfig) -> None:
             raise UserError(f"{name}={cfg[name]!r} must be true or false")
     if not isinstance(cfg.seed, int) or not 0 <= cfg.seed < 2**32:
         raise UserError(f"seed={cfg.seed!r} must be a whole number from 0 to 4294967295")
-    if isinstance(cfg.data.image_size, int):  # what is no number is told by the data module
+    if isinstance(cfg.data.image_size, int):  # the data module reports values that aren't numbers
         require_side(cfg.data.image_size)
 
 
 def check_config(
     cfg: DictConfig, datamodule: ServedData, trainer: pl.Trainer, checkpoint: dict[str, Any] | None
 ) -> DeepfakeDetector:
-    """Builds everything that needs no data, no weights and no server, and returns the module with random weights.
+    """Builds everything that needs no data, weights or server, and returns the module with random weights.
 
     Raises:
-        UserError: Something is wrong with the config.
+        UserError: A setting is not valid.
     """
     from addnet.training.preflight import (
         check_average,
@@ -176,14 +176,14 @@ def check_config(
 
 
 def wants_start_weights(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> bool:
-    """Whether weights are fetched or read before training: a checkpoint brings them all, or all but these."""
+    """Returns whether start weights are needed: without a checkpoint, or with one that has only the trained part."""
     from addnet.checkpoints.trained_part import is_part
 
     return bool(cfg.model.get("pretrained") or cfg.model.get("weights")) and (not checkpoint or is_part(checkpoint))
 
 
 def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
-    """Reads the checkpoint that `ckpt_path` names; `auto` becomes that of this run folder, or null."""
+    """Reads the checkpoint that `ckpt_path` names; `auto` becomes the last one in this run folder, or null."""
     from addnet.checkpoints.file import read_checkpoint, run_of
     from addnet.checkpoints.trained_part import check_resumable
     from addnet.training.checkpoints import check_continues, nothing_left
@@ -194,7 +194,7 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
         cfg.ckpt_path = str(last) if last.is_file() else None
     if not cfg.ckpt_path:
         return None
-    if cfg.ckpt_path in ("last", "best") and not Path(cfg.ckpt_path).exists():  # as Lightning's fit and test have it
+    if cfg.ckpt_path in ("last", "best") and not Path(cfg.ckpt_path).exists():  # as in Lightning's fit and test
         raise UserError(_which_checkpoint(cfg))
     checkpoint = read_checkpoint(cfg.ckpt_path)
     if cfg.train:
@@ -209,12 +209,12 @@ def find_checkpoint(cfg: DictConfig) -> dict[str, Any] | None:
 
 
 def _which_checkpoint(cfg: DictConfig) -> str:
-    """What to type instead of `ckpt_path=last`: each run has a folder of its own."""
-    found = Path(cfg.paths.output_root, cfg.task).glob(f"*/checkpoints/{cfg.ckpt_path}.ckpt")
-    newest = max(found, key=lambda file: file.stat().st_mtime, default=None)
+    """Returns the message for `ckpt_path=last`, which names no checkpoint, since each run has its own folder."""
+    files = Path(cfg.paths.output_root, cfg.task).glob(f"*/checkpoints/{cfg.ckpt_path}.ckpt")
+    newest = max(files, key=lambda file: file.stat().st_mtime, default=None)
     named = shlex.quote(f"ckpt_path={newest or 'outputs/train/TIME/checkpoints/last.ckpt'}")
     return (
-        f"ckpt_path={cfg.ckpt_path}: a new run has no checkpoint yet. Name the file of another one, such as {named}; "
+        f"ckpt_path={cfg.ckpt_path}: a new run has no checkpoint yet; give the file of another run, such as {named}; "
         "ckpt_path=auto continues a run with the same paths.output_dir"
     )
 
@@ -226,13 +226,13 @@ def build_module(
     *,
     start_weights: bool = True,
 ) -> DeepfakeDetector:
-    """The LightningModule of a config; checked against the checkpoint, if there is one, before anything runs.
+    """Builds the LightningModule of a config, and checks that it fits the checkpoint, if there is one.
 
     Args:
-        cfg: `configs/train.yaml` composed.
-        datamodule: Tells what is done to an image.
-        checkpoint: That it will be loaded from.
-        start_weights: False neither fetches nor reads the weights that the config names.
+        cfg: `configs/train.yaml`, composed.
+        datamodule: Provides the preprocessing of images.
+        checkpoint: The checkpoint that will be loaded into it.
+        start_weights: Whether to fetch and read the start weights that the config names.
     """
     from addnet.checkpoints.file import check_fits
     from addnet.checkpoints.trained_part import complete, start_of
@@ -259,7 +259,7 @@ def build_module(
         config=kept_config(cfg, Path(cfg.paths.output_dir)),
     )
     module.row_loss.check_balance(cfg.data.get("balance", "none"))
-    if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # which averages over processes
+    if cfg.train and not cfg.trainer.get("sync_batchnorm"):  # synchronised batch norm averages over processes
         module.check_batch_size(cfg.data.get("batch_size", 0))
     module.start = start_of(plain(cfg.model), module.net)
     if checkpoint and (start_weights or not wants_start_weights(cfg, checkpoint)):
@@ -269,7 +269,7 @@ def build_module(
 
 
 def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Logger]:
-    """The loggers, none for a trial run; on a resume, those that can go on where the checkpoint was written."""
+    """Builds the loggers, none for a trial run; when resuming, loggers continue their earlier records if they can."""
     from hydra.utils import get_class
 
     from addnet.checkpoints.file import run_of
@@ -290,16 +290,16 @@ def build_loggers(cfg: DictConfig, checkpoint: dict[str, Any] | None) -> list[Lo
 def fit_and_test(
     cfg: DictConfig, trainer: pl.Trainer, module: DeepfakeDetector, datamodule: DeepfakeDataModule
 ) -> float | None:
-    """Fits, then tests the best checkpoint once."""
+    """Trains, then tests the best checkpoint once."""
     from pytorch_lightning.utilities.exceptions import SIGTERMException
 
     score = None
     if cfg.train:
         try:
             trainer.fit(module, datamodule, ckpt_path=cfg.ckpt_path, weights_only=True)
-        except SystemExit as stop:  # what Lightning makes of Ctrl-C, and of SIGTERM a class of its own
+        except SystemExit as stop:  # Lightning raises it for Ctrl-C, and a subclass for SIGTERM
             last = last_checkpoint(trainer)
-            how = f"go on with {shlex.quote(f'ckpt_path={last}')}" if last else "there is no checkpoint yet"
+            how = f"continue with {shlex.quote(f'ckpt_path={last}')}" if last else "there is no checkpoint yet"
             code = 143 if isinstance(stop, SIGTERMException) else 130
             raise RunStoppedError(f"interrupted; {how}", code=code) from stop
         best = getattr(trainer.checkpoint_callback, "best_model_score", None)
@@ -308,7 +308,7 @@ def fit_and_test(
         chosen = best_checkpoint(trainer) or (None if cfg.train else cfg.ckpt_path)
         if not chosen and (lost := getattr(trainer.checkpoint_callback, "lost", "")):
             raise UserError(
-                f"nothing was tested: {lost}, and no better one was written since. Put it back, or test the last "
+                f"nothing was tested: {lost}, and no better one has been written since. Restore it, or test the last "
                 f"weights with train=false {shlex.quote(f'ckpt_path={last_checkpoint(trainer)}')}"
             )
         trainer.test(module, datamodule, ckpt_path=chosen, weights_only=True, verbose=False)
@@ -316,12 +316,12 @@ def fit_and_test(
 
 
 def best_checkpoint(trainer: pl.Trainer) -> str:
-    """Path of the checkpoint with the best validation metric; empty if none was written."""
+    """Returns the path of the checkpoint with the best validation metric; empty if none was written."""
     return _written(trainer, "best")
 
 
 def last_checkpoint(trainer: pl.Trainer) -> str:
-    """Path of the newest checkpoint; empty if none was written."""
+    """Returns the path of the latest checkpoint; empty if none was written."""
     return _written(trainer, "last")
 
 
@@ -332,7 +332,7 @@ def _written(trainer: pl.Trainer, name: str) -> str:
 
 @hydra_command("train")
 def main(cfg: DictConfig) -> float | None:
-    """Runs the command: the metric of a job, for whoever sweeps."""
+    """Runs the command; returns the metric, which sweepers use."""
     hydra_config = HydraConfig.get()
     refuse_sweep_over_ranks(cfg, hydra_config)
     logging.captureWarnings(True)

@@ -1,4 +1,4 @@
-"""Which versions of this program and of what it stands on are installed, without importing them."""
+"""Reports the installed versions of this program and its dependencies, without importing them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ PACKAGES = (
 
 
 def version_of(package: str) -> str | None:
-    """The version of an installed package; None where it isn't installed."""
+    """Returns the version of a package; None if it isn't installed."""
     try:
         return version(package)
     except PackageNotFoundError:
@@ -34,7 +34,7 @@ def version_of(package: str) -> str | None:
 
 
 def build_of_torch() -> str:
-    """For what the installed torch was built: `CUDA 12.8`, `ROCm 6.4` or `CPU`; empty where that isn't known."""
+    """Returns the platform that the installed torch was built for, such as `CUDA 12.8` or `CPU`; empty if unknown."""
     spec = find_spec("torch")
     if spec is None or not spec.origin:
         return ""
@@ -49,10 +49,10 @@ def build_of_torch() -> str:
 
 
 def versions_in_words() -> str:
-    """A line for each: package, version, and of torch what it was built for."""
-    told = {name: version_of(name) or "not installed" for name in PACKAGES}
+    """Lists packages with their versions, one per line, and the platform that torch was built for."""
+    installed = {name: version_of(name) or "not installed" for name in PACKAGES}
     if build := build_of_torch():
-        told["torch"] += f" ({build})"
-    first = {"addnet": told.pop("addnet"), "python": platform.python_version()}
-    width = max(map(len, [*first, *told]))
-    return "".join(f"{name:{width}}  {text}\n" for name, text in {**first, **told}.items())
+        installed["torch"] += f" ({build})"
+    first = {"addnet": installed.pop("addnet"), "python": platform.python_version()}
+    width = max(map(len, [*first, *installed]))
+    return "".join(f"{name:{width}}  {text}\n" for name, text in {**first, **installed}.items())

@@ -1,13 +1,13 @@
-"""Numbers of things in words, as every room says them."""
+"""Numbers of things in words, in the same form everywhere."""
 
 
 def count(number: int, one: str, many: str = "") -> str:
-    """How many there are of something.
+    """Formats a number with its noun.
 
     Args:
-        number: How many.
-        one: The word for one.
-        many: That for several; the same with an s, if it isn't given.
+        number: The number.
+        one: The singular.
+        many: The plural; default: the singular with an s.
 
     Example:
         >>> count(1, "file"), count(2000, "file"), count(2, "other person", "other people")

@@ -1,4 +1,4 @@
-"""Many independent tasks on all cores, whatever happens to the processes that do them."""
+"""Runs many independent tasks on all cores and survives the death of worker processes."""
 
 from addnet.pool.call import call_within
 from addnet.pool.job import Outcome, PoolJob, work

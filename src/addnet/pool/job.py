@@ -1,4 +1,4 @@
-"""What is done with each task, as it travels to workers and as they do it."""
+"""The job: the function that is applied to each task, how it is sent to the workers, and how they run it."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Result = TypeVar("Result")
 
 
 class Outcome(NamedTuple):
-    """Result of one task, pickled where it was made, or why there is none."""
+    """The result of one task, pickled by the worker, or the reason why there is no result."""
 
     result: bytes | None
     reason: str = ""
@@ -30,16 +30,16 @@ class Outcome(NamedTuple):
 
 @dataclass(frozen=True)
 class PoolJob(Generic[Task, Result]):
-    """What is to be done with every task, packed once and unpacked once in each process.
+    """The function that is applied to every task, pickled once and unpickled once in each process.
 
-    So the state of `function` lives as long as the process: `partial(examine, landmarker=Landmarker())` opens the
-    landmarker once. `function` and `start` are packed together: what both refer to stays one object.
+    The state of `function` therefore lives as long as the process: `partial(examine, landmarker=Landmarker())` opens
+    the landmarker once. `function` and `start` are pickled together: an object that both refer to stays one object.
 
     Attributes:
-        packed: Both of them, pickled.
-        token: Tells this job from others that use the same worker.
-        limits: What each task may take; kept in processes of a pool alone.
-        version: Of addnet; a worker with another one refuses.
+        packed: `function` and `start`, pickled.
+        token: Distinguishes this job from others that use the same worker.
+        limits: Memory and time that each task may use; enforced only in the processes of a pool.
+        version: The version of addnet; a worker with a different version refuses the job.
     """
 
     packed: bytes
@@ -55,26 +55,26 @@ class PoolJob(Generic[Task, Result]):
         *,
         limits: Limits | None = None,
     ) -> PoolJob[Task, Result]:
-        """Packs what is to be done.
+        """Pickles a function, and another one that prepares its process.
 
         Args:
-            function: Task → result; what it raises makes its task a failure. It may run again if a worker died. It
-                has to be one that can be pickled: of a module, or a `partial` of one.
-            start: Called once in each process before its first task; what it raises ends everything.
-            limits: What each task may take of its process; default: `Limits()`.
+            function: Task → result. An exception marks its task as failed. It may run again for the same task if a
+                worker died. It must be picklable: defined in a module, or a `partial` of such a function.
+            start: Called once in each process before its first task; an exception stops the whole job.
+            limits: Memory and time that each task may use; default: `Limits()`.
         """
         return cls(pickle.dumps((function, start)), limits or Limits())
 
 
 @lru_cache(maxsize=2)
 def opened(job: PoolJob[Task, Result]) -> Callable[[Task], Result]:
-    """The function of a job, unpacked once in a worker."""
-    cv2.setNumThreads(1)  # there is a process for each core already
+    """Returns the function of a job, unpickled once in each worker."""
+    cv2.setNumThreads(1)  # one process per core is running already
     return unpacked(job)
 
 
 def unpacked(job: PoolJob[Task, Result]) -> Callable[[Task], Result]:
-    """The function of a job, after its `start`."""
+    """Returns the function of a job after calling its `start`."""
     function, start = pickle.loads(job.packed)
     if start:
         start()
@@ -82,25 +82,27 @@ def unpacked(job: PoolJob[Task, Result]) -> Callable[[Task], Result]:
 
 
 def work(job: PoolJob[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
-    """Does a chunk of tasks; runs in the worker.
+    """Runs a chunk of tasks in the worker.
 
     Raises:
-        UserError: This process has another version of addnet.
+        UserError: This process has a different version of addnet.
     """
     if job.version != __version__:
         where = f"process {os.getpid()} on {platform.node()}"
-        raise UserError(f"{where} has addnet {__version__}, but {job.version} is needed: install the same everywhere")
+        raise UserError(
+            f"{where} has addnet {__version__}, but the job needs {job.version}: install the same version everywhere"
+        )
     function = opened(job)
     return [outcome_of(function, task, job.limits) for task in tasks]
 
 
 def outcome_of(function: Callable[[Task], Result], task: Task, limits: Limits) -> Outcome:
-    """Result of one task, or what it raised as text."""
+    """Returns the result of one task, or the message of its exception."""
     try:
         with Bound(limits):
             result = function(task)
         return Outcome(pickle.dumps(result))
     except UserError as error:
         return Outcome(None, str(error))
-    except Exception as error:  # one task must not end the others, whatever it raises
+    except Exception as error:  # an exception in one task must not stop the others
         return Outcome(None, f"{type(error).__name__}: {error}")

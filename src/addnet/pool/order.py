@@ -1,4 +1,4 @@
-"""Results that come in any order → in the order of their numbers."""
+"""Sorts numbered results that arrive in any order."""
 
 from __future__ import annotations
 
@@ -10,10 +10,12 @@ T = TypeVar("T")
 
 
 def in_order(results: Generator[tuple[int, T]]) -> Generator[T]:
-    """Holds back what comes early; closing it closes `results`.
+    """Yields results in the order of their numbers, holding back those that arrive early.
+
+    Closing this generator closes `results`.
 
     Args:
-        results: Numbered from 0 without gaps.
+        results: Pairs (number, result), numbered from 0 without gaps.
 
     Example:
         >>> list(in_order(pair for pair in [(1, "b"), (0, "a"), (2, "c")]))

@@ -1,8 +1,8 @@
-"""Calls in processes of their own: one that dies takes nothing with it but the call it was at.
+"""An executor whose processes are independent: when one dies, only the call that it was running fails.
 
 `concurrent.futures.ProcessPoolExecutor` ends all of its processes when one dies, cannot tell which call was to
-blame, and waits for ever if one dies while it writes its answer (Python 3.11 to 3.13: it keeps the other end of that
-pipe open). Here each process has a pipe and a thread of its own.
+blame, and waits forever if one dies while writing its answer (Python 3.11 to 3.13: it keeps the other end of that
+pipe open). Here each process has its own pipe and its own thread.
 """
 
 from __future__ import annotations
@@ -30,29 +30,29 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 _READY = b"ready"
-_ANSWER, _TIME = b"a", b"t"  # the first byte of what a worker sends: an answer, or how long to wait for it
-_TOLD = struct.Struct("!dd?")  # seconds left, of how many, whether for another file
+_ANSWER, _TIME = b"a", b"t"  # the first byte of a worker's message: an answer, or how long to wait for it
+_TIME_MESSAGE = struct.Struct("!dd?")  # seconds left, seconds allowed in all, whether a new file was begun
 _STARTS = 4
-_GLANCE = 1.0  # seconds; while both processes are stopped (Ctrl-Z, a laptop that sleeps), at most two of them count
+_GLANCE = 1.0  # seconds between checks; time with both processes stopped (Ctrl-Z, suspend) counts as at most two
 _PR_SET_PDEATHSIG = 1
 
 
 class WorkerDiedError(BrokenProcessPool):
-    """The process that was at this call ended: killed, out of memory, or crashed in native code."""
+    """The process that was running this call ended: killed, out of memory, or crashed in native code."""
 
 
 class ProcessExecutor(Executor):
-    """An executor of `workers` processes, each started when it is needed and again after it died.
+    """An executor with `workers` processes, each started on demand and restarted after it died.
 
-    Processes are spawned, not forked: OpenCV's threads do not survive a fork. They ignore Ctrl-C, which is the
-    parent's to handle, and end when the parent is gone, even if it was killed. They keep the bounds of
-    `addnet.untrusted.limits`: one that takes longer than it said it may is killed.
+    Processes are spawned, not forked: OpenCV's threads do not survive a fork. They ignore Ctrl-C, which the parent
+    handles, and end when the parent is gone, even if it was killed. The limits of `addnet.untrusted.limits` are
+    enforced: a process that takes longer than the time it announced is killed.
 
     Args:
-        workers: How many.
+        workers: Number of processes.
 
     Attributes:
-        workers: How many.
+        workers: Number of processes.
     """
 
     def __init__(self, workers: int) -> None:
@@ -61,7 +61,7 @@ class ProcessExecutor(Executor):
         self._lock = threading.Lock()
         self._running: set[_Worker] = set()
         self._closed = False
-        # daemons: a program that ends with an exception must not wait for a video that is being read
+        # daemon threads: a program that ends with an exception must not wait for a video that is being read
         self._threads = [threading.Thread(target=self._serve, daemon=True) for _ in range(workers)]
         for thread in self._threads:
             thread.start()
@@ -70,27 +70,27 @@ class ProcessExecutor(Executor):
         """Queues a call.
 
         Returns:
-            Its future; its exception is `WorkerDiedError` if the process died, `OverTimeError` if it was killed
-            because it took too long.
+            The call's future. Its exception is `WorkerDiedError` if the process died, and `OverTimeError` if it was
+            killed because it took too long.
 
         Raises:
-            RuntimeError: It is shut down: nobody would do the call.
+            RuntimeError: The executor is shut down.
         """
         future: Future[T] = Future()
         call = future, pickle.dumps((fn, args, kwargs))
         with self._lock:
             if self._closed:
-                raise RuntimeError("a pool that is shut down takes no calls")
+                raise RuntimeError("the pool is shut down and accepts no more calls")
             self._calls.put(call)
         return future
 
     def warm(self, fn: Callable[P, object], /, *args: P.args, **kwargs: P.kwargs) -> None:
-        """Starts all processes now, while the caller does something else; each calls a function, such as an import."""
+        """Starts all processes in the background; each calls `fn`, for example to import modules."""
         for _ in range(self.workers):
             self.submit(fn, *args, **kwargs)
 
     def shutdown(self, wait: bool = True, *, cancel_futures: bool = False) -> None:
-        """Kills the processes at once, whatever they are doing, and cancels what waits."""
+        """Kills the processes immediately, whatever they are doing, and cancels the calls in the queue."""
         with self._lock:
             self._closed = True
             for worker in self._running:
@@ -101,6 +101,7 @@ class ProcessExecutor(Executor):
             thread.join()
 
     def _serve(self) -> None:
+        """Runs queued calls in one process until the executor is shut down; runs in a thread."""
         worker: _Worker | None = None
         while (call := self._calls.get()) is not None:
             future, message = call
@@ -120,7 +121,7 @@ class ProcessExecutor(Executor):
         self._end(worker)
 
     def _start(self) -> _Worker:
-        """A process that is ready; one that was killed while it was starting is no task's fault."""
+        """Starts a process and waits until it is ready; one that was killed during its start is replaced."""
         for left in reversed(range(_STARTS)):
             with self._lock:
                 if self._closed:
@@ -132,7 +133,7 @@ class ProcessExecutor(Executor):
                 break
             except RuntimeError:
                 self._end(worker)
-                if not left or (worker.process.exitcode or 0) > 0:  # an error of its own would only come again
+                if not left or (worker.process.exitcode or 0) > 0:  # an exception would only be raised again
                     raise
         return worker
 
@@ -151,23 +152,23 @@ class _Worker:
         self._pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve_calls, args=(theirs,), daemon=True)
         self.process.start()
-        theirs.close()  # the process must hold the only other end, for its death to be noticed
+        theirs.close()  # the process must hold the only other end, so that its death is noticed
 
     def wait_until_ready(self) -> None:
         try:
             self._pipe.recv_bytes()
         except (EOFError, OSError) as error:
             raise RuntimeError(
-                f"a worker process ended while it was starting ({self._how_it_ended()}); "
+                f"a worker process ended during its start ({self._how_it_ended()}); "
                 "a script that uses several processes must do its work under `if __name__ == '__main__':`"
             ) from error
 
     def ask(self, message: bytes) -> tuple[bool, Any]:
-        """Whether the call succeeded, and its result or its exception.
+        """Sends a call to the process; returns whether it succeeded, and its result or its exception.
 
         Raises:
             WorkerDiedError: The process ended.
-            OverTimeError: The process said how long a file may take, and took longer.
+            OverTimeError: The process took longer than the time it announced for a file.
         """
         left, allowed, begun = None, 0.0, 0
         try:
@@ -178,7 +179,7 @@ class _Worker:
                 answer = self._pipe.recv_bytes()
                 if answer[:1] == _ANSWER:
                     break
-                left, allowed, new = _TOLD.unpack(answer[1:])
+                left, allowed, new = _TIME_MESSAGE.unpack(answer[1:])
                 begun += new
         except (EOFError, OSError) as error:
             raise WorkerDiedError(f"its worker process died ({self._how_it_ended()})") from error
@@ -186,7 +187,7 @@ class _Worker:
         return bool(succeeded), value
 
     def _answers_within(self, left: float) -> bool:
-        waited = None  # looked at only once the first glance has passed: most files take milliseconds
+        waited = None  # read only after the first glance: most files take milliseconds
         while left > 0:
             clock = time.monotonic()
             if self._pipe.poll(min(left, _GLANCE)):
@@ -211,10 +212,10 @@ class _Worker:
 
 
 def _serve_calls(pipe: Connection) -> None:
-    """What a worker process does all its life."""
+    """Answers calls until the parent closes the pipe; the main function of a worker process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     _end_with_parent()
-    keep_bounds(lambda left, allowed, new: pipe.send_bytes(_TIME + _TOLD.pack(left, allowed, new)))
+    keep_bounds(lambda left, allowed, new: pipe.send_bytes(_TIME + _TIME_MESSAGE.pack(left, allowed, new)))
     try:
         pipe.send_bytes(_READY)
         while True:
@@ -224,16 +225,16 @@ def _serve_calls(pipe: Connection) -> None:
 
 
 def _end_with_parent() -> None:
-    """Ends this process amid its work when its parent was killed: nobody would take the result.
+    """Makes this process end as soon as its parent is killed, since nothing would receive its result.
 
-    On Linux by the kernel, which needs no turn of Python: a decoder may never give it one.
+    On Linux the kernel does so: a Python thread might never run while a decoder holds the GIL.
     """
     parent = multiprocessing.parent_process()
     if sys.platform == "linux":
         import ctypes
 
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-        if parent and os.getppid() != parent.pid:  # it was gone before
+        if parent and os.getppid() != parent.pid:  # the parent had ended already
             os._exit(1)
     threading.Thread(target=_wait_for_end, args=(parent,), daemon=True).start()
 
@@ -245,15 +246,16 @@ def _wait_for_end(parent: BaseProcess | None) -> None:
 
 
 def _answer(message: bytes) -> bytes:
+    """Runs one call; returns whether it succeeded, and its result or its exception, pickled."""
     try:
         function, args, kwargs = pickle.loads(message)
         return pickle.dumps((True, function(*args, **kwargs)))
     except BaseException as error:
-        story = traceback.format_exc()
-        error.add_note(f"in a worker process:\n{story}")
+        trace = traceback.format_exc()
+        error.add_note(f"in a worker process:\n{trace}")
         try:
             answer = pickle.dumps((False, error))
-            pickle.loads(answer)  # some exceptions can be packed, but not unpacked
+            pickle.loads(answer)  # some exceptions can be pickled, but not unpickled
         except Exception:
-            return pickle.dumps((False, RuntimeError(story)))
+            return pickle.dumps((False, RuntimeError(trace)))
         return answer

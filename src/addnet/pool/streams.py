@@ -1,4 +1,4 @@
-"""Generators in processes that go on to the next one: what each yields comes as it is made, and one may die alone."""
+"""Runs generators in worker processes and passes on their items as they are yielded; each may fail on its own."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from addnet.untrusted.limits import Bound, Limits
 Task = TypeVar("Task")
 Item = TypeVar("Item")
 
-_TAKEN = 8  # items that travel at once
-_AHEAD = 4  # times so many are made before anybody takes them
+_TAKEN = 8  # items per message
+_AHEAD = 4  # messages that are requested ahead of the consumer
 
-_under_way: dict[str, _Source] = {}  # of a worker process: the one stream that it is at
+_under_way: dict[str, _Source] = {}  # in a worker process: the one stream that it is generating
 
 
 class StreamChunk(NamedTuple):
-    """What travels at once: items, whether they are the last, and what was raised behind them."""
+    """One message of a worker: items, whether they are the last, and the exception raised after them."""
 
     items: list[Any]
     ended: bool
@@ -34,7 +34,7 @@ class StreamChunk(NamedTuple):
 
 
 class Stream(Generic[Task, Item]):
-    """What comes of one task.
+    """The items that a generator yields for one task.
 
     Attributes:
         task: The task.
@@ -45,52 +45,52 @@ class Stream(Generic[Task, Item]):
         self.lane = lane
         self._at_once = at_once
         self._job, self._token = job, uuid.uuid4().hex
-        self._asked: deque[Future[StreamChunk]] = deque()
+        self._requests: deque[Future[StreamChunk]] = deque()
         for number in range(_AHEAD):
-            self._ask(first=number == 0)
+            self._request(first=number == 0)
 
     def __iter__(self) -> Iterator[Item]:
-        """The items, in their order.
+        """Yields the items in order.
 
         Raises:
-            UserError: The function raised one; it took more than a file may; or its process died.
-            RuntimeError: The function raised something else; the text has its traceback.
+            UserError: The function raised one, exceeded the limits of a file, or its process died.
+            RuntimeError: The function raised another exception; the message contains its traceback.
         """
         ended = False
         while not ended:
             try:
-                items, ended, raised = self._asked.popleft().result()
+                items, ended, raised = self._requests.popleft().result()
             except WorkerDiedError as error:
-                raise UserError(f"the process that was reading it died: {error}") from error
+                raise UserError(f"the process that was reading the file died: {error}") from error
             if not ended:
-                self._ask()
+                self._request()
             yield from items
             if raised:
                 raise raised
 
     def close(self) -> None:
-        """Gives up what wasn't taken."""
-        for future in self._asked:
+        """Cancels the requests that weren't answered yet."""
+        for future in self._requests:
             future.cancel()
 
-    def _ask(self, *, first: bool = False) -> None:
-        self._asked.append(self.lane.submit(_take, self._job, self._token, self.task, self._at_once, first=first))
+    def _request(self, *, first: bool = False) -> None:
+        self._requests.append(self.lane.submit(_take, self._job, self._token, self.task, self._at_once, first=first))
 
 
 def streams(
     job: PoolJob[Task, Iterable[Item]], tasks: Iterable[Task], *, workers: int, at_once: int = _TAKEN
 ) -> Generator[Stream[Task, Item], None, None]:
-    """What a function gives for each task, in the order of tasks, while others are under way already.
+    """Yields a stream for each task, in the order of the tasks, while later streams are being generated already.
 
-    A process makes a stream after the other, so that what `start` of the job opens is opened once. It waits while
-    nobody takes what it made, so that memory doesn't grow; that time isn't counted. Closing the generator kills the
-    processes.
+    A process generates one stream after another, so that whatever the job's `start` opens is opened once. It pauses
+    while its items aren't consumed, so that memory doesn't grow; the pause doesn't count towards the time limit.
+    Closing the generator kills the processes.
 
     Args:
-        job: Its function gives what can be iterated over.
+        job: Its function returns an iterable.
         tasks: May be a generator.
-        workers: Processes, at least 1.
-        at_once: Items that travel together; those of a process that dies are lost together.
+        workers: Number of processes, at least 1.
+        at_once: Number of items per message; if a process dies, the items of an unfinished message are lost.
     """
     waiting = iter(tasks)
     lanes = [ProcessExecutor(1) for _ in range(workers)]
@@ -109,7 +109,7 @@ def streams(
 
 
 class _Source:
-    """A stream where it is made: time counts while it is asked for something."""
+    """A stream inside its worker process; its time limit runs only while items are being generated."""
 
     def __init__(self, limits: Limits, make: Callable[[], Iterable[Any]]) -> None:
         self._bound = Bound(limits)
@@ -117,23 +117,24 @@ class _Source:
         self._items: Iterator[Any] | None = None
 
     def take(self, count: int) -> StreamChunk:
+        """Generates the next `count` items."""
         items: list[Any] = []
         try:
             with self._bound:
                 self._items = iter(self._make()) if self._items is None else self._items
                 for item in islice(self._items, count):
-                    items.append(item)  # noqa: PERF402 - those before an error are kept
+                    items.append(item)  # noqa: PERF402 - items before an exception are kept
         except UserError as error:
             return StreamChunk(items, True, UserError(str(error)))
         except Exception:
             return StreamChunk(
-                items, True, RuntimeError(f"in the process that was reading it:\n{traceback.format_exc()}")
+                items, True, RuntimeError(f"in the process that was reading the file:\n{traceback.format_exc()}")
             )
         return StreamChunk(items, len(items) < count)
 
 
 def _take(job: PoolJob[Task, Iterable[Item]], token: str, task: Task, count: int, *, first: bool) -> StreamChunk:
-    """The next items of a stream; runs in the worker."""
+    """Returns the next items of a stream; runs in the worker."""
     if first:
         _under_way.clear()
         _under_way[token] = _Source(job.limits, partial(opened(job), task))

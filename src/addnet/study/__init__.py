@@ -1,1 +1,1 @@
-"""Sweeps that belong together: their cells, driven in pieces, and what remains of them in `results/`."""
+"""Studies: sweeps that belong together, trained cell by cell, with their results kept in `results/`."""

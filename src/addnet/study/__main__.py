@@ -1,8 +1,8 @@
-"""`addnet study`: the sweeps of a study in one folder, in pieces, and what they found in `results/`.
+"""`addnet study`: trains the sweeps of a study in one folder and keeps their results in `results/`.
 
-Each cell is an ordinary training in a run folder of its own. What is done is never trained again, also when sweeps are
-added; what was cut short goes on from its last checkpoint. Exits with 1 if a cell isn't done, with 2 if an argument is
-wrong, and with 128 and the number of the signal that stopped it.
+Each cell is an ordinary training with its own run folder. Finished cells are never trained again, even if sweeps are
+added; interrupted cells continue from their last checkpoint. The exit code is 1 if a cell isn't done, 2 if an argument
+is wrong, and 128 plus the number of the signal that stopped the study.
 """
 
 from __future__ import annotations
@@ -32,10 +32,10 @@ DONE = ("done", "kept")
 
 
 def study(cfg: DictConfig) -> int:
-    """Does what a composed config asks for.
+    """Runs the task of a composed config: train cells, list them, or evaluate the best.
 
     Args:
-        cfg: `configs/study.yaml` composed.
+        cfg: `configs/study.yaml`, composed.
 
     Raises:
         UserError: A value is not valid.
@@ -44,7 +44,7 @@ def study(cfg: DictConfig) -> int:
     every = planned(cfg)
     chosen = [cell for cell in every if is_chosen(cfg, cell)]
     if not chosen:
-        raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} leave no cell; see addnet study do=list")
+        raise UserError(f"sweeps={cfg.sweeps} seeds={cfg.seeds} select no cell; addnet study do=list shows all cells")
     folder = StudyFolder(Path(cfg.paths.output_root, cfg.task, cfg.size.name).absolute())
     results = Results(results_dir(cfg))
     states = found_states(cfg, folder, every, results)
@@ -58,7 +58,7 @@ def study(cfg: DictConfig) -> int:
 
 
 def check(cfg: DictConfig) -> None:
-    """Refuses what would only fail once cells run.
+    """Checks values that would otherwise fail only once cells run.
 
     Raises:
         UserError: A value is not valid.
@@ -68,13 +68,15 @@ def check(cfg: DictConfig) -> None:
         if cfg[name] is not None and not isinstance(cfg[name], ListConfig):
             raise UserError(f"{name}={cfg[name]} is not a list; use {name}={example}")
     if not isinstance(cfg.n_jobs, int) or cfg.n_jobs < 1:
-        raise UserError(f"n_jobs={cfg.n_jobs} runs nothing; 1 or more trainings can run at once")
+        raise UserError(f"n_jobs={cfg.n_jobs} is not a valid number of trainings at once; use 1 or more")
     if cfg.data_dir and not Path(cfg.data_dir).is_dir():
-        raise UserError(f"data_dir={cfg.data_dir}: there is no such folder; it holds {{train,test}}/{{real,fake}}/")
+        raise UserError(
+            f"data_dir={cfg.data_dir} is not a folder; give the one that contains {{train,test}}/{{real,fake}}/"
+        )
 
 
 def planned(cfg: DictConfig) -> list[StudyCell]:
-    """All cells of a size."""
+    """Returns all cells of the study's size."""
     places = [f"data.data_dir={quoted(str(Path(cfg.data_dir).absolute()))}"] if cfg.data_dir else ["data=synthetic"]
     places += [
         f"paths.{name}={quoted(str(Path(cfg.paths[name]).absolute()))}"
@@ -82,13 +84,13 @@ def planned(cfg: DictConfig) -> list[StudyCell]:
     ]
     settings = plain(cfg.size)
     sweeps = [*settings["sweeps"], *(cfg.sweeps or [])]
-    found = cells(list(dict.fromkeys(sweeps)), [*settings["overrides"], *cfg.overrides, *places])
+    every = cells(list(dict.fromkeys(sweeps)), [*settings["overrides"], *cfg.overrides, *places])
     seeds = settings["seeds"]
-    return [cell for cell in found if seeds is None or cell.seed in seeds]
+    return [cell for cell in every if seeds is None or cell.seed in seeds]
 
 
 def is_chosen(cfg: DictConfig, cell: StudyCell) -> bool:
-    """Whether a cell is to be worked at now: a variant that several sweeps share belongs to each."""
+    """Returns whether `sweeps` and `seeds` select a cell; a variant in several sweeps belongs to each of them."""
     if cfg.seeds is not None and cell.seed not in cfg.seeds:
         return False
     if cfg.sweeps is None:
@@ -97,7 +99,7 @@ def is_chosen(cfg: DictConfig, cell: StudyCell) -> bool:
 
 
 def results_dir(cfg: DictConfig) -> Path:
-    """Where finished cells go: those of the tiny study beside it, where they are never taken for findings."""
+    """Returns the folder of the results; those of the tiny study stay with it, so that nobody relies on them."""
     if cfg.size.name == "tiny" and cfg.results == "results/study":
         return Path(cfg.paths.output_root, cfg.task, cfg.size.name, "results")
     return Path(cfg.results)
@@ -106,7 +108,7 @@ def results_dir(cfg: DictConfig) -> Path:
 def found_states(
     cfg: DictConfig, folder: StudyFolder, every: Sequence[StudyCell], results: Results
 ) -> dict[StudyCell, State]:
-    """How far each cell is; with `skip_kept` those that only the results have are `kept`."""
+    """Returns the state of each cell; with `skip_kept`, open cells that are in the results are `kept`."""
     states = {cell: folder.state(cell) for cell in every}
     for cell, state in states.items():
         if cfg.skip_kept and state == "open" and results.row(cell, recipe(cell.config), size=cfg.size.name):
@@ -121,16 +123,16 @@ def keep_new(
     states: Mapping[StudyCell, State],
     results: Results,
 ) -> None:
-    """Puts the finished cells that the results lack into them, such as those whose driver was killed."""
+    """Adds finished cells that are missing in the results, for example because their driver was killed."""
     for cell in every:
         if states[cell] == "done":
-            told = run_recipe(folder.of(cell) / "config.yaml")
-            if results.row(cell, told, size=cfg.size.name) is None:
+            trained = run_recipe(folder.of(cell) / "config.yaml")
+            if results.row(cell, trained, size=cfg.size.name) is None:
                 keep(folder, cell, results, size=cfg.size.name)
 
 
 def keep(folder: StudyFolder, cell: StudyCell, results: Results, *, size: str) -> None:
-    """Puts a finished cell into the results and takes away what only serves to train on."""
+    """Adds a finished cell to the results and removes the checkpoint that only serves to resume it."""
     collect(folder, cell, results, size=size)
     remove_last(folder.of(cell))
 
@@ -144,14 +146,14 @@ def run(
     chosen: Sequence[StudyCell],
     states: dict[StudyCell, State],
 ) -> int:
-    """Trains what is left of the chosen cells, then evaluates the best of all."""
+    """Trains the chosen cells that are unfinished; once all cells are done, evaluates the best of them."""
     wanted = {"open", "begun", *(["failed"] if cfg.retry else [])}
     jobs = [job(cfg, folder, results, cell, states[cell]) for cell in chosen if states[cell] in wanted]
     for cell in chosen:
         if states[cell] == "changed":
             say(
-                f"{cell.name} was trained by another config than the present one, and is left as it is; remove "
-                f"{folder.of(cell)} to have it trained again"
+                f"{cell.name} was trained with a different config and is kept unchanged; remove {folder.of(cell)} "
+                "to train it again"
             )
     stopped = drive(jobs, n_jobs=cfg.n_jobs, minutes=cfg.minutes)
     after = found_states(cfg, folder, every, results)
@@ -165,7 +167,7 @@ def run(
 
 
 def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: StudyCell, state: State) -> StudyJob:
-    """The training of a cell."""
+    """Makes the job that trains a cell."""
 
     def finished() -> None:
         keep(folder, cell, results, size=cfg.size.name)
@@ -174,9 +176,9 @@ def job(cfg: DictConfig, folder: StudyFolder, results: Results, cell: StudyCell,
 
 
 def climb(cfg: DictConfig, folder: StudyFolder, results: Results, every: Sequence[StudyCell]) -> int:
-    """Evaluates the best cells, unless these have been evaluated; returns the exit code.
+    """Evaluates the best cells unless they have been evaluated; returns the exit code.
 
-    What was trained elsewhere is trained here first, for its weights.
+    Cells that were trained elsewhere are trained here first, since their weights are needed.
     """
     chosen = best(cfg, results, every) if cfg.ladder else []
     missing = [(cell, state) for cell in chosen if (state := folder.state(cell)) != "done"]

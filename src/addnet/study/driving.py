@@ -1,4 +1,4 @@
-"""Cells that are left → trained, so many at once, each an ordinary single run; stopped and continued at any time."""
+"""Trains the remaining cells, several at once, each as a single run; can be stopped and resumed at any time."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
 
-# a training that gets SIGTERM writes its last step down; Ctrl-C would lose what came after its last checkpoint
+# a training saves its last step after SIGTERM; after SIGINT, the steps since the last checkpoint would be lost
 GENTLY = {signal.SIGINT: signal.SIGTERM, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
 
 
 @dataclass
 class StudyJob:
-    """A process to be run in a folder of the study.
+    """A process to run in a folder of the study.
 
     Attributes:
-        name: As it is told.
+        name: Its name in the output.
         folder: Its run folder.
         command: Module and arguments.
-        finished: Called once it has ended well.
-        records: Whether it writes itself how it ended.
+        finished: Called after it has succeeded.
+        records: Whether it writes its `result.json` itself.
+        number: Its position among the jobs of `drive`.
+        held: Descriptor of the lock on its folder; None if another process holds the lock.
+        began: Time of its start, in seconds of the monotonic clock.
     """
 
     name: str
@@ -47,23 +50,23 @@ class StudyJob:
 
 
 def training(study: StudyFolder, cell: StudyCell, *, afresh: bool, finished: Callable[[], None]) -> StudyJob:
-    """The job of a cell: from its last checkpoint if there is one, unless it is to begin afresh."""
+    """Makes the job of a cell; it resumes from the last checkpoint if there is one, unless `afresh`."""
     folder = study.of(cell)
-    go_on = [] if afresh else ["ckpt_path=auto"]
-    arguments = [*cell.overrides, *go_on, "hydra.mode=RUN", f"hydra.run.dir={quoted(str(folder))}"]
+    resume = [] if afresh else ["ckpt_path=auto"]
+    arguments = [*cell.overrides, *resume, "hydra.mode=RUN", f"hydra.run.dir={quoted(str(folder))}"]
     return StudyJob(cell.name, folder, ("addnet.train", *arguments), finished)
 
 
 def drive(jobs: Sequence[StudyJob], *, n_jobs: int, minutes: float | None) -> int | None:
-    """Runs jobs; one that fails stops no other.
+    """Runs jobs; one that fails doesn't stop the others.
 
     Args:
-        jobs: In the order in which they are started.
-        n_jobs: How many at once; each gets its share of the threads and GPUs.
-        minutes: After so many, those that run are asked to write down where they are, and no other is started.
+        jobs: The jobs, in the order in which they are started.
+        n_jobs: Number of jobs at once; each gets its share of the threads and GPUs.
+        minutes: Time limit, after which running jobs are asked to save their state and no more are started.
 
     Returns:
-        Number of the signal that stopped it, that of SIGTERM where the time was up; None if all have ended.
+        Number of the signal that stopped the jobs, SIGTERM for the time limit; None if all have ended.
     """
     devices, board = visible_devices() if n_jobs > 1 else [], Board(len(jobs))
     for number, job in enumerate(jobs):
@@ -92,9 +95,9 @@ def _start(job: StudyJob, slot: int, *, n_jobs: int, devices: Sequence[str], boa
     board.start(job.number, job.name, output=console)
     surroundings = environment(slot, n_jobs=n_jobs, devices=devices)
     job.began, job.held = time.monotonic(), lock(job.folder)
-    if job.held is None:  # taken since it was looked at, by another driver
+    if job.held is None:  # another driver has taken it in the meantime
         return start_process([sys.executable, "-c", ""], surroundings, console=None)
-    say(f"{job.name} starts")
+    say(f"{job.name}: started")
     (job.folder / RESULT).unlink(missing_ok=True)
     command = [sys.executable, "-m", *job.command]
     return start_process(command, surroundings, console=console, pass_fds=(job.held,))
@@ -110,7 +113,7 @@ def _end(job: StudyJob, code: int, stopping: bool) -> None:
         result = Result(status="success")
         write_result(job.folder, result)
     if result is None:
-        how = f"killed by signal {-code}" if code < 0 else f"exited with {code} and didn't say why; see console.log"
+        how = f"killed by signal {-code}" if code < 0 else f"exited with code {code} without a reason; see console.log"
         result = Result(status="interrupted" if stopping else "failed", reason=how)
         result.killed_by = -code if code < 0 else None
         write_result(job.folder, result)
@@ -122,6 +125,6 @@ def _end(job: StudyJob, code: int, stopping: bool) -> None:
 
 
 def remove_last(folder: Path) -> None:
-    """Removes the checkpoint that only serves to train on, of a cell that is done."""
+    """Removes the checkpoint of a finished cell that only serves to resume it."""
     with suppress(FileNotFoundError):
         (folder / "checkpoints" / "last.ckpt").unlink()

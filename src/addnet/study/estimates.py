@@ -1,7 +1,8 @@
-"""Rows and scores of `results/` → what may be said of a variant: means and differences with their intervals.
+"""Estimates the means and differences of variants, with confidence intervals, from rows and scores in `results/`.
 
-Two chances are in an interval: other seeds, and other sources of the test set. A source is drawn with all its images,
-the real ones and the fakes, so that intervals know that they belong together. Differences are paired over both.
+The intervals cover two sources of chance: the seed and the sampling of the test set. Sources are resampled with all
+their images, real and fake, so that the intervals account for the dependence between these. Differences are paired
+over seeds and over sources.
 """
 
 from __future__ import annotations
@@ -31,24 +32,24 @@ class Variant:
     """All finished cells of a variant.
 
     Attributes:
-        rows: By seed.
-        draws: Metric → seed → what it is with other sources, (R,); empty where nothing was tested.
+        rows: Rows of the results by seed.
+        draws: Metric → seed → its values in resamples of the sources, (R,); empty if nothing was tested.
     """
 
     rows: dict[str, Row] = field(default_factory=dict)
     draws: dict[str, dict[str, Draws]] = field(default_factory=dict)
 
     def values(self, metric: str) -> dict[str, float]:
-        """A metric by seed, such as `test/frame/auroc`."""
+        """Returns a metric, such as `test/frame/auroc`, by seed."""
         return {seed: float(row[metric]) for seed, row in self.rows.items() if row[metric]}
 
     def estimate(self, metric: str) -> Estimate | None:
-        """Its mean over seeds, with what is known of its error; None without a value."""
+        """Estimates the mean of a metric over seeds; None without a value."""
         values = self.values(metric)
         return Estimate.of(list(values.values()), _variance([self._of(metric)], list(values))) if values else None
 
     def minus(self, other: Variant, metric: str) -> Estimate | None:
-        """The mean difference over the seeds of both, from the same sources; None where they have none in common."""
+        """Estimates the mean difference over common seeds, from the same resamples; None without common seeds."""
         mine, theirs = self.values(metric), other.values(metric)
         seeds = [seed for seed in mine if seed in theirs]
         if not seeds:
@@ -62,48 +63,55 @@ class Variant:
 
 
 def variants(results: Results, size: str) -> dict[str, Variant]:
-    """Everything that is known of the variants of a size.
+    """Collects the results of all variants of a size.
 
     Raises:
-        UserError: Two cells were tested on other images, or seeds of one variant were trained by other configs.
+        UserError: Cells were tested on different images, or the seeds of a variant were trained with different
+            configs.
     """
-    found: dict[str, Variant] = {}
+    by_name: dict[str, Variant] = {}
     names: tuple[str, ...] = ()
     for row in results.rows():
         if row["size"] != size:
             continue
-        variant = found.setdefault(row["variant"], Variant())
+        variant = by_name.setdefault(row["variant"], Variant())
         if any(other["config"] != row["config"] for other in variant.rows.values()):
-            raise UserError(f"{row['variant']} of {size} has rows of several configs; remove those out of date")
+            raise UserError(f"{row['variant']} of {size} has rows of several configs; remove the outdated ones")
         variant.rows[row["seed"]] = row
         if (scored := results.scores(row)) is not None:
             names = names or scored.names
             if scored.names != names:
-                raise UserError(f"{row['variant']}, seed {row['seed']}, was tested on other sources than the others")
+                raise UserError(
+                    f"{row['variant']}, seed {row['seed']}, was not tested on the same sources as the others"
+                )
             for metric, draws in drawn(scored).items():
                 variant.draws.setdefault(metric, {})[row["seed"]] = draws
-    return found
+    return by_name
 
 
 def drawn(scored: TestScores) -> dict[str, Draws]:
-    """What AUROC and paired accuracy of a test are with other sources: (R,) each; the same draws for all cells.
+    """Resamples the sources of a test; returns AUROC and paired accuracy, (R,) each.
+
+    The resamples are the same for all cells.
 
     Example:
-        >>> scored = Scored(np.array([0, 0, 1, 1]), np.array([0, 1, 0, 1]), np.array([0.1, 0.9, 0.2, 0.7]), ("a", "b"))
+        >>> sources, labels, scores = [0, 0, 1, 1], [0, 1, 0, 1], [0.1, 0.9, 0.2, 0.7]
+        >>> scored = TestScores(np.array(sources), np.array(labels), np.array(scores), ("a", "b"))
         >>> {name: float(draws.mean()) for name, draws in drawn(scored).items()}
         {'auroc': 1.0, 'paired_accuracy': 1.0}
     """
-    counts = _counts(len(scored.names))
+    counts = _counts(len(scored.names))  # (R, G) weights of the sources; an image has the weight of its source
     auroc = ranked_metrics(scored.scores, scored.labels, counts, columns=scored.sources)[AUROC]
-    found = {AUROC: auroc}
+    metrics = {AUROC: auroc}
     shares, _ = shares_in_order(scored.scores, scored.labels, scored.sources)
+    # shares: (G,) share of correctly ordered pairs (real, fake) within each source
     if len(shares) == len(scored.names):  # every source has both classes
-        found[PAIRED] = counts @ shares / len(shares)
-    return found
+        metrics[PAIRED] = counts @ shares / len(shares)
+    return metrics
 
 
 def comparisons(found: Mapping[str, Variant], pairs: Iterable[tuple[str, str]], metric: str) -> dict[str, Estimate]:
-    """Differences of variants to their references, of those of which something is known."""
+    """Estimates the differences of variants to their references, as far as both have results."""
     made: dict[str, Estimate] = {}
     for name, reference in pairs:
         if name in found and reference in found and name != reference:
@@ -115,15 +123,18 @@ def comparisons(found: Mapping[str, Variant], pairs: Iterable[tuple[str, str]], 
 
 @cache
 def _counts(sources: int) -> NDArray[np.uint16]:
-    """(R, G) how often each source is drawn."""
+    """Returns how often each source occurs in each resample: (R, G)."""
     random = np.random.default_rng(0)
     drawn = random.integers(0, sources, (RESAMPLES, sources))
     return np.stack([np.bincount(line, minlength=sources) for line in drawn]).astype(np.uint16)
 
 
 def _variance(sides: Sequence[Mapping[str, Draws]], seeds: Sequence[str]) -> float:
-    """Over other sources, of a mean over seeds or of a mean difference; nan where a seed has no draws."""
-    means = []
+    """Returns the variance, over resampled sources, of a mean over seeds or a difference of two such means.
+
+    NaN if a seed has no resamples.
+    """
+    means = []  # for each side, the mean over seeds in each resample: (R,)
     for side in sides:
         if not all(seed in side for seed in seeds):
             return math.nan

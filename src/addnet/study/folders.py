@@ -1,4 +1,4 @@
-"""The folder of a study: where each cell lies, how far it is, and whether somebody is at it."""
+"""The folder of a study: the run folders of its cells, their states and their locks."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ _LOCK, _PIECES = "cell.lock", "pieces.txt"
 
 @dataclass(frozen=True)
 class StudyFolder:
-    """Where the cells of a study are trained.
+    """The folder in which the cells of a study are trained.
 
     Attributes:
-        path: The folder; there is a folder below it for each cell.
+        path: The folder; it contains a run folder for each cell.
     """
 
     path: Path
 
     def of(self, cell: StudyCell) -> Path:
-        """The run folder of a cell."""
+        """Returns the run folder of a cell."""
         return self.path / cell.name
 
     def state(self, cell: StudyCell) -> State:
-        """How far a cell is, by its folder alone; `kept`, trained elsewhere, is for who knows the results.
+        """Returns the state of a cell, judged by its run folder alone.
 
-        `begun`: cut short, and goes on from its last checkpoint. `changed`: trained by another config than the present
-        one. `runs`: a process is at it, of this command or of one that has ended meanwhile.
+        `begun`: it was interrupted and continues from its last checkpoint. `changed`: it was trained with a different
+        config. `runs`: a process is training it, started by this command or by one that has ended since. The state
+        `kept`, trained elsewhere, is never returned here, since only the results show it.
         """
         folder = self.of(cell)
         result = read_result(folder)
@@ -53,24 +54,24 @@ class StudyFolder:
         return "failed"
 
     def is_changed(self, cell: StudyCell) -> bool:
-        """Whether what lies in its folder was trained by another config."""
+        """Returns whether the run folder of a cell was trained with a different config."""
         file = self.of(cell) / "config.yaml"
         return file.is_file() and not alike(run_recipe(file), recipe(cell.config))
 
 
 def run_recipe(file: Path) -> dict[str, object]:
-    """The recipe of the `config.yaml` of a run folder."""
+    """Reads the recipe from the `config.yaml` of a run folder."""
     return recipe(OmegaConf.to_container(OmegaConf.load(file), resolve=False))  # type: ignore[arg-type]
 
 
 def lock(folder: Path) -> int | None:
-    """Takes a cell; None where a process is at it.
+    """Locks a cell; None if another process holds the lock.
 
-    The lock belongs to the descriptor, and a process that inherits that holds it, too: a cell whose driver was killed
-    stays taken as long as its training lives.
+    The lock belongs to the descriptor, and a process that inherits the descriptor holds the lock too: a cell whose
+    driver was killed stays locked as long as its training runs.
 
     Returns:
-        A descriptor, to be handed on to the training and closed.
+        A descriptor, to be inherited by the training and closed here.
     """
     folder.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644)
@@ -83,7 +84,7 @@ def lock(folder: Path) -> int | None:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process is at a cell."""
+    """Returns whether a process holds the lock of a cell."""
     if not (folder / _LOCK).is_file():
         return False
     descriptor = lock(folder)
@@ -93,13 +94,13 @@ def is_locked(folder: Path) -> bool:
 
 
 def note_piece(folder: Path, seconds: float) -> None:
-    """Adds the time of one process to those of a cell, which may be trained in several pieces."""
+    """Records the duration of one process of a cell, which may be trained in several pieces."""
     with (folder / _PIECES).open("a", encoding="utf-8") as stream:
         stream.write(f"{seconds:.1f}\n")
 
 
 def seconds_of(folder: Path, result: Result) -> float | None:
-    """How long a cell took in all its pieces; None where nobody knows."""
+    """Returns the seconds that a cell took in all its pieces; None if unknown."""
     file = folder / _PIECES
     pieces = [float(line) for line in file.read_text(encoding="utf-8").split()] if file.is_file() else []
     return round(sum(pieces), 1) if pieces else result.seconds

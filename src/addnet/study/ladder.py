@@ -1,4 +1,4 @@
-"""The best cells by validation → one evaluation of their checkpoints, on damaged images too."""
+"""Evaluates the checkpoints of the best cells by validation, including on degraded images."""
 
 from __future__ import annotations
 
@@ -19,37 +19,39 @@ CHOSEN_BY = METRICS[0]
 
 
 def best(cfg: DictConfig, results: Results, every: Sequence[StudyCell]) -> list[StudyCell]:
-    """The cells of the first seed of the variants with the best mean of validation, over the most seeds that one has.
+    """Returns the cells with the first seed of the variants that have the best mean validation metric.
 
-    Those that are validated on other images than the first, such as blends, and those that are not tested can't be
-    compared, and are left out; so are controls with masks of others, which are no detectors.
+    Only variants with the largest number of seeds take part. Variants that are validated on other images than the
+    first cell, such as blends, and those that are not tested can't be compared and are left out; so are controls with
+    the masks of other images, which are not usable as detectors.
 
     Args:
-        cfg: `configs/study.yaml` composed.
-        results: What is known of cells.
+        cfg: `configs/study.yaml`, composed.
+        results: The results of finished cells.
         every: All cells.
     """
-    found: dict[str, dict[int, float]] = {}
+    by_variant: dict[str, dict[int, float]] = {}  # variant → seed → validation metric
     validated = every[0].config["data"]["val_fakes"]
     for cell in every:
         row, data = results.row(cell, recipe(cell.config), size=cfg.size.name), cell.config["data"]
         if row and cell.config["test"] and data["val_fakes"] == validated and data["mask_of"] == "own":
-            found.setdefault(cell.variant, {})[cell.seed] = float(row[CHOSEN_BY])
-    most = max(map(len, found.values()), default=0)
-    means = {variant: statistics.fmean(row.values()) for variant, row in found.items() if len(row) == most}
+            by_variant.setdefault(cell.variant, {})[cell.seed] = float(row[CHOSEN_BY])
+    most = max(map(len, by_variant.values()), default=0)
+    means = {variant: statistics.fmean(row.values()) for variant, row in by_variant.items() if len(row) == most}
     chosen = sorted(means, key=lambda variant: -means[variant])[: cfg.ladder]
     return [
-        next(cell for cell in every if cell.variant == variant and cell.seed in found[variant]) for variant in chosen
+        next(cell for cell in every if cell.variant == variant and cell.seed in by_variant[variant])
+        for variant in chosen
     ]
 
 
 def ladder_job(cfg: DictConfig, folder: StudyFolder, results: Results, chosen: Sequence[StudyCell]) -> list[StudyJob]:
-    """The evaluation of the best cells; none where these have been evaluated.
+    """Makes the job that evaluates the best cells; an empty list if they have been evaluated.
 
     Args:
-        cfg: `configs/study.yaml` composed.
-        folder: Of the study.
-        results: Takes what the page needs of it.
+        cfg: `configs/study.yaml`, composed.
+        folder: The folder of the study.
+        results: Receives the metrics that the page of the study shows.
         chosen: The best cells, trained in that folder.
     """
     where = folder.path / f"ladder-{digest({cell.name: cell.digest for cell in chosen})}"

@@ -1,4 +1,4 @@
-"""What of a study is done, what is left, and about how long that takes."""
+"""The overview of a study: finished and unfinished cells, and an estimate of the remaining time."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ _LEFT = ("open", "begun", "runs")
 def overview(
     cells: Sequence[StudyCell], states: Mapping[StudyCell, State], folder: StudyFolder, *, size: DictConfig, n_jobs: int
 ) -> str:
-    """A row for each variant with the state of each seed, then how much is left.
+    """Formats a table with a row per variant and the state of each seed, followed by the remaining work.
 
     Args:
-        cells: Those that are told.
-        states: Of them.
-        folder: Where they lie.
-        size: Of the study: its images, and the seconds of one.
-        n_jobs: How many run at once.
+        cells: The cells to list.
+        states: The states of all cells.
+        folder: The folder of the study.
+        size: The `size` node of the config: number of training images, and seconds per image.
+        n_jobs: Number of trainings at once.
     """
     seeds = sorted({cell.seed for cell in cells})
     table = Table(title=f"study, {size.name}")
@@ -44,11 +44,11 @@ def overview(
     Console(file=stream, width=100).print(table)
     hours = seconds_left(cells, states, folder, size=size) / 3600
     counted = Counter(states[cell] for cell in cells)
-    told = [f"{counted[state]} {state}" for state in ("done", "failed", "changed")]
+    numbers = [f"{counted[state]} {state}" for state in ("done", "failed", "changed")]
     if counted["kept"]:
-        told.insert(1, f"{counted['kept']} kept, trained elsewhere")
+        numbers.insert(1, f"{counted['kept']} kept, trained elsewhere")
     left = sum(states[cell] in _LEFT for cell in cells)
-    lines = [f"{count(len(cells), 'cell')}: {', '.join(told)}, {left} left", f"in {folder.path}"]
+    lines = [f"{count(len(cells), 'cell')}: {', '.join(numbers)}, {left} left", f"in {folder.path}"]
     if left:
         at_once = f", {hours / n_jobs:.1f} h with n_jobs={n_jobs}" if n_jobs > 1 else ""
         lines.insert(1, f"about {hours:.1f} h of one core{at_once}")
@@ -58,19 +58,19 @@ def overview(
 def seconds_left(
     cells: Sequence[StudyCell], states: Mapping[StudyCell, State], folder: StudyFolder, *, size: DictConfig
 ) -> float:
-    """About how long the cells that are left take, by what those took that are done: of the same network, if any."""
-    rates: dict[str, list[float]] = {}
+    """Estimates the seconds that the unfinished cells take, from finished ones of the same network if possible."""
+    rates: dict[str, list[float]] = {}  # network → seconds per image of each finished cell
     for cell in states:
         result = read_result(folder.of(cell)) if states[cell] == "done" else None
         if result and (seconds := seconds_of(folder.of(cell), result)):
             rates.setdefault(_network(cell), []).append(seconds / cell.work(size.images))
-    known = [rate for found in rates.values() for rate in found]
+    known = [rate for of_network in rates.values() for rate in of_network]
     usual = statistics.median(known) if known else float(size.seconds_per_image)
     total = 0.0
     for cell in cells:
         if states[cell] in _LEFT:
-            found = rates.get(_network(cell))
-            whole = cell.work(size.images) * (statistics.median(found) if found else usual)
+            own = rates.get(_network(cell))
+            whole = cell.work(size.images) * (statistics.median(own) if own else usual)
             spent = seconds_of(folder.of(cell), Result()) or 0.0 if states[cell] == "begun" else 0.0
             total += max(0.0, whole - spent)
     return total

@@ -1,4 +1,4 @@
-"""The named sweeps of a study → its cells, each once, with the config that each will be trained by."""
+"""Expands the named sweeps of a study into its cells, each once, with the config that it is trained with."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from addnet.overrides import takes_path
 from addnet.study.recipe import digest, recipe
 
 _KEYS = {"seed", "ablation"}
-_SIDE = 128  # pixels that a time per image is told for
+_SIDE = 128  # image side in pixels that `seconds_per_image` refers to
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ class StudyCell:
     """One training of a study.
 
     Attributes:
-        sweep: The first of the study's sweeps that it stands in, whose settings it has.
-        variant: The file of the group `ablation`.
+        sweep: The first of the study's sweeps that contains it; it has the settings of this sweep.
+        variant: The file in the config group `ablation`.
         seed: Its seed.
-        fixed: Overrides that all cells have.
+        fixed: Overrides that all cells share.
     """
 
     sweep: str
@@ -39,27 +39,27 @@ class StudyCell:
 
     @property
     def name(self) -> str:
-        """Of its folder and its files.
+        """The name of its folder and its files.
 
         Example:
-            >>> Cell("study_attention", "attention/gate", 0).name
+            >>> StudyCell("study_attention", "attention/gate", 0).name
             'attention/gate-0'
         """
         return f"{self.variant}-{self.seed}"
 
     @property
     def overrides(self) -> tuple[str, ...]:
-        """What makes its config, in Hydra's grammar."""
+        """The overrides of its config, in Hydra's grammar."""
         return f"sweep={self.sweep}", f"ablation={self.variant}", f"seed={self.seed}", *self.fixed
 
     @property
     def told(self) -> tuple[str, ...]:
-        """The overrides without those that name places on this machine."""
+        """The overrides without those that contain paths of this machine."""
         return tuple(one for one in self.overrides if not takes_path(one.lstrip("+~").partition("=")[0]))
 
     @property
     def config(self) -> dict[str, Any]:
-        """Its config, composed and resolved, but for the seed; not to be changed."""
+        """Its config, composed and resolved, without the seed; cached, so don't modify it."""
         return _composed(tuple(one for one in self.overrides if not one.startswith("seed=")))
 
     @property
@@ -69,14 +69,14 @@ class StudyCell:
 
     @property
     def digest(self) -> str:
-        """Of what makes it learn as it does: equal for the seeds of a variant."""
+        """The digest of its recipe; equal for all seeds of a variant."""
         return digest(recipe(self.config))
 
     def work(self, images: int) -> float:
-        """How long it takes, in images of 128 pixels that are trained on.
+        """Returns the amount of training, as a number of images of 128 × 128 pixels.
 
         Args:
-            images: That there are, where the config sets no limit.
+            images: Number of training images if the config sets no limit.
         """
         cfg = self.config
         side, data = cfg["data"]["image_size"], cfg["data"]
@@ -85,36 +85,36 @@ class StudyCell:
         return float(cfg["trainer"]["max_epochs"] * shown * passes * (side / _SIDE) ** 2)
 
 
-@cache  # a fifth of a second each, and the same for all seeds
+@cache  # composing takes about 0.2 s, and the result is the same for all seeds
 def _composed(overrides: tuple[str, ...]) -> dict[str, Any]:
     return plain(compose([*overrides, "paths.output_dir=outputs/here"]))
 
 
 def cells(sweeps: Sequence[str], fixed: Sequence[str] = ()) -> list[StudyCell]:
-    """The cells of several sweeps, in their order; what stands in two of them is trained as in the first.
+    """Returns the cells of several sweeps, in order; a cell in two sweeps is trained as in the first.
 
     Args:
-        sweeps: Files of the group `sweep`, each over `seed` and `ablation`.
-        fixed: Overrides for all of them.
+        sweeps: Files in the config group `sweep`, each over `seed` and `ablation`.
+        fixed: Overrides for all cells.
 
     Raises:
-        UserError: There is no such sweep, or it is over other keys.
+        UserError: A sweep doesn't exist, or it is over other keys.
     """
-    found: dict[str, StudyCell] = {}
+    by_name: dict[str, StudyCell] = {}
     for sweep in sweeps:
         require_choice("sweeps", sweep, files_of("sweep"))
         params = OmegaConf.load(Path(config_dir(), "sweep", f"{sweep}.yaml")).hydra.sweeper.params
         for values in _combinations(sweep, params):
             cell = StudyCell(sweep, values["ablation"], int(values["seed"]), tuple(fixed))
-            found.setdefault(cell.name, cell)
-    return list(found.values())
+            by_name.setdefault(cell.name, cell)
+    return list(by_name.values())
 
 
 def _combinations(sweep: str, params: Mapping[str, Any]) -> list[dict[str, str]]:
-    """As Hydra's own sweeper makes them: the first key changes slowest."""
+    """Returns the combinations in the order of Hydra's own sweeper: the first key varies slowest."""
     if set(params) != _KEYS:
         raise UserError(
-            f"sweep={sweep} is over {', '.join(map(str, params))}; a sweep of a study is over seed, ablation"
+            f"sweep={sweep} is over {', '.join(map(str, params))}; a sweep of a study must be over seed and ablation"
         )
     parser = OverridesParser.create()
     values = []

@@ -1,4 +1,4 @@
-"""What of a run's config makes it learn as it does: the part that two runs must share to be the same cell."""
+"""The recipe of a run: the part of its config that determines the training, which all runs of a cell share."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ _TRAINER = (
     *("max_epochs", "max_steps", "precision", "gradient_clip_val", "accumulate_grad_batches"),
     *("check_val_every_n_epoch", "limit_train_batches", "limit_val_batches", "limit_test_batches"),
 )
-# where things lie, who does the work, what is the same anyway; the seed, which tells cells of a variant apart
+# paths, settings of the machine, keys without an effect on training, and the seed, which differs within a variant
 _NOT = {"index_dir", "faces_dir", "landmark_model", "prepare", "num_workers", "verify", "predict_dir", "index", "seed"}
 
 
 def recipe(cfg: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of a resolved config that decides what is learnt, without seed, paths or machine.
+    """Returns the part of a resolved config that determines the training, without seed, paths and machine.
 
-    Of folders and files the last name is kept. What is null is left out, so that a key that a later version adds makes
-    no difference where it isn't used.
+    Of paths, only the last name is kept. Null values are left out, so that a key that a later version adds makes no
+    difference if it isn't used.
 
     Args:
-        cfg: Of a training, as plain values.
+        cfg: The config of a training, as plain values.
     """
-    told: dict[str, Any] = {name: _kept(cfg[name]) for name in _NODES}
-    told |= {name: cfg[name] for name in _VALUES if cfg.get(name) is not None}  # earlier versions know fewer
-    told["trainer"] = {name: cfg["trainer"][name] for name in _TRAINER if cfg["trainer"][name] is not None}
+    kept: dict[str, Any] = {name: _kept(cfg[name]) for name in _NODES}
+    kept |= {name: cfg[name] for name in _VALUES if cfg.get(name) is not None}  # earlier versions have fewer keys
+    kept["trainer"] = {name: cfg["trainer"][name] for name in _TRAINER if cfg["trainer"][name] is not None}
     best = (cfg.get("callbacks") or {}).get("best") or {}
-    return told | {"chosen_by": best.get("monitor", "nothing")}
+    return kept | {"chosen_by": best.get("monitor", "nothing")}
 
 
 def alike(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
-    """Whether two recipes are one, of which the second may have been written by a later version.
+    """Returns whether two recipes are equivalent, where the second may have been written by a later version.
 
-    That may know more keys, whose defaults leave everything as it was. A part that is new as a whole, such as damage in
-    the augmentation, is no such key.
+    A later version may have more keys, whose defaults change nothing. A whole new section, such as degradations in the
+    augmentation, makes a difference.
 
     Example:
         >>> alike({"model": {"head": "linear"}}, {"model": {"head": "linear", "bias": False}})
@@ -63,7 +63,7 @@ def alike(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
 
 
 def digest(told: Mapping[str, Any]) -> str:
-    """Twelve hexadecimal digits that differ where two recipes do.
+    """Returns twelve hexadecimal digits of a hash, by which recipes are distinguished.
 
     Example:
         >>> digest({"a": 1, "b": 2}) == digest({"b": 2, "a": 1}) != digest({"a": 1, "b": 3})

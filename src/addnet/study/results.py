@@ -1,9 +1,9 @@
-"""`results/`: what remains of finished cells, small and without places or machines, from which tables are made.
+"""The folder `results/`: small results of finished cells without paths or machine names, the basis of all tables.
 
-cells.csv                          a row a cell: what it is, its metrics of validation and test, steps, seconds, commit
-configs/<size>/<variant>.yaml      the recipe that its rows name by their digest
+cells.csv                          a row per cell: sweep, variant, seed, its metrics, steps, seconds, commit
+configs/<size>/<variant>.yaml      the recipe, to which rows refer by its digest
 scores/<size>/<variant>-<seed>.parquet    the scores of the test images: source, label, score
-ladder.json                        the best cells on damaged images, and their errors by how a face was found
+ladder.json                        the best cells on degraded images, and their errors by how the face was found
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class TestScores:
     """Scores of the test images of one cell.
 
     Attributes:
-        sources: (N,) number of what each image was made from, in the order of the sources' names.
+        sources: (N,) index of each image's source in `names`.
         labels: (N,) 0 real, 1 fake.
         scores: (N,) probabilities of fake.
         names: G names of sources, sorted.
@@ -61,13 +61,13 @@ class Results:
     """A folder of results.
 
     Attributes:
-        path: The folder; made when something is written.
+        path: The folder; created when something is written.
     """
 
     path: Path
 
     def rows(self) -> list[Row]:
-        """A row for each finished cell, as text; empty where there are none."""
+        """Returns a row for each finished cell, with all values as text."""
         file = self.path / CELLS
         if not file.is_file():
             return []
@@ -75,7 +75,7 @@ class Results:
             return list(csv.DictReader(stream))
 
     def scores(self, row: Mapping[str, str]) -> TestScores | None:
-        """The scores of a cell's test; None where it has none, as in the tuning."""
+        """Reads the test scores of a cell; None if it was not tested, as in tuning."""
         file = self.scores_file(row["size"], row["variant"], row["seed"])
         if not file.is_file():
             return None
@@ -85,19 +85,19 @@ class Results:
         return TestScores(sources.astype(np.int64), labels.astype(np.int64), scores, tuple(names.tolist()))
 
     def ladder(self) -> dict[str, Any]:
-        """The evaluation of the best cells; empty where there is none."""
+        """Reads the evaluation of the best cells; empty if there is none."""
         return dict(read_json(self.path / LADDER) or {})
 
     def scores_file(self, size: str, variant: str, seed: str | int) -> Path:
-        """Where the scores of a cell are."""
+        """Returns the path of a cell's scores."""
         return self.path / SCORES_DIR / size / f"{variant}-{seed}.parquet"
 
     def config_file(self, size: str, variant: str) -> Path:
-        """Where the recipe of a variant is."""
+        """Returns the path of a variant's recipe."""
         return self.path / CONFIGS / size / f"{variant}.yaml"
 
     def digest_of(self, size: str, variant: str, told: Mapping[str, Any]) -> str:
-        """The digest of a recipe: that of the variant's kept one where the two are alike."""
+        """Returns the digest of a recipe, or of the variant's stored recipe if the two are equivalent."""
         file = self.config_file(size, variant)
         if file.is_file():
             kept = yaml.safe_load(file.read_text(encoding="utf-8"))
@@ -106,31 +106,31 @@ class Results:
         return digest(told)
 
     def row(self, cell: StudyCell, told: Mapping[str, Any], *, size: str) -> Row | None:
-        """The row of a cell; None if there is none, or one of another recipe.
+        """Returns the row of a cell; None if there is none with its recipe.
 
         Args:
             cell: The cell.
-            told: Its recipe.
-            size: Of the study.
+            told: The recipe of the cell.
+            size: Name of the study's size.
         """
         key = (size, cell.variant, str(cell.seed), self.digest_of(size, cell.variant, told))
         same = (row for row in self.rows() if key == tuple(row[n] for n in ("size", "variant", "seed", "config")))
         return next(same, None)
 
     def add(self, row: Row, told: Mapping[str, Any], scores: Path | None) -> None:
-        """Adds a cell, in the place of what it had; several processes may do so.
+        """Adds the row of a cell, replacing an earlier one; several processes may do so at once.
 
         Args:
-            row: Of `HEAD`.
-            told: Its recipe.
-            scores: The file of its scores, if it has any.
+            row: A value for each column in `HEAD`.
+            told: The recipe of the cell.
+            scores: The file with its scores, if it was tested.
         """
         key = ("size", "variant", "seed")
         with self._alone():
             kept = [other for other in self.rows() if [other[k] for k in key] != [row[k] for k in key]]
             if scores is not None:
                 _put(self.scores_file(*(row[k] for k in key)), scores.read_bytes())
-            if row["config"] == digest(told):  # else the one that is kept already is alike
+            if row["config"] == digest(told):  # otherwise an equivalent recipe is stored already
                 recipe = f"# {row['config']}\n{yaml.safe_dump(dict(told), sort_keys=True)}"
                 _put(self.config_file(row["size"], row["variant"]), recipe.encode())
             rows = sorted([*kept, row], key=lambda one: [one[k] for k in key])
@@ -143,6 +143,7 @@ class Results:
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
+        """Locks the folder against other processes."""
         self.path.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.path, os.O_RDONLY)
         try:
@@ -156,10 +157,10 @@ def collect(study: StudyFolder, cell: StudyCell, results: Results, *, size: str)
     """Adds a finished cell to the results.
 
     Args:
-        study: Where it lies.
+        study: The folder of the study.
         cell: The cell.
-        results: Where it goes.
-        size: Of the study.
+        results: The results to add it to.
+        size: Name of the study's size.
 
     Raises:
         UserError: Its `result.json` is damaged.
@@ -169,21 +170,21 @@ def collect(study: StudyFolder, cell: StudyCell, results: Results, *, size: str)
     if result is None:
         return
     about = read_json(folder / "provenance.json") or {}
-    told = run_recipe(folder / "config.yaml")
+    trained = run_recipe(folder / "config.yaml")
     git = about.get("git") or {}
     seconds = seconds_of(folder, result)
     row = {"size": size, "sweep": cell.sweep, "variant": cell.variant, "seed": str(cell.seed)}
-    row |= {"compare_to": cell.compare_to, "config": results.digest_of(size, cell.variant, told)}
+    row |= {"compare_to": cell.compare_to, "config": results.digest_of(size, cell.variant, trained)}
     row |= {name: _number(result.metrics.get(name)) for name in METRICS}
     row |= {"steps": str(_steps(folder)), "seconds": "" if seconds is None else f"{seconds:.0f}"}
     row |= {"commit": str(git.get("commit", ""))[:12] + ("+" if git.get("dirty") else "")}
     row |= {"data": str(about.get("data_fingerprint", ""))[:12], "overrides": " ".join(cell.told)}
     scores = folder / SCORES
-    results.add(row, told, scores if scores.is_file() else None)
+    results.add(row, trained, scores if scores.is_file() else None)
 
 
 def _steps(folder: Path) -> int:
-    """Optimiser steps, by the last line of training or validation that was logged."""
+    """Returns the number of optimiser steps, from the last logged row of training or validation."""
     file = folder / "metrics" / "metrics.csv"
     if not file.is_file():
         return 0
@@ -205,7 +206,7 @@ def _csv(rows: list[Row]) -> str:
 
 
 def _put(file: Path, content: bytes) -> None:
-    """Writes a file that is never seen half written."""
+    """Writes a file atomically: no reader ever sees it half written."""
     file.parent.mkdir(parents=True, exist_ok=True)
     draft = file.with_name(f".{file.name}.{os.getpid()}")
     draft.write_bytes(content)
@@ -213,19 +214,19 @@ def _put(file: Path, content: bytes) -> None:
 
 
 def brief(evaluation: Mapping[str, Any]) -> dict[str, Any]:
-    """Of an `evaluation.json` what the page needs: AUROC on the ladder, and errors by how a face was found.
+    """Extracts what the page needs from an `evaluation.json`: AUROC on the ladder, errors by how a face was found.
 
     Args:
-        evaluation: As `addnet evaluate` writes it.
+        evaluation: The evaluation as `addnet evaluate` writes it.
     """
     checkpoints = {}
     for name, about in evaluation["checkpoints"].items():
-        (found,) = about["sets"].values()
+        (tested,) = about["sets"].values()
         (climbed,) = evaluation["robustness"].get(name, {}).values() or ({},)
         checkpoints[name] = {
             "threshold": about["decision"]["frame"].get("threshold"),
-            "counts": found["counts"],
-            "groups": found["groups"]["frame"],
+            "counts": tested["counts"],
+            "groups": tested["groups"]["frame"],
             "ladder": {
                 kind: [
                     {"label": step["label"], "images": step["images"]}

@@ -1,4 +1,4 @@
-"""Sweeps: how each job ended, one table and one plot of all of them, and going on after an interruption."""
+"""Sweeps: the result of each job, a table and a plot of all jobs, and resuming after an interruption."""
 
 from typing import TYPE_CHECKING
 
@@ -21,7 +21,7 @@ __all__ = [
     "write_summary",
 ]
 
-# a command that runs no sweep needs no table
+# commands that run no sweep don't need to import these
 __getattr__, __dir__ = late(
     __name__,
     {

@@ -1,4 +1,4 @@
-"""A sweep under way, a line for each job that runs: how long it has run, and what it last said."""
+"""Shows a running sweep: one line per running job, with its duration and its last line of output."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from rich.text import Text
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-_TAIL = 4096  # bytes of a job's output that are looked at
+_TAIL = 4096  # bytes at the end of a job's output that are read
 _STYLING = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
 @dataclass(frozen=True)
 class _Running:
     number: int
-    told: str
+    settings: str
     output: Path
     began: float
 
 
 class Board:
-    """Draws the jobs that run on a terminal; elsewhere it draws nothing, and the log tells of starts and ends.
+    """Displays the running jobs on a terminal; elsewhere it displays nothing, and the log has the starts and ends.
 
     Args:
-        total: Jobs of the sweep.
-        console: Where it is drawn; default: stdout.
-        clock: Seconds.
+        total: Number of jobs in the sweep.
+        console: The console to draw on; default: stdout.
+        clock: Returns the time in seconds.
     """
 
     def __init__(
@@ -49,32 +49,32 @@ class Board:
 
     @property
     def is_drawn(self) -> bool:
-        """Whether someone sees it."""
+        """Whether the console is a terminal, so that the board is displayed."""
         return self.console.is_terminal
 
     def shown(self) -> AbstractContextManager[Any]:
-        """While inside, the board is redrawn twice a second; it leaves nothing behind."""
+        """Redraws the board twice a second inside the block, and removes it afterwards."""
         if not self.is_drawn:
             return nullcontext()
         return Live(get_renderable=self.__rich__, console=self.console, refresh_per_second=2, transient=True)
 
     def start(self, number: int, told: str, *, output: Path) -> None:
-        """A job runs.
+        """Adds a job that has started.
 
         Args:
-            number: Of the job.
-            told: What makes it differ from the others.
-            output: The file it prints into.
+            number: Number of the job.
+            told: The settings that distinguish it from the other jobs.
+            output: The file that receives its output.
         """
         self._running[number] = _Running(number, told, output, self._clock())
 
     def end(self, number: int) -> None:
-        """It has ended, in whatever way."""
+        """Removes a job that has ended, whether it succeeded or not."""
         self._running.pop(number, None)
         self.ended += 1
 
     def __rich__(self) -> Group:
-        """A line for each job that runs, and how many there are; each within the terminal's width."""
+        """One line per running job, cut to the terminal's width, and a line with the progress of the sweep."""
         lines = Table.grid(padding=(0, 1), expand=True)
         lines.add_column(no_wrap=True)
         lines.add_column(no_wrap=True, overflow="ellipsis", ratio=2)
@@ -82,13 +82,13 @@ class Board:
         now = self._clock()
         for job in sorted(self._running.values(), key=lambda job: job.number):
             head = f"#{job.number} {_duration(now - job.began)}"
-            lines.add_row(head, Text(shown(job.told)), Text(shown(last_line(job.output)) or "starts", style="dim"))
+            lines.add_row(head, Text(shown(job.settings)), Text(shown(last_line(job.output)) or "starts", style="dim"))
         share = f"{self.ended} of {count(self.total, 'job')} done, {_duration(now - self._began)}"
         return Group(lines, Text(share, style="bold"))
 
 
 def last_line(file: Path) -> str:
-    """The last line that isn't blank of what a job has printed; empty if it has printed nothing."""
+    """Returns the last line of a job's output that isn't blank; an empty string if there is none."""
     try:
         with file.open("rb") as stream:
             stream.seek(max(0, file.stat().st_size - _TAIL))

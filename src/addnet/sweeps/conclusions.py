@@ -1,4 +1,4 @@
-"""What may be said after a sweep, in sentences: which row validation chose, its test, and which differences remain."""
+"""The conclusions of a sweep in sentences: the row chosen by validation, its test metric, significant differences."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FEW = 5  # seeds below which an interval is mostly Student's t
 
 
 def conclusion(table: SweepTable) -> list[str]:
-    """One line a statement."""
+    """Returns the conclusions that a table supports, one line each."""
     if table.ranks:
         return _chosen(table)
-    return [*(_compared(table) if table.compares else []), *(_held_back(table) if HELD in table.parameters else [])]
+    return [*(_compared(table) if table.compares else []), *(_held_out(table) if HELD in table.parameters else [])]
 
 
 def counted_seeds(seeds: Sequence[str]) -> str:
-    """Seeds in words.
+    """Lists seeds in words.
 
     Example:
         >>> counted_seeds(["0"]), counted_seeds(["0", "1"])
@@ -31,48 +31,50 @@ def counted_seeds(seeds: Sequence[str]) -> str:
 
 
 def _chosen(table: SweepTable) -> list[str]:
-    """Which row is the best by validation, and its test."""
+    """States which row is the best by validation, and its test metric."""
     row = table.chosen
     if row is None:
-        return [f"Nothing is chosen: no job has {table.metric}; what they have stands in summary.csv."]
+        return [f"No row is chosen: no job has {table.metric}; the metrics that jobs do have are in summary.csv."]
     lines = []
     if len(table.rows) > 1:
         what = ", ".join(f"{key}={value_text(value)}" for key, value in row.parameters.items())
         equals = sum(other.rank == 1 for other in table.rows) - 1
         tied = f" ({equals} more {'is' if equals == 1 else 'are'} as good)" if equals else ""
-        lines.append(f"Chosen by {table.metric}: {what}{tied}. The best of {len(table.rows)} is also the luckiest.")
+        lines.append(
+            f"Chosen by {table.metric}: {what}{tied}. The best of {len(table.rows)} is partly the best by chance."
+        )
     if table.test is None:
-        return [*lines, f"Its test is not told: no job has {table.test_metric or 'a test metric'}."]
-    whose = "Its test, told for this row alone and after the choice" if lines else "On test"
+        return [*lines, f"Its test result is unknown: no job has {table.test_metric or 'a test metric'}."]
+    whose = "Its test result, reported only for this row and after the choice" if lines else "Test result"
     return [*lines, f"{whose}: {table.test_metric} {_interval(table.test, table.test_metric)}."]
 
 
 def _compared(table: SweepTable) -> list[str]:
-    """How many comparisons there are, and which differences remain."""
+    """States how many comparisons were made, and which differences are significant after correction."""
     rows = table.comparisons
     if not rows:
-        return ["Nothing is compared: no row has a seed in common with its reference."]
-    found = [row for row in rows if row.corrected < 1 - CONFIDENCE]
+        return ["There are no comparisons: no row has a seed in common with its reference."]
+    significant = [row for row in rows if row.corrected < 1 - CONFIDENCE]
     number = count(len(rows), "comparison")
-    if found:
-        remain = f"differences that remain after correction: {', '.join(map(_name, found))}"
+    if significant:
+        remain = f"differences that remain significant after correction: {', '.join(map(_name, significant))}"
     elif all(math.isnan(row.corrected) for row in rows):
-        remain = "no difference can be told from chance: that takes at least two seeds"
+        remain = "no difference can be distinguished from chance: that takes at least two seeds"
     else:
-        remain = "no difference can be told from chance"
+        remain = "no difference can be distinguished from chance"
     lines = [f"{number}; {remain}."]
     first = next((row.difference for row in rows if row.difference and row.difference.seeds > 1), None)
     if first is not None:
-        lines.append(f"Intervals are each one's own: {_chances(first)}.")
+        lines.append(f"Each interval is for one comparison, without correction: {_chances(first)}.")
         if min(row.difference.seeds for row in rows if row.difference) < _FEW:
-            lines.append(f"With fewer than {_FEW} seeds only large differences can show.")
+            lines.append(f"With fewer than {_FEW} seeds, only large differences can be detected.")
     if table.metric.startswith("test/"):
-        lines.append("These are test metrics: they compare what was named beforehand, and choose no setting.")
+        lines.append("These are test metrics: they compare settings named beforehand; don't choose a setting by them.")
     return lines
 
 
-def _held_back(table: SweepTable) -> list[str]:
-    """Mean and worst over the methods that were held back, for each setting of whatever else varies."""
+def _held_out(table: SweepTable) -> list[str]:
+    """States mean and worst over the held-out methods, for each combination of the other parameters."""
     others: dict[str, list[SweepRow]] = {}
     for row in table.rows:
         rest = {key: value for key, value in row.parameters.items() if key != HELD}
@@ -82,31 +84,33 @@ def _held_back(table: SweepTable) -> list[str]:
         known = [row for row in rows if row.finite]
         start = f"{setting}: " if setting else ""
         if not known:
-            lines.append(f"{start}no method has {table.metric}.")
+            lines.append(f"{start}no held-out method has {table.metric}.")
             continue
         worst = (max if table.lower_is_better else min)(known, key=lambda row: row.mean)
-        lacking = f" of {len(rows)}" if len(known) < len(rows) else ""
+        share = f"{len(known)} of " if len(known) < len(rows) else ""
         lines.append(
-            f"{start}{table.metric} over {count(len(known), 'method')}{lacking}, each never trained on: mean "
+            f"{start}{table.metric} over {share}{count(len(rows), 'held-out method')}: mean "
             f"{math.fsum(row.mean for row in known) / len(known):.4f}, worst {worst.mean:.4f} "
             f"({value_text(worst.parameters[HELD])})."
         )
     return lines
 
 
-def _interval(found: Estimate, metric: str) -> str:
-    half = found.half_width()
+def _interval(estimate: Estimate, metric: str) -> str:
+    half = estimate.half_width()
     if not math.isfinite(half):
-        return f"{found.mean:.4f}, without an interval ({'one seed' if found.seeds == 1 else 'seeds agree exactly'})"
-    low, high = found.mean - half, found.mean + half
+        why = "one seed" if estimate.seeds == 1 else "all seeds give the same value"
+        return f"{estimate.mean:.4f}, without an interval ({why})"
+    low, high = estimate.mean - half, estimate.mean + half
     if not metric.endswith("loss"):  # a share
         low, high = max(low, 0.0), min(high, 1.0)
-    return f"{found.mean:.4f}, 95 % interval {low:.4f} to {high:.4f} ({_chances(found)})"
+    return f"{estimate.mean:.4f}, 95 % interval {low:.4f} to {high:.4f} ({_chances(estimate)})"
 
 
-def _chances(found: Estimate) -> str:
-    videos = "with the sampling of test videos" if found.is_sampled else "on these very videos, not for others"
-    return f"t over {count(found.seeds, 'seed')}, {videos}"
+def _chances(estimate: Estimate) -> str:
+    """Names the sources of chance that an interval covers."""
+    videos = "including the sampling of test videos" if estimate.is_sampled else "for these test videos only"
+    return f"t over {count(estimate.seeds, 'seed')}, {videos}"
 
 
 def _name(row: SweepRow) -> str:

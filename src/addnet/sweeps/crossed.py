@@ -1,4 +1,4 @@
-"""A sweep over what is trained on, tested on several data sets: rows trained on, columns tested on."""
+"""The cross-data-set table of a sweep: a row per training data set, a column per test data set."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ from collections.abc import Sequence
 from addnet.sweeps.jobs import MISSING, SCORE, SweepJob, value_text
 from addnet.sweeps.table import LEVEL, SweepRow, SweepTable, values_by_seed
 
-# what decides what is trained on
+# the parameters that determine the training data
 TRAINED_ON = ("data", "data.train", "data.data_dir", "data.layout", "data.options", "data.index")
 _PARTS = 4  # of test/DATA SET/frame/auroc
 
 
 def crossed(table: SweepTable) -> list[list[str]]:
-    """Head and rows of the table, as texts: means over seeds; empty where nothing else than settings varies.
+    """Returns the header and the rows of the table as texts: means over seeds.
 
-    These are test metrics, which compare what was named beforehand. Data sets are in the order of their names; the last
-    column is their mean, of rows that have all.
+    The values are test metrics, which compare settings named beforehand. Data sets are sorted by name; the last column
+    is the mean over them, for rows that have a value for each. Empty if the training data doesn't vary, or if there
+    are fewer than two test data sets.
     """
     if not set(table.parameters) & set(TRAINED_ON):
         return []
@@ -36,9 +37,9 @@ def _tested(jobs: Sequence[SweepJob], metric: str) -> list[str]:
 
 
 def _row(row: SweepRow, metrics: Sequence[str]) -> list[str]:
-    found = [list(values_by_seed(row.jobs, metric).values()) for metric in metrics]
-    means = [statistics.fmean(values) if values else None for values in found]
+    by_set = [list(values_by_seed(row.jobs, metric).values()) for metric in metrics]
+    means = [statistics.fmean(values) if values else None for values in by_set]
     known = [mean for mean in means if mean is not None]
     average = statistics.fmean(known) if len(known) == len(means) else None
-    told = [MISSING if mean is None else f"{mean:.4f}" for mean in (*means, average)]
-    return [*map(value_text, row.parameters.values()), *told]
+    cells = [MISSING if mean is None else f"{mean:.4f}" for mean in (*means, average)]
+    return [*map(value_text, row.parameters.values()), *cells]

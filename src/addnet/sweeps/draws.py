@@ -1,7 +1,7 @@
-"""What test metrics of a run would be with other test videos: what its test leaves in its folder for that.
+"""Writes and reads the bootstrap resamples of a run's test metrics, and its test scores.
 
-Resamples: all runs on the same test set share the draws, so that differences between two of them are paired. And the
-scores themselves, for tables that are made later, where the run folder may be gone.
+All runs on the same test set use the same resamples, so that the difference between two runs is a paired one. The
+scores themselves are kept for tables that are made later.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ SCORES = "reports/test_scores.parquet"
 
 
 def write_draws(run_dir: Path, draws: Mapping[str, NDArray[np.float64]]) -> Path:
-    """Writes the resamples of each metric into a run folder: (R,), nan where one means nothing."""
+    """Writes the resamples of each metric into a run folder: (R,), NaN where the metric is undefined."""
     file = run_dir / FILE
     file.parent.mkdir(parents=True, exist_ok=True)
     np.savez(file, allow_pickle=False, **{name: values.astype(np.float32) for name, values in draws.items()})
@@ -31,13 +31,13 @@ def write_draws(run_dir: Path, draws: Mapping[str, NDArray[np.float64]]) -> Path
 
 
 def write_scores(run_dir: Path, scores: NDArray[np.float64], labels: NDArray[np.int64], sources: Sequence[str]) -> Path:
-    """Writes the scores of a test into a run folder, a row an image, in the order of the test set.
+    """Writes the scores of a test into a run folder, one row per image, in the order of the test set.
 
     Args:
-        run_dir: The folder.
+        run_dir: The run folder.
         scores: (N,) probabilities of fake.
         labels: (N,) 0 real, 1 fake.
-        sources: N names of what each image was made from: its group.
+        sources: N names; the group that each image belongs to, such as its source video.
     """
     file = run_dir / SCORES
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -48,7 +48,7 @@ def write_scores(run_dir: Path, scores: NDArray[np.float64], labels: NDArray[np.
 
 
 def read_draws(run_dir: Path, metric: str) -> NDArray[np.float64] | None:
-    """The resamples of one metric of a run; None where it has recorded none."""
+    """Returns the resamples of one metric of a run, shape (R,); None if the run has recorded none."""
     try:
         with np.load(run_dir / FILE, allow_pickle=False) as kept:
             return np.asarray(kept[metric], dtype=np.float64) if metric in kept else None
@@ -59,10 +59,16 @@ def read_draws(run_dir: Path, metric: str) -> NDArray[np.float64] | None:
 def sampling_variance(
     jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str], *, minus: Sequence[SweepJob] = ()
 ) -> float:
-    """Variance over other test videos of a mean over seeds, or of the mean difference to other jobs.
+    """Returns the variance, over resampled test videos, of a mean over seeds or of its difference to other jobs.
+
+    Args:
+        jobs: The jobs whose mean is taken.
+        metric: Name of a test metric.
+        seeds: The seeds that the mean is over.
+        minus: Jobs whose mean is subtracted in each resample.
 
     Returns:
-        NaN where a job has recorded no resamples, or not as many as the others.
+        The variance; NaN if a job has recorded no resamples, or not as many as the others.
     """
     ours, theirs = _mean_draws(jobs, metric, seeds), _mean_draws(minus, metric, seeds) if minus else 0.0
     if ours is None or theirs is None or np.shape(theirs) not in ((), np.shape(ours)):
@@ -72,14 +78,14 @@ def sampling_variance(
 
 
 def _mean_draws(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> NDArray[np.float64] | None:
-    """Mean over seeds of the mean over the jobs of each."""
-    means = []
+    """Returns the mean over seeds of the mean over each seed's jobs, resample by resample: (R,)."""
+    means = []  # for each seed, the mean over its jobs in each resample: (R,)
     for seed in seeds:
-        found = [
+        recorded = [
             read_draws(job.folder, metric) for job in jobs if job.seed == seed and math.isfinite(job.metric(metric))
         ]
-        kept = [draws for draws in found if draws is not None]
-        if not kept or len(kept) < len(found) or len({draws.shape for draws in kept}) > 1:
+        kept = [draws for draws in recorded if draws is not None]
+        if not kept or len(kept) < len(recorded) or len({draws.shape for draws in kept}) > 1:
             return None
         means.append(np.mean(kept, axis=0))
     return np.asarray(np.mean(means, axis=0)) if len({mean.shape for mean in means}) == 1 else None

@@ -1,4 +1,4 @@
-"""What stands at the end of every sweep: its table, and how it went."""
+"""Finishes a sweep: prints its table and the number of jobs that failed or didn't finish."""
 
 from __future__ import annotations
 
@@ -16,31 +16,31 @@ from addnet.wording import count
 
 
 def has_jobs(sweep_dir: Path | None) -> bool:
-    """Whether a sweep was begun, and came as far as its first job."""
+    """Whether a sweep was started and has at least one job."""
     return sweep_dir is not None and bool(read_sweep(sweep_dir))
 
 
 def finish(sweep_dir: Path, code: int) -> int:
-    """Writes and prints the table of a sweep that has ended in whatever way.
+    """Writes and prints the table of a sweep that has ended, whether it succeeded or not.
 
     Args:
         sweep_dir: Folder of the sweep.
-        code: Exit code that the sweep came to by itself.
+        code: Exit code of the sweep itself.
 
     Returns:
-        The exit code to end with: not zero if a job is no success.
+        The exit code of the program: not zero unless every job succeeded.
     """
     jobs = read_sweep(sweep_dir)
     if not jobs:  # refused before its first job
         return code
-    told = read_json(sweep_dir / SWEEP) or {}
-    _summarise(sweep_dir, jobs, told.get("metric"))
+    record = read_json(sweep_dir / SWEEP) or {}
+    _summarise(sweep_dir, jobs, record.get("metric"))
     failed = sum(job.status == "failed" for job in jobs)
     unfinished = sum(job.status in ("interrupted", "unfinished") for job in jobs)
     if code in (128 + signal.SIGINT, 128 + signal.SIGTERM, 128 + signal.SIGHUP) or unfinished:
-        queued = " once none of them is queued" if str(told.get("launcher")).startswith("submitit") else ""
+        queued = " once no job is queued any more" if str(record.get("launcher")).startswith("submitit") else ""
         say(
-            f"interrupted: {unfinished} of {count(len(jobs), 'job')} are not finished; go on with --resume "
+            f"interrupted: {unfinished} of {count(len(jobs), 'job')} did not finish; continue with --resume "
             f"{shlex.quote(str(sweep_dir))}{queued}"
         )
         return code or 1
@@ -51,7 +51,7 @@ def finish(sweep_dir: Path, code: int) -> int:
 
 
 def _summarise(sweep_dir: Path, jobs: list[SweepJob], metric: str | None) -> None:
-    from addnet.sweeps.summary import write_summary  # matplotlib: not for --help
+    from addnet.sweeps.summary import write_summary  # imports matplotlib, which --help doesn't need
 
     try:
         files = write_summary(jobs, sweep_dir, metric=metric)

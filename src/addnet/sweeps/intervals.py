@@ -1,7 +1,7 @@
-"""How far a mean over seeds may be off: Student's t over the seeds, with the sampling of test videos on top.
+"""Confidence intervals of a mean over seeds: Student's t over the seeds, plus the sampling of test videos.
 
-The two are different chances. Seeds move the weights and not the test set; another test set would move every run alike.
-Half-widths of both are added in quadrature, at the same confidence.
+The two sources of chance are independent. The seed changes the weights and not the test set; another test set would
+change the metrics of all runs together. The half-widths of both are added in quadrature, at the same confidence.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from scipy.special import stdtr, stdtrit
 
 CONFIDENCE = 0.95
-_STEPS = 50  # bisections: about what a float can tell apart
+_STEPS = 50  # bisections, about the resolution of a float
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean over seeds and what is known of its error.
+    """A mean over seeds with its uncertainty.
 
     Attributes:
-        mean: Over the seeds.
+        mean: Mean over the seeds.
         sd: Sample standard deviation over the seeds; NaN for one seed.
-        seeds: How many.
-        sampling: Variance of the mean over draws of test videos; NaN where none are known.
+        seeds: Number of seeds.
+        sampling: Variance of the mean over resamples of the test videos; NaN if unknown.
     """
 
     mean: float
@@ -35,33 +35,34 @@ class Estimate:
 
     @classmethod
     def of(cls, values: Sequence[float], sampling: float = math.nan) -> Estimate:
-        """From a value for each seed; at least one."""
+        """Makes an estimate from one value per seed; at least one value."""
         sd = statistics.stdev(values) if len(values) > 1 else math.nan
         return cls(statistics.fmean(values), sd, len(values), sampling)
 
     @property
     def is_sampled(self) -> bool:
-        """Whether the sampling of test videos is known."""
+        """Whether the variance over test videos is known."""
         return math.isfinite(self.sampling)
 
     def half_width(self, confidence: float = CONFIDENCE) -> float:
-        """Of the interval around the mean; NaN for one seed, or where nothing varies at all."""
+        """Returns the half-width of the confidence interval; NaN for one seed or if both variances are 0."""
         video = self.sampling if self.is_sampled else 0.0
         if self.seeds < 2 or (self.sd == 0 and video == 0):
             return math.nan
+        # quantiles of Student's t and, for infinite degrees of freedom, of the normal distribution
         t, z = (float(stdtrit(freedom, (1 + confidence) / 2)) for freedom in (self.seeds - 1, math.inf))
         return math.sqrt(t**2 * self.sd**2 / self.seeds + z**2 * video)
 
     def p_value(self) -> float:
-        """Two-sided, of a mean of 0: 1 minus the confidence at which the interval just reaches it.
+        """Returns the two-sided p-value for a mean of 0: 1 minus the confidence at which the interval reaches 0.
 
-        NaN where there is no interval, except that a difference of nothing but zeros is none.
+        NaN if there is no interval; but 1 if the values of two or more seeds are all 0.
         """
         if not math.isfinite(self.half_width()):
             return 1.0 if self.seeds > 1 and self.mean == 0 else math.nan
         if not self.is_sampled or not self.sampling:
             return float(2 * stdtr(self.seeds - 1, -abs(self.mean) / self.sd * math.sqrt(self.seeds)))
-        low, high = 0.0, 1.0
+        low, high = 0.0, 1.0  # the confidence at which half_width equals |mean|, by bisection
         for _ in range(_STEPS):
             middle = (low + high) / 2
             low, high = (middle, high) if self.half_width(middle) < abs(self.mean) else (low, middle)
@@ -69,7 +70,7 @@ class Estimate:
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
-    """P-values corrected for their number (Holm 1979); those that are NaN stay so and count as comparisons.
+    """Corrects p-values for multiple comparisons (Holm 1979); NaN stays NaN and counts as a comparison.
 
     Example:
         >>> holm([0.01, 0.04, 0.03])

@@ -1,4 +1,4 @@
-"""A sweep folder as it lies on disk → its jobs, whatever launcher ran them."""
+"""Reads the jobs of a sweep folder, whichever launcher ran them."""
 
 from __future__ import annotations
 
@@ -27,10 +27,10 @@ class SweepJob:
 
     Attributes:
         sweep: Name of the sweep folder.
-        number: Of the job in its sweep, mostly digits.
+        number: Number of the job in its sweep; usually digits.
         folder: Its run folder.
-        overrides: Value by key, as given for this job.
-        result: How it ended; None if it hasn't.
+        overrides: Values by key, as given for this job.
+        result: Its result; None if it hasn't ended.
     """
 
     sweep: str
@@ -41,30 +41,30 @@ class SweepJob:
 
     @property
     def status(self) -> str:
-        """`success`, `failed`, `interrupted`, or `unfinished` where the job has written no result."""
+        """`success`, `failed`, `interrupted`, or `unfinished` if the job has written no result."""
         return self.result.status if self.result else "unfinished"
 
     @property
     def reason(self) -> str:
-        """Why it is no success, in one line."""
-        return " ".join(self.result.reason.split()) if self.result else "not run to its end"
+        """Why it did not succeed, in one line."""
+        return " ".join(self.result.reason.split()) if self.result else "not finished"
 
     def metric(self, name: str) -> float:
-        """A metric of this job; NaN where it has none."""
+        """Returns a metric of this job; NaN if it has no such metric."""
         if self.result is None or self.status != "success":
             return math.nan
         value = self.result.score if name == SCORE else self.result.metrics.get(name)
         return math.nan if value is None else value
 
     def value(self, key: str) -> Value:
-        """Value of a parameter: as given, else as the job's config had it."""
+        """Returns the value of a parameter: the job's override, or else the value in its config."""
         if key in self.overrides:
             return as_value(self.overrides[key])
-        with environment_by_name():  # tables are given away
-            found = OmegaConf.select(self.config, key, throw_on_missing=False, default=None)
-        if found is None or OmegaConf.is_config(found):  # a group: the name of its file
-            found = self._choices.get(key)
-        return MISSING if found is None else as_value(str(found))
+        with environment_by_name():  # tables are passed on to others
+            value = OmegaConf.select(self.config, key, throw_on_missing=False, default=None)
+        if value is None or OmegaConf.is_config(value):  # a config group: the name of its file
+            value = self._choices.get(key)
+        return MISSING if value is None else as_value(str(value))
 
     @property
     def seed(self) -> str:
@@ -73,7 +73,7 @@ class SweepJob:
 
     @cached_property
     def config(self) -> Any:
-        """The job's config, empty if it got none: resolved where the run came so far."""
+        """The job's config: resolved if the run got that far, else as composed; empty if there is none."""
         for file in (self.folder / "config.yaml", self.folder / ".hydra" / "config.yaml"):
             if file.is_file():
                 return OmegaConf.load(file)
@@ -86,29 +86,30 @@ class SweepJob:
 
 
 def read_sweep(folder: Path) -> list[SweepJob]:
-    """Jobs of a sweep folder, in order of their numbers.
+    """Reads the jobs of a sweep folder, sorted by number.
 
-    Those that the isolated launcher ordered, also if they never started; and every folder that Hydra ran a job in.
+    These are the jobs that the isolated launcher planned, even if they never started, and every folder in which Hydra
+    ran a job.
 
     Raises:
-        UserError: There is no such folder, or a result in it is damaged.
+        UserError: The folder doesn't exist, or a result in it is damaged.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; the folder of a sweep is expected, such as outputs/train-sweep/TIME")
-    found = {job.folder: (str(job.number), list(job.overrides)) for job in planned(folder)}
+        raise UserError(f"{folder} is not a folder; give the folder of a sweep, such as outputs/train-sweep/TIME")
+    by_folder = {job.folder: (str(job.number), list(job.overrides)) for job in planned(folder)}
     for file in sorted(folder.glob("**/.hydra/overrides.yaml")):
         name = str(file.parents[1].relative_to(folder))
-        if name != ".":  # a single run is no sweep
-            found.setdefault(name, (_number(file.parents[1], name), [str(o) for o in OmegaConf.load(file)]))
+        if name != ".":  # the folder of a single run isn't a sweep
+            by_folder.setdefault(name, (_number(file.parents[1], name), [str(o) for o in OmegaConf.load(file)]))
     jobs = [
         SweepJob(folder.resolve().name, number, folder / name, split(overrides), read_result(folder / name))
-        for name, (number, overrides) in found.items()
+        for name, (number, overrides) in by_folder.items()
     ]
     return sorted(jobs, key=lambda job: (int(job.number) if job.number.isdigit() else math.inf, str(job.folder)))
 
 
 def split(overrides: list[str]) -> dict[str, str]:
-    """Overrides in Hydra's grammar as text by key; those of Hydra itself are left out.
+    """Splits overrides in Hydra's grammar into texts by key, without overrides of Hydra itself.
 
     Example:
         >>> split(["+tags=[a,b]", "optimizer.lr=1e-4", "task='my run'", "~debug", "hydra.verbose=true"])
@@ -123,7 +124,7 @@ def split(overrides: list[str]) -> dict[str, str]:
 
 
 def as_value(text: str) -> Value:
-    """A number where the text is one, so that `1e-4` and `0.0001` are the same."""
+    """Converts a text to a number if it is one, so that `1e-4` and `0.0001` are equal; returns other texts as is."""
     try:
         number = float(text)
     except ValueError:
@@ -132,7 +133,7 @@ def as_value(text: str) -> Value:
 
 
 def value_text(value: Value) -> str:
-    """A value as people write it.
+    """Writes a value in its usual short form.
 
     Example:
         >>> value_text(0.0001), value_text(3e-05), value_text(31.0), value_text("base")

@@ -1,4 +1,4 @@
-"""A sweep as one image: what varies against the metric, mean and spread over seeds."""
+"""The plot of a sweep: the metric against the parameters that vary, with mean and spread over seeds."""
 
 from __future__ import annotations
 
@@ -22,32 +22,32 @@ MOST_LINES = 7
 
 
 def summary_plot(table: SweepTable) -> Figure:
-    """The plot of a table.
+    """Plots a table.
 
-    A numeric parameter goes on the x axis (logarithmic over more than a decade) with a second parameter as lines;
-    names go on the y axis, with a second parameter as colours. Of more than two parameters each has a panel, in which
-    a dot is a combination of the others.
+    A numeric parameter is on the x axis (logarithmic over more than a decade), with a line for each value of a second
+    parameter; names are on the y axis, with a colour for each value of a second parameter. With more than two
+    parameters, each has its own panel, in which a dot is one combination of the others.
     """
     keys = table.parameters
     if len(keys) > 2:
-        metric = _panels(table)
+        plot = _panels(table)
     else:
         numeric = sorted((key for key in keys if _is_numeric(table, key)), key=lambda key: -len(_values(table, key)))
         if numeric:
-            metric = _lines(table, numeric[0], next((key for key in keys if key != numeric[0]), None))
+            plot = _lines(table, numeric[0], next((key for key in keys if key != numeric[0]), None))
         else:
-            metric = _dots(table, keys)
-    lacking = sum(sum(row.lacking.values()) for row in table.rows)
-    if lacking:
-        text = f"{lacking} of {count(len(table.jobs), 'job')} without a metric"
-        metric.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
-    return metric
+            plot = _dots(table, keys)
+    missing = sum(sum(row.lacking.values()) for row in table.rows)
+    if missing:
+        text = f"{missing} of {count(len(table.jobs), 'job')} without a metric"
+        plot.supxlabel(text, fontsize="small", color="0.4", ha="right", x=0.99)
+    return plot
 
 
 def _lines(table: SweepTable, x: str, lines: str | None) -> Figure:
-    """One numeric parameter against the metric; a line for each value of another."""
-    metric = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
-    axis = metric.subplots()
+    """Plots the metric against a numeric parameter, with a line for each value of another parameter."""
+    plot = Figure(figsize=(6.6 if lines else 5.4, 4), layout="constrained")
+    axis = plot.subplots()
     names = _values(table, lines) if lines else [None]
     for at, name in enumerate(names):
         rows = [row for row in table.rows if lines is None or row.parameters[lines] == name]
@@ -59,13 +59,13 @@ def _lines(table: SweepTable, x: str, lines: str | None) -> Figure:
     axis.grid(axis="y", color="0.92")
     if lines:
         _legend(axis, lines, loc="center left", bbox_to_anchor=(1.01, 0.5), ncols=2 if len(names) > MOST_LINES else 1)
-    return metric
+    return plot
 
 
 def _line(
     axis: Any, points: Sequence[tuple[float, list[float]]], *, at: int, label: str | None, joined: bool = True
 ) -> None:
-    """Means with error bars, single metrics beneath."""
+    """Draws means with error bars, and the values of single seeds behind them."""
     colour, style = COLOURS[at % len(COLOURS)], ("-", "--", ":")[at // len(COLOURS) % 3]
     some = [(x, metrics) for x, metrics in points if metrics]
     means = [statistics.fmean(metrics) for _, metrics in some]
@@ -78,13 +78,14 @@ def _line(
 
 
 def _dots(table: SweepTable, keys: Sequence[str]) -> Figure:
-    """Names from top to bottom; the reference of ablations as a band behind them."""
+    """Plots one row per name, from top to bottom, and the mean of an ablation's reference as a dashed line."""
     first = ABLATION if ABLATION in keys else keys[0] if keys else None
     second = next((key for key in keys if key != first), None)
     names: list[Value] = _values(table, first) if first else ["all jobs"]
     groups = _values(table, second) if second else [None]
-    metric = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
-    axis = metric.subplots()
+    plot = Figure(figsize=(7, 1.5 + len(names) * max(0.38, 0.2 * len(groups))), layout="constrained")
+    axis = plot.subplots()
+    # groups are spread evenly over half of the distance between two names, around the position of the name
     offsets = [0.0] if len(groups) == 1 else [0.5 * (at / (len(groups) - 1) - 0.5) for at in range(len(groups))]
     for at, group in enumerate(groups):
         rows = [row for row in table.rows if second is None or row.parameters[second] == group]
@@ -99,11 +100,11 @@ def _dots(table: SweepTable, keys: Sequence[str]) -> Figure:
     axis.spines[["top", "right"]].set_visible(False)
     if second or any(row.is_reference and row.finite for row in table.rows):
         _legend(axis, second, loc="upper left", bbox_to_anchor=(1.01, 1))
-    return metric
+    return plot
 
 
 def _legend(axis: Any, title: str | None, **place: Any) -> None:
-    """Beside the axis, where it hides nothing."""
+    """Places the legend outside the axes, where it covers no data."""
     axis.legend(title=title, fontsize="small", title_fontsize="small", frameon=False, **place)
 
 
@@ -119,7 +120,7 @@ def _column(
             )
             continue
         axis.errorbar(row.mean, y, xerr=_spread(row.finite), color=colour, label=label, **style)
-        label = None
+        label = None  # one entry per group in the legend
         if len(row.finite) > 1:
             axis.plot(row.finite, [y] * len(row.finite), color=colour, **FAINT)
         if row.is_reference:
@@ -130,11 +131,11 @@ def _column(
 
 
 def _panels(table: SweepTable) -> Figure:
-    """A panel for each parameter, averaged over the others."""
+    """Plots a panel for each parameter, averaged over the others."""
     columns = min(3, len(table.parameters))
     lines = math.ceil(len(table.parameters) / columns)
-    metric = Figure(figsize=(3.9 * columns, 3.4 * lines), layout="constrained")
-    axes = metric.subplots(lines, columns, sharey=True, squeeze=False).flat
+    plot = Figure(figsize=(3.9 * columns, 3.4 * lines), layout="constrained")
+    axes = plot.subplots(lines, columns, sharey=True, squeeze=False).flat
     for at, (axis, key) in enumerate(zip(axes, table.parameters, strict=False)):
         names = _values(table, key)
         numeric = _is_numeric(table, key)
@@ -152,14 +153,14 @@ def _panels(table: SweepTable) -> Figure:
         axis.grid(axis="y", color="0.92")
         if at % columns == 0:
             axis.set_ylabel(_metric(table, "\n"))
-    for axis in metric.axes[len(table.parameters) :]:
+    for axis in plot.axes[len(table.parameters) :]:
         axis.remove()
-    metric.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
-    return metric
+    plot.suptitle("mean and standard deviation over all other settings", fontsize="medium", color="0.4")
+    return plot
 
 
 def _scale(axis: Any, values: Sequence[float]) -> None:
-    """Ticks at the values themselves while they are few; logarithmic over more than a decade."""
+    """Sets ticks at the values if there are only a few, and a logarithmic scale over more than a decade."""
     values = sorted(set(values))
     if values[0] > 0 and values[-1] > 10 * values[0]:
         axis.set_xscale("log")

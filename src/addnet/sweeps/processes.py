@@ -1,4 +1,4 @@
-"""Jobs as processes: so many at once, each with its share of the machine, stopped together."""
+"""Runs jobs as processes: a fixed number at once, each with its share of the machine, all stopped together."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from typing import Any, TypeVar
 
 from addnet.sweeps.resume import RESUMING
 
-# with one of these a job would believe to be a rank of someone else's run
+# with one of these variables a job would take itself for a rank of another run
 INHERITED = ("LOCAL_RANK", "RANK", "WORLD_SIZE", "NODE_RANK", "MASTER_ADDR", "MASTER_PORT", "ADDNET_RUN", RESUMING)
-# how a signal to the sweep reaches its jobs: a lost terminal ends them as a scheduler would
+# signal to the sweep → signal to its jobs: a closed terminal stops them as a scheduler would
 PASSED_ON = {signal.SIGINT: signal.SIGINT, signal.SIGTERM: signal.SIGTERM, signal.SIGHUP: signal.SIGTERM}
 
 T = TypeVar("T")
 
 
 class SignalCollector:
-    """Collects signals to this process while jobs run, instead of ending it.
+    """Collects signals to this process while jobs run, so that they don't end it.
 
-    The first one reaches every job once, so that it can finish what it wants to; a second one kills them.
+    The first signal is passed on to every job once, so that the jobs can save their state; a second one kills them.
 
     Args:
-        passed_on: What a job gets for each.
+        passed_on: The signal that jobs receive for each signal to this process.
     """
 
     def __init__(self, passed_on: Mapping[signal.Signals, signal.Signals] = PASSED_ON) -> None:
@@ -53,7 +53,7 @@ class SignalCollector:
             signal.signal(number, handler)
 
     def pass_on(self, processes: Sequence[subprocess.Popen[bytes]]) -> None:
-        """Sends the jobs what has arrived since the last call."""
+        """Sends the jobs the signals received since the last call."""
         while self._passed < len(self.received):
             first = self._passed == 0
             number = self.passed_on[signal.Signals(self.received[self._passed])] if first else signal.SIGKILL
@@ -77,12 +77,12 @@ def run_all(
     """Runs jobs, `n_jobs` at a time, in order.
 
     Args:
-        jobs: What is to be done.
-        n_jobs: How many at once.
-        start: Starts one, given its slot from 0 to `n_jobs` - 1.
-        end: Told the exit code of one, negative for a signal, and whether the sweep was being stopped.
-        seconds: After so long it is stopped as by SIGTERM.
-        passed_on: What a job gets for a signal to this process.
+        jobs: The jobs.
+        n_jobs: Number of jobs at once.
+        start: Starts a job, given its slot from 0 to `n_jobs` - 1.
+        end: Called when a job ends, with its exit code (negative for a signal) and whether the sweep was being stopped.
+        seconds: Time limit, after which the jobs are stopped as by SIGTERM.
+        passed_on: The signal that jobs receive for each signal to this process.
 
     Returns:
         Number of the signal that stopped the sweep; None if all jobs ran.
@@ -112,9 +112,13 @@ def run_all(
 def start_process(
     command: Sequence[str], environment: dict[str, str], *, console: Path | None, pass_fds: Sequence[int] = ()
 ) -> subprocess.Popen[bytes]:
-    """Starts a job in a process group of its own; with `console`, everything it prints goes there.
+    """Starts a job in its own session and process group, since Ctrl-C at a terminal would else reach it twice.
 
-    Of its own: Ctrl-C at a terminal would otherwise reach each job twice. `pass_fds` are descriptors that it inherits.
+    Args:
+        command: The command and its arguments.
+        environment: The environment of the job.
+        console: The file that its output is appended to; None: the output of this process.
+        pass_fds: File descriptors that it inherits.
     """
     how: dict[str, Any] = {"env": environment, "start_new_session": True, "pass_fds": pass_fds}
     if console is None:
@@ -125,33 +129,33 @@ def start_process(
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """Sends a signal to a job with all its ranks and workers."""
+    """Sends a signal to a job and all its ranks and workers."""
     with suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, number)
 
 
 def environment(slot: int, *, n_jobs: int, devices: Sequence[str], ranks: int = 1) -> dict[str, str]:
-    """The environment of a job: without ranks of others, with its share of threads and GPUs.
+    """Returns the environment of a job, with its share of threads and GPUs and without the ranks of another run.
 
     Args:
-        slot: Which of the jobs that run at once this is.
-        n_jobs: How many run at once.
+        slot: Number of the job among those that run at once, from 0.
+        n_jobs: Number of jobs at once.
         devices: GPUs that may be used, as CUDA_VISIBLE_DEVICES names them.
-        ranks: Processes that the job starts, which share its threads.
+        ranks: Number of processes that the job starts, which share its threads.
     """
     kept = {name: value for name, value in os.environ.items() if name not in INHERITED}
     if n_jobs == 1:
         return kept
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     kept.setdefault("OMP_NUM_THREADS", str(max(1, cores // (n_jobs * ranks))))
-    if devices:
+    if devices:  # every n-th GPU; with fewer GPUs than jobs, jobs share them
         share = devices[slot::n_jobs] or [devices[slot % len(devices)]]
         kept["CUDA_VISIBLE_DEVICES"] = ",".join(share)
     return kept
 
 
 def visible_devices() -> list[str]:
-    """GPUs that jobs may use: those of CUDA_VISIBLE_DEVICES, else all that the driver lists; without torch."""
+    """Returns the GPUs in CUDA_VISIBLE_DEVICES, or else all that the driver lists; without importing torch."""
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     if named is not None:
         return [name.strip() for name in named.split(",") if name.strip() not in ("", "-1")]

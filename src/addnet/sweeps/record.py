@@ -1,4 +1,4 @@
-"""What a sweep folder knows of itself: the command that made it, and the jobs that belong to it."""
+"""The records in a sweep folder: the command that started the sweep, and its jobs."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ class SweepError(UserError, CompactHydraException):
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job as it was ordered.
+    """A job as it was planned.
 
     Attributes:
-        number: Of the job in its sweep, from 0.
+        number: Number of the job in its sweep, from 0.
         folder: Its run folder, relative to the sweep folder.
-        overrides: What makes it differ from the defaults, in Hydra's grammar.
+        overrides: Its overrides of the defaults, in Hydra's grammar.
     """
 
     number: int
@@ -42,10 +42,10 @@ class PlannedJob:
 
 
 class RecordSweep(Callback):
-    """Hydra callback: notes the command of a sweep in its folder, whatever launcher or sweeper runs it."""
+    """Hydra callback that records the command of a sweep in its folder, for any launcher and sweeper."""
 
     def on_multirun_start(self, config: DictConfig, **kwargs: Any) -> None:
-        """Writes `sweep.json`, once."""
+        """Writes `sweep.json` unless it exists."""
         folder = Path(str(config.hydra.sweep.dir)).absolute()
         _begun.append(folder)
         if not (folder / SWEEP).exists():
@@ -53,23 +53,23 @@ class RecordSweep(Callback):
             sweeper = OmegaConf.select(config, "hydra.sweeper._target_")
             launcher = config.hydra.runtime.choices.get("hydra/launcher")
             metric = OmegaConf.select(config, "sweep_metric")
-            told = {"arguments": sys.argv[1:], "cwd": str(Path.cwd()), "launcher": launcher, "sweeper": sweeper}
-            write_json(folder / SWEEP, told | {"metric": metric})
+            record = {"arguments": sys.argv[1:], "cwd": str(Path.cwd()), "launcher": launcher, "sweeper": sweeper}
+            write_json(folder / SWEEP, record | {"metric": metric})
 
 
 def begun() -> Path | None:
-    """Folder of the sweep that this process started; None for single runs."""
+    """Returns the folder of the sweep that this process started; None for single runs."""
     return _begun[-1] if _begun else None
 
 
 def plan(sweep_dir: Path, jobs: Iterable[PlannedJob]) -> None:
-    """Adds jobs to those that the folder knows, before they start."""
+    """Adds jobs to the list in the sweep folder before they start."""
     known = {job.number: job for job in planned(sweep_dir)} | {job.number: job for job in jobs}
     write_json(sweep_dir / JOBS, [asdict(known[number]) for number in sorted(known)])
 
 
 def planned(sweep_dir: Path) -> list[PlannedJob]:
-    """Jobs that were ordered by the isolated launcher; empty for other launchers."""
+    """Returns the jobs that the isolated launcher planned; empty for other launchers."""
     return [
         PlannedJob(job["number"], job["folder"], tuple(job["overrides"])) for job in read_json(sweep_dir / JOBS) or []
     ]
@@ -79,7 +79,7 @@ def config_options(arguments: Sequence[str]) -> tuple[list[str], list[str]]:
     """Splits a command line of Hydra.
 
     Returns:
-        Options that say where configs are, and the overrides, which must stand behind all options.
+        The options that locate the configs, and the overrides, which must come after all options.
     """
     typed, _ = get_args_parser().parse_known_args(list(arguments))
     options = {name: getattr(typed, name.replace("-", "_")) for name in ("config-path", "config-name", "config-dir")}

@@ -1,4 +1,4 @@
-"""`result.json` of a run folder: how the run ended, and with which metrics."""
+"""Reads and writes `result.json` of a run folder: how the run ended, and its metrics."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ class Result:
     """How a run ended.
 
     Attributes:
-        status: `interrupted` by a person or a scheduler; everything else that is no success has `failed`.
-        reason: What was wrong, in a line or a few; empty after a success.
-        score: What training returned: the metric that the best checkpoint was chosen by.
+        status: `success`; `interrupted` by a person or a scheduler; `failed` for any other reason.
+        reason: The error in a few lines; empty after a success.
+        score: The value that training returned: the metric that the best checkpoint was chosen by.
         metrics: Test metrics and the best validation metric by name, such as `test/frame/auroc`; NaN where undefined.
-        seconds: From start to end; None where the run couldn't say.
+        seconds: Duration of the run; None if the run couldn't record it.
         killed_by: Number of the signal that ended the process before it could write anything.
     """
 
@@ -41,7 +41,7 @@ class Result:
     killed_by: int | None = None
 
     def in_a_line(self) -> str:
-        """Status and reason.
+        """Returns status and reason in one line.
 
         Example:
             >>> Result("failed", "no such file").in_a_line(), Result("interrupted", "interrupted").in_a_line()
@@ -52,7 +52,7 @@ class Result:
 
 
 def write_result(run_dir: Path, result: Result) -> Path:
-    """Writes `result.json` whole or not at all; NaN and infinity become null."""
+    """Writes `result.json` atomically; NaN and infinity become null."""
     run_dir.mkdir(parents=True, exist_ok=True)
     content = asdict(result) | {
         "score": _number(result.score),
@@ -62,7 +62,7 @@ def write_result(run_dir: Path, result: Result) -> Path:
 
 
 def read_result(run_dir: Path) -> Result | None:
-    """The result of a run; None if it has not written one yet.
+    """Reads the result of a run; None if it has not written one yet.
 
     Raises:
         UserError: The file is damaged.
@@ -70,7 +70,7 @@ def read_result(run_dir: Path) -> Result | None:
     content = read_json(run_dir / RESULT)
     if content is None:
         return None
-    content.setdefault("metrics", content.get("figures", {}))  # their name until November 2026
+    content.setdefault("metrics", content.get("figures", {}))  # the key until November 2026
     known = {key.name: content[key.name] for key in fields(Result) if key.name in content}
     metrics = known.pop("metrics")
     return Result(**known, metrics={name: math.nan if value is None else value for name, value in metrics.items()})
@@ -78,10 +78,10 @@ def read_result(run_dir: Path) -> Result | None:
 
 @contextmanager
 def recorded(run_dir: Path) -> Iterator[Result]:
-    """Writes how what happens inside ends, also when it raises; only the first process of a run writes.
+    """Writes `result.json` when the block ends, also after an exception; only in the first process of a run.
 
     Yields:
-        The result, to be filled with score and metrics.
+        The result; the block fills in score and metrics.
     """
     result, started = Result(), time.monotonic()
     try:
@@ -98,12 +98,12 @@ def recorded(run_dir: Path) -> Iterator[Result]:
 
 
 def was_interrupted(error: BaseException) -> bool:
-    """Whether a run ended by Ctrl-C or SIGTERM."""
+    """Returns whether a run was ended by Ctrl-C or SIGTERM."""
     return isinstance(error, (KeyboardInterrupt, SystemExit, RunStoppedError))
 
 
 def reason_of(error: BaseException) -> str:
-    """A `UserError` in its own words; anything else by its type and first line."""
+    """Returns the message of a `UserError`; for other exceptions, the type and the first line of the message."""
     if isinstance(error, UserError):
         return str(error)
     if was_interrupted(error):
@@ -113,7 +113,7 @@ def reason_of(error: BaseException) -> str:
 
 
 def write_json(path: Path, content: Any) -> Path:
-    """Writes a file that is never seen half written."""
+    """Writes a JSON file atomically: no reader ever sees it half written."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         draft.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n", encoding="utf-8")
@@ -125,17 +125,17 @@ def write_json(path: Path, content: Any) -> Path:
 
 
 def read_json(path: Path) -> Any:
-    """What a JSON file holds; None if there is none.
+    """Reads a JSON file; None if it doesn't exist.
 
     Raises:
-        UserError: It isn't JSON.
+        UserError: It is not valid JSON.
     """
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
     except ValueError as error:
-        raise UserError(f"{path} is damaged ({error}); remove it to have the run counted as unfinished") from error
+        raise UserError(f"{path} is damaged ({error}); remove it, and the run counts as unfinished") from error
 
 
 def _number(value: float | None) -> float | None:

@@ -1,4 +1,4 @@
-"""`--resume FOLDER`: the same sweep or run again, in the same folder, without what is already done."""
+"""`--resume FOLDER`: continues a sweep or a run in its folder, without repeating what is finished."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ from addnet.sweeps.record import SWEEP, config_options
 from addnet.sweeps.results import Result, read_json, read_result, recorded
 
 FLAG = "--resume"
-AUTO = "auto"  # of ckpt_path: last.ckpt of the run folder, if there is one
+AUTO = "auto"  # value of ckpt_path: last.ckpt of the run folder, if it exists
 _OF_THE_RESUME = ("ckpt_path", "paths.output_dir")
-# an environment variable, because joblib's and submitit's jobs are processes of their own
+# an environment variable, because joblib and submitit run jobs in other processes
 RESUMING = "ADDNET_RESUME"
 BASIC_SWEEPER = "hydra._internal.core_plugins.basic_sweeper.BasicSweeper"
 
 
 def resumed(arguments: Sequence[str]) -> list[str]:
-    """Replaces `--resume FOLDER` by the command that is stored there.
+    """Replaces `--resume FOLDER` by the command that is stored in the folder.
 
     Args:
-        arguments: Of the command. Beside `--resume` of a sweep only `hydra.*` overrides may stand, such as another
-            `hydra.launcher.n_jobs`; beside that of a run any, such as more epochs.
+        arguments: Arguments of the command. Together with `--resume` of a sweep, only `hydra.*` overrides are
+            allowed, such as another `hydra.launcher.n_jobs`; with that of a run, any, such as more epochs.
 
     Returns:
-        The arguments to run; unchanged where nothing is to be resumed.
+        The arguments to run; unchanged without `--resume`.
 
     Raises:
-        UserError: The folder is no sweep or run that can be continued.
+        UserError: The folder is not one of a sweep or a run that can be resumed.
     """
     given = [part for argument in arguments for part in _split(argument)]
     if FLAG not in given:
@@ -47,31 +47,34 @@ def resumed(arguments: Sequence[str]) -> list[str]:
 
 
 def _resumed_sweep(folder: Path, rest: Sequence[str]) -> list[str]:
-    """The command of a sweep, in the directory it was given in."""
+    """Returns the command of a sweep, and changes to the directory in which it was given."""
     rest = [argument for argument in rest if argument not in ("-m", "--multirun")]
     if wrong := [argument for argument in rest if not argument.startswith("hydra.")]:
         raise UserError(f"{FLAG} repeats the stored command; {' '.join(wrong)} cannot be changed, only hydra.* can")
-    told = _stored(folder)
-    os.chdir(told["cwd"])
+    record = _stored(folder)
+    os.chdir(record["cwd"])
     os.environ[RESUMING] = "1"
-    options, overrides = config_options(told["arguments"])
+    options, overrides = config_options(record["arguments"])
     return ["--multirun", *options, *overrides, *rest, f"hydra.sweep.dir={quoted(str(folder))}"]
 
 
 def _resumed_run(folder: Path, rest: Sequence[str]) -> list[str]:
-    """The overrides of a run, from its last checkpoint if it has written one; those that are given now win.
+    """Returns the arguments of a run that continue from its last checkpoint; overrides given now take precedence.
 
-    A run folder may have been renamed or moved: the folder is what was named now, not what was recorded.
+    The run folder may have been renamed or moved: the folder that is given now counts, not the recorded one.
     """
     recorded, hydra = folder / ".hydra" / "overrides.yaml", folder / ".hydra" / "hydra.yaml"
     if not recorded.is_file() or not hydra.is_file():
         raise UserError(
-            f"{folder} is no folder of a sweep or a run: it has neither {SWEEP} nor .hydra/overrides.yaml; {FLAG} "
+            f"{folder} is not the folder of a sweep or a run: it has neither {SWEEP} nor .hydra/overrides.yaml; {FLAG} "
             "takes the folder above checkpoints/, or the one above the jobs of a sweep"
         )
     runtime = OmegaConf.load(hydra).hydra.runtime
     if not Path(runtime.cwd).is_dir():
-        raise UserError(f"{folder} was started in {runtime.cwd}, which is gone; its relative paths lead nowhere")
+        raise UserError(
+            f"{folder} was started in {runtime.cwd}, which no longer exists; restore that folder, since relative paths "
+            "start there"
+        )
     os.chdir(runtime.cwd)
     replaced = {*map(_key, rest), *_OF_THE_RESUME}
     kept = [str(override) for override in OmegaConf.load(recorded) if _key(str(override)) not in replaced]
@@ -84,18 +87,21 @@ def _key(override: str) -> str:
 
 
 def resuming() -> bool:
-    """Whether this process belongs to a sweep that is resumed."""
+    """Returns whether this process belongs to a resumed sweep."""
     return RESUMING in os.environ
 
 
 def done_before(run_dir: Path) -> Result | None:
-    """While a sweep is resumed: the result of a job that needn't be repeated."""
+    """Returns the result of a job that needn't be repeated in a resumed sweep; otherwise None."""
     result = read_result(run_dir) if resuming() else None
     return result if result and result.status == "success" else None
 
 
 def checkpoint_to_go_on(run_dir: Path) -> Path | None:
-    """While a sweep is resumed: where a job that was cut short goes on; None for one that failed by an error."""
+    """Returns the checkpoint from which an interrupted job continues in a resumed sweep.
+
+    None if no sweep is being resumed, if there is no checkpoint, or if the job failed with an error.
+    """
     last = run_dir / "checkpoints" / "last.ckpt"
     if not resuming() or not last.is_file():
         return None
@@ -103,14 +109,14 @@ def checkpoint_to_go_on(run_dir: Path) -> Path | None:
 
 
 def cut_short(result: Result | None) -> bool:
-    """Whether a job can go on where it was: it was interrupted or killed; an error would only come again."""
+    """Returns whether a job was interrupted or killed, so that it can continue; an error would only occur again."""
     return result is None or result.status == "interrupted" or result.killed_by is not None
 
 
 def run_recorded(task: Callable[[DictConfig, Result], float | None], cfg: DictConfig) -> float | None:
-    """Runs a job in `cfg.paths.output_dir` and leaves its `result.json` there.
+    """Runs a job in `cfg.paths.output_dir` and writes its `result.json` there.
 
-    With a launcher that starts jobs itself (joblib, submitit), this is also where a resumed sweep skips what is done.
+    With a launcher that starts jobs itself (joblib, submitit), a resumed sweep also skips finished jobs here.
     """
     run_dir = Path(cfg.paths.output_dir)
     if before := done_before(run_dir):
@@ -127,14 +133,20 @@ def _split(argument: str) -> list[str]:
 
 
 def _stored(folder: Path) -> dict[str, Any]:
-    told = read_json(folder / SWEEP) if folder.is_dir() else None
-    if told is None:
-        raise UserError(f"{folder} is no folder of a sweep: it has no {SWEEP}; {FLAG} takes the folder above the jobs")
-    if told["sweeper"] != BASIC_SWEEPER:
+    """Reads `sweep.json` of a sweep that can be resumed."""
+    record = read_json(folder / SWEEP) if folder.is_dir() else None
+    if record is None:
         raise UserError(
-            f"{folder} was searched by {told['sweeper']}, which draws other jobs each time; start it again with the "
-            "hydra.sweeper.storage and hydra.sweeper.study_name it had, to go on with what it has learned"
+            f"{folder} is not the folder of a sweep: it has no {SWEEP}; {FLAG} takes the folder above the jobs"
         )
-    if not Path(told["cwd"]).is_dir():
-        raise UserError(f"{folder} was started in {told['cwd']}, which is gone; its relative paths lead nowhere")
-    return dict(told)
+    if record["sweeper"] != BASIC_SWEEPER:
+        raise UserError(
+            f"{folder} is a search by {record['sweeper']}, which draws other jobs each time; to continue the search, "
+            "start it again with the same hydra.sweeper.storage and hydra.sweeper.study_name"
+        )
+    if not Path(record["cwd"]).is_dir():
+        raise UserError(
+            f"{folder} was started in {record['cwd']}, which no longer exists; restore that folder, since relative "
+            "paths start there"
+        )
+    return dict(record)

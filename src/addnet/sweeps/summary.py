@@ -1,4 +1,4 @@
-"""`summary.csv`, `summary.md` and `summary.png` of a sweep."""
+"""Writes `summary.csv`, `summary.md` and `summary.png` of a sweep."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from addnet.wording import count
 
 
 class Files(NamedTuple):
-    """Where a summary is."""
+    """The paths of a summary's files."""
 
     text: Path
     cells: Path
@@ -25,17 +25,17 @@ class Files(NamedTuple):
 
 
 def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None = None) -> Files:
-    """Writes table, cells and plot of jobs into a folder.
+    """Writes the table of jobs as Markdown, CSV and a plot into a folder.
 
     Args:
-        jobs: From `read_sweep`, of one sweep or several.
-        folder: Made if need be.
-        metric: As in `make_table`.
+        jobs: Jobs from `read_sweep`, of one or more sweeps.
+        folder: Output folder; created if necessary.
+        metric: Name of the metric; see `make_table`.
 
     Raises:
-        UserError: There are no jobs, or none has that metric.
+        UserError: There are no jobs, or no job has this metric.
     """
-    from addnet.sweeps.plot import summary_plot  # matplotlib takes longer than all the rest
+    from addnet.sweeps.plot import summary_plot  # importing matplotlib takes longer than everything else
 
     table = make_table(jobs, metric=metric)
     folder.mkdir(parents=True, exist_ok=True)
@@ -47,28 +47,28 @@ def write_summary(jobs: Sequence[SweepJob], folder: Path, *, metric: str | None 
 
 
 def markdown(table: SweepTable) -> str:
-    """The table for people: a row for each combination of parameters, then what follows, and what went wrong."""
+    """Formats a table as Markdown: a row per combination of parameters, the conclusions, and the jobs that failed."""
     named = ", ".join(table.parameters) or "seed"
-    told = map(in_markdown, conclusion(table))
-    lines = [f"# Sweep over {in_markdown(named)}", "", _caption(table), "", *_cells(table), "", *told]
+    sentences = map(in_markdown, conclusion(table))
+    lines = [f"# Sweep over {in_markdown(named)}", "", _caption(table), "", *_cells(table), "", *sentences]
     if by_set := crossed(table):
         head, *rows = by_set
-        lines += ["", "By data set, each tested on all of them; no setting was chosen by it:", ""]
+        lines += ["", "By test data set; no setting was chosen by these values:", ""]
         lines += [_line(map(in_markdown, head)), _line("---" for _ in head)]
         lines += [_line(map(in_markdown, cells)) for cells in rows]
-    wrong = [job for job in table.jobs if job.status != "success"]
-    if wrong:
+    failed = [job for job in table.jobs if job.status != "success"]
+    if failed:
         several = SWEEP in table.parameters or len({job.sweep for job in table.jobs}) > 1
-        lines += ["", f"Without a result: {len(wrong)} of {count(len(table.jobs), 'job')}.", ""]
-        ended = [(job, job.result.in_a_line()) for job in wrong if job.result]
+        lines += ["", f"Without a result: {len(failed)} of {count(len(table.jobs), 'job')}.", ""]
+        ended = [(job, job.result.in_a_line()) for job in failed if job.result]
         lines += [f"- {_named(job, table, several=several)} {in_markdown(how)}" for job, how in ended]
-        if left := [job.number for job in wrong if not job.result]:
-            lines.append(f"- not run to the end: {'job' if len(left) == 1 else 'jobs'} {in_markdown(', '.join(left))}")
+        if left := [job.number for job in failed if not job.result]:
+            lines.append(f"- not finished: {'job' if len(left) == 1 else 'jobs'} {in_markdown(', '.join(left))}")
     return "\n".join(lines) + "\n"
 
 
 def _cells(table: SweepTable) -> list[str]:
-    """The rows of the table, and its head."""
+    """Returns the header and the rows of the table in Markdown."""
     compared, ranked = table.compares, table.ranks and len(table.rows) > 1
     head = [*table.parameters, f"{table.metric} ({'lower' if table.lower_is_better else 'higher'} is better)", "seeds"]
     head += ["difference to its reference", "p"] if compared else ["rank"] * ranked
@@ -85,7 +85,7 @@ def _cells(table: SweepTable) -> list[str]:
 
 
 def write_cells(path: Path, table: SweepTable) -> None:
-    """The table for programs: a row for each job, with every metric it has."""
+    """Writes the table for programs (CSV): a row per job, with all its metrics."""
     several = len({job.sweep for job in table.jobs}) > 1
     keys = [key for key in table.parameters if key != SWEEP]
     metrics = [name for name in metric_names(table.jobs) if name != SCORE]
@@ -103,11 +103,14 @@ def write_cells(path: Path, table: SweepTable) -> None:
 def _caption(table: SweepTable) -> str:
     text = f"Mean ± sample standard deviation over seeds; {count(len(table.jobs), 'job')}."
     if table.compares:
-        text += " Differences are taken seed by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
+        text += " Differences are paired by seed, with 95 % intervals; p is corrected for all comparisons (Holm)."
     if any(row.by_seed and set(row.by_seed) != set(table.seeds) for row in table.rows):
-        text += f" Rows are compared over {counted_seeds(table.seeds) if table.seeds else 'nothing: no seed is common'}"
-        lacking = any(row.finite and not row.is_compared for row in table.rows)
-        text += "; means of rows that lack one are over their own seeds and not comparable." if lacking else "."
+        if table.seeds:
+            text += f" Rows are compared over {counted_seeds(table.seeds)}"
+        else:
+            text += " Rows can't be compared: they have no seed in common"
+        incomplete = any(row.finite and not row.is_compared for row in table.rows)
+        text += "; means of rows that lack one are over their own seeds and not comparable." if incomplete else "."
     return text
 
 
@@ -142,11 +145,11 @@ def _difference(row: SweepRow, table: SweepTable) -> str:
         return MISSING
     if row.difference is None:
         return f"no seed in common with {row.reference}"
-    found = row.difference
-    half = found.half_width()
-    interval = f" [{_signed(found.mean - half)}, {_signed(found.mean + half)}]" if math.isfinite(half) else ""
-    over = f", {count(found.seeds, 'seed')}" if found.seeds != len(table.seeds) else ""
-    return f"{_signed(found.mean)}{interval} to {row.reference}{over}"
+    difference = row.difference
+    mean, half = difference.mean, difference.half_width()
+    interval = f" [{_signed(mean - half)}, {_signed(mean + half)}]" if math.isfinite(half) else ""
+    over = f", {count(difference.seeds, 'seed')}" if difference.seeds != len(table.seeds) else ""
+    return f"{_signed(mean)}{interval} to {row.reference}{over}"
 
 
 def _named(job: SweepJob, table: SweepTable, *, several: bool) -> str:

@@ -1,8 +1,8 @@
-"""Jobs → one row for each combination of parameters, over the same seeds.
+"""Jobs → a table with one row per combination of parameters, over the same seeds.
 
-A sweep that searches is ranked by validation, and test is told for the row that validation chose. Ablations are
-compared with the reference that was named beforehand, on test, and so are methods that were held back one by one told;
-nothing is chosen by it.
+The rows of a search are ranked by a validation metric, and a test metric is reported only for the row ranked first.
+Ablations are compared with a reference that was named beforehand, by a test metric; for methods that are held out one
+by one, a test metric is reported for each. No setting is chosen by a test metric.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ABLATION = "ablation"
 HELD = "data.held_method"
 SWEEP = "sweep"
 LOWER_IS_BETTER = ("loss", *(name for name, metric in METRICS.items() if not metric.higher_is_better))
-# no parameters: what is averaged over, the sweep's own name, where a job went on from, what a row is compared to
+# not parameters: the seed, the sweep's name, the checkpoint a job continued from, the reference, the metric
 APART = ("seed", SWEEP, "ckpt_path", "compare_to", "sweep_metric")
 
 
@@ -36,15 +36,16 @@ class SweepRow:
     """All jobs with the same parameters.
 
     Attributes:
-        parameters: Value by key, for the keys that vary.
-        jobs: One for each seed, or more.
-        metric: The metric that the row is about.
-        over: The seeds that its mean is over; where it lacks one of those that rows are compared by, its own.
-        is_compared: Whether it has all seeds that rows are compared by.
-        rank: By validation, from 1; None where nothing is ranked.
-        reference: The row's ablation to compare to; empty where there is no ablation or it is the reference itself.
-        difference: To that reference, over the seeds of both; None where they have none in common.
-        corrected: The p-value of the difference, corrected for the number of comparisons; NaN where there is none.
+        parameters: Values by key, for the keys that vary.
+        jobs: One or more jobs per seed.
+        metric: Name of the metric.
+        over: The seeds that its mean is over: those of the comparison, or its own if it lacks one of them.
+        is_compared: Whether it has all seeds of the comparison.
+        rank: Rank by validation, from 1; None if rows aren't ranked.
+        reference: Name of the ablation that it is compared with; empty without ablations, or for the reference itself.
+        is_reference: Whether it is the reference of other rows.
+        difference: Difference to the reference over their common seeds; None if there are none.
+        corrected: The p-value of the difference, corrected for the number of comparisons; NaN if there is none.
     """
 
     parameters: dict[str, Value]
@@ -60,12 +61,12 @@ class SweepRow:
 
     @property
     def finite(self) -> list[float]:
-        """The values that its mean is over, one a seed."""
+        """The values that its mean is over, one per seed."""
         return [self.by_seed[seed] for seed in self.over]
 
     @property
     def mean(self) -> float:
-        """Mean over `over`; NaN if there is none."""
+        """Mean over the seeds in `over`; NaN if there are none."""
         return statistics.fmean(self.finite) if self.finite else math.nan
 
     @property
@@ -75,34 +76,35 @@ class SweepRow:
 
     @property
     def seeds(self) -> list[str]:
-        """Those that were ordered, each once."""
+        """The seeds of its jobs, each once."""
         return list(dict.fromkeys(job.seed for job in self.jobs))
 
     @cached_property
     def by_seed(self) -> dict[str, float]:
-        """The value of each seed that has one; runs of one seed with the same settings are one, their mean."""
+        """Values by seed, for the seeds that have one; several runs with the same seed count once, with their mean."""
         return values_by_seed(self.jobs, self.metric)
 
     @property
     def lacking(self) -> dict[str, int]:
-        """How many seeds have no value, by the status of their job; `nan` where a successful one has none."""
+        """Number of seeds without a value, by the status of their job; `nan` for a successful job without one."""
         states = {job.seed: "nan" if job.status == "success" else job.status for job in self.jobs}
         return dict(Counter(state for seed, state in states.items() if seed not in self.by_seed))
 
 
 @dataclass
 class SweepTable:
-    """What a sweep found.
+    """The results of a sweep.
 
     Attributes:
-        metric: The metric that rows are about.
+        metric: Name of the metric that rows are ranked or compared by.
         parameters: Keys that vary, in the order in which they were given.
-        rows: One for each combination, references first.
-        jobs: All jobs, also those without a value.
-        lower_is_better: Whether small values are good ones.
-        seeds: Those that rows are compared by.
-        test_metric: Told for the chosen row alone; empty where there is none, or where ablations are compared.
-        test: That metric of the chosen row; None where there is none.
+        rows: One row per combination of parameters, references first.
+        jobs: All jobs, including those without a value.
+        lower_is_better: Whether lower values of the metric are better.
+        seeds: The seeds over which rows are compared.
+        test_metric: Name of the test metric that is reported for the chosen row; empty if there is none, or if rows
+            aren't ranked.
+        test: The test metric of the chosen row; None if there is none.
     """
 
     metric: str
@@ -116,7 +118,7 @@ class SweepTable:
 
     @property
     def chosen(self) -> SweepRow | None:
-        """The best row by validation, or the only one; None where nothing is chosen."""
+        """The best row by validation, or the only one; None if no row is chosen."""
         return next((row for row in self.rows if row.rank == 1), None)
 
     @property
@@ -126,7 +128,7 @@ class SweepTable:
 
     @property
     def ranks(self) -> bool:
-        """Whether one of several rows is to be chosen."""
+        """Whether rows are ranked, so that one is chosen."""
         return not self.compares and HELD not in self.parameters
 
     @property
@@ -136,34 +138,34 @@ class SweepTable:
 
 
 def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> SweepTable:
-    """Puts the jobs of one or several sweeps into rows.
+    """Groups the jobs of one or more sweeps into rows.
 
     Args:
-        jobs: From `read_sweep`.
-        metric: Name of a metric, or `score` for what training returned. Of ablations, and of methods that were held
-            back, it is what is told, without it `test/frame/auroc`. Of other sweeps a test metric is told for the
-            chosen row, and rows are ranked by the same metric of validation; without it, by the one that the best
-            checkpoint is chosen by.
+        jobs: Jobs from `read_sweep`.
+        metric: Name of a metric, or `score` for the value that training returned. For ablations and held-out methods
+            it is the metric that is reported; default: `test/frame/auroc`. For other sweeps, a test metric is
+            reported for the chosen row, and rows are ranked by the same metric on validation; by default they are
+            ranked by the metric that chose the best checkpoint.
 
     Raises:
-        UserError: There are no jobs, or none has that metric.
+        UserError: There are no jobs, or no job has this metric.
     """
     if not jobs:
-        raise UserError("there are no jobs; a folder of a sweep is expected, with a folder for each of its jobs")
+        raise UserError("there are no jobs; give the folder of a sweep, which has a folder for each job")
     names = metric_names(jobs)
     if metric is not None and any(job.status == "success" for job in jobs):
         require_choice("metric", metric, names)
     parameters = varying(jobs)
-    told = f"test/{LEVEL}" if metric is None else metric
+    reported = f"test/{LEVEL}" if metric is None else metric
     if ABLATION in parameters or HELD in parameters:
-        metric, test_metric = told if told in names or metric else SCORE, ""
+        metric, test_metric = reported if reported in names or metric else SCORE, ""
     else:
         own = _chosen_by(jobs, names) if metric is None else ""
-        metric, test_metric = own or _ranked_by(told, names), _on_test(told, names)
-    places: dict[tuple[Value, ...], list[SweepJob]] = {}
+        metric, test_metric = own or _ranked_by(reported, names), _on_test(reported, names)
+    groups: dict[tuple[Value, ...], list[SweepJob]] = {}  # values of the parameters → jobs
     for job in jobs:
-        places.setdefault(tuple(_value(job, key) for key in parameters), []).append(job)
-    rows = [SweepRow(dict(zip(parameters, values, strict=True)), row, metric) for values, row in places.items()]
+        groups.setdefault(tuple(_value(job, key) for key in parameters), []).append(job)
+    rows = [SweepRow(dict(zip(parameters, values, strict=True)), row, metric) for values, row in groups.items()]
     table = SweepTable(metric, parameters, rows, list(jobs), _lower_is_better(metric, jobs), test_metric=test_metric)
     table.seeds = _compared_by(rows)
     if table.compares:
@@ -175,12 +177,12 @@ def make_table(jobs: Sequence[SweepJob], *, metric: str | None = None) -> SweepT
 
 
 def metric_names(jobs: Sequence[SweepJob]) -> list[str]:
-    """Names of all metrics that jobs have."""
+    """Returns the names of all metrics that jobs have, and `score`."""
     return [*sorted({name for job in jobs if job.result for name in job.result.metrics}), SCORE]
 
 
 def varying(jobs: Sequence[SweepJob]) -> list[str]:
-    """Keys that were given and differ between jobs; `sweep` only where nothing else tells two jobs apart."""
+    """Returns the overridden keys whose values differ, and `sweep` if nothing else distinguishes two jobs."""
     given = dict.fromkeys(key for job in jobs for key in job.overrides if key not in APART)
     keys = [key for key in given if len({job.value(key) for job in jobs}) > 1]
     seen: dict[tuple[Value, ...], str] = {}
@@ -192,16 +194,16 @@ def varying(jobs: Sequence[SweepJob]) -> list[str]:
 
 
 def values_by_seed(jobs: Iterable[SweepJob], metric: str) -> dict[str, float]:
-    """Mean of a metric over the jobs of each seed that has one."""
-    found: dict[str, list[float]] = {}
+    """Returns a metric by seed, as the mean over the jobs of the seed, for seeds that have a value."""
+    by_seed: dict[str, list[float]] = {}
     for job in jobs:
         if math.isfinite(value := job.metric(metric)):
-            found.setdefault(job.seed, []).append(value)
-    return {seed: statistics.fmean(values) for seed, values in found.items()}
+            by_seed.setdefault(job.seed, []).append(value)
+    return {seed: statistics.fmean(values) for seed, values in by_seed.items()}
 
 
 def estimate(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> Estimate | None:
-    """A metric over seeds, with the sampling of test videos where the jobs recorded it; None without a value."""
+    """Estimates a metric over seeds, including the sampling of test videos if recorded; None without a value."""
     values = values_by_seed(jobs, metric)
     kept = [seed for seed in seeds if seed in values]
     if not kept:
@@ -210,7 +212,7 @@ def estimate(jobs: Sequence[SweepJob], metric: str, seeds: Sequence[str]) -> Est
 
 
 def paired(jobs: Sequence[SweepJob], reference: Sequence[SweepJob], metric: str) -> Estimate | None:
-    """Differences between runs with the same seed; None where no seed has a value in both."""
+    """Estimates the difference between runs with the same seeds; None if no seed has a value in both."""
     ours, theirs = values_by_seed(jobs, metric), values_by_seed(reference, metric)
     both = [seed for seed in ours if seed in theirs]
     if not both:
@@ -220,31 +222,35 @@ def paired(jobs: Sequence[SweepJob], reference: Sequence[SweepJob], metric: str)
 
 
 def _chosen_by(jobs: Sequence[SweepJob], names: Sequence[str]) -> str:
-    """What the best checkpoints were chosen by, if that is one metric and jobs have it; else empty."""
+    """Returns the metric that chose the best checkpoints; empty if it differs between jobs or no job has it."""
     monitors = {str(OmegaConf.select(job.config, "callbacks.best.monitor")) for job in jobs if job.result}
     return next(iter(monitors & set(names)), "") if len(monitors) == 1 else ""
 
 
-def _ranked_by(told: str, names: Sequence[str]) -> str:
-    """The metric of validation for one of test; what training returned where there is none."""
-    if not told.startswith("test/"):
-        return told
-    wanted = "/".join(["val", *told.split("/")[-2:]])
+def _ranked_by(reported: str, names: Sequence[str]) -> str:
+    """Returns the validation metric that corresponds to a test metric, or `score` if there is none."""
+    if not reported.startswith("test/"):
+        return reported
+    wanted = "/".join(["val", *reported.split("/")[-2:]])
     return wanted if wanted in names else SCORE
 
 
-def _on_test(told: str, names: Sequence[str]) -> str:
-    name = told if told.startswith("test/") else f"test/{LEVEL}" if told == SCORE else told.replace("val/", "test/", 1)
+def _on_test(reported: str, names: Sequence[str]) -> str:
+    """Returns the test metric that corresponds to a metric; empty if no job has it."""
+    name = f"test/{LEVEL}" if reported == SCORE else reported
+    if not name.startswith("test/"):
+        name = name.replace("val/", "test/", 1)
     return name if name in names and name.startswith("test/") else ""
 
 
 def _compared_by(rows: Sequence[SweepRow]) -> tuple[str, ...]:
-    """The seeds that rows are compared by: those that keep most values comparable. A row that lacks one isn't ranked.
+    """Chooses the seeds over which rows are compared, and sets `over` and `is_compared` of each row accordingly.
 
-    Sets the mean of each row to be over them.
+    The choice keeps as many values as possible comparable. A row that lacks one of the seeds isn't ranked.
     """
     kept = [frozenset(row.by_seed) for row in rows if row.by_seed]
     candidates = {*kept, frozenset.intersection(*kept)} if kept else set()
+    # candidate set of seeds → number of rows that have all of them; the best keeps the most rows × seeds
     size = {seeds: sum(seeds <= other for other in kept) for seeds in candidates if seeds}
     best = max(size, key=lambda seeds: (size[seeds] * len(seeds), size[seeds], sorted(seeds)), default=frozenset())
     for row in rows:
@@ -254,7 +260,7 @@ def _compared_by(rows: Sequence[SweepRow]) -> tuple[str, ...]:
 
 
 def _rank(table: SweepTable) -> None:
-    """Ranks the rows that have all seeds; equals share a rank, and the first of them is the chosen one."""
+    """Ranks the rows that have all seeds; equal rows share a rank, and the first of them is chosen."""
     rows = [row for row in table.rows if row.is_compared]
     means = sorted((row.mean for row in rows), reverse=not table.lower_is_better)
     for row in rows:
@@ -264,15 +270,15 @@ def _rank(table: SweepTable) -> None:
 
 
 def _compare(table: SweepTable) -> None:
-    """Fills in references and differences where `ablation` varies."""
-    places = {tuple(row.parameters.items()): row for row in table.rows}
+    """Sets the reference and the difference of each row in a table of ablations."""
+    by_parameters = {tuple(row.parameters.items()): row for row in table.rows}
     for row in table.rows:
         name = _reference(row.jobs)
         if row.parameters[ABLATION] == name:
             row.is_reference = True
             continue
         row.reference = name
-        reference = places.get(tuple((row.parameters | {ABLATION: name}).items()))
+        reference = by_parameters.get(tuple((row.parameters | {ABLATION: name}).items()))
         if reference is not None:
             row.difference = paired(row.jobs, reference.jobs, table.metric)
     for row, p in zip(table.comparisons, holm([_p_value(row) for row in table.comparisons]), strict=True):
@@ -288,7 +294,7 @@ def _value(job: SweepJob, key: str) -> Value:
 
 
 def _order(row: SweepRow) -> tuple[object, ...]:
-    """References first; then numbers by size, names as they came."""
+    """Sort key: references first, then numbers by size; names keep their order."""
     numbers = (value if isinstance(value, float) else 0.0 for value in row.parameters.values())
     return (not row.is_reference, *numbers)
 

@@ -1,1 +1,1 @@
-"""What strangers send: files to open, names to show, places below a root, secrets to mask, bounds of a process."""
+"""Handles untrusted input: opens files, shows names, checks paths, masks secrets, limits what a process may use."""

@@ -1,4 +1,4 @@
-"""Opening files that anybody may have made: never waiting, regular files only, never more bytes than are sensible."""
+"""Opens files from untrusted sources: regular files only, without blocking, and with a limit on their size."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from addnet.errors import UserError
 if TYPE_CHECKING:
     from io import BufferedReader
 
-# a FIFO opens at once, a terminal doesn't become that of the program, and no child gets the file
+# opening a FIFO doesn't block, a terminal doesn't become the controlling one, and no child process inherits the file
 _FLAGS = (
     os.O_RDONLY
     | getattr(os, "O_NONBLOCK", 0)
@@ -32,21 +32,21 @@ _KINDS = {
 
 
 def read_bytes(path: str | os.PathLike[str], *, most: int) -> bytes:
-    """All bytes of a regular file.
+    """Returns all bytes of a regular file.
 
     Args:
         path: The file; links are followed.
-        most: Bytes that are read at most; a larger file is refused before any of it is read.
+        most: The largest size in bytes; a larger file is refused before any of it is read.
 
     Raises:
-        UserError: It is a FIFO, a socket, a device or a larger file, or no file can have such a name. The text begins
-            with `path: `.
-        OSError: It can't be opened or read or is a folder, as `open` says.
+        UserError: It is a FIFO, a socket, a device or a larger file, or its name is not a valid file name. The
+            message begins with `path: `.
+        OSError: It can't be opened or read, or it is a folder; the same errors as `open`.
     """
     descriptor, size = _descriptor(path, most)
     try:
         data = os.read(descriptor, size)
-        if len(data) < size:  # a read may give less than is there: after a signal, or beyond 2 GB
+        if len(data) < size:  # one read may return only a part: after a signal, or beyond 2 GB
             parts = [data]
             while parts[-1] and (size := size - len(parts[-1])):
                 parts.append(os.read(descriptor, size))
@@ -58,15 +58,15 @@ def read_bytes(path: str | os.PathLike[str], *, most: int) -> bytes:
 
 @contextmanager
 def opened(path: str | os.PathLike[str], *, most: int | None) -> Iterator[BinaryIO]:
-    """A regular file, opened for reading and closed after the block.
+    """Opens a regular file for reading and closes it after the block.
 
     Args:
         path: The file; links are followed.
-        most: Bytes that it may have; None: as many as it likes, where it is read piece by piece.
+        most: The largest size in bytes; None: no limit, for files that are read piece by piece.
 
     Raises:
-        UserError: As `read_bytes`.
-        OSError: It can't be opened, as `open` says.
+        UserError: It is not a regular file, it is larger than `most`, or its name is invalid; see `read_bytes`.
+        OSError: It can't be opened; the same errors as `open`.
     """
     descriptor, _ = _descriptor(path, most)
     with os.fdopen(descriptor, "rb") as file:
@@ -74,10 +74,10 @@ def opened(path: str | os.PathLike[str], *, most: int | None) -> Iterator[Binary
 
 
 def sha256_of(path: str | os.PathLike[str]) -> str:
-    """The SHA-256 of a regular file, in hexadecimal.
+    """Returns the SHA-256 of a regular file in hexadecimal.
 
     Raises:
-        UserError: As `read_bytes`.
+        UserError: It is not a regular file, or its name is invalid; see `read_bytes`.
         OSError: It can't be opened or read.
     """
     with opened(path, most=None) as file:
@@ -88,8 +88,8 @@ def require_regular(path: str | os.PathLike[str], *, most: int | None = None) ->
     """Checks a file before a library opens it by its name, and returns its size in bytes.
 
     Raises:
-        UserError: As `read_bytes`.
-        OSError: It can't be opened, as `open` says.
+        UserError: It is not a regular file, it is larger than `most`, or its name is invalid; see `read_bytes`.
+        OSError: It can't be opened; the same errors as `open`.
     """
     descriptor, size = _descriptor(path, most)
     os.close(descriptor)
@@ -97,35 +97,35 @@ def require_regular(path: str | os.PathLike[str], *, most: int | None = None) ->
 
 
 def descriptor_of(path: str | os.PathLike[str], *, most: int | None = None) -> int:
-    """The descriptor of a regular file, opened for reading; whoever asks closes it.
+    """Opens a regular file for reading and returns its descriptor; the caller closes it.
 
     Raises:
-        UserError: As `read_bytes`.
-        OSError: It can't be opened, as `open` says.
+        UserError: It is not a regular file, it is larger than `most`, or its name is invalid; see `read_bytes`.
+        OSError: It can't be opened; the same errors as `open`.
     """
     return _descriptor(path, most)[0]
 
 
 def status_of(path: str | os.PathLike[str]) -> os.stat_result:
-    """What the file system says of a file, links followed.
+    """Returns the status of a file, following links.
 
     Raises:
-        UserError: No file can have such a name.
-        OSError: As `os.stat`.
+        UserError: Its name is not a valid file name.
+        OSError: The same errors as `os.stat`.
     """
     try:
         return os.stat(path)  # noqa: PTH116 - runs once an image
     except ValueError as error:
-        raise _no_name(path, error) from error
+        raise _invalid_name(path, error) from error
 
 
 def reason(error: Exception, path: str | os.PathLike[str], name: str = "") -> str:
-    """What an error says of a file, where the file is named beside it: without its path, which nobody else has.
+    """Returns the message of an error without the file's path, for output that names the file separately.
 
     Args:
         error: The error.
-        path: The file as it was opened.
-        name: The file as it is called where the reason is shown.
+        path: The path by which the file was opened.
+        name: The name that replaces the path in the rest of the message.
 
     Example:
         >>> reason(UserError("/home/a.jpg: a FIFO"), "/home/a.jpg"), reason(UserError("no /b.jpg"), "/b.jpg", "b.jpg")
@@ -136,7 +136,7 @@ def reason(error: Exception, path: str | os.PathLike[str], name: str = "") -> st
 
 
 def kind_in_words(mode: int) -> str:
-    """What lies under a name that is not a regular file, by the mode that `stat` gives; empty for a regular file.
+    """Returns what a path is, by its `st_mode`, if it isn't a regular file; an empty string for a regular file.
 
     Example:
         >>> kind_in_words(stat.S_IFIFO | 0o644)
@@ -146,13 +146,13 @@ def kind_in_words(mode: int) -> str:
 
 
 def _descriptor(path: str | os.PathLike[str], most: int | None) -> tuple[int, int]:
-    """An open descriptor and the size of its file."""
+    """Opens a regular file; returns its descriptor and its size in bytes."""
     try:
         descriptor = os.open(path, _FLAGS)
     except ValueError as error:
-        raise _no_name(path, error) from error
+        raise _invalid_name(path, error) from error
     except OSError as error:
-        if error.errno == errno.ENXIO:  # what a socket, or a device that isn't there, gives
+        if error.errno == errno.ENXIO:  # raised for a socket, or a device that doesn't exist
             raise UserError(f"{os.fspath(path)}: a socket or a device, not a file that can be read") from error
         raise
     try:
@@ -162,16 +162,16 @@ def _descriptor(path: str | os.PathLike[str], most: int | None) -> tuple[int, in
         if kind := kind_in_words(status.st_mode):
             raise UserError(f"{os.fspath(path)}: {kind}, not a file that can be read")
         if most is not None and status.st_size > most:
-            raise UserError(f"{os.fspath(path)}: file of {_size(status.st_size)}; at most {_size(most)} are read")
+            raise UserError(f"{os.fspath(path)}: the file has {_size(status.st_size)}; at most {_size(most)} are read")
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor, status.st_size
 
 
-def _no_name(path: str | os.PathLike[str], error: ValueError) -> UserError:
-    """What is said of a name with NUL, or with characters that stand for no bytes."""
-    return UserError(f"{os.fspath(path)}: not a valid name of a file ({error})")
+def _invalid_name(path: str | os.PathLike[str], error: ValueError) -> UserError:
+    """Returns the error for a name that contains NUL or characters that can't be encoded."""
+    return UserError(f"{os.fspath(path)}: not a valid file name ({error})")
 
 
 def _size(count: int) -> str:

@@ -1,12 +1,13 @@
-"""What one file may take of the process that opens it: memory and time, stated here and kept by others.
+"""Limits for the memory and time that one file may use; the kernel and the parent process enforce them.
 
-Memory is kept by the kernel: a soft limit on the data of the process (`RLIMIT_DATA`) makes OpenCV, FFmpeg, Pillow and
-NumPy fail to get memory, which becomes a reason in words instead of a machine that swaps. Linux has it; elsewhere
-(macOS, Windows) only the sizes bound it that are looked at before a file is decoded.
+The kernel enforces the memory limit: with a soft limit on the data of the process (`RLIMIT_DATA`), allocations of
+OpenCV, FFmpeg, Pillow and NumPy fail, and the user gets an error message instead of a machine that swaps. Only Linux
+does so; elsewhere (macOS, Windows) memory is limited only by the size checks before a file is decoded.
 
-Time is kept by the parent of the process (`addnet.pool`), which ends it: code that hangs in a decoder hears nothing
-else. So bounds are kept in the processes of a pool alone; in any other, a `Bound` does nothing. It is the time by the
-clock, less that in which the process waited for a core (known on Linux alone), so that a busy machine refuses nothing.
+The parent process (`addnet.pool`) enforces the time limit by killing the process: nothing else stops code that hangs
+in a decoder. Limits therefore hold only in the processes of a pool; in any other process a `Bound` does nothing. The
+time is wall-clock time minus the time in which the process waited for a core (known only on Linux), so that no file
+is refused because the machine is busy.
 """
 
 from __future__ import annotations
@@ -22,12 +23,12 @@ from typing import Self, TypeAlias
 
 from addnet.errors import UserError
 
-MEMORY = 2 << 30  # bytes that a file may take
+MEMORY = 2 << 30  # bytes that a file may use
 SECONDS = 60.0  # of work on a file; a video gets more:
-SECONDS_A_SECOND = 10.0  # for each second that it lasts,
-SECONDS_A_FRAME = 5.0  # and for each frame in which faces are looked for
-FRAMES_A_SECOND = 60  # frames of a video that count, where all of them are looked at
-BYTES_A_SECOND = 8_000  # a second of a video counts as far as its file has so many bytes for it
+SECONDS_A_SECOND = 10.0  # for each second of its duration,
+SECONDS_A_FRAME = 5.0  # and for each frame that is searched for faces
+FRAMES_A_SECOND = 60  # assumed frame rate of a video of which every frame, or every n-th, is searched
+BYTES_A_SECOND = 8_000  # the stated duration of a video counts only up to its file size divided by this
 _OUT_OF_MEMORY = -4  # cv2.Error.StsNoMem
 _STATM = "/proc/self/statm"
 
@@ -35,15 +36,15 @@ Tell: TypeAlias = Callable[[float, float, bool], None]
 
 
 class OverLimitError(UserError):
-    """A file takes more memory or time than a file may."""
+    """A file needs more memory or time than the limits allow."""
 
 
 class OverTimeError(OverLimitError):
     """A process was ended because it took too long.
 
     Args:
-        message: What is told.
-        begun: Which of the files that it was given it was at, from 1.
+        message: The error message.
+        begun: Number of the file that it was processing, among the files it was given; from 1.
     """
 
     def __init__(self, message: str, begun: int = 1) -> None:
@@ -53,16 +54,16 @@ class OverTimeError(OverLimitError):
 
 @dataclass(frozen=True)
 class Limits:
-    """What one file may take.
+    """The memory and time that one file may use.
 
     Attributes:
-        memory: Bytes, beyond those that its process has when it opens the file; None: any.
-        seconds: Of work; None: any.
-        seconds_a_second: More of them for each second that a video lasts.
-        seconds_a_frame: More of them for each frame of a video in which faces are looked for.
+        memory: Bytes beyond those that the process uses when it opens the file; None: no limit.
+        seconds: Seconds of work; None: no limit.
+        seconds_a_second: Additional seconds for each second of a video.
+        seconds_a_frame: Additional seconds for each frame of a video that is searched for faces.
 
     Raises:
-        UserError: One is not above 0.
+        UserError: A limit is not above 0.
     """
 
     memory: int | None = MEMORY
@@ -76,27 +77,28 @@ class Limits:
 
     @classmethod
     def of(cls, *, memory_gb: float | None = MEMORY / 2**30, seconds: float | None = SECONDS) -> Limits:
-        """Limits as a config has them.
+        """Makes limits from the values of a config.
 
         Args:
-            memory_gb: GB that a file may take; None: any.
-            seconds: As for the class.
+            memory_gb: GB that a file may use; None: no limit.
+            seconds: Seconds of work; None: no limit.
 
         Raises:
-            UserError: One is not a number above 0.
+            UserError: A limit is not a number above 0.
         """
         for name, value in (("memory_gb", memory_gb), ("seconds", seconds)):
             _require_limit(name, value)
         return cls(None if memory_gb in (None, inf) else int((memory_gb or 0) * 2**30), seconds)
 
     def more_for_video(self, *, lasts: float, size: int, every: int | None, frames: int | None) -> float:
-        """Seconds that a video gets beyond `seconds`.
+        """Returns the seconds that a video gets in addition to `seconds`.
 
         Args:
-            lasts: Seconds of the video. A file can say anything, so that they count as far as it has bytes for them.
-            size: Bytes of the file.
-            every: Every n-th frame is looked at; None: `frames` are.
-            frames: How many.
+            lasts: Duration of the video in seconds. A file can state any duration, so only as much of it counts as
+                the file size makes plausible (`BYTES_A_SECOND`).
+            size: Size of the file in bytes.
+            every: Every n-th frame is searched for faces; None: `frames` frames are.
+            frames: Number of frames that are searched.
 
         Example:
             >>> Limits().more_for_video(lasts=20, size=10**6, every=None, frames=32)
@@ -110,14 +112,16 @@ class Limits:
 def _require_limit(name: str, value: object) -> None:
     if value is None or (isinstance(value, (int, float)) and not isinstance(value, bool) and value > 0):
         return
-    raise UserError(f"{name}={value!r} is not a valid limit; use a number above 0, or null for none")
+    raise UserError(f"{name}={value!r} is not a valid limit; use a number above 0, or null for no limit")
 
 
 class Bound:
-    """Keeps the limits of one file, entered as often as the work on it goes on: what lies between doesn't count.
+    """Applies limits to the work on one file.
+
+    It can be entered repeatedly, once for each part of the work; the time between the parts doesn't count.
 
     Args:
-        limits: What it may take, from now on.
+        limits: Memory and time that the file may use from now on.
     """
 
     def __init__(self, limits: Limits) -> None:
@@ -125,7 +129,7 @@ class Bound:
         self._allowed = self._left = limits.seconds
         self._begun = 0.0  # by the clock of `_worked`
         self._data = _data_bytes()
-        self._soft = -1  # of the process, to be given back
+        self._soft = -1  # the soft limit of the process, restored on exit
 
     def __enter__(self) -> Self:
         global _bound
@@ -156,7 +160,7 @@ class Bound:
             self._tell(self._left - (_worked() - self._begun), new=False)
 
     def over_memory(self) -> OverLimitError:
-        """What is said of a file for which there was no memory."""
+        """Returns the error for a file that needs too much memory."""
         most = self._limits.memory
         bounded = most is not None and self._data is not None
         return OverLimitError(f"it needs more than {bytes_in_words(most or 0)} of memory" if bounded else _TOO_LITTLE)
@@ -166,31 +170,31 @@ class Bound:
             _tell(inf if left is None else left, self._allowed or inf, new)
 
 
-_TOO_LITTLE = "it needs more memory than there is"
+_TOO_LITTLE = "it needs more memory than is available"
 _bound: Bound | None = None
-_tell: Tell | None = None  # in a process that keeps bounds: its parent is told the seconds left, and of how many
+_tell: Tell | None = None  # in a process of a pool: reports the seconds left and the seconds allowed to its parent
 
 
 def keep_bounds(tell: Tell) -> None:
-    """Makes this process one that keeps bounds; it is at one file at a time.
+    """Enables the limits in this process, which must handle one file at a time.
 
     Args:
-        tell: Called with the seconds that are left for a file, those that it may take in all, and whether it is
-            another one.
+        tell: Called with the seconds left for a file, the seconds that it may take in all, and whether it is a new
+            file.
     """
     global _tell
     _tell = tell
 
 
 def prolong(more: Callable[[Limits], float]) -> None:
-    """Gives the file that this process is at more time; nothing where no bound is kept."""
+    """Gives the file that this process is handling more time; does nothing if limits aren't enabled."""
     if _bound and _tell:
         _bound.prolong(more)
 
 
 @contextmanager
 def memory_in_words() -> Iterator[None]:
-    """Raises an `OverLimitError`, which is a `UserError`, where any library says that there was no memory."""
+    """Raises an `OverLimitError`, which is a `UserError`, if any library reports a lack of memory."""
     try:
         yield
     except Exception as error:
@@ -200,7 +204,7 @@ def memory_in_words() -> Iterator[None]:
 
 
 def is_memory_error(error: BaseException) -> bool:
-    """Whether an error, or what it came from, says that there was no memory.
+    """Returns whether an error, or one of its causes, reports a lack of memory.
 
     Example:
         >>> is_memory_error(MemoryError()), is_memory_error(OSError(12, "ENOMEM")), is_memory_error(ValueError())
@@ -216,10 +220,10 @@ def is_memory_error(error: BaseException) -> bool:
 
 
 def waited_for_core(pid: int | None = None) -> float:
-    """Seconds in which a process was ready and no core was free; 0 where that isn't known.
+    """Returns the seconds in which a process was ready to run but no core was free; 0 if that isn't known.
 
     Args:
-        pid: Of the process; None: this one.
+        pid: Process ID; None: this process.
     """
     try:
         with open(f"/proc/{pid or 'self'}/schedstat", "rb", buffering=0) as file:  # noqa: PTH123 - once a file
@@ -229,15 +233,15 @@ def waited_for_core(pid: int | None = None) -> float:
 
 
 def _worked() -> float:
-    """A clock that stands still while this process waits for a core."""
+    """Returns the time in seconds by a clock that stops while this process waits for a core."""
     return time.monotonic() - waited_for_core()
 
 
 @contextmanager
 def memory_at_most(more: int) -> Iterator[None]:
-    """Lets what is done within take so many bytes more than the process has now, in any process, Linux alone.
+    """Allows the block at most `more` bytes beyond what the process uses now; in any process, only on Linux.
 
-    For what is short and done once, such as reading a checkpoint: other threads share the bound.
+    For short work that is done once, such as reading a checkpoint: other threads share the limit.
     """
     data = _data_bytes()
     soft = -1 if data is None else _limit_data(data + more)
@@ -249,7 +253,7 @@ def memory_at_most(more: int) -> Iterator[None]:
 
 
 def bytes_in_words(count: int) -> str:
-    """Bytes as people say them.
+    """Writes a number of bytes as GB or MB.
 
     Example:
         >>> bytes_in_words(2 << 30), bytes_in_words(50 << 20)
@@ -259,7 +263,7 @@ def bytes_in_words(count: int) -> str:
 
 
 def _data_bytes() -> int | None:
-    """What the kernel counts against `RLIMIT_DATA`, and the stack; None where it keeps no such limit."""
+    """Returns the bytes that count towards `RLIMIT_DATA`, and the stack; None where there is no such limit."""
     try:
         import resource
 
@@ -270,7 +274,7 @@ def _data_bytes() -> int | None:
 
 
 def _limit_data(most: int, *, lower: bool = True) -> int:
-    """Sets the soft limit, unless it is lower already, and returns what it was."""
+    """Sets the soft limit, unless it is lower already, and returns the previous one."""
     import resource
 
     soft, hard = resource.getrlimit(resource.RLIMIT_DATA)

@@ -1,7 +1,7 @@
-"""Regular expressions of a user, searched in names that strangers chose, for no longer than is sensible.
+"""Searches untrusted names for a user's regular expressions, with a time limit.
 
-Python's `re` has no limit of time, and `(a+)+$` in a name of forty letters takes longer than anybody waits. Patterns
-are taken from what a user types alone: never from a checkpoint, a manifest or an index.
+Python's `re` has no time limit, and searching a name of forty letters for `(a+)+$` practically never ends. Patterns
+come only from the command line or the config of the user, never from a checkpoint, a manifest or an index.
 """
 
 from __future__ import annotations
@@ -15,19 +15,19 @@ from contextlib import contextmanager
 from addnet.errors import UserError
 from addnet.untrusted.texts import shown
 
-SECONDS = 5.0  # for some hundred names, each of which takes microseconds
+SECONDS = 5.0  # for a few hundred names, each of which takes microseconds
 _AT_ONCE = 256  # an alarm for each name would take longer than the search
 
 
 def compiled(option: str, pattern: str | None) -> re.Pattern[str] | None:
-    """A pattern as it was typed; None if there is none.
+    """Compiles a pattern that a user typed; None if there is none.
 
     Args:
-        option: What it was typed for, for messages.
+        option: The option that takes the pattern, for messages.
         pattern: A regular expression.
 
     Raises:
-        UserError: It is none.
+        UserError: It is not a regular expression.
     """
     try:
         return re.compile(pattern) if pattern else None
@@ -36,44 +36,44 @@ def compiled(option: str, pattern: str | None) -> re.Pattern[str] | None:
 
 
 def searched(names: Sequence[str], pattern: re.Pattern[str], option: str) -> list[str]:
-    """What a pattern finds in each name: its first group, or its whole match.
+    """Returns what a pattern matches in each name: its first group, or the whole match.
 
     Args:
-        names: Such as paths below a data folder.
-        pattern: From `compiled`.
-        option: What it was typed for, for messages.
+        names: Names, such as paths below a data folder.
+        pattern: A pattern from `compiled`.
+        option: The option that takes the pattern, for messages.
 
     Raises:
-        UserError: It finds nothing in one, or takes too long.
+        UserError: It matches nothing in a name, or the search takes too long.
     """
-    found: list[str] = []
+    matches: list[str] = []
 
-    def told() -> str:
-        name = shown(names[len(found)])
+    def timeout_message() -> str:
+        name = shown(names[len(matches)])
         return f"{option}={pattern.pattern!r} takes longer than {SECONDS:g} s in names such as {name}"
 
     for start in range(0, len(names), _AT_ONCE):
-        with _limited(told):
-            found.extend(_searched(name, pattern, option) for name in names[start : start + _AT_ONCE])
-    return found
+        with _limited(timeout_message):
+            matches.extend(_searched(name, pattern, option) for name in names[start : start + _AT_ONCE])
+    return matches
 
 
 def _searched(name: str, pattern: re.Pattern[str], option: str) -> str:
     match = pattern.search(name)
-    found = match and (match.group(1) if pattern.groups else match.group(0))
-    if not found:
+    text = match and (match.group(1) if pattern.groups else match.group(0))
+    if not text:
         raise UserError(
-            f"{option}={pattern.pattern!r} finds nothing in {shown(name)}; it is searched in paths like this one"
+            f"{option}={pattern.pattern!r} matches nothing in {shown(name)}; it is searched for in paths like this one"
         )
-    return found
+    return text
 
 
 @contextmanager
-def _limited(told: Callable[[], str]) -> Iterator[None]:
-    """Ends a search by an alarm, which `re` heeds while it works; only the main thread can be told."""
+def _limited(message: Callable[[], str]) -> Iterator[None]:
+    """Stops a search with an alarm, which `re` checks for while it searches; only the main thread can be stopped."""
 
     def end(*_: object) -> None:
-        raise UserError(f"{told()}; write it without a repetition in a repetition, such as (a+)+")
+        raise UserError(f"{message()}; write it without nested repetitions such as (a+)+")
 
     if threading.current_thread() is not threading.main_thread():
         yield

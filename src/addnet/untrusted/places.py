@@ -1,4 +1,4 @@
-"""Paths that strangers wrote down (in an index, a manifest, a list) stay below the folder that the user named."""
+"""Keeps paths from untrusted files (an index, a manifest, a list) below the folder that the user named."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from typing import NamedTuple
 from addnet.errors import UserError
 from addnet.untrusted.texts import shown
 
-SUSPICIOUS = r"^/|\.\.|\x00"  # names without it stay below a folder where there are no links; for whole columns
+SUSPICIOUS = r"^/|\.\.|\x00"  # names that don't match stay below a folder without links; for whole columns
 
 
 class OutsideError(NamedTuple):
     """A name that leads out of its folder.
 
     Attributes:
-        position: Among the names that were asked for.
-        reason: Why, as the end of a sentence.
+        position: Index of the name among those that were checked.
+        reason: The reason, as the end of a sentence.
     """
 
     position: int
@@ -26,48 +26,48 @@ class OutsideError(NamedTuple):
 
 
 def below(root: str | Path, name: str, *, outside: bool = False, remedy: str = "leave it out") -> Path:
-    """The path of a file that a stranger's file names.
+    """Returns the path of a file that an untrusted file names.
 
     Args:
-        root: Folder that the user named.
-        name: Relative to it, or absolute and below it.
-        outside: The user said that paths may lead anywhere.
+        root: The folder that the user named.
+        name: A path relative to `root`, or an absolute one below it.
+        outside: Whether the user allows paths to lead anywhere.
         remedy: What to do, as the end of a sentence.
 
     Raises:
-        UserError: It leads out of the folder (absolute, by `..` or by a link), or can't be the name of a file.
+        UserError: The path leads out of the folder (absolute, by `..` or by a link), or is not a valid file name.
     """
-    if (found := first_outside(root, [name], outside=outside)) is not None:
-        raise UserError(f"{shown(name)} {found.reason}; {remedy}")
+    if (error := first_outside(root, [name], outside=outside)) is not None:
+        raise UserError(f"{shown(name)} {error.reason}; {remedy}")
     return Path(root, name)
 
 
 def first_outside(
     root: str | Path, names: Iterable[str], *, outside: bool = False, links: bool = True
 ) -> OutsideError | None:
-    """The first of many names that can't be a file below a folder; each folder on their way is looked at once.
+    """Returns the first of many names that can't be a file below a folder; each folder is read only once.
 
     Args:
-        root: As for `below`.
-        names: As for `below`; members of archives too, as `archive.tar/member`.
-        outside: Only what can't be the name of a file is told.
-        links: Links that lead out are told as well; otherwise names alone count, and nothing is looked at.
+        root: The folder that the user named.
+        names: Paths relative to `root`, or absolute; members of archives as `archive.tar/member`.
+        outside: Whether paths may lead anywhere; then only invalid file names are reported.
+        links: Whether links that lead out are reported too; if not, only the names are checked, without file access.
     """
     folders = _Folders(root)
     for position, name in enumerate(names):
         if "\0" in name:
-            return OutsideError(position, "holds a NUL character, which no name of a file has")
+            return OutsideError(position, "contains a NUL character, which no file name can")
         if outside:
             continue
         if leads_out(root, name):
-            return OutsideError(position, f"lies outside of {shown(folders.root)}")
+            return OutsideError(position, f"lies outside {shown(folders.root)}")
         if links and folders.linked_out(name):
-            return OutsideError(position, f"is, or lies behind, a link that leads out of {shown(folders.root)}")
+            return OutsideError(position, f"is a link, or is behind a link, that leads out of {shown(folders.root)}")
     return None
 
 
 def leads_out(root: str | Path, name: str) -> bool:
-    """Whether a name leads out of a folder, told by its words alone.
+    """Returns whether a name leads out of a folder, judged by the text alone.
 
     Example:
         >>> [leads_out("/data", name) for name in ("a/../b.jpg", "/data/b.jpg", "../b.jpg", "/etc/b.jpg")]
@@ -75,20 +75,20 @@ def leads_out(root: str | Path, name: str) -> bool:
     """
     if not name.startswith("/") and ".." not in name:
         return False
-    start = os.path.abspath(root)  # noqa: PTH100 - lexically: links are looked at elsewhere
+    start = os.path.abspath(root)  # noqa: PTH100 - lexically: links are checked elsewhere
     return not _is_below(start, os.path.normpath(os.path.join(start, name)))  # noqa: PTH118
 
 
 class _Folders:
-    """Folders below a root: where each really lies, and which links are in it."""
+    """The folders below a root, with their real paths and the links in them."""
 
     def __init__(self, root: str | Path) -> None:
         self.root = str(root)
         self._real = os.path.realpath(root)
-        self._known: dict[str, tuple[bool, frozenset[str]]] = {}
+        self._known: dict[str, tuple[bool, frozenset[str]]] = {}  # folder → (leads out, names of its links)
 
     def linked_out(self, name: str) -> bool:
-        """Whether a link leads from the root to something that isn't below it."""
+        """Returns whether a link leads out of the root."""
         folder, _, file = name.rpartition("/")
         if folder not in self._known:
             path = os.path.join(self.root, folder or ("/" if name.startswith("/") else ""))  # noqa: PTH118
@@ -102,7 +102,7 @@ def _is_below(root: str, path: str) -> bool:
 
 
 def _links(folder: str) -> frozenset[str]:
-    """Names of the links in a folder; none where it can't be read, which is told by who opens its files."""
+    """Returns the names of the links in a folder; none if it can't be read, which fails later on opening its files."""
     try:
         with os.scandir(folder) as entries:
             return frozenset(entry.name for entry in entries if entry.is_symlink())

@@ -1,4 +1,4 @@
-"""What travels (checkpoints, exports, cards, reports): without secrets, home folders and places of this machine."""
+"""Removes secrets, home folders and local paths from files to pass on: checkpoints, exports, cards, reports."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _ARGUMENT = re.compile(r"([^=\s]+)=(.*)", re.DOTALL)
 
 
 def masked(node: DictConfig | ListConfig) -> Any:
-    """A config node as resolved dicts, lists and scalars, but for texts out of the environment.
+    """Resolves a config node to dicts, lists and scalars without the texts of environment variables.
 
-    A text that `${oc.env:NAME}` has a part in keeps these very words in its place, wherever it was passed on; numbers
-    and switches can't be secrets and stay. Keys that are called `…password`, `…token` or the like, and logins in URLs,
-    are masked whoever gave them.
+    A text that contains `${oc.env:NAME}` keeps this reference unresolved, also where other keys refer to it; numbers
+    and switches can't be secrets and are resolved. The values of keys named `…password`, `…token` and the like, and
+    logins in URLs, are masked in any case.
 
     Args:
-        node: Part of a config, or all of it.
+        node: A config or a part of one.
 
     Example:
         >>> os.environ["ADDNET_SETS"] = "/srv"
@@ -40,13 +40,13 @@ def masked(node: DictConfig | ListConfig) -> Any:
     """
     resolved = OmegaConf.to_container(node, resolve=True)
     with environment_by_name():
-        told = _leaves(node)
-    return _chosen("", resolved, told)
+        unresolved = _leaves(node)
+    return _chosen("", resolved, unresolved)
 
 
 @contextmanager
 def environment_by_name() -> Iterator[None]:
-    """Within, `${oc.env:NAME}` in a config resolves to these words where the variable is set, or is asked for anyway.
+    """Makes `${oc.env:NAME}` resolve to itself inside the block, if the variable is set or there is no default.
 
     Example:
         >>> with environment_by_name():
@@ -62,11 +62,11 @@ def environment_by_name() -> Iterator[None]:
 
 
 def without_secrets(key: str, text: str) -> str:
-    """A text without passwords.
+    """Masks passwords in a text.
 
     Args:
-        key: What it is the value of, such as `logger.comet.api_key`.
-        text: As it would be written.
+        key: The key whose value it is, such as `logger.comet.api_key`.
+        text: The text as it would be written.
 
     Example:
         >>> without_secrets("tracking_uri", "https://me:pass@server/x")
@@ -76,13 +76,13 @@ def without_secrets(key: str, text: str) -> str:
 
 
 def without_home(text: str) -> str:
-    """A text in which the user's home folder is called `~`."""
+    """Replaces the user's home folder in a text by `~`."""
     home = str(Path.home())
     return re.sub(rf"{re.escape(home)}(?![\w.-])", "~", text) if len(home) > 1 else text
 
 
 def relative(path: str | Path, run: Path) -> str:
-    """A path as seen from a run folder; from the home folder where that alone is below it.
+    """Returns a path relative to a run folder, or as `~/…` if it is in the home folder and the run folder isn't.
 
     Example:
         >>> relative("/srv/data/faces", Path("/srv/outputs/train/now"))
@@ -96,11 +96,11 @@ def relative(path: str | Path, run: Path) -> str:
 
 
 def shown_command(form: Sequence[str], arguments: Sequence[str]) -> str:
-    """A command as it was typed, without the places of interpreter, script and home folder, and without passwords.
+    """Returns a command as it was typed, without the paths of interpreter, script and home folder or any passwords.
 
     Args:
-        form: As `addnet.launch.command_form` gives it.
-        arguments: Behind it.
+        form: The start of the command, from `addnet.launch.command_form`.
+        arguments: The arguments that follow.
 
     Example:
         >>> shown_command(["/opt/env/bin/python", "-m", "addnet.train"], ["seed=1", "logger.comet.api_key=abc"])
@@ -111,17 +111,17 @@ def shown_command(form: Sequence[str], arguments: Sequence[str]) -> str:
 
 
 def _argument(text: str) -> str:
-    found = _ARGUMENT.fullmatch(text)
-    return without_home(f"{found[1]}={without_secrets(found[1], found[2])}" if found else text)
+    match = _ARGUMENT.fullmatch(text)
+    return without_home(f"{match[1]}={without_secrets(match[1], match[2])}" if match else text)
 
 
 def _environment(key: str, *default: Any) -> Any:
-    """The resolver `oc.env`; while values are masked, it gives its own words instead of a variable's."""
+    """Implements the resolver `oc.env`; while values are masked, it returns the reference itself."""
     return f"${{oc.env:{key}}}" if _hiding.get() and (key in os.environ or not default) else oc.env(key, *default)
 
 
 def _leaves(node: Any) -> Any:
-    """A node as `OmegaConf.to_container` would resolve it; `_UNKNOWN` where that is an error."""
+    """Resolves a node like `OmegaConf.to_container`, with `_UNKNOWN` for values that can't be resolved."""
     if isinstance(node, DictConfig):
         return {key: _leaf(node, key) for key in node}
     return [_leaf(node, at) for at in range(len(node))] if isinstance(node, ListConfig) else node
@@ -130,16 +130,16 @@ def _leaves(node: Any) -> Any:
 def _leaf(node: Any, key: Any) -> Any:
     try:
         return "???" if OmegaConf.is_missing(node, key) else _leaves(node[key])
-    except (OmegaConfBaseException, TypeError, ValueError):  # a resolver may raise what it likes
+    except (OmegaConfBaseException, TypeError, ValueError):  # a resolver may raise anything
         return _UNKNOWN
 
 
-def _chosen(key: str, value: Any, told: Any) -> Any:
-    """What is written of a value, given what is left of it without the environment."""
-    if isinstance(value, Mapping) and isinstance(told, Mapping):
-        return {name: _chosen(str(name), part, told.get(name, _UNKNOWN)) for name, part in value.items()}
-    if isinstance(value, list) and isinstance(told, list) and len(value) == len(told):
-        return [_chosen(key, part, other) for part, other in zip(value, told, strict=True)]
+def _chosen(key: str, value: Any, unresolved: Any) -> Any:
+    """Returns what may be written of a resolved value, given the same value without the environment."""
+    if isinstance(value, Mapping) and isinstance(unresolved, Mapping):
+        return {name: _chosen(str(name), part, unresolved.get(name, _UNKNOWN)) for name, part in value.items()}
+    if isinstance(value, list) and isinstance(unresolved, list) and len(value) == len(unresolved):
+        return [_chosen(key, part, other) for part, other in zip(value, unresolved, strict=True)]
     if isinstance(value, (str, list, Mapping)):
-        return without_secrets(key, told) if isinstance(told, str) else MASK
+        return without_secrets(key, unresolved) if isinstance(unresolved, str) else MASK
     return value

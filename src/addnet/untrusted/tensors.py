@@ -1,8 +1,8 @@
-"""Files of weights that anybody may have made: what they ask for is known before memory is taken for it.
+"""Loads weight files from untrusted sources and checks how much memory they need before it is allocated.
 
-Only tensors and plain values are ever loaded (`weights_only=True`, safetensors), so that no file can run code. What is
-left to a file is to be larger than it looks: parts that are deflated or lie over each other, tensors that repeat a few
-numbers by strides, objects that a pickle makes.
+Only tensors and plain values are loaded (`weights_only=True`, safetensors), so that no file can run code. A file can
+still be larger than it looks: with compressed or overlapping parts, tensors that repeat a few numbers by strides, or
+objects that a pickle creates.
 """
 
 from __future__ import annotations
@@ -21,18 +21,19 @@ from addnet.untrusted.files import require_regular
 from addnet.untrusted.limits import bytes_in_words, memory_at_most
 
 MOST = 4 << 30  # bytes of a file
-_PICKLE = 64 << 20  # of the pickle in it, which holds names and plain values: six a batch in the midst of an epoch
+_PICKLE = 64 << 20  # bytes of the pickle in it, which holds names and plain values: six per batch during an epoch
 _PARTS = 100_000
-_OBJECTS = 1 << 30  # bytes that plain values may take, beyond twice the file
+_OBJECTS = 1 << 30  # bytes that plain values may use, beyond twice the size of the file
 _VALUES, _DEPTH, _TEXT = 4_000_000, 64, 1_000_000
 
 
 def load_torch(path: Path) -> Any:
-    """What `torch.save` wrote; tensors on the CPU.
+    """Loads a file that `torch.save` wrote, with its tensors on the CPU.
 
     Raises:
-        UserError: It asks for more than it holds, or is larger than any checkpoint; the text begins with `it `.
-        Exception: Whatever torch raises on damaged bytes; `pickle.UnpicklingError` where code would be run.
+        UserError: It needs more memory than its size explains, or is larger than any checkpoint; the message begins
+            with `it `.
+        Exception: Whatever torch raises for damaged bytes; `pickle.UnpicklingError` if code would be run.
     """
     size = _regular(path)
     if zipfile.is_zipfile(path):
@@ -44,11 +45,11 @@ def load_torch(path: Path) -> Any:
 
 
 def load_safetensors(path: Path) -> dict[str, Tensor]:
-    """The tensors of a `.safetensors` file, which states the size of each; the reader refuses those it doesn't have.
+    """Loads the tensors of a `.safetensors` file; the reader refuses tensors whose bytes the file doesn't contain.
 
     Raises:
-        UserError: It is larger than any checkpoint; the text begins with `it `.
-        Exception: Whatever the reader raises on damaged bytes.
+        UserError: It is larger than any checkpoint; the message begins with `it `.
+        Exception: Whatever the reader raises for damaged bytes.
     """
     size = _regular(path)
     with memory_at_most(2 * size + _OBJECTS):
@@ -56,18 +57,18 @@ def load_safetensors(path: Path) -> dict[str, Tensor]:
 
 
 def _regular(path: Path) -> int:
-    """Size of the file."""
+    """Checks that a path is a regular file and returns its size in bytes."""
     try:
         return require_regular(path, most=MOST)
     except UserError as error:
-        raise UserError(f"it is not a file of weights ({error})") from error
+        raise UserError(f"it is not a weight file ({error})") from error
 
 
 def _check_parts(path: Path, size: int) -> None:
-    """Looks into the directory of the archive; nothing is unpacked.
+    """Checks the directory of the archive; nothing is unpacked.
 
     Raises:
-        UserError: The parts are more than the file has bytes for: deflated, or over each other.
+        UserError: The parts add up to more than the file: they are compressed or overlap.
     """
     with zipfile.ZipFile(path) as archive:
         parts = archive.infolist()
@@ -81,17 +82,17 @@ def _check_parts(path: Path, size: int) -> None:
 
 
 def _check_values(content: Any) -> None:
-    """Walks through what was read, without recursion; what is in there twice counts twice.
+    """Walks through the loaded content without recursion; an object that occurs twice counts twice.
 
     Raises:
-        UserError: A tensor repeats numbers instead of having them, or there are more values than anybody writes.
+        UserError: A tensor is larger than its storage, or there are more values than in any real checkpoint.
     """
     left, seen = [(content, 0)], 0
     while left:
         value, depth = left.pop()
         seen += 1
         if seen > _VALUES or depth > _DEPTH:
-            raise UserError("it holds more plain values, or deeper ones, than any checkpoint")
+            raise UserError("it contains more plain values, or more deeply nested ones, than any checkpoint")
         if isinstance(value, Tensor):
             _check_tensor(value)
         elif isinstance(value, Mapping):
@@ -99,12 +100,12 @@ def _check_values(content: Any) -> None:
         elif isinstance(value, (list, tuple, set, frozenset)):
             left += [(part, depth + 1) for part in value]
         elif isinstance(value, (str, bytes, bytearray)) and len(value) > _TEXT:
-            raise UserError(f"it holds a text of {len(value):,} characters, as no checkpoint does")
+            raise UserError(f"it contains a text of {len(value):,} characters, as no checkpoint does")
 
 
 def _check_tensor(tensor: Tensor) -> None:
     if tensor.layout != torch.strided or tensor.device.type != "cpu":
-        raise UserError(f"it holds a tensor of layout {tensor.layout} on {tensor.device}, as no checkpoint does")
+        raise UserError(f"it contains a tensor of layout {tensor.layout} on {tensor.device}, as no checkpoint does")
     held = tensor.untyped_storage().nbytes()
     if tensor.numel() * tensor.element_size() > held:
-        raise UserError(f"it holds a tensor {tuple(tensor.shape)} that has only {held:,} bytes")
+        raise UserError(f"it contains a tensor of shape {tuple(tensor.shape)} that has only {held:,} bytes")

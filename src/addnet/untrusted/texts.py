@@ -1,4 +1,4 @@
-"""Texts that strangers chose (names of files, classes, layouts; messages with them) as they are shown."""
+"""Makes untrusted texts (names of files, classes and layouts, and messages with them) safe to show."""
 
 from __future__ import annotations
 
@@ -7,32 +7,34 @@ import json
 import re
 
 MOST = 1000  # characters that are shown of a name
-MOST_OF_TEXT = 10_000  # of what may be a whole paragraph
-# the joiners of Persian, Hindi and emoji (U+200C, U+200D) are no part of it: they are letters to those who read them
+MOST_OF_TEXT = 10_000  # characters that are shown of a text that may be a paragraph
+# without the joiners U+200C and U+200D, which belong to the spelling of Persian, Hindi and emoji
 _FORMAT = r"\u00ad\u061c\u180e\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\U000e0000-\U000e007f"
-_BEYOND_ASCII = r"\x7f-\x9f\u2028\u2029\ud800-\udfff"  # DEL, C1, ends of lines, halves of characters
+_BEYOND_ASCII = r"\x7f-\x9f\u2028\u2029\ud800-\udfff"  # DEL, C1, line separators, surrogates
 _CONTROL = re.compile(rf"[\x00-\x1f{_BEYOND_ASCII}]")
-CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"  # the same for whole columns of valid UTF-8, as RE2 spells it
+CONTROL = r"[\x00-\x1f\x7f-\x{9f}\x{2028}\x{2029}]"  # the same in the syntax of RE2, for whole columns of valid UTF-8
 _HIDDEN = re.compile(rf"[\x00-\x1f{_BEYOND_ASCII}{_FORMAT}]")
 _HIDDEN_IN_LINES = re.compile(rf"[\x00-\x08\x0b-\x1f{_BEYOND_ASCII}{_FORMAT}]")
 _BYTES = re.compile(r"[\ud800-\udfff]")
 _ENDS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
-# emphasis, code, columns; links; and addresses, which GitHub and others make links of
+# emphasis, code, table columns, links, and addresses, which GitHub and others turn into links
 _MARKDOWN = re.compile(
     r"([\\`*|]|(?<![^\W_])_|_(?![^\W_])|~(?=~)|\](?=[(:\[])|(?<=\w):(?=//)|(?<=\bwww)\.)", re.IGNORECASE
 )
-_BLOCK = re.compile(r"\d{1,9}(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|[-=]{2,}|~~~)")  # begins one, on a line
+_BLOCK = re.compile(
+    r"\d{1,9}(?=[.)](?:\s|$))|(?=#{1,6}(?:\s|$)|[-+](?:\s|$)|[-=]{2,}|~~~)"
+)  # starts of blocks, at the beginning of a line
 _PLAIN_CODE = re.compile(r"[^`<>&|\\]+")
 
 
 def shown(text: object, *, most: int = MOST) -> str:
-    r"""A name on one line of a terminal or a log, where it can neither move the cursor nor look like another line.
+    r"""Prepares a name for one line of a terminal or a log: it can't move the cursor or look like another line.
 
-    Control and bidirectional characters are shown by their numbers, and so are bytes that are not UTF-8.
+    Control and bidirectional characters are shown by their codes, and so are bytes that are not UTF-8.
 
     Args:
-        text: A name, a path, or whatever else a stranger may have chosen.
-        most: Characters; the middle of a longer text is left out.
+        text: A name, a path or any other untrusted text.
+        most: Largest number of characters; the middle of a longer text is left out.
 
     Example:
         >>> print(shown("a\x1b[2J\n.jpg"), shown("gesch\udce4ft.jpg"), shown("aaabbbccc", most=7))
@@ -46,9 +48,9 @@ def shown(text: object, *, most: int = MOST) -> str:
 
 
 def shown_lines(text: object) -> str:
-    r"""A message that may have several lines, without anything else that a terminal heeds.
+    r"""Prepares a message of several lines for a terminal: all other control characters are escaped.
 
-    For whole messages, at their way out. A name is shown by `shown` before it becomes part of a message.
+    For whole messages just before they are printed. Apply `shown` to a name before it becomes part of a message.
 
     Example:
         >>> print(shown_lines("one\ntwo\x1b[2J"))
@@ -59,7 +61,7 @@ def shown_lines(text: object) -> str:
 
 
 def oddity(name: str) -> str:
-    r"""Why a name doesn't fit into tables and logs as it is, as the end of a sentence; empty if it does.
+    r"""Returns why a name can't be written to tables and logs unchanged, as the end of a sentence; empty if it can.
 
     Example:
         >>> oddity("Gesicht Ä.jpg"), oddity("a\n.jpg"), oddity("gesch\udce4ft.jpg")
@@ -71,7 +73,7 @@ def oddity(name: str) -> str:
 
 
 def in_data(text: object) -> str:
-    r"""A name in JSON and CSV: exactly as it is, but for bytes that are not UTF-8, which are shown by their numbers.
+    r"""Prepares a name for JSON and CSV: unchanged except for bytes that are not UTF-8, which are shown by their codes.
 
     Example:
         >>> in_data("a\nb.jpg"), in_data("gesch\udce4ft.jpg")
@@ -81,7 +83,7 @@ def in_data(text: object) -> str:
 
 
 def in_json(text: str) -> str:
-    r"""JSON as `ensure_ascii=False` writes it, with what terminals heed as escapes: the same values, safe to look at.
+    r"""Escapes control characters in JSON written with `ensure_ascii=False`: the same values, safe in a terminal.
 
     Example:
         >>> print(in_json('{"path": "Ä\u202e\x9b.jpg"}'))
@@ -91,7 +93,7 @@ def in_json(text: str) -> str:
 
 
 def in_markdown(text: object, *, most: int = MOST_OF_TEXT) -> str:
-    r"""On one line of Markdown: no HTML, no column, emphasis, heading, link or address of its own.
+    r"""Prepares a text for one line of Markdown: it can't add HTML, a table column, emphasis, a heading or a link.
 
     Example:
         >>> print(in_markdown("a|b <img src=x> [c](d)"), in_markdown("# a_b http://c"))
@@ -103,7 +105,7 @@ def in_markdown(text: object, *, most: int = MOST_OF_TEXT) -> str:
 
 
 def in_markdown_code(text: object, *, most: int = MOST_OF_TEXT) -> str:
-    """As code in Markdown; as plain text where it holds what would end the code or be HTML without it.
+    """Formats a text as code in Markdown, or as plain text if it contains characters that could end the code.
 
     Example:
         >>> print(in_markdown_code("placement=full"), in_markdown_code("<b>"))
@@ -114,7 +116,7 @@ def in_markdown_code(text: object, *, most: int = MOST_OF_TEXT) -> str:
 
 
 def in_html(text: object, *, most: int = MOST_OF_TEXT) -> str:
-    """In HTML, between tags or in an attribute with quotes.
+    """Prepares a text for HTML, between tags or in a quoted attribute.
 
     Example:
         >>> in_html('<b title="x">')
@@ -124,7 +126,7 @@ def in_html(text: object, *, most: int = MOST_OF_TEXT) -> str:
 
 
 def in_plot(text: object, *, most: int = MOST) -> str:
-    r"""In a plot, where `$` would begin a formula, and one that can't be read would end the program.
+    r"""Prepares a text for a plot, where `$` would begin a formula, and an invalid formula would raise an error.
 
     Example:
         >>> print(in_plot("a$b$.jpg"))
@@ -134,13 +136,13 @@ def in_plot(text: object, *, most: int = MOST) -> str:
 
 
 def in_markup(text: object, *, most: int = MOST) -> str:
-    r"""In what rich reads as markup, where brackets would be styles.
+    r"""Prepares a text for rich's markup, where brackets would be styles.
 
     Example:
         >>> print(in_markup("[bold]a.jpg"))
         \[bold]a.jpg
     """
-    from rich.markup import escape  # not needed where no terminal is
+    from rich.markup import escape  # needed only with a terminal
 
     return escape(shown(text, most=most))
 
@@ -149,14 +151,14 @@ def _line(text: object, most: int) -> str:
     return shown(" ".join(str(text).split()), most=most)
 
 
-def _json_escape(found: re.Match[str]) -> str:
-    # JSON itself lets DEL stand
-    return json.dumps(found[0])[1:-1] if found[0] != "\x7f" else "\\u007f"
+def _json_escape(match: re.Match[str]) -> str:
+    # json.dumps doesn't escape DEL
+    return json.dumps(match[0])[1:-1] if match[0] != "\x7f" else "\\u007f"
 
 
-def _number(found: re.Match[str]) -> str:
-    """A character by its number; a byte that is not UTF-8 stands in Python's texts as a surrogate."""
-    character = found[0]
+def _number(match: re.Match[str]) -> str:
+    """Returns the escape of a character; Python stores a byte that is not UTF-8 as a surrogate."""
+    character = match[0]
     code = ord(character)
     if character in _ENDS:
         return _ENDS[character]

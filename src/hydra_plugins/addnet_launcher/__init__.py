@@ -1,1 +1,1 @@
-"""Hydra launcher `isolated`: each job of a sweep is an ordinary single run in a process of its own."""
+"""Hydra launcher `isolated`: runs each job of a sweep as a single run in a separate process."""
