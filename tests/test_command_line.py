@@ -310,7 +310,7 @@ def test_help_says_what_a_command_is_for_and_shows_the_comments(name, monkeypatc
     assert bool(re.search(r"-m\b(?! addnet)", re.sub(r"\w-m", "", text))) == COMMANDS[name].sweeps
     told = " ".join(text.replace("#", " ").split())
     keys = {"data check": "groups in both train and test", "models": "ImageNet weights through timm"}
-    keys |= {"train": "the best checkpoint, once", "predict": "every n-th frame; wins over frames"}
+    keys |= {"train": "the best checkpoint once", "predict": "every n-th frame; overrides frames"}
     assert keys.get(name, "") in told
     assert not [line for line in text.split("Config:")[1].splitlines() if len(line) > 80 and re.search(r"# \S+ ", line)]
 
@@ -318,7 +318,7 @@ def test_help_says_what_a_command_is_for_and_shows_the_comments(name, monkeypatc
 def test_help_shows_the_files_that_were_chosen():
     text = help_text("train", ["model=bandpass", "data=manifest", "optimizer.lr=0.5"])
     assert re.search(r"kernel_size: 31 +# taps of each Gaussian, odd", text)
-    assert "A table with a row an image or video" in text
+    assert "A table with one row per image or video" in text
     assert re.search(r"group_pattern: null +# regular expression", text)  # of the file that it builds on
     assert "lr: 0.5" in text
 

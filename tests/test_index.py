@@ -178,9 +178,7 @@ def test_landmarks_that_came_with_the_data_set_are_used_as_they_are(tmp_path, ow
 
 
 @pytest.mark.parametrize("content", [b"", b"PAR1 and then nothing"])
-def test_a_damaged_index_is_set_aside_and_made_again(
-    tmp_path, own_data_dir, records, landmarker, caplog, content
-):
+def test_a_damaged_index_is_set_aside_and_made_again(tmp_path, own_data_dir, records, landmarker, caplog, content):
     file = tmp_path / "i.parquet"
     file.write_bytes(content)
     with pytest.raises(UserError, match=r"i\.parquet is damaged or not a face index"):

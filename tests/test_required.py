@@ -55,7 +55,7 @@ def test_what_is_missing_is_told_with_what_it_is_and_an_example_that_has_it(comm
 
 
 def test_one_that_is_missing_is_told_alone():
-    assert _asked("release", "ckpt=best.ckpt").startswith("output is not set: the folder to be made")
+    assert _asked("release", "ckpt=best.ckpt").startswith("output is not set: folder of the release")
     assert _asked("predict", "input=[]").startswith("input is not set: an image, a video")
 
 
@@ -69,7 +69,7 @@ def test_a_key_of_a_group_that_turns_out_missing_is_answered_too(capsys):
 def test_a_command_of_hydra_ends_in_these_words_without_a_run_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     said = ended(launch("output=x", module="addnet.release"), code=1)
-    assert "ckpt is not set: the checkpoint that is to be given away. For example:\n" in said
+    assert "ckpt is not set: the checkpoint to release. For example:\n" in said
     assert "Traceback" not in said
     assert not [*tmp_path.glob("outputs/*/*")]
 
