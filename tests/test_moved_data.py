@@ -93,7 +93,7 @@ def _cut(folder, tmp_path):
 
 
 def _cuts(caplog):
-    told = [record.getMessage() for record in caplog.records if " to be cut" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if " to crop" in record.getMessage()]
     return [int(text.split()[0]) for text in told]
 
 

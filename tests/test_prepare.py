@@ -29,7 +29,7 @@ def cut(video_dir, out, *overrides):
 
 def looks(caplog):
     """How many videos were cut in each of the calls so far."""
-    told = [record.getMessage() for record in caplog.records if " to be cut" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if " to crop" in record.getMessage()]
     return [int(text.split()[0]) for text in told]
 
 
@@ -195,7 +195,7 @@ def test_a_second_writer_waits_or_says_who_holds_the_index(video_dir, tmp_path):
 def test_two_at_once_do_the_work_once(video_dir, tmp_path):
     out = tmp_path / "cut"
     told = "".join(ended(process) for process in [start(video_dir, out), start(video_dir, out)])
-    assert told.count("8 videos to be cut") == told.count("0 videos to be cut") == 1
+    assert told.count("8 videos to crop") == told.count("0 videos to crop") == 1
     assert len(FaceIndex(out / "index.parquet")) == 48
 
 
