@@ -116,7 +116,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
     index = cut(video_dir, tmp_path / "cut")
     assert len(index) == 6 * 3
     assert "1 without a face, 1 unusable" in caplog.text
-    assert "left out: train/real/p0.mp4" in caplog.text
+    assert "skipped: train/real/p0.mp4" in caplog.text
     cut(video_dir, tmp_path / "cut")
     assert looks(caplog) == [8, 0]
     with pytest.raises(UserError, match=r"1 of 8 .* is unusable"):
@@ -126,7 +126,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
 def test_nothing_usable_at_all_is_an_error(video_dir, tmp_path):
     for file in video_dir.rglob("*.mp4"):
         file.write_bytes(b"no video")
-    with pytest.raises(UserError, match="8 of 8 videos are unusable, which is all there are"):
+    with pytest.raises(UserError, match="8 of 8 videos are unusable, which is all of them"):
         cut(video_dir, tmp_path / "cut")
 
 

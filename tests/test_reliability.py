@@ -108,7 +108,7 @@ def test_training_from_an_unfinished_index_is_told_so(tmp_path, caplog):
         raise KeyboardInterrupt
     source = Source("index", index=str(tmp_path / "i.parquet"))
     assert len(source.records()) == 1
-    assert caplog.text.count("is not finished") == 1
+    assert caplog.text.count("is unfinished") == 1
     with IndexUpdate(tmp_path / "i.parquet", tmp_path) as update:
         (tmp_path / "a").touch()
         update.finish(Records.of([]))
