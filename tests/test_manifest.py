@@ -250,7 +250,7 @@ def test_a_test_set_is_not_taken_from_validation(tmp_path):
 def test_a_test_set_beside_a_test_set_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"test_fraction=0\.2, but .* has rows for testing"):
         scan_manifest(manifest(tmp_path), test_fraction=0.2)
-    with pytest.raises(UserError, match=r"test_fraction=20 must be between 0 and 1"):
+    with pytest.raises(UserError, match=r"test_fraction=20 must lie between 0 and 1"):
         scan_manifest(manifest(tmp_path), test_fraction=20)
 
 

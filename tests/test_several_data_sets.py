@@ -134,8 +134,8 @@ def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
         ({"layout": "foldr", "data_dir": "x"}, "folder"),
         ({"path": "x"}, "layout"),
         ({"layout": "dfd"}, "lacks data_dir"),
-        ({"layout": "dfd", "data_dir": ["/d"]}, r"data\.train: data_dir is \['/d'\]; give the path"),
-        ({"layout": "dfd", "data_dir": "/d", "options": "c40"}, "give a mapping"),
+        ({"layout": "dfd", "data_dir": ["/d"]}, r"data\.train: data_dir is \['/d'\], which is not a path"),
+        ({"layout": "dfd", "data_dir": "/d", "options": "c40"}, "which is not a mapping; give one"),
         (
             {"layout": "dfd", "data_dir": "/d", "compresion": "c40"},
             "it has: .*compression.* Did you mean 'compression'",

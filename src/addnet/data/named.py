@@ -108,7 +108,7 @@ def chosen_sources(
     own = [] if unused or not (data_dir or layout == INDEX) else [Source(layout, data_dir, index, **folders)]
     if own and not named:
         configured_sources = [replace(own[0], options=given)]
-    else:  # in an evaluation, options of the training data set are no mistake
+    else:  # in an evaluation, unused options of the training data set are not an error
         spare = only_test and bool(data_dir or index)
         configured_sources = _with_options([*own, *named], given, layout, spare=spare)
     once: dict[tuple[str, str], Source] = {}

@@ -170,7 +170,7 @@ class _Headers:
         self._require_within(self.tell() + size)
         self.last = self._stream.read(size)
         if size > tarfile.BLOCKSIZE and _MANY_DIGITS.search(self.last):
-            raise _RefusedError("it has a header with 256 digits in a row or more")
+            raise _RefusedError("it has a header with 256 or more digits in a row")
         return self.last
 
     def _require_within(self, offset: int) -> None:
