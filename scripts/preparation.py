@@ -30,7 +30,7 @@ from addnet.prepare import prepare
 IMAGES, VIDEOS, ARCHIVES = "images", "videos", "archives"
 COMPARED = ("path", "size", "hash", "step", "width", "height", "label", "split", "video_id", "reason")
 Rows: TypeAlias = dict[str, list[tuple[object, ...]]]
-_COUNTS = re.compile(r"(\d+) (?:images looked at|videos to be cut), (\d+) known already")
+_COUNTS = re.compile(r"(\d+) (?:images examined|videos to crop), (\d+) (?:unchanged|already done)")
 
 
 @dataclass

@@ -131,7 +131,7 @@ def test_seek_points_of_a_changed_archive_are_made_again(gzipped, tmp_path, capl
 def test_reading_goes_on_where_seek_points_cannot_be_kept(gzipped, tmp_path, caplog):
     (tmp_path / "file").write_text("no folder")
     assert _all(gzipped, ArchiveReader(tmp_path / "file" / "points")) == FILES
-    assert "cannot keep seek points" in caplog.text
+    assert "cannot save seek points" in caplog.text
 
 
 def test_a_list_is_kept_until_the_archive_changes(archive, tmp_path, monkeypatch):

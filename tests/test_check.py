@@ -29,7 +29,7 @@ def test_a_complete_data_set_is_counted_by_split_class_and_method(tmp_path, caps
     code, text = check(capsys, "data=faceforensics", f"data.data_dir={tmp_path}")
     assert code == 0
     assert "complete" in text
-    assert "videos are ready to be trained on: faces are cut out of them first" in text
+    assert "videos are ready to be trained on; faces are cropped from them first" in text
     found = list(rows(scan("faceforensics", tmp_path).videos))
     assert found[0] == ("train", "real", "youtube", 4, 4, 2)
     assert [row[:3] for row in found[::5]] == [(split, "real", "youtube") for split in ("train", "val", "test")]
@@ -79,7 +79,7 @@ def test_a_leak_and_a_split_of_one_class_are_told():
         for n, split in enumerate(("train", "test"))
     ]
     text = " ".join(warnings(Listing(Records.of(made))))
-    assert "1 group is in train and in test" in text
+    assert "1 group is in both train and test" in text
     assert "test has no fake images" in text
 
 
@@ -189,13 +189,13 @@ KINDS, BOTH = ("real", "fake"), ("train", "test")
             [],
             "in both train and test",
         ),
-        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], [], "no images for testing"),
+        ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], [], "no test images"),
         ([f"train/{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
         ([f"{kind}/{n}.jpg" for kind in KINDS for n in range(4)], ["data.test_fraction=0.3"], ""),
         (
             [f"train/{kind}/a{n}.jpg" for kind in KINDS for n in range(4)] + ["test/real/b.jpg", "test/fake/b.jpg"],
             ["data.test_fraction=0.3"],
-            "there are images for testing",
+            "there are test images",
         ),
         ([f"{split}/real/{split}{n}.jpg" for split in BOTH for n in range(4)], [], "training would have no fake"),
         ([f"{split}/{kind}/{split}.jpg" for split in BOTH for kind in KINDS], [], "groups: 1; see data.group_pattern"),

@@ -105,7 +105,7 @@ def test_a_test_set_of_one_class_is_taken_as_it_is(own_data_dir, tmp_path, caplo
     shutil.rmtree(own_data_dir / "test" / "real")
     module = _module(own_data_dir, tmp_path, **options)
     assert set(module.splits["test"].records.labels.tolist()) == {1}
-    assert "test has fake images alone: accuracy is that of fake ones" in caplog.text
+    assert "test has only fake images: accuracy refers to these alone" in caplog.text
 
 
 def test_training_and_validation_need_both_classes_whether_files_are_unusable_or_not(own_data_dir, tmp_path):

@@ -55,8 +55,8 @@ def test_a_pattern_is_tried_before_training_relies_on_it(faces, capsys):
     ("words", "code", "said"),
     [
         (["nowhere"], 1, "nowhere"),
-        ([], 1, "name a folder of your own"),
-        (["data=celebdf", "x"], 1, "other layouts have lists"),
+        ([], 1, "name a folder in the folder layout"),
+        (["data=celebdf", "x"], 1, "other layouts take videos"),
         (["faces", 'data.group_pattern="("'], 1, "data.group_pattern"),
     ],
 )

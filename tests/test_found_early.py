@@ -51,7 +51,7 @@ WRONG = [
     ("data.image_size=63.5", "data.image_size=63.5 must be a whole number"),
     ("data.num_workers=-1", "data.num_workers=-1 must be at least 0"),
     ("data.align=no", "data.align='no' must be true or false"),
-    ("data.val_fraction=1.5", "data.val_fraction=1.5 must lie in"),
+    ("data.val_fraction=1.5", "data.val_fraction=1.5 must be in"),
     ("augment.flip=often", "augment.flip='often' must be a number"),
     ("augment=harsh augment.degrade.jpeg.p=2", "augment.degrade.jpeg.p=2 is not valid; use a probability in [0, 1]"),
     (

@@ -202,5 +202,5 @@ def test_an_index_that_is_larger_than_it_looks_is_refused(tmp_path):
     about = {"addnet.index": FORMAT, "addnet.root": "."}
     same = pa.DictionaryArray.from_arrays(np.zeros(1_000_000, np.int32), pa.array(["a"]))
     pq.write_table(pa.table({"split": same}).replace_schema_metadata(about), file)
-    with pytest.raises(DamagedIndexError, match=r"says that it has 1,000,000 rows, and has [\d,]+ bytes"):
+    with pytest.raises(DamagedIndexError, match=r"declares 1,000,000 rows, but the file has only [\d,]+ bytes"):
         read_index(file, columns=["split"])

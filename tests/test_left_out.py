@@ -67,7 +67,7 @@ def test_a_limit_is_of_what_is_left(faces, tmp_path):
 
 def test_a_list_of_another_folder_is_refused_with_a_path_as_it_should_be(faces, tmp_path):
     (tmp_path / "list.txt").write_text("faces/a.jpg\n")
-    with pytest.raises(UserError, match=r"its first is faces/a\.jpg, where one of training is train/"):
+    with pytest.raises(UserError, match=r"its first path is faces/a\.jpg, but that of a training image is train/"):
         _select(faces, str(tmp_path / "list.txt"))
     with pytest.raises(UserError, match="there is no such file"):
         _select(faces, str(tmp_path / "none.csv"))

@@ -83,7 +83,7 @@ def test_images_that_merely_have_the_same_names_are_another_data_set(few, tmp_pa
             one.write_bytes(two.read_bytes())
             two.write_bytes(content)
     assert _search(other, tmp_path)[1] == 8
-    assert "begins with what is known" not in caplog.text
+    assert "starts with the results" not in caplog.text
 
 
 def _cut(folder, tmp_path):
@@ -93,7 +93,7 @@ def _cut(folder, tmp_path):
 
 
 def _cuts(caplog):
-    told = [record.getMessage() for record in caplog.records if " to be cut" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if " to crop" in record.getMessage()]
     return [int(text.split()[0]) for text in told]
 
 

@@ -186,7 +186,7 @@ def test_the_classes_that_are_told_are_those_that_come(name):
 
 def test_what_is_told_counts_pairs_repeats_and_what_is_alone():
     assert ORDERS["pairs"].told() == (
-        "9 pairs of a real and a fake image of one source, real ones 6 times again, 5 images without a partner"
+        "9 pairs of a real and a fake image of one source, 6 repetitions of real images, 5 images without a partner"
     )
-    assert ORDERS["mixed"].told() == "3 blends and 4 given fakes, each beside a real image"
+    assert ORDERS["mixed"].told() == "3 blends and 4 given fakes, each next to a real image"
     assert "given fakes of its source" in ORDERS["mixed pairs"].told()

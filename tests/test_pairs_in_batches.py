@@ -162,14 +162,14 @@ def test_weights_in_the_loss_are_of_what_comes_not_of_what_lies_there(copies, in
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ({"batch": "pairs", "batch_size": 5}, r"odd, and with data\.batch=pairs .* data\.batch_size=6"),
+        ({"batch": "pairs", "batch_size": 5}, r"odd, but with data\.batch=pairs .* data\.batch_size=6"),
         ({"batch": "pairs", "balance": "sampler"}, "data.balance=loss_weight"),
         ({"batch": "pair"}, "pairs"),
-        ({"batch": "pairs", "fakes": "self_blended", "pair_augment": "own"}, "always change alike"),
+        ({"batch": "pairs", "fakes": "self_blended", "pair_augment": "own"}, "always get the same augmentation"),
         ({"pair_augment": "own"}, "data.batch=pairs"),
-        ({"fakes": "mixed", "batch_size": 5}, "odd, and with data.fakes=mixed"),
+        ({"fakes": "mixed", "batch_size": 5}, "odd, but with data.fakes=mixed"),
         ({"fakes": "mixed", "balance": "sampler"}, "half of each batch is fake anyway"),
-        ({"fakes": "mixed", "blend_share": 1.0}, "data.fakes=self_blended nothing else"),
+        ({"fakes": "mixed", "blend_share": 1.0}, "data.fakes=self_blended for blends only"),
         ({"fakes": "mixed", "blend_share": "much"}, "must be a number"),
         ({"blend_share": 0.3}, "set data.fakes=mixed"),
         ({"fakes": "mixed", "landmarks": "on_the_fly"}, "data.landmarks=index"),

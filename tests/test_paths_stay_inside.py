@@ -74,7 +74,7 @@ def test_rows_of_a_foreign_index_stay_in_its_folder(root, path, tmp_path):
 def test_a_foreign_index_does_not_choose_the_folder_that_is_read(root, tmp_path, there):
     (elsewhere := tmp_path / "sent").mkdir()
     file = index(elsewhere / "x.parquet", tmp_path if there == "absolute" else "..", "secret.png", own=False)
-    with pytest.raises(UserError, match=r"not below its own folder; if you trust it, type data\.data_dir="):
+    with pytest.raises(UserError, match=r"not below its own folder; if you trust it, add data\.data_dir="):
         Source("index", index=str(file)).records()
     assert len(Source("index", str(tmp_path), str(file)).records()) == 1
 

@@ -29,7 +29,7 @@ def cut(video_dir, out, *overrides):
 
 def looks(caplog):
     """How many videos were cut in each of the calls so far."""
-    told = [record.getMessage() for record in caplog.records if " to be cut" in record.getMessage()]
+    told = [record.getMessage() for record in caplog.records if " to crop" in record.getMessage()]
     return [int(text.split()[0]) for text in told]
 
 
@@ -116,7 +116,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
     index = cut(video_dir, tmp_path / "cut")
     assert len(index) == 6 * 3
     assert "1 without a face, 1 unusable" in caplog.text
-    assert "left out: train/real/p0.mp4" in caplog.text
+    assert "skipped: train/real/p0.mp4" in caplog.text
     cut(video_dir, tmp_path / "cut")
     assert looks(caplog) == [8, 0]
     with pytest.raises(UserError, match=r"1 of 8 .* is unusable"):
@@ -126,7 +126,7 @@ def test_bad_videos_are_left_out_named_and_counted(video_dir, tmp_path, caplog):
 def test_nothing_usable_at_all_is_an_error(video_dir, tmp_path):
     for file in video_dir.rglob("*.mp4"):
         file.write_bytes(b"no video")
-    with pytest.raises(UserError, match="8 of 8 videos are unusable, which is all there are"):
+    with pytest.raises(UserError, match="8 of 8 videos are unusable, which is all of them"):
         cut(video_dir, tmp_path / "cut")
 
 
@@ -195,7 +195,7 @@ def test_a_second_writer_waits_or_says_who_holds_the_index(video_dir, tmp_path):
 def test_two_at_once_do_the_work_once(video_dir, tmp_path):
     out = tmp_path / "cut"
     told = "".join(ended(process) for process in [start(video_dir, out), start(video_dir, out)])
-    assert told.count("8 videos to be cut") == told.count("0 videos to be cut") == 1
+    assert told.count("8 videos to crop") == told.count("0 videos to crop") == 1
     assert len(FaceIndex(out / "index.parquet")) == 48
 
 

@@ -99,7 +99,7 @@ def test_a_column_of_brightness_spares_reading_the_images(tmp_path):
     text = written(table, tmp_path)
     assert "| brightness, real (0–255) | 10 | 11 | 20 | 29 | 30 |" in text
     assert "| brightness, fake (0–255) | 50 |" in text
-    assert "Brightness is that of 4 images." in text
+    assert "Brightness was measured on 4 images." in text
 
 
 def test_columns_of_coded_texts_are_understood(tmp_path):
@@ -117,7 +117,7 @@ def test_images_that_are_gone_do_not_spoil_it(tmp_path):
 
     text = write_report(rows(), tmp_path, read_image=gone).read_text()
     assert "| usable images | 5 (83.3%) |" in text
-    assert "Brightness is that of 0 images." in text
+    assert "Brightness was measured on 0 images." in text
 
 
 def test_a_million_rows_are_no_burden(tmp_path):

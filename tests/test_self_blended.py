@@ -82,7 +82,7 @@ def test_images_without_landmarks_are_not_blended_and_counted(module, caplog, tm
     part.found_by = pa.array(found_by)
     module.summary(tmp_path)
     assert f"blends of its {len(part.records) - 1} real images" in caplog.text
-    assert "1 real image without landmarks left out" in caplog.text
+    assert "skipped 1 real image without landmarks" in caplog.text
     served = {path for batch in module.train_dataloader() for path in batch["path"]}
     assert part.records[0].path not in served
 

@@ -134,8 +134,8 @@ def test_a_moved_data_folder_can_be_named(own_data_dir, tmp_path):
         ({"layout": "foldr", "data_dir": "x"}, "folder"),
         ({"path": "x"}, "layout"),
         ({"layout": "dfd"}, "lacks data_dir"),
-        ({"layout": "dfd", "data_dir": ["/d"]}, r"data\.train: data_dir is \['/d'\]; give the path"),
-        ({"layout": "dfd", "data_dir": "/d", "options": "c40"}, "give a mapping"),
+        ({"layout": "dfd", "data_dir": ["/d"]}, r"data\.train: data_dir is \['/d'\], which is not a path"),
+        ({"layout": "dfd", "data_dir": "/d", "options": "c40"}, "which is not a mapping; give one"),
         (
             {"layout": "dfd", "data_dir": "/d", "compresion": "c40"},
             "it has: .*compression.* Did you mean 'compression'",
@@ -214,7 +214,7 @@ def test_patterns_reach_folders():
         ({"group_pattern": "a"}, r"data\.group_pattern=a .* none of the data sets"),
         ({"options": {"version": "v1"}}, r"faceforensics has .*compression"),
         ({"train": None, "options": {"version": "v1"}}, r"data\.options\.version=v1 .* no data set is named"),
-        ({"train": "faceforensics:/ff"}, r"data\.train=faceforensics:/ff is not a list; put it into brackets"),
+        ({"train": "faceforensics:/ff"}, r"data\.train=faceforensics:/ff is not a list; put it in brackets"),
     ],
 )
 def test_what_no_data_set_would_heed_is_refused(arguments, message):
@@ -237,7 +237,7 @@ def test_options_of_a_folder_that_an_evaluation_leaves_alone_are_no_mistake():
 
 
 def test_a_folder_beside_named_data_sets_is_not_dropped():
-    with pytest.raises(UserError, match=r"data\.data_dir=/own is used for nothing.*add it to data\.train"):
+    with pytest.raises(UserError, match=r"data\.data_dir=/own has no effect.*add it to data\.train"):
         chosen_sources("/own", layout="folder", train=["celebdf:/cdf"])
     train, _, test = chosen_sources("/own", layout="folder", test=["celebdf:/cdf"])
     assert [source.data_dir for source in (*train, *test)] == ["/own", "/cdf"]

@@ -214,7 +214,7 @@ def test_an_index_replaces_dlib_and_comet_is_imported_only_where_it_logs(first, 
     command = [sys.executable, "-c", code, *arguments, *paths]
     result = subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
     assert result.returncode == 0, result.stderr[-3000:]
-    assert "0 images looked at" in result.stdout
+    assert "0 images examined" in result.stdout
 
 
 def test_a_trial_run_leaves_no_experiment(data_dir, tmp_path):

@@ -48,7 +48,7 @@ def test_another_data_set_gives_its_validation_or_its_training_or_its_test_part(
     assert _origin(splits["val"]) == {("other", split)}
     assert len(splits["val"]) == 8
     assert len(splits["train"]) == 16  # nothing is carved out
-    assert ("nothing but images for testing" in caplog.text) == (split == "test")
+    assert ("has only test images" in caplog.text) == (split == "test")
 
 
 def test_the_list_of_a_training_set_is_neither_trained_on_nor_validated_on_where_others_are_named(tmp_path, caplog):
@@ -57,7 +57,7 @@ def test_the_list_of_a_training_set_is_neither_trained_on_nor_validated_on_where
         splits = _selected(train=[own], val=[other])
     assert _origin(splits["train"]) == {("own", "train")}
     assert _origin(splits["val"]) == {("other", "train")}
-    assert "own: its own validation, 8 images, is used for nothing" in caplog.text
+    assert "own: its own validation split (8 images) is not used" in caplog.text
 
 
 def test_a_training_set_that_is_named_as_well_gives_what_it_would_give_alone(tmp_path):

@@ -86,5 +86,5 @@ def test_only_videos_that_are_used_are_cut(tmp_path):
 
 def test_what_has_no_labels_is_not_trained_on(data_dir, tmp_path):
     source = Source("unlabelled", str(data_dir), index_dir=str(tmp_path))
-    with pytest.raises(UserError, match=r"faces has no labels, as .* leaves it.*data\.data_dir=FOLDER"):
+    with pytest.raises(UserError, match=r"faces has no labels .*adds none.*data\.data_dir=FOLDER"):
         select([source], None, val_fraction=0.2, allow_overlap=False, limits={}, seed=0)

@@ -1,7 +1,7 @@
 """Data sets → batches of images and attention masks.
 
-Everything is imported when it is first asked for, so that looking at data needs no torch, and reading a config
-neither images nor tables.
+Each name is imported on first use, so that inspecting data doesn't need torch, and reading a config needs neither image
+nor table libraries.
 """
 
 from typing import TYPE_CHECKING

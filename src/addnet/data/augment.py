@@ -1,4 +1,4 @@
-"""Random changes of a training image, drawn from an address instead of a stream."""
+"""Random augmentation of training images, drawn from an address instead of a random stream."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ Range = tuple[float, float]
 
 @dataclass(frozen=True)
 class Photometric:
-    """Changes of the pixels alone; None or 1.0 leaves an image as it is.
+    """Changes of pixel values, without any movement; None or 1.0 leaves an image as it is.
 
     Attributes:
-        brightness: Factor on the values.
-        contrast: Factor on the distance from the mean.
-        saturation: Factor on the distance from grey.
+        brightness: Factor for the values.
+        contrast: Factor for the distance from the mean.
+        saturation: Factor for the distance from grey.
         jpeg: Quality of a JPEG round trip.
         blur: Sigma of a Gaussian blur in pixels.
         noise: Standard deviation of Gaussian noise in grey levels (of 255).
-        noise_seed: Seeds the noise.
+        noise_seed: Seed of the noise.
     """
 
     brightness: float = 1.0
@@ -43,50 +43,50 @@ class Photometric:
     noise_seed: int = 0
 
     def __call__(self, image: ImageArray, *, out: ImageArray | None = None) -> ImageArray:
-        """Applies them in the order above, but the JPEG round trip last.
+        """Applies the changes in the order above, except that the JPEG round trip is last.
 
         Args:
             image: (S, S, 3) uint8.
-            out: Of the same shape, takes the result; may be the image itself.
+            out: (S, S, 3) uint8 to which the result is written; may be the image itself.
         """
-        seen = image
+        result = image
         if self.brightness != 1 or self.contrast != 1:
-            seen = lit(seen, brightness=self.brightness, contrast=self.contrast, out=out)
+            result = lit(result, brightness=self.brightness, contrast=self.contrast, out=out)
         if self.saturation != 1:
-            seen = saturated(seen, self.saturation)
+            result = saturated(result, self.saturation)
         if self.blur is not None:
-            seen = blurred(seen, self.blur)
+            result = blurred(result, self.blur)
         if self.noise is not None:
-            seen = gaussian(seen, self.noise, np.random.default_rng(self.noise_seed))
+            result = gaussian(result, self.noise, np.random.default_rng(self.noise_seed))
         if self.jpeg is not None:
-            seen = jpeg(seen, self.jpeg)
-        if out is None or seen is out:
-            return seen
-        out[:] = seen
+            result = jpeg(result, self.jpeg)
+        if out is None or result is out:
+            return result
+        out[:] = result
         return out
 
 
 @dataclass(frozen=True)
 class Augment:
-    """What may happen to a training image; the defaults change nothing.
+    """The augmentation of training images; the defaults change nothing.
 
     Attributes:
-        flip: Probability of a mirror image.
+        flip: Probability of a horizontal flip.
         rotation: Largest rotation to either side in degrees.
-        scale: Range of the factor on the content's size.
-        shift: Largest movement in either direction, in sides of the image.
-        brightness: Range of the factor on brightness.
-        contrast: Range of the factor on contrast.
-        saturation: Range of the factor on saturation.
+        scale: Range of the factor for the size of the content.
+        shift: Largest shift in either direction, as a fraction of the image's side.
+        brightness: Range of the factor for brightness.
+        contrast: Range of the factor for contrast.
+        saturation: Range of the factor for saturation.
         jpeg: Range of JPEG qualities.
         jpeg_p: Probability of a JPEG round trip.
         blur: Range of the blur's sigma in pixels.
         blur_p: Probability of a blur.
         noise: Range of the noise's standard deviation in grey levels.
         noise_p: Probability of noise.
-        mask_dropout: Probability that the attention mask is left out: replaced by ones.
-        degrade: What happens to the image as it lies on disk, before all that: arguments of `RandomDegradations`
-            by their names, or one; None: nothing.
+        mask_dropout: Probability that the attention mask is replaced by ones.
+        degrade: Damage to the image as it is on disk, before all the other changes: a `RandomDegradations`, or its
+            arguments by name; None: no damage.
 
     Raises:
         UserError: A range or a probability is not valid.
@@ -113,21 +113,21 @@ class Augment:
             value = getattr(self, field.name)
             if isinstance(field.default, tuple):
                 if len(value) != 2 or value[0] > value[1]:
-                    raise UserError(f"augment.{field.name}={value!r} must be a range [low, high]")
+                    raise UserError(f"augment.{field.name}={value!r} is not a valid range; use [low, high]")
                 object.__setattr__(self, field.name, tuple(value))  # YAML gives lists
             elif (field.name in ("flip", "mask_dropout") or field.name.endswith("_p")) and not 0 <= value <= 1:
-                raise UserError(f"augment.{field.name}={value!r} is a probability; it must lie in [0, 1]")
+                raise UserError(f"augment.{field.name}={value!r} is not a valid probability; use a number in [0, 1]")
         if self.degrade is not None and not isinstance(self.degrade, RandomDegradations):
             object.__setattr__(self, "degrade", RandomDegradations.of(self.degrade))
 
     def draw(self, address: tuple[int, ...]) -> tuple[Jitter, Photometric, bool]:
-        """What happens to the sample at an address such as (seed, epoch, sample, repeat).
+        """Draws the augmentation of the sample at an address such as (seed, epoch, sample, repeat).
 
-        The same address always gives the same change, whichever worker, rank or resumed run asks. Every value
-        is drawn whether it is used or not, so that changing one range leaves the other draws alone.
+        The same address always yields the same augmentation, in whichever worker, rank or resumed run. Every value
+        is drawn whether it is used or not, so that changing one range doesn't affect the other draws.
 
         Returns:
-            Movement, change of the pixels, and whether the mask is left out.
+            Movement, change of pixel values, and whether the mask is replaced by ones.
         """
         random = np.random.default_rng(address)
         shares = random.random(15).tolist()

@@ -1,4 +1,4 @@
-"""What is in a data folder, what is missing from it and where it was expected."""
+"""Checks a data folder: the files found, and what is missing and where it was expected."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ Listings = Mapping[Source, Listing]
 
 
 class CheckRow(NamedTuple):
-    """How much there is of one split, class and method.
+    """Counts for one split, class and method.
 
     Attributes:
         split: `train`, `val` or `test`.
-        label: `real` or `fake`.
-        method: How it was made.
-        files: Images or videos.
-        videos: Different videos.
-        groups: Different groups.
+        label: `real`, `fake` or `unlabelled`.
+        method: The method that made the images; empty if unknown.
+        files: Number of images or videos.
+        videos: Number of distinct videos.
+        groups: Number of distinct groups.
     """
 
     split: str
@@ -52,40 +52,43 @@ class CheckRow(NamedTuple):
 def rows(records: Records) -> Iterator[CheckRow]:
     """Counts by split, class and method, sorted by these."""
     splits, methods = records.names("split"), records.names("method")
-    labels = records.labels.astype(np.int64) + 1  # from -1, unlabelled
+    labels = records.labels.astype(np.int64) + 1  # 0 unlabelled, 1 real, 2 fake
+    # (N,) one number for each combination of split, label and method; divmod below takes it apart
     codes = (records.numbers("split") * _LABELS + labels) * max(len(methods), 1) + records.numbers("method")
     kinds, kind, files = np.unique(codes, return_inverse=True, return_counts=True)
     counts = [files, *(_different(kind, records.numbers(name)) for name in ("video_id", "group_id"))]
-    found = []
+    result = []
     for position, code in enumerate(kinds.tolist()):
         rest, method = divmod(code, max(len(methods), 1))
         split, label = divmod(rest, _LABELS)
         name = CLASS_NAMES[label - 1] if label else "unlabelled"
-        found.append(CheckRow(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
-    yield from sorted(found, key=lambda row: (_order(row.split), row.label != CLASS_NAMES[0], row.method))
+        result.append(CheckRow(splits[split], name, methods[method], *(int(count[position]) for count in counts)))
+    yield from sorted(result, key=lambda row: (_order(row.split), row.label != CLASS_NAMES[0], row.method))
 
 
 def problems(listing: Listing) -> list[str]:
-    """Why nothing can be trained or tested; empty if something can."""
-    found = [f"missing: {missing.path}, {missing.what}" for missing in listing.missing if missing.needed]
+    """The reasons why neither training nor testing is possible; empty if one of them is."""
+    reasons = [f"missing: {missing.path}, {missing.what}" for missing in listing.missing if missing.needed]
     if not len(listing.images) and not len(listing.videos):
-        found.append("neither images nor videos that belong to a split")
-    return found
+        reasons.append("neither images nor videos that belong to a split")
+    return reasons
 
 
 def warnings(listing: Listing) -> Iterator[str]:
-    """What works, but not as one would think: splits with one class, groups on both sides."""
+    """Yields what works but may surprise: splits with only one class, groups in both train and test."""
     if len(listing.images) and len(listing.videos):
         yield left_alone(listing)
     for kind, records in (("images", listing.images), ("videos", listing.videos)):
         for split, lacking in _lacking(records).items():
             yield f"{split} has no {' and no '.join(lacking)} {kind}"
         if shared := _shared_groups(records):
-            yield f"{count(shared, 'group is', 'groups are')} in train and in test: metrics would be too good ({kind})"
+            yield (
+                f"{count(shared, 'group is', 'groups are')} in both train and test: metrics would be too good ({kind})"
+            )
 
 
 def report(listing: Listing, *, title: str, console: Console) -> None:
-    """Prints what is there, what is missing, what was noted and what was guessed."""
+    """Prints what was found, what is missing, the notes and the doubtful guesses."""
     for kind, records in (("images", listing.images), ("videos", listing.videos)):
         if len(records):
             console.print(_table(list(rows(records)), title=f"{title}: {kind}", kind=kind))
@@ -103,20 +106,20 @@ def _say(console: Console, text: str, *, style: str | None = None) -> None:
 
 
 def verdict(data: Mapping[str, Any], chosen: ChosenSources, listings: Listings, *, no_test: bool = False) -> str:
-    """What can be done with data sets as they are, by the code that a training or an evaluation starts with.
+    """Says what the data sets can be used for, by the same checks that start a training or an evaluation.
 
     Args:
         data: The `data` node, as plain values.
         chosen: The data sets.
-        listings: What is in each.
-        no_test: Whether the training does without a test.
+        listings: The files found in each.
+        no_test: Whether the training ends without a test.
 
     Raises:
-        UserError: Training would be refused; if nothing is for training, an evaluation.
+        UserError: Training would be refused; if no images are for training, evaluation would be.
     """
     for listing in listings.values():
-        if found := problems(listing):
-            raise UserError("; ".join(found))
+        if reasons := problems(listing):
+            raise UserError("; ".join(reasons))
 
     def records_of(source: Source) -> Records:
         return _served(listings[source]).replaced(root=str(source.data_root if source.data_dir else source.index))
@@ -134,20 +137,20 @@ def verdict(data: Mapping[str, Any], chosen: ChosenSources, listings: Listings, 
         return f"{_ready(listings, 'trained')}\n{_counts(splits)}"
     tested = {"test": select_test(test, limit_to=limits["test"], **how)}
     return (
-        f"{_ready(listings, 'tested')}; nothing is for training: train on another data set and name this one in "
+        f"{_ready(listings, 'tested')}; none of them are for training: train on another data set and name this one in "
         f"data.test\n{_counts(tested)}"
     )
 
 
 def _lacking(records: Records) -> dict[str, list[str]]:
-    """The classes that labelled splits don't have."""
-    found = {}
+    """The missing classes of each labelled split that lacks one."""
+    result = {}
     for number, split in enumerate(records.names("split")):
         present = set(np.unique(records.labels[records.numbers("split") == number]).tolist())
         lacking = [name for label, name in enumerate(CLASS_NAMES) if label not in present]
         if lacking and -1 not in present:
-            found[split] = lacking
-    return found
+            result[split] = lacking
+    return result
 
 
 def _served(listing: Listing) -> Records:
@@ -158,7 +161,7 @@ def _ready(listings: Listings, aim: str) -> str:
     start = "incomplete, but usable" if any(listing.missing for listing in listings.values()) else "complete"
     if all(len(listing.images) for listing in listings.values()):
         return f"{start}: images are ready to be {aim} on"
-    return f"{start}: videos are ready to be {aim} on: faces are cut out of them first, by `addnet prepare` or then"
+    return f"{start}: videos are ready to be {aim} on; faces are cropped from them first, by `addnet prepare` or then"
 
 
 def _counts(splits: Mapping[str, Records]) -> str:
@@ -167,14 +170,14 @@ def _counts(splits: Mapping[str, Records]) -> str:
         for name, part in splits.items()
         if name in AIMS
     ]
-    return f"what is used: {', '.join(parts)}"
+    return f"images used: {', '.join(parts)}"
 
 
 def main(cfg: DictConfig) -> int:
-    """Checks the data folders of a config and prints what was found; returns the command's exit code.
+    """Checks the data folders of a config and prints the result; returns the command's exit code.
 
     Raises:
-        UserError: No data folder is set, or its layout can't read it.
+        UserError: No data folder is set, or the layout can't read it.
     """
     console = Console(soft_wrap=True) if not sys.stdout.isatty() else Console()
     data = plain(cfg.data)
@@ -205,7 +208,7 @@ def _table(found: Sequence[CheckRow], *, title: str, kind: str) -> Table:
 
 
 def _different(kind: Codes, numbers: Codes) -> Codes:
-    """How many different numbers each kind has."""
+    """The number of distinct values in `numbers` for each kind."""
     spread = int(numbers.max(initial=0)) + 1
     pairs = np.unique(kind.astype(np.int64) * spread + numbers)
     return np.bincount(pairs // spread)

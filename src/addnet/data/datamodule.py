@@ -34,58 +34,58 @@ LANDMARKS = ("index", "on_the_fly")
 
 
 class DeepfakeDataModule(pl.LightningDataModule):
-    """Serves images and masks of a data set, with validation carved out of `train/` by group.
+    """Loads images and masks of data sets, with validation carved out of `train/` by group.
 
     Args:
         data_dir: The data folder.
-        layout: How it is organised; a name in `addnet.data.layouts.LAYOUTS`, or `index`: all is in the index.
+        layout: Its layout: a name in `addnet.data.layouts.LAYOUTS`, or `index`: the index lists all images.
         options: Arguments of the layout.
-        train: Data sets to train on instead of that one; see `source_of`.
-        val: Data sets to choose checkpoints and thresholds on, instead of those trained on; see `select`.
+        train: Data sets to train on instead of the one in `data_dir`; see `source_of`.
+        val: Data sets to choose checkpoints and thresholds on; default: those trained on. See `select`.
         test: Data sets to test on; default: those trained on.
-        generate: Called with `data_dir` before it is read; makes the data set if it is not there.
+        generate: Called with `data_dir` before it is read; creates the data set if it doesn't exist.
         predict_dir: Images to predict, without labels.
-        group_pattern: See `scan_folder`; an option of `layout="folder"`.
-        video_pattern: See `scan_folder`; likewise.
-        index: Parquet file of the landmarks; default: one for each data folder in `index_dir`.
-        index_dir: Where indexes are kept.
-        faces_dir: Where faces that are cut out of videos are kept.
-        landmarks: `index` finds them once, `on_the_fly` in the loader for each sample.
-        landmark_model: Another 68-point file than the packaged one.
-        face_crops: The images are crops of one face each.
-        prepare: How landmarks are found and faces cut out of videos.
-        verify: With `layout="index"`: whether files are still there and of the size that the index knows.
-        image_size: Side of the square the network sees, in pixels.
-        align: Levels the line between the eyes.
+        group_pattern: Pattern for groups, an option of `layout="folder"`; see `scan_folder`.
+        video_pattern: Pattern for videos, an option of `layout="folder"`; see `scan_folder`.
+        index: Parquet file with the landmarks; default: one file per data folder in `index_dir`.
+        index_dir: Folder for indexes.
+        faces_dir: Folder for faces that are cropped from videos.
+        landmarks: `index`: found once and stored; `on_the_fly`: found in the loader for each sample.
+        landmark_model: File of another 68-point landmark model than the packaged one.
+        face_crops: Whether the images are crops of one face each.
+        prepare: Settings for finding landmarks and cropping faces from videos.
+        verify: With `layout="index"`: checks that files still exist and have the size recorded in the index.
+        image_size: Side of the network's square input, in pixels.
+        align: Rotates faces so that the line between the eyes is level.
         crop: `image` or `face`; see `Geometry`.
-        margin: See `Geometry`.
-        mask: How attention masks are drawn.
-        mask_of: `own`, or `other`: each image gets the mask of one of another video of its split, drawn anew
+        margin: Margin around the face; see `Geometry`.
+        mask: Draws the attention masks.
+        mask_of: `own`, or `other`: each image gets the mask of an image from another video of its split, drawn anew
             each epoch in training. Shows whether the content of masks matters.
-        augment: Random changes of training images.
-        fakes: `given` by the data set, `self_blended`: made of the real images of `train/` alone, each of which
-            comes with its blend in the same batch, or `mixed`: both; see `Epochs`, also of the next ones.
-        val_fakes: The same for validation; its blends are the same ones in each epoch.
+        augment: Random augmentation of training images.
+        fakes: `given` by the data set; `self_blended`: made only of the real images of `train/`, each of which is in
+            the same batch as its blend; or `mixed`: both. See `Epochs`.
+        val_fakes: The same choice for validation, where the blends are the same in each epoch.
         blend_share: With `mixed`: share of blends among the fakes of an epoch.
-        batch: `shuffled`, or `pairs`: a real and a fake image of one group in one batch.
-        pair_augment: `same` or `own` random changes for both of a given pair.
-        blend: How an image is blended with itself.
-        batch_size: Samples a batch on each process.
-        num_workers: Loader processes; default: the cores, at most 8.
+        batch: `shuffled`, or `pairs`: a real and a fake image of one group in the same batch.
+        pair_augment: Augmentation of the two images of a given pair: the `same`, or each its `own`.
+        blend: Blends an image with itself.
+        batch_size: Samples per batch on each process.
+        num_workers: Number of loader processes; default: the number of cores, at most 8.
         balance: `none`, `sampler` (both classes equally often) or `loss_weight` (weights in the loss).
         val_fraction: Share of `train/` that becomes validation.
-        test_fraction: Share of `train/` that is kept for testing where nothing is for it; None: that is refused.
+        test_fraction: Share of `train/` that is held out for testing if there are no test images; None: raises instead.
         allow_overlap: Turns a leak between train and test into a warning.
-        max_bad_fraction: Share of unusable files above which nothing is started.
-        limit_train: At most about this many training images, whole groups.
-        limit_val: The same for validation.
-        limit_test: The same for test.
-        leave_out: A list of images that are not trained on: see `read_left_out`. Validation and test keep them.
-        held_method: A method of making fakes that is neither trained nor validated on, and the only one tested: see
-            `hold_back`.
-        only_test: Nothing but the test images is prepared and served: for evaluation.
-        no_test: Nothing for testing is prepared or served: for a training that ends without.
-        seed: Decides splits, order and augmentation.
+        max_bad_fraction: Largest share of unusable files with which a training or a test starts.
+        limit_train: Approximate limit on the number of training images, in whole groups.
+        limit_val: Approximate limit on the number of validation images, in whole groups.
+        limit_test: Approximate limit on the number of test images, in whole groups.
+        leave_out: A list of images that are left out of training; see `read_left_out`. Validation and test keep them.
+        held_method: A method of making fakes that is held out of training and validation, and the only one tested;
+            see `hold_back`.
+        only_test: Prepares and loads only the test images: for evaluation.
+        no_test: Prepares and loads no test images: for a training that ends without a test.
+        seed: Seed of splits, order and augmentation.
     """
 
     def __init__(
@@ -142,7 +142,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         if not (data_dir or predict_dir or train or layout == INDEX or (test and only_test)):
             raise UserError(
                 "data.data_dir is not set: name the folder that holds train/ and test/, "
-                "or see it work without data by experiment=demo"
+                "or try experiment=demo, which needs no data"
             )
         require_choice("data.landmarks", landmarks, LANDMARKS)
         epochs = Epochs(fakes, val_fakes, blend_share, batch, pair_augment, balance)
@@ -162,7 +162,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
             index=index,
             group_pattern=group_pattern,
             video_pattern=video_pattern,
-            only_test=only_test and test_fraction is None,  # else the test is a part of what is for training
+            only_test=only_test and test_fraction is None,  # with a fraction, the test images are part of train/
             no_test=no_test,
             **folders,
         )
@@ -202,24 +202,24 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
     @property
     def splits(self) -> dict[str, UsableRecords]:
-        """What is served, by split; empty before `setup`."""
+        """The usable records of each split; empty before `setup`."""
         return self.plan.splits
 
     @property
     def fingerprint(self) -> str:
-        """Of all that is served; empty before `setup`."""
+        """Hash over all images of all splits; empty before `setup`."""
         return self.plan.fingerprint
 
     def list_data(self) -> None:
-        """Lists what lies in the folders, without opening any file of it: what is missing is told at once.
+        """Lists the files in the data folders without opening any, so that missing data is reported at once.
 
         Raises:
-            UserError: A data set isn't there, or is not complete.
+            UserError: A data set doesn't exist or is incomplete.
         """
         self.plan.list_data()
 
     def prepare_data(self) -> None:
-        """Finds the landmarks that are not in the index yet; on one process only.
+        """Finds the landmarks that aren't in the index yet; runs on one process only.
 
         Raises:
             UserError: The data set is incomplete, leaks between its splits, or has too many unusable files.
@@ -227,48 +227,48 @@ class DeepfakeDataModule(pl.LightningDataModule):
         self.plan.prepare()
 
     def setup(self, stage: str | None = None) -> None:
-        """Reads the indexes on every process and builds the splits; does nothing the second time."""
+        """Reads the indexes on every process and builds the splits; later calls do nothing."""
         self.plan.setup()
 
     def summary(self, run_dir: str | Path) -> None:
-        """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
+        """Logs the contents of each split, and lists skipped files in `skipped.csv` in the run folder."""
         self.plan.summary(run_dir)
 
     def test_sets(self) -> dict[str, NDArray[np.int64]]:
-        """Numbers of the videos of each data set that is tested on, by its name; empty if there is but one."""
+        """Numbers of the videos of each test data set, by its name; empty if there is only one data set."""
         videos = self.splits["test"].videos_by_dataset()
         return videos if len(videos) > 1 else {}
 
     def video_groups(self, split: str) -> NDArray[np.int64]:
-        """Number of the group of each video of a split; blends stand behind all others, as in `Sample`."""
+        """(2·V,) number of the group of each video of a split; blends come after all given videos, as in `Sample`."""
         records = self.splits[split].records
         groups = np.zeros(len(records.names("video_id")), dtype=np.int64)
         groups[records.numbers("video_id")] = records.numbers("group_id")
         return np.concatenate([groups, groups])
 
     def class_weights(self) -> list[float] | None:
-        """Weights for the loss, if `balance` asks for them."""
+        """Class weights for the loss with `balance="loss_weight"`; otherwise None."""
         if self.balance != "loss_weight":
             return None
         return class_weights(np.repeat([REAL, FAKE], self.epochs.order("train", self.splits["train"]).classes()))
 
     def preprocessing(self) -> dict[str, Any]:
-        """What was done to an image before the network saw it, as plain values: kept in every checkpoint."""
+        """The preprocessing of images before the network, as plain values; saved in every checkpoint."""
         return self.loaders.preprocessing() | {"detector": self.landmarker.signature()}
 
     def framing(self) -> dict[str, Any] | None:
-        """How faces lie in the training images, see `Framing`: kept in every checkpoint.
+        """Position and size of faces in the training images, see `Framing`; saved in every checkpoint.
 
-        None before `setup`, and where no landmarks are known.
+        None before `setup`, and if no landmarks are known.
         """
         part = self.splits.get("train")
         framing = None if part is None or self.plan.on_the_fly else part.framing()
         return framing.values() if framing else None
 
     def domain(self) -> dict[str, Any] | None:
-        """What the images of training and validation are like, see `Domain`: kept in every checkpoint.
+        """Statistics of the training and validation images, see `Domain`; saved in every checkpoint.
 
-        None before `setup`, and where no landmarks are known.
+        None before `setup`, and if no landmarks are known.
         """
         if self.plan.on_the_fly or not {"train", "val"} <= self.splits.keys():
             return None
@@ -276,7 +276,7 @@ class DeepfakeDataModule(pl.LightningDataModule):
         return domain.values() if domain else None
 
     def start_at(self, *, epoch: int, batch: int) -> None:
-        """Lets training begin where an interrupted run stopped: before this batch of this epoch, on each process."""
+        """Makes training resume where an interrupted run stopped: before this batch of this epoch, on each process."""
         self._start = (epoch, batch * self.batch_size)
 
     def dataset(self, split: str, *, degradation: Degradation | None = None) -> DeepfakeDataset:
@@ -284,20 +284,20 @@ class DeepfakeDataModule(pl.LightningDataModule):
 
         Args:
             split: `train`, `val`, `test` or `predict`.
-            degradation: Damage that is done to each image.
+            degradation: Damage applied to each image.
         """
         return self.loaders.dataset(split, self.splits[split], degradation=degradation)
 
     def train_dataloader(self) -> DataLoader[Batch]:
-        """Shuffled, augmented; a last incomplete batch is left out unless it is the only one."""
+        """Training batches, shuffled and augmented; an incomplete last batch is dropped unless it is the only one."""
         return self.loaders.training(self.splits["train"], self._place(), start=self._start)
 
     def val_dataloader(self) -> DataLoader[Batch]:
-        """Validation in order, evened out over ranks by marked rows."""
+        """Validation batches in order; rows marked invalid give each rank equally many."""
         return self.eval_loader("val")
 
     def test_dataloader(self) -> DataLoader[Batch]:
-        """Test in order, evened out over ranks by marked rows."""
+        """Test batches in order; rows marked invalid give each rank equally many."""
         return self.eval_loader("test")
 
     def predict_dataloader(self) -> DataLoader[Batch]:
@@ -307,17 +307,18 @@ class DeepfakeDataModule(pl.LightningDataModule):
     def eval_loader(
         self, split: str, *, degradation: Degradation | None = None, rows: Sequence[int] | None = None
     ) -> DataLoader[Batch]:
-        """A split in order, unaugmented.
+        """Batches of a split in order, without augmentation.
 
         Args:
-            split: Such as `test`.
-            degradation: Damage that is done to each image.
-            rows: Numbers of the records that are served; None: all, evened out over ranks by marked rows.
+            split: Name of the split, such as `test`.
+            degradation: Damage applied to each image.
+            rows: Numbers of the records to load; None: all, with rows marked invalid so that each rank has equally
+                many.
         """
         return self.loaders.evaluation(split, self.splits[split], self._place(), degradation=degradation, rows=rows)
 
     def on_after_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
-        """Finishes a batch where the network runs, unless its loader has."""
+        """Finishes a batch on the network's device, unless its loader has done so."""
         return finish(batch)
 
     def _place(self) -> BatchPlace:

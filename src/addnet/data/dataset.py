@@ -1,4 +1,4 @@
-"""Records and landmarks → samples: one warp, and the mask drawn from the landmarks it moved."""
+"""Records and landmarks → samples: warps each image once, and draws its mask from the warped landmarks."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from addnet.index.records import Record, Records
 from addnet.index.storage import Storage
 
 BLENDED = " (self-blended)"
-_GREY = 128  # of an image that could not be read
+_GREY = 128  # value of all pixels of an image that couldn't be read
 
 
 class Sample(TypedDict):
@@ -41,9 +41,9 @@ class Sample(TypedDict):
         mask: (1, S, S) float32 in [0, 1].
         label: 0 real, 1 fake, -1 unknown.
         path: Relative to the data folder.
-        video_id: `dataset/class/video`; of a self-blended fake with `BLENDED` behind it.
-        video: Number of the video in this data set, int64; those of self-blended fakes stand behind all others.
-        valid: False if the row must not count: padding, or a file that could not be read.
+        video_id: `dataset/class/video`, followed by `BLENDED` for a self-blended fake.
+        video: Number of the video in this data set, int64; those of self-blended fakes come after all others.
+        valid: False if the row must not count: padding, or a file that couldn't be read.
         face: False if no face was found, so that the mask is all ones.
     """
 
@@ -62,13 +62,13 @@ class RawSample(NamedTuple):
 
     Attributes:
         image: (S, S, 3) uint8.
-        mask: (s, s) float32, from `AttentionMask.draw_small`.
-        label: As in `Sample`.
-        path: As in `Sample`.
-        video_id: As in `Sample`.
-        video: As in `Sample`.
-        valid: As in `Sample`.
-        face: As in `Sample`.
+        mask: (s, s) float32 in [0, 1], from `AttentionMask.draw_small`.
+        label: 0 real, 1 fake, -1 unknown.
+        path: Relative to the data folder.
+        video_id: `dataset/class/video`, followed by `BLENDED` for a self-blended fake.
+        video: Number of the video in this data set; those of self-blended fakes come after all others.
+        valid: False if the file couldn't be read, or the row is padding.
+        face: False if no face was found.
     """
 
     image: ImageArray
@@ -85,21 +85,21 @@ class DeepfakeDataset(Dataset[Sample]):
     """Images of faces with their attention masks.
 
     Args:
-        root: The data folder; may be empty where the records name their own.
+        root: The data folder; may be empty if the records name theirs.
         records: Its images.
-        landmarks: (68, 2) of each record, or None where no face was found; or a detector that finds them while
+        landmarks: (68, 2) of each record, or None where no face was found; or a landmarker that finds them while
             loading.
-        geometry: What part of an image is seen.
-        mask: How masks are drawn.
-        shapes: (height, width) of each record; None: looked up in its file where `mask_of` needs it.
-        augment: Random changes; None for evaluation.
+        geometry: Decides which part of an image is shown to the network.
+        mask: Draws the masks.
+        shapes: (height, width) of each record; None: read from its file when `mask_of` needs it.
+        augment: Random augmentation; None for evaluation.
         mask_of: `own`, or `other`: each image gets the mask of an image of another video, if there is one.
-        hooks: What happens to each sample before it is warped, in this order; see `addnet.data.hook`.
+        hooks: Changes of each sample before it is warped, in this order; see `addnet.data.hook`.
         storage: Reads files and members of archives.
-        seed: First part of the address that decides changes and partners.
+        seed: First part of the address that decides augmentation and partners.
 
     Raises:
-        UserError: `mask_of` is neither, or there is no other image.
+        UserError: `mask_of` is neither `own` nor `other`, or `other` and there is no other image.
     """
 
     def __init__(
@@ -137,29 +137,29 @@ class DeepfakeDataset(Dataset[Sample]):
         return len(self.records)
 
     def __getitem__(self, address: int | SampleAddress) -> Sample:
-        """The sample at an address; a plain index is the first one of epoch 0.
+        """The sample at an address; a plain index stands for its first occurrence in epoch 0.
 
-        A file that was whole when it was indexed and cannot be read now gives a blank, invalid row.
+        A file that was intact when it was indexed but can't be read now yields a grey, invalid row.
         """
-        drawn = self.draw(address)
-        planes = torch.from_numpy(np.stack(cv2.split(drawn.image)))  # before there are four times as many bytes
+        raw = self.draw(address)
+        planes = torch.from_numpy(np.stack(cv2.split(raw.image)))  # while it is uint8, a quarter of the bytes
         return {
             "image": finish_images(planes.movedim(0, -1)),
-            "mask": finish_masks(torch.from_numpy(drawn.mask)[None, None], self.geometry.size)[0],
-            "label": drawn.label,
-            "path": drawn.path,
-            "video_id": drawn.video_id,
-            "video": drawn.video,
-            "valid": drawn.valid,
-            "face": drawn.face,
+            "mask": finish_masks(torch.from_numpy(raw.mask)[None, None], self.geometry.size)[0],
+            "label": raw.label,
+            "path": raw.path,
+            "video_id": raw.video_id,
+            "video": raw.video,
+            "valid": raw.valid,
+            "face": raw.face,
         }
 
     def draw(self, address: int | SampleAddress, *, out: ImageArray | None = None) -> RawSample:
-        """The sample at an address, unfinished.
+        """The sample at an address, before it is finished.
 
         Args:
-            address: Which image, and what is to happen to it; a plain index is the first one of epoch 0.
-            out: (S, S, 3) uint8 that the image is written to.
+            address: The image and its augmentation; a plain index stands for its first occurrence in epoch 0.
+            out: (S, S, 3) uint8 to which the image is written.
         """
         if not isinstance(address, SampleAddress):
             address = SampleAddress(address)
@@ -179,29 +179,29 @@ class DeepfakeDataset(Dataset[Sample]):
         return RawSample(seen, mask, label, record.path, video_id, video, valid, face)
 
     def read(self, index: int) -> ImageArray:
-        """The image of a record as it lies on disk, (H, W, 3) uint8.
+        """The image of a record as it is on disk, (H, W, 3) uint8.
 
         Raises:
-            UserError: It can't be read.
+            UserError: The image can't be read.
         """
         return self._read(self.records[index])
 
     def at(self, address: SampleAddress) -> SamplePosition:
-        """Where a sample stands: what its hooks draw from."""
+        """The position of a sample, from which its hooks draw."""
         return SamplePosition(address.record, self._key(address), address.blend)
 
     def unwarped(self, at: SamplePosition) -> UnwarpedSample:
-        """The sample as it lies on disk, before any hook.
+        """The sample as it is on disk, before any hook.
 
         Raises:
-            UserError: It can't be read.
+            UserError: The image can't be read.
         """
         record = self.records[at.record]
         image = self._read(record)
         return UnwarpedSample(image, self._landmarks(at.record, image), record.label)
 
     def _draw(self, at: SamplePosition, out: ImageArray) -> tuple[Mask, int, bool]:
-        """Writes the image as it is seen, and returns its mask, its label, and whether it has a face."""
+        """Writes the warped image to `out`; returns its mask, its label, and whether it has a face."""
         sample = self.unwarped(at)
         for hook in self.hooks:
             sample = hook(sample, at)
@@ -219,18 +219,18 @@ class DeepfakeDataset(Dataset[Sample]):
         return self.mask.draw_small(landmarks, self.geometry.size)
 
     def _face(self, index: int) -> tuple[tuple[int, ...], Landmarks | None]:
-        """Shape and landmarks of a record, its file left alone where the index knows both."""
+        """Shape and landmarks of a record; reads its file only if the index doesn't have both."""
         if self.shapes is not None and not isinstance(self.landmarks, Landmarker):
             height, width = self.shapes[index]
             return (int(height), int(width)), self.landmarks[index]
         try:
             image = self._read(self.records[index])
         except UserError:
-            return (1, 1), None  # broken since it was indexed: a mask of ones
+            return (1, 1), None  # damaged since it was indexed: a mask of ones
         return image.shape, self._landmarks(index, image)
 
     def _key(self, address: SampleAddress) -> tuple[int, ...]:
-        # the path, not its position: adding an image must not change what happens to the others
+        # the path, not its position: adding an image must not change the augmentation of the others
         record = self.records[address.record if address.like < 0 else address.like]
         return self.seed, address.epoch, zlib.crc32(record.path.encode()), address.repeat
 
@@ -242,22 +242,22 @@ class DeepfakeDataset(Dataset[Sample]):
 
 
 def read_record(record: Record, storage: Storage, root: str | Path = "") -> ImageArray:
-    """The image of a record as it lies on disk, (H, W, 3) uint8.
+    """The image of a record as it is on disk, (H, W, 3) uint8.
 
     Args:
-        record: Where it is.
+        record: The record, which says where the image is.
         storage: Reads files and members of archives.
         root: The data folder, for records that don't name theirs.
 
     Raises:
-        UserError: It can't be read.
+        UserError: The image can't be read.
     """
     path = os.path.join(root, record.root, record.path)  # noqa: PTH118 - once a sample
     return decode_image(storage.read(path, record.offset, record.length), path)
 
 
 def class_weights(labels: Sequence[int] | NDArray[np.int8]) -> list[float]:
-    """Weights of the classes in the loss that make them count alike: N / (classes · count).
+    """Weights that give both classes the same share in the loss: N / (classes · count).
 
     Example:
         >>> class_weights([0, 0, 0, 1])

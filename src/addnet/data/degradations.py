@@ -1,4 +1,4 @@
-"""The kinds of damage that images meet on their way, by name and strength, and the ladder that climbs them."""
+"""The kinds of damage that images suffer in distribution, by name and strength, and the robustness ladder."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ Random = np.random.Generator
 
 
 class Strength(NamedTuple):
-    """What a number that says how strong a kind is may be.
+    """The valid values of a number that says how strong a kind of damage is.
 
     Attributes:
-        low: The smallest that is allowed.
-        high: The largest.
-        unit: What it counts, in words.
-        whole: Whether it is a whole number.
+        low: The smallest valid value.
+        high: The largest valid value.
+        unit: Its unit, in words.
+        whole: Whether it must be a whole number.
     """
 
     low: float
@@ -43,10 +43,10 @@ class DamageKind(NamedTuple):
     """A kind of damage.
 
     Attributes:
-        strengths: By name; the first is the one that a ladder climbs.
-        damage: Called as `damage(image, landmarks, random, *values)`, the values in the order of the strengths.
-        standard: What a ladder takes for the strengths after the first.
-        needs: Looks whether it can be done here.
+        strengths: Its strengths by name; a ladder varies the first.
+        damage: Called as `damage(image, landmarks, random, *values)`, with the values in the order of the strengths.
+        standard: The values that a ladder uses for the strengths after the first.
+        needs: Raises a UserError if this machine can't apply it.
     """
 
     strengths: Mapping[str, Strength]
@@ -56,12 +56,12 @@ class DamageKind(NamedTuple):
 
 
 def _longer(image: ImageArray, percent: float) -> float:
-    """Pixels that are so many per cent of an image's longer side."""
+    """This percentage of an image's longer side, in pixels."""
     return percent / 100 * int(max(image.shape[:2]))
 
 
 def _passed_on(image: ImageArray, passes: int) -> ImageArray:
-    """Scaled and compressed as JPEG so many times, each time a little more, then encoded as H.264."""
+    """The image scaled and compressed as JPEG in several passes, each one stronger, then encoded as H.264."""
     for number in range(passes):
         image = jpeg(there_and_back(image, 0.75 - 0.05 * number), 75 - 10 * number)
     return h264(image, 28)
@@ -186,14 +186,14 @@ UNITS: Mapping[str, str] = {name: next(iter(kind.strengths.values())).unit for n
 
 @dataclass(frozen=True)
 class Degradation:
-    """One kind of damage at one strength, done to an image as it lies on disk, before it is warped.
+    """One kind of damage at one strength, applied to an image as it is on disk, before it is warped.
 
     Attributes:
         kind: A key of `KINDS`.
-        level: How strong, in the unit that `UNITS` names.
+        level: The strength, in the unit that `UNITS` names.
 
     Raises:
-        UserError: The kind is unknown, the level out of its range, or this machine can't do it.
+        UserError: The kind is unknown, the level is out of range, or this machine can't apply it.
     """
 
     kind: str
@@ -216,7 +216,7 @@ class Degradation:
         Args:
             image: (H, W, 3) uint8.
             landmarks: (68, 2) in its pixels; without them no organ is covered.
-            seed: Of what is drawn: noise, directions.
+            seed: Seed of the random values, such as noise and directions.
 
         Returns:
             (H, W, 3) uint8.
@@ -234,8 +234,8 @@ def damage(
         kind: A key of `KINDS`.
         image: (H, W, 3) uint8.
         landmarks: (68, 2) in its pixels, or None.
-        random: Of what is drawn.
-        values: Of the kind's strengths, in their order.
+        random: Generator of the random values, such as noise and directions.
+        values: The values of the kind's strengths, in their order.
     """
     strengths = KINDS[kind].strengths.values()
     exact = [int(value) if strength.whole else value for value, strength in zip(values, strengths, strict=True)]
@@ -246,19 +246,19 @@ def require_strength(option: str, value: Any, strength: Strength) -> None:
     """Checks a value of a strength.
 
     Raises:
-        UserError: It isn't a number, not a whole one where one is needed, or outside of its range.
+        UserError: The value isn't a number, isn't whole although it must be, or is out of range.
     """
-    said = f"{'a whole number' if strength.whole else 'a number'} ({strength.unit})"
-    require_within(option, value, strength.low, strength.high, said)
+    expected = f"{'a whole number' if strength.whole else 'a number'} ({strength.unit})"
+    require_within(option, value, strength.low, strength.high, expected)
     if strength.whole and value != int(value):
-        raise UserError(f"{option}={value!r} is not valid; use {said} in [{strength.low:g}, {strength.high:g}]")
+        raise UserError(f"{option}={value!r} is not valid; use {expected} in [{strength.low:g}, {strength.high:g}]")
 
 
 def rungs(kinds: Mapping[str, Sequence[float] | None]) -> Iterator[Degradation]:
-    """Every degradation of some kinds and their levels, in order; a kind without levels is left out.
+    """Yields a degradation for each kind and level, in order; skips kinds without levels.
 
     Raises:
-        UserError: A kind is unknown, a level out of range, or this machine can't do it.
+        UserError: A kind is unknown, a level is out of range, or this machine can't apply it.
     """
     for kind, levels in kinds.items():
         for level in levels or ():

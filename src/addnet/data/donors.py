@@ -1,4 +1,4 @@
-"""Another person's face for a blend: drawn from an address among those of nearly the same pose."""
+"""Another person's face for a blend: drawn from an address, with nearly the same pose."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.faces.donors import Donor, poses
 from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 
-_CANDIDATES = 32  # faces that are drawn, of which the one with the nearest pose is taken
+_CANDIDATES = 32  # faces drawn at random; the one with the nearest pose becomes the donor
 
 
 class Donors:
@@ -21,10 +21,10 @@ class Donors:
 
     Args:
         share: Probability that a face gets a donor.
-        rows: (M,) numbers of the images that may give a face: real ones with landmarks.
+        rows: (M,) numbers of the images that may be donors: real ones with landmarks.
         landmarks: (68, 2) of each image.
-        groups: (N,) of each image; a donor is of another group.
-        read: Gives an image, (H, W, 3) uint8, by its number.
+        groups: (N,) group of each image; a donor is of another group.
+        read: Number of an image → (H, W, 3) uint8.
     """
 
     def __init__(
@@ -43,10 +43,10 @@ class Donors:
         self._read = read
 
     def __call__(self, at: SamplePosition, landmarks: Landmarks) -> Donor | None:
-        """The donor of an image at an address; None where it is to be blended with itself, or there is no other.
+        """The donor for an image at an address; None if it is to be blended with itself, or no donor was found.
 
         Args:
-            at: Its address.
+            at: Position of the image.
             landmarks: (68, 2) of the image.
         """
         random = np.random.default_rng((*at.key, DONORS))
@@ -54,13 +54,13 @@ class Donors:
             return None
         drawn = self._rows[random.integers(len(self._rows), size=_CANDIDATES)]
         others = [row for row in drawn.tolist() if self._groups[row] != self._groups[at.record]]
-        known = [(row, found) for row in others if (found := self._landmarks[row]) is not None]
+        known = [(row, theirs) for row in others if (theirs := self._landmarks[row]) is not None]
         if not known:
             return None
-        seen = poses(np.stack([landmarks, *(found for _, found in known)]))
-        nearest = int(((seen[1:] - seen[0]) ** 2).sum(axis=(1, 2)).argmin())
+        pose = poses(np.stack([landmarks, *(theirs for _, theirs in known)]))  # the first is that of the image itself
+        nearest = int(((pose[1:] - pose[0]) ** 2).sum(axis=(1, 2)).argmin())
         try:
-            row, found = known[nearest]
-            return Donor(self._read(row), found)
-        except UserError:  # broken since it was indexed
+            row, theirs = known[nearest]
+            return Donor(self._read(row), theirs)
+        except UserError:  # damaged since it was indexed
             return None

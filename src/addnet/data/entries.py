@@ -1,4 +1,4 @@
-"""Entries of `data.train`, `data.val` and `data.test` as they are written, without looking at what they name."""
+"""Parses entries of `data.train`, `data.val` and `data.test` without reading the files that they name."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def entry_layout(entry: Any) -> str:
 
 
 def entry_options(entry: Mapping[str, Any]) -> dict[str, Any]:
-    """The options of the layout in an entry that is a mapping: those below `options`, and those beside it.
+    """The options of the layout in an entry that is a mapping: those under `options`, and those next to it.
 
     Example:
         >>> entry_options({"layout": "dfd", "data_dir": "x", "compression": "c40", "options": {"split": "actors"}})
@@ -49,7 +49,7 @@ def entry_options(entry: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def entry_told(entry: Any) -> str:
-    """An entry in words.
+    """An entry as text for messages.
 
     Example:
         >>> entry_told({"layout": "faceforensics", "data_dir": "FF", "compression": "c40"})

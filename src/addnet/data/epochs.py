@@ -1,4 +1,4 @@
-"""What an epoch consists of, as `data.fakes`, `data.batch` and their neighbours say. No torch."""
+"""The samples of an epoch, by `data.fakes`, `data.batch` and related settings. No torch."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ HALF = 0.5
 
 @dataclass(frozen=True)
 class Epochs:
-    """Which samples there are and which of them come together; checked when made.
+    """The settings that decide which samples an epoch has and which stay together in a batch; validated on creation.
 
     Attributes:
-        fakes: Of training: `given`, `self_blended` (blends of its reals alone), or `mixed` (both).
-        val_fakes: Of validation, likewise.
+        fakes: Fakes of training: `given`, `self_blended` (only blends of its real images), or `mixed` (both).
+        val_fakes: Fakes of validation: `given`, `self_blended` or `mixed`.
         blend_share: With `mixed`: share of blends among the fakes of a training epoch.
         batch: `shuffled`, or `pairs`: a real and a fake of one group next to each other in one batch.
-        pair_augment: Whether both of a pair change alike (`same`), or each by its own draws (`own`).
+        pair_augment: Whether both images of a pair get the same augmentation (`same`) or each its own (`own`).
         balance: `none`, `sampler` or `loss_weight`.
 
     Raises:
-        UserError: A value is not valid, or two of them contradict each other.
+        UserError: A value is not valid, or two values contradict each other.
     """
 
     fakes: str = GIVEN
@@ -51,31 +51,32 @@ class Epochs:
         self._check_share()
         if self.pair_augment != PAIR_AUGMENTS[0] and not self._pairs_given:
             raise UserError(
-                f"data.pair_augment={self.pair_augment} is about given pairs, and there are none: set data.batch=pairs "
-                "with data.fakes=given or data.fakes=mixed; a real image and its blend always change alike"
+                f"data.pair_augment={self.pair_augment} applies to given pairs, and there are none: set "
+                "data.batch=pairs with data.fakes=given or data.fakes=mixed, or leave data.pair_augment at same; a "
+                "real image and its blend always get the same augmentation"
             )
         if "train" in self.blending and self.balance != "none":
             raise UserError(
-                f"data.balance={self.balance}: with data.fakes={self.fakes} half of each batch is fake anyway; use "
-                "data.balance=none"
+                f"data.balance={self.balance} has no use with data.fakes={self.fakes}, where half of each batch is "
+                "fake anyway; use data.balance=none"
             )
         if self._pairs_given and self.balance == "sampler":
             raise UserError(
-                "data.balance=sampler draws both classes apart, and data.batch=pairs keeps a real and a fake of one "
-                "source together; use data.balance=none, or data.balance=loss_weight for what has no partner"
+                "data.balance=sampler draws the classes separately, but data.batch=pairs keeps a real and a fake of "
+                "one source together; use data.balance=none, or data.balance=loss_weight if many images have no partner"
             )
 
     def _check_share(self) -> None:
         require_number("data.blend_share", self.blend_share)
         if not 0 < self.blend_share < 1:
             raise UserError(
-                f"data.blend_share={self.blend_share} must lie between 0 and 1; data.fakes=given has no blends, "
-                "data.fakes=self_blended nothing else"
+                f"data.blend_share={self.blend_share} must be between 0 and 1, exclusive; use data.fakes=given for no "
+                "blends, or data.fakes=self_blended for blends only"
             )
         if self.blend_share != HALF and self.fakes != MIXED:
             raise UserError(
-                f"data.blend_share={self.blend_share} is about data.fakes=mixed, and data.fakes={self.fakes} has no "
-                "such share; leave it at 0.5, or set data.fakes=mixed"
+                f"data.blend_share={self.blend_share} applies only to data.fakes=mixed, not to "
+                f"data.fakes={self.fakes}; leave it at 0.5, or set data.fakes=mixed"
             )
 
     @property
@@ -84,7 +85,7 @@ class Epochs:
 
     @property
     def blended(self) -> frozenset[str]:
-        """Splits whose fakes are all made of their reals, so that they need no others."""
+        """Splits whose fakes are all made of their real images, so that they need no given fakes."""
         return blended_splits(self.fakes, self.val_fakes)
 
     @property
@@ -97,25 +98,25 @@ class Epochs:
         return {"train": self.fakes, "val": self.val_fakes}
 
     def check(self, *, landmarks: str, batch_size: int) -> None:
-        """Looks whether it goes with how images are read.
+        """Checks that the settings are compatible with how images are loaded.
 
         Raises:
-            UserError: It does not.
+            UserError: They are not.
         """
         if self.blending and landmarks != "index":
             raise UserError(
-                f"data.landmarks={landmarks}: self-blends need to know before training which images have landmarks; "
-                "use data.landmarks=index"
+                f"data.landmarks={landmarks} does not work with self-blends, which need to know before training which "
+                "images have landmarks; use data.landmarks=index"
             )
         if ("train" in self.blending or self._pairs_given) and batch_size % 2:
             what = "data.batch=pairs" if self._pairs_given else f"data.fakes={self.fakes}"
             raise UserError(
-                f"data.batch_size={batch_size} is odd, and with {what} a real image and its fake stay in one batch; "
+                f"data.batch_size={batch_size} is odd, but with {what} a real image and its fake stay in one batch; "
                 f"use an even number, such as data.batch_size={batch_size + 1}"
             )
 
     def order(self, split: str, part: UsableRecords) -> Order:
-        """The units of an epoch of training, or of validation whose fakes are all blends."""
+        """The order of an epoch of training, or of a validation whose fakes are all blends."""
         kind, labels = self._kinds.get(split, GIVEN), part.records.labels
         if kind == SELF_BLENDED:
             return RealsAndBlends(labels, part.with_landmarks)
@@ -130,10 +131,10 @@ class Epochs:
         )
 
     def requests(self, split: str, part: UsableRecords) -> list[Request] | int:
-        """What an evaluation of a split asks for, in order; a number: so many records, as they are.
+        """The samples that an evaluation of a split requests, in order; a number N: the first N records as they are.
 
-        With `mixed` these are all given images as they are, and then both halves of all blends: what making a blend
-        does to an image is done to real and to fake ones.
+        With `mixed`, these are all given images as they are, followed by both halves of all blends: real and fake
+        halves have both been through the processing that makes a blend.
         """
         kind = self._kinds.get(split, GIVEN)
         if kind == GIVEN:
@@ -142,7 +143,7 @@ class Epochs:
         return blends if kind == SELF_BLENDED else [*map(Request, range(len(part.records))), *blends]
 
     def told(self, split: str, part: UsableRecords) -> str:
-        """What stands in the log about a split; empty where it is served as it is."""
+        """A description of a split for the log; empty if its images are used as they are."""
         kind = self._kinds.get(split, GIVEN)
         if split == "train" or kind == SELF_BLENDED:
             return self.order(split, part).told()
@@ -152,26 +153,26 @@ class Epochs:
         return f"given fakes, and blends of its {count(blended, 'real image')}"
 
     def require_pairs(self, part: UsableRecords) -> None:
-        """Looks whether there is a pair where pairs are asked for.
+        """Checks that there is at least one pair if `batch` is `pairs`.
 
         Args:
-            part: What is trained on.
+            part: The training images.
 
         Raises:
-            UserError: There is none.
+            UserError: There is no pair.
         """
         if self._pairs_given and (source_sets(part.records) == NO_PARTNER).all():
             raise UserError(
-                "data.batch=pairs: no group of the training images has both real and fake ones; see "
+                "data.batch=pairs: no group of the training images has both real and fake images; set "
                 "data.group_pattern, or use data.batch=shuffled"
             )
 
     def told_bare(self, split: str, part: UsableRecords) -> str:
-        """How many real images have no landmarks, where blends are made of them; empty if all have."""
+        """A warning about real images without landmarks in a split with blends; empty if all have landmarks."""
         bare = int(((part.records.labels == REAL) & ~part.with_landmarks).sum())
         if split not in self.blending or not bare:
             return ""
         images = count(bare, "real image")
         if self._kinds[split] == SELF_BLENDED:
-            return f"{images} without landmarks left out: no blend can be made"
+            return f"skipped {images} without landmarks, of which no blend can be made"
         return f"no blend can be made of {images} without landmarks"

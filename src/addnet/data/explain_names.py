@@ -1,4 +1,4 @@
-"""Files of a folder → which video and which group each is taken for, and what other patterns would make of them."""
+"""Shows which video and which group each file of a folder is assigned to, and what other patterns would assign."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from addnet.index.records import CLASS_NAMES, Records
 from addnet.untrusted.texts import in_markup
 from addnet.wording import count
 
-_KINDS = 12  # of names that are shown
-_PATTERNS = 8  # of either key that are shown
+_KINDS = 12  # most kinds of names shown
+_PATTERNS = 8  # most patterns shown for either key
 _COMMON = (r"([^/_.\- ]+)[^/]*$", r"([^/]+)/[^/]+$")  # the first word of a name; its folder
 _KEYS = {"data.video_pattern": "video_id", "data.group_pattern": "group_id"}
 
@@ -27,16 +27,16 @@ _KEYS = {"data.video_pattern": "video_id", "data.group_pattern": "group_id"}
 def explain_names(
     folder: Path, console: Console, *, group_pattern: str | None = None, video_pattern: str | None = None
 ) -> None:
-    """Prints what the names of a folder data set are taken for.
+    """Prints the videos and groups to which the names in a folder data set are assigned.
 
     Args:
         folder: The data set.
-        console: To print to.
-        group_pattern: As for `list_folder`.
-        video_pattern: As for `list_folder`.
+        console: The console to print to.
+        group_pattern: Pattern for groups; see `list_folder`.
+        video_pattern: Pattern for videos; see `list_folder`.
 
     Raises:
-        UserError: Nothing is there, or a pattern does not fit.
+        UserError: There are no files, or a pattern doesn't match.
     """
     listing = list_folder(folder, group_pattern=group_pattern, video_pattern=video_pattern)
     report(listing, title=str(folder), console=console)
@@ -49,7 +49,7 @@ def explain_names(
 
 
 def shape_of(path: str) -> str:
-    """How a name is built: each run of digits as 0, each run of letters as a.
+    """The form of a name: each run of digits becomes 0, each run of letters a.
 
     Example:
         >>> shape_of("train/real/abc_0012.png")
@@ -62,12 +62,12 @@ def shape_of(path: str) -> str:
 
 
 def _kinds_table(records: Records) -> Table:
-    """Names by how they are built, the most frequent first, with examples and what these are taken for."""
+    """A table of the forms of names, the most frequent first, with examples and their videos and groups."""
     rows: dict[str, list[int]] = {}
     for row, path in enumerate(records.paths.to_pylist()):
         rows.setdefault(shape_of(path), []).append(row)
-    table = Table(title="what names are taken for, by how they are built (digits: 0, letters: a)")
-    for name in ("built like", "files", "such as", "video", "group"):
+    table = Table(title="videos and groups by form of name (digits: 0, letters: a)")
+    for name in ("form", "files", "example", "video", "group"):
         table.add_column(name, overflow="fold", justify="right" if name == "files" else "left")
     ranked = sorted(rows.items(), key=lambda item: -len(item[1]))
     for shape, own in ranked[:_KINDS]:
@@ -77,7 +77,7 @@ def _kinds_table(records: Records) -> Table:
             first = [shape, f"{len(own):,}"] if not number else ["", ""]
             table.add_row(*map(in_markup, [*first, record.path, video, record.group_id]))
     if len(ranked) > _KINDS:
-        table.caption = f"and {count(len(ranked) - _KINDS, 'other kind')} of names"
+        table.caption = f"and {count(len(ranked) - _KINDS, 'other form')} of names"
     return table
 
 
@@ -85,11 +85,11 @@ def _print_patterns(records: Records, key: str, console: Console) -> None:
     some = sample(records)
     now = len(some.names(_KEYS[key]))
     what = "videos" if key == "data.video_pattern" else "groups"
-    part = "" if len(some) == len(records) else f" (of {len(some):,} of these files, evenly spaced)"
+    part = "" if len(some) == len(records) else f" (in {len(some):,} of these files, evenly spaced)"
     table = Table(title=f"{what}: {now:,} now; what other patterns would find{part}")
-    table.add_column("to type", overflow="fold")
+    table.add_column("argument", overflow="fold")
     table.add_column(what, justify="right")
-    table.add_column("in the first and the last file", overflow="fold")
+    table.add_column("match in the first and the last file", overflow="fold")
     for pattern, found in _found(some):
         table.add_row(
             in_markup(typed(key, pattern)),
@@ -101,7 +101,7 @@ def _print_patterns(records: Records, key: str, console: Console) -> None:
 
 
 def _found(records: Records) -> Iterator[tuple[str, NDArray[np.str_]]]:
-    """Patterns that find something in each file, and what; of those that find the same the first."""
+    """Yields the patterns that match every file, with the matches; of several with the same grouping, the first."""
     seen: set[bytes] = set()
     for pattern in dict.fromkeys([*_COMMON, *coarser_patterns(), *finer_patterns(records)]):
         found = searched_rows(records, pattern)
@@ -114,7 +114,7 @@ def _found(records: Records) -> Iterator[tuple[str, NDArray[np.str_]]]:
 
 
 def _number(records: Records, found: Sequence[str] | NDArray[np.str_], key: str) -> int:
-    """How many videos or groups a pattern makes: videos of both classes are two."""
+    """The number of videos or groups that a pattern makes; the same video name in both classes counts as two."""
     if key == "data.group_pattern":
         return len(set(found))
     return len({(CLASS_NAMES[label], text) for label, text in zip(records.labels.tolist(), found, strict=True)})

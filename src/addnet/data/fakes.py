@@ -1,4 +1,4 @@
-"""Fakes made of real images while they are read."""
+"""Fakes made of real images while they are loaded."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Recipe = Callable[[ImageArray, Landmarks, tuple[int, ...], "Donor | None"], Blen
 
 
 def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
-    """The splits whose fakes are made of their real images alone.
+    """The splits whose fakes are all made of their real images.
 
     Example:
         >>> blended_splits("self_blended", "given")
@@ -29,14 +29,14 @@ def blended_splits(fakes: str, val_fakes: str) -> frozenset[str]:
 
 
 class SelfBlends:
-    """A hook that makes a real image one half of its self-blend, where that is asked for.
+    """A hook that turns a real image into one half of its self-blend, if the position requests it.
 
-    Both halves are drawn from one address, and the halves of a pair are asked for one after the other, so that each
-    blend is made once.
+    Both halves are drawn from the same address. Since the halves of a pair are requested one after the other, each
+    blend is made only once.
 
     Args:
-        recipe: How an image is blended with itself or a donor, such as `addnet.faces.blend.SelfBlend`.
-        donors: Who is laid over whom; None: each over itself.
+        recipe: Blends an image with itself or a donor, such as `addnet.faces.blend.SelfBlend`.
+        donors: Draws a donor for each image; None: each image is blended with itself.
     """
 
     def __init__(self, recipe: Recipe, donors: Donors | None = None) -> None:
@@ -45,7 +45,7 @@ class SelfBlends:
         self._last: tuple[tuple[int, tuple[int, ...]], Blend] | None = None
 
     def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
-        """The sample as the half that is wanted, with the label of that half."""
+        """The requested half of the blend, with its label."""
         if not at.blend:
             return sample
         blend = self.blend(sample, at)

@@ -1,4 +1,4 @@
-"""Groups in several data sets: told apart where names are alike by chance, one where source videos are shared."""
+"""Groups of several data sets: kept separate if only their names match, merged if they share source videos."""
 
 from __future__ import annotations
 
@@ -12,29 +12,29 @@ from addnet.index.records import Records
 
 
 def united_groups(parts: Sequence[Records]) -> list[Records]:
-    """Records whose groups are one wherever in these parts they have source videos in common.
+    """Merges groups that have source videos in common, across all parts.
 
     Args:
-        parts: All that is used together, such as training, validation and test.
+        parts: All records that are used together, such as training, validation and test.
     """
     names = united(name for records in parts for name in records.names("group_id"))
     return [_renamed(records, names) for records in parts]
 
 
 def told_apart(records: Records) -> Records:
-    """Records whose groups carry the name of their data set, unless they do already."""
+    """Puts the name of the data set in front of each group, unless it is there already."""
     groups, names = (records.table[field].cast(pa.string()) for field in ("group_id", "dataset"))
     named = pc.if_else(pc.match_substring(groups, "/"), groups, pc.binary_join_element_wise(names, groups, "/"))
     return _grouped(records, named)
 
 
 def grouped_by(records: Records, field: str) -> Records:
-    """Records whose groups are the values of another field, such as `video_id`."""
+    """Groups records by the values of another field, such as `video_id`."""
     return _grouped(records, records.table[field].cast(pa.string()))
 
 
 def _renamed(records: Records, names: Mapping[str, str]) -> Records:
-    """Records with other names of groups; untouched where they stay as they are."""
+    """Renames groups; returns the same object if no name changes."""
     before = records.names("group_id")
     after = [names[name] for name in before]
     if before == after:

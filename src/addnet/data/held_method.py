@@ -1,4 +1,4 @@
-"""One method of making fakes held back: it is neither trained nor validated on, and the only one that is tested."""
+"""Holds out one method of making fakes: training and validation leave it out, and it is the only one tested."""
 
 from __future__ import annotations
 
@@ -19,48 +19,48 @@ KEY = "data.held_method"
 
 
 def hold_back(splits: Mapping[str, Records], method: str) -> dict[str, Records]:
-    """Splits of which test keeps the fakes of one method, and the others those of all others; all keep their reals.
+    """Restricts the fakes of test to one method, and those of the other splits to all other methods; reals stay.
 
     Args:
-        splits: Of "train", "val" and "test" those that there are.
-        method: As the data set calls it.
+        splits: The records of "train", "val" and "test", or of some of them.
+        method: Name of the method in the data set.
 
     Raises:
-        UserError: No fake to be trained on, or none to be tested on, is of another or of this method.
+        UserError: Test has no fakes of this method, or another split with fakes has none of other methods.
     """
-    found = {}
+    result = {}
     for name, part in splits.items():
         fake, held = part.labels == FAKE, part.having("method", method)
-        found[name] = part.take(~fake | (held == (name == "test")))
-        if (fake.any() or name == "test") and not (found[name].labels == FAKE).any():
-            there = ", ".join(shown(known) for known in methods_of(part)) or "none that is named"
-            lacks = f"no fake of {name} is of it" if name == "test" else f"all fakes of {name} are of it"
-            raise UserError(f"{KEY}={method}: {lacks}. Methods there: {there}")
+        result[name] = part.take(~fake | (held == (name == "test")))
+        if (fake.any() or name == "test") and not (result[name].labels == FAKE).any():
+            available = ", ".join(shown(known) for known in methods_of(part)) or "none are named"
+            lacks = f"no fakes in {name} are of this method" if name == "test" else f"all fakes in {name} are of it"
+            raise UserError(f"{KEY}={method}: {lacks}; use another method. Methods in {name}: {available}")
     if "train" in splits:
         log.info(
-            "%s is held back: %s of training, %s of validation; a test asks about it alone",
+            "%s is held out: %s of training and %s of validation are left out; the test has only fakes of this method",
             shown(method),
-            *(count(len(splits[name]) - len(found[name]), "fake") for name in ("train", "val")),
+            *(count(len(splits[name]) - len(result[name]), "fake") for name in ("train", "val")),
         )
-    return found
+    return result
 
 
 def methods_of(records: Records) -> list[str]:
-    """The methods of fakes that are named, sorted."""
+    """The names of the methods of all fakes, sorted."""
     fakes = records.take(records.labels == FAKE)
     return [name for name in fakes.names("method") if name]
 
 
 def to_sweep(data: Mapping[str, Any]) -> str:
-    """Each method that is trained on, as values for a sweep over `data.held_method`.
+    """All methods in the training data, as values for a sweep over `data.held_method`.
 
-    Configs say it as `${each_method:${data}}`.
+    In a config, write `${each_method:${data}}`.
 
     Args:
         data: A `data` node, as plain values.
 
     Raises:
-        UserError: There are fewer than two.
+        UserError: There are fewer than two methods.
     """
     sources = configured(data).train
     parts = [source.records() for source in sources]
@@ -68,8 +68,8 @@ def to_sweep(data: Mapping[str, Any]) -> str:
     if len(methods) < 2:
         named = ", ".join(source.named for source in sources)
         raise UserError(
-            f"{named} names {count(len(methods), 'method')} of making fakes, and holding back one of them takes at "
-            "least two: a layout that knows methods (data=faceforensics, celebdfpp, df40 …), or a manifest with the "
+            f"{named} names {count(len(methods), 'method')} of making fakes, but to hold one out there must be at "
+            "least two: use a layout with methods (data=faceforensics, celebdfpp, df40 …), or a manifest with the "
             "column method"
         )
     return ",".join(map(quoted, methods))

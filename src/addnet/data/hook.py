@@ -1,8 +1,8 @@
-"""The one place where a training sample may change before it is warped: image, landmarks, mask and label.
+"""Hooks that change a sample before it is warped: its image, landmarks, mask and label.
 
-A hook is called for each sample with its address, and draws from that alone: workers, ranks, an interruption and a
-resume change nothing. Self-blended fakes (`fakes.py`), degradations (`degradations.py`) and the masks of others
-(`partners.py`) are hooks.
+A hook is called for each sample with its position, and draws random values only from that, so that the number of
+workers and ranks, an interruption and a resume change nothing. Self-blended fakes (`fakes.py`), degradations
+(`degradations.py`) and the masks of other images (`partners.py`) are hooks.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import NamedTuple, Protocol
 from addnet.faces.geometry import Landmarks
 from addnet.faces.images import ImageArray
 
-# last part of the seed of each kind of draw; augmentation draws from the address itself
+# last part of the seed for each purpose; augmentation uses the key without such a part
 PARTNERS, BLENDS, DEGRADATIONS, DONORS = 1, 2, 3, 4
 
 
@@ -20,10 +20,10 @@ class UnwarpedSample(NamedTuple):
     """A sample before the warp.
 
     Attributes:
-        image: (H, W, 3) uint8, RGB, as it lies on disk.
+        image: (H, W, 3) uint8, RGB, as it is on disk.
         landmarks: (68, 2) in its pixels; None without a face.
         label: 0 real, 1 fake, -1 unknown.
-        mask_from: Shape and landmarks of another image, whose mask it gets; None: its own.
+        mask_from: Shape and landmarks of another image, from which its mask is drawn; None: its own.
     """
 
     image: ImageArray
@@ -33,12 +33,12 @@ class UnwarpedSample(NamedTuple):
 
 
 class SamplePosition(NamedTuple):
-    """Where a sample stands; all that a hook may draw from.
+    """The position of a sample in training; a hook draws its random values only from this.
 
     Attributes:
         record: Number of its record.
-        key: Seed, epoch, number made of its path, repeat: seeds what is drawn, with one of the numbers above behind it.
-        blend: `real` or `fake`: that half of its self-blend is wanted; empty: the image itself.
+        key: (seed, epoch, hash of its path, repeat); with one of the numbers above appended, it seeds a draw.
+        blend: `real` or `fake`: this half of its self-blend is requested; empty: the image itself.
     """
 
     record: int
@@ -50,12 +50,12 @@ class Hook(Protocol):
     """Changes a sample before it is warped."""
 
     def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
-        """The changed sample; arrays that come in are left as they are.
+        """Returns the changed sample; must not modify the arrays it is given.
 
         Args:
-            sample: As it lies on disk, or as the hook before left it.
-            at: Its address.
+            sample: The sample as it is on disk, or as the previous hook returned it.
+            at: Its position.
 
         Raises:
-            UserError: It can't be done with this sample; its row of the batch is marked invalid.
+            UserError: The hook can't be applied to this sample; its row of the batch is marked invalid.
         """

@@ -1,8 +1,8 @@
-"""Which files the rows of an index may name: those of a folder that the user named, or that the program itself wrote.
+"""Restricts the files that the rows of an index may name to a folder that the user named or the program wrote.
 
-An index says where its images lie. One that came from somebody else could so name any file of the reader, which would
-then be seen in a report. An index that this program wrote here is known by its place (`data.index_dir`,
-`data.faces_dir`), or by the number that the file had when it was written, which no copy of it has.
+An index says where its images are. One from somebody else could name any of the reader's files, which would then show
+up in a report. An index that this program wrote on this machine is recognised by its folder (`data.index_dir`,
+`data.faces_dir`), or by its inode number at the time of writing, which no copy has.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ _NAMES = ("video_id", "group_id", "dataset", "method", "identity", "split")
 
 
 def require_inside(index: FaceIndex, root: str | None, *, own: Iterable[str | Path]) -> None:
-    """Refuses an index that names files outside of the folder that the user named.
+    """Raises if an index names files outside the folder that the user named.
 
     Args:
-        index: As it is opened.
-        root: The folder that the user named; None: that which the index names, if it is below its own folder or if
-            the program wrote the index here.
-        own: Folders of indexes that the program wrote: what these say is taken as it is.
+        index: The opened index.
+        root: The folder that the user named; None: the folder that the index names, provided that it is below the
+            index's own folder, or that the program wrote the index on this machine.
+        own: Folders of indexes that the program wrote; indexes in them are trusted.
 
     Raises:
-        UserError: Its folder isn't known, a row leads out of it, or a name has control characters. The text has the
-            option to type where the user trusts the index.
+        UserError: The folder isn't trusted, a row leads out of it, or a name has control characters. The message names
+            the option to use if the user trusts the index.
     """
     _require_plain(index)
     if any(index.file.resolve().is_relative_to(Path(folder).resolve()) for folder in own):
@@ -46,8 +46,8 @@ def require_inside(index: FaceIndex, root: str | None, *, own: Iterable[str | Pa
     if root is None and not here and not index.root.resolve().is_relative_to(index.file.resolve().parent):
         place = shown(index.root)
         raise UserError(
-            f"data.index={index.file} says that its images lie in {place}, which is not below its own folder; if you "
-            f"trust it, type {shlex.quote(f'data.data_dir={place}')}"
+            f"data.index={index.file} says that its images are in {place}, which is not below its own folder; if you "
+            f"trust it, add {shlex.quote(f'data.data_dir={place}')}"
         )
     folder = index.root if root is None else Path(root)
     for column in ("path", "landmarks"):
@@ -57,18 +57,18 @@ def require_inside(index: FaceIndex, root: str | None, *, own: Iterable[str | Pa
             row = int(rows[found.position])
             raise UserError(
                 f"data.index={index.file}, row {row + 1}: {shown(names[row].as_py())} {found.reason}; if you trust it, "
-                "type ++data.options.outside=true"
+                "add ++data.options.outside=true"
             )
 
 
 def _each(names: pa.ChunkedArray, rows: NDArray[np.int64]) -> Iterator[str]:
-    """The names in these rows, some at a time: Python's texts take several times the memory of Arrow's."""
+    """Yields the names in these rows, converted in blocks: Python's strings take several times Arrow's memory."""
     for start in range(0, len(rows), _BLOCK):
         yield from names.take(pa.array(rows[start : start + _BLOCK])).to_pylist()
 
 
 def _require_plain(index: FaceIndex) -> None:
-    """Names of a table and a log; those of files can't be read from a row that has a NUL."""
+    """Raises if a name has control characters: names are shown in tables and logs, and no file name has a NUL."""
     for column in ("path", "landmarks", *_NAMES):
         values = index.rows[column]
         if pa.types.is_dictionary(values.type):
@@ -77,6 +77,6 @@ def _require_plain(index: FaceIndex) -> None:
         if len(odd):
             name = shown(values[int(odd[0])].as_py())
             raise UserError(
-                f"data.index={index.file}: {column}={name} has control characters; rename what has such a name and "
+                f"data.index={index.file}: {column}={name} has control characters; rename the file or folder and "
                 "prepare the data again"
             )

@@ -1,4 +1,4 @@
-"""What may not be shared between the splits of data sets that are used together: groups, and ids of videos."""
+"""Refuses leaks between splits and data sets that are used together: shared groups and shared video ids."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ log = logging.getLogger(__name__)
 
 
 class Line:
-    """Overrides that would tell groups apart, looked for where they are asked for.
+    """Suggests overrides that would separate the groups; searches for them only when a message needs them.
 
     Args:
-        whole: The data sets; only a single one in the folder layout has such overrides.
+        whole: The data sets; there are suggestions only for a single one in the folder layout.
     """
 
     def __init__(self, whole: Mapping[Source, Records]) -> None:
@@ -31,23 +31,23 @@ class Line:
         self.records = whole[self.source] if self.source else Records.of([])
 
     def groups(self) -> str:
-        """Other groups, each in one split; empty if none were found."""
+        """An override with which each group is in one split; empty if none was found."""
         return tried_line(self.records) if len(self.records) else ""
 
     def videos(self) -> str:
-        """Videos by the pattern of the groups; empty if there is none."""
+        """An override that uses the pattern of the groups for videos; empty if there is no such pattern."""
         pattern = str(self.source.options.get("group_pattern") or "") if self.source else ""
         return typed("data.video_pattern", pattern) if pattern and not set(pattern) & set("'\"$`!") else ""
 
 
 def refuse_torn(records: Records, *, allow_overlap: bool, line: Line) -> None:
-    """Raises, or warns where overlap is allowed, if a video is in several groups."""
+    """Raises, or only warns if overlap is allowed, if a video is in several groups."""
     if not (torn := torn_videos(records)):
         return
     own = records.take(records.numbers("video_id") == records.names("video_id").index(torn[0]))
     groups = own.names("group_id")
     files = [own[int(np.flatnonzero(own.numbers("group_id") == number)[0])].path for number in range(2)]
-    typed_line = f"; if they are different videos, type\n  {line.videos()}" if line.videos() else ""
+    typed_line = f"; if they are different videos, add\n  {line.videos()}" if line.videos() else ""
     message = (
         f"{count(len(torn), 'video is', 'videos are')} in several groups, so that their frames could be in training "
         "and in validation: "
@@ -60,17 +60,17 @@ def refuse_torn(records: Records, *, allow_overlap: bool, line: Line) -> None:
 
 
 def refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow_overlap: bool, line: Line) -> None:
-    """Raises, or warns where overlap is allowed, if two splits have groups in common.
+    """Raises, or only warns if overlap is allowed, if two splits have groups in common.
 
     Args:
-        one: The records of one of them.
-        other: Those of the other.
-        splits: What they are called.
-        allow_overlap: Only warns.
-        line: What would tell the groups apart.
+        one: The records of one split.
+        other: The records of the other split.
+        splits: The names of the splits.
+        allow_overlap: Warns instead of raising.
+        line: Suggests overrides that would separate the groups.
 
     Raises:
-        UserError: They have; the text lists the groups.
+        UserError: The splits have groups in common; the message lists them.
     """
     if leaks := check_overlap(one, other):
         files = [
@@ -84,13 +84,14 @@ def refuse_leaks(one: Records, other: Records, splits: tuple[str, str], *, allow
 
 
 def refuse_same_videos(sets: Iterable[Records]) -> None:
-    """Raises where two data sets have a video of one id: its frames would be scored as those of one video."""
+    """Raises if two data sets have a video with the same id: their frames would be scored as one video."""
     homes: dict[str, str] = {}
     for records in sets:
         for root in records.names("root"):
             for video in records.of_root(root).names("video_id"):
                 if homes.setdefault(video, root) != root:
                     raise UserError(
-                        f"{homes[video]} and {root} both have a video {video!r}; if they are different ones, rename a "
-                        "data folder (or set data.options.dataset of a manifest), else name the data set once"
+                        f"{homes[video]} and {root} both have a video {video!r}; if the data sets are different, "
+                        "rename a data folder (or set data.options.dataset for a manifest); if not, name the data set "
+                        "once"
                     )

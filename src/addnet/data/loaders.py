@@ -1,4 +1,4 @@
-"""What is served of a split → loaders of its batches, on each process its share."""
+"""Records of a split → loaders of its batches; each process loads its share."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ from addnet.index.storage import Storage
 
 
 class BatchPlace(NamedTuple):
-    """Where batches go.
+    """The process that batches are for.
 
     Attributes:
-        rank: Of the process.
-        world_size: How many processes there are.
-        for_trainer: A Trainer at work finishes batches on its device; otherwise the loader does.
+        rank: Rank of the process.
+        world_size: Number of processes.
+        for_trainer: Whether a running Trainer finishes batches on its device; otherwise the loader does.
     """
 
     rank: int = 0
@@ -48,20 +48,20 @@ class BatchPlace(NamedTuple):
 
 @dataclass
 class Loaders:
-    """Makes datasets and loaders of splits.
+    """Makes the datasets and loaders of splits.
 
     Attributes:
-        geometry: What of an image the network sees.
-        mask: How attention masks are drawn.
-        mask_of: Whose mask an image gets.
-        augment: Random changes of training images.
-        blend: How an image is blended with itself.
-        epochs: Which samples there are and which come together.
+        geometry: Decides which part of an image is shown to the network.
+        mask: Draws the attention masks.
+        mask_of: `own` or `other`: whose mask an image gets.
+        augment: Random augmentation of training images.
+        blend: Blends an image with itself.
+        epochs: Decides which samples an epoch has and which stay together.
         storage: Reads images.
         landmarker: Finds landmarks on the fly; None: they are known.
-        batch_size: Samples a batch on each process.
-        num_workers: Loader processes; None: the cores, at most 8.
-        seed: Decides order and augmentation.
+        batch_size: Samples per batch on each process.
+        num_workers: Number of loader processes; None: the number of cores, at most 8.
+        seed: Seed of order and augmentation.
 
     Raises:
         UserError: A value is not valid.
@@ -84,10 +84,12 @@ class Loaders:
         if self.batch_size < 1:
             raise UserError(f"data.batch_size={self.batch_size} must be at least 1")
         if self.num_workers is not None and self.num_workers < 0:
-            raise UserError(f"data.num_workers={self.num_workers} must be at least 0; null takes the cores, at most 8")
+            raise UserError(
+                f"data.num_workers={self.num_workers} must be at least 0; null uses all cores, but at most 8"
+            )
 
     def preprocessing(self) -> dict[str, Any]:
-        """What is done to an image before the network sees it, as plain values."""
+        """The preprocessing of images before the network, as plain values."""
         geometry = self.geometry
         return {
             "image_size": geometry.size,
@@ -130,12 +132,12 @@ class Loaders:
         )
 
     def training(self, part: UsableRecords, place: BatchPlace, *, start: tuple[int, int]) -> DataLoader[Batch]:
-        """Shuffled, augmented; a last incomplete batch is left out unless it is the only one.
+        """A loader of shuffled, augmented batches; an incomplete last batch is dropped unless it is the only one.
 
         Args:
-            part: What is trained on.
-            place: Where batches go.
-            start: The epoch, and how many samples of it on each process were served before.
+            part: The training images.
+            place: The process that the batches are for.
+            start: The epoch to start with, and the number of its samples to skip on each process.
         """
         sampler = TrainSampler(
             self.epochs.order("train", part),
@@ -155,7 +157,7 @@ class Loaders:
         degradation: Degradation | None = None,
         rows: Sequence[int] | None = None,
     ) -> DataLoader[Batch]:
-        """A split in order, unaugmented; see `DeepfakeDataModule.eval_loader`."""
+        """A loader of a split in order, without augmentation; see `DeepfakeDataModule.eval_loader`."""
         dataset = self.dataset(split, part, degradation=degradation)
         if rows is not None:
             return self._loader(dataset, [SampleAddress(row) for row in rows], place)
@@ -182,7 +184,7 @@ class Loaders:
             persistent_workers=workers > 0,
             pin_memory=torch.cuda.is_available(),
             worker_init_fn=start_worker,
-            generator=torch.Generator(),  # else each new iterator takes a number from the run's own random state
+            generator=torch.Generator(),  # without it, each new iterator draws from the run's random state
         )
 
 

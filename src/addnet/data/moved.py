@@ -1,7 +1,8 @@
-"""Data sets that were moved, renamed or copied: what was found in them under another name is found again.
+"""Reuses the index or the faces of a data set that was moved, renamed or copied since it was prepared.
 
-Indexes are named after the folder that they are of. One of another name is of the same images or videos if these have
-the same paths and the same content, which a few of them tell; what is taken over is checked one by one afterwards.
+Indexes are named after the folder of their data set. An index with another name belongs to the same images or videos
+if these have the same paths and the same content, which is checked on a sample. Each row that is taken over is checked
+later, when its image is examined.
 """
 
 from __future__ import annotations
@@ -29,21 +30,21 @@ from addnet.untrusted.files import status_of
 
 log = logging.getLogger(__name__)
 
-_LOOKED_AT = 32
+_SAMPLED = 32  # most images or videos that are compared
 
 
 def take_over_images(source: Source, records: Records, *, wait: bool = True) -> Path | None:
-    """Begins the index of a data set with that of the same images in another folder, if there is none of its own.
+    """Copies the index of the same images in another folder, if the data set has no index of its own yet.
 
-    No row is trusted: each has to be of the same content when its image is looked at.
+    No row is trusted: when its image is examined, the content must be the same.
 
     Args:
         source: The data set.
         records: Its images.
-        wait: For another writer of the index.
+        wait: Waits for another writer of the index instead of raising.
 
     Returns:
-        The other index.
+        The other index; None if nothing was copied.
     """
     file = source.index_file
     if source.index or file.exists() or Journal(file).file.exists():
@@ -62,24 +63,25 @@ def take_over_images(source: Source, records: Records, *, wait: bool = True) -> 
         except UserError as error:
             log.warning("%s", error)
             return None
-        unchecked = pa.array(np.full(len(rows), -1, dtype=np.int64))
+        unchecked = pa.array(np.full(len(rows), -1, dtype=np.int64))  # a time of change that no file has
         rows = rows.set_column(rows.schema.get_field_index("mtime_ns"), rows.schema.field("mtime_ns"), unchecked)
         write_index(file, rows, lambda i, j: store.rows(np.arange(i, j)), root=str(source.root.resolve()))
-    log.info("%s: begins with what is known of the same images in %s; each is read once to make sure", file, other)
+    log.info("%s: starts with the results for the same images in %s; each image is read once to verify", file, other)
     return other
 
 
 def take_over_videos(source: Source) -> Path | None:
-    """Lets a data set of videos have the faces that were cut out of them when they lay in another folder.
+    """Links a data set of videos to the faces that were cropped from them when they were in another folder.
 
-    Where the videos are still there, too, and where it isn't known what they held, it is only said how to use them.
+    If the videos still exist in the other folder as well, or their content isn't known for certain, this only logs how
+    to use those faces.
 
     Returns:
-        The folder with the faces, which that of the data set now leads to.
+        The folder with the faces, to which the data set's own folder is now linked; None if nothing was linked.
     """
     folder = source.cut_dir
     if folder.is_symlink() and not folder.exists():
-        folder.unlink()  # what it led to has gone
+        folder.unlink()  # its target no longer exists
     wanted = source.used(source.listing.videos)
     if source.output or source.index or folder.exists() or not len(wanted):
         return None
@@ -91,10 +93,10 @@ def take_over_videos(source: Source) -> Path | None:
             continue
         gone = not any(Path(entry["root"], entry["path"]).exists() for _, entry in some if entry)
         if same > 0.5 and gone and _linked(folder, other.parent):
-            log.info("%s: the faces of the same videos lie in %s and are used", source.data_dir, other.parent)
+            log.info("%s: reusing the faces of the same videos in %s", source.data_dir, other.parent)
             return other.parent
         log.warning(
-            "%s: faces of what look like the same videos lie in %s; they are cut out anew. To use those: data=index %s",
+            "%s: %s has faces of what look like the same videos; they are cropped again. To use those: data=index %s",
             source.data_dir,
             other.parent,
             shlex.quote(f"data.index={other.parent / INDEX_NAME}"),
@@ -103,23 +105,23 @@ def take_over_videos(source: Source) -> Path | None:
 
 
 def _some(records: Records) -> Iterator[Record]:
-    rows = np.unique(np.linspace(0, len(records) - 1, min(_LOOKED_AT, len(records))).round().astype(np.int64))
+    rows = np.unique(np.linspace(0, len(records) - 1, min(_SAMPLED, len(records))).round().astype(np.int64))
     yield from records.take(rows)
 
 
 def _same_images(source: Source, other: Path, records: Records) -> float:
-    """Share of some images that an index has under the same paths with the same content."""
+    """The share of sampled images that an index has with the same path and the same content."""
     try:
         rows, _ = read_index(other, columns=("path", "hash"))
     except UserError:
         return 0.0
     some = list(_some(records))
     places = find(rows["path"], pa.array([record.path for record in some], pa.large_string()))
-    found = [
+    same = [
         place >= 0 and rows["hash"][int(place)].as_py() == _hash_of(source, record)
         for record, place in zip(some, places, strict=True)
     ]
-    return float(np.mean(found)) if found else 0.0
+    return float(np.mean(same)) if same else 0.0
 
 
 def _hash_of(source: Source, record: Record) -> str:
@@ -130,7 +132,7 @@ def _hash_of(source: Source, record: Record) -> str:
 
 
 def _looks_alike(source: Source, record: Record, entry: Mapping[str, Any]) -> bool:
-    """Whether a video has the size and the time of another one."""
+    """Whether a video has the size and time that an entry records."""
     try:
         stat = status_of(source.data_root / record.path)
     except (OSError, UserError):

@@ -1,4 +1,4 @@
-"""Data sets as a config names them: those to train on, to choose checkpoints on and to test on."""
+"""The data sets that a config names to train on, to choose checkpoints on, and to test on."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _ANY = "folder"  # the layout of a config that names none
 
 
 class ChosenSources(NamedTuple):
-    """Data sets by what they are for; one that is for several things is one object.
+    """Data sets by purpose; one with several purposes is the same object in each list.
 
     Attributes:
-        train: To train on.
-        val: To choose checkpoints and thresholds on; None: those that are trained on.
-        test: To test on.
+        train: Data sets to train on.
+        val: Data sets to choose checkpoints and thresholds on; None: those that are trained on.
+        test: Data sets to test on.
     """
 
     train: list[Source]
@@ -32,7 +32,7 @@ class ChosenSources(NamedTuple):
 
     @property
     def sources(self) -> list[Source]:
-        """Each of them once."""
+        """All data sets, each once."""
         return list(dict.fromkeys([*self.train, *(self.val or []), *self.test]))
 
 
@@ -40,17 +40,17 @@ def configured(data: Mapping[str, Any], **more: Any) -> ChosenSources:
     """The data sets of a `data` node.
 
     Args:
-        data: As plain values.
+        data: The node, as plain values.
         more: Other attributes of `Source`.
 
     Raises:
-        UserError: None is named, or `chosen_sources` refuses.
+        UserError: No data set is named, or `chosen_sources` raises.
     """
     folders = {"index_dir": data["index_dir"], "faces_dir": data["faces_dir"]} | more
     keys = ("layout", "options", *SPLITS, "index", *PATTERNS)
     chosen = chosen_sources(data["data_dir"], **{key: data[key] for key in keys}, **folders)
     if not chosen.sources:
-        Source(data["layout"], data["data_dir"], data["index"])  # which says what is missing
+        Source(data["layout"], data["data_dir"], data["index"])  # raises and says what is missing
     return chosen
 
 
@@ -69,34 +69,34 @@ def chosen_sources(
     no_test: bool = False,
     **folders: Any,
 ) -> ChosenSources:
-    """The data sets that are trained on, those that checkpoints are chosen on and those that are tested on.
+    """The data sets to train on, to choose checkpoints on and to test on.
 
-    One that is named twice, in whatever form, is one. Options and patterns go to the data set in `data_dir`, and to
-    those that are named: to those of `layout`, or, where that is `folder` or has no such option, to all that have it.
-    What an entry says itself comes first.
+    A data set that is named twice, in whatever form, becomes one object. Options and patterns apply to the data set in
+    `data_dir` and to those that are named: to those of `layout`, or, if that is `folder` or has no such option, to all
+    that have the option. Options in an entry take precedence.
 
     Args:
         data_dir: The folder to train on, unless `train` names others.
-        layout: Its layout.
-        options: Of the layout.
+        layout: The layout of that folder.
+        options: Options of the layout.
         train: Data sets to train on; see `source_of`.
         val: Data sets to choose checkpoints and thresholds on; default: those trained on.
         test: Data sets to test on; default: those trained on.
-        index: Its index.
-        group_pattern: An option of the folder layout.
-        video_pattern: Likewise.
-        only_test: What is trained on isn't used where `test` names what is tested on, and nothing is validated.
-        no_test: Nothing is tested on.
+        index: The index of `data_dir`.
+        group_pattern: Pattern for groups, an option of the folder layout.
+        video_pattern: Pattern for videos, an option of the folder layout.
+        only_test: There is no validation, and training data sets are ignored if `test` names others.
+        no_test: There is no test.
         folders: Other attributes of `Source`.
 
     Raises:
-        UserError: An entry can't be understood, or something is said that no data set would heed.
+        UserError: An entry can't be understood, or an option applies to no data set.
     """
     patterns = {"group_pattern": group_pattern, "video_pattern": video_pattern}
     given = dict(options or {}) | {name: pattern for name, pattern in patterns.items() if pattern}
     if train and not only_test and (name := _first_named(data_dir=data_dir, index=index)):
         raise UserError(
-            f"data.{name} is used for nothing, because data.train names what is trained on; add it to data.train or "
+            f"data.{name} has no effect, because data.train names the data sets to train on; add it to data.train or "
             "data.test, or leave it out"
         )
     lists = {
@@ -107,11 +107,13 @@ def chosen_sources(
     unused = bool(train or (only_test and test))
     own = [] if unused or not (data_dir or layout == INDEX) else [Source(layout, data_dir, index, **folders)]
     if own and not named:
-        told = [replace(own[0], options=given)]
-    else:  # in an evaluation, options of what is trained on are no mistake
-        told = _with_options([*own, *named], given, layout, spare=only_test and bool(data_dir or index))
+        configured_sources = [replace(own[0], options=given)]
+    else:  # in an evaluation, unused options of the training data set are not an error
+        spare = only_test and bool(data_dir or index)
+        configured_sources = _with_options([*own, *named], given, layout, spare=spare)
     once: dict[tuple[str, str], Source] = {}
-    same = iter([once.setdefault(source.identity, source) for source in told])
+    # one object for each identity, in the order of own, train, val and test, which the next lines take them from
+    same = iter([once.setdefault(source.identity, source) for source in configured_sources])
     own = [next(same) for _ in own]
     lists = {name: list(dict.fromkeys(next(same) for _ in sources)) for name, sources in lists.items()}
     trained = lists["train"] or own
@@ -123,16 +125,16 @@ def chosen_sources(
 def _entries(name: str, value: Sequence[Any] | None) -> Sequence[Any]:
     if isinstance(value, str | Mapping):
         raise UserError(
-            f"data.{name}={shown(value)} is not a list; put it into brackets, as in data.{name}=[LAYOUT:PATH]"
+            f"data.{name}={shown(value)} is not a list; put it in brackets, as in data.{name}=[LAYOUT:PATH]"
         )
     return value or []
 
 
 def _with_splits(chosen: ChosenSources, of_train: tuple[str, ...], of_test: tuple[str, ...]) -> ChosenSources:
-    """The same data sets, each with the splits that it is used for."""
+    """The same data sets, each with the splits for which it is used."""
     train, val, test = chosen
     own_lists = of_train if val is None else of_train[:1]
-    found = {
+    with_splits = {
         source: replace(
             source,
             splits=(of_train if source in (val or []) else own_lists) * (source in train) + of_test * (source in test),
@@ -140,8 +142,8 @@ def _with_splits(chosen: ChosenSources, of_train: tuple[str, ...], of_test: tupl
         )
         for source in chosen.sources
     }
-    train, tested = ([found[source] for source in sources] for sources in (train, test))
-    return ChosenSources(train, None if val is None else [found[source] for source in val], tested)
+    train, tested = ([with_splits[source] for source in sources] for sources in (train, test))
+    return ChosenSources(train, None if val is None else [with_splits[source] for source in val], tested)
 
 
 def _first_named(**values: Any) -> str:
@@ -149,9 +151,9 @@ def _first_named(**values: Any) -> str:
 
 
 def _with_options(sources: Sequence[Source], given: Mapping[str, Any], layout: str, *, spare: bool) -> list[Source]:
-    """Data sets with those of the options given for all that they have; see `chosen_sources`.
+    """The data sets, each with those of the common options that it has; see `chosen_sources`.
 
-    With `spare`, options of the layout itself need nobody to heed them.
+    Raises if no data set has an option. With `spare`, options of `layout` itself are exempt from that.
     """
     shared: list[dict[str, Any]] = [{} for _ in sources]
     for key, value in said_options(layout, given).items():
@@ -167,12 +169,12 @@ def _with_options(sources: Sequence[Source], given: Mapping[str, Any], layout: s
 
 
 def heeding(key: str, layout: str, layouts: Sequence[str]) -> list[int]:
-    """Which of several data sets get an option that is given for all of them.
+    """The positions of the data sets to which an option of the config applies.
 
     Args:
         key: The option.
-        layout: That of the config.
-        layouts: Those of the data sets.
+        layout: The layout of the config.
+        layouts: The layouts of the data sets.
 
     Example:
         >>> heeding("compression", "folder", ["faceforensics", "celebdf", "dfd"])
@@ -189,9 +191,9 @@ def _unheeded(key: str, value: Any, sources: Sequence[Source], layout: str) -> s
     option = f"data.{key}" if key in PATTERNS else f"data.options.{key}"
     layouts = dict.fromkeys(source.layout for source in sources)
     its_own = layout != _ANY and key in option_defaults(layout)
-    whose = f"is an option of data={layout}, and" if its_own else "is used for nothing:"
+    whose = f"is an option of data={layout}, but" if its_own else "has no effect:"
     has = "; ".join(f"{name} has {', '.join(option_defaults(name)) or 'none'}" for name in layouts)
-    which = f"none of the data sets that are named ({', '.join(layouts)}) has it" if has else "no data set is named"
+    which = f"none of the data sets ({', '.join(layouts)}) has it" if has else "no data set is named"
     return f"{option}={value} {whose} {which}; leave it out{f', or use one of theirs: {has}' if has else ''}"
 
 
@@ -200,12 +202,12 @@ def source_of(entry: Any, *, key: str, **folders: Any) -> Source:
 
     Args:
         entry: An index file, a manifest, a prepared folder, `layout:folder`, or a mapping with `layout`, `data_dir`,
-            `index` and options of the layout, which may also stand below `options`.
+            `index` and options of the layout, which may also be under `options`.
         key: The list, for messages.
         folders: Other attributes of `Source`.
 
     Raises:
-        UserError: It can't be understood; the text says which forms there are.
+        UserError: The entry can't be understood; the message lists the valid forms.
     """
     if isinstance(entry, Mapping):
         return _of_mapping({str(name): value for name, value in entry.items()}, key, folders)
@@ -220,29 +222,35 @@ def source_of(entry: Any, *, key: str, **folders: Any) -> Source:
     if text.endswith(TABLES):
         return Source("manifest", text, **folders)
     raise UserError(
-        f"{key}: {text!r} names no data set: give an index (FILE.parquet), a folder that `addnet prepare` "
-        f"filled, or layout:folder with one of the layouts {', '.join(LAYOUTS)}"
+        f"{key}: {text!r} is not a data set: give an index (FILE.parquet), a folder that `addnet prepare` "
+        f"wrote, or layout:folder with one of the layouts {', '.join(LAYOUTS)}"
     )
 
 
 def _of_mapping(entry: Mapping[str, Any], key: str, folders: Mapping[str, Any]) -> Source:
-    """The data set of a mapping; an option is below `options`, or beside it, and not in both places."""
+    """The data set of a mapping; an option may be under `options` or next to it, but not in both places."""
     layout = entry.get("layout") or (INDEX if entry.get("index") else None)
     if layout is None:
         raise UserError(
-            f"{key}: {shown(dict(entry))} names no data set: give layout and data_dir, or index, and options of the "
+            f"{key}: {shown(dict(entry))} is not a data set: give layout and data_dir, or index, and options of the "
             "layout"
         )
     require_choice(f"{key}: layout", layout, KINDS)
     if not entry.get("data_dir" if layout != INDEX else "index"):
-        lacks = "data_dir, the folder that holds the data" if layout != INDEX else "index, the file of a preparation"
+        lacks = (
+            "data_dir, the folder that holds the data"
+            if layout != INDEX
+            else "index, the file that `addnet prepare` wrote"
+        )
         raise UserError(f"{key}: {shown(dict(entry))} lacks {lacks}")
     data_dir, index = (_place(entry.get(name), f"{key}: {name}") for name in ("data_dir", "index"))
     below = entry.get("options") or {}
     if not isinstance(below, Mapping):
-        raise UserError(f"{key}: options of {layout} are {shown(below)}; give a mapping, such as {{NAME: VALUE}}")
+        raise UserError(
+            f"{key}: options of {layout} are {shown(below)}, which is not a mapping; give one, such as {{NAME: VALUE}}"
+        )
     if twice := [name for name in below if name in entry]:
-        raise UserError(f"{key}: {layout} is given {twice[0]!r} twice, below options and beside it; leave one out")
+        raise UserError(f"{key}: {layout} has {twice[0]!r} twice, under options and next to it; leave one out")
     try:
         return Source(layout, data_dir, index, entry_options(entry), **folders)
     except UserError as error:
@@ -253,5 +261,5 @@ def _place(value: Any, key: str) -> str | None:
     if value is None:
         return None
     if isinstance(value, bool) or not isinstance(value, str | int):
-        raise UserError(f"{key} is {shown(value)}; give the path of a folder or file")
+        raise UserError(f"{key} is {shown(value)}, which is not a path; give the path of a folder or file")
     return str(value)

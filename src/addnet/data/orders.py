@@ -1,4 +1,4 @@
-"""What an epoch consists of: units of samples that stay together in a batch and on a rank. No torch."""
+"""The order of an epoch: units of samples that stay together in a batch and on a rank. No torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.wording import count
 
 
 class Request(NamedTuple):
-    """What of an address (`addnet.data.samplers.Address`) an order decides; the same names."""
+    """The part of an address that an order decides; see the fields of `addnet.data.samplers.SampleAddress`."""
 
     record: int
     blend: str = ""
@@ -24,38 +24,38 @@ DrawnRequests = Iterator[tuple[Request, ...]]
 
 
 class Order(Protocol):
-    """The units of an epoch.
+    """The order of an epoch, in units that stay together.
 
     Attributes:
-        unit: Samples of each.
+        unit: Samples per unit.
     """
 
     unit: int
 
     def __len__(self) -> int:
-        """Units of an epoch."""
+        """Number of units of an epoch."""
 
     def classes(self) -> tuple[int, int]:
-        """Reals and fakes of an epoch."""
+        """Numbers of real and fake samples of an epoch."""
 
     def told(self) -> str:
-        """What an epoch consists of, in words; empty where each image comes as it is."""
+        """A description of an epoch for the log; empty if each image occurs once, as it is."""
 
     def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
-        """So many units, at least an epoch of them: the first ones are that epoch.
+        """Yields `length` units, at least an epoch of them: the first ones are that epoch.
 
         Args:
-            random: Seeded by seed and epoch.
-            length: How many; those beyond an epoch fill up the last share.
+            random: Generator, seeded with seed and epoch.
+            length: Number of units; those beyond an epoch fill up the last rank's share.
         """
 
 
 class ShuffledOrder:
-    """Every record once, one by one.
+    """Every record once, in units of one.
 
     Args:
         labels: (N,) class of each record.
-        balance: Draws both classes equally often, the smaller one repeatedly.
+        balance: Draws both classes equally often, by repeating images of the smaller one.
     """
 
     unit = 1
@@ -68,17 +68,17 @@ class ShuffledOrder:
         return len(self.labels)
 
     def classes(self) -> tuple[int, int]:
-        """Reals and fakes of an epoch; of a balanced one about half each."""
+        """Numbers of real and fake samples of an epoch; with `balance`, about half each."""
         if self.balance:
             return len(self) - len(self) // 2, len(self) // 2
         return int((self.labels == REAL).sum()), int((self.labels == FAKE).sum())
 
     def told(self) -> str:
-        """Nothing."""
+        """Empty: each image occurs once, as it is."""
         return ""
 
     def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
-        """Units of one sample."""
+        """Yields units of one sample."""
         for index in self._order(random, length).tolist():
             yield (Request(index),)
 
@@ -92,11 +92,11 @@ class ShuffledOrder:
 
 
 class RealsAndBlends:
-    """Every real image once an epoch, and its self-blend with it.
+    """Every real image once per epoch, together with its self-blend.
 
     Args:
         labels: (N,) class of each record.
-        faces: (N,) whether its landmarks are known; what has none is left out.
+        faces: (N,) whether its landmarks are known; images without landmarks are left out.
     """
 
     unit = 2
@@ -108,24 +108,24 @@ class RealsAndBlends:
         return len(self.reals)
 
     def classes(self) -> tuple[int, int]:
-        """Reals and fakes of an epoch: as many."""
+        """Numbers of real and fake samples of an epoch, which are equal."""
         return len(self), len(self)
 
     def told(self) -> str:
-        """What an epoch consists of."""
+        """A description of an epoch for the log."""
         return f"fakes are blends of its {count(len(self), 'real image')}"
 
     def requests(self) -> list[Request]:
-        """All pairs in order, one sample after the other."""
+        """The samples of all pairs, in order."""
         return [Request(index, half) for index in self.reals.tolist() for half in ("real", "fake")]
 
     def draw(self, random: np.random.Generator, length: int) -> DrawnRequests:
-        """Pairs of a real image and its blend."""
+        """Yields pairs of a real image and its blend."""
         for index in cycled(self.reals, length, random).tolist():
             yield Request(index, "real"), Request(index, "fake")
 
 
 def cycled(indices: NDArray[np.int64], length: int, random: np.random.Generator) -> NDArray[np.int64]:
-    """Permutations of `indices`, one after another, cut at `length`: no record waits while another repeats."""
+    """Concatenates permutations of `indices` up to `length`: none occurs again before all others have occurred."""
     rounds = -(-length // len(indices))
     return np.concatenate([random.permutation(indices) for _ in range(rounds)])[:length]

@@ -1,4 +1,4 @@
-"""Another image for each image, from another video: whose mask it gets when masks are shuffled."""
+"""Draws a partner for each image, from another video: with shuffled masks, the image gets its partner's mask."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ FaceOf = Callable[[int], "tuple[tuple[int, ...], Landmarks | None]"]
 
 
 class Partners:
-    """Draws partners from addresses, all images of other videos alike.
+    """Draws partners from addresses, with equal probability for all images of other videos.
 
     Args:
         videos: (N,) video of each image.
 
     Raises:
-        UserError: There is but one image.
+        UserError: There are fewer than two images.
 
     Example:
         >>> Partners(["a", "a", "b"]).of(0, (0, 0, 17))
@@ -32,11 +32,12 @@ class Partners:
     def __init__(self, videos: Sequence[str] | NDArray[np.int64]) -> None:
         if len(videos) < 2:
             raise UserError(
-                f"data.mask_of=other needs another image, and there are {len(videos)}; use data.mask_of=own"
+                f"data.mask_of=other needs at least two images, but there are {len(videos)}; use data.mask_of=own"
             )
         different, numbers = np.unique(np.asarray(videos), return_inverse=True)
-        if len(different) == 1:  # then at least another image
+        if len(different) == 1:  # no other video: at least another image
             numbers = np.arange(len(videos))
+        # images sorted by video; for each image, where its video starts in that order, and how many images it has
         self._order = np.argsort(numbers, kind="stable")
         ordered = numbers[self._order]
         self._first = np.searchsorted(ordered, numbers, side="left")
@@ -54,10 +55,10 @@ class MaskOfOther:
 
     Args:
         videos: (N,) video of each image.
-        face_of: Shape of an image, and its landmarks.
+        face_of: Number of an image → its shape and landmarks.
 
     Raises:
-        UserError: There is but one image.
+        UserError: There are fewer than two images.
     """
 
     def __init__(self, videos: Sequence[str] | NDArray[np.int64], face_of: FaceOf) -> None:
@@ -65,5 +66,5 @@ class MaskOfOther:
         self._face_of = face_of
 
     def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
-        """The sample with the shape and landmarks that its mask is drawn from."""
+        """The sample with its partner's shape and landmarks, from which the mask is drawn."""
         return sample._replace(mask_from=self._face_of(self._partners.of(at.record, at.key)))

@@ -1,4 +1,4 @@
-"""Data sets → what is served of each split: listed, prepared, selected, and looked up in their indexes. No torch."""
+"""Data sets → the usable records of each split: lists, prepares, selects, and looks up in the indexes. No torch."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Shares:
-    """How images are shared out between splits; checked when made.
+    """How images are divided between splits; validated on creation.
 
     Attributes:
         val_fraction: Share of `train/` that becomes validation.
-        test_fraction: Share of `train/` that is kept for testing where nothing is for it.
+        test_fraction: Share of `train/` that is held out for testing if there are no test images.
         allow_overlap: Turns a leak into a warning.
-        max_bad_fraction: Share of unusable files above which nothing is started.
-        limits: At most about so many images of each split, whole groups; None: all.
-        seed: Decides what is carved out and what is left out.
-        leave_out: A list of images that are not trained on.
-        held_method: A method of making fakes that only the test has.
+        max_bad_fraction: Largest share of unusable files with which work starts.
+        limits: Approximate limit on the number of images of each split, in whole groups; None: no limit.
+        seed: Decides which groups are carved out and which are left out.
+        leave_out: A list of images that are left out of training.
+        held_method: A method of making fakes that is held out for the test.
 
     Raises:
         UserError: A value is not valid.
@@ -53,29 +53,29 @@ class Shares:
 
     def __post_init__(self) -> None:
         if not 0 <= self.val_fraction < 1:
-            raise UserError(f"data.val_fraction={self.val_fraction} must lie in [0, 1); 0.1 is usual")
+            raise UserError(f"data.val_fraction={self.val_fraction} must be in [0, 1); 0.1 is usual")
 
 
 @dataclass
 class DataPlan:
-    """Which images of which data sets each split is made of.
+    """Prepares data sets and decides which of their images each split has.
 
     Args:
         chosen: The data sets.
         predict: Images to predict, without labels.
-        generate: Makes the data before they are read, where they are not there.
-        shares: How images are shared out.
-        epochs: Which splits get their fakes by blending, and what else is asked of them.
+        generate: Creates the data before they are read, if they don't exist.
+        shares: How images are divided between splits.
+        epochs: Which splits get their fakes by blending, and which images are paired.
         landmarker: Finds faces.
-        settings: How faces are found and cut out of videos.
-        on_the_fly: Landmarks are found in the loader, so that preparation only looks whether files are whole.
-        verify: Whether files of an index are still there and of the size that it knows.
-        only_test: Nothing but the test images is prepared and served.
-        no_test: Nothing for testing is.
+        settings: How faces are found and cropped from videos.
+        on_the_fly: Landmarks are found in the loader, so that preparation only checks files for damage.
+        verify: Checks that files of an index still exist and have the size recorded there.
+        only_test: Only the test images are prepared and loaded.
+        no_test: No test images are prepared or loaded.
 
     Attributes:
-        splits: What is served, by split; empty before `setup`.
-        fingerprint: Of all that is served; empty before `setup`.
+        splits: The usable records of each split; empty before `setup`.
+        fingerprint: Hash over all images of all splits; empty before `setup`.
     """
 
     chosen: ChosenSources
@@ -96,22 +96,22 @@ class DataPlan:
 
     @property
     def sources(self) -> list[Source]:
-        """The data sets that are looked at, each once."""
+        """The data sets that are used, each once."""
         train, val, test = self.chosen
         trained = [] if self.only_test else [*train, *(val or [])]
         return list(dict.fromkeys([*trained, *([] if self.no_test else test), *self.predict]))
 
     def list_data(self) -> None:
-        """Lists what lies in the folders, without opening any file of it.
+        """Lists the files in the data folders without opening any.
 
         Raises:
-            UserError: A data set isn't there, or is not complete.
+            UserError: A data set doesn't exist or is incomplete.
         """
         if not self.generate:
             require_listed(self.sources)
 
     def prepare(self) -> None:
-        """Finds what is not in the indexes yet; does nothing the second time.
+        """Brings the indexes up to date; later calls do nothing.
 
         Raises:
             UserError: A data set is incomplete, leaks between its splits, or has too many unusable files.
@@ -138,10 +138,10 @@ class DataPlan:
         self._prepared = True
 
     def setup(self) -> None:
-        """Reads the indexes and builds the splits; does nothing the second time.
+        """Reads the indexes and builds the splits; later calls do nothing.
 
         Raises:
-            UserError: Too many files are unusable, or what is left of a split can't be used.
+            UserError: Too many files are unusable, or the rest of a split can't be used.
         """
         if self.splits:
             return
@@ -160,7 +160,7 @@ class DataPlan:
         self.splits, self.fingerprint, self._found = splits, fingerprint(splits), None
 
     def _selected(self) -> dict[str, Records]:
-        """The records of each split, before unusable files are known; what is said about them is said once."""
+        """The records of each split, before unusable files are known; selected once, so warnings are logged once."""
         if self._found is None:
             self._found = self._select()
         return self._found
@@ -189,16 +189,16 @@ class DataPlan:
         return splits
 
     def summary(self, run_dir: str | Path) -> None:
-        """Logs what each split holds and lists the files left out in `skipped.csv` of the run folder."""
+        """Logs the contents of each split, and lists skipped files in `skipped.csv` in the run folder."""
         for line in describe(self.splits):
             log.info("%s", line)
         if self.chosen.val is not None and "val" in self.splits:
             log.info("checkpoints and thresholds are chosen on %s", ", ".join(origins(self.splits["val"])))
         for split, part in self.splits.items():
-            if told := self.epochs.told(split, part):
-                log.info("%s: %s", split, told)
-            if told := self.epochs.told_bare(split, part):
-                log.warning("%s: %s", split, told)
+            if description := self.epochs.told(split, part):
+                log.info("%s: %s", split, description)
+            if warning := self.epochs.told_bare(split, part):
+                log.warning("%s: %s", split, warning)
         if file := write_skipped(self.splits, Path(run_dir, "skipped.csv")):
             left_out = sum(len(part.skipped) for part in self.splits.values())
-            log.warning("%s left out; see %s", count(left_out, "file was", "files were"), file)
+            log.warning("skipped %s; see %s", count(left_out, "unusable file"), file)

@@ -1,4 +1,4 @@
-"""Damage of training images: several kinds, in random order, drawn from an address."""
+"""Random damage to training images: several kinds in random order, drawn from an address."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _OPTION = "augment.degrade"
 
 
 class Chance(NamedTuple):
-    """How often and how strongly one kind of damage happens.
+    """How often and how strongly one kind of damage is applied.
 
     Attributes:
-        p: Probability.
+        p: Probability that it is applied.
         strengths: Range of each strength, in the order of `KINDS`.
     """
 
@@ -33,10 +33,10 @@ class Chance(NamedTuple):
 
     @classmethod
     def of(cls, kind: str, given: Mapping[str, Any]) -> Chance:
-        """Checks what a config says of a kind.
+        """Checks the settings of a kind in a config.
 
         Raises:
-            UserError: A key is unknown or missing, or a value not valid.
+            UserError: A key is unknown or missing, or a value is not valid.
         """
         known = KINDS[kind].strengths
         for name in given:
@@ -52,7 +52,7 @@ class Chance(NamedTuple):
         return cls(p, tuple(_range(kind, name, given[name]) for name in known))
 
     def draw(self, kind: str, random: np.random.Generator) -> tuple[float, ...]:
-        """A value of each strength, those in between as often."""
+        """Draws a value of each strength, uniformly from its range."""
         shares, known = random.random(len(self.strengths)), KINDS[kind].strengths.values()
         return tuple(
             low + int(share * (high - low + 1)) if strength.whole else low + (high - low) * share
@@ -62,14 +62,14 @@ class Chance(NamedTuple):
 
 @dataclass(frozen=True)
 class RandomDegradations:
-    """A hook that damages images as they lie on disk: what they meet before anybody looks at them.
+    """A hook that damages images as they are on disk, as distribution does before anybody sees them.
 
-    Which kinds happen is drawn for each by itself, then their order. The same address always gives the same damage, so
-    that both halves of a self-blended pair get the same. Nothing moves: landmarks stay where they are.
+    Each kind is drawn independently, then their order. The same address always yields the same damage, so that both
+    halves of a self-blended pair get the same. Nothing moves: landmarks stay where they are.
 
     Attributes:
-        chances: By kind, a key of `KINDS`; those that aren't named never happen.
-        most: At most so many at once; of more, those that come first in the drawn order.
+        chances: Chance of each kind, by key of `KINDS`; kinds that aren't named are never applied.
+        most: Most kinds applied at once; if more are drawn, the first in the drawn order are applied.
 
     Raises:
         UserError: `most` is not valid.
@@ -89,14 +89,14 @@ class RandomDegradations:
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> RandomDegradations:
-        """From a config: `most`, and for each kind `p` and a range of each strength; null leaves a kind out.
+        """Makes one from a config: `most`, and for each kind `p` and a range of each strength; null disables a kind.
 
         Raises:
-            UserError: A kind or a key is unknown, or a value not valid.
+            UserError: A kind or a key is unknown, or a value is not valid.
         """
         if not isinstance(given, Mapping):
             raise UserError(
-                f"{_OPTION}={given!r} is not valid; name kinds of damage, such as augment=harsh has, or null"
+                f"{_OPTION}={given!r} is not valid; name kinds of damage, as augment=harsh does, or use null"
             )
         kinds = {str(kind): chance for kind, chance in given.items() if kind != "most"}
         for kind, chance in kinds.items():
@@ -107,23 +107,23 @@ class RandomDegradations:
         return cls(chances, **({"most": given["most"]} if "most" in given else {}))
 
     def __call__(self, sample: UnwarpedSample, at: SamplePosition) -> UnwarpedSample:
-        """The damaged sample, its landmarks where they were."""
+        """The damaged sample, with the same landmarks."""
         return sample._replace(image=self.damaged(sample.image, sample.landmarks, key=at.key))
 
     def draw(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...]]]:
-        """What happens at an address such as (seed, epoch, sample, repeat): kinds with their strengths, in order."""
+        """The damage at an address such as (seed, epoch, sample, repeat): kinds with their strengths, in order."""
         return [(kind, values) for kind, values, _ in self._drawn(key)]
 
     def damaged(self, image: ImageArray, landmarks: Landmarks | None, *, key: tuple[int, ...]) -> ImageArray:
-        """An image after what happens at an address.
+        """The image with the damage at an address.
 
         Args:
-            image: (H, W, 3) uint8; left as it is.
+            image: (H, W, 3) uint8; not modified.
             landmarks: (68, 2) in its pixels; without them no organ is covered.
-            key: Seed, epoch, number of the sample, repeat.
+            key: (seed, epoch, sample, repeat).
 
         Returns:
-            (H, W, 3) uint8; the image itself where nothing happens.
+            (H, W, 3) uint8; the image itself if nothing is applied.
         """
         for kind, values, random in self._drawn(key):
             image = damage(kind, image, landmarks, random, values)
@@ -131,8 +131,8 @@ class RandomDegradations:
 
     def _drawn(self, key: tuple[int, ...]) -> list[tuple[str, tuple[float, ...], np.random.Generator]]:
         random = np.random.default_rng((*key, DEGRADATIONS))
-        # for every kind, chosen or not, so that changing one, or a new one at the end, leaves the others alone
-        drawn = random.random((len(KINDS), 2)).tolist()
+        # drawn for every kind, chosen or not, so that changing one, or adding one at the end, doesn't affect the others
+        drawn = random.random((len(KINDS), 2)).tolist()  # whether it is applied; its place in the order
         chosen = [
             (place, kind)
             for kind, (share, place) in zip(KINDS, drawn, strict=True)
@@ -146,10 +146,10 @@ class RandomDegradations:
 
 
 def _range(kind: str, name: str, given: Any) -> Range:
-    """Two values of a strength; one number stands for both."""
+    """The range of a strength; a single number stands for both ends."""
     option, strength = f"{_OPTION}.{kind}.{name}", KINDS[kind].strengths[name]
     pair = given if isinstance(given, Sequence) else (given, given)
     require_range(option, pair, strength.low, strength.high)
     for value in pair:
-        require_strength(option, value, strength)  # whole numbers
+        require_strength(option, value, strength)  # that it is whole, if it must be
     return pair[0], pair[1]

@@ -1,4 +1,4 @@
-"""Which sample comes when, as addresses: a function of seed and epoch, shared out over ranks."""
+"""Samplers that yield addresses: the order is a function of seed and epoch, divided between ranks."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class SampleAddress(NamedTuple):
 
     Attributes:
         record: Number of the record.
-        epoch: In which epoch; with `record` and `repeat` it decides what is drawn.
-        repeat: How often the record was asked for before in this epoch.
-        valid: False where it only evens out the ranks; such rows count in no metric.
-        blend: `real` or `fake`: that half of its self-blend; empty: the image itself.
-        like: Number of the record whose draws it has, so that both change alike; -1: its own.
+        epoch: Number of the epoch; with `record` and `repeat` it decides the random draws.
+        repeat: How often the record was requested before in this epoch.
+        valid: False for a row that only pads the shares of the ranks; no metric counts it.
+        blend: `real` or `fake`: this half of its self-blend; empty: the image itself.
+        like: Number of the record whose draws it shares, so that both get the same augmentation; -1: its own draws.
     """
 
     record: int
@@ -32,14 +32,14 @@ class SampleAddress(NamedTuple):
 
 
 class TrainSampler(Sampler[SampleAddress]):
-    """A new seeded order each epoch, every rank its share of one common order.
+    """A new seeded order in each epoch, of which every rank yields its share.
 
     Args:
-        order: What an epoch consists of.
-        seed: With the epoch it decides the order.
-        rank: This process.
+        order: The units of an epoch.
+        seed: Decides the order, together with the epoch.
+        rank: Rank of this process.
         world_size: Number of processes; the last share is filled up with repeats.
-        start: Epoch and number of samples of this share with which to begin: where an interrupted run stopped.
+        start: Where an interrupted run stopped: the epoch, and the number of samples of this share to skip in it.
     """
 
     def __init__(
@@ -56,38 +56,38 @@ class TrainSampler(Sampler[SampleAddress]):
         self.rank = rank
         self.world_size = world_size
         self.start = start
-        self.epoch = start[0]  # workers fetch ahead before the Trainer names the epoch
+        self.epoch = start[0]  # workers prefetch before the Trainer calls `set_epoch`
 
     def __len__(self) -> int:
         return self._share * self.order.unit
 
     @property
     def _share(self) -> int:
-        """Units of each rank."""
+        """Number of units of each rank."""
         return -(-len(self.order) // self.world_size)
 
     def set_epoch(self, epoch: int) -> None:
-        """Called by the Trainer before each epoch."""
+        """Sets the epoch; the Trainer calls this before each one."""
         self.epoch = epoch
 
     def __iter__(self) -> Iterator[SampleAddress]:
         units = self.order.draw(np.random.default_rng((self.seed, self.epoch)), self._share * self.world_size)
         done = self.start[1] // self.order.unit * self.world_size if self.epoch == self.start[0] else 0
-        seen: dict[int, int] = {}
+        occurrences: dict[int, int] = {}  # of each record so far, on all ranks
         for position, unit in enumerate(units):
-            repeats = {record: seen.get(record, 0) for record, _, _ in unit}
-            seen |= {record: repeat + 1 for record, repeat in repeats.items()}
+            repeats = {record: occurrences.get(record, 0) for record, _, _ in unit}
+            occurrences |= {record: repeat + 1 for record, repeat in repeats.items()}
             if position >= done and position % self.world_size == self.rank:
                 for record, blend, like in unit:
                     yield SampleAddress(record, self.epoch, repeats.get(like, repeats[record]), blend=blend, like=like)
 
 
 class EvalSampler(Sampler[SampleAddress]):
-    """Every request once, in order, in equal shares; the rows that even out the shares are marked invalid.
+    """Every request once, in order, in equal shares; the rows that pad the shares are marked invalid.
 
     Args:
-        requests: What is asked for; a number: so many records.
-        rank: This process.
+        requests: The requested samples; a number N: the first N records as they are.
+        rank: Rank of this process.
         world_size: Number of processes.
     """
 

@@ -1,4 +1,4 @@
-"""Data sets → the records of training, validation and test, before anything is known about their files."""
+"""Selects the records of training, validation and test from data sets, without opening their files."""
 
 from __future__ import annotations
 
@@ -37,33 +37,34 @@ def select(
     held_method: str | None = None,
     records_of: Callable[[Source], Records] = Source.records,
 ) -> dict[str, Records]:
-    """The records of each split.
+    """Selects the records of each split.
 
-    Validation is what the data sets of `train` call so; where one has no such list, it is carved out of its training
-    images by group. Of other data sets that `val` names it is the first of `VALIDATION` that they have, and lists of
-    data sets that are trained on and not named there are used for nothing. Groups of all of them that have source
-    videos in common are one.
+    Validation is the `val` split of the data sets in `train`; if one has no such split, validation is carved out of
+    its training images by group. From other data sets that `val` names, it is the first split of `VALIDATION` that
+    they have; validation splits of training data sets that `val` doesn't name are ignored. Groups of any of these data
+    sets that have source videos in common are merged.
 
     Args:
-        train: Data sets whose images for training are trained on.
-        test: Data sets whose images for test are tested on; None: nothing is.
-        val_fraction: Share of the training images that becomes validation where there is no list for it.
-        allow_overlap: Only warns about groups that are in training and test.
-        limits: At most about so many images of each split.
-        seed: Decides what is carved out for validation and what is left out.
-        val: Data sets that checkpoints are chosen on; None: those of `train`.
-        test_fraction: Share of the training images that is kept for testing where nothing is for it; see `with_test`.
-        blended: Splits whose fakes are made of their real images; the fakes that they have are left out.
-        leave_out: A list of images that are not trained on; see `left_out`.
-        held_method: A method that only the test has; see `held_method`.
-        records_of: Gives the images of a data set.
+        train: Data sets whose training images are trained on.
+        test: Data sets whose test images are tested on; None: there is no test.
+        val_fraction: Share of the training images that becomes validation if a data set has no validation split.
+        allow_overlap: Only warns about groups that are in both training and test.
+        limits: Approximate limit on the number of images of each split.
+        seed: Decides which groups are carved out for validation and which are left out.
+        val: Data sets to choose checkpoints on; None: those of `train`.
+        test_fraction: Share of the training images that is held out for testing if there are no test images; see
+            `with_test`.
+        blended: Splits whose fakes are made of their real images; their given fakes are left out.
+        leave_out: A list of images that are left out of training; see `read_left_out`.
+        held_method: A method that is held out for the test; see `hold_back`.
+        records_of: Data set → its images.
 
     Raises:
         UserError: A split is empty or lacks a class, a group is in two of training, validation and test, a video is
-            in several groups, or two data sets have a video of the same id.
+            in several groups, or two data sets have a video with the same id.
     """
     whole = {source: records_of(source) for source in dict.fromkeys([*train, *(val or []), *(test or [])])}
-    # also where nothing is tested now: what a later evaluation tests on must not be trained on
+    # even without a test in this run: the images of a later evaluation must not be trained on
     whole |= with_test({source: whole[source] for source in (train if test is None else test)}, test_fraction)
     _refuse_nothing(whole, train, val, test)
     line = Line(whole)
@@ -87,7 +88,7 @@ def select(
     splits |= {name: splits[name].take(splits[name].labels == REAL) for name in blended}
     if held_method is not None:
         splits = hold_back(splits, held_method)
-    if leave_out is not None:  # what is validated stays, so that runs with and without a list are compared on the same
+    if leave_out is not None:  # validation keeps them, so that runs with and without a list are compared on the same
         splits["train"] = without(splits["train"], read_left_out(leave_out), file=leave_out)
     require_usable({"train": splits["train"], "val": splits["val"]}, blended=blended)
     return {name: limit(part, limits[name], seed=seed) for name, part in splits.items()}
@@ -96,32 +97,32 @@ def select(
 def _lists(
     whole: Mapping[Source, Records], train: Sequence[Source], val: Sequence[Source] | None
 ) -> dict[Source, Records]:
-    """What each data set has for validation without any of it being carved out; of others its split stays named."""
-    found = {}
+    """The validation images that each data set has without carving; those of other data sets keep their split."""
+    lists = {}
     for source in train if val is None else val:
         split = "val" if source in train else source.validation_split(whole[source])
-        found[source] = _part(whole[source], split)
+        lists[source] = _part(whole[source], split)
         if split == "test":
             log.warning(
-                "%s has nothing but images for testing: checkpoints are chosen on these, and metrics of a test on "
-                "them would be too good",
+                "%s has only test images: checkpoints are chosen on these, so the metrics of a test on them would be "
+                "too good",
                 source.named,
             )
     for source in train:
-        if source not in found and (left := int(whole[source].having("split", "val").sum())):
+        if source not in lists and (unused := int(whole[source].having("split", "val").sum())):
             log.info(
-                "%s: its own validation, %s, is used for nothing, because data.val names other data sets",
-                *(source.named, count(left, "image")),
+                "%s: its own validation split (%s) is not used, because data.val names other data sets",
+                *(source.named, count(unused, "image")),
             )
-    return found
+    return lists
 
 
 def _with_validation(
     kept: Records, rest: Records, listed: Records, fraction: float, *, blended: Collection[str], **carving: Any
 ) -> tuple[Records, Records]:
-    """Training and validation of data sets with lists of their own (`kept`, `listed`) and without (`rest`).
+    """Training and validation records of data sets with a validation split (`kept`, `listed`) and without (`rest`).
 
-    What shares a group with a list follows it; from what is left validation is carved out.
+    Records of `rest` that share a group with `kept` or `listed` follow it; validation is carved out of the others.
     """
     require_both_classes(Records.concat([kept, rest]), "train", hint="none are there", blended=blended)
     in_train, in_val = (_of_groups(rest, part.names("group_id")) for part in (kept, listed))
@@ -135,13 +136,13 @@ def _with_validation(
 
 
 def _carved(records: Records, fraction: float, *, allow_overlap: bool, **how: Any) -> tuple[Records, Records]:
-    """Validation carved out by group; by video, then by image, where groups are too few and overlap is allowed."""
+    """Carves out validation by group; with overlap allowed and too few groups, by video, and failing that by image."""
     try:
         return carve_validation(records, fraction, **how)
     except UserError as error:
         if not allow_overlap:
             raise
-        log.warning("%s; validation shares groups with training, and its metrics are too good", error)
+        log.warning("%s; validation shares groups with training, so its metrics are too good", error)
     try:
         return carve_validation(grouped_by(records, "video_id"), fraction, **how)
     except UserError:
@@ -149,7 +150,7 @@ def _carved(records: Records, fraction: float, *, allow_overlap: bool, **how: An
 
 
 def _of_groups(records: Records, groups: Sequence[str]) -> NDArray[np.bool_]:
-    """(N,) whether a record is of one of these groups."""
+    """(N,) whether each record is in one of these groups."""
     names = records.names("group_id")
     return np.isin(records.numbers("group_id"), [number for number, name in enumerate(names) if name in set(groups)])
 
@@ -163,18 +164,18 @@ def select_test(
     held_method: str | None = None,
     records_of: Callable[[Source], Records] = Source.records,
 ) -> Records:
-    """The records of the test parts of data sets, for evaluation alone.
+    """Selects the test records of data sets, for an evaluation without training.
 
     Args:
         test: The data sets.
-        limit_to: At most about so many images.
-        seed: Decides what is left out.
-        test_fraction: As in `select`: the same groups.
+        limit_to: Approximate limit on the number of images.
+        seed: Decides which groups are left out.
+        test_fraction: Share of the training images that is held out for testing; selects the same groups as `select`.
         held_method: The only method whose fakes are tested.
-        records_of: Gives the images of a data set.
+        records_of: Data set → its images.
 
     Raises:
-        UserError: A data set has no images for test, or two have a video of the same id.
+        UserError: A data set has no test images, or two have a video with the same id.
     """
     parts = []
     whole = with_test({source: records_of(source) for source in dict.fromkeys(test)}, test_fraction)
@@ -191,32 +192,34 @@ def select_test(
 
 
 def with_test(whole: Mapping[Source, Records], fraction: float | None) -> dict[Source, Records]:
-    """Data sets of which each has images for testing: a share of the groups of `train`, where nothing else is.
+    """Gives each data set test images: if it has none, a share of the groups of `train` is held out.
 
-    Which groups these are follows from their names alone, so that runs of several seeds, and evaluations of their
-    checkpoints, are about the same images.
+    The choice of groups depends only on their names, so that runs with different seeds, and evaluations of their
+    checkpoints, use the same images.
 
     Raises:
-        UserError: All of them have such images, or too few groups for it.
+        UserError: All data sets have test images, or one has too few groups to hold any out.
     """
     if fraction is None:
         return dict(whole)
     lacking = [source for source, records in whole.items() if "test" not in records.names("split")]
     if not lacking:
-        raise UserError(f"data.test_fraction={fraction}, but there are images for testing; leave it out (null)")
-    found = dict(whole)
+        raise UserError(
+            f"data.test_fraction={fraction} is not needed, because there are test images; use data.test_fraction=null"
+        )
+    result = dict(whole)
     for source in lacking:
         train, test = carve_test(_part(whole[source], "train"), fraction)
         rest = whole[source].take(~whole[source].having("split", "train"))
-        found[source] = Records.concat([train, rest, test])
+        result[source] = Records.concat([train, rest, test])
         log.warning(
-            "%s: nothing is for testing; %d of %s of train, with %s, are kept for it "
+            "%s: there are no test images; %d of %s of train, with %s, are held out for testing "
             "(data.test_fraction=%g), the same for every seed",
             *(source.named, len(test.names("group_id"))),
             count(len(test.names("group_id")) + len(train.names("group_id")), "group"),
             *(count(len(test), "image"), fraction),
         )
-    return found
+    return result
 
 
 def _refuse_nothing(
@@ -225,15 +228,15 @@ def _refuse_nothing(
     val: Sequence[Source] | None,
     test: Sequence[Source] | None,
 ) -> None:
-    """Raises where nothing is for training, for validation or for testing."""
+    """Raises if there are no images for training, validation or testing."""
     if not any(whole[source].having("split", "train").any() for source in train):
         if all((whole[source].labels == UNLABELLED).all() for source in train):
             raise UserError(
-                f"{_named(train)} has no labels, as `addnet prepare input=…` leaves it, and can't be trained "
-                "on. Put what is known into FOLDER/train/real and FOLDER/train/fake; data.data_dir=FOLDER"
+                f"{_named(train)} has no labels (`addnet prepare input=…` adds none) and can't be trained "
+                "on. Put labelled files into FOLDER/train/real and FOLDER/train/fake, and use data.data_dir=FOLDER"
             )
         raise UserError(
-            f"nothing of {_named(train)} is for training; train on another data set, and name this one in data.test"
+            f"{_named(train)} has no training images; train on another data set, and name this one in data.test"
         )
     if lacking := [s for s in val or [] if s not in train and not s.validation_split(whole[s])]:
         raise UserError(
@@ -245,8 +248,8 @@ def _refuse_nothing(
 
 def _no_test(sources: Sequence[Source]) -> str:
     return (
-        f"{_named(sources)} has no images for testing; data.test_fraction=0.2 keeps a fifth of the groups of train "
-        "for it, data.test=[LAYOUT:FOLDER] names another data set, test=false trains without"
+        f"{_named(sources)} has no test images; hold out a fifth of the groups of train with data.test_fraction=0.2, "
+        "name another data set with data.test=[LAYOUT:FOLDER], or train without a test with test=false"
     )
 
 

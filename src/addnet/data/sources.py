@@ -1,4 +1,4 @@
-"""A data set: which layout lies where, and the index that belongs to it."""
+"""A data set: its layout, its folder, and its index."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ INDEX = "index"
 KINDS = (INDEX, *LAYOUTS)
 INDEX_NAME = "index.parquet"
 SPLITS = ("train", "val", "test")
-VALIDATION = ("val", "train", "test")  # where the validation of a data set that isn't trained on is taken from
+VALIDATION = ("val", "train", "test")  # splits for the validation of a data set that isn't trained on, by preference
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,15 +40,17 @@ class Source:
 
     Attributes:
         layout: A name in `LAYOUTS`, or `index`.
-        data_dir: Its folder (of `manifest`: the file); with `index`: the folder that its paths are relative to, if it
+        data_dir: Its folder (for `manifest`: the file); with `index`: the folder that its paths are relative to, if it
             isn't the one that the index names.
-        index: The index file; None: one of its own in `index_dir`.
+        index: The index file; None: a file in `index_dir`, named after the data set.
         options: Arguments of the layout.
-        index_dir: Where indexes of images are kept.
-        faces_dir: Where faces cut out of videos are kept, with their indexes.
-        output: Folder of the faces cut out of its videos; None: one of its own in `faces_dir`.
-        splits: What it is used for. What these don't need may be missing, and their videos alone are cut.
-        validates: Checkpoints are chosen on it, though it isn't trained on: on the first of `VALIDATION` that it has.
+        index_dir: Folder for indexes of images.
+        faces_dir: Folder for faces cropped from videos, with their indexes.
+        output: Folder for the faces cropped from its videos; None: a folder in `faces_dir`, named after the data set.
+        splits: The splits for which it is used. Files of other splits may be missing, and only videos of these splits
+            are cropped.
+        validates: Checkpoints are chosen on it although it isn't trained on, on the first split of `VALIDATION` that
+            it has.
     """
 
     layout: str
@@ -64,22 +66,22 @@ class Source:
     def __post_init__(self) -> None:
         require_choice("data.layout", self.layout, KINDS)
         if self.layout == INDEX and not self.index:
-            raise UserError("data.index is not set: name the file that `addnet prepare` wrote")
+            raise UserError("data.index is not set: give the file that `addnet prepare` wrote")
         if self.layout != INDEX and not self.data_dir:
             raise UserError(f"data.data_dir is not set: name the folder that holds the data (data={self.layout})")
         if why := oddity(str(self.data_dir or "")):
             raise UserError(
-                f"data.data_dir={shown(self.data_dir)}: the name {why}, so no index can hold it; rename the folder, "
-                "or link to it under another name"
+                f"data.data_dir={shown(self.data_dir)}: the name {why}, so it can't be stored in an index; rename the "
+                "folder, or link to it under another name"
             )
         require_options(option_defaults(self.layout), self.layout, self.options)
 
     @cached_property
     def found(self) -> Listing:
-        """What the layout finds in the folder, complete or not.
+        """The files that the layout finds in the folder, complete or not.
 
         Raises:
-            UserError: An option that the layout doesn't have, or what the layout raises.
+            UserError: The layout doesn't have an option, or can't read the folder.
         """
         options = dict(self.options)
         if "cache_dir" in option_defaults(self.layout):
@@ -89,10 +91,10 @@ class Source:
 
     @cached_property
     def listing(self) -> Listing:
-        """What the layout finds in the folder.
+        """The files that the layout finds in the folder; logs notes and doubts.
 
         Raises:
-            UserError: Something is missing without which nothing is trained, or nothing is there.
+            UserError: Something required is missing, or there are no images or videos.
         """
         listing = self.found
         wanted = (*self._used_splits(_served(listing)), *VALIDATION[: self.validates])
@@ -103,28 +105,28 @@ class Source:
         if lacking:
             raise UserError(
                 f"{self.data_dir} is not complete:\n" + "\n".join(lacking) + "\n`addnet data check "
-                f"data={self.layout} {shlex.quote(f'data.data_dir={self.data_dir}')}` shows what is there"
+                f"data={self.layout} {shlex.quote(f'data.data_dir={self.data_dir}')}` lists the files found"
             )
         for note in listing.notes:
             log.info("%s: %s", self.data_dir, note)
         for doubt in listing.doubts:
             log.warning("%s: doubtful: %s", self.data_dir, doubt)
         for item in missing:
-            log.warning("%s: not there: %s, %s", self.data_dir, item.path, item.what)
+            log.warning("%s: missing: %s, %s", self.data_dir, item.path, item.what)
         if len(listing.images) and len(listing.videos):
             log.warning("%s: %s", self.data_dir, left_alone(listing))
         return listing
 
     def used(self, records: Records) -> Records:
-        """Those of its records that its splits are made of; unlabelled ones are always used."""
+        """The records of the splits for which it is used, and all unlabelled ones."""
         used = self._used_splits(records)
         unused = pa.array([split for split in SPLITS if split not in used], pa.string())
         return records.take(~pc.is_in(records.table["split"].cast(pa.string()), value_set=unused).to_numpy())
 
     def validation_split(self, records: Records) -> str:
-        """Which split of its records checkpoints are chosen on, where it `validates`; empty if it has none."""
-        there = records.names("split")
-        return next((split for split in VALIDATION if split in there), "")
+        """The split to choose checkpoints on, if it `validates`; empty if there is none."""
+        available = records.names("split")
+        return next((split for split in VALIDATION if split in available), "")
 
     def _used_splits(self, records: Records) -> tuple[str, ...]:
         return (*self.splits, self.validation_split(records)) if self.validates else self.splits
@@ -136,12 +138,12 @@ class Source:
 
     @property
     def from_videos(self) -> bool:
-        """Whether faces have to be cut out of videos first."""
+        """Whether faces have to be cropped from videos first."""
         return self.layout != INDEX and not len(self.listing.images) and len(self.listing.videos) > 0
 
     @property
     def index_file(self) -> Path:
-        """The file that holds what was found in its images."""
+        """The index file with the faces found in its images."""
         if self.index:
             return Path(self.index)
         if self.from_videos:
@@ -150,7 +152,7 @@ class Source:
 
     @property
     def cut_dir(self) -> Path:
-        """Folder of the faces that are cut out of its videos."""
+        """Folder for the faces that are cropped from its videos."""
         return Path(self.output) if self.output else Path(self.faces_dir, self._own_name)
 
     @property
@@ -162,7 +164,7 @@ class Source:
 
     @property
     def data_root(self) -> Path:
-        """Folder that the paths of the data set itself are relative to; of a manifest or list, that of the file."""
+        """Folder that the paths of the data set itself are relative to; for a manifest or list, that of the file."""
         folder = Path(str(self.data_dir))
         return folder.parent if folder.is_file() else folder
 
@@ -170,24 +172,24 @@ class Source:
         """Its images; their `root` is the folder that their paths are relative to.
 
         Raises:
-            UserError: Faces were not cut out of its videos yet.
+            UserError: Faces haven't been cropped from its videos yet.
         """
         if self.layout == INDEX:
-            found = self._opened.records()
-        elif self.from_videos:  # the index keeps those of videos that have gone, or that no list names any more
+            images = self._opened.records()
+        elif self.from_videos:  # the index keeps crops of videos that no longer exist or are no longer listed
             listed = self.listing.videos.paths.cast(pa.string())
             here = pc.is_in(self._opened.rows["source"].cast(pa.string()), value_set=listed)
-            found = self._opened.records().take(here.to_numpy())
+            images = self._opened.records().take(here.to_numpy())
         else:
-            found = self.listing.images
-        return found.replaced(root=str(self.root))
+            images = self.listing.images
+        return images.replaced(root=str(self.root))
 
     @cached_property
     def _opened(self) -> FaceIndex:
         if self.layout == INDEX and (journal := Journal(self.index_file)).file.is_file():
             log.warning(
-                "%s is not finished, or is being written: %s lies beside it. What it has is used; "
-                "the `addnet prepare` that began it goes on with the rest",
+                "%s is unfinished or being written: %s is beside it. Its rows so far are used; "
+                "run the same `addnet prepare` again to finish it",
                 self.index_file,
                 journal.file.name,
             )
@@ -198,12 +200,12 @@ class Source:
 
     @property
     def named(self) -> str:
-        """What it is called in messages: its folder, or else its index."""
+        """Its name in messages: its folder, or else its index."""
         return str(self.data_dir or self.index)
 
     @property
     def identity(self) -> tuple[str, str]:
-        """The same for two that are the same data set with the same options and the same index."""
+        """Equal for two sources with the same data set, options and index."""
         return self._settings, str(Path(self.index).resolve()) if self.index else ""
 
     @property
@@ -212,11 +214,10 @@ class Source:
 
     @property
     def _settings(self) -> str:
-        chosen = {
-            key: value for key, value in self.options.items() if key != "outside"
-        }  # what is trusted tells nothing
-        said = sorted(said_options(self.layout, chosen).items())
-        return f"{Path(str(self.data_dir)).resolve()}{self.layout}{said if said else ''}"
+        # `outside` says whether the index is trusted, which doesn't make it another data set
+        chosen = {key: value for key, value in self.options.items() if key != "outside"}
+        changed = sorted(said_options(self.layout, chosen).items())
+        return f"{Path(str(self.data_dir)).resolve()}{self.layout}{changed if changed else ''}"
 
 
 def option_defaults(layout: str) -> dict[str, Any]:
@@ -225,13 +226,13 @@ def option_defaults(layout: str) -> dict[str, Any]:
 
 
 def said_options(layout: str, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Those that say something else than what the layout does anyway, as the files in configs/data do."""
+    """The options that differ from the layout's defaults; those in configs/data repeat the defaults."""
     defaults = option_defaults(layout)
-    return {key: value for key, value in options.items() if _said(value) != _said(defaults.get(key))}
+    return {key: value for key, value in options.items() if _normalised(value) != _normalised(defaults.get(key))}
 
 
-def _said(value: Any) -> Any:
-    """An option as YAML and as a signature would both give it."""
+def _normalised(value: Any) -> Any:
+    """An option in a form that is equal for a value from YAML and a default from a signature."""
     return (list(value) if isinstance(value, tuple) else value) or None
 
 
@@ -240,7 +241,7 @@ def _served(listing: Listing) -> Records:
 
 
 def _below(records: Records) -> Records:
-    """Records without roots of their own: paths below another root become whole paths."""
+    """Records without their own roots: paths that are relative to one become absolute."""
     if records.names("root") in ([], [""]):
         return records
     table, names = records.table, records.names("root")
@@ -255,13 +256,13 @@ def _below(records: Records) -> Records:
 
 
 def left_alone(listing: Listing) -> str:
-    """What becomes of the videos of a data set that has images too."""
+    """The note about the videos of a data set that has images too."""
     return (
-        f"{count(len(listing.videos), 'video is', 'videos are')} left alone because there are images; where the "
-        "layout has data.options.source, videos takes everything from videos"
+        f"{count(len(listing.videos), 'video is', 'videos are')} not used because there are images; if the layout has "
+        "data.options.source, set it to videos to use the videos instead"
     )
 
 
 def archives_dir(index_dir: str | Path) -> Path:
-    """Where it is kept what makes reading from archives fast."""
+    """Folder for the caches that make reading from archives fast."""
     return Path(index_dir, "archives")

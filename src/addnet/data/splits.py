@@ -1,4 +1,4 @@
-"""Which image is used for what: validation carved out by group, leaks found, sets limited."""
+"""Divides images between splits: carves out validation by group, finds leaks, limits the number of images."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ AIMS = {"train": "training", "val": "validation", "test": "testing"}
 def carve_validation(
     records: Sequence[Record], fraction: float, *, seed: int, blended: Collection[str] = ()
 ) -> tuple[Records, Records]:
-    """Splits training records into training and validation, whole groups at a time.
+    """Divides training records into training and validation, in whole groups.
 
-    Groups are taken in a seeded order while a class they hold is short of its share.
+    Groups are taken in a seeded order; one is taken if it has a class of which validation lacks images.
 
     Args:
         records: Training records.
@@ -34,7 +34,7 @@ def carve_validation(
         blended: Splits whose fakes are made of their real images; see `require_both_classes`.
 
     Returns:
-        Training records and validation records (their `split` changed to `val`), in the order given.
+        Training records and validation records (their `split` changed to `val`), in their original order.
 
     Raises:
         UserError: One of the two would lack a class.
@@ -43,7 +43,7 @@ def carve_validation(
 
 
 def carve_test(records: Sequence[Record], fraction: float) -> tuple[Records, Records]:
-    """Splits training records into training and test like `carve_validation`, the same for every seed of a training.
+    """Divides training records into training and test as `carve_validation` does, but independently of the seed.
 
     Raises:
         UserError: One of the two would lack a class.
@@ -61,10 +61,10 @@ def _carve(
     blended: Collection[str] = (),
 ) -> tuple[Records, Records]:
     if not 0 < fraction < 1:
-        raise UserError(f"{key}={fraction} must lie between 0 and 1; {0.1 if split == 'val' else 0.2} is usual")
+        raise UserError(f"{key}={fraction} must be between 0 and 1; {0.1 if split == 'val' else 0.2} is usual")
     records = Records.of(records)
     groups, counts = _groups(records)
-    wanted = fraction * counts.sum(axis=0)
+    wanted = fraction * counts.sum(axis=0)  # (classes,) images that the new split still lacks
     chosen = np.zeros(len(counts), dtype=bool)
     for group in _shuffled(len(counts), address):
         if (wanted[counts[group] > 0] > 0).any():
@@ -79,13 +79,13 @@ def _carve(
 
 
 def require_both_classes(records: Sequence[Record], split: str, *, hint: str, blended: Collection[str] = ()) -> None:
-    """Raises a UserError if a set lacks a class: no metric about it would mean anything.
+    """Raises a UserError if a split lacks a class, because its metrics would be meaningless.
 
     Args:
-        records: The set.
-        split: What it is for: `train`, `val` or `test`.
-        hint: What else is known about it.
-        blended: Splits whose fakes are made of their real images: they need no others.
+        records: The records of the split.
+        split: `train`, `val` or `test`.
+        hint: Details for the message, such as the number of groups.
+        blended: Splits whose fakes are made of their real images, so that they need no given fakes.
     """
     needed = CLASS_NAMES[:1] if split in blended else CLASS_NAMES
     present = set(Records.of(records).labels.tolist())
@@ -94,21 +94,21 @@ def require_both_classes(records: Sequence[Record], split: str, *, hint: str, bl
         return
     remedy = ""
     if missing == [CLASS_NAMES[FAKE]] and "train" in blended:
-        remedy = "; data.val_fakes=self_blended makes them of its real ones"
+        remedy = "; use data.val_fakes=self_blended to make fakes of its real images"
     elif missing == [CLASS_NAMES[FAKE]] and split == "train":
-        remedy = "; data.fakes=self_blended data.val_fakes=self_blended makes them of the real ones"
+        remedy = "; use data.fakes=self_blended data.val_fakes=self_blended to make fakes of the real images"
     raise UserError(f"{AIMS[split]} would have no {' and no '.join(missing)} images ({hint}){remedy}")
 
 
 def one_class(records: Sequence[Record], name: str) -> str:
-    """What can't be measured where a set has one class alone, in words; empty if it has both or none."""
+    """A warning about the metrics of a set that has only one class; empty if it has both or none."""
     present = set(Records.of(records).labels.tolist()) & set(range(len(CLASS_NAMES)))
     if len(present) != 1:
         return ""
-    here = CLASS_NAMES[present.pop()]
+    only = CLASS_NAMES[present.pop()]
     return (
-        f"{name} has {here} images alone: accuracy is that of {here} ones, and there is no AUROC, AP or EER, which "
-        "compare both classes"
+        f"{name} has only {only} images: accuracy refers to these alone, and there is no AUROC, AP or EER, which "
+        "need both classes"
     )
 
 
@@ -118,19 +118,19 @@ def require_usable(
     left_out: Mapping[str, int] | None = None,
     blended: Collection[str] = (),
 ) -> None:
-    """The last word of training and of `check`: whether each split can be used for what it is.
+    """The final check of training and of `data check`: whether each split can be used for its purpose.
 
     Args:
-        splits: Their records.
-        left_out: How many unusable files of each were left out.
+        splits: The records of each split.
+        left_out: The number of unusable files of each split that were left out.
         blended: Splits whose fakes are made of their real images.
 
     Raises:
-        UserError: Nothing is there, or training or validation lack a class.
+        UserError: A split is empty, or training or validation lacks a class.
     """
     for name, part in splits.items():
-        if name == "test" and (told := one_class(part, name)):
-            log.warning("%s", told)
+        if name == "test" and (warning := one_class(part, name)):
+            log.warning("%s", warning)
         elif name in AIMS:
             number = (left_out or {}).get(name, 0)
             bad = count(number, "unusable file was", "unusable files were")
@@ -142,15 +142,16 @@ def torn_videos(records: Records) -> list[str]:
     """Videos whose images are in several groups, so that they could be in training and in validation."""
     videos, groups = records.numbers("video_id"), records.numbers("group_id")
     spread = int(groups.max(initial=0)) + 1
+    # the distinct (video, group) combinations, as one number each; a video that occurs twice is in two groups
     whole, counts = np.unique(np.unique(videos * spread + groups) // spread, return_counts=True)
     names = records.names("video_id")
     return [names[video] for video in whole[counts > 1]]
 
 
 def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
-    """Groups that are in both sets, sorted: a detector would recognise them instead of detecting.
+    """The groups that are in both sets, sorted: a detector could recognise their people instead of detecting fakes.
 
-    Groups of different names that are made of the same source videos are one, by the name of `united`.
+    Groups with different names that have source videos in common count as one, with the name that `united` gives it.
     """
     one, other = (Records.of(records).names("group_id") for records in (train, test))
     names = united([*one, *other])
@@ -160,28 +161,28 @@ def check_overlap(train: Sequence[Record], test: Sequence[Record]) -> list[str]:
 def overlap_message(
     groups: Sequence[str], *, splits: tuple[str, str] = ("train", "test"), examples: Sequence[str] = (), line: str = ""
 ) -> str:
-    """What a leak means and what can be done about it.
+    """The message about a leak: what it means and how to fix it.
 
     Args:
-        groups: Those that are on both sides.
-        splits: The sides.
-        examples: A file of the first group on each side.
-        line: Overrides that tell the groups apart.
+        groups: The groups that are in both splits.
+        splits: The names of the splits.
+        examples: A file of the first group in each split.
+        line: Overrides that separate the groups.
     """
     shown = ", ".join(groups[:_MOST_NAMED]) + (
         f" and {len(groups) - _MOST_NAMED} more" if len(groups) > _MOST_NAMED else ""
     )
     what = f"{groups[0]} has {' and '.join(examples)}. " if examples else ""
-    remedy = f"if they have nothing to do with each other, type\n  {line}\n" if line else "see data.group_pattern; "
+    remedy = f"if they are unrelated, add\n  {line}\n" if line else "see data.group_pattern; "
     return (
         f"{count(len(groups), 'group is', 'groups are')} in both {' and '.join(splits)}: {shown}\n"
-        f"{what}{_METRICS.get(splits[1], 'Test')} metrics would be too good. Move them to one side; {remedy}"
-        "data.allow_overlap=true goes on all the same."
+        f"{what}{_METRICS.get(splits[1], 'Test')} metrics would be too good. Move them to one of the two; {remedy}"
+        "data.allow_overlap=true continues in spite of this."
     )
 
 
 def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Records:
-    """At most about `number` records, whole groups in a seeded order, classes as balanced as the groups allow."""
+    """Selects about `number` records: whole groups in a seeded order, with classes as balanced as the groups allow."""
     records = Records.of(records)
     if number is None or number >= len(records):
         return records
@@ -199,7 +200,7 @@ def limit(records: Sequence[Record], number: int | None, *, seed: int) -> Record
 
 
 def _groups(records: Records) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """(N,) number of each record's group, groups in alphabetical order, and (groups, classes) how many of each."""
+    """(N,) number of each record's group, in alphabetical order, and (groups, classes) the number of images of each."""
     groups = records.numbers("group_id")
     classes, labels = np.unique(records.labels, return_inverse=True)
     counts = np.zeros((int(groups.max(initial=-1)) + 1, len(classes)))

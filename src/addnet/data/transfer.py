@@ -1,4 +1,4 @@
-"""How batches travel from loader processes to the device: images as bytes, masks small, finished on arrival."""
+"""Transfers batches from loader processes to the device: images as uint8, masks small, both finished on arrival."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _KEPT = ("label", "video", "valid", "face")
 
 
 class UnfinishedBatches(Dataset[Batch]):
-    """A data set as loaders read it: whole batches, with the keys of `Sample`. `finish` gives what it describes.
+    """A data set that yields whole batches with the keys of `Sample`; `finish` converts them to its shapes and ranges.
 
-    Images are (B, S, S, 3) uint8, masks (B, 1, s, s) float32 as `AttentionMask.draw_small` gives them: a quarter and a
-    ninth of the bytes.
+    Images are (B, S, S, 3) uint8, masks (B, 1, s, s) float32 from `AttentionMask.draw_small`: a quarter and a ninth of
+    the bytes.
 
     Args:
         dataset: Draws the samples.
@@ -34,33 +34,33 @@ class UnfinishedBatches(Dataset[Batch]):
         return len(self.dataset)
 
     def __getitems__(self, addresses: Sequence[SampleAddress]) -> Batch:
-        """A batch."""
+        """The batch of the samples at these addresses."""
         size = self.dataset.geometry.size
         images = np.empty((len(addresses), size, size, 3), dtype=np.uint8)
-        drawn = [self.dataset.draw(address, out=image) for address, image in zip(addresses, images, strict=True)]
+        samples = [self.dataset.draw(address, out=image) for address, image in zip(addresses, images, strict=True)]
         return {
             "image": torch.from_numpy(images),
-            "mask": torch.from_numpy(np.stack([one.mask for one in drawn])[:, None]),
-            "label": torch.tensor([one.label for one in drawn]),
-            "path": [one.path for one in drawn],
-            "video_id": [one.video_id for one in drawn],
-            "video": torch.tensor([one.video for one in drawn]),
-            "valid": torch.tensor([one.valid for one in drawn]),
-            "face": torch.tensor([one.face for one in drawn]),
+            "mask": torch.from_numpy(np.stack([sample.mask for sample in samples])[:, None]),
+            "label": torch.tensor([sample.label for sample in samples]),
+            "path": [sample.path for sample in samples],
+            "video_id": [sample.video_id for sample in samples],
+            "video": torch.tensor([sample.video for sample in samples]),
+            "valid": torch.tensor([sample.valid for sample in samples]),
+            "face": torch.tensor([sample.face for sample in samples]),
         }
 
 
 def as_it_is(batch: Any) -> Any:
-    """What a loader makes of a whole batch: nothing."""
+    """Returns the batch unchanged: the collate function for a data set that yields whole batches."""
     return batch
 
 
 def finish(batch: Batch) -> Batch:
-    """A batch of the shapes and ranges that `Sample` describes, on its device; one that is finished is left alone."""
+    """Converts a batch to the shapes and ranges of `Sample`, on its device; returns a finished batch unchanged."""
     if batch["image"].dtype != torch.uint8:
         return batch
     size = batch["image"].shape[1]
-    # memory that a loader process shared keeps a file open as long as anybody has the tensor, as metrics of an epoch do
+    # memory shared by a loader process keeps a file open as long as the tensor exists, and metrics keep it for an epoch
     own = {name: value.clone() for name, value in batch.items() if name in _KEPT}
     return batch | own | {"image": finish_images(batch["image"]), "mask": finish_masks(batch["mask"], size)}
 

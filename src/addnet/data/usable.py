@@ -1,4 +1,4 @@
-"""Records → usable records with their faces; what is not usable is listed, counted and, if too much, refused."""
+"""Records → usable records with their faces; unusable files are listed and counted, and too many of them refused."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from addnet.wording import count
 
 _NAMED = 10
 _LONGEST = 200  # characters of a path or a reason in a message
-_MEASURED = 2000  # images, for `framing`
+_MEASURED = 2000  # images that `framing` measures
 _ON_THE_FLY = "on the fly"
 _FOUND = pa.schema(
     [
@@ -43,16 +43,16 @@ _FOUND = pa.schema(
 
 @dataclass
 class UsableRecords:
-    """The records of one split that can be served.
+    """The usable records of one split.
 
     Attributes:
-        records: Those whose files are whole.
-        landmarks: (68, 2) of each, None without a face.
-        shapes: (N, 2) height and width of each.
-        sizes: (N,) bytes of each file.
-        steps: Images by landmarker step.
-        found_by: (N,) the step of each.
-        skipped: Path and reason of the files that are left out.
+        records: The N records whose files are intact.
+        landmarks: (68, 2) of each image, None without a face.
+        shapes: (N, 2) height and width of each image.
+        sizes: (N,) size of each file in bytes.
+        steps: Number of images by landmarker step.
+        found_by: (N,) landmarker step of each image.
+        skipped: Path and reason of each skipped file.
     """
 
     records: Records
@@ -75,7 +75,7 @@ class UsableRecords:
         return np.asarray(pc.not_equal(self.found_by, "none"), dtype=bool)
 
     def framing(self) -> Framing | None:
-        """How faces lie in these images, measured in some of them; None where no landmarks are known."""
+        """Position and size of faces, measured on a sample of the images; None if no landmarks are known."""
         some = np.unique(np.linspace(0, len(self.records) - 1, _MEASURED).round().astype(int))
         known = [(landmarks, self.shapes[row]) for row in some if (landmarks := self.landmarks[row]) is not None]
         return Framing.of([landmarks for landmarks, _ in known], [shape for _, shape in known])
@@ -84,16 +84,16 @@ class UsableRecords:
 def usable(
     records: Sequence[Record], indexes: Mapping[str, FaceIndex], *, verify: Collection[str] = frozenset()
 ) -> UsableRecords:
-    """Looks records up in the indexes of their folders.
+    """Looks up records in the indexes of their folders.
 
     Args:
-        records: What is wanted.
-        indexes: By the `root` of the records.
-        verify: Roots whose files are looked for; those that are gone or of another size are left out.
+        records: The requested records.
+        indexes: Index of each `root` of the records.
+        verify: Roots whose files are checked; files that no longer exist or have another size are skipped.
     """
     records = Records.of(records)
     which, folders = records.numbers("root"), records.names("root")
-    rows = np.full(len(records), -1, dtype=np.int64)
+    rows = np.full(len(records), -1, dtype=np.int64)  # row of each record in the index of its folder
     order, parts = [np.empty(0, dtype=np.int64)], [_FOUND.empty_table()]
     for number, folder in enumerate(folders):
         chosen, index = np.flatnonzero(which == number), indexes[folder]
@@ -101,13 +101,14 @@ def usable(
         known = index.rows.select(_FOUND.names).take(pa.array(rows[chosen], mask=rows[chosen] < 0))
         parts.append(known.cast(_FOUND))
         order.append(chosen)
-    found = pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order))))
-    reasons = pc.if_else(pc.is_null(found["size"]), "not in the index", found["reason"])
+    # the parts are in the order of the folders; back to that of the records
+    columns = pa.concat_tables(parts).take(pa.array(np.argsort(np.concatenate(order))))
+    reasons = pc.if_else(pc.is_null(columns["size"]), "not in the index", columns["reason"])
     if verify:
-        reasons = pc.coalesce(reasons, pa.array(_changes(records, found["size"].to_pylist(), verify), pa.string()))
+        reasons = pc.coalesce(reasons, pa.array(_changes(records, columns["size"].to_pylist(), verify), pa.string()))
     bad = np.asarray(reasons.is_valid())
     good = np.flatnonzero(~bad)
-    kept = found.take(pa.array(good))
+    kept = columns.take(pa.array(good))
     step = kept["step"].combine_chunks()
     found_by = pc.if_else(pc.equal(step, CHECKED), _ON_THE_FLY, step).dictionary_encode()
     steps = Counter(found_by.to_pylist())
@@ -123,7 +124,7 @@ def usable(
 
 
 def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[str]) -> list[str | None]:
-    """What happened to each file since it was indexed; None if nothing did, or nobody asked."""
+    """How each file has changed since it was indexed; None if it hasn't, or isn't checked."""
     folders, which, storage = records.names("root"), records.numbers("root"), Storage()
     changes: list[str | None] = [None] * len(records)
     where = (records.table[name].to_pylist() for name in ("offset", "length"))
@@ -137,29 +138,29 @@ def _changes(records: Records, sizes: Sequence[int | None], roots: Collection[st
 
 def _change(storage: Storage, path: str, offset: int, length: int, size: int) -> str | None:
     try:
-        found, _ = storage.stat(path, offset, length)
+        now, _ = storage.stat(path, offset, length)
     except UserError as error:
         return str(error)
-    return None if found == size else f"changed since it was indexed: {found} bytes instead of {size}"
+    return None if now == size else f"changed since it was indexed: {now} bytes instead of {size}"
 
 
 def refuse_too_many_bad(
     skipped: Sequence[tuple[str, str]], total: int, *, max_fraction: float, kind: str = "images"
 ) -> None:
-    """Stops before work is lost on a damaged data set.
+    """Raises before work is wasted on a damaged data set.
 
     Args:
         skipped: Path and reason of each unusable file.
-        total: How many files there are.
-        max_fraction: Share of unusable files that is let pass.
-        kind: What the files are.
+        total: Number of all files.
+        max_fraction: Largest share of unusable files that is accepted.
+        kind: Plural noun for the files.
 
     Raises:
-        UserError: All of the files, or more than `max_fraction` of them, are unusable; the text lists them.
+        UserError: All files, or more than `max_fraction` of them, are unusable; the message lists them.
     """
     if not total or (len(skipped) < total and len(skipped) <= max_fraction * total):
         return
-    than = "which is all there are" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
+    than = "which is all of them" if len(skipped) == total else f"more than data.max_bad_fraction={max_fraction:g}"
     lines = [f"  {shown(path, most=_LONGEST)}: {shown(reason, most=_LONGEST)}" for path, reason in skipped[:_NAMED]]
     if len(skipped) > _NAMED:
         lines.append(f"  and {len(skipped) - _NAMED:,} more")
@@ -173,7 +174,7 @@ def refuse_too_many_bad(
 
 
 def describe(splits: dict[str, UsableRecords]) -> list[str]:
-    """One line a split: images by class, videos, groups, faces by step, files left out."""
+    """Describes each split in a line: images by class, videos, groups, faces by step, skipped files."""
     lines = []
     for name, part in splits.items():
         counts = Counter(part.records.labels.tolist())
@@ -192,30 +193,30 @@ def describe(splits: dict[str, UsableRecords]) -> list[str]:
 
 
 def origins(part: UsableRecords) -> list[str]:
-    """The data sets of a split, each with the part of it that this is by its own account, where that is another one."""
-    found = _pairs(part.records, "dataset", "split")
-    return [dataset if split == "val" else f"{dataset} (its {split} part)" for dataset, split in found]
+    """The data sets of a validation split, each with its own name for that part if it isn't `val`."""
+    pairs = _pairs(part.records, "dataset", "split")
+    return [dataset if split == "val" else f"{dataset} (its {split} part)" for dataset, split in pairs]
 
 
 def _pairs(records: Records, one: str, other: str) -> list[tuple[str, str]]:
-    """The different values of two columns together."""
+    """The distinct combinations of values of two columns."""
     numbers = np.unique(np.stack([records.numbers(one), records.numbers(other)]), axis=1)
     return [(records.names(one)[i], records.names(other)[j]) for i, j in numbers.T.tolist()]
 
 
 def counts(splits: Mapping[str, UsableRecords]) -> dict[str, dict[str, int]]:
-    """What each split holds, as numbers: images by class, videos, groups, files left out."""
-    found = {}
+    """Counts of each split: images by class, videos, groups, skipped files."""
+    result = {}
     for name, part in splits.items():
         labels = Counter(part.records.labels.tolist())
         classes = {title: labels[label] for label, title in enumerate(CLASS_NAMES)}
         names = {f"{what}s": len(part.records.names(f"{what}_id")) for what in ("video", "group")}
-        found[name] = {"images": len(part.records), **classes, **names, "skipped": len(part.skipped)}
-    return found
+        result[name] = {"images": len(part.records), **classes, **names, "skipped": len(part.skipped)}
+    return result
 
 
 def write_skipped(splits: dict[str, UsableRecords], file: Path) -> Path | None:
-    """Lists the files that are left out with the reason, as CSV; None if there are none."""
+    """Writes the skipped files with their reasons as CSV; returns None if there are none."""
     rows = [(name, path, reason) for name, part in splits.items() for path, reason in part.skipped]
     if not rows:
         return None
@@ -228,7 +229,7 @@ def write_skipped(splits: dict[str, UsableRecords], file: Path) -> Path | None:
 
 
 def fingerprint(splits: dict[str, UsableRecords]) -> str:
-    """SHA-256 over path, size, label and group of every image served, in order."""
+    """SHA-256 over path, size, label and group of every usable image, in order."""
     digest = hashlib.sha256()
     for name, part in sorted(splits.items()):
         groups = part.records.table["group_id"].cast(pa.string())

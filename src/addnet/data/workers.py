@@ -1,4 +1,4 @@
-"""What a loader process does before its first batch."""
+"""Setup of a loader process before its first batch."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import cv2
 
 
 def start_worker(_: int) -> None:
-    """Runs in each loader process; as `worker_init_fn` of a `DataLoader`."""
-    cv2.setNumThreads(0)  # OpenCV's threads do not survive a fork (pytorch#1355)
+    """Sets up a loader process; for `worker_init_fn` of a `DataLoader`."""
+    cv2.setNumThreads(0)  # OpenCV's threads don't survive a fork (pytorch#1355)
     if hasattr(signal, "sigwaitinfo"):  # Linux
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_end_when_the_run_says_so, args=(os.getppid(),), daemon=True).start()
+        threading.Thread(target=_exit_on_parent_sigterm, args=(os.getppid(),), daemon=True).start()
 
 
-def _end_when_the_run_says_so(run: int) -> None:
-    """Ends this process by a SIGTERM of the one it serves, and by nobody else's.
+def _exit_on_parent_sigterm(run: int) -> None:
+    """Exits when the parent process sends SIGTERM; ignores SIGTERM from other processes.
 
-    SLURM, `timeout` and sweeps send it to all processes of a run. The main one finishes the step under way, for which
-    it may need one more batch, writes a checkpoint and ends the loader processes itself.
+    SLURM, `timeout` and sweeps send SIGTERM to all processes of a run. The main process then finishes the current
+    step, for which it may need one more batch, saves a checkpoint and ends the loader processes itself.
     """
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != run:
         pass

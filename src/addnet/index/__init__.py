@@ -1,4 +1,4 @@
-"""Which images there are and what was found in each: records, and the face index in one Parquet file."""
+"""The images of a data set and the face found in each: records, and the face index in one Parquet file."""
 
 from addnet.index.faces import CHECKED, GIVEN, FaceIndex
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, UNLABELLED, Record, Records

@@ -1,4 +1,4 @@
-"""Bytes out of tar archives, from anywhere in them, without unpacking to disk."""
+"""Random access to the bytes of tar archives, without unpacking them to disk."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _BORDER = re.compile(r"\.(?:tar|tar\.gz|tgz)(?=/)", re.IGNORECASE)
 
 
 def split_path(path: str) -> tuple[str, str] | None:
-    """The archive and the member in the path of an image, or None where there is no archive in it.
+    """Splits the path of an image into archive and member; None if the path names no archive.
 
-    Where several folders end like archives, the first that is a file counts.
+    If several parts of the path have the suffix of an archive, the first one that is a file is the archive.
 
     Example:
         >>> split_path("fake_train/1.tar.gz/1/fake/0/12.png")
@@ -39,7 +39,7 @@ def split_path(path: str) -> tuple[str, str] | None:
 
 
 class _Tar:
-    """A plain archive, held open. Closed when the last thread that reads from it is done."""
+    """A plain archive, kept open. It is closed when the last thread that reads from it is done."""
 
     limit = _OPEN_TARS
 
@@ -58,7 +58,7 @@ class _Tar:
 
 
 class _Gzip:
-    """A gzipped archive with its seek points, held open."""
+    """A gzipped archive with its seek points, kept open."""
 
     limit = _OPEN_GZIPS
 
@@ -79,10 +79,10 @@ class _Gzip:
 
 
 class ArchiveReader:
-    """Reads pieces of archives. For threads and for processes; travels to others by pickle without what is open.
+    """Reads byte ranges of archives, from several threads and processes. Pickling leaves out the open files.
 
     Args:
-        seek_points: Folder with the seek points of gzipped archives; None: they are made in each process anew.
+        seek_points: Folder with the seek points of gzipped archives; None: each process makes them anew.
     """
 
     def __init__(self, seek_points: Path | None = None) -> None:
@@ -98,20 +98,25 @@ class ArchiveReader:
         self._open: dict[type, OrderedDict[str, _Tar | _Gzip]] = {_Tar: OrderedDict(), _Gzip: OrderedDict()}
 
     def read(self, archive: str | Path, offset: int, length: int) -> bytes:
-        """The bytes of a member.
+        """Returns the bytes of a member.
 
         Args:
-            archive: The file.
-            offset: First byte in the uncompressed tar.
-            length: Bytes from there.
+            archive: The archive file.
+            offset: Position of the first byte in the uncompressed tar.
+            length: Number of bytes.
 
         Raises:
-            UserError: The archive cannot be opened, is damaged, or ends before; or the piece has no sensible size.
+            UserError: The archive can't be opened, is damaged, or ends before the last of these bytes; or offset or
+                length is negative, or the length is above 400 MB.
         """
         if offset < 0 or length < 0:
-            raise UserError(f"{archive}: {length} bytes from {offset} are no member; list the archive again")
+            raise UserError(
+                f"{archive}: offset {offset} and length {length} don't describe a member; list the archive again"
+            )
         if length > MAX_BYTES:
-            raise UserError(f"{archive}: member of {length >> 20} MB; at most {MAX_BYTES >> 20} MB are read at once")
+            raise UserError(
+                f"{archive}: a member of {length >> 20} MB is too large; the limit is {MAX_BYTES >> 20} MB per image"
+            )
         try:
             data = self._handle(str(archive)).read(offset, length)
         except OSError as error:
@@ -121,7 +126,7 @@ class ArchiveReader:
         return data
 
     def _handle(self, archive: str) -> _Tar | _Gzip:
-        if self._process != os.getpid():  # forked: the lock may be held by a thread that does not exist here
+        if self._process != os.getpid():  # after a fork, the lock may be held by a thread that doesn't exist here
             self._start()
         stamp = file_stamp(status_of(archive))
         with self._lock:
@@ -149,4 +154,4 @@ class ArchiveReader:
 
 
 def _too_short(archive: str | Path, offset: int, length: int) -> UserError:
-    return UserError(f"{archive} ends before byte {offset + length}; it has changed: list it again")
+    return UserError(f"{archive} ends before byte {offset + length}: it has changed since it was listed; list it again")

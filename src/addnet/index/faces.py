@@ -1,6 +1,6 @@
-"""The face index: what was found in each image, kept in one Parquet file beside the runs.
+"""The face index: the face found in each image, stored in one Parquet file alongside the runs.
 
-Landmarks are kept, not masks: a mask drawn from landmarks follows every augmentation and costs less than reading one.
+It stores landmarks, not masks: a mask drawn from landmarks follows every augmentation and costs less than reading one.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from addnet.index.file import no_such_index, read_index
 from addnet.index.landmarks import LandmarkStore, identity_of
 from addnet.index.records import FIELDS, Records
 
-CHECKED = "checked"  # the file is a whole image; nobody looked for a face yet
+CHECKED = "checked"  # the file is an intact image; no landmarker has searched it yet
 GIVEN = "given"  # the landmarks came with the data set
 SERVED = (*(name for name in FIELDS if name != "root"), "size", "width", "height", "step", "reason")
 
 
 class FaceIndex:
-    """An index, opened for reading: columns in memory, landmarks mapped from the file.
+    """An index, opened for reading: columns in memory, landmarks memory-mapped from the file.
 
     Args:
         file: The Parquet file.
-        columns: Those to read; default: what training needs.
+        columns: The columns to read; default: those that training needs.
 
     Raises:
-        UserError: The file is not there, is damaged, or is no face index.
+        UserError: The file doesn't exist, is damaged, or isn't a face index.
     """
 
     def __init__(self, file: str | Path, *, columns: Sequence[str] = SERVED) -> None:
@@ -39,7 +39,7 @@ class FaceIndex:
         if not self.file.is_file():
             raise no_such_index(self.file)
         self._identity = (0, 0, 0)
-        while self._identity != (now := identity_of(self.file)):  # replaced while it was read
+        while self._identity != (now := identity_of(self.file)):  # read again if it was replaced meanwhile
             self._identity = now
             self.rows, self._root = read_index(self.file, columns=columns)
 
@@ -56,23 +56,24 @@ class FaceIndex:
         """The landmarks of each row.
 
         Raises:
-            UserError: The index was written anew since its rows were read.
+            UserError: The index has been rewritten since its rows were read.
         """
         return LandmarkStore(self.file, identity=self._identity)
 
     def records(self) -> Records:
-        """What the index knows about each image, in the order of its rows."""
+        """The record of each image, in the order of the rows."""
         root = pa.array([""], pa.string()).dictionary_encode().take(pa.array(np.zeros(len(self), dtype=np.int64)))
         columns = [root if name == "root" else self.rows[name] for name in FIELDS]
         return Records(pa.table(columns, names=list(FIELDS)))
 
     def find(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
-        """(N,) row of each path; -1 where the index doesn't have it."""
+        """(N,) row of each path; -1 for paths that aren't in the index."""
         return find(self.rows["path"], paths)
 
 
 def find(known: pa.ChunkedArray, paths: pa.LargeStringArray) -> NDArray[np.int64]:
-    """(N,) the last position of each path among the known ones; -1 where it isn't."""
+    """(N,) last position of each path among the known paths; -1 for unknown paths."""
+    # index_in returns the first match: in the reversed paths, that is the last one
     backwards = known.take(pa.array(np.arange(len(known))[::-1].copy()))
     position = pc.fill_null(pc.index_in(paths, value_set=backwards), -1).to_numpy(zero_copy_only=False)
     return np.where(position < 0, -1, len(known) - 1 - position.astype(np.int64))

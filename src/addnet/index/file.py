@@ -1,4 +1,4 @@
-"""The index as a Parquet file: its columns; written whole or not at all, read with its landmarks left in the file."""
+"""The index as a Parquet file: its columns, an atomic writer, and a reader that leaves the landmarks in the file."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from addnet.errors import UserError
 from addnet.index.landmarks import VALUES, Rows
 
 FORMAT = "2"
-GROUP = 16_384  # rows a row group: their landmarks are one page (pyarrow 26 cuts pages at 20,000 rows)
+GROUP = 16_384  # rows per row group, so that its landmarks are one page (pyarrow 26 splits pages at 20,000 rows)
 _CODED = pa.dictionary(pa.int32(), pa.string())
 _BOX = pa.list_(pa.float32(), 4)
 
@@ -50,17 +50,17 @@ NAMES = tuple(SCHEMA.names)
 
 
 class DamagedIndexError(UserError):
-    """The file was an index once and can't be read any more."""
+    """The file is an index that can no longer be read."""
 
 
 def write_index(file: Path, rows: pa.Table, landmarks: Callable[[int, int], Rows], *, root: str) -> None:
-    """Writes an index; the file appears under its name only when it is whole.
+    """Writes an index; the file appears under its name only when it is complete.
 
     Args:
-        file: Where to.
+        file: The file to write.
         rows: The columns of `SCHEMA`.
-        landmarks: Gives the (stop - start, 136) landmarks of rows from start to stop; NaN where there are none.
-        root: Folder that the paths are relative to, absolute or relative to the file's folder.
+        landmarks: (start, stop) → (stop - start, 136) landmarks of these rows; NaN for rows without landmarks.
+        root: Folder that the paths are relative to: absolute, or relative to the file's folder.
     """
     file.parent.mkdir(parents=True, exist_ok=True)
     schema = SCHEMA.append(pa.field("points", pa.list_(pa.float32(), VALUES)))
@@ -91,7 +91,7 @@ def write_index(file: Path, rows: pa.Table, landmarks: Callable[[int, int], Rows
 
 
 def partial_files(file: Path) -> Iterator[Path]:
-    """What `write_index` left beside an index when its process was killed, or is just writing."""
+    """The partial files that `write_index` is writing beside an index, or left there when its process was killed."""
     start = f".{file.name}."
     for path in file.parent.iterdir():
         if path.name.startswith(start) and path.name.removeprefix(start).isdecimal():
@@ -99,14 +99,14 @@ def partial_files(file: Path) -> Iterator[Path]:
 
 
 def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table, str]:
-    """Reads an index without its landmarks (`LandmarkStore` has them).
+    """Reads an index without its landmarks (`LandmarkStore` reads those).
 
     Returns:
-        The columns asked for, and the folder that the paths are relative to.
+        The requested columns, and the folder that the paths are relative to.
 
     Raises:
-        DamagedIndexError: It was an index, and is damaged or was made by another version.
-        UserError: It is no index, or can't be opened.
+        DamagedIndexError: The file is an index that is damaged or was made by another version.
+        UserError: The file isn't an index, or can't be opened.
     """
     if not file.is_file():
         raise no_such_index(file)
@@ -118,10 +118,10 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
             if metadata.get(b"addnet.index") != FORMAT.encode():
                 raise ValueError("written by another version or another program")
             _require_bytes(parquet, file.stat().st_size)
-            # one column after the other: decoding all at once takes twice the memory of the table
+            # one column at a time: decoding all at once takes twice the memory of the table
             arrays = [parquet.read(columns=[name]).unify_dictionaries().combine_chunks()[name] for name in columns]
             table = pa.table(arrays, names=list(columns))
-        pa.default_memory_pool().release_unused()  # what decoding took, as much again as the table
+        pa.default_memory_pool().release_unused()  # decoding took as much again as the table
         schema = pa.schema([SCHEMA.field(name) for name in columns])
         table = table.select(list(columns)).replace_schema_metadata(None).cast(schema)
         _require_sound(table)
@@ -132,49 +132,49 @@ def read_index(file: Path, *, columns: Sequence[str] = NAMES) -> tuple[pa.Table,
 
 
 def _require_bytes(parquet: pq.ParquetFile, size: int) -> None:
-    """Raises where there are more rows than bytes: each has landmarks and a hash of its own."""
+    """Raises if there are more rows than bytes: each row has its own landmarks and hash."""
     rows = sum(parquet.metadata.row_group(number).num_rows for number in range(parquet.num_row_groups))
     if max(rows, parquet.metadata.num_rows) > size:
-        raise ValueError(f"it says that it has {rows:,} rows, and has {size:,} bytes")
+        raise ValueError(f"its metadata declares {rows:,} rows, but the file has only {size:,} bytes")
 
 
 def was_written_here(file: Path) -> bool:
-    """Whether an index is the very file that `write_index` wrote, and no copy, such as one that somebody sent."""
+    """Whether `write_index` wrote this very file; a copy, such as one that somebody sent, isn't it."""
     try:
-        said = (pq.read_schema(file).metadata or {}).get(b"addnet.file", b"")
+        recorded = (pq.read_schema(file).metadata or {}).get(b"addnet.file", b"")
     except (pa.ArrowException, OSError) as error:
         raise DamagedIndexError(f"{file} is damaged ({str(error).splitlines()[0]})") from error
-    return bool(said == _number_of(file).encode())
+    return bool(recorded == _number_of(file).encode())
 
 
 def _number_of(file: Path) -> str:
-    """The number of a file in its file system, which it keeps when it is renamed."""
+    """The inode number of a file, which stays the same when the file is renamed."""
     return str(file.stat().st_ino)
 
 
 def _require_sound(table: pa.Table) -> None:
-    """Raises where codes lead beyond their dictionary, which Parquet's checksums don't notice.
+    """Raises if codes point outside their dictionary, which Parquet's checksums don't detect.
 
-    `Table.validate(full=True)` does too, and takes as much memory as the table.
+    `Table.validate(full=True)` would find them too, but takes as much memory as the table.
     """
     table.validate()
     for column in table.columns:
         for chunk in column.chunks if pa.types.is_dictionary(column.type) else ():
             ends = pc.min_max(chunk.indices)
             if ends["max"].is_valid and not 0 <= ends["min"].as_py() <= ends["max"].as_py() < len(chunk.dictionary):
-                raise ValueError("codes without a name")
+                raise ValueError("codes outside their dictionary")
 
 
 def no_such_index(file: Path) -> UserError:
-    """What is said where there is no index."""
-    return UserError(f"data.index={file}: no such file; `addnet prepare` makes one")
+    """The error for an index that doesn't exist."""
+    return UserError(f"data.index={file}: no such file; create it with `addnet prepare`")
 
 
 def check_landmarks(file: Path) -> None:
-    """Reads the landmarks of all rows once, for their checksums: where they are mapped, nothing checks them.
+    """Reads the landmarks of all rows once to verify their checksums, which a memory map doesn't do.
 
     Raises:
-        DamagedIndexError: A page does not fit its checksum.
+        DamagedIndexError: A page doesn't match its checksum.
     """
     try:
         with pq.ParquetFile(file, pre_buffer=False, page_checksum_verification=True) as parquet:
@@ -191,7 +191,7 @@ def empty_rows() -> pa.Table:
 
 
 def rows_of(dicts: Iterable[dict[str, Any]]) -> pa.Table:
-    """Rows given as one dictionary each, with a key for each column."""
+    """A table of rows given as one dictionary each, with a key for each column."""
     rows = list(dicts)
     arrays = []
     for field in SCHEMA:
@@ -202,17 +202,17 @@ def rows_of(dicts: Iterable[dict[str, Any]]) -> pa.Table:
 
 
 def _refuse_other_files(file: Path) -> None:
-    """What never was a Parquet file is somebody's and not to be replaced."""
+    """Raises if the file was never a Parquet file: it belongs to the user and must not be replaced."""
     with file.open("rb") as stream:
         start = stream.read(4)
     if start and not b"PAR1".startswith(start):
         raise UserError(
-            f"{file} is not a face index: it does not begin as Parquet files do; name another file, "
-            "or take data=manifest for a table of paths and labels"
+            f"{file} is not a face index: it doesn't begin like a Parquet file; name another file, "
+            "or use data=manifest for a table of paths and labels"
         )
 
 
 def _leaves(schema: pa.Schema) -> list[str]:
-    """Columns by the names that Parquet's writer knows them by."""
+    """The columns by the names under which Parquet's writer knows them."""
     lists = {field.name for field in schema if pa.types.is_fixed_size_list(field.type)}
     return [f"{name}.list.element" if name in lists else name for name in schema.names]

@@ -1,6 +1,6 @@
-"""What was found since the index was last written: one line an image, on disk as soon as it is known.
+"""The findings since the index was last written: one line per image, on disk as soon as the image is done.
 
-A process that is killed loses the image it was at. The next one finds the lines here and goes on.
+A process that is killed loses only the image it was working on. The next one reads the lines here and continues.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ Line = tuple[dict[str, Any], Rows | None]
 class Journal:
     """Rows of an index, appended one by one.
 
-    A line is a checksum, a blank and JSON: a line that was torn by a kill or a full disk does not fit its checksum.
+    A line is a checksum, a space and JSON: a line cut off by a kill or a full disk doesn't match its checksum.
 
     Args:
-        index: The index file; the journal lies beside it.
+        index: The index file; the journal is stored beside it.
     """
 
     def __init__(self, index: Path) -> None:
         self.file = index.with_name(f"{index.name}.journal")
         self._stream: Any = None
-        self._before = b""  # ends a line that was torn
+        self._before = b""  # the line break that ends a line that was cut off
 
     def __enter__(self) -> Self:
         self.file.parent.mkdir(parents=True, exist_ok=True)
@@ -56,10 +56,10 @@ class Journal:
         self._stream.close()
 
     def append(self, row: dict[str, Any], landmarks: Rows | None) -> None:
-        """Adds one row: the columns of the index as plain values, and its 136 numbers.
+        """Adds one row: the columns of the index as plain values, and the 136 values of its landmarks.
 
         Raises:
-            NotWrittenError: The disk is full, or may not be written to. What was appended before is whole.
+            NotWrittenError: The disk is full, or writing isn't allowed. Earlier rows are intact.
         """
         encoded = None if landmarks is None else base64.b64encode(np.asarray(landmarks, "<f4").tobytes()).decode()
         text = json.dumps([row, encoded], separators=(",", ":")).encode()
@@ -73,31 +73,31 @@ class Journal:
 
     def _not_written(self, error: OSError) -> NotWrittenError:
         return NotWrittenError(
-            f"{self.file} cannot be written: {error.strerror or error}; what was found before is kept: "
+            f"{self.file} cannot be written: {error.strerror or error}; earlier results are kept: "
             "make room and start again"
         )
 
     def replay(self) -> Iterator[Line]:
-        """What was appended, in order; damaged lines are left out and counted."""
+        """Yields the rows in the order in which they were appended; skips damaged lines and logs how many."""
         if not self.file.is_file():
             return
         damaged = 0
         with self.file.open("rb") as stream:
             for line in stream:
-                found = _read(line)
-                if found:
-                    yield found
+                row = _read(line)
+                if row:
+                    yield row
                 else:
                     damaged += bool(line.strip())
         if damaged:
-            lines = count(damaged, "damaged line is", "damaged lines are")
-            log.warning("%s: %s left out; what stood there is looked at again", self.file, lines)
+            lines = count(damaged, "damaged line", "damaged lines")
+            log.warning("%s: skipped %s; their images are examined again", self.file, lines)
 
     def clear(self, *, unfinished: bool = False) -> None:
-        """Empties the journal, once the index holds what was in it.
+        """Removes the journal once the index holds its rows.
 
         Args:
-            unfinished: Leaves it there, as a sign that preparation did not come to its end.
+            unfinished: Leaves the journal there, empty, as a sign that preparation didn't finish.
         """
         if unfinished and self.file.is_file():
             os.truncate(self.file, 0)
@@ -107,7 +107,7 @@ class Journal:
 
 
 def _is_torn(file: Path) -> bool:
-    """Whether the last line was cut off."""
+    """Whether the last line is incomplete."""
     if not file.is_file() or not file.stat().st_size:
         return False
     with file.open("rb") as stream:

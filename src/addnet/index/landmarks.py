@@ -1,8 +1,8 @@
-"""The 68 landmarks of each row, mapped from the index file: no copy at opening, one copy for all processes.
+"""The 68 landmarks of each row, memory-mapped from the index file: opening copies nothing, and processes share one map.
 
-A row's landmarks are the 544 bytes that Parquet's plain encoding makes of them. `write_index` leaves each row group's
-in one uncompressed page, where they can be mapped as they lie; of files that another program wrote they are decoded
-once into a temporary file, and that is mapped.
+In Parquet's plain encoding, the landmarks of a row take 544 bytes. `write_index` stores those of each row group in one
+uncompressed page, which can be mapped as it is. If another program wrote the file, they are decoded once into a
+temporary file, which is mapped instead.
 """
 
 from __future__ import annotations
@@ -23,22 +23,22 @@ from addnet.faces.geometry import Landmarks
 
 VALUES = 136
 _BYTES = 4 * VALUES
-_LEVELS = 8192  # repetition levels of a list column may come before the values of a page; more is another page
-_FARTHEST = 1e6  # pixels
+_LEVELS = 8192  # bytes of repetition levels that may precede the values of a page; more means another page
+_FARTHEST = 1e6  # pixels; coordinates beyond that are damage
 Rows = NDArray[np.float32]
 
 
 class LandmarkStore(Sequence["Landmarks | None"]):
-    """Landmarks by row number; None where a row has none (all NaN in the file).
+    """Landmarks by row number; None for rows without landmarks (all NaN in the file).
 
-    It pickles as the file's name: a spawned process maps the file again.
+    Only the file's name is pickled: a spawned process maps the file again.
 
     Args:
         file: The index.
-        identity: What `identity_of` gave for it before; None: whatever it is now.
+        identity: What `identity_of` returned for it earlier; None: its identity now.
 
     Raises:
-        UserError: The file is another one than it was then, or than when the store was pickled.
+        UserError: The file isn't the one that had this identity, or from which the store was pickled.
     """
 
     def __init__(self, file: Path, *, identity: tuple[int, int, int] | None = None) -> None:
@@ -50,7 +50,7 @@ class LandmarkStore(Sequence["Landmarks | None"]):
             self._blocks = list(_blocks(file))
         except (pa.ArrowException, OSError, ValueError, TypeError) as error:
             reason = str(error).splitlines()[0]
-            raise UserError(f"{file}: its landmarks are damaged ({reason}); `addnet prepare` repairs it") from error
+            raise UserError(f"{file}: its landmarks are damaged ({reason}); repair it with `addnet prepare`") from error
         self._ends = np.cumsum([len(block) for block in self._blocks], dtype=np.int64)
         if identity_of(file) != self.identity:
             raise _written_anew(file)
@@ -65,9 +65,9 @@ class LandmarkStore(Sequence["Landmarks | None"]):
         return as_landmarks(self._blocks[block][row - int(self._ends[block])])
 
     def rows(self, rows: NDArray[np.int64]) -> Rows:
-        """(len(rows), 136) of these rows, copied; NaN where a number is negative."""
+        """(len(rows), 136) landmarks of these rows, copied; NaN where a row number is negative."""
         out = np.full((len(rows), VALUES), np.nan, dtype=np.float32)
-        blocks = np.searchsorted(self._ends, rows, side="right")
+        blocks = np.searchsorted(self._ends, rows, side="right")  # (N,) row group that each row is in
         for block in np.unique(blocks[rows >= 0]):
             chosen = (blocks == block) & (rows >= 0)
             start = int(self._ends[block]) - len(self._blocks[block])
@@ -82,12 +82,12 @@ class LandmarkStore(Sequence["Landmarks | None"]):
 
 
 class ChosenPoints(Sequence["Landmarks | None"]):
-    """Landmarks of some rows of one or several stores, in an order of their own.
+    """Landmarks of chosen rows of one or several stores, in any order.
 
     Args:
         stores: Landmarks of whole indexes.
-        which: (N,) number of the store of each.
-        rows: (N,) row in that store; negative: no landmarks.
+        which: (N,) number of the store that each item is in.
+        rows: (N,) row of each item in its store; negative: no landmarks.
     """
 
     def __init__(self, stores: Sequence[LandmarkStore], which: NDArray[np.int64], rows: NDArray[np.int64]) -> None:
@@ -104,19 +104,19 @@ class ChosenPoints(Sequence["Landmarks | None"]):
 
 
 def as_landmarks(values: Rows) -> Landmarks | None:
-    """(136,) → (68, 2); None if they are NaN, or no places in an image because the file is damaged."""
-    if not np.abs(values).max() < _FARTHEST:  # NaN isn't
+    """(136,) → (68, 2); None if they are NaN, or too far away to be in an image because the file is damaged."""
+    if not np.abs(values).max() < _FARTHEST:  # false for NaN too
         return None
     return np.array(values, dtype=np.float32).reshape(68, 2)
 
 
 def _written_anew(file: Path) -> UserError:
-    return UserError(f"{file} was written anew while it was in use; start again")
+    return UserError(f"{file} was rewritten while it was in use; start again")
 
 
 def identity_of(file: Path) -> tuple[int, int, int]:
-    """What tells one index from another under the same name: inode, size, and time of the last change."""
-    stat = os.stat(file)  # noqa: PTH116 - three of its fields
+    """Distinguishes an index from another under the same name: inode, size, and time of the last change (ns)."""
+    stat = os.stat(file)  # noqa: PTH116 - three fields from one call
     return stat.st_ino, stat.st_size, stat.st_mtime_ns
 
 
@@ -138,31 +138,33 @@ def _blocks(file: Path) -> Iterator[Rows]:
 
 def _column_of_landmarks(metadata: Any) -> int:
     schema = metadata.schema
-    found = [i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points"]
-    if not found:
+    columns = [i for i in range(len(schema)) if schema.column(i).path.split(".")[0] == "points"]
+    if not columns:
         raise ValueError("it has no column of landmarks")
-    return found[0]
+    return columns[0]
 
 
 def _start_of_values(chunk: Any, rows: int, whole: NDArray[np.uint8]) -> int | None:
-    """Where the values begin, if the chunk is a single uncompressed page of them; else None."""
+    """Position in the file at which the values begin, if the chunk is one uncompressed page; otherwise None."""
     plain = chunk.compression == "UNCOMPRESSED" and not chunk.has_dictionary_page
     if not plain or chunk.num_values != rows * VALUES or set(chunk.encodings) - {"PLAIN", "RLE", "BIT_PACKED"}:
         return None
     start, end = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size
     page = _page_size(whole[start : start + 32])
-    if page is None or not 0 < end - start - page < 256:  # the rest is the page's header: there is no second page
+    if page is None or not 0 < end - start - page < 256:  # what isn't page must be its header, not a second page
         return None
+    # before the values, a page has at most the levels: no more than a bit per value, and their lengths
     return None if not 0 <= page - rows * _BYTES <= rows * VALUES // 8 + _LEVELS else end - rows * _BYTES
 
 
 def _page_size(header: NDArray[np.uint8]) -> int | None:
-    """Size of the page behind a Parquet page header: the third of its fields, in Thrift's compact form."""
+    """Size in bytes of the page behind a Parquet page header: its third field, in Thrift's compact protocol."""
     position, value = 0, 0
     for _ in range(3):
-        if position >= len(header) or header[position] != 0x15:  # the next field, a 32-bit number
+        if position >= len(header) or header[position] != 0x15:  # 0x15: the next field, a 32-bit integer
             return None
         position, value, shift = position + 1, 0, 0
+        # a varint: seven bits a byte, the lowest first; the last byte is below 0x80
         while position < len(header):
             byte = int(header[position])
             value |= (byte & 0x7F) << shift

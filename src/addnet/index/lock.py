@@ -1,4 +1,4 @@
-"""One writer of an index at a time; a second one waits, or says who holds it."""
+"""A lock that lets one process at a time write an index; a second one waits, or reports who holds the lock."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ log = logging.getLogger(__name__)
 
 @contextlib.contextmanager
 def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
-    """Holds the right to write an index; it falls to others when this process ends, however it ends.
+    """Holds the lock for writing an index; it is released when this process ends, however it ends.
 
     Args:
-        index: The index file; two small files lie beside it meanwhile.
+        index: The index file; two small files are kept beside it in the meantime.
         wait: Waits for another writer (Ctrl-C stops waiting) instead of raising.
 
     Raises:
-        UserError: Another process writes it and `wait` is false; the text says which.
+        UserError: Another process, named in the message, is writing the index and `wait` is false.
     """
     index.parent.mkdir(parents=True, exist_ok=True)
     holder = index.with_name(f".{index.name}.writer")
@@ -37,15 +37,15 @@ def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         who = _who(holder)
-        if getattr(multiprocessing.current_process(), "_inheriting", False):  # our parent waits for us with the lock
+        if getattr(multiprocessing.current_process(), "_inheriting", False):  # our parent has the lock and waits for us
             raise UserError("a script that prepares data must do so under `if __name__ == '__main__':`") from None
         if not wait:
-            raise UserError(f"{index} is being written by {who}; wait for it, or end it") from None
+            raise UserError(f"{index} is being written by {who}; wait until it is done, or end it") from None
         log.warning("%s is being written by %s; waiting for it (Ctrl-C to stop)", index, who)
         lock.acquire()
     try:
         since = datetime.now().isoformat(timespec="seconds")
-        with contextlib.suppress(OSError):  # on a full disk others are not told who; the lock is what counts
+        with contextlib.suppress(OSError):  # on a full disk, others can't see who holds it, but the lock still works
             holder.write_text(json.dumps({"pid": os.getpid(), "host": socket.gethostname(), "since": since}))
         yield
     finally:
@@ -55,7 +55,7 @@ def sole_writer(index: Path, *, wait: bool = True) -> Iterator[None]:
 
 def _who(holder: Path) -> str:
     try:
-        told = json.loads(holder.read_text())
-        return f"process {told['pid']} on {told['host']} since {told['since']}"
+        writer = json.loads(holder.read_text())
+        return f"process {writer['pid']} on {writer['host']} since {writer['since']}"
     except (OSError, ValueError, KeyError):
         return "another process"

@@ -1,4 +1,4 @@
-"""What archives hold, kept from one start to the next: thousands of archives are walked once."""
+"""A cache of the members of archives on disk, so that thousands of archives are listed only once."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _SCHEMA = pa.schema([("name", pa.string()), ("offset", pa.int64()), ("length", p
 
 
 def members_of(archive: Path, *, cache_dir: Path | None) -> list[Member]:
-    """All regular files of an archive, from the cache if the archive is the same as then.
+    """Lists all regular files of an archive, from the cache if the archive hasn't changed.
 
     Args:
         archive: A tar file, plain or gzipped.
-        cache_dir: Folder for the lists and for the seek points of gzipped archives; None: nothing is kept.
+        cache_dir: Folder for the lists and for the seek points of gzipped archives; None: nothing is cached.
 
     Raises:
-        UserError: As `list_members`; nothing of such an archive is kept.
+        UserError: For the reasons that `list_members` raises it; nothing is cached for such an archive.
     """
     try:
         stamp = file_stamp(status_of(archive))
@@ -48,7 +48,7 @@ def members_of(archive: Path, *, cache_dir: Path | None) -> list[Member]:
 
 
 def members_file(archive: Path, cache_dir: Path) -> Path:
-    """Where the list of an archive is kept."""
+    """The file in which the list of an archive is cached."""
     place = hashlib.blake2b(os.fsencode(archive.resolve()), digest_size=8).hexdigest()
     return cache_dir / f"{archive.name}-{place}.members.parquet"
 
@@ -70,7 +70,7 @@ def _load(file: Path, archive: Path, stamp: tuple[int, int]) -> list[Member] | N
 
 
 def _save(members: list[Member], file: Path, stamp: tuple[int, int]) -> None:
-    """Writes the file whole or not at all; nothing depends on it but time."""
+    """Writes the file completely or not at all; without it, the archive is only listed again."""
     columns = {name: [getattr(member, name) for member in members] for name in _SCHEMA.names}
     table = pa.table(columns, schema=_SCHEMA).replace_schema_metadata({_STAMP: json.dumps([_FORMAT, *stamp])})
     partial = file.with_name(f".{file.name}.{os.getpid()}-{threading.get_ident()}")
@@ -82,4 +82,4 @@ def _save(members: list[Member], file: Path, stamp: tuple[int, int]) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("cannot keep lists of archives in %s: %s", file.parent, error.strerror or error)
+        log.warning("cannot cache lists of archives in %s: %s", file.parent, error.strerror or error)

@@ -1,4 +1,4 @@
-"""What lies in a tar archive and where, listed without unpacking it."""
+"""Lists the members of a tar archive and their positions, without unpacking it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from addnet.untrusted.files import descriptor_of
 
 TAR, GZIP = "tar", "gzip"
 HEAD = tarfile.BLOCKSIZE
-_MAX_HEADER = 1 << 14  # bytes of a long name or a pax header; a longer one is an attack on memory
-# such a run takes tarfile half a second each time (CVE-2024-6232; not needed from Python 3.11.10 and 3.12.6 on)
+_MAX_HEADER = 1 << 14  # bytes of a long name or a pax header; a longer one is an attempt to exhaust memory
+# such a run costs tarfile half a second each time (CVE-2024-6232; fixed in Python 3.11.10 and 3.12.6)
 _MANY_DIGITS = re.compile(rb"\d{256}")
-_FREE, _TIMES = 1 << 30, 100  # bytes that any archive may expand to, and how often its own size beyond that
+_FREE, _TIMES = 1 << 30, 100  # an archive may expand to 1 GiB plus a hundred times its own size
 _REPACK = "unpack it and pack the folder again with `tar -cf`"
 _OTHER_KINDS = {
     b"BZh": "bzip2",
@@ -48,9 +48,9 @@ class Member:
     """A regular file in an archive.
 
     Attributes:
-        name: Relative, with forward slashes and without `.` or `..`.
-        offset: Its first byte in the uncompressed tar.
-        length: Bytes from there.
+        name: Relative path, with forward slashes and without `.` or `..`.
+        offset: Position of its first byte in the uncompressed tar.
+        length: Number of bytes.
     """
 
     name: str
@@ -59,43 +59,43 @@ class Member:
 
 
 class _RefusedError(Exception):
-    """Why an archive is not read although it may be whole."""
+    """The reason why an archive isn't read, although it may be intact."""
 
 
 def archive_kind(archive: Path, head: bytes) -> str:
-    """`tar` or `gzip`, told by the first 512 bytes: names lie, WildDeepfake's `N.tar.gz` are plain tar.
+    """`tar` or `gzip`, judged by the first 512 bytes: names can be wrong (WildDeepfake's `N.tar.gz` are plain tar).
 
     Raises:
-        UserError: Empty, packed in another way, or a placeholder of Git LFS.
+        UserError: The archive is empty, packed with another program, or a placeholder of Git LFS.
     """
     if not head:
         raise UserError(f"{archive} is empty (0 bytes); download it again")
-    if head[257:262] == b"ustar":  # first: a member's name may begin like anything below
+    if head[257:262] == b"ustar":  # checked first, because a member's name may begin like any of the others
         return TAR
     if head.startswith(b"\x1f\x8b"):
         return GZIP
     for magic, name in _OTHER_KINDS.items():
         if head.startswith(magic):
-            raise UserError(f"{archive} is packed with {name}; only tar and gzipped tar are read: {_REPACK}")
+            raise UserError(f"{archive} is packed with {name}; only tar and gzipped tar can be read: {_REPACK}")
     if head.startswith(b"version https://git-lfs"):
         raise UserError(f"{archive} is a placeholder of Git LFS, not the archive; fetch it with `git lfs pull`")
     return TAR
 
 
 def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[Member]:
-    """The regular files of an archive in their order; folders are passed over.
+    """Yields the regular files of an archive in their order; skips folders.
 
-    An archive counts as a whole: use what was listed only when the iteration has come to its end. Links, device
-    files, sparse files, names that leave the archive and names that occur twice are refused rather than skipped,
-    because an archive that has them was not made for images.
+    Don't use the members before the iteration has finished: an archive is accepted or refused as a whole. Links,
+    device files, sparse files, names that leave the archive and names that occur twice are refused rather than
+    skipped, because an archive that has them wasn't made for images.
 
     Args:
         archive: A tar file, plain or gzipped.
-        seek_points: Folder that the seek points of a gzipped archive are kept in, made after the last member.
+        seek_points: Folder for the seek points of a gzipped archive, which are saved after the last member.
 
     Raises:
-        UserError: Cut short, damaged, hostile or of another kind; the text names the archive, the member and how
-            many members before it are whole.
+        UserError: The archive is truncated, damaged, hostile or of another kind. The message says why, and of a
+            damaged archive how many members before the damage are intact.
     """
     whole = 0
     try:
@@ -109,12 +109,12 @@ def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[
         raise
     except _RefusedError as error:
         raise UserError(f"{archive} is refused: {error}; {_REPACK}") from error
-    except Exception as error:  # tarfile and zlib raise almost anything on damaged bytes; the reason is kept
+    except Exception as error:  # tarfile and zlib raise almost anything on damaged bytes; the message has the reason
         raise UserError(
-            f"{archive} is damaged or cut short ({error}) after {whole} whole members; download or pack it again"
+            f"{archive} is damaged or truncated ({error}) after {whole} intact members; download or pack it again"
         ) from error
     if seek_points is not None:
-        from addnet.index.seek_points import keep_seek_points  # here: it needs indexed_gzip, plain archives do not
+        from addnet.index.seek_points import keep_seek_points  # only here: plain archives don't need indexed_gzip
 
         keep_seek_points(archive, seek_points)
 
@@ -127,7 +127,7 @@ def _opened(archive: Path) -> io.BufferedIOBase:
 
 
 def _unpacked(archive: Path, file: io.BufferedIOBase) -> tuple[io.BufferedIOBase, int | None]:
-    """The tar in a file, and how many bytes a gzipped one may have."""
+    """The uncompressed tar of a file, and the most bytes that a gzipped one may expand to (None: plain)."""
     kind = archive_kind(archive, file.read(HEAD))
     size = file.seek(0, os.SEEK_END)
     file.seek(0)
@@ -135,7 +135,7 @@ def _unpacked(archive: Path, file: io.BufferedIOBase) -> tuple[io.BufferedIOBase
 
 
 def most_unpacked(size: int) -> int:
-    """How many bytes a gzipped archive of a size may expand to: images hardly shrink, zeros to a thousandth.
+    """The most bytes that a gzipped archive of this size may expand to: images hardly shrink, zeros to a thousandth.
 
     Example:
         >>> most_unpacked(10 << 20) >> 20
@@ -145,12 +145,12 @@ def most_unpacked(size: int) -> int:
 
 
 def expands(most: int) -> str:
-    """Why an archive that expands to more is refused."""
+    """The reason given for refusing an archive that expands to more than this."""
     return f"it expands to more than {most / (1 << 30):,.1f} GB, a hundred times its size"
 
 
 class _Headers:
-    """What tarfile reads headers from: goes only forward, which is what ends every loop, and reads no more at once."""
+    """The stream from which tarfile reads headers: it only moves forward, so every loop ends, and limits each read."""
 
     def __init__(self, stream: io.BufferedIOBase, most: int | None) -> None:
         self._stream = stream
@@ -166,11 +166,11 @@ class _Headers:
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER:
-            raise _RefusedError(f"a header of {size} bytes (at most {_MAX_HEADER} are read)")
+            raise _RefusedError(f"it has a header of {size} bytes (the limit is {_MAX_HEADER})")
         self._require_within(self.tell() + size)
         self.last = self._stream.read(size)
         if size > tarfile.BLOCKSIZE and _MANY_DIGITS.search(self.last):
-            raise _RefusedError("a header of digits")
+            raise _RefusedError("it has a header with 256 or more digits in a row")
         return self.last
 
     def _require_within(self, offset: int) -> None:
@@ -183,14 +183,14 @@ def _members(headers: _Headers) -> Iterator[Member]:
     pending: Member | None = None
     with tarfile.TarFile(fileobj=headers, mode="r", encoding="utf-8") as tar:  # type: ignore[arg-type]
         while (entry := tar.next()) is not None:
-            tar.members.clear()  # type: ignore[attr-defined]  # a million of them are not to stay in memory
-            if pending:  # its data are there only if the next header was found behind them
+            tar.members.clear()  # type: ignore[attr-defined]  # a million of them must not stay in memory
+            if pending:  # its data are complete only if the next header was found behind them
                 yield pending
             pending = _checked(entry, seen)
     if headers.last.strip(b"\0"):
         raise tarfile.ReadError("a header with a wrong checksum")
     if len(headers.last) < tarfile.BLOCKSIZE:
-        raise tarfile.ReadError("no mark of its end")
+        raise tarfile.ReadError("no end-of-archive block")
     if pending:
         yield pending
 
@@ -202,8 +202,8 @@ def _checked(entry: tarfile.TarInfo, seen: set[int]) -> Member | None:
     if entry.type in _LINKS_AND_DEVICES:
         raise _RefusedError(f"{entry.name!r} is {_LINKS_AND_DEVICES[entry.type]}")
     if entry.type not in _FILES or entry.issparse() or entry.size < 0 or not name:
-        raise _RefusedError(f"{entry.name!r} is no ordinary file (type {entry.type!r}, {entry.size} bytes)")
-    # hashes, not names: 70 MB for a million members
+        raise _RefusedError(f"{entry.name!r} is not a regular file (type {entry.type!r}, {entry.size} bytes)")
+    # hashes rather than names: a million members take only 70 MB
     if hash(name) in seen:
         raise _RefusedError(f"{name!r} occurs twice")
     seen.add(hash(name))
@@ -217,14 +217,14 @@ def _safe_name(name: str) -> str:
     if ".." in parts:
         raise _RefusedError(f"{name!r} leaves the archive")
     if "\\" in name or (parts and _DRIVE.match(parts[0])):
-        raise _RefusedError(f"{name!r} is a path of Windows")
+        raise _RefusedError(f"{name!r} is a Windows path")
     if _UNPRINTABLE.search(name):
         raise _RefusedError(f"the name {name!r} has control characters or is not UTF-8")
     return "/".join(parts)
 
 
 def _drain(stream: io.BufferedIOBase, most: int | None) -> None:
-    """Reads a gzipped archive to its end, where its checksum stands."""
+    """Reads a gzipped archive to its end, where its checksum is."""
     if most is not None:
         while stream.read(1 << 18):
             if stream.tell() > most:
@@ -232,5 +232,5 @@ def _drain(stream: io.BufferedIOBase, most: int | None) -> None:
 
 
 def file_stamp(stat: os.stat_result) -> tuple[int, int]:
-    """Size and time of the last change: whether what is kept about a file still fits it."""
+    """Size and time of the last change, by which a cache recognises that a file has changed."""
     return stat.st_size, stat.st_mtime_ns

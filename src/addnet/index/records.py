@@ -1,4 +1,4 @@
-"""What is known about the images of a data set before anybody looks into them, one by one or as columns."""
+"""What is known about the images of a data set before any is opened: single records, and records as columns."""
 
 from __future__ import annotations
 
@@ -38,22 +38,24 @@ _BLOCK = 50_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """One image, or one video that images are to be taken from.
+    """One image, or one video from which images are to be extracted.
 
     Attributes:
-        path: Relative to `root`, with forward slashes. Of an image in an archive: the archive's path, a slash and the
-            member's name, as in `fake_train/1.tar.gz/1/fake/0/12.png`.
+        path: Relative to `root`, with forward slashes. For an image in an archive: the archive's path, a slash and
+            the member's name, as in `fake_train/1.tar.gz/1/fake/0/12.png`.
         label: 0 real, 1 fake, -1 unknown (prediction).
         split: `train`, `val`, `test` or `predict`.
-        video_id: `dataset/method/video`; images that share it are frames of one video.
-        group_id: What must not be split up: source video or identity.
+        video_id: `dataset/method/video`; images with the same id are frames of one video.
+        group_id: Source video or identity; images with the same id must be in the same split.
         dataset: Name of the data set.
         method: How the image was made, such as `Deepfakes`; empty if unknown.
-        identity: Who is to be seen or was put in, separated by blanks, where the data set tells; empty otherwise.
+        identity: The people who are visible or were swapped in, separated by spaces; empty if the data set doesn't
+            name them.
         frame: Number of the frame in its video, from 0; -1 if unknown.
-        offset: First byte in the (uncompressed) archive; -1 for a file of its own.
-        length: Bytes from there.
-        landmarks: File with the landmarks that came with the data set, relative to `root`; empty: to be found.
+        offset: Position of the first byte in the (uncompressed) archive; -1 for a separate file.
+        length: Number of bytes in the archive.
+        landmarks: File with the landmarks that came with the data set, relative to `root`; empty: a landmarker has to
+            find them.
         root: Folder that the paths are relative to; empty: the folder of the data set.
     """
 
@@ -76,10 +78,10 @@ FIELDS = tuple(field.name for field in fields(Record))
 
 
 class Records(Sequence[Record]):
-    """Many records as columns: about a hundred bytes each, and nothing that a forked process would copy.
+    """Many records as columns: about a hundred bytes per record, in memory that forked processes share.
 
     Args:
-        table: A column for each field of `Record`, of the types that `Records.of` gives.
+        table: A column for each field of `Record`, with the types that `Records.of` uses.
 
     Example:
         >>> record = Record(path="a.jpg", label=1, split="train", video_id="d/fake/a", group_id="a", dataset="d")
@@ -94,7 +96,7 @@ class Records(Sequence[Record]):
 
     @classmethod
     def of(cls, records: Iterable[Record]) -> Records:
-        """Columns of single records, which may come from a generator."""
+        """Columns made from single records, which may come from a generator."""
         if isinstance(records, Records):
             return records
         stream = iter(records)
@@ -134,18 +136,18 @@ class Records(Sequence[Record]):
     __hash__ = None  # type: ignore[assignment]
 
     def take(self, rows: NDArray[Any] | Sequence[int]) -> Records:
-        """The records at these positions, or where a mask of booleans is true."""
+        """The records at these positions, or those for which a boolean mask is true."""
         chosen = np.asarray(rows)
         if chosen.dtype == bool:
             chosen = np.flatnonzero(chosen)
         return Records(self.table.take(pa.array(chosen.astype(np.int64))))
 
     def of_root(self, root: str) -> Records:
-        """Those whose paths are relative to this folder."""
+        """The records whose paths are relative to this folder."""
         return self.take(pc.equal(self.table["root"].cast(pa.string()), root).to_numpy(zero_copy_only=False))
 
     def replaced(self, **values: str) -> Records:
-        """A copy in which a field has one value for all, such as `split="val"`."""
+        """A copy in which all records have the same value of a field, such as `split="val"`."""
         table = self.table
         for name, value in values.items():
             column = pa.array([value] * len(table), pa.string()).cast(_TYPES[name])
@@ -154,26 +156,26 @@ class Records(Sequence[Record]):
 
     @property
     def paths(self) -> pa.LargeStringArray:
-        """Their paths, as an Arrow array."""
+        """The paths, as an Arrow array."""
         return self._array("path")
 
     @property
     def labels(self) -> NDArray[np.int8]:
-        """(N,) classes."""
+        """(N,) classes: 0 real, 1 fake, -1 unknown."""
         return np.asarray(self._array("label").to_numpy(zero_copy_only=False))
 
     def numbers(self, name: str) -> NDArray[np.int64]:
-        """(N,) position of each record's text in `names`, such as the number of its video."""
+        """(N,) position of each record's value in `names`, such as the number of its video."""
         _, numbers = self._sorted(name)
         return numbers
 
     def names(self, name: str) -> list[str]:
-        """The different texts of a field that occur, sorted."""
+        """The distinct values of a text field, sorted."""
         names, _ = self._sorted(name)
         return names
 
     def having(self, name: str, text: str) -> NDArray[np.bool_]:
-        """(N,) whether each record has a text in a field, such as "test" in "split"."""
+        """(N,) whether each record has this value in a text field, such as "test" in "split"."""
         return np.asarray(pc.equal(self.table[name].cast(pa.string()), text).to_numpy(), dtype=bool)
 
     def _array(self, name: str) -> Any:
@@ -184,10 +186,11 @@ class Records(Sequence[Record]):
         column = self._array(name)
         if not pa.types.is_dictionary(column.type):
             column = pc.dictionary_encode(column)
+        # used: dictionary entries that occur; codes: (N,) position of each record's entry among them
         used, codes = np.unique(column.indices.to_numpy(zero_copy_only=False), return_inverse=True)
         texts = column.dictionary.take(pa.array(used, pa.int64())).to_pylist()
         order = sorted(range(len(texts)), key=texts.__getitem__)
-        rank = np.empty(len(order), dtype=np.int64)
+        rank = np.empty(len(order), dtype=np.int64)  # position of each entry once they are sorted
         rank[order] = np.arange(len(order))
         return [texts[i] for i in order], rank[codes] if len(codes) else np.empty(0, dtype=np.int64)
 

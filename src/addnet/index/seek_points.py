@@ -1,8 +1,8 @@
-"""Random access to gzipped archives: where decompression can start, kept in a file of its own for each archive.
+"""Random access to gzipped archives: the positions at which decompression can start, in one file per archive.
 
-A seek point stands at every megabyte of uncompressed data and takes 32 KB, the window that decompression looks back
-into. `indexed_gzip` makes and uses them; what is added here is that a file tells what it was made for and whether it
-is whole: a wrong window would give wrong bytes without an error.
+There is a seek point at every megabyte of uncompressed data. It takes 32 KB, the window that decompression looks back
+into. `indexed_gzip` makes and uses seek points; this module stores with them which archive they belong to, and a
+checksum: a wrong window would yield wrong bytes without an error.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ log = logging.getLogger(__name__)
 
 SPACING = 1 << 20
 _MAGIC = b"addnet seek points 1\n"
-_HEAD = struct.Struct("<qqI")  # the archive's size and time of change, CRC-32 of what follows
+_HEAD = struct.Struct("<qqI")  # size of the archive, time of its last change (ns), CRC-32 of what follows
 
 
 class PositionedFile(io.RawIOBase):
-    """A file descriptor with a position of its own, so that a forked process does not move its parent's.
+    """A file descriptor with its own position, so that a forked process doesn't move its parent's.
 
     Args:
-        descriptor: Stays open as long as this object and is closed with it.
+        descriptor: Belongs to this object, which closes it.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -48,7 +48,7 @@ class PositionedFile(io.RawIOBase):
         return True
 
     def read(self, size: int = -1) -> bytes:
-        """Up to `size` bytes from the position; -1: the rest of the file."""
+        """Reads up to `size` bytes from the position; -1: the rest of the file."""
         wanted = size if size >= 0 else max(0, os.fstat(self.descriptor).st_size - self._position)
         data = os.pread(self.descriptor, wanted, self._position)
         self._position += len(data)
@@ -72,16 +72,16 @@ class PositionedFile(io.RawIOBase):
 
 
 def open_gzip(archive: Path, stream: PositionedFile, folder: Path | None) -> Any:
-    """A gzipped archive with its seek points, which are made where they are missing, stale or damaged.
+    """Opens a gzipped archive with its seek points; makes them if they are missing, outdated or damaged.
 
     Args:
-        archive: For messages and for the name of the file with the seek points.
+        archive: Path of the archive, for messages and for the name of the file with the seek points.
         stream: The archive.
-        folder: Where seek points are kept; None: only in memory.
+        folder: Folder in which seek points are saved; None: they are only kept in memory.
 
     Returns:
-        An `indexed_gzip.IndexedGzipFile`. Seek and read by its attribute `raw`, whose reads start at the nearest seek
-        point and stop where they should; it is for one thread at a time.
+        An `indexed_gzip.IndexedGzipFile`. Seek and read through its attribute `raw`, whose reads start at the nearest
+        seek point and return no more than requested. Only one thread at a time may use it.
 
     Raises:
         UserError: The archive is damaged.
@@ -104,7 +104,7 @@ def open_gzip(archive: Path, stream: PositionedFile, folder: Path | None) -> Any
 def _build(handle: Any, archive: Path, size: int) -> None:
     """Makes the seek points of a whole archive, unless it expands to more than images would.
 
-    Going to a place behind its end makes all of them, as `build_full_index` does, which knows no limit.
+    Seeking to a position beyond its end makes all of them, as `build_full_index` does, but that has no limit.
     """
     most = most_unpacked(size)
     if handle.raw.seek(most) == most and handle.raw.read(1):
@@ -112,7 +112,7 @@ def _build(handle: Any, archive: Path, size: int) -> None:
 
 
 def keep_seek_points(archive: Path, folder: Path) -> None:
-    """Makes and keeps the seek points of an archive, if it is gzipped and they are not there.
+    """Makes and saves the seek points of an archive, if it is gzipped and they don't exist yet.
 
     Raises:
         UserError: The archive cannot be opened or is damaged.
@@ -127,7 +127,7 @@ def keep_seek_points(archive: Path, folder: Path) -> None:
 
 
 def points_file(archive: Path, folder: Path) -> Path:
-    """Where the seek points of an archive are kept."""
+    """The file in which the seek points of an archive are saved."""
     place = hashlib.blake2b(os.fsencode(archive.resolve()), digest_size=8).hexdigest()
     return folder / f"{archive.name}-{place}.gzidx"
 
@@ -154,7 +154,7 @@ def _imported(handle: Any, archive: Path, folder: Path, stamp: tuple[int, int]) 
 
 
 def _save(handle: Any, file: Path, stamp: tuple[int, int]) -> None:
-    """Writes the file whole or not at all; training goes on without it."""
+    """Writes the file completely or not at all; training works without it."""
     points = io.BytesIO()
     handle.export_index(fileobj=points)
     data = points.getbuffer()
@@ -169,4 +169,4 @@ def _save(handle: Any, file: Path, stamp: tuple[int, int]) -> None:
         finally:
             partial.unlink(missing_ok=True)
     except OSError as error:
-        log.warning("cannot keep seek points in %s: %s; each process makes its own", file.parent, error.strerror)
+        log.warning("cannot save seek points in %s: %s; each process makes its own", file.parent, error.strerror)

@@ -1,4 +1,4 @@
-"""Bytes of images, wherever they lie: files of their own, or members of archives."""
+"""Reads the bytes of images, whether they are separate files or members of archives."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from addnet.untrusted.files import read_bytes, status_of
 
 
 class Storage:
-    """Reads files and members alike. For threads and processes; travels by pickle.
+    """Reads files and members of archives alike, from several threads and processes. Can be pickled.
 
     Args:
-        seek_points: Folder with the seek points of gzipped archives; None: they are made in each process anew.
+        seek_points: Folder with the seek points of gzipped archives; None: each process makes them anew.
 
     Example:
         >>> len(Storage().read(__file__)) == Path(__file__).stat().st_size
@@ -26,16 +26,16 @@ class Storage:
         self._archives = ArchiveReader(seek_points)
 
     def read(self, path: str | Path, offset: int = WHOLE_FILE, length: int = 0) -> bytes:
-        """All bytes of an image.
+        """Returns all bytes of an image.
 
         Args:
-            path: The file, or `archive/member`; as `Record.path` below its root.
-            offset: First byte in the uncompressed archive; -1: a file of its own.
-            length: Bytes from there.
+            path: The file, or `archive/member`: the root of a record joined with its `Record.path`.
+            offset: Position of the first byte in the uncompressed archive; -1: a separate file.
+            length: Number of bytes in the archive.
 
         Raises:
-            UserError: The file can't be opened, is no regular file or larger than 400 MB; or the archive is damaged or
-                ends before.
+            UserError: The file can't be opened, isn't a regular file or is larger than 400 MB; or the archive is
+                damaged or ends before the last of these bytes.
         """
         if offset != WHOLE_FILE:
             return self._archives.read(_archive(path), offset, length)
@@ -45,13 +45,13 @@ class Storage:
             raise UserError(f"cannot open {path}: {error.strerror or error}") from error
 
     def stat(self, path: str | Path, offset: int = WHOLE_FILE, length: int = 0) -> tuple[int, int]:
-        """What tells whether an image has changed.
+        """Returns what shows whether an image has changed.
 
         Returns:
-            Its size in bytes and the time of its last change in nanoseconds; of a member, its archive's time.
+            Its size in bytes and the time of its last change in nanoseconds; for a member, the time of its archive.
 
         Raises:
-            UserError: No such file, or no leave to look at it.
+            UserError: The file doesn't exist, or its folder may not be read.
         """
         file = path if offset == WHOLE_FILE else _archive(path)
         try:
@@ -64,5 +64,7 @@ class Storage:
 def _archive(path: str | Path) -> str:
     parts = split_path(str(path))
     if parts is None:
-        raise UserError(f"{path} names no archive (.tar, .tar.gz, .tgz) to read {path!s} from; index the data again")
+        raise UserError(
+            f"{path} has an offset but names no archive (.tar, .tar.gz, .tgz) to read from; index the data again"
+        )
     return parts[0]

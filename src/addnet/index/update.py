@@ -1,4 +1,4 @@
-"""Bringing an index up to date: what is known, what is found, and the file written at the end."""
+"""Brings an index up to date: reads the known rows, adds new ones, and writes the file at the end."""
 
 from __future__ import annotations
 
@@ -40,18 +40,19 @@ RECORDED = tuple(name for name in FIELDS if name != "root")
 
 
 class IndexUpdate:
-    """One writer at work on an index. What is added is on disk at once; the index itself is written at the end.
+    """The single writer of an index. Each added row is on disk at once; the index itself is written at the end.
 
-    Ended by an exception, what was added so far is kept; killed, it stands in the journal for the next writer.
+    If an exception ends the work, the rows added so far are written to the index. If the process is killed, they are
+    in the journal, from which the next writer takes them.
 
     Args:
-        file: The index; need not exist yet. A damaged one is set aside and made again.
+        file: The index; it need not exist yet. A damaged one is set aside and made again.
         root: The data folder.
         wait: Waits for another writer instead of raising.
 
     Raises:
-        UserError: Another writer is at work, or the file is no index.
-        NotWrittenError: By any of its methods: the disk is full, or may not be written to.
+        UserError: Another process is writing the index, or the file isn't an index.
+        NotWrittenError: Raised by any of the methods: the disk is full, or writing isn't allowed.
     """
 
     def __init__(self, file: str | Path, root: str | Path, *, wait: bool = True) -> None:
@@ -66,8 +67,8 @@ class IndexUpdate:
     def __enter__(self) -> Self:
         with contextlib.ExitStack() as stack:
             stack.enter_context(sole_writer(self.file, wait=self._wait))
-            for left in partial_files(self.file):  # by a writer that was killed; while we hold the lock there is none
-                left.unlink(missing_ok=True)
+            for leftover in partial_files(self.file):  # of a writer that was killed: we hold the lock
+                leftover.unlink(missing_ok=True)
             self.known, self._store = self._read()
             self._spool = stack.enter_context(tempfile.TemporaryFile(prefix="addnet-landmarks-"))
             self._tables = [self.known]
@@ -83,7 +84,7 @@ class IndexUpdate:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         with self._stack:
-            if self._unfinished and not isinstance(error, NotWrittenError):  # then the journal has it all
+            if self._unfinished and not isinstance(error, NotWrittenError):  # if it is, the journal has all rows
                 self.finish(None)
 
     @property
@@ -91,7 +92,7 @@ class IndexUpdate:
         return bool(self._rows or len(self._tables) > 1)
 
     def add(self, row: dict[str, Any], landmarks: Rows | None) -> None:
-        """Keeps what was found in one image: a value for each column of the index, and its 136 numbers."""
+        """Adds the row of one image: a value for each column of the index, and the 136 values of its landmarks."""
         self._journal.append(row, landmarks)
         try:
             self._keep(row, landmarks)
@@ -100,27 +101,28 @@ class IndexUpdate:
         self.added += 1
 
     def find(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
-        """(N,) position of each path in `known`; -1 where nothing is known."""
+        """(N,) position of each path in `known`; -1 for unknown paths."""
         return find(self.known["path"], paths)
 
     def rows(self) -> pa.Table:
-        """All rows: what was known, then what was added; the last one of a path counts."""
+        """All rows: the known ones, then the added ones. If a path occurs several times, its last row is valid."""
         return self._all()
 
     def find_row(self, paths: pa.LargeStringArray) -> NDArray[np.int64]:
-        """(N,) position of each path in `rows()`; -1 where it isn't."""
+        """(N,) position of each path in `rows()`; -1 for paths that aren't there."""
         return find(self._all()["path"], paths)
 
     def row(self, position: int) -> tuple[dict[str, Any], Rows | None]:
-        """What is known at a position of `known`: the columns, and the 136 numbers."""
+        """The row at a position of `known`: its columns, and the 136 values of its landmarks."""
         return self.known.slice(position, 1).to_pylist()[0], self._landmarks(np.array([position]))[0]
 
     def finish(self, records: Records | None) -> None:
-        """Writes the index, if it changes, and takes the journal away; None leaves it there empty, as a sign of it.
+        """Writes the index if it has changed, and removes the journal.
 
         Args:
-            records: What is known about each image beforehand; it replaces what the index says. Rows of other
-                images stay while their files do. None: all rows stay as they are.
+            records: What is known about each image beforehand; it replaces these columns of the index. Rows of other
+                images stay as long as their files exist. None: all rows stay as they are, and the journal stays,
+                empty, as a sign that preparation didn't finish.
         """
         rows = self._all()
         chosen = self._chosen(rows, records)
@@ -139,7 +141,7 @@ class IndexUpdate:
 
     def _not_written(self, error: OSError) -> NotWrittenError:
         return NotWrittenError(
-            f"{self.file} cannot be written: {error.strerror or error}; what was found so far is kept in "
+            f"{self.file} cannot be written: {error.strerror or error}; the results so far are kept in "
             f"{self._journal.file.name} beside it: make room and start again"
         )
 
@@ -157,7 +159,7 @@ class IndexUpdate:
             return empty_rows(), None
 
     def _of_this_version(self, lines: Iterable[Line]) -> Iterator[Line]:
-        """Those lines of a journal that have the columns of this version's index."""
+        """Yields the lines of a journal that have the columns of this version's index; logs how many don't."""
         others = 0
         for row, landmarks in lines:
             if row.keys() == set(NAMES):
@@ -166,9 +168,9 @@ class IndexUpdate:
                 others += 1
         if others:
             log.warning(
-                "%s: %s of another version of addnet, left out; their images are looked at again",
+                "%s: skipped %s from another version of addnet; their images are examined again",
                 self._journal.file,
-                count(others, "line is", "lines are"),
+                count(others, "line", "lines"),
             )
 
     def _keep(self, row: dict[str, Any], landmarks: Rows | None) -> None:
@@ -188,8 +190,8 @@ class IndexUpdate:
         return pa.concat_tables(self._tables).unify_dictionaries().combine_chunks()
 
     def _landmarks(self, positions: NDArray[np.int64]) -> Rows:
-        """Landmarks at positions of all rows: those of the old index first, then what was added."""
-        old = len(self._store) if self._store else 0
+        """(N, 136) landmarks at these positions of `rows()`: first those of the old index, then the added ones."""
+        old = len(self._store) if self._store else 0  # positions below it are rows of the old index
         landmarks = np.full((len(positions), VALUES), np.nan, dtype=np.float32)
         if self._store:
             landmarks[positions < old] = self._store.rows(positions[positions < old])
@@ -200,10 +202,10 @@ class IndexUpdate:
         return landmarks
 
     def _chosen(self, rows: pa.Table, records: Records | None) -> NDArray[np.int64]:
-        """Rows that the index will have: those of the records first, in their order, then others that still exist."""
+        """Positions of the rows to write: those of the records, in their order, then others whose file still exists."""
         named = np.empty(0, dtype=np.int64) if records is None else find(rows["path"], records.paths)
         named = named[named >= 0]
-        newest = np.unique(find(rows["path"], rows["path"].combine_chunks()))
+        newest = np.unique(find(rows["path"], rows["path"].combine_chunks()))  # the last row of each path
         others = np.setdiff1d(newest, find(rows["path"], _paths(rows, named)) if len(named) else named)
         if records is not None and len(others):
             paths = rows["path"].take(pa.array(others)).to_pylist()
@@ -211,7 +213,7 @@ class IndexUpdate:
         return np.concatenate([named, others])
 
     def _exists(self, path: str) -> bool:
-        """Whether the file, or the archive that it is a member of, is there."""
+        """Whether the file, or the archive that it is a member of, exists."""
         file = self.root / path
         return file.is_file() or any(part.is_file() for part in file.parents if part.is_relative_to(self.root))
 
@@ -225,16 +227,16 @@ def _paths(rows: pa.Table, numbers: NDArray[np.int64]) -> pa.LargeStringArray:
 
 
 def _described(rows: pa.Table, records: Records | None) -> pa.Table:
-    """Rows whose first ones say about their images what the records say."""
+    """The rows with the columns of the records, for those that have a record: they come first."""
     if records is None:
         return rows
-    kept = find(records.table["path"], rows["path"].combine_chunks())
+    kept = find(records.table["path"], rows["path"].combine_chunks())  # (N,) record of each row, or -1
     count = int((kept >= 0).sum())
     described = records.take(kept[:count]).table
     for name in RECORDED:
         field = rows.schema.field(name)
-        own, said = _plain(rows[name].slice(count)), _plain(described[name])
-        column = pa.chunked_array([*said.chunks, *own.chunks], own.type)
+        own, recorded = _plain(rows[name].slice(count)), _plain(described[name])
+        column = pa.chunked_array([*recorded.chunks, *own.chunks], own.type)
         column = column.dictionary_encode() if pa.types.is_dictionary(field.type) else column.cast(field.type)
         rows = rows.set_column(rows.schema.get_field_index(name), field, column)
     return rows.unify_dictionaries().combine_chunks()
@@ -245,5 +247,5 @@ def _plain(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 
 def _same(one: pa.Table, other: pa.Table) -> bool:
-    """Whether two tables say the same, however their texts are coded."""
+    """Whether two tables have the same content, whatever dictionaries encode their texts."""
     return len(one) == len(other) and all(_plain(one[name]).equals(_plain(other[name])) for name in NAMES)

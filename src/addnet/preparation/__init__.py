@@ -1,1 +1,1 @@
-"""Images and videos as people have them → an index that is trained from, on one machine or many."""
+"""Turns folders of images and videos into an index to train from, on one machine or several."""

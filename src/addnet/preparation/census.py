@@ -1,4 +1,4 @@
-"""A prepared table in numbers: what is counted over a million rows at once."""
+"""Counts over a prepared table, vectorised for millions of rows."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ ReadImage = Callable[[dict[str, Any]], ImageArray]
 
 
 def normalised(rows: pa.Table) -> pa.Table:
-    """The columns that are counted with plain types; a column that is missing becomes nulls, no label is -1."""
+    """The columns to count, with plain types; a missing column becomes nulls, a missing label -1."""
     columns = {}
     for name, kind in _TYPES.items():
         column = rows[name] if name in rows.column_names else pa.nulls(len(rows), kind)
@@ -49,10 +49,10 @@ def normalised(rows: pa.Table) -> pa.Table:
 
 
 def count(rows: pa.Table, by: Sequence[str]) -> dict[tuple[Any, ...], int]:
-    """Rows by the values of some columns."""
-    found = rows.group_by(list(by)).aggregate([([], "count_all")])
-    keys = zip(*(found[name].to_pylist() for name in by), strict=True)
-    return dict(zip(keys, found["count_all"].to_pylist(), strict=True))
+    """The number of rows for each combination of values of some columns."""
+    groups = rows.group_by(list(by)).aggregate([([], "count_all")])
+    keys = zip(*(groups[name].to_pylist() for name in by), strict=True)
+    return dict(zip(keys, groups["count_all"].to_pylist(), strict=True))
 
 
 def steps_in(rows: pa.Table) -> list[str]:
@@ -68,25 +68,25 @@ def classes_in(rows: pa.Table) -> list[int]:
 
 
 def frames_per_video(rows: pa.Table) -> NDArray[np.int64]:
-    """(V,) images of each video; rows that name no video are left out."""
+    """(V,) number of images of each video; rows without a video are left out."""
     named = rows.filter(pc.fill_null(pc.not_equal(rows["video_id"], ""), False))
-    found = named.group_by("video_id").aggregate([([], "count_all")])
-    return np.asarray(found["count_all"].to_numpy(), dtype=np.int64)
+    videos = named.group_by("video_id").aggregate([([], "count_all")])
+    return np.asarray(videos["count_all"].to_numpy(), dtype=np.int64)
 
 
 def shorter_sides(rows: pa.Table) -> NDArray[np.int64]:
-    """(N,) pixels, where the size is known."""
+    """(N,) shorter side in pixels of the images whose size is known."""
     sides = pc.min_element_wise(rows["width"], rows["height"]).drop_null()
     return np.asarray(sides.to_numpy(), dtype=np.int64)
 
 
 def brightness(rows: pa.Table, read_image: ReadImage, *, seed: int = 0) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Mean luma of each image, from the column `brightness` or of a sample of at most 2,000 images.
+    """Returns the mean luma of each image, from the column `brightness` or measured on at most 2,000 sampled images.
 
     Args:
         rows: Usable rows with their label.
-        read_image: Row → (H, W, 3) uint8, RGB; what it cannot read is left out.
-        seed: Of the sample.
+        read_image: Row → (H, W, 3) uint8, RGB; unreadable images are left out.
+        seed: Seed of the sample.
 
     Returns:
         (M,) float64 in [0, 255], and the (M,) labels.
@@ -103,7 +103,7 @@ def brightness(rows: pa.Table, read_image: ReadImage, *, seed: int = 0) -> tuple
 
 
 def sample(rows: pa.Table, size: int, *, seed: int) -> pa.Table:
-    """At most `size` rows, drawn by the seed, in their order."""
+    """At most `size` rows, drawn at random with this seed, in their original order."""
     if len(rows) <= size:
         return rows
     chosen = np.random.default_rng(seed).choice(len(rows), size, replace=False)
@@ -111,7 +111,7 @@ def sample(rows: pa.Table, size: int, *, seed: int) -> pa.Table:
 
 
 def readable(row: dict[str, Any], read_image: ReadImage) -> ImageArray | None:
-    """The image of a row; None if it cannot be read any more, which must not spoil a report."""
+    """The image of a row; None if it can no longer be read, because a report must not fail over it."""
     try:
         return read_image(row)
     except (UserError, OSError):

@@ -1,4 +1,4 @@
-"""Preparation beyond one machine: the workers of a Dask scheduler as an executor."""
+"""Preparation on several machines: an executor that uses the workers of a Dask scheduler."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ log = logging.getLogger(__name__)
 Task = TypeVar("Task")
 Result = TypeVar("Result")
 
-# what decides landmarks and crops, by the names of the distributions
+# the packages that landmarks and crops depend on, by the names of their distributions
 _PACKAGES = ["addnet", "numpy", "opencv-python-headless", "dlib-bin", "av"]
 _AHEAD = 2
 _ASK_AGAIN = 5.0  # seconds
 
-_beside = threading.local()  # of a worker of the cluster: a process for each of its threads
+_beside = threading.local()  # on a worker of the cluster: one process for each of its threads
 
 
 def run_on_cluster(
@@ -36,46 +36,46 @@ def run_on_cluster(
     chunk: int = 1,
     timeout: float = 15.0,
 ) -> Generator[Result, None, None]:
-    """Does tasks on the workers of a Dask scheduler; see `addnet.pool.drive`.
+    """Runs tasks on the workers of a Dask scheduler; see `addnet.pool.drive`.
 
-    Workers may come and go meanwhile. Closing the generator cancels what waits; what a worker is at is finished
-    there, and its result dropped.
+    Workers may join and leave at any time. Closing the generator cancels the waiting tasks; a task that a worker has
+    started is finished there, and its result is dropped.
 
     Args:
-        job: What is done with a task; its function must be importable by the workers.
-        tasks: May be a generator.
-        scheduler: Such as `tcp://127.0.0.1:8786`.
-        failed: Makes the result of a task that has none.
-        chunk: Tasks a worker gets at once.
+        job: The function to run on each task; workers must be able to import it.
+        tasks: The tasks; may be a generator.
+        scheduler: Address of the scheduler, such as `tcp://127.0.0.1:8786`.
+        failed: Makes the result of a task that failed, from the task and the reason.
+        chunk: Number of tasks that a worker gets at a time.
         timeout: Seconds to wait for the scheduler.
 
     Raises:
-        UserError: Dask is not installed, the scheduler cannot be reached or was lost, or a worker has another version
+        UserError: Dask isn't installed, the scheduler can't be reached or was lost, or a worker has another version
             of addnet.
     """
     with _connected(scheduler, timeout) as client:
-        from distributed import KilledWorker  # there is one: `_connected` would have said so
+        from distributed import KilledWorker  # `_connected` has checked that it is installed
 
         _compare_versions(client)
-        executor = client.get_executor(pure=False)  # not pure: each task its own key, nothing merged or remembered
+        executor = client.get_executor(pure=False)  # impure: each task has its own key; Dask merges and caches none
         try:
             capacity = _Capacity(client, scheduler)
             how: Any = {"capacity": capacity, "dead": (KilledWorker, WorkerDiedError), "worker": work_beside}
             yield from drive(executor, job, tasks, failed=failed, chunk=chunk, **how)
         except (CancelledError, OSError) as error:
             raise UserError(
-                f"the scheduler at {scheduler} was lost; what came back until then is kept. "
-                "Start it again, then give the same command again"
+                f"the connection to the scheduler at {scheduler} was lost; the results received so far are kept. "
+                "Start the scheduler again, then run the same command again"
             ) from error
 
 
 def work_beside(job: PoolJob[Task, Result], tasks: Sequence[Task]) -> list[Outcome]:
-    """Does a chunk of tasks in a process beside the worker of the cluster, which keeps the job's limits.
+    """Runs a chunk of tasks in a separate process alongside the cluster's worker, within the job's limits.
 
-    A worker that was ended instead would be started again by its nanny, and the task be tried on three others.
+    If the limits ended the worker itself, its nanny would restart it, and Dask would try the task on three others.
     """
     if not hasattr(_beside, "executor"):
-        # Dask makes its workers daemons, which may not start processes; ours end with them
+        # Dask's workers are daemons, which may not start processes; ours end when the worker does
         multiprocessing.current_process().daemon = False
         _beside.executor = ProcessExecutor(1)
     outcomes: list[Outcome] = _beside.executor.submit(work, job, tasks).result()
@@ -88,15 +88,15 @@ def _connected(scheduler: str, timeout: float) -> Iterator[Any]:
         import distributed
     except ImportError as error:
         raise UserError(
-            f"prepare.scheduler={scheduler} needs Dask: `pip install 'addnet[cluster]'`, or leave it away to use the "
-            "cores of this machine"
+            f"prepare.scheduler={scheduler} needs Dask: run `pip install 'addnet[cluster]'`, or leave out "
+            "prepare.scheduler to use the cores of this machine"
         ) from error
     connect: Any = distributed.Client
     try:
         client = connect(scheduler, timeout=timeout, set_as_default=False)
     except (OSError, ValueError) as error:  # asyncio's TimeoutError is an OSError
         raise UserError(
-            f"prepare.scheduler={scheduler}: nobody answered within {timeout:g} s. Expected is the address that "
+            f"prepare.scheduler={scheduler}: no answer within {timeout:g} s. Give the address that "
             "`dask scheduler` prints when it starts, such as tcp://10.0.0.1:8786"
         ) from error
     try:
@@ -106,7 +106,7 @@ def _connected(scheduler: str, timeout: float) -> Iterator[Any]:
 
 
 def _compare_versions(client: Any) -> None:
-    """Refuses workers with another addnet, and tells of other packages that could make a difference."""
+    """Raises if a worker has another addnet; warns of other packages whose version could change the results."""
     versions: Any = client.get_versions(packages=_PACKAGES)
     ours = versions["client"]["packages"]
     for address, worker in versions["workers"].items():
@@ -116,18 +116,18 @@ def _compare_versions(client: Any) -> None:
                 continue
             difference = f"the worker at {address} has {name} {theirs}, this process has {ours.get(name)}"
             if name == "addnet":
-                raise UserError(f"{difference}: install the same on all machines")
-            log.warning("%s; faces may be found differently", difference)
+                raise UserError(f"{difference}: install the same version on all machines")
+            log.warning("%s; it may find other faces", difference)
 
 
 class _Capacity:
-    """How many chunks the workers can take, as they are now."""
+    """The number of chunks that the current workers can take."""
 
     def __init__(self, client: Any, scheduler: str) -> None:
         self._client, self._scheduler = client, scheduler
         self._asked = float("-inf")
         self._threads: dict[str, int] = {}
-        self._told: set[str] = set()
+        self._warned: set[str] = set()
 
     def __call__(self) -> int:
         if self._client.status == "closed":
@@ -135,18 +135,18 @@ class _Capacity:
         if time.monotonic() - self._asked > _ASK_AGAIN:
             self._threads = dict(self._client.nthreads())
             self._asked = time.monotonic()
-            self._tell()
+            self._warn()
         return max(1, _AHEAD * sum(self._threads.values()))
 
-    def _tell(self) -> None:
+    def _warn(self) -> None:
         if not self._threads:
-            self._tell_once("the scheduler at %s has no workers (any more); waiting for some", "none")
+            self._warn_once("the scheduler at %s has no workers at present; waiting for some", "none")
             return
-        self._told.discard("none")
+        self._warned.discard("none")
         if any(threads > 1 for threads in self._threads.values()):
-            self._tell_once("workers at %s have several threads; start them with --nthreads 1", "threads")
+            self._warn_once("workers at %s have several threads; start them with --nthreads 1", "threads")
 
-    def _tell_once(self, text: str, what: str) -> None:
-        if what not in self._told:
-            self._told.add(what)
+    def _warn_once(self, text: str, what: str) -> None:
+        if what not in self._warned:
+            self._warned.add(what)
             log.warning(text, self._scheduler)

@@ -1,4 +1,4 @@
-"""Many files, one result each, on all cores of this machine or on a cluster."""
+"""Runs a function over many files, on all cores of this machine or on a cluster."""
 
 from __future__ import annotations
 
@@ -24,26 +24,26 @@ def run(
     start: Callable[[], object] | None = None,
     limits: Limits | None = None,
 ) -> Generator[Result, None, None]:
-    """Does every task once and yields the results in the order in which they are finished.
+    """Runs every task once and yields the results in the order in which they finish.
 
-    `function` is unpacked once in each process, so what it holds is made once:
-    `partial(examine, landmarker=Landmarker())`. It may run again for a task whose worker died, so what it writes
-    it must write whole or not at all. Close the generator (or leave it by an exception) to end early: local processes
-    are killed, what waits is cancelled.
+    `function` is unpickled once in each process, so that objects it holds are made once:
+    `partial(examine, landmarker=Landmarker())`. It may run again for a task whose worker died, so it must write each
+    file completely or not at all. To stop early, close the generator (or leave it by an exception): local processes
+    are killed, and waiting tasks are cancelled.
 
     Args:
-        function: Task → result, of a module that workers can import.
-        tasks: May be a generator; it is read as far as workers need it.
-        failed: Makes the result of a task that raised something or killed its worker, from it and the reason.
+        function: Task → result, from a module that workers can import.
+        tasks: The tasks; may be a generator, which is read as workers need it.
+        failed: Makes the result of a task that raised an exception or killed its worker, from the task and the reason.
         workers: Processes on this machine; default: all cores. 0: in this process, where a crash of native code
-            ends everything. Without meaning on a cluster.
+            ends everything. Ignored on a cluster.
         scheduler: Address of a Dask scheduler such as `tcp://127.0.0.1:8786`; None: this machine.
-        chunk: Tasks a worker gets at once: 1 for videos, some 16 for images.
+        chunk: Number of tasks that a worker gets at a time: 1 for videos, about 16 for images.
         start: Called once in each process before its first task, such as `landmarker.load`.
-        limits: What each task may take of a process other than this one; default: `Limits()`.
+        limits: Memory and time that a task may take in a worker process; default: `Limits()`.
 
     Raises:
-        UserError: What cannot work for any task, such as a scheduler that does not answer.
+        UserError: A problem that affects every task, such as a scheduler that doesn't answer.
 
     Example:
         >>> sorted(run(abs, [-1, 2, -3], failed=lambda task, reason: 0, workers=0))

@@ -1,4 +1,4 @@
-"""Ids of videos → folders of their crops: none leaves the output folder, is another's, or lies in another's."""
+"""Names the folder for the crops of each video: inside the output folder, distinct, and never inside another one."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 def crop_folders(video_ids: Iterable[str]) -> list[str]:
     """The folder of each video, relative to the output folder.
 
-    It is the id itself where every file system can have that; else what can be kept of it, and a digest.
+    It is the id itself if that is valid on every file system; otherwise the valid part of it and a hash.
 
     Args:
-        video_ids: Different ids, parts separated by slashes.
+        video_ids: Distinct ids, with parts separated by slashes.
 
     Example:
         >>> crop_folders(["UADFV/real/0000", "clips/a", "clips/a/b"])
@@ -49,7 +49,7 @@ def _marked(name: str, video_id: str) -> str:
 
 
 def _alike(name: str) -> str:
-    """The same for names that are one on some file systems."""
+    """A form that is equal for names that some file systems treat as the same."""
     return unicodedata.normalize("NFC", name).casefold()
 
 

@@ -1,4 +1,4 @@
-"""Image files → rows of an index: checked, hashed, and their faces found, each only when it has changed."""
+"""Image files → rows of an index: checks and hashes new or changed images, and finds their faces."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from addnet.untrusted.limits import memory_in_words
 
 UNCHANGED = "unchanged"
 _CHUNK = 16
-_LANDMARKS = 1 << 20  # bytes of a file of landmarks; 68 of them take two thousand
+_LANDMARKS = 1 << 20  # most bytes of a file of landmarks; 68 landmarks take two thousand
 
 
 class ImageJob(NamedTuple):
-    """One image to be looked at.
+    """One image to examine.
 
     Attributes:
-        number: Of its record.
-        record: What is known about it.
-        hash: Of its bytes when it was last looked at with this landmarker; empty if it never was.
+        number: Number of its record.
+        record: What is known about the image.
+        hash: Hash of its bytes when this landmarker last examined it; empty if it never did.
     """
 
     number: int
@@ -48,16 +48,16 @@ class ImageJob(NamedTuple):
 
 
 class ImageFinding(NamedTuple):
-    """What one image gave.
+    """The result of examining one image.
 
     Attributes:
-        number: Of its record.
-        size: Bytes; -1 if the file can't be opened.
-        mtime_ns: Time of the file's last change; -1 likewise.
+        number: Number of its record.
+        size: Size in bytes; -1 if the file can't be opened.
+        mtime_ns: Time of the file's last change in nanoseconds; -1 if the file can't be opened.
         hash: BLAKE2b-128 of its bytes, as hexadecimal digits.
         shape: (height, width); (0, 0) if unusable or unchanged.
-        face: The face, or step `none`; None if unusable, unchanged or only checked.
-        reason: Why it is unusable; `unchanged` if it is byte for byte what it was; None otherwise.
+        face: The face, with step `none` if there is none; None if unusable, unchanged or only checked.
+        reason: Why the image is unusable; `unchanged` if its bytes are the same as before; None otherwise.
     """
 
     number: int
@@ -70,7 +70,7 @@ class ImageFinding(NamedTuple):
 
     @property
     def outcome(self) -> str:
-        """The landmarker step that served, `checked`, `unchanged` or `unusable`."""
+        """The landmarker step that found the face, or `checked`, `unchanged` or `unusable`."""
         if self.reason:
             return self.reason if self.reason == UNCHANGED else "unusable"
         return self.face.step if self.face else CHECKED
@@ -78,11 +78,11 @@ class ImageFinding(NamedTuple):
 
 @dataclass(frozen=True)
 class Examine:
-    """Looks at one image; made once, called in many processes.
+    """Examines one image; made once, called in many processes.
 
     Attributes:
         root: The data folder.
-        landmarker: Finds faces; None only checks that images are whole.
+        landmarker: Finds faces; None: images are only checked for damage.
         storage: Reads files and members of archives.
     """
 
@@ -91,7 +91,7 @@ class Examine:
     storage: Storage
 
     def __call__(self, job: ImageJob) -> ImageFinding:
-        """Never raises for a bad file."""
+        """Examines an image; never raises for a bad file."""
         record = job.record
         where = (self.root / record.path, record.offset, record.length)
         try:
@@ -100,25 +100,25 @@ class Examine:
         except UserError as error:
             return ImageFinding(job.number, -1, -1, reason=reason(error, where[0], record.path))
         digest = content_hash(data)
-        found = partial(ImageFinding, job.number, size, mtime_ns, digest)
+        finding = partial(ImageFinding, job.number, size, mtime_ns, digest)
         if digest == job.hash:
-            return found(reason=UNCHANGED)
+            return finding(reason=UNCHANGED)
         try:
             with memory_in_words():
                 image = check_bytes(data, record.path)
                 face = self._given(record) or (self.landmarker(image) if self.landmarker else None)
         except UserError as error:
-            return found(reason=str(error))
-        return found(shape=(image.shape[0], image.shape[1]), face=face)
+            return finding(reason=str(error))
+        return finding(shape=(image.shape[0], image.shape[1]), face=face)
 
     def _given(self, record: Record) -> Face | None:
-        """The landmarks that came with the data set; the first 68 of sets of 81."""
+        """The landmarks that came with the data set; of sets of 81 landmarks, the first 68."""
         if not record.landmarks:
             return None
         try:
             content = read_bytes(self.root / record.landmarks, most=_LANDMARKS)
             landmarks = np.lib.format.read_array(BytesIO(content), allow_pickle=False)
-        except (OSError, ValueError, MemoryError):  # the last: a header that promises terabytes
+        except (OSError, ValueError, MemoryError):  # MemoryError: a header that declares terabytes
             return None
         if (
             landmarks.ndim != 2
@@ -138,17 +138,17 @@ def prepare_images(
     run: Run,
     storage: Storage | None = None,
 ) -> int:
-    """Brings an index up to date with the files of some records.
+    """Brings an index up to date with the image files of some records.
 
     Args:
         update: The index, opened for writing.
-        records: Its images, their paths relative to the folder of the index.
-        landmarker: Finds faces; None only checks that images are whole.
-        run: See `Run`.
+        records: Its images, with paths relative to `update.root`.
+        landmarker: Finds faces; None: images are only checked for damage.
+        run: Runs the tasks; see `Run`.
         storage: Reads files and members of archives.
 
     Returns:
-        How many images were looked at.
+        The number of images that were examined.
     """
     signature = landmarker.signature() if landmarker else ""
     storage = storage or Storage()
@@ -181,7 +181,7 @@ def prepare_images(
 
 
 def lost(job: ImageJob, reason: str) -> ImageFinding:
-    """What is said of an image over which a process died."""
+    """The finding for an image over which a process died."""
     return ImageFinding(job.number, -1, -1, reason=reason)
 
 
@@ -191,12 +191,12 @@ def content_hash(data: bytes) -> str:
 
 
 def row_of(record: Record, finding: ImageFinding, signature: str) -> dict[str, Any]:
-    """The row of an index for an image that was looked at.
+    """The row of an index for an image that was examined.
 
     Args:
-        record: What was known about it.
-        finding: What was found.
-        signature: Of the landmarker.
+        record: What is known about the image.
+        finding: The result of examining it.
+        signature: Signature of the landmarker.
     """
     face = finding.face
     return {name: getattr(record, name) for name in RECORDED} | {
@@ -215,18 +215,18 @@ def row_of(record: Record, finding: ImageFinding, signature: str) -> dict[str, A
 
 
 def _known(update: IndexUpdate, records: Records, rows: NDArray[np.int64], signature: str) -> NDArray[np.bool_]:
-    """(N,) whether the index has what this landmarker would find, as long as the file is what it was."""
-    # rows that are not known are null, and so is all that is made of them
-    found = update.known.select(["step", "detector", "reason", "landmarks"]).take(pa.array(rows, mask=rows < 0))
-    unusable, step = found["reason"].is_valid(), found["step"].cast(pa.string())
-    same_files = pc.equal(found["landmarks"], records.table["landmarks"])
-    complete = pc.and_(pc.not_equal(step, CHECKED), pc.equal(found["detector"].cast(pa.string()), signature))
+    """(N,) whether the index already has what this landmarker would find, provided that the file hasn't changed."""
+    # (N,) columns: null for images that aren't in the index, and so are all expressions made of them
+    known = update.known.select(["step", "detector", "reason", "landmarks"]).take(pa.array(rows, mask=rows < 0))
+    unusable, step = known["reason"].is_valid(), known["step"].cast(pa.string())
+    same_files = pc.equal(known["landmarks"], records.table["landmarks"])
+    complete = pc.and_(pc.not_equal(step, CHECKED), pc.equal(known["detector"].cast(pa.string()), signature))
     fits = pc.or_(unusable, pc.or_(complete, pc.equal(step, GIVEN))) if signature else pc.is_valid(step)
     return np.asarray(pc.fill_null(pc.and_(fits, same_files), False).to_numpy())
 
 
 def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64], storage: Storage) -> NDArray[np.bool_]:
-    """(N,) whether size and time of the file are what they were."""
+    """(N,) whether size and time of the file are the same as in the index."""
     sizes, times = update.known["size"].to_numpy(), update.known["mtime_ns"].to_numpy()
     same = np.zeros(len(records), dtype=bool)
     for number, (row, (size, mtime_ns)) in enumerate(
@@ -237,7 +237,7 @@ def _untouched(update: IndexUpdate, records: Records, rows: NDArray[np.int64], s
 
 
 def _stats(root: Path, records: Records, storage: Storage) -> Iterator[tuple[int, int]]:
-    """Size and time of each file; (-2, -2) where there is none."""
+    """Yields size and time of each file; (-2, -2) if it doesn't exist."""
     table = records.table
     offsets, lengths = table["offset"].to_pylist(), table["length"].to_pylist()
     for path, offset, length in zip(records.paths, offsets, lengths, strict=True):

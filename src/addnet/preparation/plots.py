@@ -1,4 +1,4 @@
-"""The plot of a preparation: faces, sizes, brightness and videos at a glance."""
+"""The overview plot of a preparation: landmarker steps, image sizes, brightness, and images per video."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ COLOUR_NAMES = {0: "blue", 1: "orange", -1: "grey"}
 
 
 def overview(rows: pa.Table, brightness: tuple[NDArray[Any], NDArray[Any]]) -> Figure:
-    """Four panels over the usable images.
+    """Plots four panels about the usable images.
 
     Args:
         rows: Usable rows, normalised.
-        brightness: (M,) mean luma and (M,) labels of some or all of them.
+        brightness: (M,) mean luma and (M,) labels of all or a sample of these images.
     """
     figure = Figure(figsize=(10, 6.6), layout="constrained")
     panels = figure.subplots(2, 2).flat
@@ -48,7 +48,7 @@ def _patch(label: int) -> Patch:
 
 
 def _steps(axis: Axes, rows: pa.Table) -> None:
-    """Bars by landmarker step, stacked by class, with the share of all images."""
+    """One bar per landmarker step, stacked by class and labelled with its share of all images."""
     names = steps_in(rows)
     counts = count(rows, ["step", "label"])
     left = np.zeros(len(names))
@@ -66,13 +66,13 @@ def _steps(axis: Axes, rows: pa.Table) -> None:
 
 
 def _count_along(axis: Axis) -> None:
-    """Whole numbers, the large ones with a k or an M: there are no 500m videos."""
+    """Sets integer ticks, large ones with a k or an M: without it, there would be 500m videos (half a video)."""
     axis.set_major_locator(MaxNLocator(integer=True))
     axis.set_major_formatter(EngFormatter(sep=""))
 
 
 def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, counted: str) -> None:
-    """Whole numbers in bins of whole numbers; the rarest hundredth at the top is in the last bin."""
+    """Plots integers in bins of integer width; values above the 99th percentile are in the last bin."""
     axis.set(title=title, xlabel=unit, ylabel=counted)
     _say_if_empty(axis, len(values))
     if not len(values):
@@ -82,7 +82,7 @@ def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, cou
     edges = np.arange(low, high + width + 1, width) - 0.5
     axis.hist(np.minimum(values, edges[-1]), bins=edges.tolist(), color=GREEN, rwidth=0.9)
     axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-    if len(edges) < 6:  # one bar over the whole width would look like a range
+    if len(edges) < 6:  # one bar across the whole axis would look like a range of values
         axis.set_xlim(edges[0] - 2, edges[-1] + 2)
         axis.set_xticks(range(low, int(edges[-1]) + 1))
     _count_along(axis.yaxis)
@@ -91,7 +91,7 @@ def _histogram(axis: Axes, values: NDArray[np.int64], title: str, unit: str, cou
 
 
 def _brightness(axis: Axes, values: NDArray[Any], labels: NDArray[Any]) -> None:
-    """Share of each class, so that classes of unequal size compare."""
+    """Plots shares of each class, so that classes of different sizes can be compared."""
     axis.set(
         title=f"brightness of {wording.count(len(values), 'image')}", xlabel="mean luma", ylabel="share of the class"
     )

@@ -1,4 +1,4 @@
-"""The report at the end of a preparation: what there is, what was found, what was left out."""
+"""The report at the end of a preparation: the images and their faces, and the files that were left out."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _LISTED = 20
 _MEANINGS = {
     "given": "came with the data set",
     "detector": "found in the image as it is",
-    "upsampled": "found in the image enlarged twice",
+    "upsampled": "found in the image enlarged to twice its size",
     "padded": "found with a border around the image",
-    "padded_upsampled": "found with a border, enlarged twice",
-    "whole_picture": "not found; the whole image served as the box",
+    "padded_upsampled": "found with a border around the image, enlarged to twice its size",
+    "whole_picture": "no face found; the whole image was used as the box",
     "none": "no face: the mask is all ones",
-    "checked": "nobody looked for a face yet",
+    "checked": "not searched for a face yet",
 }
 
 
@@ -47,14 +47,14 @@ def write_report(
     """Writes `report.md` with `overview.png` and `examples.png` beside it.
 
     Args:
-        rows: One an image. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
-            reason (null if usable), size in bytes; optionally brightness in [0, 255] and `points` (the 136 numbers of
+        rows: One row per image. Columns path, label (0, 1, -1), split, dataset, method, video_id, width, height, step,
+            reason (null if usable), size in bytes; optionally brightness in [0, 255] and `points` (the 136 values of
             the landmarks). Any of them may be missing or null.
-        folder: Made if need be.
-        read_image: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and for the brightness where
-            there is no such column.
+        folder: Folder for the report; created if it doesn't exist.
+        read_image: Row (as a dictionary) → (H, W, 3) uint8, RGB, for the examples and, without a column of that name,
+            for the brightness.
         landmarks: Row → (68, 2) in image pixels, or None.
-        seed: Of the images that are drawn as samples.
+        seed: Seed of the sampled images.
 
     Returns:
         The Markdown file.
@@ -72,14 +72,14 @@ def write_report(
         _save(sheet, folder / "examples.png")
     parts = [*_summary(table, good), *_faces(good), *_content(good), *_images(good, *luma), *_unusable(table)]
     if sheet:
-        parts += ["## Examples", f"Some of each step; {_frames_of(classes_in(good))}.", "![](examples.png)"]
+        parts += ["## Examples", f"A few for each step; {_frames_of(classes_in(good))}.", "![](examples.png)"]
     file = folder / "report.md"
     file.write_text("\n\n".join(parts) + "\n", encoding="utf-8")
     return file
 
 
 def _frames_of(labels: Sequence[int]) -> str:
-    """What the frames around examples mean, by the classes that there are."""
+    """The legend of the coloured frames around the examples, for the classes that occur."""
     named = [f"{COLOUR_NAMES[label]} frames are {CLASSES[label]}" for label in labels if label >= 0]
     return " and ".join(named) or "they have no labels"
 
@@ -89,15 +89,15 @@ def _save(figure: Figure, file: Path) -> None:
 
 
 def _summary(table: pa.Table, good: pa.Table) -> list[str]:
-    found = len(good) - sum(count(good, ["step"]).get((step,), 0) for step in ("none", "checked"))
+    with_face = len(good) - sum(count(good, ["step"]).get((step,), 0) for step in ("none", "checked"))
     lines = (
         ("files", f"{len(table):,}"),
         ("usable images", _of(len(good), len(table))),
-        ("with a face", _of(found, len(good))),
+        ("with a face", _of(with_face, len(good))),
         ("videos", f"{len(frames_per_video(good)):,}"),
         ("size on disk", _bytes(pc.sum(good["size"]).as_py() or 0)),
     )
-    return ["# What was prepared", _table(("", ""), lines), "![](overview.png)"]
+    return ["# Prepared data", _table(("", ""), lines), "![](overview.png)"]
 
 
 def _faces(good: pa.Table) -> list[str]:
@@ -110,7 +110,8 @@ def _faces(good: pa.Table) -> list[str]:
         shares = [_of(number, sums[label]) for number, label in zip(mine, labels, strict=True)]
         rows.append((in_markdown_code(step), _of(sum(mine), len(good)), *shares, _MEANINGS.get(step, "")))
     text = (
-        "A step that serves one class far more often than the other tells the classes apart without looking at faces."
+        "If a step finds faces in one class far more often than in the other, "
+        "the step alone distinguishes the classes, without any look at the faces."
     )
     head = ("step", "images", *(CLASSES[label] for label in labels), "landmarks")
     return [
@@ -130,8 +131,8 @@ def _content(good: pa.Table) -> list[str]:
         rows = []
         for key in keys:
             mine = [counts.get((*key, label), 0) for label in labels]
-            told = (in_markdown(text) if text else "–" for text in key)
-            rows.append((*told, *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
+            names_of_key = (in_markdown(text) if text else "–" for text in key)
+            rows.append((*names_of_key, *(f"{n:,}" for n in mine), f"{sum(mine):,}"))
         shown = _table((*by, *names, "images"), rows[:_LISTED], texts=by)
         sections += [f"## {title}", shown, *_more(len(rows))]
     return sections
@@ -147,7 +148,7 @@ def _images(good: pa.Table, luma: NDArray[Any], labels: NDArray[Any]) -> list[st
     quantities += [(f"brightness, {CLASSES[label]} (0–255)", luma[labels == label]) for label in classes_in(good)]
     rows = [(name, *_spread(values)) for name, values in quantities if len(values)]
     head = ("", "smallest", "5 %", "median", "95 %", "largest")
-    note = [] if len(luma) == len(good) else [f"Brightness is that of {wording.count(len(luma), 'image')}."]
+    note = [] if len(luma) == len(good) else [f"Brightness was measured on {wording.count(len(luma), 'image')}."]
     return ["## Images", _table(head, rows), *note]
 
 
@@ -170,9 +171,9 @@ def _more(total: int) -> list[str]:
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]], *, texts: Sequence[str] = ()) -> str:
-    """A Markdown table; columns of numbers to the right, the first one and those named `texts` to the left.
+    """A Markdown table: the first column and those named in `texts` are left-aligned, the others right-aligned.
 
-    Cells are Markdown already.
+    Cells must be Markdown already.
     """
     rule = ["---" if i == 0 or name in texts else "---:" for i, name in enumerate(head)]
     lines = [head, rule, *rows]

@@ -1,4 +1,4 @@
-"""How preparation is done: on how many processes, where, and what is cut out of videos."""
+"""Settings of preparation: the number of processes, where they run, and which faces are cropped from videos."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from addnet.preparation.engine import run
 from addnet.untrusted.limits import MEMORY, SECONDS, Limits
 
 Task = TypeVar("Task")
-_WORTH_A_POOL = 4  # chunks; below, starting several processes takes longer than the work
+_WORTH_A_POOL = 4  # chunks; with fewer, starting several processes takes longer than the work
 
 
 class CountedResult(Protocol):
-    """A result that says what it is counted as, such as `landmarker`, `no face` or `unusable`."""
+    """A result with the name under which it is counted, such as `detector`, `no face` or `unusable`."""
 
     @property
     def outcome(self) -> str:
-        """A word or two."""
+        """One or two words for the progress bar."""
 
 
 Result = TypeVar("Result", bound=CountedResult)
 
 
 class Run(Protocol):
-    """Does tasks, wherever, and gives the results in any order."""
+    """Runs tasks, on this machine or elsewhere, and yields the results in any order."""
 
     def __call__(
         self,
@@ -40,30 +40,30 @@ class Run(Protocol):
         unit: str,
         start: Callable[[], object] | None,
     ) -> Generator[Result]:
-        """Does every task once; closing the generator ends the work early.
+        """Runs every task once; closing the generator ends the work early.
 
         Args:
-            function: Task → result; can be pickled.
-            tasks: May be a generator.
+            function: Task → result; must be picklable.
+            tasks: The tasks; may be a generator.
             failed: Makes the result of a task over which a process died.
-            total: How many tasks there are.
-            chunk: Tasks a process gets at once.
-            title: What is being done, for the progress bar.
-            unit: What is counted.
-            start: Called once in each process; what it raises ends the work.
+            total: Number of tasks.
+            chunk: Number of tasks that a process gets at a time.
+            title: Name of the work, for the progress bar.
+            unit: Plural noun for the tasks, such as `images`.
+            start: Called once in each process; an exception that it raises ends the work.
         """
 
 
 @dataclass(frozen=True, kw_only=True)
 class PrepareSettings(CropSettings):
-    """What `configs/prepare/` says: what is cut out of videos, and how the work is done.
+    """The settings of `configs/prepare/`: which faces are cropped from videos, and how the work is run.
 
     Attributes:
-        workers: Processes on this machine; None: all cores. 0: this process, where nothing bounds what a file takes.
-        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`; None: this machine alone.
-        memory_gb: GB that opening one file may take; None: any.
-        seconds: Of work on one file, see `Limits`; None: any.
-        wait: Waits for another process that writes the same index, instead of stopping.
+        workers: Processes on this machine; None: all cores. 0: this process, where no limit applies to a file.
+        scheduler: Address of a Dask scheduler, such as `tcp://host:8786`; None: only this machine.
+        memory_gb: Most memory in GB that opening one file may take; None: no limit.
+        seconds: Most seconds of work on one file, see `Limits`; None: no limit.
+        wait: Waits for another process that is writing the same index, instead of stopping.
     """
 
     workers: int | None = None
@@ -77,7 +77,7 @@ class PrepareSettings(CropSettings):
         self.limits()
 
     def limits(self) -> Limits:
-        """What each file may take.
+        """The limits for each file.
 
         Raises:
             UserError: `memory_gb` or `seconds` is not a number above 0.
@@ -85,7 +85,7 @@ class PrepareSettings(CropSettings):
         return Limits.of(memory_gb=self.memory_gb, seconds=self.seconds)
 
     def crops(self) -> CropSettings:
-        """What is cut out of videos, alone."""
+        """Only the settings of how faces are cropped from videos."""
         return CropSettings(**{field.name: getattr(self, field.name) for field in fields(CropSettings)})
 
     def run(
@@ -100,13 +100,13 @@ class PrepareSettings(CropSettings):
         unit: str,
         start: Callable[[], object] | None,
     ) -> Generator[Result]:
-        """Does every task once, here or on the cluster, and shows how far it is; see `Run`."""
+        """Runs every task once, here or on the cluster, and shows the progress; see `Run`."""
         few = not self.scheduler and total < _WORTH_A_POOL * chunk
         workers = min(self.workers, 1) if few and self.workers is not None else 1 if few else self.workers
         where: dict[str, Any] = {"workers": workers, "scheduler": self.scheduler, "chunk": chunk, "start": start}
         where["limits"] = self.limits()
         if total:
-            from addnet.progress import show_progress  # not where an index is all that is read
+            from addnet.progress import show_progress  # only here: reading an index doesn't need it
 
             results = run(function, tasks, failed=failed, **where)
             yield from show_progress(results, total, outcome=_outcome, title=title, unit=unit)

@@ -1,4 +1,4 @@
-"""Examples for the eye: what each landmarker step found."""
+"""Example images for each landmarker step, with the landmarks that were found."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from addnet.preparation.census import ReadImage, readable, sample, steps_in
 from addnet.preparation.plots import COLOURS
 from addnet.untrusted.texts import in_plot
 
-_SHOWN_SIDE = 224  # pixels; larger images are shown smaller
+_SHOWN_SIDE = 224  # pixels; larger images are scaled down to it
 
 LandmarksOf = Callable[[dict[str, Any]], Landmarks | None]
 
 
 def landmarks_in_row(row: dict[str, Any]) -> Landmarks | None:
-    """The 68 landmarks of a row's column `landmarks` (136 numbers); None where it is absent, null or NaN."""
+    """The 68 landmarks in a row's column `points` (136 values); None if it is absent, null or has NaN."""
     values = row.get("points")
     if values is None:
         return None
@@ -41,23 +41,23 @@ def examples_sheet(
     examples: int = 8,
     seed: int = 0,
 ) -> Figure | None:
-    """A row of images for each landmarker step, drawn by the seed, framed in the colour of their class.
+    """Plots a row of sampled images for each landmarker step, framed in the colour of their class.
 
     Args:
         rows: Usable rows with `step`, `label`, `path`.
-        read_image: Row → (H, W, 3) uint8, RGB; what it cannot read leaves a gap.
+        read_image: Row → (H, W, 3) uint8, RGB; an unreadable image leaves a gap.
         landmarks: Row → (68, 2) in image pixels, or None.
-        examples: Images a step.
-        seed: Of the choice.
+        examples: Number of images per step.
+        seed: Seed of the sample.
 
     Returns:
-        None if there are no rows.
+        The plot; None if there are no rows.
     """
     steps = steps_in(rows)
     if not steps:
         return None
     width, height = 1.5 * examples + 0.5, 1.8 * len(steps) + 0.1
-    figure = Figure(figsize=(width, height))  # margins by hand: a layout engine takes seconds over fifty axes
+    figure = Figure(figsize=(width, height))  # margins set by hand: a layout engine takes seconds for fifty axes
     margins = {"left": 0.5 / width, "right": 0.99, "top": 1 - 0.05 / height, "bottom": 0.3 / height}
     grid = figure.subplots(len(steps), examples, squeeze=False, gridspec_kw=margins | {"wspace": 0.08, "hspace": 0.2})
     for line, step in zip(grid, steps, strict=True):
@@ -94,7 +94,7 @@ def _shrunk(image: ImageArray) -> tuple[ImageArray, float]:
 
 
 def _draw_landmarks(axis: Axes, landmarks: NDArray[Any], shape: tuple[int, ...]) -> None:
-    """Dots with a dark rim, seen on any skin; the view grows to hold those outside of the image."""
+    """Draws dots with a dark rim, visible on any skin; extends the axes to include those outside the image."""
     axis.scatter(landmarks[:, 0], landmarks[:, 1], s=3.5, color="#00e5ff", edgecolors="#003040", linewidths=0.3)
     low = np.minimum(landmarks.min(axis=0), 0) - 0.5
     high = np.maximum(landmarks.max(axis=0), (shape[1] - 1, shape[0] - 1)) + 0.5

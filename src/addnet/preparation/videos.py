@@ -1,4 +1,4 @@
-"""Videos → face crops in one folder a video, and their rows in an index. A video is done as a whole, or again."""
+"""Videos → face crops in one folder per video, and their rows in an index. An unfinished video is cropped again."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-VIDEOS = "videos"  # what is known about each of them, beside the index
+VIDEOS = "videos"  # name of the journal, beside the index, of what is known about each video
 _SAMPLED = 1 << 16
 
 
 class VideoJob(NamedTuple):
-    """One video to be cut.
+    """One video from which faces are to be cropped.
 
     Attributes:
-        path: The file.
-        record: What is known about it.
-        folder: Where its crops go, relative to the output folder.
+        path: The video file.
+        record: What is known about the video.
+        folder: Folder for its crops, relative to the output folder.
     """
 
     path: Path
@@ -51,13 +51,13 @@ class VideoJob(NamedTuple):
 
 
 class VideoFinding(NamedTuple):
-    """What one video gave.
+    """The result of cropping faces from one video.
 
     Attributes:
-        entry: What is kept about it: path, size, time, settings, counts, notes; why it is unusable.
-        rows: Of an index, one a crop.
-        landmarks: (136,) of each crop.
-        fault: What went wrong that is no fault of the video, such as a full disk: it is cut again the next time.
+        entry: What is stored about the video: path, size, time, settings, counts, notes; why it is unusable.
+        rows: Rows of an index, one per crop.
+        landmarks: (136,) values for each crop.
+        fault: An error that isn't due to the video, such as a full disk: the video is cropped again the next time.
     """
 
     entry: dict[str, Any]
@@ -73,11 +73,11 @@ class VideoFinding(NamedTuple):
 
 @dataclass(frozen=True)
 class CutVideo:
-    """Cuts the faces out of one video; made once, called in many processes.
+    """Crops the faces from one video; made once, called in many processes.
 
     Attributes:
         out: The output folder.
-        settings: What is cut out.
+        settings: Which faces are cropped, and how.
         landmarker: Finds faces in scenes.
     """
 
@@ -86,7 +86,7 @@ class CutVideo:
     landmarker: Landmarker
 
     def __call__(self, job: VideoJob) -> VideoFinding:
-        """Never raises for a bad file; what an earlier try left in the folder is removed first."""
+        """Crops the faces from a video; never raises for a bad file. First removes the files of earlier attempts."""
         folder = self.out / job.folder
         entry = entry_of(job, self.settings, self.landmarker) | {"content": video_hash(job.path)}
         try:
@@ -103,10 +103,10 @@ class CutVideo:
         except NotWrittenError as error:
             return VideoFinding(entry, [], [], fault=str(error))
         except UserError as error:
-            _take_away(folder)
+            _remove(folder)
             return VideoFinding(entry | {"reason": reason(error, job.path, job.record.path)}, [], [])
         if not rows:
-            _take_away(folder)
+            _remove(folder)
         summary = asdict(crops.summary) if crops.summary else {}
         return VideoFinding(entry | summary, rows, landmarks)
 
@@ -128,42 +128,42 @@ class CutVideo:
 def prepare_videos(
     update: IndexUpdate, videos: Records, *, settings: CropSettings, landmarker: Landmarker, run: Run
 ) -> list[dict[str, Any]]:
-    """Cuts the faces out of those videos that are new, or changed, or lack some of their crops.
+    """Crops the faces from those videos that are new or changed, or lack some of their crops.
 
     Args:
         update: The index of the crops, opened for writing; its folder is the output folder.
-        videos: Their paths relative to their `root`.
-        settings: What is cut out.
+        videos: The videos, with paths relative to their `root`.
+        settings: Which faces are cropped, and how.
         landmarker: Finds faces in scenes.
-        run: See `Run`.
+        run: Runs the tasks; see `Run`.
 
     Returns:
-        What is known about each video, in their order; see `VideoFinding.entry`.
+        What is known about each video, in the order of `videos`; see `VideoFinding.entry`.
 
     Raises:
-        NotWrittenError: A crop or the index can't be written; what was finished is kept.
+        NotWrittenError: A crop or the index can't be written; finished videos are kept.
         UserError: The folder holds faces of other videos with the same ids.
     """
     done = Journal(update.root / VIDEOS)
     known = {entry["path"]: entry for entry, _ in done.replay()}
-    jobs = [_at_home(job, known) for job in _jobs(videos)]
-    crops = _crops_there(update)
+    jobs = [_with_former_folder(job, known) for job in _jobs(videos)]
+    crops = _existing_crops(update)
     wanted = [entry_of(job, settings, landmarker) for job in jobs]
     _refuse_other_data(wanted, known)
     todo = [job for job, entry in zip(jobs, wanted, strict=True) if not _is_done(job, entry, known, crops)]
-    log.info("%s to be cut, %d known already", count(len(todo), "video"), len(jobs) - len(todo))
+    log.info("%s to crop, %d already done", count(len(todo), "video"), len(jobs) - len(todo))
     cut = CutVideo(update.root, settings, landmarker)
 
     lost = partial(_lost, out=update.root, settings=settings, landmarker=landmarker)
-    how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cutting faces", "unit": "videos"}
+    how: Any = {"failed": lost, "total": len(todo), "chunk": 1, "title": "cropping faces", "unit": "videos"}
     how["start"] = landmarker.load
     with done, closing(run(cut, todo, **how)) as findings:
         for finding in findings:
             if finding.fault and not finding.entry["reason"]:
-                raise NotWrittenError(f"{finding.fault}; what was finished is kept: make room and start again")
+                raise NotWrittenError(f"{finding.fault}; finished videos are kept: make room and start again")
             for row, landmarks in zip(finding.rows, finding.landmarks, strict=True):
                 update.add(row, landmarks)
-            if not finding.fault:  # after its crops: a kill in between has the video cut again
+            if not finding.fault:  # after its crops: if the process is killed in between, the video is cropped again
                 done.append(finding.entry, None)
             known[finding.entry["path"]] = finding.entry
     update.finish(_described(update, videos))
@@ -171,7 +171,7 @@ def prepare_videos(
 
 
 def entry_of(job: VideoJob, settings: CropSettings, landmarker: Landmarker) -> dict[str, Any]:
-    """What tells whether a video has to be cut again, before anything is known about its content."""
+    """The entry that shows whether a video has to be cropped again, from what is known without its content."""
     try:
         stat = status_of(job.path)
         size, mtime_ns = stat.st_size, stat.st_mtime_ns
@@ -184,8 +184,8 @@ def entry_of(job: VideoJob, settings: CropSettings, landmarker: Landmarker) -> d
 
 
 def _lost(job: VideoJob, reason: str, *, out: Path, settings: CropSettings, landmarker: Landmarker) -> VideoFinding:
-    """What is said of a video over which a process died; what was cut so far is taken away."""
-    _take_away(out / job.folder)
+    """The finding for a video over which a process died; removes the crops made so far."""
+    _remove(out / job.folder)
     return VideoFinding(entry_of(job, settings, landmarker) | {"reason": reason}, [], [], fault=reason)
 
 
@@ -203,15 +203,15 @@ def video_hash(path: Path) -> str:
     return content_hash(b"".join(parts))
 
 
-def _at_home(job: VideoJob, known: dict[str, dict[str, Any]]) -> VideoJob:
-    """A video whose crops stay where they are, though its folder has another name now."""
+def _with_former_folder(job: VideoJob, known: dict[str, dict[str, Any]]) -> VideoJob:
+    """The job with the folder that its crops are in already, if the video itself has moved."""
     before = known.get(job.record.path, {})
     moved = "folder" in before and not Path(before["root"], before["path"]).exists()
     return job._replace(folder=before["folder"]) if moved else job
 
 
 def _is_done(job: VideoJob, entry: dict[str, Any], known: dict[str, dict[str, Any]], crops: dict[str, int]) -> bool:
-    """Whether a video was cut like this; one that was only touched or copied is known by its content."""
+    """Whether a video was cropped with these settings; one that was only touched or copied is known by its content."""
     before = known.get(entry["path"])
     if before is None or any(before[key] != entry[key] for key in ("size", "made_by")):
         return False
@@ -221,35 +221,35 @@ def _is_done(job: VideoJob, entry: dict[str, Any], known: dict[str, dict[str, An
 
 
 def _refuse_other_data(wanted: list[dict[str, Any]], known: dict[str, dict[str, Any]]) -> None:
-    """Raises where the crops of a video would take the place of those of another one, which is still there."""
+    """Raises if the crops of a video would replace those of another one that still exists."""
     holders = {entry["folder"]: entry for entry in known.values() if "folder" in entry and entry["crops"]}
     for entry in wanted:
         before = holders.get(entry["folder"], entry)
         mine, its = (Path(one["root"], one["path"]) for one in (entry, before))
         if mine != its and (before["size"], before["mtime_ns"]) != (entry["size"], entry["mtime_ns"]) and its.exists():
             raise UserError(
-                f"{mine} and {its} have the same id, {entry['folder']!r}, and the output folder has the faces of "
-                "the latter; name another folder, such as output=FOLDER"
+                f"{mine} and {its} have the same id, {entry['folder']!r}, and the output folder holds the faces of "
+                "the latter; use another output folder: output=FOLDER"
             )
 
 
 def _empty(folder: Path) -> None:
-    """Makes a folder without files; folders in it belong to other videos and stay."""
+    """Creates a folder, or removes the files in it; folders in it belong to other videos and stay."""
     folder.mkdir(parents=True, exist_ok=True)
     for file in folder.iterdir():
         if not file.is_dir():
             file.unlink()
 
 
-def _take_away(folder: Path) -> None:
-    """Removes a folder and what was cut so far, unless crops of other videos are below it."""
+def _remove(folder: Path) -> None:
+    """Removes a folder and the crops in it; the folder itself stays if folders of other videos are in it."""
     with contextlib.suppress(OSError):
         _empty(folder)
         folder.rmdir()
 
 
 def _jobs(videos: Records) -> Iterator[VideoJob]:
-    """Each video with a folder of its own, named by its id."""
+    """Yields each video with its own folder, named after its id."""
     ids = videos.names("video_id")
     if len(ids) < len(videos):
         again = ids[int(np.flatnonzero(np.bincount(videos.numbers("video_id")) > 1)[0])]
@@ -259,10 +259,10 @@ def _jobs(videos: Records) -> Iterator[VideoJob]:
         yield VideoJob(Path(record.root, record.path), record, folder)
 
 
-def _crops_there(update: IndexUpdate) -> dict[str, int]:
-    """How many crops of each video the index has whose files are there."""
+def _existing_crops(update: IndexUpdate) -> dict[str, int]:
+    """The number of crops of each video that are in the index and whose files exist."""
     counts: dict[str, int] = {}
-    newest = np.unique(update.find(update.known["path"].combine_chunks()))
+    newest = np.unique(update.find(update.known["path"].combine_chunks()))  # the last row of each path
     rows = update.known.select(["path", "source"]).take(pa.array(newest))
     for path, source in zip(rows["path"], rows["source"].cast(pa.string()), strict=True):
         if os.path.exists(f"{update.root}/{path.as_py()}"):  # noqa: PTH110 - once an image
@@ -271,14 +271,15 @@ def _crops_there(update: IndexUpdate) -> dict[str, int]:
 
 
 def _described(update: IndexUpdate, videos: Records) -> Records:
-    """Records of all crops of these videos that are there, which say what is known about the videos now."""
+    """The records of all existing crops of these videos, with what is known about the videos now."""
     rows = update.rows().select(["path", "source", "frame"])
-    rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))
+    rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))  # the last row of each path
+    # the video of each crop, as a position in `videos`; null for crops of other videos
     position = pc.index_in(rows["source"].cast(pa.string()), value_set=videos.paths.cast(pa.string()))
-    there = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once an image
-    here = np.flatnonzero(position.is_valid().to_numpy() & np.asarray(there, dtype=bool))
-    position = position.take(pa.array(here))
-    rows, table = rows.take(pa.array(here)), videos.take(position.to_numpy()).replaced(root="").table
+    exists = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once an image
+    chosen = np.flatnonzero(position.is_valid().to_numpy() & np.asarray(exists, dtype=bool))
+    position = position.take(pa.array(chosen))
+    rows, table = rows.take(pa.array(chosen)), videos.take(position.to_numpy()).replaced(root="").table
     for name in ("path", "frame"):
         table = table.set_column(table.schema.get_field_index(name), table.schema.field(name), rows[name])
     return Records(table)

@@ -1,4 +1,4 @@
-"""Drawn portraits and deepfakes of them: data for demonstrations and tests, without a download."""
+"""Synthetic portraits and deepfakes made from them: data for demonstrations and tests, without a download."""
 
 from addnet.data.synthetic.generate import generate_dataset
 from addnet.data.synthetic.people import Identity, PortraitView, acting_like

@@ -1,4 +1,4 @@
-"""The 68 landmarks that follow from a person and a view; all in face units (see `people`)."""
+"""Computes the 68 landmarks of a person in a view, in face units (see `people`)."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import numpy as np
 from addnet.data.synthetic.canvas import Array
 from addnet.data.synthetic.people import Identity, PortraitView
 
-_HEAD_AXIS = np.array([0.0, 0.6, -0.9])  # what the head turns about
+_HEAD_AXIS = np.array([0.0, 0.6, -0.9])  # the point about which the head turns
 _MIRRORED_EYE = [3, 2, 1, 0, 5, 4]
 
 
 def face_points(identity: Identity, view: PortraitView) -> Array:
-    """The 68 landmarks of the turned face, upright and in face units: (68, 2), in dlib's order."""
+    """The landmarks of the turned but upright face, in face units: (68, 2), in dlib's order."""
     solid = np.concatenate(
         [_jaw(identity), _brows(identity), _nose(identity), _eyes(identity, view), _mouth(identity, view)]
     )
@@ -30,7 +30,7 @@ def turned(solid: Array, view: PortraitView) -> Array:
 
 
 def pose_matrix(view: PortraitView, size: int) -> Array:
-    """Matrix (2, 3) from face units to pixels, whose centres are whole numbers, of an image `size` wide."""
+    """(2, 3) matrix from face units to pixels of an image `size` wide; pixel centres are at whole numbers."""
     angle = np.radians(view.roll)
     turn = view.scale * size * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
     middle = size * np.add(view.shift, (0.5, 0.57)) - 0.5

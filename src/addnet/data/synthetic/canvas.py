@@ -1,4 +1,4 @@
-"""An image under the brush: soft-edged shapes, given in face units, laid on float RGB."""
+"""A canvas for painting soft-edged shapes, given in face units, on a float RGB image."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: edges lie on sixteenths of a pixel
+_SHIFT = 4  # fractional bits of OpenCV's drawing coordinates: a precision of 1/16 pixel
 
 
 class Canvas:
-    """Lays shapes on an image; widths and blurs are in face units too, so that every size looks alike.
+    """Paints shapes on an image; widths and blurs are in face units too, so that images of any size look alike.
 
     Args:
         pixels: (H, W, 3) float32 RGB in [0, 1], painted in place.
@@ -34,15 +34,15 @@ class Canvas:
         clip: Array | None = None,
         tint: bool = False,
     ) -> None:
-        """Covers the polygon `shape` (N, 2), where it lies inside the polygon `clip`.
+        """Fills the polygon `shape`, restricted to the polygon `clip`.
 
         Args:
             shape: (N, 2) corners in face units.
-            colour: RGB in [0, 1], or an image of the canvas' size to show through the shape.
-            opacity: share of the colour, in [0, 1].
-            blur: sigma of the soft edge, in face units.
-            clip: (N, 2) polygon outside of which nothing is covered.
-            tint: Multiply by the colour instead of covering, so that the shading underneath stays.
+            colour: RGB in [0, 1], or an image of the canvas' size that shows through the shape.
+            opacity: Opacity of the colour, in [0, 1].
+            blur: Sigma of the soft edge, in face units.
+            clip: (N, 2) polygon outside which nothing is painted.
+            tint: Multiplies by the colour instead of covering, so that the shading underneath stays visible.
         """
         corner, alpha = self._mask(shape, blur, closed=True, width=0.0)
         if clip is not None and alpha.size:
@@ -59,7 +59,16 @@ class Canvas:
         blur: float = 0.0,
         tint: bool = False,
     ) -> None:
-        """Draws the open line (N, 2); arguments as for `fill`, `width` in face units."""
+        """Draws an open line.
+
+        Args:
+            line: (N, 2) vertices in face units.
+            colour: RGB in [0, 1].
+            width: Width of the line, in face units.
+            opacity: Opacity of the colour, in [0, 1].
+            blur: Sigma of the soft edge, in face units.
+            tint: Multiplies by the colour instead of covering.
+        """
         corner, alpha = self._mask(line, blur, closed=False, width=width)
         self._blend(corner, alpha * np.float32(opacity), colour, tint)
 
@@ -72,7 +81,7 @@ class Canvas:
     def _mask(
         self, shape: Array, blur: float, *, closed: bool, width: float
     ) -> tuple[tuple[int, int], NDArray[np.float32]]:
-        """Top left corner (x, y) of the touched window and the cover (h, w) within it, in [0, 1]."""
+        """Top left corner (x, y) of the affected window, and the coverage (h, w) within it, in [0, 1]."""
         sigma = blur * self.unit
         points = shape @ self.to_pixels[:, :2].T + self.to_pixels[:, 2]
         margin = 2 + 3 * sigma + width * self.unit
@@ -111,7 +120,7 @@ def smooth(points: ArrayLike, *, closed: bool = False, steps: int = 6) -> Array:
 
 
 def shifted(points: Array, x: float, y: float) -> Array:
-    """Point (2,) or points (N, 2) moved by (x, y)."""
+    """One point (2,) or several (N, 2), moved by (x, y)."""
     return np.asarray(points + np.array([x, y]))
 
 

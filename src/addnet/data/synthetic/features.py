@@ -1,4 +1,4 @@
-"""Eyes, brows, nose and mouth, painted over the lit skin."""
+"""Paints eyes, brows, nose and mouth over the lit skin."""
 
 from __future__ import annotations
 
@@ -27,7 +27,10 @@ def paint_eyes(canvas: Canvas, identity: Identity, view: PortraitView, landmarks
 
 
 def _paint_lids(canvas: Canvas, identity: Identity, eye: Array, outer: int) -> None:
-    """Lashes, shadow and crease of the upper lid, rim of the lower; `outer`: the temple's corner, 0 or 3."""
+    """Paints lashes, shadow and crease of the upper lid, and the rim of the lower one.
+
+    `outer` is the number of the corner of the eye next to the temple, 0 or 3.
+    """
     lash = np.asarray(identity.hair) * 0.35
     upper, lower = smooth(eye[:4]), smooth(eye[[3, 4, 5, 0]])
     tail = np.stack([eye[outer], shifted(eye[outer], -0.05 if outer == 0 else 0.05, -0.015)])
@@ -39,7 +42,7 @@ def _paint_lids(canvas: Canvas, identity: Identity, eye: Array, outer: int) -> N
 
 
 def paint_brows(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
-    """Paints the brows below landmarks 17-26, which dlib sets on their upper edge."""
+    """Paints the brows below landmarks 17-26, which are on the upper edge of the brows in dlib's convention."""
     rng = np.random.default_rng((identity.texture, 1))
     colour = np.asarray(identity.hair) * 0.6 + np.asarray(identity.skin) * 0.08
     thick = identity.brow_thickness
@@ -55,7 +58,7 @@ def paint_brows(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
 
 
 def paint_nose(canvas: Canvas, landmarks: Array) -> None:
-    """Paints nostrils and the folds beside them, landmarks 31-35; the rest of the nose is light and shadow."""
+    """Paints nostrils and the folds next to them, landmarks 31-35; the rest of the nose is light and shadow."""
     for wing, base in ((31, 32), (35, 34)):
         hole = shifted(landmarks[wing] * 0.4 + landmarks[base] * 0.6, 0, -0.035)
         side = np.sign(landmarks[wing, 0] - landmarks[33, 0])

@@ -1,7 +1,7 @@
 """Writes a data set of synthetic portraits and of deepfakes made from them.
 
-Identities come in pairs (a, b) whose faces are swapped with each other, so that a pair is a group that no
-split and no validation set may tear apart::
+Identities come in pairs (a, b) whose faces are swapped with each other. A pair is therefore a group, all of whose
+images must be in the same split::
 
     <root>/train/real/p0012_a_03.jpg    pair 12, identity a, view 3
     <root>/train/fake/p0012_ab_03.jpg   the same image with b's face on it
@@ -27,13 +27,13 @@ from addnet.data.synthetic.portraits import ImageArray, develop, draw_portrait
 from addnet.data.synthetic.swaps import swap_face
 from addnet.errors import UserError
 
-VERSION = 1  # raised whenever equal parameters give other images
+VERSION = 1  # raised whenever the same parameters produce other images
 MARK = "generator.json"
-RESOLUTION = (0.18, 0.26)  # of a face as the generators of fakes know it, over the side of the image
+RESOLUTION = (0.18, 0.26)  # face width in the generated faces, as a fraction of the image's side
 
 
 class SwapPair(NamedTuple):
-    """One real image and, with the partner's face on it, one fake."""
+    """One real image, and the fake made from it with the partner's face."""
 
     split: str
     pair: int
@@ -41,7 +41,7 @@ class SwapPair(NamedTuple):
     view: int
 
     def path(self, label: str) -> Path:
-        """Where the image lies under the root; `label` is real or fake."""
+        """Path of the image relative to the root; `label` is `real` or `fake`."""
         who = "ab"[self.person]
         name = who if label == "real" else who + "ba"[self.person]
         return Path(self.split, label, f"p{self.pair:04d}_{name}_{self.view:02d}.jpg")
@@ -58,20 +58,21 @@ def generate_dataset(
     quality: int = 95,
     progress: Callable[[int, int], None] | None = None,
 ) -> None:
-    """Writes the data set unless it is already there.
+    """Writes the data set unless it already exists.
 
     Args:
-        root: Folder to make. It appears under this name only when complete.
-        train: Images in the training split, half of them real.
-        test: Images in the test split, half of them real.
+        root: Folder to create. It appears under this name only when complete.
+        train: Number of training images, half of them real.
+        test: Number of test images, half of them real.
         size: Side of the images in pixels.
-        seed: Equal seeds and parameters give equal files.
-        views: Real images of each identity.
+        seed: The same seed and parameters produce identical files.
+        views: Number of real images of each identity.
         quality: JPEG quality of every file, 1 to 100.
         progress: Called with (done, total) after every two images.
 
     Raises:
-        UserError: A count is odd or negative, or `root` holds anything but this data set.
+        UserError: A count is odd or below 2, another parameter is out of range, or `root` holds anything but this data
+            set.
     """
     parameters = {
         "version": VERSION,
@@ -107,37 +108,37 @@ def _check(parameters: dict[str, int]) -> None:
     for split in ("train", "test"):
         if parameters[split] < 2 or parameters[split] % 2:
             raise UserError(
-                f"{split}={parameters[split]}: half of the images are real and half are fake; "
-                "give an even number from 2 on"
+                f"{split}={parameters[split]} is not a valid number of images, half of which are real and half fake; "
+                "use an even number of at least 2"
             )
     for name, low, high in (("size", 32, 4096), ("views", 1, 100), ("quality", 1, 100), ("seed", 0, 2**63)):
         if not low <= parameters[name] <= high:
-            raise UserError(f"{name}={parameters[name]}: give a whole number from {low} to {high}")
+            raise UserError(f"{name}={parameters[name]} is not valid; use a whole number from {low} to {high}")
 
 
 def _complete(root: Path, parameters: dict[str, int]) -> bool:
-    """Whether `root` holds this very data set; nothing and an empty folder do not, all else is refused."""
+    """Whether `root` holds this data set: false if it is missing or empty; raises if it holds anything else."""
     if not root.exists() or (root.is_dir() and not any(root.iterdir())):
         return False
     mark = root / MARK
     if not mark.is_file():
-        raise UserError(f"{root} holds something else than generated data (no {MARK}); choose an empty or new folder")
+        raise UserError(f"{root} holds other files than generated data (no {MARK}); choose an empty or new folder")
     try:
-        found = json.loads(mark.read_text(encoding="utf-8"))
+        recorded = json.loads(mark.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise UserError(f"{mark} is damaged; delete {root} to have the data set drawn again") from error
-    if found != parameters:
+        raise UserError(f"{mark} is damaged; delete {root} to generate the data set again") from error
+    if recorded != parameters:
         raise UserError(
-            f"{root} was generated with other parameters: {found} instead of {parameters}; "
+            f"{root} was generated with other parameters: {recorded} instead of {parameters}; "
             "delete the folder or choose another one"
         )
     return True
 
 
 def _publish(draft: Path, root: Path, parameters: dict[str, int]) -> None:
-    """Gives the finished folder its name; where another process was faster, its equal work stands."""
+    """Renames the finished folder to its final name; if another process was faster, its identical result stays."""
     with contextlib.suppress(OSError):
-        root.rmdir()  # an empty folder; Windows renames over nothing that exists
+        root.rmdir()  # an empty folder, because Windows can't rename to a name that exists
     try:
         draft.rename(root)
     except OSError:
@@ -156,8 +157,8 @@ def _shots(split: str, number: int, views: int, *, first: int) -> list[SwapPair]
 
 
 def _write(root: Path, shot: SwapPair, *, size: int, seed: int, quality: int) -> None:
-    """Writes the real and the fake image of one shot, which differ in nothing but the face."""
-    # Always four numbers: SeedSequence pads with zeros, so that (seed, pair) would equal (seed, pair, 0, 0).
+    """Writes the real and the fake image of one shot, which differ only in the face."""
+    # always four numbers: SeedSequence pads with zeros, so that (seed, pair) would equal (seed, pair, 0, 0)
     persons = [Identity.draw(np.random.default_rng((seed, shot.pair, who, 0))) for who in (0, 1)]
     views = [PortraitView.draw(np.random.default_rng((seed, shot.pair, who, shot.view + 1))) for who in (0, 1)]
     view = views[shot.person]
@@ -176,6 +177,6 @@ def _write(root: Path, shot: SwapPair, *, size: int, seed: int, quality: int) ->
 
 
 def encode(image: ImageArray, *, quality: int) -> bytes:
-    """JPEG file of an RGB image (H, W, 3) uint8."""
+    """The bytes of a JPEG file of an RGB image, (H, W, 3) uint8."""
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, quality])
     return encoded.tobytes()

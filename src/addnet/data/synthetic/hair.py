@@ -1,4 +1,4 @@
-"""Combed hair: strands that run from the parting to the temples, and down the back of long-haired heads."""
+"""Paints combed hair: strands from the parting to the temples, and down the back if the hair is long."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHIFT = 4
 
 
 def hair_behind(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
-    """Paints the hair behind the head, and what hangs down behind the neck where it is long."""
+    """Paints the hair behind the head, and, if it is long, the hair that hangs down behind the neck."""
     rng = np.random.default_rng((identity.texture, 3))
     outer, _ = _arcs(identity, landmarks)
     canvas.fill(smooth(outer), np.asarray(identity.hair) * 0.6, blur=0.01)
@@ -32,7 +32,7 @@ def hair_behind(canvas: Canvas, identity: Identity, landmarks: Array) -> None:
 
 
 def hair_in_front(canvas: Canvas, identity: Identity, view: PortraitView, landmarks: Array) -> None:
-    """Paints the hair on the skull, with its shadow on the forehead and its sheen towards the light."""
+    """Paints the hair on top of the head, with its shadow on the forehead and its sheen towards the light."""
     rng = np.random.default_rng((identity.texture, 2))
     outer, line = _arcs(identity, landmarks)
     canvas.stroke(smooth(line[3:-3]), (0.5, 0.42, 0.4), width=0.08, opacity=0.6, blur=0.05, tint=True)
@@ -60,7 +60,7 @@ def _arcs(identity: Identity, landmarks: Array) -> tuple[Array, Array]:
 
 
 def _combed(rng: np.random.Generator, outer: Array, line: Array, start: Array, stop: Array) -> Array:
-    """Strands (N, 12, 2) between two stations of the arc that sink towards the hairline on their way."""
+    """(N, 12, 2) strands between two positions on the arc, which sink towards the hairline along their way."""
     way = np.linspace(0, 1, 12)
     near = start + rng.uniform(-1.5, 1.5, start.shape)
     station = np.clip(near[:, None] + (stop - near)[:, None] * way, 0, _ARC - 1)
@@ -73,7 +73,7 @@ def _combed(rng: np.random.Generator, outer: Array, line: Array, start: Array, s
 
 
 def _comb(canvas: Canvas, shape: Array, strands: Array, tones: Array, colour: Array) -> None:
-    """Lays hair over `shape`; strands (N, n, 2) with tones (N,) about 100 give texture and ragged edges."""
+    """Covers `shape` with hair; strands (N, n, 2) with tones (N,) around 100 give it texture and ragged edges."""
     side = canvas.pixels.shape[:2]
     cover, relief = np.zeros(side, np.uint8), np.full(side, 90, np.uint8)
     thick = max(1, round(0.02 * canvas.unit))
@@ -88,6 +88,6 @@ def _comb(canvas: Canvas, shape: Array, strands: Array, tones: Array, colour: Ar
 
 
 def _fixed(canvas: Canvas, landmarks: Array) -> NDArray[np.int32]:
-    """Face units to OpenCV's fixed-point pixels."""
+    """Converts face units to OpenCV's fixed-point pixel coordinates."""
     pixels = landmarks @ canvas.to_pixels[:, :2].T + canvas.to_pixels[:, 2]
     return np.asarray(np.rint(pixels * 2**_SHIFT), np.int32)

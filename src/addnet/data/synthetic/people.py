@@ -1,7 +1,7 @@
-"""Who is on a portrait (`Identity`) and how it was taken (`PortraitView`).
+"""The person in a portrait (`Identity`) and how it was taken (`PortraitView`).
 
-Lengths are in *face units*: the origin lies midway between the eyes, one unit is the distance between their
-centres, x points to the image's right, y down and z to the viewer.
+Lengths are in *face units*: the origin is midway between the eyes, one unit is the distance between their centres, x
+points to the image's right, y down and z towards the viewer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ IRIS_TONES = (
 
 
 def _mixed(rng: np.random.Generator, tones: tuple[Colour, ...], *, spread: float) -> Colour:
-    """Colour between two neighbours of a scale, each channel scattered by the factor `spread`; in [0, 1]."""
+    """A random colour between two neighbours of a scale, each channel scattered by the factor `spread`; in [0, 1]."""
     place = rng.uniform(0, len(tones) - 1)
     low = min(int(place), len(tones) - 2)
     mixed = np.asarray(tones[low]) + (place - low) * np.subtract(tones[low + 1], tones[low])
@@ -46,7 +46,7 @@ def _mixed(rng: np.random.Generator, tones: tuple[Colour, ...], *, spread: float
 
 @dataclass(frozen=True)
 class Identity:
-    """What stays the same on every image of a person. Lengths in face units, colours RGB in [0, 1]."""
+    """The features that are the same in every image of a person. Lengths in face units, colours RGB in [0, 1]."""
 
     jaw_width: float
     jaw_square: float
@@ -76,7 +76,7 @@ class Identity:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> Identity:
-        """Draws a person; equal generators draw equal persons."""
+        """Draws a random person; the same state of the generator yields the same person."""
         skin = _mixed(rng, SKIN_TONES, spread=0.02)
         hair = _mixed(rng, HAIR_TONES if sum(skin) > 1.5 else HAIR_TONES[:2], spread=0.03)
         iris = _mixed(rng, IRIS_TONES if sum(skin) > 1.7 else IRIS_TONES[:2], spread=0.05)
@@ -111,7 +111,7 @@ class Identity:
 
 @dataclass(frozen=True)
 class PortraitView:
-    """What differs between images of one person. Angles in degrees, lengths as fractions of the side."""
+    """The properties that differ between images of one person. Angles in degrees, lengths as fractions of the side."""
 
     roll: float
     yaw: float
@@ -131,7 +131,7 @@ class PortraitView:
 
     @classmethod
     def draw(cls, rng: np.random.Generator) -> PortraitView:
-        """Draws a view: near-frontal, rolled by up to 15 degrees, lit from above."""
+        """Draws a random view: near-frontal, rolled by up to 15 degrees, lit from above."""
         return cls(
             roll=float(np.clip(rng.normal(0, 6), -15, 15)),
             yaw=rng.uniform(-12, 12),
@@ -152,7 +152,7 @@ class PortraitView:
 
 
 def acting_like(played: PortraitView, own: PortraitView) -> PortraitView:
-    """The own pose and background in the light and with the expression that a face generator copies."""
+    """The view `own` with the light and expression of `played`, as a face generator copies them."""
     return replace(
         own,
         light=played.light,

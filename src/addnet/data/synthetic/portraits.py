@@ -24,7 +24,7 @@ def draw_portrait(identity: Identity, view: PortraitView, *, size: int) -> tuple
     """Draws one person in one view, without the camera's noise (see `develop`).
 
     Args:
-        identity: Who is drawn.
+        identity: The person to draw.
         view: Pose, light, expression and background.
         size: Side of the image in pixels.
 
@@ -33,7 +33,7 @@ def draw_portrait(identity: Identity, view: PortraitView, *, size: int) -> tuple
 
     Example:
         >>> rng = np.random.default_rng(7)
-        >>> image, landmarks = draw_portrait(Identity.draw(rng), View.draw(rng), size=96)
+        >>> image, landmarks = draw_portrait(Identity.draw(rng), PortraitView.draw(rng), size=96)
         >>> image.shape, landmarks.shape
         ((96, 96, 3), (68, 2))
     """
@@ -57,7 +57,7 @@ def draw_portrait(identity: Identity, view: PortraitView, *, size: int) -> tuple
 
 
 def develop(image: ImageArray, view: PortraitView) -> ImageArray:
-    """Adds the camera's noise, a function of the view alone: the last step of real and fake alike."""
+    """Adds the camera's noise, which depends only on the view: the last step for real and fake images alike."""
     rng = np.random.default_rng((view.scene, 1))
     noisy = image + np.float32(view.noise) * rng.standard_normal(image.shape, np.float32)
     return np.asarray(np.rint(noisy.clip(0, 255)), np.uint8)
@@ -85,7 +85,7 @@ def _head_outline(landmarks: Array) -> Array:
 
 
 def _behind_face(canvas: Canvas, identity: Identity, view: PortraitView, landmarks: Array) -> None:
-    """Neck, clothes and ears."""
+    """Paints neck, clothes and ears."""
     chin, tone = landmarks[8], np.asarray(identity.skin)
     broad = identity.jaw_width / 1.15
     neck = smooth(_mirrored([(0.62, -0.9), (0.62, 0.3), (0.85, 1.2)]) * (broad, 1) + chin, closed=True)
@@ -100,6 +100,6 @@ def _behind_face(canvas: Canvas, identity: Identity, view: PortraitView, landmar
 
 
 def _mirrored(right_half: list[tuple[float, float]]) -> Array:
-    """Closed outline from its right half."""
+    """The closed outline of a symmetric shape, from its right half."""
     half = np.asarray(right_half)
     return np.concatenate([half, half[::-1] * (-1, 1)])

@@ -1,4 +1,4 @@
-"""What is behind the person."""
+"""Draws the background behind the person."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from addnet.data.synthetic.people import PortraitView
 
 
 def background(view: PortraitView, side: int) -> NDArray[np.float32]:
-    """A room or a garden, more or less out of focus: (side, side, 3) float32 RGB in [0, 1]."""
+    """A random room or garden, more or less out of focus: (side, side, 3) float32 RGB in [0, 1]."""
     rng = np.random.default_rng((view.scene, 0))
     half = side // 2
     base = rng.uniform(0.2, 0.8) * rng.uniform(0.88, 1.12, 3)
@@ -28,7 +28,7 @@ def background(view: PortraitView, side: int) -> NDArray[np.float32]:
 
 
 def _pattern(rng: np.random.Generator, side: int) -> NDArray[np.float32]:
-    """Leaves, plaster or wallpaper: (side, side, 1) float32 with mean 0 and a deviation about 1."""
+    """A texture like leaves, plaster or wallpaper: (side, side, 1) float32 with mean 0 and deviation about 1."""
     pattern = np.zeros((side, side), np.float32)
     for coarseness in (1, 2, 4):
         cells = int(side * rng.uniform(0.4, 0.7)) // coarseness

@@ -1,7 +1,7 @@
-"""Lit skin: a relief of the face, built from soft bumps and shaded under the view's light.
+"""Draws lit skin: a relief of the face, made of soft bumps and shaded by the view's light.
 
-The skin is computed once on an upright grid in face units, where every bump is the product of two curves;
-the pose then turns it onto the image.
+The skin is computed once on an upright grid in face units, where every bump is the product of two curves. The matrix
+of the pose then warps it onto the image.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STEP = 4.0 / (GRID - 1)
 _U = np.linspace(-2.0, 2.0, GRID, dtype=np.float32)
 _V = np.linspace(-1.7, 2.3, GRID, dtype=np.float32)
 
-# A bump sits midway between two landmarks: first, second, offset u and v, sigma u and v, height.
+# A bump is midway between two landmarks: first, second, offset u and v, sigma u and v, height.
 Bumps = tuple[tuple[int, int, float, float, float, float, float], ...]
 
 _SOCKETS: Bumps = ((36, 39, 0, 0, 0.24, 0.14, -0.10), (42, 45, 0, 0, 0.24, 0.14, -0.10))
@@ -41,7 +41,7 @@ _LIPS: Bumps = (
 )
 _RELIEF: Bumps = (*_SOCKETS, *_BROW_RIDGES, *_NOSE, *_CHEEKS, *_LIPS)
 
-# Light that hollows swallow wherever it comes from: sockets, beside and under the nose, under the lower lip.
+# Hollows that are dark whatever the direction of the light: sockets, next to and under the nose, under the lower lip.
 _HOLLOWS: Bumps = (
     *((*eye, 0, -0.06, 0.21, 0.12, 0.30) for eye in ((36, 39), (42, 45))),
     *((*eye, 0, 0.17, 0.17, 0.04, 0.10) for eye in ((36, 39), (42, 45))),
@@ -64,15 +64,15 @@ _BEARD: Bumps = (
 
 
 def lit_skin(identity: Identity, view: PortraitView, landmarks: Array) -> Map:
-    """Skin of the whole face plane under the view's light.
+    """The skin of the whole face plane under the view's light.
 
     Args:
-        identity: Tone, pores, stubble and moles.
-        view: Direction of the light.
+        identity: The person, with tone, pores, stubble and moles.
+        view: The view, with the direction of the light.
         landmarks: (68, 2) upright landmarks in face units.
 
     Returns:
-        (GRID, GRID, 3) float32 RGB, about [0, 1]; `grid_to_face` says where its pixels lie.
+        (GRID, GRID, 3) float32 RGB, about [0, 1]; `grid_to_face` maps its pixels to face units.
     """
     rng = np.random.default_rng((identity.texture, 0))
     grain = identity.grain * _pores(rng)
@@ -82,7 +82,7 @@ def lit_skin(identity: Identity, view: PortraitView, landmarks: Array) -> Map:
 
 
 def grid_to_face() -> Array:
-    """Matrix (2, 3) from the grid's columns and rows to face units."""
+    """(2, 3) matrix from the grid's columns and rows to face units."""
     return np.array([[_STEP, 0, _U[0]], [0, _STEP, _V[0]]])
 
 
@@ -94,15 +94,15 @@ def _bumps(landmarks: Array, table: Bumps) -> Map:
 
 
 def _field(u: Array, v: Array, wide: Map, high: Map, weight: Map) -> Map:
-    # The floor keeps products of two tails out of the denormal numbers, which are slow.
+    # The limit of 20 keeps products of two tails out of the range of denormal numbers, which are slow.
     across = np.exp(-np.minimum(((_U[:, None] - u.astype(np.float32)) / wide) ** 2 / 2, 20))
     down = np.exp(-np.minimum(((_V[:, None] - v.astype(np.float32)) / high) ** 2 / 2, 20))
-    # Not `@`: BLAS starts threads for so small a product, which idle at the cost of the other work.
+    # Not `@`: for such a small product, BLAS starts threads that spin idly and slow down other work.
     return np.asarray(np.einsum("vk,ku->vu", down * weight, np.ascontiguousarray(across.T)), np.float32)
 
 
 def _pores(rng: np.random.Generator) -> Map:
-    """Noise of mean 0 and deviation 1 in the band that a generator's low resolution loses: (GRID, GRID)."""
+    """Noise with mean 0 and deviation 1 in the frequency band that a generator's low resolution loses: (GRID, GRID)."""
     noise = rng.standard_normal((GRID, GRID), np.float32)
     band = cv2.GaussianBlur(noise, (0, 0), 1.8) - 0.8 * cv2.GaussianBlur(noise, (0, 0), 3.2)
     return np.asarray(band / band.std(), np.float32)
@@ -124,7 +124,7 @@ def _light(identity: Identity, view: PortraitView, landmarks: Array) -> tuple[Ma
 
 
 def _light_in_face(view: PortraitView) -> Map:
-    """Unit vector (3,) to the light in the face's own axes: the lamp stays in place when the head rolls."""
+    """(3,) unit vector to the light in the axes of the face: the lamp stays in place when the head rolls."""
     angle = np.radians(view.roll)
     x, y, z = view.light
     light = np.array([x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle), z], np.float32)
@@ -132,7 +132,7 @@ def _light_in_face(view: PortraitView) -> Map:
 
 
 def _albedo(identity: Identity, landmarks: Array, rng: np.random.Generator) -> Map:
-    """Colour of the skin without light: tone, blotches, redness, stubble and moles; (GRID, GRID, 3)."""
+    """Colour of the unlit skin, with tone, blotches, redness, stubble and moles: (GRID, GRID, 3)."""
     coarse = rng.normal(1, 0.03, (14, 14, 1)) + rng.normal(0, 0.01, (14, 14, 3))
     blotches = cv2.resize(coarse.astype(np.float32), (GRID, GRID), interpolation=cv2.INTER_CUBIC)
     red = 1 - _bumps(landmarks, _FLUSH)[..., None] * np.array([0.0, 1.2, 1.0], np.float32)

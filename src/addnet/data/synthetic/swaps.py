@@ -14,8 +14,8 @@ from addnet.data.synthetic.portraits import ImageArray, Landmarks
 
 Mask = NDArray[np.float32]
 
-_LATTICE = 20  # nodes a side at which the warp is computed; between them it is interpolated
-_STIFFNESS = 1e-3  # keeps the warp smooth where landmarks nearly coincide, as those of closed lips do
+_LATTICE = 20  # nodes per side at which the warp is computed; it is interpolated between them
+_STIFFNESS = 1e-3  # keeps the warp smooth where landmarks nearly coincide, such as those of closed lips
 
 
 def swap_face(
@@ -25,10 +25,10 @@ def swap_face(
 
     Args:
         target: (H, W, 3) uint8 RGB, the image whose face is replaced.
-        target_landmarks: (68, 2) float32, its landmarks in pixels.
-        source: (h, w, 3) uint8 RGB, the image that gives the face.
-        source_landmarks: (68, 2) float32, its landmarks in pixels.
-        resolution: Width in pixels at which the generator knows a face; finer detail is lost.
+        target_landmarks: (68, 2) float32, landmarks of the target in pixels.
+        source: (h, w, 3) uint8 RGB, the image from which the face is taken.
+        source_landmarks: (68, 2) float32, landmarks of the source in pixels.
+        resolution: Width in pixels at which the generator produces a face; finer detail is lost.
 
     Returns:
         (H, W, 3) uint8 RGB; equal to the target wherever `blend_mask` is 0.
@@ -55,7 +55,7 @@ def blend_mask(landmarks: Landmarks, shape: tuple[int, ...]) -> Mask:
 def warp_face(
     source: ImageArray, source_landmarks: Landmarks, target_landmarks: Landmarks, *, shape: tuple[int, ...]
 ) -> ImageArray:
-    """Moves the source's landmarks onto the target's by a thin-plate spline: (H, W, 3) for `shape` (H, W)."""
+    """Warps the source by a thin-plate spline so that its landmarks match the target's: (H, W, 3) for shape (H, W)."""
     height, width = shape
     x, y = np.meshgrid(np.linspace(0, width - 1, _LATTICE), np.linspace(0, height - 1, _LATTICE))
     nodes = np.stack([x.ravel(), y.ravel()], axis=1)
@@ -69,7 +69,7 @@ def warp_face(
 
 
 def _spline(knots: Array, values: Array, places: Array) -> Array:
-    """Thin-plate spline (Bookstein 1989) through knots (N, 2) with values (N, 2), read at places (M, 2)."""
+    """Thin-plate spline (Bookstein 1989) through knots (N, 2) with values (N, 2), evaluated at places (M, 2)."""
     scale = float(np.ptp(knots, axis=0).max())
 
     def rows(at: Array) -> tuple[Array, Array]:
@@ -92,7 +92,7 @@ def limit_resolution(face: ImageArray, landmarks: Landmarks, *, resolution: int)
 
 
 def match_colours(face: ImageArray, target: ImageArray, mask: Mask) -> ImageArray:
-    """Gives the face the target's mean and deviation in Lab under the mask (Reinhard et al. 2001)."""
+    """Matches mean and deviation of the face to the target's, in Lab under the mask (Reinhard et al. 2001)."""
     lab, wanted = (cv2.cvtColor(image, cv2.COLOR_RGB2LAB).astype(np.float32) for image in (face, target))
     (mean, spread), (goal, width) = (_moments(image, mask) for image in (lab, wanted))
     matched = (lab - mean) * (width / np.maximum(spread, 1e-6)) + goal
@@ -100,7 +100,7 @@ def match_colours(face: ImageArray, target: ImageArray, mask: Mask) -> ImageArra
 
 
 def _moments(image: Mask, mask: Mask) -> tuple[Mask, Mask]:
-    """Mean and deviation (3,) of an image's channels, weighed by the mask."""
+    """(3,) mean and (3,) deviation of an image's channels, weighted by the mask."""
     weights = (mask / max(float(mask.sum()), 1e-6))[..., None]
     mean = (weights * image).sum(axis=(0, 1))
     return mean, np.sqrt((weights * (image - mean) ** 2).sum(axis=(0, 1)))
