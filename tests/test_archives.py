@@ -15,7 +15,7 @@ import pytest
 from addnet.errors import UserError
 from addnet.index.archives import ArchiveReader, list_members, split_path
 from addnet.index.member_cache import members_file, members_of
-from addnet.index.seek_points import points_file
+from addnet.index.seek_points import seek_points_file
 from tarballs import FILES, make_entry, write_images, write_tar
 
 FDS = Path("/proc/self/fd")
@@ -101,7 +101,7 @@ def test_a_changed_archive_is_opened_again(archive, tmp_path):
 
 def test_seek_points_are_made_while_listing_and_then_used(gzipped, tmp_path, monkeypatch):
     members = list(list_members(gzipped, seek_points=tmp_path / "points"))
-    assert points_file(gzipped, tmp_path / "points").exists()
+    assert seek_points_file(gzipped, tmp_path / "points").exists()
     monkeypatch.setattr("addnet.index.seek_points._save", lambda *_: pytest.fail("made again"))
     reader = ArchiveReader(tmp_path / "points")
     assert all(reader.read(gzipped, m.offset, m.length) == FILES[m.name] for m in members)
@@ -110,7 +110,7 @@ def test_seek_points_are_made_while_listing_and_then_used(gzipped, tmp_path, mon
 @pytest.mark.parametrize("position", [3, 30, 60, -10])
 def test_damaged_seek_points_are_made_again(gzipped, tmp_path, caplog, position):
     _all(gzipped, ArchiveReader(tmp_path))
-    file = points_file(gzipped, tmp_path)
+    file = seek_points_file(gzipped, tmp_path)
     good = file.read_bytes()
     bad = bytearray(good)
     bad[position] ^= 1

@@ -29,7 +29,7 @@ WORDS = {
 # … with what they stand for elsewhere
 NAMES = {
     "figure": {"figure", "Figure", "FigureCanvasAgg", "add_figure"},  # Matplotlib's, and TensorBoard's method
-    "points": {"seek_points", "keep_seek_points", "entry_points", "ChosenPoints", "points"},
+    "points": {"seek_points", "seek_points_file", "keep_seek_points", "entry_points", "ChosenPoints", "points"},
 }
 POINTS = {  # files in which `points` are those of a curve, of an outline or of a compressed stream
     "data/synthetic/canvas.py",

@@ -58,7 +58,7 @@ class Member:
     length: int
 
 
-class _RefusedError(Exception):
+class _ArchiveRefusedError(Exception):
     """The reason why an archive isn't read, although it may be intact."""
 
 
@@ -107,7 +107,7 @@ def list_members(archive: Path, *, seek_points: Path | None = None) -> Iterator[
             _drain(stream, most)
     except UserError:
         raise
-    except _RefusedError as error:
+    except _ArchiveRefusedError as error:
         raise UserError(f"{archive} is refused: {error}; {_REPACK}") from error
     except Exception as error:  # tarfile and zlib raise almost anything on damaged bytes; the message has the reason
         raise UserError(
@@ -160,22 +160,22 @@ class _Headers:
 
     def seek(self, offset: int) -> int:
         if offset < self.tell():
-            raise _RefusedError("a header points back into the archive")
+            raise _ArchiveRefusedError("a header points back into the archive")
         self._require_within(offset)
         return self._stream.seek(offset)
 
     def read(self, size: int) -> bytes:
         if not 0 <= size <= _MAX_HEADER:
-            raise _RefusedError(f"it has a header of {size} bytes (the limit is {_MAX_HEADER})")
+            raise _ArchiveRefusedError(f"it has a header of {size} bytes (the limit is {_MAX_HEADER})")
         self._require_within(self.tell() + size)
         self.last = self._stream.read(size)
         if size > tarfile.BLOCKSIZE and _MANY_DIGITS.search(self.last):
-            raise _RefusedError("it has a header with 256 or more digits in a row")
+            raise _ArchiveRefusedError("it has a header with 256 or more digits in a row")
         return self.last
 
     def _require_within(self, offset: int) -> None:
         if self._most is not None and offset > self._most:
-            raise _RefusedError(expands(self._most))
+            raise _ArchiveRefusedError(expands(self._most))
 
 
 def _members(headers: _Headers) -> Iterator[Member]:
@@ -200,12 +200,12 @@ def _checked(entry: tarfile.TarInfo, seen: set[int]) -> Member | None:
     if entry.isdir():
         return None
     if entry.type in _LINKS_AND_DEVICES:
-        raise _RefusedError(f"{entry.name!r} is {_LINKS_AND_DEVICES[entry.type]}")
+        raise _ArchiveRefusedError(f"{entry.name!r} is {_LINKS_AND_DEVICES[entry.type]}")
     if entry.type not in _FILES or entry.issparse() or entry.size < 0 or not name:
-        raise _RefusedError(f"{entry.name!r} is not a regular file (type {entry.type!r}, {entry.size} bytes)")
+        raise _ArchiveRefusedError(f"{entry.name!r} is not a regular file (type {entry.type!r}, {entry.size} bytes)")
     # hashes rather than names: a million members take only 70 MB
     if hash(name) in seen:
-        raise _RefusedError(f"{name!r} occurs twice")
+        raise _ArchiveRefusedError(f"{name!r} occurs twice")
     seen.add(hash(name))
     return Member(name, entry.offset_data, entry.size)
 
@@ -213,13 +213,13 @@ def _checked(entry: tarfile.TarInfo, seen: set[int]) -> Member | None:
 def _safe_name(name: str) -> str:
     parts = [part for part in name.split("/") if part not in ("", ".")]
     if name.startswith("/"):
-        raise _RefusedError(f"{name!r} is an absolute path")
+        raise _ArchiveRefusedError(f"{name!r} is an absolute path")
     if ".." in parts:
-        raise _RefusedError(f"{name!r} leaves the archive")
+        raise _ArchiveRefusedError(f"{name!r} leaves the archive")
     if "\\" in name or (parts and _DRIVE.match(parts[0])):
-        raise _RefusedError(f"{name!r} is a Windows path")
+        raise _ArchiveRefusedError(f"{name!r} is a Windows path")
     if _UNPRINTABLE.search(name):
-        raise _RefusedError(f"the name {name!r} has control characters or is not UTF-8")
+        raise _ArchiveRefusedError(f"the name {name!r} has control characters or is not UTF-8")
     return "/".join(parts)
 
 
@@ -228,7 +228,7 @@ def _drain(stream: io.BufferedIOBase, most: int | None) -> None:
     if most is not None:
         while stream.read(1 << 18):
             if stream.tell() > most:
-                raise _RefusedError(expands(most))
+                raise _ArchiveRefusedError(expands(most))
 
 
 def file_stamp(stat: os.stat_result) -> tuple[int, int]:

@@ -95,7 +95,7 @@ def open_gzip(archive: Path, stream: PositionedFile, folder: Path | None) -> Any
             _build(handle, archive, stamp[0])
         elif not _imported(handle, archive, folder, stamp):
             _build(handle, archive, stamp[0])
-            _save(handle, points_file(archive, folder), stamp)
+            _save(handle, seek_points_file(archive, folder), stamp)
     except (OSError, ValueError, EOFError, MemoryError) as error:
         raise UserError(f"{archive} is damaged ({error}); download or pack it again") from error
     return handle
@@ -126,14 +126,14 @@ def keep_seek_points(archive: Path, folder: Path) -> None:
             open_gzip(archive, stream, folder)
 
 
-def points_file(archive: Path, folder: Path) -> Path:
+def seek_points_file(archive: Path, folder: Path) -> Path:
     """The file in which the seek points of an archive are saved."""
     place = hashlib.blake2b(os.fsencode(archive.resolve()), digest_size=8).hexdigest()
     return folder / f"{archive.name}-{place}.gzidx"
 
 
 def _imported(handle: Any, archive: Path, folder: Path, stamp: tuple[int, int]) -> bool:
-    file = points_file(archive, folder)
+    file = seek_points_file(archive, folder)
     try:
         content = file.read_bytes()
     except FileNotFoundError:

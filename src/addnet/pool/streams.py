@@ -22,7 +22,7 @@ Item = TypeVar("Item")
 _TAKEN = 8  # items per message
 _AHEAD = 4  # messages that are requested ahead of the consumer
 
-_under_way: dict[str, _Source] = {}  # in a worker process: the one stream that it is generating
+_under_way: dict[str, _StreamSource] = {}  # in a worker process: the one stream that it is generating
 
 
 class StreamChunk(NamedTuple):
@@ -108,7 +108,7 @@ def streams(
             lane.shutdown()
 
 
-class _Source:
+class _StreamSource:
     """A stream inside its worker process; its time limit runs only while items are being generated."""
 
     def __init__(self, limits: Limits, make: Callable[[], Iterable[Any]]) -> None:
@@ -137,6 +137,6 @@ def _take(job: PoolJob[Task, Iterable[Item]], token: str, task: Task, count: int
     """Returns the next items of a stream; runs in the worker."""
     if first:
         _under_way.clear()
-        _under_way[token] = _Source(job.limits, partial(opened(job), task))
+        _under_way[token] = _StreamSource(job.limits, partial(opened(job), task))
     source = _under_way.get(token)
     return source.take(count) if source else StreamChunk([], True)

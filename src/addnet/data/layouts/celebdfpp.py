@@ -24,7 +24,7 @@ from pathlib import Path
 from addnet.data.layouts.celebdf import FOLDERS, RELATED, TEST_LIST, TestList, read_test_list
 from addnet.data.layouts.frames import NO_VIDEOS, VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.lists import ListFindings
 from addnet.data.layouts.names import celeb_group, celeb_source_group, made_of_celeb
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import require_choice
@@ -72,7 +72,7 @@ def scan_celebdfpp(
     taken = list(METHODS) if methods is None else methods
     for method in taken:
         require_choice("data.options.methods", method, METHODS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     tests = read_test_list(root, test_list or TEST_LIST, where=_WHERE)
     findings.missing += tests.missing
     findings.notes += tests.notes
@@ -152,7 +152,7 @@ def _listed(path: str) -> str:
 
 
 def _part(
-    tree: Tree, folder: str, method: str, paths: list[str], plan: _SplitPlan, source: str, findings: Findings
+    tree: Tree, folder: str, method: str, paths: list[str], plan: _SplitPlan, source: str, findings: ListFindings
 ) -> VideoCollection:
     label, key = REAL if folder in _REALS else FAKE, _listed(folder)
     if not paths:

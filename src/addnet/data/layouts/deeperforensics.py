@@ -16,7 +16,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, few, read_names
+from addnet.data.layouts.lists import ListFindings, few, read_names
 from addnet.data.layouts.names import pair_group, target_of
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import UserError, require_choice
@@ -62,7 +62,7 @@ def scan_deeperforensics(
     require_choice("data.options.split", split, CHOICES)
     for variant in variants:
         require_choice("data.options.variants", variant, VARIANTS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     splits = _official(tree, findings) if split == "official" else None
     parts = [_fakes(tree, variant, splits, split, source, findings) for variant in variants]
     if splits is None:
@@ -76,7 +76,7 @@ def scan_deeperforensics(
     return findings.listing(parts)
 
 
-def _official(tree: Tree, findings: Findings) -> dict[str, str]:
+def _official(tree: Tree, findings: ListFindings) -> dict[str, str]:
     """Video → split, from all lists that exist."""
     files = {split: f"lists/splits/{split}.txt" for split in SPLITS}
     absent = [file for file in files.values() if not tree.has_file(file)]
@@ -90,7 +90,7 @@ def _official(tree: Tree, findings: Findings) -> dict[str, str]:
     return {stem(name): split for split, listed in names.items() for name in listed}
 
 
-def _targets(splits: dict[str, str], findings: Findings) -> dict[str, str]:
+def _targets(splits: dict[str, str], findings: ListFindings) -> dict[str, str]:
     """Original → split of its fakes."""
     targets: dict[str, str] = {}
     torn = set()
@@ -106,7 +106,7 @@ def _targets(splits: dict[str, str], findings: Findings) -> dict[str, str]:
 
 
 def _fakes(
-    tree: Tree, variant: str, splits: dict[str, str] | None, split: str, source: str, findings: Findings
+    tree: Tree, variant: str, splits: dict[str, str] | None, split: str, source: str, findings: ListFindings
 ) -> VideoCollection:
     folder = f"manipulated_videos/{variant}"
     present = {stem(path): path for path in clip_paths(tree, folder)}
@@ -140,7 +140,7 @@ def _fakes(
 
 
 def _reals(
-    root: Path, originals: str | None, compression: str, targets: dict[str, str], source: str, findings: Findings
+    root: Path, originals: str | None, compression: str, targets: dict[str, str], source: str, findings: ListFindings
 ) -> VideoCollection:
     place = root if originals is None else Path(originals).expanduser().absolute()
     if not place.is_dir():

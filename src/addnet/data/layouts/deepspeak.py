@@ -26,7 +26,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, read_pairs, read_rows
+from addnet.data.layouts.lists import ListFindings, read_pairs, read_rows
 from addnet.data.layouts.names import DEEPSPEAK, own_group
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import UserError, require_choice
@@ -56,7 +56,7 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
     """
     require_choice("data.options.version", version, VERSIONS)
     require_choice("data.options.split", split, SPLITS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     where = f"with the data at huggingface.co/datasets/faridlab/deepspeak_{version}, on request"
     lists = (REAL_LIST, FAKE_LIST, *([SPLIT_LIST] if split == "official" else []))
     absent = [name for name in lists if not tree.has_file(name)]
@@ -74,7 +74,7 @@ def scan_deepspeak(root: Path, *, version: str = "v2", split: str = "official", 
     return findings.listing([part], named_by="the lists")
 
 
-def _present(tree: Tree, names: set[str], findings: Findings) -> dict[str, str]:
+def _present(tree: Tree, names: set[str], findings: ListFindings) -> dict[str, str]:
     """Name → path of each video that the lists name."""
     found: dict[str, str] = {}
     others, twice = [], []
@@ -98,7 +98,7 @@ class _ListedVideos:
         fakes: Video → engine, the person whose face was inserted, and the person filmed.
     """
 
-    def __init__(self, tree: Tree, split: str, dataset: str, findings: Findings) -> None:
+    def __init__(self, tree: Tree, split: str, dataset: str, findings: ListFindings) -> None:
         reals = read_rows(tree.root / REAL_LIST, *_REAL_COLUMNS)
         self.reals = {row["video-file"]: row["identity"] for row in reals if row["video-file"]}
         fakes = read_rows(tree.root / FAKE_LIST, *_FAKE_COLUMNS)

@@ -22,7 +22,7 @@ from typing import Any
 
 from addnet.data.layouts.frames import VideoCollection, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, read_object, read_pairs
+from addnet.data.layouts.lists import ListFindings, read_object, read_pairs
 from addnet.data.layouts.names import DFDC, dfdc_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import UserError
@@ -50,7 +50,7 @@ def scan_dfdc(root: Path, *, parts: Iterable[int] | None = None, source: str = "
     Raises:
         UserError: Unknown option, a requested part is missing, or no such folder.
     """
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     folders = _parts(tree, parts, findings)
     found = [_part(tree, name, folder, source, findings) for name, folder in folders.items()]
     held_out = [_held_out(tree, split, source, findings) for split in _HELD_OUT]
@@ -61,7 +61,7 @@ def scan_dfdc(root: Path, *, parts: Iterable[int] | None = None, source: str = "
     return findings.listing([*found, *held_out], named_by="the labels")
 
 
-def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict[str, str]:
+def _parts(tree: Tree, wanted: Iterable[int] | None, findings: ListFindings) -> dict[str, str]:
     """Name of each part, such as `part_3` → its folder."""
     folders: dict[int, str] = {}
     twice = []
@@ -85,7 +85,7 @@ def _parts(tree: Tree, wanted: Iterable[int] | None, findings: Findings) -> dict
     return {f"part_{number}": folders[number] for number in sorted(folders)}
 
 
-def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -> VideoCollection:
+def _part(tree: Tree, name: str, folder: str, source: str, findings: ListFindings) -> VideoCollection:
     metadata = _metadata(tree, folder, findings)
     unclear = []
     clips = []
@@ -112,7 +112,7 @@ def _part(tree: Tree, name: str, folder: str, source: str, findings: Findings) -
     return collect(tree, clips, source=source)
 
 
-def _held_out(tree: Tree, split: str, source: str, findings: Findings) -> VideoCollection:
+def _held_out(tree: Tree, split: str, source: str, findings: ListFindings) -> VideoCollection:
     """The validation or the test set: each is a separate folder with labels."""
     folder, number = _HELD_OUT[split]
     if split == "test" and not tree.has_folder(folder) and tree.has_file("labels.csv"):
@@ -144,7 +144,7 @@ def _held_out_clips(tree: Tree, folder: str, labels: Mapping[str, int | None], s
             yield Record(path=path, label=label, split=split, video_id=video, group_id=group, dataset=DFDC)
 
 
-def _held_out_labels(tree: Tree, folder: str, findings: Findings) -> dict[str, int | None] | None:
+def _held_out_labels(tree: Tree, folder: str, findings: ListFindings) -> dict[str, int | None] | None:
     """Video → label of a test set; None if there are no labels."""
     if tree.has_file(join(folder, "labels.csv")):
         try:
@@ -158,7 +158,7 @@ def _held_out_labels(tree: Tree, folder: str, findings: Findings) -> dict[str, i
     return None
 
 
-def _metadata(tree: Tree, folder: str, findings: Findings) -> dict[str, Any]:
+def _metadata(tree: Tree, folder: str, findings: ListFindings) -> dict[str, Any]:
     """The content of a folder's metadata.json; empty if it is missing or damaged, which is reported."""
     path = f"{folder}/metadata.json"
     if not tree.has_file(path):

@@ -20,7 +20,7 @@ from typing import Any
 
 from addnet.data.layouts.frames import IMAGE_FOLDERS, collect, image_places
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, read_object
+from addnet.data.layouts.lists import ListFindings, read_object
 from addnet.data.layouts.names import DFDCP, dfdcp_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.index.records import FAKE, REAL, Record
@@ -43,7 +43,7 @@ def scan_dfdcp(root: Path, *, source: str = "auto") -> Listing:
     Raises:
         UserError: Unknown option, no such folder, or a damaged `dataset.json`.
     """
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     base = next((base for base in ("", "dfdc_preview_set") if tree.has_file(join(base, "dataset.json"))), None)
     if base is None:
         findings.lacks("dataset.json", f"labels and sets of the videos ({_WHERE})", needed=True)
@@ -56,7 +56,7 @@ def scan_dfdcp(root: Path, *, source: str = "auto") -> Listing:
     return findings.listing([collect(tree, clips, source=source, places=_places)], named_by="dataset.json")
 
 
-def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: Findings) -> Iterator[Record]:
+def _clips(tree: Tree, base: str, entries: Mapping[str, Any], findings: ListFindings) -> Iterator[Record]:
     unclear = []
     for name, entry in entries.items():
         method, _, inner = name.partition("/")

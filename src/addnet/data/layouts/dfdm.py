@@ -21,7 +21,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import VideoCollection, clip_paths, clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.lists import ListFindings
 from addnet.data.layouts.names import celeb_source_group, made_of_celeb
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import UserError, require_choice
@@ -66,7 +66,7 @@ def scan_dfdm(
     """
     require_choice("data.options.compression", compression, COMPRESSIONS)
     require_choice("data.options.split", split, SPLITS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     folder = f"DFDM_{compression}"
     paths = clip_paths_below(tree, folder, _NAME.fullmatch)
     if not paths:
@@ -121,7 +121,7 @@ def _fakes(fakes: dict[str, str], compression: str, split: str) -> Iterator[Reco
 
 
 def _reals(
-    root: Path, originals: str | None, targets: set[str], split: str, source: str, findings: Findings
+    root: Path, originals: str | None, targets: set[str], split: str, source: str, findings: ListFindings
 ) -> VideoCollection:
     """The videos of Celeb-DF that fakes were made from."""
     place = root if originals is None else Path(originals).expanduser().absolute()

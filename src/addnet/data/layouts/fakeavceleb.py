@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 from addnet.data.layouts.frames import VideoCollection, clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, read_rows
+from addnet.data.layouts.lists import ListFindings, read_rows
 from addnet.data.layouts.names import FAKEAVCELEB, own_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import require_choice
@@ -83,7 +83,7 @@ def scan_fakeavceleb(
     """
     require_choice("data.options.split", split, SPLITS)
     require_choice("data.options.fake_audio", fake_audio, FAKE_AUDIO)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     base = next((name for name in _BASES if not tree.folders(name).isdisjoint(KINDS)), "")
     rows = _rows(tree, base, findings)
     found = {kind: clip_paths_below(tree, join(base, kind), _CLIP.fullmatch) for kind in KINDS}
@@ -98,7 +98,7 @@ def scan_fakeavceleb(
     return findings.listing(parts, named_by=LIST)
 
 
-def _rows(tree: Tree, base: str, findings: Findings) -> Rows | None:
+def _rows(tree: Tree, base: str, findings: ListFindings) -> Rows | None:
     path = join(base, LIST)
     if not tree.has_file(path):
         findings.lacks(
@@ -113,7 +113,7 @@ def _rows(tree: Tree, base: str, findings: Findings) -> Rows | None:
 
 
 def _part(
-    tree: Tree, kind: str, paths: list[str], rows: Rows | None, split: str, source: str, findings: Findings
+    tree: Tree, kind: str, paths: list[str], rows: Rows | None, split: str, source: str, findings: ListFindings
 ) -> VideoCollection:
     """One of the four folders."""
     keys = {path: (kind, person, stem(path)) for path in paths if (person := _person(path))}
@@ -155,7 +155,7 @@ def _person(path: str) -> str:
     return next((part for part in reversed(path.split("/")[:-1]) if _PERSON.fullmatch(part)), "")
 
 
-def _note_left_out(paths: list[str], findings: Findings) -> None:
+def _note_left_out(paths: list[str], findings: ListFindings) -> None:
     if paths:
         findings.notes.append(
             f"left out {count(len(paths), 'video')} of {_ONLY_AUDIO}: only the sound is fake "

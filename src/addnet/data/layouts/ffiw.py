@@ -19,7 +19,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import clip_paths, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.lists import ListFindings
 from addnet.data.layouts.names import FFIW, own_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.index.records import CLASS_NAMES, FAKE, REAL, Record
@@ -39,7 +39,7 @@ def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
     Raises:
         UserError: Unknown option or no such folder.
     """
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     bases = [base for base in ("", *sorted(tree.folders())) if "target" in tree.folders(base)]
     parts, seen = [], set[str]()
     for name, label in _FOLDERS.items():
@@ -54,7 +54,7 @@ def scan_ffiw(root: Path, *, source: str = "auto") -> Listing:
     return findings.listing(parts)
 
 
-def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: Findings) -> Iterator[Record]:
+def _clips(paths: list[str], name: str, split: str, seen: set[str], findings: ListFindings) -> Iterator[Record]:
     """The videos of one folder of each archive; the same name in a second archive is the same video."""
     label, again = _FOLDERS[name], []
     for path in paths:

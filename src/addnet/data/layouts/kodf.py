@@ -24,7 +24,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import clip_paths_below, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.lists import ListFindings
 from addnet.data.layouts.names import KODF, own_group
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import require_choice
@@ -61,7 +61,7 @@ def scan_kodf(
         UserError: Unknown option or no such folder.
     """
     require_choice("data.options.split", split, SPLITS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     base = next((name for name in _BASES if not tree.folders(name).isdisjoint(FOLDERS)), "")
     parts, actors = [], []
     for label, given in enumerate((real, fake)):
@@ -102,7 +102,7 @@ def _records(clips: dict[str, tuple[str, ...]], folder: str, label: int, split: 
         )
 
 
-def _note_number(tree: Tree, folder: str, paths: list[str], label: int, findings: Findings) -> None:
+def _note_number(tree: Tree, folder: str, paths: list[str], label: int, findings: ListFindings) -> None:
     name = CLASS_NAMES[label]
     if not paths:
         what = f"{name} clips ({_WHERE}); set data.options.{name}=FOLDER if it has another name"

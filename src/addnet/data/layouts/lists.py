@@ -22,7 +22,7 @@ _MOST_NAMED = 3
 
 
 @dataclass
-class Findings:
+class ListFindings:
     """What a scan reports, collected during the scan.
 
     Attributes:

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from addnet.data.layouts.guesses import video_of
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, few
+from addnet.data.layouts.lists import ListFindings, few
 from addnet.data.layouts.manifest_columns import chosen_columns, present_texts, read_labels, texts
 from addnet.data.layouts.manifest_paths import absent_files, kinds, normal_paths, refuse_outside, refuse_twice
 from addnet.data.layouts.manifest_rows import SUFFIXES, Rows, read_rows
@@ -85,7 +85,7 @@ def scan_manifest(
     refuse_outside(rows, paths, folder, outside=outside)
     refuse_twice(rows, paths)
     are_videos = kinds(rows, paths, folder)
-    findings = Findings()
+    findings = ListFindings()
     fields = _fields(rows, chosen, paths, are_videos, labels or {}, dataset or folder.absolute().name)
     splits = choose_splits(
         rows, chosen.get("split"), fields["group_id"], fields["label"], split=split, fraction=test_fraction, seed=seed
@@ -194,7 +194,7 @@ def _records(fields: Mapping[str, Any], number: int) -> Records:
 
 
 def _listing(
-    records: Records, are_videos: NDArray[np.bool_], rows: Rows, folder: Path, allowed: float, findings: Findings
+    records: Records, are_videos: NDArray[np.bool_], rows: Rows, folder: Path, allowed: float, findings: ListFindings
 ) -> Listing:
     absent = absent_files(folder, records.paths)
     names = [records.paths[int(row)].as_py() for row in np.flatnonzero(absent)]

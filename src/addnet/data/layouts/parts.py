@@ -15,7 +15,7 @@ import pyarrow.compute as pc
 
 from addnet.data.layouts.frames import IMAGE_FOLDERS, SOURCES, VideoCollection, clip_paths, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings, few
+from addnet.data.layouts.lists import ListFindings, few
 from addnet.data.layouts.tree import Tree, join, stem
 from addnet.errors import require_choice
 from addnet.index.records import CLASS_NAMES, Record, Records
@@ -74,7 +74,7 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
         UserError: An unknown `source`, or a folder can't be read.
     """
     require_choice("data.options.source", source, SOURCES)
-    findings, collected = Findings(), []
+    findings, collected = ListFindings(), []
     found = {part: _found(tree, part, place, dataset, source, findings) for part in parts}
     classes = {part.label for part, some in found.items() if some}
     for part, some in found.items():
@@ -92,7 +92,7 @@ def list_parts(tree: Tree, parts: Sequence[Part], place: Placing, *, dataset: st
 
 
 def _found(
-    tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: Findings
+    tree: Tree, part: Part, place: Placing, dataset: str, source: str, findings: ListFindings
 ) -> VideoCollection | None:
     """The videos of a part that exist and have a place; None if none exist. Those without a place are noted."""
     reasons: dict[str, str] = {}

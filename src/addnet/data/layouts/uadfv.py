@@ -16,7 +16,7 @@ from pathlib import Path
 
 from addnet.data.layouts.frames import clip_paths, collect
 from addnet.data.layouts.listing import Listing
-from addnet.data.layouts.lists import Findings
+from addnet.data.layouts.lists import ListFindings
 from addnet.data.layouts.names import UADFV, uadfv_group
 from addnet.data.layouts.tree import Tree, stem
 from addnet.errors import require_choice
@@ -40,7 +40,7 @@ def scan_uadfv(root: Path, *, split: str = "test", source: str = "auto") -> List
         UserError: Unknown option or no such folder.
     """
     require_choice("data.options.split", split, SPLITS)
-    tree, findings = Tree(root), Findings()
+    tree, findings = Tree(root), ListFindings()
     parts = []
     for label, name in enumerate(CLASS_NAMES):
         paths = clip_paths(tree, name)

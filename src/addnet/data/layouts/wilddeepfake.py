@@ -45,7 +45,7 @@ _NOTES = [
 
 
 @dataclass(frozen=True)
-class _Part:
+class _ArchiveFolder:
     """One of the four folders."""
 
     label: int
@@ -55,7 +55,7 @@ class _Part:
 
 
 @dataclass
-class _Findings:
+class _FolderFindings:
     """What to report about the folders."""
 
     notes: list[str] = field(default_factory=list)
@@ -79,7 +79,7 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
     """
     require_choice("data.options.group", group, GROUPS)
     parts = _parts(root)
-    findings = _Findings()
+    findings = _FolderFindings()
     missing = [
         MissingPart(
             f"{name}_{split}", f"archives <N>.tar.gz of {name} faces to {split}", needed=split == "train", split=split
@@ -99,10 +99,10 @@ def scan_wilddeepfake(root: Path, *, group: str = "sequence", cache_dir: str | P
     return Listing(images=Records.concat(lists), missing=missing, notes=[*_NOTES, *_summary(findings)])
 
 
-def _parts(root: Path) -> list[_Part]:
+def _parts(root: Path) -> list[_ArchiveFolder]:
     if not root.is_dir():
         raise UserError(f"data.data_dir={root}: no such folder; it should hold real_train/, fake_train/ and so on")
-    found: dict[tuple[str, int], _Part] = {}
+    found: dict[tuple[str, int], _ArchiveFolder] = {}
     for parent in (root, root / _PARENT):
         for folder in sorted(parent.iterdir()) if parent.is_dir() else []:
             match = _PART.fullmatch(folder.name)
@@ -112,11 +112,11 @@ def _parts(root: Path) -> list[_Part]:
             other = found.get((split, label))
             if other:
                 raise UserError(f"{other.folder} and {folder} are the same part of WildDeepfake; keep one of them")
-            found[split, label] = _Part(label, split, folder, folder.relative_to(root).as_posix())
+            found[split, label] = _ArchiveFolder(label, split, folder, folder.relative_to(root).as_posix())
     return [found[key] for key in sorted(found, key=lambda key: (SPLITS.index(key[0]), key[1]))]
 
 
-def _records(part: _Part, group: str, cache_dir: Path | None, findings: _Findings) -> Iterator[Record]:
+def _records(part: _ArchiveFolder, group: str, cache_dir: Path | None, findings: _FolderFindings) -> Iterator[Record]:
     ids: dict[str, tuple[str, str] | None] = {}
     units = _units(part.folder)
     log.info("listing %s: %s", part.folder, count(len(units), "archive or folder", "archives or folders"))
@@ -167,7 +167,7 @@ def _without_suffix(name: str) -> str:
     return name[: len(name) - len(suffix)]
 
 
-def _images(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> Iterator[tuple[str, int, int]]:
+def _images(unit: list[Path], cache_dir: Path | None, findings: _FolderFindings) -> Iterator[tuple[str, int, int]]:
     """Path below the part's folder, offset and length of each image, from the first place that is intact."""
     for number, place in enumerate(unit):
         if place.is_dir():
@@ -190,7 +190,7 @@ def _images(unit: list[Path], cache_dir: Path | None, findings: _Findings) -> It
         return
 
 
-def _ids(part: _Part, folder: str) -> tuple[str, str] | None:
+def _ids(part: _ArchiveFolder, folder: str) -> tuple[str, str] | None:
     """Ids of the sequence and of its archive; None where an inner folder names the other class.
 
     `1.tar.gz/1/fake/0` and `1/fake/0` are the same sequence.
@@ -209,7 +209,7 @@ def _ids(part: _Part, folder: str) -> tuple[str, str] | None:
     return own_group(*start, *below), own_group(*start, below[0])
 
 
-def _gaps(part: _Part) -> list[MissingPart]:
+def _gaps(part: _ArchiveFolder) -> list[MissingPart]:
     numbers = {int(name) for name in _units(part.folder) if name.isdecimal()}
     absent = sorted(set(range(min(numbers, default=0), max(numbers, default=0))) - numbers)
     if not absent:
@@ -219,7 +219,7 @@ def _gaps(part: _Part) -> list[MissingPart]:
     return [MissingPart(f"{part.name}/{{{shown}}}.tar.gz", what)]
 
 
-def _summary(findings: _Findings) -> list[str]:
+def _summary(findings: _FolderFindings) -> list[str]:
     notes = [f"left out: {text}" for text in findings.damaged[:_MOST_NAMED]]
     if len(findings.damaged) > _MOST_NAMED:
         notes.append(f"left out: {count(len(findings.damaged) - _MOST_NAMED, 'more damaged archive')}")

@@ -11,7 +11,7 @@ _HEAD_AXIS = np.array([0.0, 0.6, -0.9])  # the point about which the head turns
 _MIRRORED_EYE = [3, 2, 1, 0, 5, 4]
 
 
-def face_points(identity: Identity, view: PortraitView) -> Array:
+def face_landmarks(identity: Identity, view: PortraitView) -> Array:
     """The landmarks of the turned but upright face, in face units: (68, 2), in dlib's order."""
     solid = np.concatenate(
         [_jaw(identity), _brows(identity), _nose(identity), _eyes(identity, view), _mouth(identity, view)]

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from addnet.data.synthetic.anatomy import face_points, pose_matrix, turned
+from addnet.data.synthetic.anatomy import face_landmarks, pose_matrix, turned
 from addnet.data.synthetic.canvas import Array, Canvas, ellipse, shifted, smooth
 from addnet.data.synthetic.features import paint_brows, paint_eyes, paint_mouth, paint_nose
 from addnet.data.synthetic.hair import hair_behind, hair_in_front
@@ -38,7 +38,7 @@ def draw_portrait(identity: Identity, view: PortraitView, *, size: int) -> tuple
         ((96, 96, 3), (68, 2))
     """
     side = size * _OVERSAMPLING
-    landmarks = face_points(identity, view)
+    landmarks = face_landmarks(identity, view)
     canvas = Canvas(background(view, side), pose_matrix(view, side))
     skin = _skin_on_canvas(identity, view, landmarks, canvas)
     hair_behind(canvas, identity, landmarks)
