@@ -30,9 +30,9 @@ _KEPT = ("light", "scene")  # do not change within a clip
 
 def clip(person: Identity, other: Identity, seed: tuple[int, ...]) -> Iterator[tuple[ImageArray, ImageArray]]:
     """The frames of one video, real and with the other person's face on it."""
-    ends = [PortraitView.draw(np.random.default_rng((*seed, end))) for end in (0, 1)]
+    first, last = (PortraitView.draw(np.random.default_rng((*seed, end))) for end in (0, 1))
     for number in range(FRAMES):
-        view = replace(_between(*ends, number / (FRAMES - 1)), scene=ends[0].scene)
+        view = _between(first, last, number / (FRAMES - 1))
         target, landmarks = draw_portrait(person, view, size=SIDE)
         source, source_landmarks = draw_portrait(other, acting_like(view, view), size=SIDE)
         fake = swap_face(target, landmarks, source=source, source_landmarks=source_landmarks, resolution=SEEN)
@@ -44,8 +44,8 @@ def _between(first: PortraitView, last: PortraitView, share: float) -> PortraitV
     """A view on the way from one to another, in the light and the room of the first."""
     numbers = [field.name for field in fields(PortraitView) if field.name not in (*_KEPT, "shift")]
     moved = {name: (1 - share) * getattr(first, name) + share * getattr(last, name) for name in numbers}
-    shift = tuple((1 - share) * a + share * b for a, b in zip(first.shift, last.shift, strict=True))
-    return replace(first, **moved, shift=shift)
+    x, y = ((1 - share) * a + share * b for a, b in zip(first.shift, last.shift, strict=True))
+    return replace(first, **moved, shift=(x, y))
 
 
 def write(path: Path, frames: Sequence[ImageArray]) -> None:

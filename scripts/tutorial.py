@@ -29,6 +29,7 @@ _PRINTED = re.compile(r"(```bash\n.*?```\n)\n```text\n.*?```\n", re.DOTALL)
 _CUT = re.compile(r"cut: first (\d+), last (\d+)")
 _STABLE = (  # what differs between runs → what stands for it
     (re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-\d{6}"), "TIME"),
+    (re.compile(r"^.*, \d+:\d\d:\d\d left\b.*\n", re.MULTILINE), ""),  # how far it is, where it takes long
     (re.compile(r"\b\d+(?:\.\d+)? (videos|batches|images)/(s|min)\b"), r"N \1/\2"),
     (re.compile(r"(epoch \d+/\d+: .*), \d+:\d\d$", re.MULTILINE), r"\1, M:SS"),
     (re.compile(r"-[0-9a-f]{8}(?=[._])"), "-HASH"),
