@@ -214,7 +214,7 @@ def _label_issue(records: Records, found: Likeness) -> Issue:
 
 
 def _crowd(found: Likeness) -> Issue:
-    text = f"so many images of {' and '.join(dict.fromkeys(found.between))} are alike that not all pairs were compared"
+    text = f"too many images of {' and '.join(dict.fromkeys(found.between))} are alike to compare all pairs"
     remedy = "Look for black, blurred or repeated images; the numbers of near pairs are lower bounds."
     return Issue("crowd", WARNING, text, len(found.rows), remedy)
 
