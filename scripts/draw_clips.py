@@ -19,7 +19,7 @@ from pathlib import Path
 import av
 import numpy as np
 
-from addnet.data.synthetic import Identity, PortraitView, acting_like, develop, draw_portrait, swap_face
+from addnet.data.synthetic import Identity, PortraitView, develop, draw_portrait, swap_face
 from addnet.faces.images import ImageArray
 
 PAIRS = {"train": 12, "test": 6}  # two people each
@@ -34,7 +34,7 @@ def clip(person: Identity, other: Identity, seed: tuple[int, ...]) -> Iterator[t
     for number in range(FRAMES):
         view = _between(first, last, number / (FRAMES - 1))
         target, landmarks = draw_portrait(person, view, size=SIDE)
-        source, source_landmarks = draw_portrait(other, acting_like(view, view), size=SIDE)
+        source, source_landmarks = draw_portrait(other, view, size=SIDE)
         fake = swap_face(target, landmarks, source=source, source_landmarks=source_landmarks, resolution=SEEN)
         noisy = replace(view, scene=view.scene + number)  # each frame has noise of its own
         yield develop(target, noisy), develop(fake, noisy)
