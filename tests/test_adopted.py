@@ -243,7 +243,7 @@ def test_a_detector_says_whose_it_is_and_that_nothing_is_calibrated(ckpt, portra
     assert answer.verdict in ("real", "fake")
     assert (answer.threshold, answer.probability) == (0.5, answer.score)
     data, whose, measured = detector.background
-    assert data.endswith("32 × 32 pixels, learnt from FaceForensics++ c23, as its authors say.")
+    assert data.endswith("32 × 32 pixels, trained on FaceForensics++ c23, as its authors say.")
     assert "yermandy/GenD" in whose
     assert "its terms: MIT" in whose
     assert "0.5" in measured
