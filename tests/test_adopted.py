@@ -179,7 +179,7 @@ def test_what_an_answer_does_not_depend_on_is_named(state, tmp_path):
     positions = {"feature_extractor.vision_model.embeddings.position_ids": torch.arange(17)[None]}
     torch.save(state | positions, tmp_path / "old.pt")
     told = in_words(adopt(TINY, tmp_path / "old.pt", tmp_path / "out.ckpt"))
-    assert told.startswith(f"{len(state) - 1} tensors of the file are in it; left out")
+    assert told.startswith(f"the checkpoint has {len(state) - 1} tensors of the file; left out")
     assert "visual_projection (1)" in told
     assert "embeddings (1)" in told
     torch.save(state | {name: value.flip(1) for name, value in positions.items()}, tmp_path / "moved.pt")
@@ -230,7 +230,7 @@ def test_a_config_that_tells_of_another_head_or_network_is_heeded(file, tmp_path
 
 def test_weights_that_are_no_numbers_are_refused(state, tmp_path):
     torch.save(state | {"model.linear.bias": torch.tensor([0.0, float("nan")])}, tmp_path / "nan.pt")
-    with pytest.raises(UserError, match=r"nan\.pt: weights that are no numbers in head\.bias"):
+    with pytest.raises(UserError, match=r"nan\.pt: weights of head\.bias aren't finite"):
         adopt(TINY, tmp_path / "nan.pt", tmp_path / "out.ckpt")
 
 

@@ -159,7 +159,7 @@ def test_mistakes_are_answered_in_words(ckpt, tmp_path, options, reason):
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [
-        ({"hyper_parameters": {}}, "which network"),
+        ({"hyper_parameters": {}}, "name its network"),
         ({"addnet": {"format": FORMAT, "class_names": ["real", "fake"], "preprocessing": {}}}, "image_size=None"),
         ({"addnet": {"format": FORMAT, "class_names": ["x"], "preprocessing": {"image_size": 64}}}, "class_names"),
         ({"state_dict": {"net.head.weight": torch.zeros(2, 2048)}}, "does not fit"),

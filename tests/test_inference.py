@@ -192,7 +192,7 @@ def test_weights_that_are_no_numbers_are_refused(path, tmp_path):
     written = torch.load(path, weights_only=True)
     written["state_dict"]["net.head.weight"][0, 0] = torch.nan
     torch.save(written, tmp_path / "nan.ckpt")
-    with pytest.raises(UserError, match=r"no numbers in head\.weight"):
+    with pytest.raises(UserError, match=r"weights of head\.weight aren't finite"):
         load(tmp_path / "nan.ckpt")
 
 
