@@ -260,9 +260,9 @@ def test_half_precision_that_changes_answers_is_refused(path, tmp_path):
     torch.save(written, tmp_path / "steep.ckpt")
     with pytest.raises(UserError, match=r"differ from PyTorch's by up to .*, 5e-02 is allowed"):
         export_checkpoint(tmp_path / "steep.ckpt", tmp_path / "steep", format="safetensors", tensors="float16")
-    with pytest.raises(UserError, match=r"atol=0\.1 must lie above 0, and at most at 5e-02"):
+    with pytest.raises(UserError, match=r"atol=0\.1 must be above 0 and at most 5e-02"):
         export_checkpoint(path, tmp_path / "steep", format="safetensors", tensors="float16", atol=0.1)
-    with pytest.raises(UserError, match=r"tensors=float16 is for format=safetensors"):
+    with pytest.raises(UserError, match=r"tensors=float16 needs format=safetensors"):
         export_checkpoint(path, tmp_path / "half.pt2", format="torch_export", tensors="float16")
 
 
