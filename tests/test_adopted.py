@@ -294,7 +294,7 @@ def config_of(*overrides):
 def test_the_command_writes_and_never_replaces_unasked(tiny, file, tmp_path):
     given = ["detector=gend", f"input={file}", f"output={tmp_path / 'gend.ckpt'}"]
     assert command(config_of(*given)).output == tmp_path / "gend.ckpt"
-    with pytest.raises(UserError, match=r"is there already; .*overwrite=true"):
+    with pytest.raises(UserError, match=r"already exists; .*overwrite=true"):
         command(config_of(*given))
     command(config_of(*given, "overwrite=true"))
     default = command(config_of(*given[:2], f"paths.output_dir={tmp_path / 'run'}"))
