@@ -158,7 +158,7 @@ def _truncated(file, portrait):
         ("cut.jpg", _truncated, "Damaged image"),
         ("empty.png", lambda file, _: file.write_bytes(b""), "Empty file"),
         ("bomb.png", lambda file, _: Image.new("1", (20000, 20000)).save(file), "(at most|Larger than) 80 megapixels"),
-        ("large.png", lambda file, _: Image.new("L", (1100, 1000)).save(file), "at most 1 are taken"),
+        ("large.png", lambda file, _: Image.new("L", (1100, 1000)).save(file), "at most 1 are allowed"),
         ("heavy.jpg", lambda file, _: file.write_bytes(bytes(2 << 20)), "File of 2 MB; at most 1 MB"),
         ("none.mp4", lambda file, _: file.write_bytes(b"no video" * 99), "Not a video"),
         ("song.mp4", lambda file, _: media.write_sound(file), "Has no video"),
