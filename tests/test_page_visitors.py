@@ -116,7 +116,7 @@ def test_an_errand_that_is_given_up_has_no_turn():
     errand, done = FileTask(), []
     errand.give_up("nobody is waiting for the answer")
     errand.give_up("another reason")
-    with pytest.raises(UserError, match="nobody waits"):
+    with pytest.raises(UserError, match="nobody is waiting"):
         TaskQueue().do(errand, done.append, 1)
     assert not done
 
