@@ -139,8 +139,8 @@ def described(about: Mapping[str, Any], detector: Detector, files: Sequence[Mapp
     """Returns a detector's entry in a record: its description, files with hashes, thresholds and error rates."""
     facts = {name: value for name, value in about.items() if not name.endswith("_threshold")}
     measured = detector.loaded.about.get("measured")
-    learnt = detector.loaded.about.get("learnt_from")
-    validation = learnt.get("validation") if isinstance(learnt, Mapping) else None
+    training = detector.loaded.about.get("learnt_from")
+    validation = training.get("validation") if isinstance(training, Mapping) else None
     return {
         **facts,
         "files": list(files),

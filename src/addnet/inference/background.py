@@ -38,11 +38,11 @@ def background_of(loaded: LoadedNetwork) -> tuple[str, ...]:
             f"{adopted_from(adopted)}.",
             _UNMEASURED,
         )
-    learnt = loaded.about.get("learnt_from")
-    learnt = learnt if isinstance(learnt, Mapping) else {}
+    training = loaded.about.get("learnt_from")
+    training = training if isinstance(training, Mapping) else {}
     return (
         f"{_called(loaded.path)}: {_trained_on(loaded.about, loaded.model)}.",
-        _errors(learnt.get("validation"), _others(learnt)),
+        _errors(training.get("validation"), _others(training)),
     )
 
 
@@ -81,12 +81,12 @@ def _rate(found: Mapping[str, Any], wrong: str, level: str) -> str:
 
 def _trained_on(about: Mapping[str, Any], model: Mapping[str, Any]) -> str:
     """Names the network, the size of its images and its training data."""
-    learnt = about.get("learnt_from")
-    learnt = learnt if isinstance(learnt, Mapping) else {}
+    training = about.get("learnt_from")
+    training = training if isinstance(training, Mapping) else {}
     config = about.get("config") or {}
     options = config.get("data") or {}
     drawn = "drawn faces, " if options.get("generate") else ""
-    data = _data(learnt.get("data"), "train") or trained_on(public_config(config))
+    data = _data(training.get("data"), "train") or trained_on(public_config(config))
     blends = _BLENDS.get(str(options.get("fakes")), "")
     return f"{_network(about, model)}, trained on {drawn}{data}{blends}"
 
@@ -133,8 +133,8 @@ def chosen_on_tests(loaded: LoadedNetwork, tested: Collection[str]) -> list[str]
 
 
 def _chosen(loaded: LoadedNetwork) -> Sequence[Any]:
-    learnt = loaded.about.get("learnt_from")
-    sets = learnt.get("chosen_on") if isinstance(learnt, Mapping) else None
+    training = loaded.about.get("learnt_from")
+    sets = training.get("chosen_on") if isinstance(training, Mapping) else None
     return sets if isinstance(sets, list | tuple) else []
 
 
@@ -164,11 +164,11 @@ def _undecided(found: Mapping[str, Any]) -> int:
     return int(found.get("real_undecided", 0)) + int(found.get("fake_undecided", 0))
 
 
-def _others(learnt: Mapping[str, Any]) -> str:
+def _others(training: Mapping[str, Any]) -> str:
     """Names the data sets it was chosen on, if it wasn't trained on all of them; else empty."""
     try:
-        trained = {one["dataset"] for one in learnt.get("data") or ()}
-        chosen = {one["dataset"]: None for one in learnt.get("chosen_on") or ()}
+        trained = {one["dataset"] for one in training.get("data") or ()}
+        chosen = {one["dataset"]: None for one in training.get("chosen_on") or ()}
     except (KeyError, TypeError):
         return ""
     return "" if set(chosen) <= trained else ", ".join(map(str, chosen))

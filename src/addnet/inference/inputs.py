@@ -77,8 +77,8 @@ def _in_folder(folder: Path) -> Inputs:
     found = walk(folder, evidence=True)
     if not found.images and not found.videos:
         kinds = ", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-        lies = "; ".join(found.notes()) or f"it is empty; looked for {kinds}"
-        raise UserError(f"{folder} holds no images and no videos: {lies}")
+        why = "; ".join(found.notes()) or f"it is empty; looked for {kinds}"
+        raise UserError(f"{folder} holds no images and no videos: {why}")
     others = [(folder / name, _why(folder / name)) for name in found.others]
     lost = [(folder / left.name, left.reason) for left in found.left_out if not left.elsewhere]
     there = FolderContents(folder, junk=found.junk, left_out=[left for left in found.left_out if left.elsewhere])

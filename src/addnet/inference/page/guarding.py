@@ -91,7 +91,7 @@ class Guard:
             answer = refused(404, "not found")
         await answer(scope, receive, send)
 
-    # ---- who asks ------------------------------------------------------------------------------------------
+    # ---- origin of requests -----------------------------------------------------------------------------------
 
     def _foreign(self, scope: Scope, headers: Headers) -> str:
         """Says why a request doesn't come from the server's own page; empty if it does."""
@@ -118,7 +118,7 @@ class Guard:
         except ValueError:
             return False
 
-    # ---- what is asked -------------------------------------------------------------------------------------
+    # ---- calls ------------------------------------------------------------------------------------------------
 
     async def _join(self, request: Request) -> ASGIApp:
         """Passes a rebuilt call to Gradio, which keeps only the session, the numbers and private names of uploads."""

@@ -32,17 +32,17 @@ def build(desk: PageHandler, examples: Sequence[Example], *, waiting: int = 8) -
     if waiting < 1:
         raise UserError(f"waiting={waiting} must be at least 1")
     visit, limits = desk.visit, desk.visit.limits
-    taken = f"up to {limits.max_mb} MB; videos of up to {limits.max_seconds:g} seconds"
+    accepted = f"up to {limits.max_mb} MB; videos of up to {limits.max_seconds:g} seconds"
     with gradio.Blocks(title="ADDNet", analytics_enabled=False) as page:
         gradio.HTML(_head(), elem_id="head", js_on_load=None)
         with gradio.Row():
             with gradio.Column(scale=1, min_width=300):
-                file = gradio.File(label=f"An image or a short video ({taken})", elem_id="drop", height=190)
+                file = gradio.File(label=f"An image or a short video ({accepted})", elem_id="drop", height=190)
                 buttons = _examples(gradio, examples)
             with gradio.Column(scale=3, min_width=320):
-                said = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
+                reply = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
         gradio.HTML(f"<p>{KEPT}</p>", elem_id="foot", js_on_load=None)
-        answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, "api_visibility": "private"}
+        answered: dict[str, Any] = {"outputs": [reply, file], "show_progress_on": reply, "api_visibility": "private"}
         answered |= {"concurrency_limit": visit.workers, "concurrency_id": "files"}
         # without `preprocess`, which would create an empty file for each upload
         file.upload(_of_upload(gradio, desk), inputs=file, preprocess=False, **answered)
