@@ -107,7 +107,7 @@ def test_a_folder_with_other_things_is_never_touched(ckpt, folder):
     export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"  # beside an export it stays
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="isn.t changed"):
+    with pytest.raises(UserError, match="isn't changed"):
         export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
 
 

@@ -120,9 +120,7 @@ def test_without_a_detector_of_that_name_what_lies_there_is_taken_and_said(witho
 
 @pytest.mark.parametrize(("typed", "said"), [("lit", "'lite'"), ("lite-claen", "'lite-clean'"), ("Lite", "'lite'")])
 def test_a_mistyped_name_is_answered_with_the_near_one(installed, typed, said):
-    with pytest.raises(
-        UserError, match=rf"ckpt={typed}: no such file.*use lite, lite-clean\. Did you mean {said}\?"
-    ):
+    with pytest.raises(UserError, match=rf"ckpt={typed}: no such file.*use lite, lite-clean\. Did you mean {said}\?"):
         load(typed)
 
 
