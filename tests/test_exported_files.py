@@ -73,7 +73,7 @@ def _turn(folder):
         (lambda folder: _edit(folder, model={"name": ["addnet"]}), "its model.name is .*; expected a text"),
         (lambda folder: _edit(folder, model={"name": "bandpass"}), "does not fit"),
         (_cut, "damaged"),
-        (_turn, "not of one export"),
+        (_turn, "not from the same export"),
     ],
 )
 def test_damaged_and_foreign_folders_are_answered_in_words(folder, damage, reason):
@@ -85,7 +85,7 @@ def test_damaged_and_foreign_folders_are_answered_in_words(folder, damage, reaso
 @pytest.mark.parametrize("place", ["missing", "file"])
 def test_no_folder_is_answered_in_words(tmp_path, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="not a folder"):
         load_exported(tmp_path / place)
 
 

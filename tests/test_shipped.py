@@ -171,7 +171,7 @@ def test_a_detector_that_was_not_measured_says_so(installed, measured, tmp_path,
     shutil.copytree(installed / "lite", tmp_path / "detectors" / "lite")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "detectors")
     describe_folder(Path("detectors/lite"), read_config(installed / "lite") | {"measured": measured}, licence="other")
-    assert "Its error rates were not measured. A detector that is trained" in Detector.default().background[0]
+    assert "Its error rates were not measured. A detector trained" in Detector.default().background[0]
 
 
 def test_commands_say_it(installed, face, data_dir, index_dir, caplog, capsys):
