@@ -179,7 +179,7 @@ def test_what_an_answer_does_not_depend_on_is_named(state, tmp_path):
     positions = {"feature_extractor.vision_model.embeddings.position_ids": torch.arange(17)[None]}
     torch.save(state | positions, tmp_path / "old.pt")
     told = in_words(adopt(TINY, tmp_path / "old.pt", tmp_path / "out.ckpt"))
-    assert told.startswith(f"{len(state) - 1} tensors of the file are in it; left out")
+    assert told.startswith(f"the checkpoint has {len(state) - 1} tensors of the file; left out")
     assert "visual_projection (1)" in told
     assert "embeddings (1)" in told
     torch.save(state | {name: value.flip(1) for name, value in positions.items()}, tmp_path / "moved.pt")
@@ -230,7 +230,7 @@ def test_a_config_that_tells_of_another_head_or_network_is_heeded(file, tmp_path
 
 def test_weights_that_are_no_numbers_are_refused(state, tmp_path):
     torch.save(state | {"model.linear.bias": torch.tensor([0.0, float("nan")])}, tmp_path / "nan.pt")
-    with pytest.raises(UserError, match=r"nan\.pt: weights that are no numbers in head\.bias"):
+    with pytest.raises(UserError, match=r"nan\.pt: weights of head\.bias aren't finite"):
         adopt(TINY, tmp_path / "nan.pt", tmp_path / "out.ckpt")
 
 
@@ -243,7 +243,7 @@ def test_a_detector_says_whose_it_is_and_that_nothing_is_calibrated(ckpt, portra
     assert answer.verdict in ("real", "fake")
     assert (answer.threshold, answer.probability) == (0.5, answer.score)
     data, whose, measured = detector.background
-    assert data.endswith("32 × 32 pixels, learnt from FaceForensics++ c23, as its authors say.")
+    assert data.endswith("32 × 32 pixels, trained on FaceForensics++ c23, as its authors say.")
     assert "yermandy/GenD" in whose
     assert "its terms: MIT" in whose
     assert "0.5" in measured
@@ -294,7 +294,7 @@ def config_of(*overrides):
 def test_the_command_writes_and_never_replaces_unasked(tiny, file, tmp_path):
     given = ["detector=gend", f"input={file}", f"output={tmp_path / 'gend.ckpt'}"]
     assert command(config_of(*given)).output == tmp_path / "gend.ckpt"
-    with pytest.raises(UserError, match=r"is there already; .*overwrite=true"):
+    with pytest.raises(UserError, match=r"already exists; .*overwrite=true"):
         command(config_of(*given))
     command(config_of(*given, "overwrite=true"))
     default = command(config_of(*given[:2], f"paths.output_dir={tmp_path / 'run'}"))

@@ -82,7 +82,7 @@ def test_a_video_gets_its_timeline_on_a_narrow_screen(served, video_dir):
         said = browsing.drop(opened, video_dir / "test" / "fake" / "p3_p10.mp4")
         opened.get_by_role("img", name=re.compile("Scores of 6 frames")).wait_for()
         assert opened.evaluate("document.documentElement.scrollWidth") <= 400
-    assert "6 frames were looked at" in said
+    assert "6 frames were examined" in said
     assert "Score over time" in said
     assert not _uploads(served[2])
 

@@ -130,11 +130,11 @@ def test_the_folder_lists_its_own_hashes(case):
 def test_a_folder_that_is_there_is_refused_before_anything_is_done(ckpt, files, tmp_path):
     (tmp_path / "one").mkdir()
     (tmp_path / "one" / "note").write_text("mine")
-    with pytest.raises(UserError, match="is there already; a case is written once"):
+    with pytest.raises(UserError, match="already exists; a case is written once"):
         run(tmp_path / "no.ckpt", tmp_path, files, f"case={tmp_path / 'one'}")
     assert [file.name for file in tmp_path.rglob("*")] == ["one", "note"]
     (tmp_path / "link").symlink_to(tmp_path / "nowhere")
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         require_new(tmp_path / "link")
 
 
@@ -144,7 +144,7 @@ def test_what_appears_meanwhile_is_not_overwritten(tmp_path):
             (part / "case.json").write_text("new")
             (tmp_path / "one").mkdir()
 
-    with pytest.raises(UserError, match="is there already"):
+    with pytest.raises(UserError, match="already exists"):
         write()
     assert list((tmp_path / "one").iterdir()) == []
     assert [file.name for file in tmp_path.iterdir()] == ["one"]

@@ -66,7 +66,7 @@ def edited(case, change):
 def test_a_case_that_is_as_it_was_passes(made, capsys):
     code, told = verify(capsys, made / "one")
     assert code == 0
-    assert "all is as recorded" in told
+    assert "everything is as recorded" in told
     assert "scores of 3 files repeated" in told
 
 
@@ -76,8 +76,8 @@ def test_a_changed_file_is_told_and_the_others_are_still_checked(made, portrait,
     (made / "in" / "clip.mp4").unlink()
     code, told = verify(capsys, made / "one")
     assert code == 1
-    assert "a.jpg: its SHA-256 is another one: the file was changed since" in told
-    assert "clip.mp4: cannot be read: No such file or directory; root=FOLDER looks for files that have moved" in told
+    assert "a.jpg: its SHA-256 differs: the file has been changed since" in told
+    assert "clip.mp4: cannot be read: No such file or directory; root=FOLDER finds files that have moved" in told
     assert "2 of " in told
 
 
@@ -88,7 +88,7 @@ def test_files_that_moved_are_found_by_their_content(made, capsys):
     code, told = verify(capsys, made / "one", f"root={made / 'elsewhere'}")
     assert code == 1
     assert "b.png: no file below root=" in told
-    assert "though one of this name is there" in told
+    assert "though there is a file of this name" in told
     assert "1 of " in told
 
 
@@ -116,7 +116,7 @@ def test_an_edited_page_is_found(made, capsys):
     page.write_text(page.read_text().replace("real", "fake"))
     code, told = verify(capsys, made / "one")
     assert code == 1
-    assert "report.html: its SHA-256 is another one" in told
+    assert "report.html: its SHA-256 differs" in told
 
 
 def test_another_detector_is_told_and_not_asked(made, capsys):
@@ -136,7 +136,7 @@ def test_another_detector_is_told_and_not_asked(made, capsys):
     ("change", "said"),
     [
         (lambda record: record.update(format="x"), "is not the record of a case"),
-        (lambda record: record.update(version=9), "has version 9; this program reads 1"),
+        (lambda record: record.update(version=9), "has version 9; this program reads version 1"),
         (lambda record: record.pop("files"), "files is missing"),
         (lambda record: record["files"][1].update(sha256="../x"), r"files\[1\].sha256 is '../x'; expected 64"),
         (lambda record: record["files"][0]["answer"].update(score="a"), r"files\[0\].answer.score is 'a'; expected"),

@@ -132,7 +132,7 @@ def test_every_answer_says_what_its_detector_learnt_from(path, image):
     detector = Detector.from_checkpoint(path)
     data, errors = detector.background
     assert data == (
-        "2026-11-27_09-15-00-104502/best.ckpt: addnet on images of 64 × 64 pixels, learnt from drawn faces, faces "
+        "2026-11-27_09-15-00-104502/best.ckpt: addnet on images of 64 × 64 pixels, trained on drawn faces, faces "
         "(1,200 real and 800 fake images of 1 video)."
     )
     assert "3 of 120 real images called fake, 0 of 1 fake image called real." in errors
@@ -144,7 +144,7 @@ def test_every_answer_says_what_its_detector_learnt_from(path, image):
 @pytest.mark.parametrize("learnt", [None, {}, "text", {"data": "x", "validation": {"frame": 3}}, {"data": [3]}])
 def test_checkpoints_that_don_t_say_it_are_said_not_to(path, tmp_path, learnt):
     data, errors = Detector.from_checkpoint(changed(path, tmp_path / "old.ckpt", learnt_from=learnt)).background
-    assert data.endswith("learnt from drawn faces, folder: faces.")
+    assert data.endswith("trained on drawn faces, folder: faces.")
     assert errors == "Its error rates on validation aren't in the checkpoint."
 
 

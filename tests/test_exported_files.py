@@ -73,7 +73,7 @@ def _turn(folder):
         (lambda folder: _edit(folder, model={"name": ["addnet"]}), "its model.name is .*; expected a text"),
         (lambda folder: _edit(folder, model={"name": "bandpass"}), "does not fit"),
         (_cut, "damaged"),
-        (_turn, "not of one export"),
+        (_turn, "not from the same export"),
     ],
 )
 def test_damaged_and_foreign_folders_are_answered_in_words(folder, damage, reason):
@@ -85,7 +85,7 @@ def test_damaged_and_foreign_folders_are_answered_in_words(folder, damage, reaso
 @pytest.mark.parametrize("place", ["missing", "file"])
 def test_no_folder_is_answered_in_words(tmp_path, place):
     (tmp_path / "file").write_text("")
-    with pytest.raises(UserError, match="no folder"):
+    with pytest.raises(UserError, match="not a folder"):
         load_exported(tmp_path / place)
 
 
@@ -107,7 +107,7 @@ def test_a_folder_with_other_things_is_never_touched(ckpt, folder):
     export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
     assert (folder / "notes.txt").read_text() == "mine"  # beside an export it stays
     (folder / "config.json").unlink()
-    with pytest.raises(UserError, match="not touched"):
+    with pytest.raises(UserError, match="isn't changed"):
         export_checkpoint(ckpt, folder, format="safetensors", overwrite=True)
 
 
@@ -159,7 +159,7 @@ def test_mistakes_are_answered_in_words(ckpt, tmp_path, options, reason):
 @pytest.mark.parametrize(
     ("entries", "reason"),
     [
-        ({"hyper_parameters": {}}, "which network"),
+        ({"hyper_parameters": {}}, "name its network"),
         ({"addnet": {"format": FORMAT, "class_names": ["real", "fake"], "preprocessing": {}}}, "image_size=None"),
         ({"addnet": {"format": FORMAT, "class_names": ["x"], "preprocessing": {"image_size": 64}}}, "class_names"),
         ({"state_dict": {"net.head.weight": torch.zeros(2, 2048)}}, "does not fit"),

@@ -76,7 +76,7 @@ def test_what_was_pushed_is_fetched_and_asked_under_its_name(after, exported):
     ("name", "said"),
     [
         ("hf:someone/nothing", "there is no such model on the Hub, or it is private"),
-        ("hf:someone/gated", "is open to those alone whom its owner lets in"),
+        ("hf:someone/gated", "is restricted to users whom its owner admits"),
         ("hf:someone/detector@v2", "there is no branch, tag or commit v2"),
         ("hf:someone/other", "has no config.json: it isn't a detector of this program"),
         ("hf:someone", "is not of the form hf:USER/REPO"),

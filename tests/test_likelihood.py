@@ -175,10 +175,10 @@ def test_ratios_that_lie_beside_a_checkpoint_are_taken_and_go_with_its_export(de
 def test_ratios_of_other_scores_are_not_taken(detectors, tmp_path, caplog):
     own, other = detectors
     file = place_beside(own.loaded.path)
-    with pytest.raises(UserError, match=r"was made of the scores of another detector than .*other\.ckpt"):
+    with pytest.raises(UserError, match=r"was made from scores of another detector than .*other\.ckpt"):
         likelihood_ratios(other, file)
     mirrored = Detector.from_checkpoint(own.loaded.path, mirror=True)
-    with pytest.raises(UserError, match="mirror=false; ask with the same"):
+    with pytest.raises(UserError, match="mirror=false; use the same setting"):
         likelihood_ratios(mirrored, file)
     unknown = tmp_path / "unknown.json"
     unknown.write_text(json.dumps({**json.loads(file.read_text()), "weights": None}))

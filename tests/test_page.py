@@ -71,13 +71,13 @@ def test_the_weight_of_evidence_stands_below_the_score(visit, face):
     said = weighing.ask(face)
     assert said.answer.evidence == ratio.told(said.answer.score)
     line = words_of(said.answer, DECISION, fake="fake").lines[1]
-    assert line.startswith(f"Weight of evidence: {said.answer.evidence}; above 0 it speaks for a fake")
+    assert line.startswith(f"Weight of evidence: {said.answer.evidence}; above 0 it is evidence for a fake")
     assert words_of(visit.ask(face).answer, DECISION, fake="fake").lines[1].startswith("The largest face")
 
 
 def test_a_verdict_against_the_probability_is_explained():
     words = words_of(replace(ANSWER, verdict="real", score=0.3, probability=0.6), DECISION, fake="fake")
-    assert words.lines[0].endswith("The threshold decides; it does not lie at a probability of one half.")
+    assert words.lines[0].endswith("The threshold decides; it is not at a probability of 50 %.")
 
 
 def test_a_checkpoint_without_a_temperature_is_not_said_to_be_calibrated():
@@ -85,13 +85,13 @@ def test_a_checkpoint_without_a_temperature_is_not_said_to_be_calibrated():
     decision = replace(DECISION, temperature=None, calibration=no_errors, limits=(0.05, 0.75))
     words = words_of(replace(ANSWER, verdict="real"), decision, fake="fake")
     assert words.tone == "real"
-    assert words.probability.endswith(f"75.0 %, {no_errors}; validation supports nothing more extreme")
+    assert words.probability.endswith(f"75.0 %, {no_errors}; the most extreme value that validation supports")
 
 
 def test_frames_without_a_face_are_counted_and_damage_is_told():
     notes = {"frames": 8, "frames_without_face": 3, "notes": ("truncated after frame 57",)}
     words = words_of(replace(ANSWER, kind="video", **notes), DECISION, fake="fake")
-    assert "8 frames were looked at; 3 of them without a face." in words.lines
+    assert "8 frames were examined; 3 of them without a face." in words.lines
     assert "Truncated after frame 57." in words.lines
 
 
@@ -109,7 +109,7 @@ def test_an_image_gets_what_predict_says_and_every_reason(visit, detector, face)
     assert f"score is {expected.score:.4f}" in page
     assert percent(expected.probability) in page
     titles = re.findall("<h4>(.*?)</h4>", page)
-    assert titles[:4] == ["Your image", "Face and landmarks", "Attention mask", "Speaks for fake"]
+    assert titles[:4] == ["Your image", "Face and landmarks", "Attention mask", "Evidence for fake"]
     assert titles[4:] == ["Filtered image", "Frequency response"]
     assert re.findall('<th scope="row">(.*?)</th>', page) == ["eyes", "nose", "mouth"]
     assert NOTICE in page
@@ -136,7 +136,7 @@ def test_a_video_gets_a_timeline_and_its_worst_frame(visit, detector, video_dir)
     assert said.explanation.score == pytest.approx(worst.score, abs=1e-6)
     assert f"number {worst.frame}" in page
     assert "Score over time" in page
-    assert "4 frames were looked at; none of them without a face." in page
+    assert "4 frames were examined; none of them without a face." in page
 
 
 def test_an_image_without_a_face_gets_no_score(visit, detector, tmp_path):
@@ -158,7 +158,7 @@ def _truncated(file, portrait):
         ("cut.jpg", _truncated, "Damaged image"),
         ("empty.png", lambda file, _: file.write_bytes(b""), "Empty file"),
         ("bomb.png", lambda file, _: Image.new("1", (20000, 20000)).save(file), "(at most|Larger than) 80 megapixels"),
-        ("large.png", lambda file, _: Image.new("L", (1100, 1000)).save(file), "at most 1 are taken"),
+        ("large.png", lambda file, _: Image.new("L", (1100, 1000)).save(file), "at most 1 are allowed"),
         ("heavy.jpg", lambda file, _: file.write_bytes(bytes(2 << 20)), "File of 2 MB; at most 1 MB"),
         ("none.mp4", lambda file, _: file.write_bytes(b"no video" * 99), "Not a video"),
         ("song.mp4", lambda file, _: media.write_sound(file), "Has no video"),

@@ -65,7 +65,7 @@ def processes(visit):
 
 def test_a_gif_of_a_few_bytes_with_many_large_frames_is_refused_unread(visit, tmp_path):
     said = visit.ask(write_gif(tmp_path / "a.gif", side=4000, frames=2900))
-    assert "2,900 frames of 4000×4000 pixels, 46 gigapixels in all; at most 40 are taken" in said.answer.reason
+    assert "2,900 frames of 4000×4000 pixels, 46 gigapixels in all; at most 40 are allowed" in said.answer.reason
 
 
 def test_an_honest_visitor_is_answered_while_others_files_are_read_which_end_when_they_are_given_up(
@@ -114,9 +114,9 @@ def test_who_had_less_of_the_network_is_next():
 
 def test_an_errand_that_is_given_up_has_no_turn():
     errand, done = FileTask(), []
-    errand.give_up("nobody waits for it")
+    errand.give_up("nobody is waiting for the answer")
     errand.give_up("another reason")
-    with pytest.raises(UserError, match="nobody waits"):
+    with pytest.raises(UserError, match="nobody is waiting"):
         TaskQueue().do(errand, done.append, 1)
     assert not done
 

@@ -111,7 +111,8 @@ def test_the_page_follows_the_same_person(detector, clip):
     with closing(Visit(detector, UploadLimits(frames=6), workers=1)) as visit:
         said = visit.ask(clip)
     page = fragment(said, detector)
-    assert "Of 2 people the one who is there longest was followed (track 1, in 6 frames); 1 other has no score." in page
+    sentence = "Of 2 people, the one who is visible longest was scored (track 1, in 6 frames); 1 other was not scored."
+    assert sentence in page
     assert f"number {said.answer.worst.frame}" in page
     assert said.explanation.seen.face.box[2] < 200
 

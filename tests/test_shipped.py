@@ -30,10 +30,10 @@ MEASURED = [
     {"name": "portraits", "level": "frame", "errors": {"real_called_fake": RATE | {"of": 1}, "fake_called_real": None}},
 ]
 LINE = (
-    "lite, which comes with addnet: timm test_efficientnet on images of 64 × 64 pixels, learnt from crops (1,200 real "
+    "lite, which comes with addnet: timm test_efficientnet on images of 64 × 64 pixels, trained on crops (1,200 real "
     "and 800 fake images of 900 videos). Measured on dfdc-faces 1.4 % (0.7 to 2.9) of 500 real images called fake and "
     "1.4 % (0.7 to 2.9) of 500 fake images called real; on portraits 1.4 % (0.7 to 2.9) of 1 real image called fake "
-    "(95 % intervals). A detector that is trained on your own kind of material will be better."
+    "(95 % intervals). A detector trained on your own kind of material will do better."
 )
 
 
@@ -102,7 +102,7 @@ def test_a_name_means_the_same_in_every_folder_and_what_lies_there_has_a_path(in
     shutil.copytree(installed / "lite-clean", "lite")
     with caplog.at_level(logging.INFO):
         assert load("lite").path == installed / "lite"
-    assert "ckpt=lite is the detector that comes with addnet; for the folder of that name here, type ckpt=./lite" in (
+    assert "ckpt=lite is the detector that comes with addnet; for the local folder of that name, use ckpt=./lite" in (
         caplog.text
     )
     for here in ("./lite", Path("lite"), str(Path.cwd() / "lite")):
@@ -115,19 +115,17 @@ def test_without_a_detector_of_that_name_what_lies_there_is_taken_and_said(witho
     shutil.copy(path, "lite")
     with caplog.at_level(logging.INFO):
         assert (load("lite").path, load("lite").shipped) == (Path("lite"), "")
-    assert "ckpt=lite is what lies here, since no detector comes with this installation" in caplog.text
+    assert "ckpt=lite is the local file or folder, since this installation" in caplog.text
 
 
 @pytest.mark.parametrize(("typed", "said"), [("lit", "'lite'"), ("lite-claen", "'lite-clean'"), ("Lite", "'lite'")])
 def test_a_mistyped_name_is_answered_with_the_near_one(installed, typed, said):
-    with pytest.raises(
-        UserError, match=rf"ckpt={typed}: no such file.*there is lite, lite-clean\. Did you mean {said}\?"
-    ):
+    with pytest.raises(UserError, match=rf"ckpt={typed}: no such file.*use lite, lite-clean\. Did you mean {said}\?"):
         load(typed)
 
 
 def test_an_installation_without_detectors_says_so_and_what_to_do(without, face):
-    told = r"ckpt=lite: no such file or folder, and no detector comes with this installation\. Train one by"
+    told = r"ckpt=lite: no such file or folder, and this installation comes without detectors\. Train one with"
     for ask in (
         Detector.default,
         lambda: predict(compose([f"input=[{face}]", "paths.output_dir=out"], config_name="predict")),
@@ -160,7 +158,7 @@ def test_a_detector_that_ships_says_in_one_line_what_it_is(installed, path):
     assert about(detector)["checkpoint"] == "lite"
     assert f"Detector: {LINE}" in welcome(detector.background)
     own = Detector.from_checkpoint(path, device="cpu").background
-    assert not any("comes with addnet" in line or "will be better" in line for line in own)
+    assert not any("comes with addnet" in line or "will do better" in line for line in own)
 
 
 def test_a_copy_of_it_is_the_user_s_own(installed, tmp_path):
@@ -173,7 +171,7 @@ def test_a_detector_that_was_not_measured_says_so(installed, measured, tmp_path,
     shutil.copytree(installed / "lite", tmp_path / "detectors" / "lite")
     monkeypatch.setattr(shipped, "FOLDER", tmp_path / "detectors")
     describe_folder(Path("detectors/lite"), read_config(installed / "lite") | {"measured": measured}, licence="other")
-    assert "Its error rates were not measured. A detector that is trained" in Detector.default().background[0]
+    assert "Its error rates were not measured. A detector trained" in Detector.default().background[0]
 
 
 def test_commands_say_it(installed, face, data_dir, index_dir, caplog, capsys):
@@ -260,9 +258,9 @@ def test_half_precision_that_changes_answers_is_refused(path, tmp_path):
     torch.save(written, tmp_path / "steep.ckpt")
     with pytest.raises(UserError, match=r"differ from PyTorch's by up to .*, 5e-02 is allowed"):
         export_checkpoint(tmp_path / "steep.ckpt", tmp_path / "steep", format="safetensors", tensors="float16")
-    with pytest.raises(UserError, match=r"atol=0\.1 must lie above 0, and at most at 5e-02"):
+    with pytest.raises(UserError, match=r"atol=0\.1 must be above 0 and at most 5e-02"):
         export_checkpoint(path, tmp_path / "steep", format="safetensors", tensors="float16", atol=0.1)
-    with pytest.raises(UserError, match=r"tensors=float16 is for format=safetensors"):
+    with pytest.raises(UserError, match=r"tensors=float16 needs format=safetensors"):
         export_checkpoint(path, tmp_path / "half.pt2", format="torch_export", tensors="float16")
 
 

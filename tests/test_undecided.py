@@ -85,7 +85,7 @@ def test_an_answer_says_so_in_words_and_in_grey():
     answer = Answer("undecided", 0.5, 0.5, 0.7, "face.jpg", reason=between(decision))
     words = words_of(answer, decision, fake="fake")
     assert (words.headline, words.tone) == ("Undecided", "none")
-    assert "where validation saw too many of both" in words.lines[0]
+    assert "where validation had too many" in words.lines[0]
     image = drawn(np.full((64, 64, 3), 255, np.uint8), [], class_names=("real", "fake"), answer=answer)
     colours = image.reshape(-1, 3).astype(int)
     assert (np.ptp(colours, axis=1) <= 2).all()

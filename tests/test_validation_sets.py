@@ -133,9 +133,9 @@ def test_only_what_is_chosen_on_is_wanted_of_a_data_set(tmp_path):
 @pytest.mark.parametrize(
     ("data", "hint"),
     [
-        ({"val": ["dfd:/d"]}, "its thresholds are those of the checkpoint"),
-        ({"test": ["dfd:/d"], "data_dir": "/own"}, r"data\.data_dir=/own is used for nothing"),
-        ({"test": ["dfd:/d"], "train": ["dfd:/e"]}, r"data\.train=\['dfd:/e'\] is used for nothing"),
+        ({"val": ["dfd:/d"]}, "uses the thresholds of the checkpoint"),
+        ({"test": ["dfd:/d"], "data_dir": "/own"}, r"data\.data_dir=/own has no effect"),
+        ({"test": ["dfd:/d"], "train": ["dfd:/e"]}, r"data\.train=\['dfd:/e'\] has no effect"),
     ],
 )
 def test_an_evaluation_refuses_data_sets_that_it_would_not_look_at(data, hint):

@@ -1,1 +1,1 @@
-"""The case record: what was done with which files and what came of it, as JSON and as a report that can be printed."""
+"""The case record: files, how they were examined, and the results, as JSON and as a report that can be printed."""

@@ -2,9 +2,9 @@
 
     addnet case verify FOLDER [root=FOLDER] [ckpt=CHECKPOINT] [device=cpu]
 
-`verify` compares the hashes of the case's files, of the files that it is about and of the detector with those of the
-record, and computes every score once more. Ends with a table; exits with 0 if all is as it was, with 1 if something
-differs or can't be checked, each in words, and with 2 if an argument is wrong.
+`verify` compares the hashes of the case's own files, of the examined files and of the detector with the record, and
+computes every score again. It prints a table and each problem in words. Exits with 0 if everything is as recorded, with
+1 if something differs or can't be checked, with 2 if an argument is invalid.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NAME = "case verify"
 
 
 def arguments_of(words: Sequence[str]) -> list[str]:
-    """Overrides of the command line: a folder without a key is the case.
+    """Returns the overrides of the command line; a folder without a key is the case.
 
     Example:
         >>> arguments_of(["cases/one", "root=/media/copy"])
@@ -38,10 +38,10 @@ def verify(cfg: DictConfig) -> int:
     """Checks the case that a composed config names, and prints a table.
 
     Args:
-        cfg: `configs/case.yaml` composed.
+        cfg: The composed `configs/case.yaml`.
 
     Returns:
-        0 where all is as it was recorded, else 1.
+        0 if everything is as recorded, else 1.
 
     Raises:
         UserError: There is no such case, its record can't be read, or a value is not valid.
@@ -55,7 +55,7 @@ def verify(cfg: DictConfig) -> int:
 
     folder, limits = Path(cfg.case), Limits.of(**plain(cfg.limits))
     if cfg.root and not Path(cfg.root).is_dir():
-        raise UserError(f"root={cfg.root}: no such folder; it holds the files of the case")
+        raise UserError(f"root={cfg.root}: no such folder; name the folder with the files of the case")
     recorded = read_record(folder)
     found = find_files(recorded, Path(cfg.root) if cfg.root else None)
     try:

@@ -1,4 +1,4 @@
-"""What came of the checks of a case: as a table, and in words."""
+"""The results of the checks of a case, as a table and in words."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _SAME = {True: "the same", False: "differs", None: "–"}
 
 @dataclass
 class Check:
-    """What came of one check.
+    """The result of one check.
 
     Attributes:
-        name: What was checked: a file's name.
+        name: Name of the file that was checked.
         what: Its kind: `case`, `detector`, `image`, `video` or `file`.
-        problems: What isn't as the record says, in sentences; empty: all is.
-        same_hash: Whether its content is the one that was recorded; None: none was recorded.
-        largest: The largest difference of a score; None where none was compared.
+        problems: What differs from the record, in sentences; empty if nothing does.
+        same_hash: Whether its hash is the recorded one; None if none was recorded.
+        largest: The largest difference of a score; None if none was compared.
     """
 
     name: str
@@ -35,7 +35,7 @@ class Check:
 
 
 def table_of(checks: Sequence[Check], *, title: str) -> Table:
-    """Checks as a table for the terminal."""
+    """Returns the checks as a table for the terminal."""
     from rich.table import Table
 
     table = Table(title=in_markup(title))
@@ -49,13 +49,13 @@ def table_of(checks: Sequence[Check], *, title: str) -> Table:
 
 
 def told(checks: Sequence[Check]) -> tuple[str, int]:
-    """Every problem in a line, then the outcome; and the exit code: 0 where all is as it was recorded, else 1."""
+    """Returns each problem on a line and the outcome; and the exit code: 0 if everything is as recorded, else 1."""
     lines = [f"{check.name}: {problem}" for check in checks for problem in check.problems]
     wrong = sum(bool(check.problems) for check in checks)
     repeated = sum(check.largest is not None for check in checks)
     if wrong:
-        lines.append(f"{wrong} of {count(len(checks), 'check')} found something that is not as recorded")
+        lines.append(f"{wrong} of {count(len(checks), 'check')} found a difference from the record")
     else:
         hashes = count(sum(check.same_hash is not None for check in checks), "hash", "hashes")
-        lines.append(f"all is as recorded: {hashes} compared, scores of {count(repeated, 'file')} repeated")
+        lines.append(f"everything is as recorded: {hashes} compared, scores of {count(repeated, 'file')} repeated")
     return shown_lines("\n".join(lines)) + "\n", int(wrong > 0)

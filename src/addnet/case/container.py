@@ -1,6 +1,6 @@
-"""What a file says of itself, without being decoded: container, streams, tags, dates. For processes with limits.
+"""Metadata of a file, read without decoding it: container, streams, tags, dates. Runs in processes with limits.
 
-None of it is proof: whoever made a file could write anything there.
+None of it is proof, since anybody who makes a file can write anything there.
 """
 
 from __future__ import annotations
@@ -21,29 +21,29 @@ from addnet.faces.images import MAX_BYTES
 from addnet.untrusted.files import read_bytes, reason
 from addnet.untrusted.texts import in_data
 
-_LONGEST = 300  # characters of a tag
-_MOST = 32  # tags of a container, a stream, an image
+_LONGEST = 300  # most characters of a tag
+_MOST = 32  # most tags of a container, a stream or an image
 _STREAMS = 16
 _EXIF = (
     *("Make", "Model", "Software", "HostComputer", "DateTime", "Orientation", "Artist", "Copyright"),
     *("DateTimeOriginal", "DateTimeDigitized", "OffsetTime", "OffsetTimeOriginal", "LensModel", "BodySerialNumber"),
 )
-_DATES = ("date", "creation", "modif")  # in names of tags
+_DATES = ("date", "creation", "modif")  # parts of the names of tags with dates
 
 
 def container_facts(path: Path, kind: str) -> dict[str, Any]:
-    """What the headers of a file say.
+    """Reads the metadata in the headers of a file.
 
     Args:
         path: The file.
         kind: `image` or `video`.
 
     Returns:
-        `format`; of an image `width`, `height`, `mode`, `exif`, `tags`; of a video `seconds`, `bit_rate`, `tags`,
-        `streams`; and `dates`: each with `source` and `text`, as they stand there.
+        `format`; for an image `width`, `height`, `mode`, `exif`, `tags`; for a video `seconds`, `bit_rate`, `tags`,
+        `streams`; and `dates`: each with `source` and `text`, unchanged.
 
     Raises:
-        UserError: It can't be read.
+        UserError: The file can't be read.
     """
     try:
         return _of_video(path) if kind == VIDEO else _of_image(path)
@@ -57,18 +57,18 @@ def _of_image(path: Path) -> dict[str, Any]:
     data = read_bytes(path, most=MAX_BYTES)
     kind = image_format(data[:HEAD])
     if kind is None:
-        raise UserError(f"no image by its first bytes; {other_format(data[:HEAD]) or 'unknown to this program'}")
+        raise UserError(f"not an image by its first bytes: {other_format(data[:HEAD]) or 'unknown to this program'}")
     if kind not in ("JPEG2000", "AVIF"):
-        header_of(data, kind)  # refuses what would take Pillow too long
+        header_of(data, kind)  # refuses files that would take Pillow too long
     try:
-        with Image.open(io.BytesIO(data), formats=[kind]) as image:  # reads the header alone
+        with Image.open(io.BytesIO(data), formats=[kind]) as image:  # reads only the header
             exif = dict(_exif(image))
             info = {str(key): value for key, value in image.info.items()}
             facts: dict[str, Any] = {"format": image.format or kind, "width": image.width, "height": image.height}
             facts |= {"mode": image.mode, "progressive": bool(info.get("progressive") or info.get("progression"))}
     except UserError:
         raise
-    except Exception as error:  # plugins raise almost anything on damaged headers
+    except Exception as error:  # Pillow's plugins raise many kinds of errors on damaged headers
         raise UserError(f"its header can't be read: {type(error).__name__}") from error
     texts = {key: value for key, value in info.items() if isinstance(value, str) or key == "comment"}
     embedded = [name for name in ("exif", "xmp", "icc_profile", "photoshop") if info.get(name)]
@@ -77,7 +77,7 @@ def _of_image(path: Path) -> dict[str, Any]:
 
 
 def _exif(image: Image.Image) -> Iterator[tuple[str, str]]:
-    """The tags that tell of device, program and dates; of the position only whether it is there."""
+    """Yields the tags about device, program and dates; of the GPS position only that there is one."""
     found = image.getexif()
     tags = {**found, **found.get_ifd(ExifTags.IFD.Exif)}
     named = {ExifTags.TAGS.get(tag, ""): value for tag, value in tags.items()}
@@ -105,16 +105,16 @@ def _of_video(path: Path) -> dict[str, Any]:
 
 
 def _stream(stream: Any) -> dict[str, Any]:
-    """A stream by its header; `frames` is what is announced, 0 where nothing is."""
+    """Describes a stream by its header; `frames` is the number that the header states, 0 if it states none."""
     codec = stream.codec_context
-    told: dict[str, Any] = {"type": stream.type, "codec": codec.name if codec else None}
+    facts: dict[str, Any] = {"type": stream.type, "codec": codec.name if codec else None}
     if codec and stream.type == "video":
         rate = stream.average_rate
-        told |= {"profile": _text(codec.profile or ""), "width": codec.width, "height": codec.height}
-        told |= {"pixels": codec.pix_fmt, "frame_rate": float(rate) if rate else None, "frames": stream.frames}
+        facts |= {"profile": _text(codec.profile or ""), "width": codec.width, "height": codec.height}
+        facts |= {"pixels": codec.pix_fmt, "frame_rate": float(rate) if rate else None, "frames": stream.frames}
     elif codec and stream.type == "audio":
-        told |= {"sample_rate": codec.sample_rate, "channels": codec.channels}
-    return told | {"tags": _tags(stream.metadata)}
+        facts |= {"sample_rate": codec.sample_rate, "channels": codec.channels}
+    return facts | {"tags": _tags(stream.metadata)}
 
 
 def _tags(values: Mapping[str, Any]) -> dict[str, str]:
@@ -130,7 +130,7 @@ def _dates(tags: Mapping[str, str], source: str) -> list[dict[str, str]]:
 
 
 def _text(value: Any) -> str:
-    """Whatever a file says, as text of bounded length."""
+    """Returns a value from a file as text of limited length."""
     text = value.decode("utf-8", "replace") if isinstance(value, bytes) else str(value)
     text = in_data(text.strip().strip("\0"))
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 1]}…"

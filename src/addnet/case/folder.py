@@ -1,4 +1,4 @@
-"""The folder of a case: new, whole under its name or not there, with the hash of everything in it."""
+"""The folder of a case: always new, complete under its name or absent, with the hash of each file in it."""
 
 from __future__ import annotations
 
@@ -14,31 +14,31 @@ from addnet.surroundings import require_writable
 from addnet.untrusted.files import sha256_of
 
 RECORD, PAGE, PRINT, SUMS = "case.json", "report.html", "report.pdf", "SHA256SUMS"
-_MODE = 0o755  # of a folder that others may read, as `mkdir` makes it
+_MODE = 0o755  # readable by others before the umask, like a folder made with `mkdir`
 
 
 def require_new(folder: Path) -> Path:
-    """Checks, before any work, that a case may be written under a name.
+    """Checks, before any work, that a case may be written to a folder.
 
     Raises:
-        UserError: Something is there already, or no folder can be made there.
+        UserError: It already exists, or can't be created.
     """
     if folder.exists() or folder.is_symlink():
-        raise UserError(f"case={folder} is there already; a case is written once and never changed: name a new folder")
+        raise UserError(f"case={folder} already exists; a case is written once and never changed: name a new folder")
     require_writable("case", folder.absolute().parent)
     return folder
 
 
 @contextmanager
 def new_folder(folder: Path) -> Iterator[Path]:
-    """Gives a folder beside a case to write to, which gets its name once it is whole.
+    """Yields a temporary folder beside a case to write to, which is renamed once it is complete.
 
-    Until then it is called `.NAME.unfinished-…`: an error or Ctrl-C removes it, a kill leaves it under that name. What
-    has come to lie under the name of the case meanwhile is left as it is.
+    Until then it is called `.NAME.unfinished-…`. It is removed after an error or Ctrl-C, and stays if the process is
+    killed. A file or folder that is created under the case's name in the meantime isn't changed.
 
     Raises:
-        UserError: A folder of that name has appeared meanwhile.
-        NotWrittenError: It can't be written, for example because the disk is full.
+        UserError: A folder of that name was created in the meantime.
+        NotWrittenError: The case can't be written, for example because the disk is full.
     """
     with _in_words(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
@@ -49,9 +49,9 @@ def new_folder(folder: Path) -> Iterator[Path]:
             part.chmod(_MODE & ~_umask())
             _settle(part)
             require_new(folder)
-            part.rename(folder)  # fails where something has appeared since, unless it is an empty folder
+            part.rename(folder)  # fails if something was created there since, unless it is an empty folder
     finally:
-        shutil.rmtree(part, ignore_errors=True)  # of an error; else it is there no more
+        shutil.rmtree(part, ignore_errors=True)  # after an error; otherwise it has been renamed
 
 
 @contextmanager
@@ -63,7 +63,7 @@ def _in_words(folder: Path) -> Iterator[None]:
 
 
 def write_sums(folder: Path) -> None:
-    """Writes the SHA-256 of each file of a folder, in the form that `sha256sum -c` reads."""
+    """Writes the SHA-256 of each file of a folder in the format of `sha256sum -c`."""
     lines = [f"{sha256_of(file)}  {file.name}\n" for file in sorted(folder.iterdir())]
     (folder / SUMS).write_text("".join(lines), encoding="utf-8")
 
@@ -75,7 +75,7 @@ def _umask() -> int:
 
 
 def _settle(folder: Path) -> None:
-    """Waits until its files are on the disk, not only in the system's cache."""
+    """Waits until the files of a folder are on disk, not only in the system's cache."""
     for file in sorted(folder.iterdir()):
         with file.open("rb") as stream:
             os.fsync(stream.fileno())

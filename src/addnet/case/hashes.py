@@ -1,4 +1,4 @@
-"""Files → their SHA-256, size and date, and those of everything that a detector's scores depend on."""
+"""Files → their SHA-256, size and date; also those of the files that a detector's scores depend on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from addnet.untrusted.texts import in_data
 if TYPE_CHECKING:
     from addnet.inference import Detector
 
-WEIGHTS = "weights"  # the role of files without which a detector isn't the same
+WEIGHTS = "weights"  # the role of the files that identify a detector
 
 
 def file_facts(path: Path) -> dict[str, Any]:
-    """SHA-256, size and time of last change of a file: `sha256`, `bytes`, `modified`; None each, with a `reason`."""
+    """Returns `sha256`, `bytes` and `modified` of a file; all None, with a `reason`, if it can't be read."""
     facts: dict[str, Any] = {"sha256": None, "bytes": None, "modified": None, "reason": ""}
     try:
         status = status_of(path)
@@ -32,11 +32,11 @@ def file_facts(path: Path) -> dict[str, Any]:
 
 
 def files_of(detector: Detector, settings: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The files that a detector's scores depend on, each with its role, name, size and SHA-256; without their places.
+    """Returns role, name, size and SHA-256 of each file that a detector's scores depend on, without their folders.
 
     Args:
         detector: The detector.
-        settings: Of predict: `model.weights`, `detector.landmark_model`, `likelihood`.
+        settings: The settings of `addnet predict`: `model.weights`, `detector.landmark_model`, `likelihood`.
     """
     from addnet.inference.export.hub_folder import CONFIG
     from addnet.inference.export.hub_folder import WEIGHTS as TENSORS

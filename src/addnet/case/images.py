@@ -1,4 +1,4 @@
-"""What a report shows of a file: stills with boxes, the scores over time, and why the strongest faces scored so."""
+"""The images of a file in a report: stills with boxes, scores over time, and explanations of the highest scores."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ _GREY = (90, 90, 90)
 
 @dataclass(frozen=True)
 class FaceExplanation:
-    """Why one face scored as it did.
+    """The explanation of the score of one face.
 
     Attributes:
-        title: Which face, with its score.
-        panels: The face as the network saw it, the mask, what speaks for fake.
-        organs: By organ, how much of the log odds of fake is lost when it is covered.
+        title: Name of the face, with its score.
+        panels: The face as the network sees it, the mask, the evidence for fake.
+        organs: By organ, the decrease of the log odds of fake when it is covered.
     """
 
     title: str
@@ -41,13 +41,13 @@ class FaceExplanation:
 
 @dataclass(frozen=True)
 class FileImages:
-    """What is shown of a file; all of it empty where nothing is.
+    """The images of a file in the report; empty if none are shown.
 
     Attributes:
         stills: The image, or frames of the video, with boxes.
-        timeline: The scores of a video.
-        explained: The strongest faces.
-        unexplained: Why there are none.
+        timeline: Plot of the scores of a video.
+        explained: Explanations of the faces with the highest scores.
+        unexplained: Why there are no explanations; empty if there are.
     """
 
     stills: tuple[Panel, ...] = ()
@@ -59,21 +59,21 @@ class FileImages:
 def shown_of(
     answer: Answer, stills: Stills, strong: Sequence[StrongFace], detector: Detector, *, block: str | None = None
 ) -> FileImages:
-    """What is shown of a file.
+    """Returns the images of a file for the report.
 
     Args:
-        answer: What was said.
-        stills: Images of it.
-        strong: The faces that are explained, the strongest first.
-        detector: Who was asked.
-        block: Where Grad-CAM is taken; None: the network's own choice.
+        answer: The answer about the file.
+        stills: Images of the file.
+        strong: The faces to explain, the highest score first.
+        detector: The detector that gave the answer.
+        block: Stage or module for Grad-CAM; None: the network's default.
     """
     panels = tuple(_still(answer, stills, number, detector) for number in stills.images)
     if not strong:
         return FileImages(panels, timeline_of(answer))
     try:
         explained = tuple(_explained(one, answer, detector, block) for one in strong)
-    except UserError as error:  # a network without a place for Grad-CAM
+    except UserError as error:  # a network without a default block for Grad-CAM
         return FileImages(panels, timeline_of(answer), unexplained=str(error))
     return FileImages(panels, timeline_of(answer), explained)
 
@@ -86,8 +86,8 @@ def _still(answer: Answer, stills: Stills, number: int, detector: Detector) -> P
     time = stills.times.get(number)
     at = "" if time is None else f", {time:.2f} s"
     title = f"Frame {number}{at}" if answer.kind == "video" else "The image"
-    said = "; ".join(f"{face.verdict}, score {face.score:.4f}" for face in faces)
-    return Panel(title, image_uri(canvas), f"{title} with boxes around faces", said or "no face was scored here")
+    caption = "; ".join(f"{face.verdict}, score {face.score:.4f}" for face in faces)
+    return Panel(title, image_uri(canvas), f"{title} with boxes around faces", caption or "no face was scored here")
 
 
 def _box(canvas: ImageArray, face: FaceAnswer, factor: float, class_names: tuple[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Scores of the frames of a video → the frames above the threshold, and the times over which they follow each other."""
+"""Scores of the frames of a video → the frames above the threshold, and the ranges of consecutive ones."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from addnet.inference.answers import Answer, FaceAnswer, by_track
 
 
 def above_threshold(answer: Answer, threshold: float) -> dict[str, Any]:
-    """Frames with scores above a threshold, and ranges of them that follow each other among those that were looked at.
+    """Returns the frames with scores above a threshold, and the ranges of examined frames that follow each other.
 
-    A range is of one person. It ends at a frame that was looked at and in which that person isn't above the threshold;
-    nothing is known of what lies between frames that were looked at.
+    A range is of one person. It ends before an examined frame in which that person isn't above the threshold. Nothing
+    is known about the frames between examined ones.
 
     Args:
-        answer: About a video.
-        threshold: Of a frame's score.
+        answer: The answer about a video.
+        threshold: Threshold of a frame's score.
 
     Returns:
-        `threshold`, `frames`: each with `frame`, `time`, `track`, `score`; `ranges`: each with `track`, `from_frame`,
-        `to_frame`, `from_time`, `to_time`, `frames` (how many of them were looked at).
+        `threshold`; `frames`: each with `frame`, `time`, `track`, `score`; `ranges`: each with `track`, `from_frame`,
+        `to_frame`, `from_time`, `to_time`, `frames` (how many of them were examined).
     """
     found = [face for face in answer.faces if face.score > threshold]
     ranges = [
-        _told(track, part)
+        _range(track, part)
         for track, faces in by_track(answer.faces).items()
         for part in _runs(faces, answer.looked_at, threshold)
     ]
@@ -32,8 +32,8 @@ def above_threshold(answer: Answer, threshold: float) -> dict[str, Any]:
 
 
 def _runs(faces: list[FaceAnswer], looked_at: tuple[int, ...], threshold: float) -> list[list[FaceAnswer]]:
-    """The faces of one person above a threshold, in runs without a frame in between that was looked at."""
-    place = {number: index for index, number in enumerate(looked_at)}
+    """Groups the faces of one person above a threshold into runs of consecutive examined frames."""
+    place = {number: index for index, number in enumerate(looked_at)}  # frame number → position among examined frames
     runs: list[list[FaceAnswer]] = []
     for face in (face for face in faces if face.score > threshold):
         here = place.get(face.frame or 0, -2)
@@ -44,7 +44,7 @@ def _runs(faces: list[FaceAnswer], looked_at: tuple[int, ...], threshold: float)
     return runs
 
 
-def _told(track: int, faces: list[FaceAnswer]) -> dict[str, Any]:
+def _range(track: int, faces: list[FaceAnswer]) -> dict[str, Any]:
     first, last = faces[0], faces[-1]
     return {
         "track": track,

@@ -1,4 +1,4 @@
-"""A `case.json` of anybody's → what is needed to check it, each value of its kind. Nothing of it is run."""
+"""An untrusted `case.json` → the values needed to verify it, each of the expected type. No code is run."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from addnet.errors import UserError
 from addnet.untrusted.files import read_bytes
 from addnet.untrusted.texts import shown
 
-_MOST = 512 << 20  # bytes of a record
+_MOST = 512 << 20  # largest size of a record in bytes
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KINDS = ("image", "video", "file")
 _SETTINGS: Mapping[str, Mapping[str, tuple[type, ...]]] = {
@@ -37,12 +37,12 @@ class RecordedFile:
     """A file of a record.
 
     Attributes:
-        path: As it was named.
-        kind: `image`, `video`, or `file` for what is neither.
-        sha256: None where it couldn't be read.
-        verdict: What was said of it.
-        score: Its score; None without one.
-        faces: Frame (None in an image) and score of each face that was scored, in their order.
+        path: Its path, as it was given.
+        kind: `image`, `video`, or `file` for anything else.
+        sha256: Its SHA-256; None if it couldn't be read.
+        verdict: The recorded verdict.
+        score: The recorded score; None without one.
+        faces: Frame (None in an image) and score of each face that was scored, in order.
     """
 
     path: str
@@ -55,17 +55,17 @@ class RecordedFile:
 
 @dataclass(frozen=True)
 class RecordedCase:
-    """What of a record is needed to check it.
+    """The values of a record that are needed to verify it.
 
     Attributes:
-        ckpt: The detector as it was named.
-        weights: SHA-256 of the detector's files, in their order.
-        start_weights: Of a checkpoint of the trained part alone, as they were named.
-        mirror: Whether faces were asked about twice.
-        device: On which it was computed.
-        settings: `images`, `frames` and `detector`, as predict's config has them.
-        working_folder: Where paths begin that aren't absolute.
-        files: In the order of the record.
+        ckpt: The detector, as it was given.
+        weights: SHA-256 of the detector's files, in order.
+        start_weights: File of the start weights, as it was given; None without one.
+        mirror: Whether faces were also scored mirrored.
+        device: The device that scores were computed on.
+        settings: `images`, `frames` and `detector`, as in the config of `addnet predict`.
+        working_folder: The folder that relative paths start from.
+        files: The files in the order of the record.
     """
 
     ckpt: str
@@ -96,7 +96,7 @@ def read_record(folder: Path) -> RecordedCase:
     if not isinstance(node, dict) or node.get("format") != FORMAT:
         raise UserError(f"{file} is not the record of a case; addnet predict case=FOLDER writes one")
     if node.get("version") != VERSION:
-        raise UserError(f"{file} has version {reprlib.repr(node.get('version'))}; this program reads {VERSION}")
+        raise UserError(f"{file} has version {reprlib.repr(node.get('version'))}; this program reads version {VERSION}")
     try:
         return _recorded(node)
     except UserError as error:
@@ -162,7 +162,7 @@ def _hash(node: dict[str, Any], where: str) -> str | None:
 
 def _named(node: Any, where: str) -> dict[str, Any]:
     if not isinstance(node, dict):
-        _refuse(where, node, "names with values")
+        _refuse(where, node, "an object with names and values")
     return node
 
 
@@ -176,8 +176,8 @@ def _entry(node: dict[str, Any], key: str, *kinds: type, where: str = "") -> Any
     return value
 
 
-_WORDS = {dict: "names with values", list: "a list", str: "a text", bool: "true or false", int: "a whole number"}
-_WORDS |= {float: "a number", type(None): "null"}
+_WORDS = {dict: "an object with names and values", list: "a list", str: "a text", bool: "true or false"}
+_WORDS |= {int: "a whole number", float: "a number", type(None): "null"}
 
 
 def _refuse(place: str, value: object, expected: str) -> NoReturn:
@@ -185,4 +185,4 @@ def _refuse(place: str, value: object, expected: str) -> NoReturn:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no number")
+    raise ValueError(f"{text} is not a valid number")

@@ -18,44 +18,44 @@ if TYPE_CHECKING:
     from addnet.inference import Detector
 
 FORMAT, VERSION = "addnet case record", 1
-_PACKAGES = (  # beside those that a run folder names
+_PACKAGES = (  # in addition to those that a run folder records
     *("safetensors", "pillow", "av", "face_recognition_models", "jinja2", "weasyprint", "c2pa-python"),
 )
 LIMITS = (
-    "A verdict is the output of a statistical detector and never proof: neither that a file is forged, nor that it is "
-    "genuine. It needs a person who knows the error rates above, and how far the material here is like that of the "
-    "measurement.",
-    "The detector looks at faces alone, and for traces of the kinds of forgery that it learnt from. Other changes "
-    "(sound, text, background, cuts, a whole image or video that was generated, a true recording in a false context) "
-    "are not looked for.",
-    "Compression, shrinking, filters, screenshots and re-uploads remove traces and bring others; error rates on such "
+    "A verdict is the output of a statistical detector and never proof, neither that a file is forged nor that it is "
+    "genuine. It must be interpreted by a person who knows the error rates above, and how similar this material is to "
+    "that on which they were measured.",
+    "The detector examines only faces, for traces of the kinds of forgery that it was trained on. It does not look for "
+    "other changes (sound, text, background, cuts, a fully generated image or video, a true recording in a false "
+    "context).",
+    "Compression, shrinking, filters, screenshots and re-uploads remove traces and add others; error rates on such "
     "material may be far higher than the ones above.",
-    "Of a video only the frames that are listed were looked at, and the faces in them that were found; nothing is "
-    "known of what lies between.",
-    "Explanations (Grad-CAM, covered organs) show what moved the score, not where a file was changed.",
-    "Dates, devices and programs are what the file says, which anybody can write; the date of the file system is that "
-    "of this copy. Signed provenance says who vouches for a file, not that what it shows is true.",
+    "In a video only the listed frames were examined, and in them only the faces that were found; nothing is known "
+    "about the frames in between.",
+    "Explanations (Grad-CAM, covered organs) show what influenced the score, not where a file was changed.",
+    "Dates, devices and programs are those stated in the file, where anybody can write them; the date of the file "
+    "system is that of this copy. Signed provenance says who vouches for a file, not that its content is true.",
     "A hash shows that a file is the one that was examined, not where it came from. The record itself is not signed: "
     "keep the hash of case.json where nobody can change it.",
 )
 
 
 def versions() -> dict[str, Any]:
-    """Of Python, platform, packages and FFmpeg's libraries, and the commit of a checkout; None for what isn't there."""
+    """Returns versions of Python, platform, packages and FFmpeg, and the commit of a checkout; None if missing."""
     import av
 
     from addnet.training.run_folder import provenance
 
-    told = provenance(data_fingerprint="")
+    facts = provenance(data_fingerprint="")
     return {
-        **{name: told[name] for name in ("python", "platform", "git")},
-        "packages": told["packages"] | {name: version_of(name) for name in _PACKAGES},
+        **{name: facts[name] for name in ("python", "platform", "git")},
+        "packages": facts["packages"] | {name: version_of(name) for name in _PACKAGES},
         "ffmpeg": {name: ".".join(map(str, numbers)) for name, numbers in sorted(av.library_versions.items())},
     }
 
 
 def device_of(detector: Detector) -> dict[str, str]:
-    """On what the network was computed."""
+    """Returns the device that scores are computed on, with its name."""
     import torch
 
     name = torch.cuda.get_device_name(detector.device) if detector.device.type == "cuda" else platform.machine()
@@ -63,7 +63,7 @@ def device_of(detector: Detector) -> dict[str, str]:
 
 
 def thresholds_of(detector: Detector) -> dict[str, Any]:
-    """By level, where fake begins, up to where a score is real, and how it was chosen."""
+    """Returns by level the thresholds for fake and for real, how they were chosen, and how probabilities are made."""
     levels = {"image_or_frame": detector.frame, "video": detector.video}
     return {
         level: {
@@ -86,16 +86,16 @@ def file_record(
     times: Mapping[int, float | None],
     detector: Detector,
 ) -> dict[str, Any]:
-    """What is recorded of one file.
+    """Returns the record of one file.
 
     Args:
-        answer: What was said.
-        facts: Of `file_facts`, before it was examined.
-        changed: Whether its hash was another one afterwards.
-        container: Of `container_facts`, or `not_read` with the reason.
-        provenance: Of `provenance_facts`, or `told` with the reason.
-        times: Of the frames that were looked at.
-        detector: Who was asked.
+        answer: The answer about the file.
+        facts: From `file_facts`, before the file was examined.
+        changed: Whether its hash was different afterwards.
+        container: From `container_facts`, or `not_read` with the reason.
+        provenance: From `provenance_facts`, or `told` with the reason.
+        times: Times in seconds of the examined frames, by frame number.
+        detector: The detector that gave the answer.
     """
     decided = detector.video if answer.kind == "video" else detector.frame
     path = in_data(without_home(answer.path))
@@ -116,18 +116,18 @@ def file_record(
 
 
 def because(answer: Answer, decision: Decision) -> str:
-    """The reason of a verdict, in a sentence: what the answer says of it, and the score beside the threshold."""
+    """Returns the reason of a verdict in a sentence: that of the answer, and the score compared with the threshold."""
     if answer.score is None:
         return in_data(answer.reason)
     whose = _whose(answer)
     at = f"{answer.threshold:.4f} ({decision.stated.partition(', ')[2] or decision.stated})"
     place = f"lies above the threshold {at}" if answer.score > answer.threshold else f"is not above the threshold {at}"
-    told = f"{whose}, {answer.score:.4f}, {place}"
-    return f"{in_data(answer.reason)}; {told}" if answer.reason else told
+    sentence = f"{whose}, {answer.score:.4f}, {place}"
+    return f"{in_data(answer.reason)}; {sentence}" if answer.reason else sentence
 
 
 def _whose(answer: Answer) -> str:
-    """Whose score decides."""
+    """Names the score that decides."""
     if answer.kind == "video":
         return f"the mean score of {count(len(answer.deciding), 'frame')}{answer.by_whom}"
     if len(answer.faces) > 1:
@@ -136,13 +136,13 @@ def _whose(answer: Answer) -> str:
 
 
 def described(about: Mapping[str, Any], detector: Detector, files: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """The detector in a record: what `predict` says of it, its files with their hashes, thresholds and error rates."""
-    told = {name: value for name, value in about.items() if not name.endswith("_threshold")}
+    """Returns a detector's entry in a record: its description, files with hashes, thresholds and error rates."""
+    facts = {name: value for name, value in about.items() if not name.endswith("_threshold")}
     measured = detector.loaded.about.get("measured")
-    learnt = detector.loaded.about.get("learnt_from")
-    validation = learnt.get("validation") if isinstance(learnt, Mapping) else None
+    training = detector.loaded.about.get("learnt_from")
+    validation = training.get("validation") if isinstance(training, Mapping) else None
     return {
-        **told,
+        **facts,
         "files": list(files),
         "thresholds": thresholds_of(detector),
         "faces_found_by": detector.preprocessing.landmarker.signature(),

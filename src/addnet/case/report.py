@@ -1,4 +1,4 @@
-"""The record of a case as one HTML page that prints: nothing outside of it is needed, no script is in it."""
+"""The record of a case as one printable HTML page, without external files or scripts."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 _TEMPLATE = "report.html.j2"
-_COLUMNS = 3  # of the table of frames
-_MOST = 150  # frames that it has
+_COLUMNS = 3  # columns of the table of frames
+_MOST = 150  # most frames in the table
 _NOTHING = "–"
 
 
 def page_of(record: Mapping[str, Any], images: Sequence[FileImages]) -> str:
-    """The page.
+    """Renders the page.
 
     Args:
-        record: Of the case.
-        images: What is shown of each of its files, in their order.
+        record: The record of the case.
+        images: The images of each of its files, in order.
     """
     template = (resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8")
     files = [
@@ -94,7 +94,7 @@ def _container(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "format", f"{container['format']}{size}{', progressive' if container.get('progressive') else ''}"
     if container.get("seconds"):
         rate = f", {container['bit_rate'] / 1000:,.0f} kbit/s" if container["bit_rate"] else ""
-        yield "length", f"{container['seconds']:.2f} s as announced{rate}"
+        yield "length", f"{container['seconds']:.2f} s by its header{rate}"
     for number, stream in enumerate(container.get("streams", ())):
         yield f"stream {number}", _stream(stream)
     if container.get("embedded"):
@@ -103,23 +103,23 @@ def _container(container: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
 
 
 def _stream(stream: Mapping[str, Any]) -> str:
-    told = [f"{stream['type']}, {stream['codec'] or 'no decoder'}"]
+    parts = [f"{stream['type']}, {stream['codec'] or 'no decoder'}"]
     if stream.get("width"):
-        told.append(f"{stream['width']} × {stream['height']} pixels, {stream['pixels']}")
+        parts.append(f"{stream['width']} × {stream['height']} pixels, {stream['pixels']}")
     if stream.get("frame_rate"):
-        told.append(f"{stream['frame_rate']:.3f} frames a second")
+        parts.append(f"{stream['frame_rate']:.3f} frames per second")
     if stream.get("frames"):
-        told.append(f"{count(stream['frames'], 'frame')} announced")
+        parts.append(f"{count(stream['frames'], 'frame')} by its header")
     if stream.get("sample_rate"):
-        told.append(f"{stream['sample_rate']:,} Hz, {count(stream['channels'], 'channel')}")
-    return ", ".join(told)
+        parts.append(f"{stream['sample_rate']:,} Hz, {count(stream['channels'], 'channel')}")
+    return ", ".join(parts)
 
 
 def _dates(file: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     for date in file["container"].get("dates", ()):
         yield date["source"], date["text"]
     if file["modified"]:
-        yield "last change, by the file system", file["modified"]
+        yield "last modified, by the file system", file["modified"]
 
 
 def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
@@ -128,7 +128,7 @@ def _provenance(provenance: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
         if provenance.get(name):
             yield name.replace("_", " "), provenance[name]
     if provenance.get("problems"):
-        yield "remarks of the check", ", ".join(provenance["problems"])
+        yield "validation codes", ", ".join(provenance["problems"])
 
 
 def _decoded(answer: Mapping[str, Any]) -> str:
@@ -136,21 +136,21 @@ def _decoded(answer: Mapping[str, Any]) -> str:
         return f"{count(answer['people'], 'face')} found, {count(len(answer['faces']), 'face')} scored"
     frames = {face["frame"] for face in answer["faces"]}
     return (
-        f"{count(answer['frames'], 'frame')} looked at, {answer['frames_without_face']} of them without a face; "
+        f"{count(answer['frames'], 'frame')} examined, {answer['frames_without_face']} of them without a face; "
         f"{count(answer['people'], 'person', 'people')} found{_others(answer)}; "
         f"{count(len(answer['faces']), 'face')} scored in {count(len(frames), 'frame')}"
     )
 
 
 def _others(answer: Mapping[str, Any]) -> str:
-    """How many people of a video have no score, since another one counts."""
+    """Says how many people of a video were not scored; empty if all were."""
     others = answer["people"] - len({face["track"] for face in answer["faces"]})
     return f", {others} of them not scored" if others else ""
 
 
 def _range(found: Mapping[str, Any], *, people: int) -> str:
     who = f"track {found['track']}: " if people > 1 else ""
-    frames = count(found["frames"], "frame that was looked at", "frames that were looked at")
+    frames = count(found["frames"], "examined frame")
     timed = found["from_time"] is not None and found["to_time"] is not None
     if found["frames"] == 1:
         return f"{who}frame {found['from_frame']}" + (f", {found['from_time']:.2f} s" if timed else "")
@@ -160,7 +160,7 @@ def _range(found: Mapping[str, Any], *, people: int) -> str:
 
 
 def _columns(faces: Sequence[Mapping[str, Any]], *, people: int) -> list[list[dict[str, str]]]:
-    """Faces down the columns of a table, as rows; the last column may be shorter."""
+    """Arranges faces down the columns of a table, returned as rows; the last column may be shorter."""
     tall = math.ceil(len(faces) / _COLUMNS)
     cells = [_face(number, face, people) for number, face in enumerate(faces, 1)]
     return [cells[row::tall] for row in range(tall)]
@@ -175,7 +175,7 @@ def _face(number: int, face: Mapping[str, Any], people: int) -> dict[str, str]:
 
 
 def _without_rates(line: str, measured: Sequence[Any]) -> str:
-    """What is said of a detector, without the error rates that stand in a table below."""
+    """Removes the error rates from a sentence about a detector, because the table below has them."""
     return line.replace(f"{measured_in_words({'measured': measured})} ", "") if measured else line
 
 
@@ -185,7 +185,7 @@ def _thresholds(thresholds: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[s
 
 
 def _errors(measured: Sequence[Any]) -> Iterator[tuple[str, str, list[str]]]:
-    """What was measured of the detector when it was released: a row a data set."""
+    """Yields the error rates measured when the detector was released, one row per data set."""
     for found in measured:
         try:
             yield str(found["name"]), str(found["level"]), [_rate(found["errors"].get(wrong)) for wrong in WRONG]
@@ -201,7 +201,7 @@ def _rate(found: Mapping[str, Any] | None) -> str:
 
 
 def _validation(validation: Any) -> Iterator[tuple[str, list[str]]]:
-    """How often it was wrong on the validation that chose its thresholds."""
+    """Yields the errors on the validation set on which the thresholds were chosen, one row per level."""
     for level, found in (validation if isinstance(validation, Mapping) else {}).items():
         try:
             pairs = [(found[wrong], found[wrong.partition("_")[0]]) for wrong in WRONG]
@@ -211,17 +211,17 @@ def _validation(validation: Any) -> Iterator[tuple[str, list[str]]]:
 
 
 def _made(record: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """How a case was made, as rows."""
+    """Yields the rows of the table that says how a case was made."""
     versions, computed = record["versions"], record["computed_on"]
     yield "command", record["command"]
-    yield "started in", record["working_folder"]
-    yield "begun, finished (UTC)", f"{record['begun']}, {record['finished']}"
+    yield "working folder", record["working_folder"]
+    yield "started, finished (UTC)", f"{record['begun']}, {record['finished']}"
     yield (
         "computed on",
         f"{computed['device']} ({computed['name']}), {versions['platform']}, Python {versions['python']}",
     )
     if versions["git"]:
-        yield "commit", f"{versions['git']['commit']}{', with changes' if versions['git']['dirty'] else ''}"
+        yield "commit", f"{versions['git']['commit']}{', with uncommitted changes' if versions['git']['dirty'] else ''}"
     for file in record["detector"]["files"]:
         yield file["role"], f"{file['name']}, SHA-256 {file['sha256'] or 'none: ' + file['reason']}"
     packages = {name: version for name, version in versions["packages"].items() if version}

@@ -1,4 +1,4 @@
-"""Images of a file for its report, small: an image itself, or a few frames of a video; and when frames are shown."""
+"""Small images of a file for its report: an image, or a few frames of a video; and the times of frames."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _SIDE = 560  # pixels of the longer side
 
 @dataclass
 class Stills:
-    """What is shown of a file.
+    """The stills of a file.
 
     Attributes:
         images: By frame, 0 in an image: (h, w, 3) uint8 RGB, at most 560 pixels a side.
-        factors: By which each was shrunk.
-        times: Of every frame that was looked at, when it is shown, in seconds; None where the file doesn't say.
+        factors: By frame, the factor by which it was shrunk.
+        times: By examined frame, its time in seconds; None if the file doesn't say.
     """
 
     images: dict[int, ImageArray] = field(default_factory=dict)
@@ -43,16 +43,16 @@ class Stills:
 
 
 def stills_of(path: Path, kind: str, looked_at: Collection[int], shown: Collection[int]) -> Stills:
-    """Reads a file once more for what is shown of it.
+    """Reads the stills of a file.
 
     Args:
         path: The file.
         kind: `image` or `video`.
-        looked_at: Frames of a video whose times are wanted.
-        shown: Those of them that are shown.
+        looked_at: Examined frames of a video, whose times are read.
+        shown: Those of them that are kept as images.
 
     Raises:
-        UserError: It can't be read.
+        UserError: The file can't be read.
     """
     stills = Stills()
     try:

@@ -1,4 +1,4 @@
-"""The faces that speak most for fake, kept as the network saw them, so that they can be explained."""
+"""The faces with the highest scores, kept as the network sees them, so that their scores can be explained."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from addnet.inference.detector import Detector, VideoAnswer
 from addnet.inference.preprocessing import FaceView
 from addnet.inference.videos import AboutVideo, FrameFace, FrameFaces
 
-MOST = 3  # of a file
+MOST = 3  # faces per file
 
 
 class StrongFace(NamedTuple):
-    """A face with a large score.
+    """A face with a high score.
 
     Attributes:
         score: The network's probability of fake.
-        seen: The face as the network saw it.
+        seen: The face as the network sees it.
         frame: Number of the frame; None in an image.
         time: When it is shown, in seconds; None in an image, or where the file doesn't say.
     """
@@ -34,21 +34,21 @@ class StrongFace(NamedTuple):
 
 
 def strongest_of_image(answer: Answer, seen: Sequence[FaceView]) -> list[StrongFace]:
-    """The faces of an image with the largest scores, the largest first."""
-    faces = (StrongFace(said.score, face) for said, face in zip(answer.faces, seen, strict=True))
+    """Returns the faces of an image with the highest scores, the highest first."""
+    faces = (StrongFace(scored.score, face) for scored, face in zip(answer.faces, seen, strict=True))
     return sorted(faces, key=attrgetter("score"), reverse=True)[:MOST]
 
 
 class StrongestFaces:
-    """Watches videos and keeps the strongest faces of the person who decides about the last one.
+    """Scores videos, and keeps the faces with the highest scores of the person who decides about the last one.
 
-    A few faces of each track are kept at any time, however long the video is.
+    Only a few faces of each track are kept, however long the video is.
 
     Args:
-        detector: The detector that is asked.
+        detector: The detector.
 
     Attributes:
-        faces: Of the video that was watched last, the largest score first; empty without a face.
+        faces: Faces of the last video, the highest score first; empty without a face.
     """
 
     def __init__(self, detector: Detector) -> None:
@@ -58,10 +58,10 @@ class StrongestFaces:
         self._kept: dict[int, list[StrongFace]] = {}
 
     def watch(self, frames: FrameFaces, *, path: str) -> VideoAnswer:
-        """As `Detector.watch`.
+        """Runs `Detector.watch`, and keeps the faces with the highest scores.
 
         Raises:
-            UserError: As there.
+            UserError: The file can't be read.
         """
         self.faces, self._waiting, self._kept = [], {}, {}
         watched = self.detector.watch(_FaceRecorder(frames, self._waiting), path=path, by=self._scores)
@@ -81,14 +81,14 @@ class StrongestFaces:
 
 
 class _FaceRecorder(FrameFaces):
-    """Faces of a video, each noted until it has its score."""
+    """Faces of a video, each of which is stored until it has a score."""
 
     def __init__(self, frames: FrameFaces, waiting: dict[int, FrameFace]) -> None:
         self._frames, self._waiting = frames, waiting
 
     def __iter__(self) -> Iterator[FrameFace]:
         for crop in self._frames:
-            self._waiting[id(crop.seen)] = crop  # which keeps it, so that no other gets its number
+            self._waiting[id(crop.seen)] = crop  # the reference keeps the id unique
             yield crop
 
     def about(self) -> AboutVideo:

@@ -1,4 +1,4 @@
-"""Checks a case: the hashes of what it is about and of the detector, and the scores, which are computed once more."""
+"""Verifies a case: the hashes of its files, the examined files and the detector, and the scores, computed again."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from addnet.wording import count
 if TYPE_CHECKING:
     from addnet.inference import Detector
 
-TOLERANCE = 1e-5  # of a score
+TOLERANCE = 1e-5  # largest difference of a score that counts as equal
 _SUM = re.compile(r"([0-9a-f]{64})  ([\w.-]+)")
-_MOST_SUMS = 1 << 16  # bytes
+_MOST_SUMS = 1 << 16  # largest size of the list of hashes in bytes
 
 
 def check_sums(folder: Path) -> list[Check]:
-    """Whether the files of a case are those that it was written with, by its own list of hashes."""
+    """Checks the files of a case against its own list of hashes."""
     try:
         lines = read_bytes(folder / SUMS, most=_MOST_SUMS).decode("utf-8", "replace").splitlines()
     except (OSError, UserError):
-        return [Check(SUMS, "case", [f"it can't be read: whether {folder.name} was changed isn't known"])]
+        return [Check(SUMS, "case", [f"it can't be read, so it isn't known whether {folder.name} was changed"])]
     found = [_SUM.fullmatch(line) for line in lines]
     checks = [_compared(folder / one[2], one[1], Check(one[2], "case")) for one in found if one]
     damaged = [] if checks and all(found) else [Check(SUMS, "case", ["it is damaged"])]
@@ -42,22 +42,25 @@ def check_sums(folder: Path) -> list[Check]:
 
 
 def check_detector(detector: Detector, recorded: RecordedCase) -> Check:
-    """Whether the files of a detector are those of the record; config and weights of a folder, or a checkpoint."""
+    """Checks that the files of a detector are those of the record: config and weights of a folder, or a checkpoint."""
     check = Check(shown(detector.loaded.called), "detector")
     own = tuple(file["sha256"] for file in files_of(detector, {}) if file["role"] == WEIGHTS)
     check.same_hash = own == recorded.weights
     if not check.same_hash:
-        check.problems.append("it is not the detector of the record: SHA-256 differs; scores were not repeated")
+        check.problems.append("it is not the detector of the record: its SHA-256 differs; scores were not repeated")
     return check
 
 
 def find_files(recorded: RecordedCase, root: Path | None) -> list[tuple[Check, Path | None]]:
-    """Each file of a record, where it lies now and whether it is the same; its path None where it isn't.
+    """Finds the files of a record.
 
     Args:
         recorded: The record.
-        root: A folder in which files are looked for by their content, whatever they are called now; None: where they
-            were.
+        root: A folder to search for files with the recorded content, whatever their names; None: use the recorded
+            paths.
+
+    Returns:
+        The check of each file, and its path; None if the file is missing or its content differs.
     """
     if root is not None:
         return list(_by_content(recorded.files, root))
@@ -70,27 +73,27 @@ def find_files(recorded: RecordedCase, root: Path | None) -> list[tuple[Check, P
 
 
 def _place(recorded: RecordedCase, name: str) -> Path:
-    """Where something lies that a record names."""
+    """Returns the path of a file named in a record."""
     return Path(at_home(recorded.working_folder), at_home(name))
 
 
 def _by_content(files: Sequence[RecordedFile], root: Path) -> Iterator[tuple[Check, Path | None]]:
-    lies: dict[str, Path] = {}
-    there = walk(root, evidence=True)
-    for name in (*there.images, *there.videos, *there.others):
+    paths: dict[str, Path] = {}  # by SHA-256
+    contents = walk(root, evidence=True)
+    for name in (*contents.images, *contents.videos, *contents.others):
         try:
-            lies.setdefault(sha256_of(root / name), root / name)
+            paths.setdefault(sha256_of(root / name), root / name)
         except (OSError, UserError):
             continue
-    called = {place.name for place in lies.values()}
+    names_below = {path.name for path in paths.values()}
     for file in files:
         check = _check_of(file)
-        place = lies.get(file.sha256 or "")
-        check.same_hash = None if file.sha256 is None else place is not None
+        path = paths.get(file.sha256 or "")
+        check.same_hash = None if file.sha256 is None else path is not None
         if check.same_hash is False:
-            other = ", though one of this name is there" if Path(file.path).name in called else ""
+            other = ", though there is a file of this name" if Path(file.path).name in names_below else ""
             check.problems.append(f"no file below root={root} has its SHA-256{other}")
-        yield check, place
+        yield check, path
 
 
 def _check_of(file: RecordedFile) -> Check:
@@ -98,14 +101,14 @@ def _check_of(file: RecordedFile) -> Check:
 
 
 def _compared(path: Path, sha256: str | None, check: Check) -> Check:
-    """Compares the hash of a file with the one that was recorded."""
-    if sha256 is None:  # it couldn't be read then
+    """Compares the hash of a file with the recorded one."""
+    if sha256 is None:  # the file couldn't be read when the case was recorded
         return check
     try:
         check.same_hash = sha256_of(path) == sha256
     except OSError as error:
         check.same_hash = False
-        hint = "; root=FOLDER looks for files that have moved" if check.what != "case" else ""
+        hint = "; root=FOLDER finds files that have moved" if check.what != "case" else ""
         check.problems.append(f"cannot be read: {error.strerror or error}{hint}")
         return check
     except UserError as error:
@@ -113,7 +116,7 @@ def _compared(path: Path, sha256: str | None, check: Check) -> Check:
         check.problems.append(in_data(reason(error, path)))
         return check
     if not check.same_hash:
-        check.problems.append("its SHA-256 is another one: the file was changed since")
+        check.problems.append("its SHA-256 differs: the file has been changed since")
     return check
 
 
@@ -125,7 +128,7 @@ def repeat(
     workers: int | None,
     limits: Limits,
 ) -> None:
-    """Asks again about each file that is the same, and notes what differs in its check.
+    """Scores each unchanged file again, and adds differences to its check.
 
     Raises:
         UserError: A setting of the record is out of range.
@@ -134,32 +137,32 @@ def repeat(
     from addnet.inference.videos import VideoSettings
 
     pairs = list(zip(recorded.files, found, strict=True))
-    lies: dict[str, list[Path]] = {"image": [], "video": []}
+    paths: dict[str, list[Path]] = {"image": [], "video": []}
     for file, (_, path) in pairs:
-        if path is not None and file.kind in lies and path not in lies[file.kind]:
-            lies[file.kind].append(path)
-    where: dict[str, Any] = {"workers": workers, "limits": limits}
-    said: dict[tuple[str, str], Answer] = {}
+        if path is not None and file.kind in paths and path not in paths[file.kind]:
+            paths[file.kind].append(path)
+    how: dict[str, Any] = {"workers": workers, "limits": limits}
+    answers: dict[tuple[str, str], Answer] = {}
     images, frames = ImageSettings(**recorded.settings["images"]), VideoSettings(**recorded.settings["frames"])
-    for answer, _ in answer_images(detector, lies["image"], images, **where):
-        said["image", answer.path] = answer
-    if lies["video"]:
-        for watched in answer_videos(detector, lies["video"], frames, **where):
-            said["video", watched.answer.path] = watched.answer
+    for answer, _ in answer_images(detector, paths["image"], images, **how):
+        answers["image", answer.path] = answer
+    if paths["video"]:
+        for watched in answer_videos(detector, paths["video"], frames, **how):
+            answers["video", watched.answer.path] = watched.answer
     for file, (check, path) in pairs:
-        if found_now := said.get((file.kind, str(path))):
-            compare(file, found_now, check)
+        if repeated := answers.get((file.kind, str(path))):
+            compare(file, repeated, check)
 
 
 def compare(file: RecordedFile, answer: Answer, check: Check) -> None:
-    """Notes where an answer isn't the one that was recorded: its verdict, its faces, their scores."""
+    """Adds differences between an answer and the recorded one to a check: verdict, faces and scores."""
     if answer.verdict != file.verdict:
         why = f": {in_data(answer.reason)}" if answer.reason else ""
         check.problems.append(f"the verdict was {shown(file.verdict)} and is {answer.verdict} now{why}")
     now = [(face.frame, face.score) for face in answer.faces]
     if [frame for frame, _ in now] != [frame for frame, _ in file.faces]:
         check.problems.append(
-            f"{count(len(file.faces), 'face was', 'faces were')} scored, and {len(now)} now, or in other frames"
+            f"{count(len(file.faces), 'face was', 'faces were')} scored, but {len(now)} now, or in other frames"
         )
         return
     pairs = [(frame, before, after) for (frame, before), (_, after) in zip(file.faces, now, strict=True)]
@@ -171,24 +174,24 @@ def compare(file: RecordedFile, answer: Answer, check: Check) -> None:
         frame, before, after = max(different, key=lambda pair: abs(pair[2] - pair[1]))
         where = "" if frame is None else f" of frame {frame}"
         check.problems.append(
-            f"{len(different)} of {count(len(pairs), 'score')} differ by more than {TOLERANCE:g}: the one{where} "
-            f"furthest away was {before:.6f} and is {after:.6f} now"
+            f"{len(different)} of {count(len(pairs), 'score')} differ by more than {TOLERANCE:g}: the one{where} that "
+            f"differs most was {before:.6f} and is {after:.6f} now"
         )
 
 
 def detector_of(
     recorded: RecordedCase, *, ckpt: str | None, device: str | None, landmark_model: str | None
 ) -> Detector:
-    """The detector of a record, with its settings.
+    """Loads the detector of a record, with its settings.
 
     Args:
         recorded: The record.
-        ckpt: Where it lies now; None: as it was named.
-        device: Where it is computed; None: as it was.
-        landmark_model: Where the 68-point file lies; None: as it was named.
+        ckpt: Its present path; None: as recorded.
+        device: The device to compute on; None: as recorded.
+        landmark_model: Present path of the 68-landmark model; None: as recorded.
 
     Raises:
-        UserError: It isn't there, or a setting of the record is out of range.
+        UserError: The detector can't be found, or a setting of the record is out of range.
     """
     from addnet.inference import Detector
 

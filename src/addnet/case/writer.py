@@ -1,4 +1,4 @@
-"""Writes a case while answers come: facts of each file, what is shown of it, and at the end record and report."""
+"""Writes a case as answers come: facts and images of each file, and at the end the record and the report."""
 
 from __future__ import annotations
 
@@ -40,21 +40,21 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
-IMAGED = 100  # files that the report shows images of; all are in the record
+IMAGED = 100  # most files whose images the report shows; all files are in the record
 
 
 class CaseWriter:
-    """A case that is written: entered once, given each answer, whole when it is left without an error.
+    """Writes a case. A context manager: add each answer within it; the case is written when it exits without an error.
 
     Args:
-        folder: Must not be there.
-        detector: Who is asked.
-        settings: Everything that changes a score, as predict's config has it.
-        about: Of the detector, as `predict` tells it.
-        inputs: The files, whose hashes are taken before anything is asked.
-        limits: What reading one of them may take.
+        folder: The folder of the case; must not exist.
+        detector: The detector.
+        settings: All settings that change a score, as in the config of `addnet predict`.
+        about: The description of the detector from `addnet.predict.about`.
+        inputs: The files, whose hashes are computed before anything is scored.
+        limits: Limits of memory and time for reading a file.
         apart: Whether files are opened in another process, within these limits.
-        block: Where Grad-CAM is taken; None: the network's own choice.
+        block: Stage or module for Grad-CAM; None: the network's default.
     """
 
     def __init__(
@@ -94,24 +94,24 @@ class CaseWriter:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         if error is not None:
-            self._stack.__exit__(kind, error, trace)  # takes away what there is so far
+            self._stack.__exit__(kind, error, trace)  # removes the incomplete case
             return
         with self._stack:
             self._finish()
         log.info("case: %s", self.folder)
 
     def watch(self, frames: FrameFaces, *, path: str) -> VideoAnswer:
-        """As `Detector.watch`, keeping the faces that are explained."""
+        """Runs `Detector.watch`, and keeps the faces to explain."""
         watched = self._strongest.watch(frames, path=path)
         self._strong = self._strongest.faces
         return watched
 
     def see_image(self, answer: Answer, seen: Sequence[FaceView]) -> None:
-        """Keeps the faces of an image that are explained."""
+        """Keeps the faces of an image to explain."""
         self._strong = strongest_of_image(answer, seen)
 
     def add(self, answer: Answer) -> None:
-        """Records one answer, whose faces have just been seen."""
+        """Records one answer; call it right after `watch` or `see_image` of the same file."""
         path, strong = Path(answer.path), self._strong
         self._strong = []
         before = self._before.get(answer.path) or file_facts(path)
@@ -136,11 +136,11 @@ class CaseWriter:
         try:
             return self._call(function, *arguments)
         except UserError as error:
-            log.debug("%s", error)  # why the file can't be used says its answer
+            log.debug("%s", error)  # the answer has the reason why the file can't be used
             return None
 
     def _apart_or(self, key: str, function: Callable[..., dict[str, Any]], *arguments: object) -> dict[str, Any]:
-        """What is read of a file, or the reason why nothing was, under a key."""
+        """Returns what a function reads from a file, or the reason why it can't be read, under a key."""
         try:
             return self._call(function, *arguments)
         except UserError as error:
@@ -186,7 +186,7 @@ class CaseWriter:
 
 
 def _without_home(node: Any) -> Any:
-    """Settings in which the user's home folder is called `~`."""
+    """Replaces the user's home folder by `~` in settings."""
     if isinstance(node, Mapping):
         return {name: _without_home(value) for name, value in node.items()}
     return in_data(without_home(node)) if isinstance(node, str) else node
@@ -197,7 +197,7 @@ def _now() -> str:
 
 
 def _typed() -> list[str]:
-    """The arguments as they were typed, before they were brought into Hydra's form."""
+    """Returns the arguments as they were typed, before their conversion to Hydra's grammar."""
     words, module = sys.orig_argv, command_form()[-1]
     at = words.index(module) + 1 if module in words else 0
     return words[at:] if at else sys.argv[1:]

@@ -1,4 +1,4 @@
-"""A checkpoint → answers about images and videos, and why."""
+"""A checkpoint → answers about images and videos, and explanations of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Answer", "Detector", "Explanation", "FaceAnswer", "Preprocessing", "explain", "grad_cam"]
 
-# processes that only find faces need no torch
+# lazy imports, so that processes that only find faces don't load torch
 __getattr__, __dir__ = late(
     __name__,
     {

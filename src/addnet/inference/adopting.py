@@ -1,4 +1,4 @@
-"""Detectors that others published → checkpoints of ours, which say whose they are and under which terms."""
+"""Detectors published by others → checkpoints of this program, which record their authors and terms."""
 
 from __future__ import annotations
 
@@ -27,17 +27,17 @@ from addnet.untrusted.texts import shown
 from addnet.wording import count
 
 _CONFIG, _LARGEST_CONFIG = "config.json", 2**20  # beside a file of a model hub; bytes
-_OURS = {r"^net\.backbone\.": "a checkpoint of this program, which every command takes as it is"}
+_OURS = {r"^net\.backbone\.": "a checkpoint of this program, which every command accepts without adoption"}
 
 
 class Adoption(NamedTuple):
-    """What was written.
+    """The result of adopting a detector.
 
     Attributes:
         output: The checkpoint.
-        taken: How many tensors of the file are in it.
-        left_out: Their names for those that are not, as a person would list them; empty: all are.
-        assumed: What the file doesn't say and was taken for granted; empty: nothing.
+        taken: Number of tensors of the file that are in the checkpoint.
+        left_out: Names of the other tensors, abbreviated for people; empty if there are none.
+        assumed: What the file doesn't say and was assumed, in words; empty if nothing was.
     """
 
     output: Path
@@ -47,21 +47,21 @@ class Adoption(NamedTuple):
 
 
 def adopt(publication: Publication, file: str | Path, output: str | Path) -> Adoption:
-    """Writes a checkpoint of ours that answers as a published detector does; nothing in its file is run.
+    """Writes a checkpoint that gives the scores of a published detector; no code in its file is run.
 
     Args:
-        publication: Which one it is.
-        file: Its weights: `.safetensors`, or what `torch.save` wrote.
-        output: The checkpoint; replaced if it is there.
+        publication: The published detector.
+        file: Its weights: `.safetensors`, or a file written by `torch.save`.
+        output: The checkpoint; replaced if it exists.
 
     Raises:
-        UserError: The file is missing, damaged, of another detector, or the checkpoint can't be written.
+        UserError: The file is missing, damaged or of another detector, or the checkpoint can't be written.
     """
     path = Path(file).expanduser()
     given = read_weights(path, called=str(path))
     assumed = _compared(publication, path)
     state, left_out = _translated(publication, given, path)
-    build_network(publication.model, state, path=path)  # which looks at shapes and numbers
+    build_network(publication.model, state, path=path)  # checks shapes and that weights are finite
     seen = preprocessing_of(publication)
     about = identity(class_names=["real", "fake"], preprocessing=seen, config=None, decision=None)
     about["adopted"] = told_of(publication) | {"file": path.name, "sha256": sha256_of(path)}
@@ -75,14 +75,14 @@ def adopt(publication: Publication, file: str | Path, output: str | Path) -> Ado
 
 
 def preprocessing_of(publication: Publication) -> dict[str, Any]:
-    """What an image goes through, as plain values; masks are ones, for they are not looked at."""
+    """Returns the preprocessing of a publication as plain values; masks are ones, because they aren't used."""
     geometry = {"image_size": publication.image_size, "align": True, "crop": "template", "margin": publication.margin}
     drawn = {"mask": AttentionMask(parts=()).settings(), "mask_of": "own", "framing": None, "domain": None}
     return geometry | drawn | {"detector": Landmarker().signature(), "value_range": VALUE_RANGE}
 
 
 def told_of(publication: Publication) -> dict[str, str]:
-    """What a checkpoint keeps of a publication, as plain values."""
+    """Returns what a checkpoint records about a publication, as plain values."""
     names = ("name", "called", "licence", "terms", "source", "trained_on", "cite")
     return {name: getattr(publication, name) for name in names}
 
@@ -94,15 +94,16 @@ def _translated(publication: Publication, given: Mapping[str, Any], path: Path) 
     try:
         state, left_out = translated(given, expected, publication.names, unused=publication.unused)
     except UserError as error:
-        what = next((said for pattern, said in {**publication.others, **_OURS}.items() if _any(pattern, given)), "")
+        what = next((known for pattern, known in {**publication.others, **_OURS}.items() if _any(pattern, given)), "")
         reason = f"it is {what}" if what else str(error)
         raise UserError(
-            f"{path} is not {publication.called}: {reason}; give the file of {publication.source}"
+            f"{path} is not {publication.called}: {reason}; use the file from {publication.source}"
         ) from None
     for name in left_out:
         if name.endswith("position_ids") and given[name].flatten().tolist() != list(range(given[name].numel())):
             raise UserError(
-                f"{path} is not {publication.called}: its {name} don't count from 0, and are not followed here"
+                f"{path} is not {publication.called}: its {name} don't count from 0, which isn't supported; use the "
+                f"file from {publication.source}"
             )
     return state, left_out
 
@@ -112,31 +113,31 @@ def _any(pattern: str, names: Mapping[str, Any]) -> bool:
 
 
 def _compared(publication: Publication, path: Path) -> str:
-    """Compares the `config.json` beside a file with what is known; returns what is taken for granted without one.
+    """Compares the `config.json` beside a file with the publication; returns what is assumed if there is none.
 
     Raises:
-        UserError: It tells of another detector, or can't be read.
+        UserError: It describes another detector, or can't be read.
     """
     if not publication.described:
         return ""
     file = path.with_name(_CONFIG)
     try:
-        said = json.loads(read_bytes(file, most=_LARGEST_CONFIG).decode("utf-8"))
+        config = json.loads(read_bytes(file, most=_LARGEST_CONFIG).decode("utf-8"))
     except FileNotFoundError:
         known = " and ".join(f"{key}={value}" for key, value in publication.described.items())
-        return f"there is no {_CONFIG} beside it, so {known} are taken for granted, as in what its authors published"
+        return f"there is no {_CONFIG} beside it, so {known} are assumed, as in the detector that its authors published"
     except (OSError, ValueError, RecursionError) as error:
-        raise UserError(f"{file} can't be read ({error}); fetch it again, or give {path.name} without it") from error
+        raise UserError(f"{file} can't be read ({error}); fetch it again, or use {path.name} without it") from error
     for key, value in publication.described.items():
-        if isinstance(said, Mapping) and said.get(key, value) != value:
+        if isinstance(config, Mapping) and config.get(key, value) != value:
             raise UserError(
-                f"{file} says {key}={shown(said[key], most=80)}, and of {publication.called} {value} is expected; "
-                f"give the file of {publication.source}"
+                f"{file} says {key}={shown(config[key], most=80)}, but {publication.called} has {value}; use the file "
+                f"from {publication.source}"
             )
     return ""
 
 
 def in_words(adopted: Adoption) -> str:
-    """What was taken of a file, in a sentence."""
-    rest = f"; left out, as an answer doesn't depend on it: {adopted.left_out}" if adopted.left_out else ""
-    return f"{count(adopted.taken, 'tensor')} of the file are in it{rest}"
+    """Says in a sentence which tensors of a file are in the checkpoint."""
+    rest = f"; left out, because scores don't depend on it: {adopted.left_out}" if adopted.left_out else ""
+    return f"the checkpoint has {count(adopted.taken, 'tensor')} of the file{rest}"

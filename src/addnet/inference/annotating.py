@@ -1,4 +1,4 @@
-"""A video with boxes around faces and what was said about them, as an MP4 of its own."""
+"""A copy of a video with boxes around faces and their scores, as an MP4."""
 
 from __future__ import annotations
 
@@ -31,30 +31,30 @@ _CODECS = ("libx264", "mpeg4")
 
 
 def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Path:
-    """Writes the video with what was said, frame by frame; until the next frame that was looked at, it stays.
+    """Writes the video with boxes and scores; those of an examined frame stay until the next examined frame.
 
     Memory doesn't grow with the length of the video.
 
     Args:
-        answer: About a video.
-        path: The MP4; written beside its place first, so that it is whole or not there.
+        answer: The answer about the video.
+        path: The MP4; written to a temporary file beside it first, so that it is complete or absent.
         class_names: In the order of the labels.
 
     Raises:
-        UserError: The video can't be read any more.
+        UserError: The video can no longer be read.
         NotWrittenError: The file can't be written.
     """
     import av
 
     video = Path(answer.path)
     prolong(lambda limits: limits.more_for_video(lasts=length(video), size=size_of(video), every=None, frames=None))
-    said: dict[int, list[FaceAnswer]] = {number: [] for number in answer.looked_at}
+    by_frame: dict[int, list[FaceAnswer]] = {number: [] for number in answer.looked_at}
     for face in answer.faces:
-        said.setdefault(face.frame or 0, []).append(face)
+        by_frame.setdefault(face.frame or 0, []).append(face)
     part = _part_of(path)
     try:
         with av.open(str(part), "w", format="mp4") as container:
-            _write(container, _annotated(video, said, class_names, answer))
+            _write(container, _annotated(video, by_frame, class_names, answer))
         part.replace(path)
     except (OSError, av.FFmpegError) as error:
         raise NotWrittenError(f"cannot write {path}: {error.strerror or error}") from error
@@ -66,17 +66,18 @@ def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Pat
 def annotate_apart(
     answer: Answer, path: Path, *, class_names: tuple[str, ...], executor: ProcessExecutor, limits: Limits
 ) -> None:
-    """The same in a process of an executor, which takes no more than a file may.
+    """Runs `annotate` in a process of an executor, within limits of memory and time.
 
     Args:
-        answer: As for `annotate`.
-        path: Likewise.
-        class_names: Likewise.
-        executor: Of one process, which other calls may use too.
-        limits: What it may take.
+        answer: See `annotate`.
+        path: See `annotate`.
+        class_names: See `annotate`.
+        executor: An executor of one process, which other calls may use too.
+        limits: Limits of memory and time.
 
     Raises:
-        UserError: As `annotate`, or it takes more.
+        UserError: The video can no longer be read, or a limit is exceeded.
+        NotWrittenError: The file can't be written.
     """
     try:
         call_within(limits, executor, partial(annotate, class_names=class_names), answer, path)
@@ -89,25 +90,25 @@ def _part_of(path: Path) -> Path:
 
 
 def _annotated(
-    video: Path, said: Mapping[int, list[FaceAnswer]], class_names: tuple[str, ...], answer: Answer
+    video: Path, by_frame: Mapping[int, list[FaceAnswer]], class_names: tuple[str, ...], answer: Answer
 ) -> Iterator[Frame]:
     faces: list[FaceAnswer] = []
     for frame in Video(video).frames(every=1):
-        faces = said.get(frame.number, faces)
+        faces = by_frame.get(frame.number, faces)
         yield Frame(frame.number, frame.time, drawn(frame.image, faces, class_names=class_names, answer=answer))
 
 
 def drawn(image: ImageArray, faces: list[FaceAnswer], *, class_names: tuple[str, ...], answer: Answer) -> ImageArray:
-    """An image with boxes around faces, their scores, and the verdict in the corner below.
+    """Draws boxes around faces, their scores, and the verdict in the lower left corner.
 
     Args:
         image: (H, W, 3) uint8.
-        faces: With boxes in its pixels.
+        faces: Faces with boxes in pixels of `image`.
         class_names: In the order of the labels.
-        answer: About the whole.
+        answer: The answer about the video.
 
     Returns:
-        (h, w, 3) uint8, at most 1920 pixels a side, sides even.
+        (h, w, 3) uint8; both sides are even and at most 1920 pixels, as codecs need.
     """
     height, width = image.shape[:2]
     factor = min(1.0, _MOST / max(height, width))
@@ -130,12 +131,12 @@ def drawn(image: ImageArray, faces: list[FaceAnswer], *, class_names: tuple[str,
 
 
 def _colour(verdict: str, class_names: tuple[str, ...]) -> tuple[int, int, int]:
-    """Grey for what is neither of the classes."""
+    """Returns the colour of a class; grey for any other verdict."""
     return _COLOURS[class_names.index(verdict)] if verdict in class_names else (90, 90, 90)
 
 
 def _label(canvas: ImageArray, text: str, corner: tuple[int, int], colour: tuple[int, int, int], unit: float) -> None:
-    """White letters on a coloured plate whose lower left corner is given, moved and shrunk until all of it is seen."""
+    """Draws white text on a coloured plate with this lower left corner, moved and shrunk to fit into the image."""
     scale, thickness = 0.5 * unit, max(1, round(unit))
     (width, height), base = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, scale, thickness)
     if width > canvas.shape[1]:
@@ -166,7 +167,7 @@ def _write(container: Any, frames: Iterator[Frame]) -> None:
         image.time_base = _TICK
         container.mux(stream.encode(image))
     if stream is None:
-        raise UserError("not one frame can be decoded")
+        raise UserError("no frame of the video can be decoded")
     container.mux(stream.encode(None))
 
 

@@ -1,4 +1,4 @@
-"""A trained detector in three lines: load, ask, read the answer."""
+"""A trained detector in three lines: load it, predict, read the answer."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ Score: TypeAlias = Callable[[Sequence[FaceView]], NDArray[np.float64]]
 
 
 class VideoAnswer(NamedTuple):
-    """What is said about a video, and about which face most.
+    """The answer about a video, and the face with the largest score.
 
     Attributes:
         answer: The answer.
-        worst: The face with the largest score of the person who decides; None without a face.
+        worst: The face with the largest score among those of the person who decides; None without a face.
     """
 
     answer: Answer
@@ -60,19 +60,20 @@ class VideoAnswer(NamedTuple):
 
 
 class Detector:
-    """Says whether faces in images and videos are fakes. Several threads may ask; the network answers in turns.
+    """Tells fake faces from real ones in images and videos. Threads may share it; the network runs one at a time.
 
     Args:
-        loaded: A checkpoint.
-        device: `cpu`, `cuda`, `cuda:1` …; `auto` takes a GPU if there is one.
-        batch_size: Faces that the network gets at once.
-        threshold: Instead of those of the checkpoint, for images and videos.
-        mirror: Whether each face is asked about twice, the second time as its mirror image with the mask mirrored too,
-            and scored by the mean of the two logits. Thresholds and temperature stay those for one.
-        domain: Whether faces that are unlike those of training, and videos with faces in few frames, stay undecided.
+        loaded: A loaded checkpoint.
+        device: `cpu`, `cuda`, `cuda:1` …; `auto` uses a GPU if there is one.
+        batch_size: Number of faces per batch of the network.
+        threshold: Replaces the thresholds of the checkpoint, for images and videos.
+        mirror: Whether each face is scored twice, the second time mirrored together with its mask, and the two logits
+            are averaged. Thresholds and temperature stay those of a single pass.
+        domain: Whether the verdict is `undecided` for faces that are unlike those of training, and for videos with
+            faces in few frames.
 
     Raises:
-        UserError: The device is not there, or a value is out of range.
+        UserError: The device isn't available, or a value is out of range.
 
     Example:
         >>> from addnet.inference import Detector
@@ -94,7 +95,7 @@ class Detector:
         if batch_size < 1:
             raise UserError(f"batch_size={batch_size} must be at least 1")
         if threshold is not None and not 0 <= threshold <= 1:
-            raise UserError(f"threshold={threshold} must lie in [0, 1]; null takes that of the checkpoint")
+            raise UserError(f"threshold={threshold} must lie in [0, 1]; null uses that of the checkpoint")
         for name, value in {"mirror": mirror, "domain": domain}.items():
             if not isinstance(value, bool):
                 raise UserError(f"{name}={value!r} is not valid; use true or false")
@@ -108,7 +109,7 @@ class Detector:
         self.net = loaded.net.to(self.device)
 
     def __repr__(self) -> str:
-        """Which checkpoint, network, size and thresholds."""
+        """Names the checkpoint, its network, image size, thresholds and device."""
         size, name = self.preprocessing.geometry.size, self.loaded.network
         return (
             f"<Detector {self.loaded.called}: {name} at {size} × {size}, fake above {self.frame.stated} (images) and "
@@ -117,7 +118,7 @@ class Detector:
 
     @property
     def background(self) -> tuple[str, ...]:
-        """Sentences about what it learnt from, and how often it was wrong on its own validation."""
+        """Sentences about what it was trained on, and its error rates on its own validation set."""
         from addnet.inference.background import background_of
 
         return background_of(self.loaded)
@@ -135,48 +136,48 @@ class Detector:
         landmark_model: str | None = None,
         weights: str | Path | None = None,
     ) -> Detector:
-        """Loads a checkpoint, or an export of it; only tensors and plain values of it are ever read.
+        """Loads a checkpoint, or an export of it; only its tensors and plain values are ever read.
 
         Args:
-            path: Such as `outputs/train/<time>/checkpoints/best.ckpt`, or as for `from_exported`; or as text the name
-                of a detector that comes with the program.
-            device: As for the class, and all below.
-            batch_size: Faces that the network gets at once.
-            threshold: Instead of those of the checkpoint.
-            mirror: As for the class.
-            domain: As for the class.
-            landmark_model: Where its 68-point model lies, if that is not the packaged one.
-            weights: File of the start weights, where the checkpoint holds the trained part alone and they are not
-                timm's own.
+            path: A checkpoint such as `outputs/train/<time>/checkpoints/best.ckpt`, an exported folder, or, as a `str`,
+                the name of a detector that comes with the program.
+            device: See `Detector`.
+            batch_size: See `Detector`.
+            threshold: See `Detector`.
+            mirror: See `Detector`.
+            domain: See `Detector`.
+            landmark_model: File of its 68-landmark model, if that isn't the packaged one.
+            weights: File of the start weights, if the checkpoint holds only its trained part and did not start from
+                timm's weights.
 
         Raises:
-            UserError: The checkpoint is missing, damaged or of another kind, or its start weights are not there.
+            UserError: The checkpoint is missing, damaged or of another kind, or its start weights can't be found.
         """
         loaded = load(path, landmark_model=landmark_model, weights=weights)
         return cls(loaded, device=device, batch_size=batch_size, threshold=threshold, mirror=mirror, domain=domain)
 
     @classmethod
     def default(cls, **settings: Any) -> Detector:
-        """The detector that comes with the program, whose `background` says what it learnt from and how often it errs.
+        """Loads the detector that comes with the program; its `background` gives its training data and error rates.
 
         Args:
-            settings: As for `from_checkpoint`.
+            settings: The keyword arguments of `from_checkpoint`.
 
         Raises:
-            UserError: None came with this installation.
+            UserError: This installation comes without a detector.
         """
         return cls.from_checkpoint(DEFAULT, **settings)
 
     @classmethod
     def from_exported(cls, path: str | Path, **settings: Any) -> Detector:
-        """Loads what `addnet.export format=safetensors` wrote, or a copy of it; nothing in it is run.
+        """Loads a folder that `addnet.export format=safetensors` wrote, or a copy of it; no code in it is run.
 
         Args:
             path: The folder, or `model.safetensors` in it, or the name of a detector that comes with the program.
-            settings: As for `from_checkpoint`.
+            settings: The keyword arguments of `from_checkpoint`.
 
         Raises:
-            UserError: It is no such folder, something in it is damaged, or its parts don't belong together.
+            UserError: It is not such a folder, a file in it is damaged, or its files don't belong together.
         """
         from addnet.inference.export.hub_folder import CONFIG, folder_of
 
@@ -185,14 +186,14 @@ class Detector:
 
     @classmethod
     def from_pretrained(cls, name: str | Path, **settings: Any) -> Detector:
-        """Loads a detector of the Hugging Face Hub, or what lies here under that name.
+        """Loads a detector from the Hugging Face Hub, or the local file or folder of that name if there is one.
 
         Args:
-            name: `USER/REPO`, perhaps with `@REVISION`; or as for `from_checkpoint`.
-            settings: As for `from_checkpoint`.
+            name: `USER/REPO` or `USER/REPO@REVISION`; or a path or name that `from_checkpoint` accepts.
+            settings: The keyword arguments of `from_checkpoint`.
 
         Raises:
-            UserError: As `addnet.inference.hub.fetched` and `from_checkpoint`.
+            UserError: The repository can't be fetched, isn't a detector of this program, or can't be loaded.
         """
         here = Path(name).exists() or "/" not in str(name)
         return cls.from_checkpoint(name if here else f"{PREFIX}{str(name).removeprefix(PREFIX)}", **settings)
@@ -212,18 +213,18 @@ class Detector:
     ) -> Answer | list[Answer]:
         """Says whether the face in an image or video is a fake.
 
-        Files are opened in this process, where nothing but checks of their sizes bounds what they take: files of
-        strangers are better given to `answer_images` and `answer_videos` of `addnet.inference.files`.
+        Files are opened in this process, where only their sizes are limited. For untrusted files, use `answer_images`
+        and `answer_videos` of `addnet.inference.files`.
 
         Args:
             image: A file, or (H, W, 3) uint8 RGB, or a PIL image; or a list of these, for a list of answers in which
-                a file that can't be read is answered for as `unusable`.
-            kind: See `Preprocessing.of_image`; videos are scenes.
-            faces: `largest` or `all`; the most suspicious face decides.
-            without_face: Scores an image without a face too, as in training; otherwise the verdict is `no face`.
+                a file that can't be read gets the verdict `unusable`.
+            kind: `auto`, `crops` or `scenes`, see `Preprocessing.of_image`; ignored for videos, which are scenes.
+            faces: `largest` or `all`; the face with the largest score decides.
+            without_face: Whether an image without a face is scored too, as in training, or has the verdict `no face`.
 
         Raises:
-            UserError: The file can't be read, or the array is no image.
+            UserError: The file can't be read, or the array is not a valid image.
         """
         how: dict[str, Any] = {"kind": kind, "faces": faces, "without_face": without_face}
         if isinstance(image, (list, tuple)):
@@ -238,7 +239,7 @@ class Detector:
         return self.answer(seen, self.scores(seen).tolist(), path=path)
 
     def _predict_or_say_why(self, image: Any, **how: Any) -> Answer:
-        """One of a list, whose other files are answered for whatever is wrong with this one."""
+        """Answers for one image of a list; a file that can't be read is `unusable`, so that the others are answered."""
         try:
             answer: Answer = self.predict(image, **how)
             return answer
@@ -250,9 +251,9 @@ class Detector:
             return unusable(str(image), reason, threshold=decision.threshold, kind=kind)
 
     def predict_video(self, path: str | Path, settings: VideoSettings | None = None) -> Answer:
-        """Says whether the person in a video is a fake: the mean of the scores of the frames.
+        """Says whether the person in a video is a fake, by the mean score over the frames.
 
-        Of several people the one is followed who is there longest, unless the settings say otherwise.
+        If there are several people, the one who is visible longest is scored, unless the settings say otherwise.
 
         Raises:
             UserError: The file can't be read.
@@ -263,27 +264,27 @@ class Detector:
     # ---- scores → answers ----------------------------------------------------------------------------------
 
     def answer(self, seen: Sequence[FaceView], scores: Sequence[float], *, path: str = "") -> Answer:
-        """What is said about an image whose faces have these scores; `unusable` where one isn't a finite number."""
+        """Returns the answer about an image whose faces have these scores; `unusable` if a score isn't finite."""
         if broken := int((~np.isfinite(scores)).sum()):
             return unusable(path, not_finite(broken, len(scores)), threshold=self.frame.threshold)
         faces = tuple(self._face(face, float(score), self.frame) for face, score in zip(seen, scores, strict=True))
         if not faces:
             return Answer(NO_FACE, None, None, self.frame.threshold, path, reason="no face was found")
         worst, found = max(faces, key=lambda face: face.score), max(face.found for face in seen)
-        said = worst.verdict, worst.score, worst.probability, self.frame.threshold
-        return Answer(*said, path, faces=faces, people=found, reason=worst.reason)
+        values = worst.verdict, worst.score, worst.probability, self.frame.threshold
+        return Answer(*values, path, faces=faces, people=found, reason=worst.reason)
 
     def answer_video(self, frames: FrameFaces, *, path: str) -> Answer:
-        """What is said about a video, whose faces are scored while they are found."""
+        """Returns the answer about a video, whose faces are scored while they are found."""
         return self.watch(frames, path=path).answer
 
     def watch(self, frames: FrameFaces, *, path: str, by: Score | None = None) -> VideoAnswer:
-        """The same, with the face that speaks most for fake.
+        """Returns the answer about a video, and the face with the largest score of the person who decides.
 
         Args:
-            frames: The faces.
-            path: Of the answer.
-            by: As for `scored`.
+            frames: The faces of the video.
+            path: The `path` of the answer.
+            by: Scores a batch instead of `scores_at_once`, for example in another thread.
         """
         scored, worst, broken = [], dict[int, tuple[float, FaceView]](), 0
         for crop, score in self.scored(((crop, crop.seen) for crop in frames), by=by):
@@ -300,7 +301,7 @@ class Detector:
         return VideoAnswer(answer, seen)
 
     def _about_video(self, scored: Sequence[FaceAnswer], broken: int, about: AboutVideo, path: str) -> Answer:
-        """The verdict on the person with the largest mean."""
+        """Builds the answer from the scores of all faces: the person with the largest mean score decides."""
         faces = tuple(replace(face, track=about.people[face.track or 0]) for face in scored)
         seen = {"people": len(set(about.people.values())), "notes": about.notes, "looked_at": about.looked_at}
         counts = {"frames": len(about.looked_at), "frames_without_face": about.without_face}
@@ -310,7 +311,7 @@ class Detector:
             return Answer(UNUSABLE, None, None, self.video.threshold, reason=reason, **known)
         known["faces"] = faces
         if not faces:
-            reason = "no face was found in any of the frames that were looked at"
+            reason = "no face was found in any of the frames examined"
             return Answer(NO_FACE, None, None, self.video.threshold, reason=reason, **known)
         means = {person: float(np.mean([face.score for face in own])) for person, own in by_track(faces).items()}
         person = max(means, key=means.__getitem__)
@@ -318,11 +319,11 @@ class Detector:
         own = [face for face in faces if face.track == person]
         against = (too_few(len(own), len(about.looked_at)) or unlike_in_frames(own)) if self.domain else ""
         verdict, reason = self._verdict(score, decision, against)
-        said = verdict, score, decision.calibrated(score), decision.threshold
-        return Answer(*said, track=person, reason=reason, **known)
+        values = verdict, score, decision.calibrated(score), decision.threshold
+        return Answer(*values, track=person, reason=reason, **known)
 
     def _verdict(self, score: float, decision: Decision, against: str) -> tuple[str, str]:
-        """Name of the class of a score, or `undecided` and why: something else, or its place between thresholds."""
+        """Returns the class of a score, or `undecided` and why: `against`, or that it lies between the thresholds."""
         called = int(decision.called(np.asarray(score)))
         if against:
             return UNDECIDED, against
@@ -337,29 +338,29 @@ class Detector:
     # ---- images → scores ---------------------------------------------------------------------------------
 
     def scores(self, seen: Sequence[FaceView]) -> NDArray[np.float64]:
-        """(N,) probability of fake of each face."""
+        """Returns the probability of fake of each face, (N,)."""
         return np.asarray([score for _, score in self.scored((None, face) for face in seen)], dtype=np.float64)
 
     def scored(self, seen: Iterable[tuple[Key, FaceView]], *, by: Score | None = None) -> Iterator[tuple[Key, float]]:
         """Scores faces as they come, a batch at a time.
 
         Args:
-            seen: Faces, each with whatever tells it from others.
-            by: Scores a batch instead of `scores_at_once`, such as in another thread.
+            seen: Pairs of a key and a face; the key is returned with the score.
+            by: Scores a batch instead of `scores_at_once`, for example in another thread.
         """
         faces, by = iter(seen), by or self.scores_at_once
         while batch := list(islice(faces, self.batch_size)):
             yield from zip((key for key, _ in batch), by([face for _, face in batch]).tolist(), strict=True)
 
     def scores_at_once(self, seen: Sequence[FaceView]) -> NDArray[np.float64]:
-        """(N,) probability of fake of a few faces, which the network gets as one batch."""
+        """Returns the probability of fake of each face, (N,), computed as one batch."""
         return self.probabilities(*self.tensors(seen))
 
     @torch.inference_mode()
     def probabilities(self, image: Tensor, mask: Tensor) -> NDArray[np.float64]:
-        """(B,) probability of fake, as training and test compute it; nan where the network's answer isn't finite.
+        """Returns the probability of fake, (B,), as training and test compute it; NaN where logits aren't finite.
 
-        With `mirror` that of the mean of the logits of image and mirror image.
+        With `mirror`, the logits of the image and of its mirror image are averaged first.
 
         Args:
             image: (B, 3, S, S) in [-1, 1], on the detector's device.
@@ -377,7 +378,7 @@ class Detector:
         return logits.float()
 
     def tensors(self, seen: Sequence[FaceView]) -> tuple[Tensor, Tensor]:
-        """(B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]: what the network gets, on its device."""
+        """Returns the inputs of the network on its device: (B, 3, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1]."""
         images = torch.from_numpy(np.stack([face.image for face in seen])).to(self.device)
         masks = torch.from_numpy(np.stack([face.mask for face in seen])[:, None]).to(self.device)
         return finish_images(images), finish_masks(masks, self.preprocessing.geometry.size)

@@ -1,4 +1,4 @@
-"""Why a network says what it says: Grad-CAM at any block, the band it looks at, and what is lost without an organ."""
+"""Explains a score: Grad-CAM at any block, the band that the network sees, and the effect of covering each organ."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ TARGETS = ("fake", "real")
 
 @dataclass(frozen=True)
 class Explanation:
-    """What can be said about one face and its score.
+    """The explanation of the score of one face.
 
     Attributes:
         seen: The face.
         score: The network's probability of fake.
         mask: (S, S) float32 in [0, 1], the attention mask.
-        block: Where the map was taken.
-        heat: (S, S) float32 in [0, 1], what speaks for fake by Grad-CAM; zeros where nothing does.
-        band: (S, S, 3) float32, what the bandpass layer lets through; None without one.
+        block: The stage or module at which Grad-CAM was computed.
+        heat: (S, S) float32 in [0, 1], the Grad-CAM map of evidence for fake; zeros where there is none.
+        band: (S, S, 3) float32, the output of the bandpass layer; None without one.
         response: Frequencies in cycles per pixel, and the gain at each; None without a bandpass layer.
-        without: By organ, how much of the log odds of fake is lost when it is covered; empty without a face.
+        without: By organ, the decrease of the log odds of fake when it is covered; empty without a face.
     """
 
     seen: FaceView
@@ -52,9 +52,9 @@ def explain(detector: Detector, seen: FaceView, *, block: str | None = None) -> 
     """Explains the score of one face.
 
     Args:
-        detector: The detector that is asked.
+        detector: The detector.
         seen: From `Preprocessing.of_image`.
-        block: Where Grad-CAM is taken; None: where the network says that it tells most.
+        block: Stage or module for Grad-CAM; None: the network's default, `description.explained`.
     """
     image, mask = detector.tensors([seen])
     block = block_of(detector, block)
@@ -71,16 +71,16 @@ def explain(detector: Detector, seen: FaceView, *, block: str | None = None) -> 
 
 
 def block_of(detector: Detector, block: str | None) -> str:
-    """Where Grad-CAM is taken: what was asked for, or what the network takes unless it is asked.
+    """Returns the stage or module at which Grad-CAM is computed: `block`, or the network's default.
 
     Raises:
-        UserError: The network has no such stage or module; the message has those that there are.
+        UserError: The network has no such stage or module (the message lists those it has), or no default.
     """
     net = cast("ADDNet", detector.net)
     if block is None and not net.description.explained:
         raise UserError(
-            f"Grad-CAM has no place of its own in {net.description.name}, for {net.description.lacking}; "
-            "name a module of the backbone that gives maps by block=NAME"
+            f"{net.description.name} has no default block for Grad-CAM, because {net.description.lacking}; "
+            "name a module of the backbone that returns feature maps with block=NAME"
         )
     where = net.description.explained if block is None else block
     net.place(where)
@@ -88,10 +88,10 @@ def block_of(detector: Detector, block: str | None) -> str:
 
 
 def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, of: str = "fake") -> Tensor:
-    """Where features speak for a class: Grad-CAM (Selvaraju et al. 2017, arXiv 1610.02391).
+    """Computes Grad-CAM maps of the evidence for a class (Selvaraju et al. 2017, arXiv 1610.02391).
 
-    Channels are weighted by the mean gradient of the difference of the logits, summed, and cut off below 0. At a place
-    with an ADD block, the features behind it are taken.
+    Channels are weighted by the mean gradient of the difference of the logits and summed; negative values become 0. At
+    a stage with an ADD block, the output of the block is used.
 
     Args:
         net: An `ADDNet`, in evaluation mode.
@@ -101,7 +101,7 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
         of: The class: `fake` or `real`.
 
     Returns:
-        (B, S, S) float32 in [0, 1]: each map over its maximum; zeros where nothing speaks for the class.
+        (B, S, S) float32 in [0, 1]: each map divided by its maximum; zeros where nothing supports the class.
 
     Raises:
         UserError: There is no such block or class.
@@ -112,7 +112,7 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
 
     def keep(_module: nn.Module, _inputs: object, output: Any) -> Any:
         kept.append(stage.taken(output))
-        return stage.put(output, kept[-1].clone())  # the next layer may write into what it gets
+        return stage.put(output, kept[-1].clone())  # the next layer may modify its input in place
 
     with alone_with(net):
         handle = module.register_forward_hook(keep)
@@ -123,13 +123,14 @@ def grad_cam(net: nn.Module, image: Tensor, mask: Tensor | None, *, block: str, 
         finally:
             handle.remove()
     gradient, features = (stage.maps(part, image) for part in (gradient, kept[0].detach()))
+    # (B, C, h, w) gradients and features → (B, 1, h, w) map
     heat = (gradient.mean(dim=(2, 3), keepdim=True) * features).sum(dim=1, keepdim=True).relu().float()
     heat = functional.interpolate(heat, image.shape[-2:], mode="bilinear", align_corners=False)[:, 0]
     return heat / heat.amax(dim=(1, 2), keepdim=True).clamp_min(torch.finfo(heat.dtype).tiny)
 
 
 def _without_organs(detector: Detector, seen: FaceView) -> tuple[float, dict[str, float]]:
-    """The score of a face, and what each organ adds to its log odds."""
+    """Returns the score of a face, and how much each organ adds to its log odds of fake."""
     if seen.landmarks is None:
         return float(detector.scores([seen])[0]), {}
     covered = [replace(seen, image=occlude(seen.image, seen.landmarks, organ)) for organ in ORGANS]

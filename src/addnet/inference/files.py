@@ -1,4 +1,4 @@
-"""Files → answers, as they come."""
+"""Files → answers, each as soon as it is ready."""
 
 from __future__ import annotations
 
@@ -27,21 +27,21 @@ from addnet.inference.videos import (
 from addnet.pool import PoolJob, ProcessExecutor, cores, in_order, run_local, streams
 from addnet.untrusted.limits import Limits
 
-if TYPE_CHECKING:  # brings torch, which the processes that find faces don't need
+if TYPE_CHECKING:  # imports torch, which the processes that find faces don't need
     from addnet.inference.detector import Detector, VideoAnswer
 
 _CHUNK = 4
-_WORTH_A_POOL = 8  # fewer images are read in one process: starting others takes longer
+_WORTH_A_POOL = 8  # fewer images are read in one process: starting more would take longer
 
 
 @dataclass(frozen=True)
 class ImageSettings:
-    """How faces in images are looked for; see `Preprocessing.of_image`.
+    """How faces are found in images; see `Preprocessing.of_image`.
 
     Attributes:
         kind: `auto`, `crops` or `scenes`.
         faces: `largest` or `all`.
-        without_face: Scores images without a face too.
+        without_face: Whether images without a face are scored too.
     """
 
     kind: str = "auto"
@@ -50,7 +50,7 @@ class ImageSettings:
 
 
 class _FoundFaces(NamedTuple):
-    """What one image gave: its faces, or why it has none."""
+    """The faces of one image, or the reason why it can't be used."""
 
     path: Path
     seen: list[FaceView]
@@ -58,7 +58,7 @@ class _FoundFaces(NamedTuple):
 
 
 def _look(task: tuple[int, Path], preprocessing: Preprocessing, settings: ImageSettings) -> tuple[int, _FoundFaces]:
-    """Reads an image and finds its faces; what it raises makes it unusable."""
+    """Reads an image and finds its faces; an image for which this raises is reported as unusable."""
     number, path = task
     try:
         image = check_image(path)
@@ -74,12 +74,12 @@ def _lost(task: tuple[int, Path], reason: str) -> tuple[int, _FoundFaces]:
 
 
 def finders(images: int, *, workers: int | None = None, landmark_model: str | None = None) -> ProcessExecutor:
-    """Processes for `answer_images`, which import what they need while this one imports torch and loads a network.
+    """Starts processes for `answer_images`; they import while this process imports torch and loads a network.
 
     Args:
-        images: How many there will be.
-        workers: Processes; default: all cores, and one for few files.
-        landmark_model: Another 68-point file than the packaged one.
+        images: Number of images.
+        workers: Number of processes; default: one per core, or a single one for few files.
+        landmark_model: File of a 68-landmark model, instead of the packaged one.
     """
     most = min(cores() if workers is None else workers, images)
     executor = ProcessExecutor(most if images >= _WORTH_A_POOL else min(most, 1))
@@ -88,7 +88,7 @@ def finders(images: int, *, workers: int | None = None, landmark_model: str | No
 
 
 def _open_model(landmark_model: str | None) -> None:
-    Landmarker(landmark_model).load()  # what is wrong with it says `load` of the detector that is asked
+    Landmarker(landmark_model).load()  # errors of it are reported by the `load` of the detector
 
 
 def answer_images(
@@ -103,15 +103,14 @@ def answer_images(
     """Answers for image files in their order; faces are found on all cores while the network computes.
 
     Args:
-        detector: The detector that is asked.
-        paths: The files. One that can't be read, takes more than a file may or kills its process is answered for as
-            `unusable`.
-        settings: How faces are looked for.
-        workers: Processes; default: all cores. 0: this process, where nothing bounds what a file takes.
-        executor: From `finders`, instead; its processes go on afterwards.
-        limits: What each file may take; default: `Limits()`.
+        detector: The detector.
+        paths: The files. A file that can't be read, exceeds a limit or kills its process gets the verdict `unusable`.
+        settings: How faces are found.
+        workers: Number of processes; default: one per core. 0: this process, without limits on memory and time.
+        executor: An executor from `finders`, to be used instead of new processes; it stays running afterwards.
+        limits: Limits of memory and time of each file; default: `Limits()`.
 
-    Returns:
+    Yields:
         Each answer with the faces that it is about.
     """
     function = partial(_look, preprocessing=detector.preprocessing, settings=settings)
@@ -153,17 +152,16 @@ def answer_videos(
     """Answers for video files in their order; faces are found on all cores while the network computes.
 
     Args:
-        detector: The detector that is asked.
-        paths: The files. One that can't be read, takes more than a file may or kills its process is answered for as
-            `unusable`.
-        settings: Which frames, whose faces.
-        workers: Processes, each for one video after the other; default: all cores. 0: this process, where nothing
-            bounds what a file takes.
-        limits: What each file may take, a video more time by its length; default: `Limits()`.
-        watch: Asks instead of `Detector.watch`, such as one that keeps more than it does.
+        detector: The detector.
+        paths: The files. A file that can't be read, exceeds a limit or kills its process gets the verdict `unusable`.
+        settings: Which frames and whose faces.
+        workers: Number of processes, each for one video at a time; default: one per core. 0: this process, without
+            limits on memory and time.
+        limits: Limits of memory and time of each file, with more time for long videos; default: `Limits()`.
+        watch: A function to call instead of `Detector.watch`, for example one that keeps more faces.
 
-    Returns:
-        Each answer with the face that speaks most for fake.
+    Yields:
+        Each answer with the face that has the largest score.
     """
     watch = watch or detector.watch
     if workers == 0:
@@ -188,6 +186,6 @@ def _watched(detector: Detector, path: Path, faces: FrameFaces, watch: Callable[
 
 
 def answer_left_out(detector: Detector, left_out: Sequence[tuple[Path, str]]) -> Iterator[Answer]:
-    """Says of each file that is neither image nor video, or that can't be read, why there is no answer."""
+    """Yields an `unusable` answer with the reason for each file that is neither image nor video or can't be read."""
     for path, reason in left_out:
         yield unusable(str(path), reason, threshold=detector.frame.threshold, kind="file")

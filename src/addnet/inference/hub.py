@@ -1,7 +1,7 @@
 """Detectors on the Hugging Face Hub: `hf:USER/REPO` → a folder on this machine, and an exported folder → the Hub.
 
-What is fetched is what `addnet.export format=safetensors` writes, three files by their names; nothing else of a
-repository is looked at, and nothing in it is run.
+Only the three files that `addnet.export format=safetensors` writes are fetched, by name; other files of a repository
+are ignored, and no code in it is run.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _SNAPSHOT = re.compile(r".*/models--([\w.-]+?)--([\w.-]+)/snapshots/([0-9a-f]{7}
 
 
 def is_on_hub(ckpt: object) -> bool:
-    """Whether a checkpoint is named as one of the Hub.
+    """Whether a checkpoint is named as one on the Hub.
 
     Example:
         >>> is_on_hub("hf:someone/detector"), is_on_hub("best.ckpt")
@@ -35,14 +35,14 @@ def is_on_hub(ckpt: object) -> bool:
 
 
 def fetched(name: str) -> Path:
-    """The folder of a detector of the Hub in its cache on this machine; fetches what isn't there yet.
+    """Returns the folder of a Hub detector in the local cache; fetches the files that aren't cached yet.
 
     Args:
         name: `hf:USER/REPO`, or `hf:USER/REPO@REVISION` with a branch, a tag or a commit.
 
     Raises:
-        UserError: It has another form, is not there, not open to this user, no detector of this program, or the Hub
-            can't be reached and it was never fetched.
+        UserError: The name has another form; the repository doesn't exist, isn't open to this user or isn't a detector
+            of this program; or the Hub can't be reached and the detector isn't cached.
     """
     from addnet.evaluation.likelihood_files import BESIDE
     from addnet.inference.export.hub_folder import CONFIG, WEIGHTS
@@ -50,14 +50,14 @@ def fetched(name: str) -> Path:
     if not (form := _FORM.fullmatch(name)):
         raise UserError(f"ckpt={shown(name)} is not of the form hf:USER/REPO or hf:USER/REPO@REVISION")
     config = _file(name, form["repo"], CONFIG, form["revision"])
-    commit = config.parent.name  # the others are of the same one, whatever is pushed meanwhile
+    commit = config.parent.name  # fetch the other files from the same commit, even if one is pushed meanwhile
     _file(name, form["repo"], WEIGHTS, commit)
     _file(name, form["repo"], BESIDE, commit, needed=False)
     return config.parent
 
 
 def name_of(folder: Path) -> str:
-    """The name of a detector of the Hub by where it is kept on this machine; empty for any other folder.
+    """Returns the name of a Hub detector from its folder in the local cache; empty for any other folder.
 
     Example:
         >>> name_of(Path("/cache/models--someone--my-detector/snapshots/0123456789abcdef"))
@@ -68,19 +68,19 @@ def name_of(folder: Path) -> str:
 
 
 def push(folder: str | Path, repo: str, *, private: bool = False, message: str = "A detector of ADDNet") -> CommitInfo:
-    """Puts an exported folder on the Hub, where the token of `hf auth login` or `HF_TOKEN` lets it.
+    """Uploads an exported folder to the Hub, with the token of `hf auth login` or `HF_TOKEN`.
 
     Args:
-        folder: What `addnet export format=safetensors` or `addnet release` wrote.
-        repo: `USER/REPO`, which is made if it isn't there.
-        private: Whether a repository that is made is for its owner alone.
-        message: Of the commit.
+        folder: A folder that `addnet export format=safetensors` or `addnet release` wrote.
+        repo: `USER/REPO`, created if it doesn't exist.
+        private: Whether a new repository is private.
+        message: The commit message.
 
     Returns:
-        The commit, with its address.
+        The commit, with its URL.
 
     Raises:
-        UserError: It is no such folder, or the Hub refuses it.
+        UserError: It is not such a folder, or the Hub refuses it or can't be reached.
     """
     from huggingface_hub import HfApi
     from huggingface_hub.errors import HfHubHTTPError, HFValidationError
@@ -89,7 +89,7 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
     from addnet.inference.export.hub_folder import CARD, CONFIG, WEIGHTS, load_exported
 
     place = Path(folder)
-    load_exported(place)  # whole, and of one export
+    load_exported(place)  # raises if a file is damaged or of another export
     kept = [file for file in (CONFIG, WEIGHTS, CARD, BESIDE) if (place / file).is_file()]
     api = HfApi()
     try:
@@ -98,13 +98,13 @@ def push(folder: str | Path, repo: str, *, private: bool = False, message: str =
     except HFValidationError as error:
         raise UserError(f"{shown(repo)} is not of the form USER/REPO: {_first_line(error)}") from error
     except HfHubHTTPError as error:
-        raise UserError(f"the Hub refuses {shown(repo)}: {_first_line(error)}; log in by `hf auth login`") from error
+        raise UserError(f"the Hub refuses {shown(repo)}: {_first_line(error)}; log in with `hf auth login`") from error
     except OSError as error:
         raise UserError(f"the Hub can't be reached: {_first_line(error)}") from error
 
 
 def _file(name: str, repo: str, file: str, revision: str | None, *, needed: bool = True) -> Path:
-    """One file of a repository, in the Hub's cache."""
+    """Returns the path of one file of a repository in the local cache; `Path()` if it is optional and missing."""
     from huggingface_hub import hf_hub_download
     from huggingface_hub.errors import (
         EntryNotFoundError,
@@ -119,35 +119,37 @@ def _file(name: str, repo: str, file: str, revision: str | None, *, needed: bool
     called = f"ckpt={shown(name)}"
     try:
         return Path(hf_hub_download(repo, file, revision=revision))
-    except LocalEntryNotFoundError as error:  # not on this machine, and the Hub wasn't asked
+    except LocalEntryNotFoundError as error:  # not cached, and the Hub couldn't be reached
         if not needed:
             return Path()
         raise UserError(
-            f"{called}: the Hub can't be reached ({_first_line(error.__cause__ or error)}) and {file} of it isn't on "
-            f"this machine. Fetch it where there is a network (`hf download {repo} --local-dir detector`), bring the "
-            "folder here and name it: ckpt=detector"
+            f"{called}: the Hub can't be reached ({_first_line(error.__cause__ or error)}) and its {file} isn't on "
+            f"this machine. Fetch it where there is a network (`hf download {repo} --local-dir detector`), copy the "
+            "folder to this machine and name it: ckpt=detector"
         ) from error
     except GatedRepoError as error:
         raise UserError(
-            f"{called} is open to those alone whom its owner lets in: ask on its page, then log in by `hf auth login`"
+            f"{called} is restricted to users whom its owner admits: request access on its page, then log in with "
+            "`hf auth login`"
         ) from error
     except RevisionNotFoundError as error:
         raise UserError(f"{called}: there is no branch, tag or commit {shown(revision)}") from error
     except RepositoryNotFoundError as error:
         raise UserError(
-            f"{called}: there is no such model on the Hub, or it is private; if it is yours, log in by `hf auth login`"
+            f"{called}: there is no such model on the Hub, or it is private; if it is yours, log in with "
+            "`hf auth login`"
         ) from error
     except EntryNotFoundError as error:
         if not needed:
             return Path()
         raise UserError(
-            f"{called} has no {file}: it isn't a detector of this program, as `addnet export format=safetensors` "
-            "writes them"
+            f"{called} has no {file}: it isn't a detector of this program, written by "
+            "`addnet export format=safetensors`"
         ) from error
     except HFValidationError as error:
         raise UserError(f"{called} is not of the form hf:USER/REPO: {_first_line(error)}") from error
     except (HfHubHTTPError, OSError) as error:
-        raise UserError(f"{called} was not fetched: {_first_line(error)}") from error
+        raise UserError(f"{called} could not be fetched: {_first_line(error)}") from error
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""What a user names → images, videos, and what can't be answered for."""
+"""Names given by a user → images, videos, and files that can't be scored."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _ANY_DEPTH = "**"
 
 @dataclass(frozen=True)
 class Inputs:
-    """Files to be answered for.
+    """Files to be scored.
 
     Attributes:
-        images: In the order in which they were named; those of a folder sorted.
-        videos: Likewise.
+        images: Images in the order in which they were named; those of a folder are sorted.
+        videos: Videos in the same order.
         left_out: Files in folders that are neither, or can't be read, with the reason.
-        notes: What was passed over in folders because it is junk, or reached a second time.
+        notes: Files in folders that were skipped because they are junk, or were found a second time.
     """
 
     images: tuple[Path, ...]
@@ -35,13 +35,13 @@ class Inputs:
 
     @classmethod
     def of(cls, names: Sequence[str]) -> Inputs:
-        """Finds what is named.
+        """Finds the files that are named.
 
         Args:
-            names: Each a file, a folder (searched with all that is below it) or a glob pattern.
+            names: Each a file, a folder (searched recursively) or a glob pattern.
 
         Raises:
-            UserError: Nothing is named, or there is nothing where it should be.
+            UserError: No file is named, or a name matches nothing.
         """
         if not names:
             raise UserError("no file is named; name an image, a video, a folder or a pattern such as faces/*.jpg")
@@ -77,8 +77,8 @@ def _in_folder(folder: Path) -> Inputs:
     found = walk(folder, evidence=True)
     if not found.images and not found.videos:
         kinds = ", ".join((*IMAGE_SUFFIXES, *VIDEO_SUFFIXES))
-        lies = "; ".join(found.notes()) or f"it is empty; looked for {kinds}"
-        raise UserError(f"{folder} holds no images and no videos: {lies}")
+        why = "; ".join(found.notes()) or f"it is empty; looked for {kinds}"
+        raise UserError(f"{folder} holds no images and no videos: {why}")
     others = [(folder / name, _why(folder / name)) for name in found.others]
     lost = [(folder / left.name, left.reason) for left in found.left_out if not left.elsewhere]
     there = FolderContents(folder, junk=found.junk, left_out=[left for left in found.left_out if left.elsewhere])
@@ -93,7 +93,7 @@ def _why(file: Path) -> str:
 
 
 def _matching(pattern: Path) -> list[Path]:
-    """Files that match a pattern; folders are searched to any depth as they are elsewhere, without going in circles."""
+    """Returns the files that match a pattern; `**` searches folders as `walk` does, without following cycles."""
     if _ANY_DEPTH not in pattern.parts:
         matches = sorted(glob.glob(str(pattern)))  # noqa: PTH207 - Path.glob takes no absolute pattern
         return [Path(file) for file in matches if Path(file).is_file()]

@@ -1,4 +1,4 @@
-"""A checkpoint or an export → a network that is ready to be asked, and all that it says about using it."""
+"""A checkpoint or an export → a network ready for inference, with its preprocessing and thresholds."""
 
 from __future__ import annotations
 
@@ -25,19 +25,19 @@ _OTHER_EXPORTS = (".onnx", ".pt2", ".safetensors")
 
 @dataclass(frozen=True)
 class LoadedNetwork:
-    """What a checkpoint or an export brings.
+    """A network loaded from a checkpoint or an export, and what is needed to use it.
 
     Attributes:
-        path: Its file, or the folder of an export.
+        path: File of the checkpoint, or folder of the export.
         net: The network, in evaluation mode, on the CPU.
         model: Name and options of the network.
-        preprocessing: What is done with images.
+        preprocessing: How images are prepared.
         class_names: In the order of the labels.
         frame: Threshold and temperature for images.
-        video: The same for videos.
+        video: Threshold and temperature for videos.
         about: The `addnet` entry of the checkpoint, or the description of the export, whose paths have no folders.
         exported: Whether it is an export.
-        shipped: Its name, if it is a detector that comes with the program; else empty.
+        shipped: Name of the detector if it comes with the program; else empty.
     """
 
     path: Path
@@ -53,40 +53,40 @@ class LoadedNetwork:
 
     @property
     def called(self) -> str:
-        """Its name, or where it lies, as short as that still works when typed."""
+        """Its name or path, in the shortest form that works as `ckpt=`."""
         return self.shipped or hub.name_of(self.path) or shown_path(self.path)
 
     @property
     def hashes(self) -> tuple[str, ...]:
-        """SHA-256 of its weights, and of the checkpoint that an export was made of."""
+        """SHA-256 of its file; of an export, that of its weights and that of the checkpoint it was made from."""
         from addnet.inference.export.hub_folder import hashes_in
 
         return hashes_in(self.about) if self.exported else (sha256_of(self.path),)
 
     @property
     def network(self) -> str:
-        """Its name in the registry, and that of its backbone where a checkpoint names one."""
+        """Name of the network in the registry, followed by that of its backbone if its options name one."""
         return network_called(self.model)
 
 
 def network_called(model: Mapping[str, Any]) -> str:
-    """The name of a network in the registry, and that of its backbone where its options name one."""
+    """Returns the name of a network in the registry, followed by that of its backbone if its options name one."""
     return " ".join(str(model[key]) for key in ("name", "backbone") if key in model)
 
 
 def load(path: str | Path, *, landmark_model: str | None = None, weights: str | Path | None = None) -> LoadedNetwork:
-    """Reads a checkpoint, or what `addnet.export format=safetensors` made of one.
+    """Loads a checkpoint, or an export of it that `addnet.export format=safetensors` wrote.
 
-    The network is built by name: nothing that a file brings is run.
+    The network is built by its registered name: no code in a file is run.
 
     Args:
         path: The checkpoint; the export's folder, or its `model.safetensors`; or the name of a detector that comes with
-            the program: see `located`.
-        landmark_model: Where its landmark model lies, if that is not the packaged one.
-        weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
+            the program, see `located`.
+        landmark_model: File of its landmark model, if that isn't the packaged one.
+        weights: File of the start weights, for a checkpoint that holds only its trained part; see `network_of`.
 
     Raises:
-        UserError: It is missing, damaged, of another program or format, or asks for what can't be done here.
+        UserError: It is missing, damaged, of another program or format, or needs something that isn't available here.
     """
     from addnet.inference.export.hub_folder import folder_of, load_exported
 
@@ -99,7 +99,7 @@ def load(path: str | Path, *, landmark_model: str | None = None, weights: str | 
         return _loaded(folder, exported.net, about["model"], about, landmark_model, **whose)
     if path.suffix in _OTHER_EXPORTS:
         raise UserError(
-            f"ckpt={path}: only an export of format=safetensors can be loaded again; name its folder, or the checkpoint"
+            f"ckpt={path}: only exports with format=safetensors can be loaded; name such a folder, or the checkpoint"
         )
     checkpoint = read_checkpoint(path, option="ckpt")
     net = network_of(checkpoint, path, weights=weights)
@@ -123,6 +123,6 @@ def _loaded(
         raise UserError(f"{path}: {error}") from error
     names = tuple(str(name) for name in about.get("class_names") or ())
     if set(names) != {"real", "fake"} or len(names) != 2 or model.get("num_classes", 2) != 2:
-        raise UserError(f"{path}: it tells {list(names)} apart; real and fake are needed")
+        raise UserError(f"{path}: its classes are {list(names)}; they must be real and fake")
     net = net.to(memory_format=torch.channels_last)
     return LoadedNetwork(path, net, model, preprocessing, (names[0], names[1]), frame, video, about, exported, shipped)

@@ -1,4 +1,4 @@
-"""Where a detector is wrong by most, and why."""
+"""The worst mistakes of a detector, with explanations."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Mistake(NamedTuple):
     """An image on the wrong side of the threshold.
 
     Attributes:
-        dataset: The data set it is of.
-        path: As its record names it.
+        dataset: Name of its data set.
+        path: Its path in the record.
         label: 0 real, 1 fake.
         probability: The network's probability of fake.
     """
@@ -35,15 +35,16 @@ class Mistake(NamedTuple):
 
 
 def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: int) -> list[Mistake]:
-    """The mistakes that are farthest from the threshold, real and fake in turns as long as there are both.
+    """Returns the mistakes farthest from the threshold, alternating real and fake as long as there are both.
 
     Args:
         scored: Data sets by name.
-        threshold: Above it an image is called fake.
-        most: How many at most; one a video.
+        threshold: A score above it is called fake.
+        most: Largest number of mistakes; at most one per video.
     """
     found: dict[int, list[tuple[float, Mistake]]] = {0: [], 1: []}
     for name, rows in scored.items():
+        # (N,) distance beyond the threshold, positive where an image is called wrongly
         distance = np.where(rows.labels == 1, threshold - rows.probabilities, rows.probabilities - threshold)
         wrong = np.flatnonzero((rows.probabilities > threshold) != (rows.labels == 1))
         seen: set[int] = set()
@@ -58,33 +59,33 @@ def farthest_wrong(scored: Mapping[str, ScoredSet], *, threshold: float, most: i
 
 
 def explained(detector: Detector, module: DeepfakeDataModule, mistake: Mistake, *, block: str | None) -> dict[str, Any]:
-    """A mistake with its explanation as an image, for the report.
+    """Returns a mistake with its explanation as an image, for the report.
 
     Args:
-        detector: Who made it.
-        module: The data it was made on.
+        detector: The detector that made it.
+        module: The data module with the image.
         mistake: From `farthest_wrong`.
-        block: Where Grad-CAM is taken; None: where the network says that it tells most.
+        block: Stage or module for Grad-CAM; None: the network's default.
 
     Returns:
         `path`, `set`, `label`, `probability` and `image`, (H, W, 3) uint8.
     """
     part, dataset = module.splits["test"], module.dataset("test")
     row = pc.index(part.records.paths, pa.scalar(mistake.path, pa.large_string())).as_py()
-    told = {"path": mistake.path, "set": mistake.dataset, "label": mistake.label, "probability": mistake.probability}
+    known = {"path": mistake.path, "set": mistake.dataset, "label": mistake.label, "probability": mistake.probability}
     try:
         image = dataset.read(row)
-    except UserError:  # gone since it was scored
-        return told | {"image": np.full((16, 16, 3), 128, dtype=np.uint8)}
+    except UserError:  # removed since it was scored
+        return known | {"image": np.full((16, 16, 3), 128, dtype=np.uint8)}
     face = Face(part.found_by[row].as_py(), part.landmarks[row])
     figure = explanation_plot(
         explain(detector, detector.preprocessing.whole(image, face), block=block), title=mistake.path
     )
-    return told | {"image": _pixels(figure)}
+    return known | {"image": _pixels(figure)}
 
 
 def _pixels(figure: Any) -> Any:
-    """(H, W, 3) uint8 of a plot."""
+    """Renders a plot to (H, W, 3) uint8."""
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     canvas: Any = FigureCanvasAgg(figure)

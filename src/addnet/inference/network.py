@@ -1,4 +1,4 @@
-"""Weights and the name of a network → the network, ready to be asked."""
+"""The name of a network and its weights → the network, ready for inference."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from addnet.untrusted.tensors import MOST
 
 
 def network_of(checkpoint: Mapping[str, Any], path: str | Path, *, weights: str | Path | None = None) -> nn.Module:
-    """The network of a checkpoint, with its weights, tuned ones merged, in evaluation mode.
+    """Builds the network of a checkpoint in evaluation mode, with its weights; tuned weights are merged.
 
     Args:
         checkpoint: From `read_checkpoint`.
-        path: Of its file, for messages.
-        weights: File of the start weights, for a checkpoint of the trained part alone; None: timm's, where it was
-            trained from those, out of the cache or from the hub. No place that the checkpoint names is looked at.
+        path: Path of its file, for messages.
+        weights: File of the start weights, for a checkpoint that holds only its trained part; None: timm's weights,
+            if training started from those, from the cache or the hub. Paths named in the checkpoint are never read.
 
     Raises:
-        UserError: It doesn't say which network it is of, or options or weights don't fit, or start weights are needed
-            that are not there or are others.
+        UserError: The checkpoint doesn't name its network, its options or weights don't fit, or the start weights it
+            needs are missing or different.
     """
     model = model_of(checkpoint, path) | _tuned(checkpoint)
     if is_part(checkpoint):
@@ -46,26 +46,26 @@ def network_of(checkpoint: Mapping[str, Any], path: str | Path, *, weights: str 
 
 
 def model_of(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """Name and options of a checkpoint's network once tuned weights are merged; it starts from no other weights.
+    """Returns name and options of a checkpoint's network after merging tuned weights, without start weights.
 
     Raises:
-        UserError: They are not there.
+        UserError: The checkpoint doesn't name its network.
     """
     model = (checkpoint.get("hyper_parameters") or {}).get("model")
     if not isinstance(model, Mapping) or "name" not in model:
-        raise UserError(f"{path} doesn't say which network it is of; use a checkpoint that addnet.train wrote")
+        raise UserError(f"{path} doesn't name its network; use a checkpoint written by `addnet train`")
     return without_start_weights({key: value for key, value in model.items() if key != "tune"})
 
 
 def build_network(model: Mapping[str, Any], state: Mapping[str, Tensor], *, path: str | Path) -> nn.Module:
-    """Builds a network by name, and gives it weights. Nothing is run but what the registry knows.
+    """Builds a network by name and loads weights into it. Only code of registered networks is run.
 
-    It is built without memory first, so that absurd options of a stranger's file cost none.
+    It is built on the meta device first, so that absurd options in an untrusted file take no memory.
 
     Args:
         model: Its `name` in `addnet.models.MODELS`, and its options.
         state: Its weights.
-        path: Where both are from, for messages.
+        path: File of both, for messages.
 
     Returns:
         In evaluation mode, float32, on the CPU, without gradients.
@@ -76,7 +76,7 @@ def build_network(model: Mapping[str, Any], state: Mapping[str, Tensor], *, path
     net = _without_memory(model, path)
     check_fits(net.state_dict(), state, path=path)
     if broken := [key for key, value in state.items() if value.is_floating_point() and not value.isfinite().all()]:
-        raise UserError(f"{path}: weights that are no numbers in {', '.join(broken[:3])}; use an earlier checkpoint")
+        raise UserError(f"{path}: weights of {', '.join(broken[:3])} aren't finite; use an earlier checkpoint")
     net.load_state_dict(dict(state), assign=True)
     if not fill_buffers(net):
         options = dict(model)
@@ -87,12 +87,12 @@ def build_network(model: Mapping[str, Any], state: Mapping[str, Tensor], *, path
 
 
 def _tuned(checkpoint: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a network was tuned, which decides how its entries are called."""
+    """Returns the option `tune` unless it is the default; it decides the names of the weights in the checkpoint."""
     return {"tune": tune} if (tune := checkpoint["hyper_parameters"]["model"].get("tune", ALL)) != ALL else {}
 
 
 def _without_memory(model: Mapping[str, Any], path: str | Path) -> nn.Module:
-    """A network on torch's meta device.
+    """Builds a network on torch's meta device.
 
     Raises:
         UserError: The name is unknown, or options don't fit.
@@ -110,24 +110,24 @@ def _without_memory(model: Mapping[str, Any], path: str | Path) -> nn.Module:
 def _started(
     checkpoint: Mapping[str, Any], model: Mapping[str, Any], path: str | Path, weights: str | Path | None
 ) -> nn.Module:
-    """The network of a checkpoint as its training began.
+    """Builds the network of a checkpoint with its start weights.
 
     Raises:
-        UserError: The start weights are not there, or the network is larger than any checkpoint.
+        UserError: The start weights can't be found, or the network is larger than allowed.
     """
     net = _without_memory(model, path)
     size = sum(value.numel() * value.element_size() for value in net.state_dict().values())
     if size > MOST:
         raise UserError(
-            f"{path} was not loaded: its network takes {bytes_in_words(size)}; at most {bytes_in_words(MOST)} are "
-            "loaded; use another checkpoint"
+            f"{path} was not loaded: its network takes {bytes_in_words(size)}, but at most {bytes_in_words(MOST)} are "
+            "allowed; use another checkpoint"
         )
     timms = getattr(getattr(net, "description", None), "name", "")
     if weights is None and not (checkpoint["addnet"]["start"].get("pretrained") and timm.is_model(timms)):
         raise UserError(missing(checkpoint, path))
     options = dict(model) | {"pretrained": weights is None, "weights": weights}
     try:
-        with torch.random.fork_rng(devices=[]):  # random numbers of the program stay as they are
+        with torch.random.fork_rng(devices=[]):  # leaves the global random state unchanged
             return create_model(options.pop("name"), **options)
     except UserError as error:
         if weights is not None:

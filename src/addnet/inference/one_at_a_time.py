@@ -1,4 +1,4 @@
-"""One pass through a network at a time, whichever threads ask: a network keeps its mask while a pass is under way."""
+"""One forward pass of a network at a time, whichever thread asks: a network stores its mask during a pass."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _ONE = threading.Lock()
 
 
 def alone_with(net: nn.Module) -> threading.RLock:
-    """The lock of a network, the same for all who ask; whoever holds it may ask for it again.
+    """Returns the lock of a network, the same for all callers; a thread that holds it may acquire it again.
 
     Example:
         >>> net = nn.Identity()

@@ -1,4 +1,4 @@
-"""An image → what the network sees of it, as in the training that its checkpoint tells of. NumPy alone, no torch."""
+"""An image → the input of the network, prepared as in the training of its checkpoint. NumPy only, no torch."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ FACES = ("largest", "all")
 VALUE_RANGE = [-1.0, 1.0]
 _KEYS = {"image_size", "align", "crop", "margin", "mask", "mask_of", "detector", "value_range"}
 _MEASURED = {"framing", "domain"}
-# sides of the landmarks' box that hold a square of margin 1 however it is turned, by `Geometry.crop`
+# by `Geometry.crop`: side, relative to the landmarks' box, that contains a square of margin 1 at any rotation
 _ROOM = {"face": 2.0, "template": 2.8}
 _CROPS, _SCENES = "/crops/", "/scenes/"  # in the signature of a `Landmarker`
 
@@ -37,9 +37,9 @@ class FaceView:
         image: (S, S, 3) uint8, RGB.
         mask: (s, s) float32, from `AttentionMask.draw_small`.
         landmarks: (68, 2) in pixels of `image`; None without a face.
-        face: What was found, in pixels of the whole image or frame; its step is `none` without a face.
-        found: Faces in the image, this one and others.
-        unlike: What of it is unlike the images of training, in words; empty where nothing is, or nothing is known.
+        face: The face in pixels of the whole image or frame; its step is `none` without a face.
+        found: Number of faces in the image, this one included.
+        unlike: How the face differs from the images of training, in words; empty if it doesn't, or if that is unknown.
     """
 
     image: ImageArray
@@ -52,14 +52,14 @@ class FaceView:
 
 @dataclass(frozen=True)
 class Preprocessing:
-    """What is done with images before the network sees them. Can be pickled.
+    """Prepares images for the network. Can be pickled.
 
     Attributes:
-        geometry: Which part of an image is seen.
+        geometry: Which part of an image the network sees.
         mask: How masks are drawn.
         landmarker: Finds faces in images that are crops of one face.
-        framing: How faces lay in the images of training; None: as in crops that `prepare` makes.
-        domain: What those images were like; None: nothing is called unlike them.
+        framing: Position and size of faces in the images of training; None: as in crops that `prepare` makes.
+        domain: Statistics of those images; None: no image is called unlike them.
     """
 
     geometry: Geometry
@@ -70,32 +70,36 @@ class Preprocessing:
 
     @classmethod
     def from_values(cls, values: Mapping[str, Any], *, landmark_model: str | None = None) -> Preprocessing:
-        """What a checkpoint says of the preprocessing.
+        """Builds the preprocessing that a checkpoint describes.
 
         Args:
             values: The `preprocessing` of its `addnet` entry.
-            landmark_model: Where its landmark model lies, if that is not the packaged one.
+            landmark_model: File of its landmark model, if that isn't the packaged one.
 
         Raises:
-            UserError: Something is missing, or can't be done here as it was done in training.
+            UserError: A value is missing, or images can't be prepared here as they were in training.
         """
         if lacking := sorted(_KEYS - set(values)):
             raise UserError(f"the checkpoint doesn't say how images were prepared: {', '.join(lacking)} missing")
         if unknown := sorted(set(values) - _KEYS - _MEASURED):
-            raise UserError(f"the checkpoint's preprocessing has {', '.join(unknown)}, which this version can't follow")
+            raise UserError(
+                f"the checkpoint's preprocessing has {', '.join(unknown)}, which this version doesn't support"
+            )
         if list(values["value_range"]) != VALUE_RANGE:
-            raise UserError(f"the checkpoint's value_range={values['value_range']} is not {VALUE_RANGE}")
+            raise UserError(
+                f"the checkpoint's value_range={values['value_range']} isn't supported; expected {VALUE_RANGE}"
+            )
         if values["mask_of"] != "own":
             raise UserError(
-                f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which images have "
-                "masks of others: evaluate it by `addnet evaluate`, images alone have no such masks"
+                f"the network was trained with data.mask_of={values['mask_of']}, an ablation in which images get the "
+                "masks of other images: evaluate it with `addnet evaluate`, since a single image has no such mask"
             )
         crop = "image" if values["crop"] == "picture" else values["crop"]  # its name until November 2026
         try:
             geometry = Geometry(align=values["align"], crop=crop, margin=values["margin"], size=values["image_size"])
             mask = AttentionMask(**values["mask"])
         except (TypeError, AttributeError) as error:
-            raise UserError(f"the checkpoint's preprocessing can't be followed: {error}") from error
+            raise UserError(f"the checkpoint's preprocessing is invalid: {error}") from error
         landmarker = Landmarker(landmark_model)
         _require_same(str(values["detector"]), landmarker)
         framing = Framing.from_values(values["framing"]) if values.get("framing") else None
@@ -105,17 +109,17 @@ class Preprocessing:
     def of_image(
         self, image: ImageArray, *, kind: str = "auto", faces: str = "largest", without_face: bool = False
     ) -> list[FaceView]:
-        """The faces of an image as the network sees them.
+        """Finds the faces of an image and prepares them for the network.
 
         Args:
             image: (H, W, 3) uint8, RGB.
             kind: `crops`: the image is the crop of a face, as in training. `scenes`: faces are cut out of it. `auto`:
-                it is taken whole where its only face lies in it as in the images of training, else cut.
-            faces: The `largest`, or `all`.
-            without_face: Whether an image without a face is seen whole, with a mask of ones, as in training.
+                the whole image is used if it has one face, framed as in the images of training; else faces are cut out.
+            faces: Which faces: the `largest`, or `all`.
+            without_face: Whether an image without a face is used whole, with a mask of ones, as in training.
 
         Returns:
-            The largest first; empty where there is no face.
+            The faces, the largest first; empty if there are none.
         """
         require_choice("kind", kind, KINDS)
         require_choice("faces", faces, FACES)
@@ -135,42 +139,42 @@ class Preprocessing:
 
     @cached_property
     def descriptor(self) -> FaceDescriptor:
-        """Knows a person in a video again after a cut."""
+        """Recognises a person in a video again after a cut."""
         return FaceDescriptor()
 
     def load(self) -> None:
-        """Opens what finds faces now instead of at the first image.
+        """Loads the landmarker now instead of at the first image.
 
         Raises:
-            UserError: dlib isn't installed, or the model file is missing or none.
+            UserError: dlib isn't installed, or the model file is missing or invalid.
         """
         self.scenes.load()
 
     def crops(self, **settings: Any) -> CropSettings:
-        """How faces are cut out of scenes, so that they lie in crops as in the images of training.
+        """Returns how faces are cut out of scenes, so that crops are framed like the images of training.
 
         Args:
-            settings: Others of `CropSettings`.
+            settings: Further fields of `CropSettings`.
         """
-        if self.geometry.crop in _ROOM:  # it cuts itself, and what it cuts may be turned
+        if self.geometry.crop in _ROOM:  # the geometry crops again, perhaps rotated: leave room for that
             return CropSettings(margin=_ROOM[self.geometry.crop] * self.geometry.margin, **settings)
         return FramedCrops(framing=self.framing or Framing(), **settings)
 
     def cut(self, image: ImageArray, face: Face) -> FaceView:
-        """A face that is cut out of an image.
+        """Cuts a face out of an image and prepares it for the network.
 
         Raises:
-            ValueError: It has no landmarks.
+            ValueError: The face has no landmarks.
         """
         crop = cut_face(Frame(0, None, image), face, 0, settings=self.crops())
         return replace(self.whole(crop.image, crop.face), face=face)
 
     def whole(self, image: ImageArray, face: Face) -> FaceView:
-        """An image that is taken as it is, as in training.
+        """Prepares a whole image for the network, as in training.
 
         Args:
             image: (H, W, 3) uint8, RGB.
-            face: What was found in it, in its pixels.
+            face: The face found in it, in its pixels.
         """
         seen = view(image, face.landmarks, self.geometry)
         mask = self.mask.draw_small(seen.landmarks, self.geometry.size)
@@ -188,10 +192,10 @@ class Preprocessing:
 
 
 def _require_same(signature: str, landmarker: Landmarker) -> None:
-    """Raises where faces were found otherwise than they are found here."""
+    """Raises if faces were found in training by another landmarker than the one used here."""
     mine = landmarker.signature()
     if signature.replace(_SCENES, _CROPS) != mine.replace(_SCENES, _CROPS):
         raise UserError(
-            f"the checkpoint's faces were found by {signature!r}, here it would be {mine!r}; name the landmark "
-            "model of then with detector.landmark_model=PATH (data.landmark_model=PATH to evaluate), or train anew"
+            f"the checkpoint's faces were found by {signature!r}, but here by {mine!r}; name the landmark model "
+            "of its training with detector.landmark_model=PATH (data.landmark_model=PATH to evaluate), or train again"
         )

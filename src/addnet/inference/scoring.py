@@ -1,4 +1,4 @@
-"""A detector and the test images of a data module → scores, data set by data set, in the order of the records."""
+"""A detector and the test images of a data module → scores by data set, in the order of the records."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ from addnet.index.records import Records
 from addnet.inference.detector import Detector
 
 PRECISIONS = {"32-true": None, "32": None, "bf16-mixed": torch.bfloat16, "16-mixed": torch.float16}
-_SIDES = (128, 256, 512, 1024)  # pixels: where size groups begin and end
-_GREYS = (0, 60, 100, 140, 180, 256)  # where groups by the brightness of the face begin and end
-_LUMA = (0.299, 0.587, 0.114)  # of red, green and blue in a grey level (ITU-R BT.601)
+_SIDES = (128, 256, 512, 1024)  # pixels: boundaries of the size groups
+_GREYS = (0, 60, 100, 140, 180, 256)  # grey levels: boundaries of the groups by brightness of the face
+_LUMA = (0.299, 0.587, 0.114)  # weights of red, green and blue in a grey level (ITU-R BT.601)
 
 
 class Batch(NamedTuple):
-    """What is known of a batch of images once it is scored.
+    """The results of a batch of images.
 
     Attributes:
-        probabilities: (B,) of fake.
-        valid: (B,) whether the row counts.
-        brightness: (B,) of the face: see `face_brightness`.
+        probabilities: (B,) probabilities of fake.
+        valid: (B,) whether the image could be read and counts.
+        brightness: (B,) brightness of the face, see `face_brightness`.
     """
 
     probabilities: NDArray[np.float64]
@@ -43,12 +43,12 @@ class Batch(NamedTuple):
 def score_batches(
     detector: Detector, batches: Iterable[dict[str, Any]], *, precision: str = "32-true"
 ) -> Iterator[Batch]:
-    """Scores batches of a loader.
+    """Scores the batches of a loader.
 
     Args:
-        detector: The detector that is asked.
-        batches: As `Sample` describes them.
-        precision: As Lightning names it, one of `PRECISIONS`.
+        detector: The detector.
+        batches: Batches with the keys of `Sample`.
+        precision: One of `PRECISIONS`, named as in Lightning.
     """
     for batch in batches:
         image, mask = (batch[name].to(detector.device, non_blocking=True) for name in ("image", "mask"))
@@ -58,14 +58,14 @@ def score_batches(
 
 
 def face_brightness(image: Tensor, mask: Tensor) -> Tensor:
-    """How bright the faces are that a network sees: light, skin and camera together.
+    """Computes the brightness of faces, which depends on light, skin and camera.
 
     Args:
         image: (B, 3, S, S) in [-1, 1].
-        mask: (B, 1, S, S) in [0, 1], by which the pixels are weighted.
+        mask: (B, 1, S, S) in [0, 1], the weights of the pixels.
 
     Returns:
-        (B,) float64, mean grey level, 0 to 255.
+        (B,) float64, weighted mean grey level, 0 to 255.
     """
     grey = (image.double() * image.new_tensor(_LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
     return ((grey + 1) * 127.5 * mask).sum(dim=(1, 2, 3)) / mask.double().sum(dim=(1, 2, 3))
@@ -79,16 +79,17 @@ def scored_sets(
     *,
     rows: Sequence[int] | None = None,
 ) -> dict[str, ScoredSet]:
-    """Scores of test images by data set; images that could not be read are left out.
+    """Groups the scores of test images by data set; images that could not be read are left out.
 
     Args:
-        module: Set up, with a test split.
-        probabilities: (N,) in the order of the test records, or of `rows`.
-        valid: (N,) whether a row counts.
-        brightness: (N,) of the face.
+        module: A data module that has been set up, with a test split.
+        probabilities: (N,) probabilities of fake, in the order of the test records, or of `rows`.
+        valid: (N,) whether the image could be read and counts.
+        brightness: (N,) brightness of the face, see `face_brightness`.
         rows: Numbers of the records that were scored; None: all.
     """
     part = module.splits["test"]
+    # (M,) record numbers of the valid rows; `which` is the data set of each
     chosen = (np.arange(len(part.records)) if rows is None else np.asarray(rows))[valid]
     probabilities, brightness = probabilities[valid], brightness[valid]
     which, names = part.records.numbers("dataset")[chosen], part.records.names("dataset")
@@ -109,6 +110,7 @@ def _scored(
 ) -> ScoredSet:
     part = module.splits["test"]
     records = part.records.take(rows)
+    # videos of these rows; for each video its first row, for each row the position of its video in `videos`
     videos, first, numbers = np.unique(records.numbers("video_id"), return_index=True, return_inverse=True)
     ids = records.names("video_id")
     labels = records.labels.astype(np.int64)
@@ -135,13 +137,13 @@ def _scored(
 
 
 def _sources(records: Records, rows: NDArray[np.int64]) -> list[str]:
-    """Groups of some rows."""
+    """Returns the group ids of some rows."""
     names, numbers = records.names("group_id"), records.numbers("group_id")
     return [names[number] for number in numbers[rows].tolist()]
 
 
 def size_group(side: int) -> str:
-    """A name for the longer side of an image.
+    """Returns the group of an image by its longer side.
 
     Example:
         >>> size_group(100), size_group(224), size_group(2000)
@@ -156,7 +158,7 @@ def size_group(side: int) -> str:
 
 
 def grey_group(grey: float) -> str:
-    """A name for the brightness of a face.
+    """Returns the group of a face by its brightness.
 
     Example:
         >>> grey_group(12.3), grey_group(139.9), grey_group(255)
@@ -167,7 +169,7 @@ def grey_group(grey: float) -> str:
 
 
 def some_rows(module: DeepfakeDataModule, most: int | None, *, seed: int) -> list[int] | None:
-    """Numbers of about so many test records of each data set, whole groups; None: all."""
+    """Returns the numbers of about `most` test records of each data set, in whole groups; None: all records."""
     if most is None:
         return None
     records = module.splits["test"].records
@@ -188,7 +190,18 @@ def score_test(
     rows: Sequence[int] | None = None,
     precision: str = "32-true",
 ) -> Iterator[Batch]:
-    """Scores the test images of a data module, batch by batch; see `score_batches`."""
+    """Scores the test images of a data module batch by batch.
+
+    Args:
+        detector: The detector.
+        module: A data module that has been set up, with a test split.
+        degradation: Applied to the images first; None: none.
+        rows: Numbers of the records to score; None: all.
+        precision: One of `PRECISIONS`, named as in Lightning.
+
+    Raises:
+        UserError: The precision is unknown, or needs a GPU.
+    """
     require_choice("precision", precision, PRECISIONS)
     yield from score_batches(
         detector, module.eval_loader("test", degradation=degradation, rows=rows), precision=precision

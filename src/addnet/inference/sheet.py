@@ -1,4 +1,4 @@
-"""An explanation on one sheet: the face, its mask, what is filtered out, what speaks for fake, what organs add."""
+"""An explanation as a plot: the face, its mask, the bandpass output, the Grad-CAM map, the effect of each organ."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
 
 
 def explanation_plot(explanation: Explanation, *, title: str) -> Figure:
-    """Aligned face with landmarks, attention mask, Grad-CAM, organs; with a bandpass layer also the band and response.
+    """Plots the aligned face with landmarks, the mask, Grad-CAM and organs; with a bandpass layer, band and response.
 
     Args:
-        explanation: Of one face.
-        title: Above everything, such as the file and its verdict.
+        explanation: The explanation of one face.
+        title: Title of the plot, such as the file and its verdict.
     """
     from matplotlib.figure import Figure
 
@@ -75,7 +75,7 @@ def _organs(axis: Axes, explanation: Explanation) -> None:
 
 
 def heated(image: ImageArray, heat: NDArray[np.float32]) -> ImageArray:
-    """An image under a map of heat.
+    """Overlays an image with a heat map.
 
     Args:
         image: (S, S, 3) uint8, RGB.
@@ -91,6 +91,6 @@ def heated(image: ImageArray, heat: NDArray[np.float32]) -> ImageArray:
 
 
 def stretched(band: NDArray[np.float32]) -> NDArray[np.float32]:
-    """A band as an image: grey is 0, black and white three standard deviations away; (S, S, 3) in [0, 1]."""
+    """Scales a band to an image, (S, S, 3) in [0, 1]: 0 becomes grey, ±3 standard deviations black and white."""
     spread = 6 * float(band.std()) or 1.0
     return np.asarray(np.clip(band / spread + 0.5, 0, 1), dtype=np.float32)

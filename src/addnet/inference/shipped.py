@@ -1,4 +1,4 @@
-"""Detectors that come with the program: their names, which work wherever a checkpoint is named, and where they lie."""
+"""Detectors that come with the program: their folders, and their names, which are valid wherever a checkpoint is."""
 
 from __future__ import annotations
 
@@ -10,33 +10,33 @@ from addnet.inference.hub import fetched, is_on_hub
 
 log = logging.getLogger(__name__)
 
-DEFAULT = "lite"  # of every command that asks a detector
+DEFAULT = "lite"  # the detector of every command that uses one
 FOLDER = Path(__file__).resolve().parents[1] / "detectors"  # a folder for each, as `addnet.export` writes them
-_CONFIG = "config.json"  # without which a folder is no detector
+_CONFIG = "config.json"  # every detector's folder has one
 _EXAMPLE = "outputs/train/TIME/checkpoints/best.ckpt"
 
 
 def names() -> list[str]:
-    """The detectors that came with this installation, the default first; empty where none did."""
+    """Returns the detectors that came with this installation, the default first; empty if there are none."""
     found = sorted(file.parent.name for file in FOLDER.glob(f"*/{_CONFIG}"))
     return sorted(found, key=lambda name: name != DEFAULT)
 
 
 def located(ckpt: str | Path | None) -> Path:
-    """Where a detector lies that is named like a checkpoint.
+    """Returns the path of a detector or checkpoint that is given by name or path.
 
-    The name of a detector that comes with the program always means that one: what a command does without `ckpt=` can't
-    depend on the folder that it is started in. What lies there under such a name is reached as `./NAME`.
+    The name of a detector that comes with the program always means that detector, so that a command without `ckpt=`
+    doesn't depend on the folder it is started in. A local file or folder of the same name is reached as `./NAME`.
 
     Args:
-        ckpt: A name or a path as text, or `hf:USER/REPO` of the Hugging Face Hub, which is fetched if need be; a `Path`
-            is a path and never a name.
+        ckpt: A name or a path as text, or `hf:USER/REPO` of the Hugging Face Hub, which is fetched if needed; a `Path`
+            is always a path and never a name.
 
     Returns:
-        The folder of the detector, or the path, which is there unless it looks like one.
+        The folder of the detector, or the path. A bare name without a suffix exists; other paths aren't checked.
 
     Raises:
-        UserError: Nothing is named, or a name is that of no detector and of nothing else.
+        UserError: Nothing is named, or a name is neither a detector nor an existing file or folder.
     """
     if not ckpt:
         raise not_set()
@@ -48,7 +48,7 @@ def located(ckpt: str | Path | None) -> Path:
     if ckpt in names():
         if path.exists():
             log.info(
-                "ckpt=%s is the detector that comes with addnet; for the %s of that name here, type ckpt=./%s",
+                "ckpt=%s is the detector that comes with addnet; for the local %s of that name, use ckpt=./%s",
                 ckpt,
                 "folder" if path.is_dir() else "file",
                 ckpt,
@@ -56,19 +56,19 @@ def located(ckpt: str | Path | None) -> Path:
         return FOLDER / ckpt
     if path.exists() or path.suffix:
         if ckpt == DEFAULT:
-            log.info("ckpt=%s is what lies here, since no detector comes with this installation", ckpt)
+            log.info("ckpt=%s is the local file or folder, since this installation comes without detectors", ckpt)
         return path
     raise UserError(f"ckpt={ckpt}: {_missing(ckpt)}")
 
 
 def name_of(folder: Path) -> str:
-    """The name of the detector whose folder this is; empty for one that didn't come with the program."""
+    """Returns the name of the detector in a folder; empty if it didn't come with the program."""
     place = folder.resolve()
     return place.name if place.parent == FOLDER.resolve() else ""
 
 
 def not_set() -> UserError:
-    """What is raised where no detector is named, with those that may be."""
+    """Returns the error to raise where no detector is named; it lists those that are available."""
     known = f", or a detector that comes with addnet: {', '.join(found)}" if (found := names()) else ""
     return UserError(f"ckpt is not set: name a checkpoint, such as {_EXAMPLE}{known}")
 
@@ -76,8 +76,8 @@ def not_set() -> UserError:
 def _missing(name: str) -> str:
     if not (found := names()):
         return (
-            "no such file or folder, and no detector comes with this installation. Train one by "
+            "no such file or folder, and this installation comes without detectors. Train one with "
             f"`addnet train data.data_dir=faces`, and name its checkpoint: ckpt={_EXAMPLE}"
         )
     near = suggestion(name, found)
-    return f"no such file or folder, and no detector of that name comes with addnet; there is {', '.join(found)}.{near}"
+    return f"no such file or folder, and not a detector that comes with addnet; use {', '.join(found)}.{near}"

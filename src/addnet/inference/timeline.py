@@ -19,12 +19,12 @@ def _colour(answer: Answer) -> str:
 
 
 def timeline_plot(answer: Answer) -> Figure:
-    """Scores over seconds (frame numbers where the file has no times), a line a person, with the threshold.
+    """Plots scores over seconds (frame numbers if the file has no times), one line per person, with the threshold.
 
-    Where there were several people, each is named by the track of the answer.
+    If there are several people, each line is named by the person's track in the answer.
 
     Args:
-        answer: About a video with at least one face.
+        answer: The answer about a video with at least one face.
     """
     from matplotlib.figure import Figure
 
@@ -41,8 +41,8 @@ def timeline_plot(answer: Answer) -> Figure:
         axis.plot(places, scores, label=label, **look)
     axis.axhline(answer.threshold, color="0.4", linestyle="--", linewidth=1, label=f"threshold {answer.threshold:.3f}")
     if answer.score is not None:
-        said = f"video {answer.score:.3f}: {answer.verdict}{answer.by_whom}"
-        axis.axhline(answer.score, color=_colour(answer), linewidth=1.5, label=said)
+        label = f"video {answer.score:.3f}: {answer.verdict}{answer.by_whom}"
+        axis.axhline(answer.score, color=_colour(answer), linewidth=1.5, label=label)
     axis.set(xlabel="seconds" if timed else "frame", ylabel="score of fake", ylim=(-0.02, 1.02))
-    figure.legend(fontsize="small", loc="outside upper right", ncols=4)  # over no score
+    figure.legend(fontsize="small", loc="outside upper right", ncols=4)  # outside, so that it hides no score
     return figure

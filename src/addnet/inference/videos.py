@@ -1,4 +1,4 @@
-"""A video → its faces as the network sees them, one after the other, in memory that doesn't grow with its length."""
+"""A video → its faces as the network sees them, one at a time; memory doesn't grow with the video's length."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from addnet.inference.preprocessing import FaceView, Preprocessing
 
 @dataclass(frozen=True)
 class VideoSettings:
-    """Which frames of a video are looked at, and whose faces.
+    """Selects the frames of a video that are examined, and the people whose faces are scored.
 
     Attributes:
-        every: Every n-th frame; None to look at `frames` frames instead.
-        frames: How many, evenly spaced over the whole video; not used with `every`.
-        policy: `longest_track` follows the person who is there longest; `all` scores each, and the most suspicious
-            decides; `largest` takes the largest face of each frame, whosever it is.
+        every: Examine every n-th frame; None to examine `frames` frames instead.
+        frames: Number of frames, evenly spaced over the whole video; not used with `every`.
+        policy: `longest_track` follows the person who is visible longest; `all` scores each person, and the one with
+            the largest mean score decides; `largest` scores the largest face of each frame, whoever it is.
     """
 
     every: int | None = None
@@ -33,7 +33,7 @@ class FrameFace(NamedTuple):
     Attributes:
         frame: Number of the frame, from 0.
         time: When it is shown, in seconds; None if the file doesn't say.
-        track: Of the person, who may have several: see `AboutVideo.people`.
+        track: Number of the track; a person may have several, see `AboutVideo.people`.
         seen: The face as the network sees it.
     """
 
@@ -45,13 +45,13 @@ class FrameFace(NamedTuple):
 
 @dataclass(frozen=True)
 class AboutVideo:
-    """What is known about a video once all its faces were taken.
+    """What is known about a video once all its faces have been consumed.
 
     Attributes:
-        looked_at: Numbers of the frames that were looked at.
-        without_face: In how many of them no face was found.
-        people: The person that each track is of, whether the policy takes that person's faces or not.
-        notes: What is wrong with the file.
+        looked_at: Numbers of the frames that were examined.
+        without_face: How many of them have no face.
+        people: Track → number of the person, whether or not the policy selects that person.
+        notes: Problems of the file.
     """
 
     looked_at: tuple[int, ...] = ()
@@ -61,13 +61,13 @@ class AboutVideo:
 
 
 class FrameFaces(Protocol):
-    """The faces of a video, and after the last what is known about it."""
+    """The faces of a video; once all have been consumed, also what is known about the video."""
 
     def __iter__(self) -> Iterator[FrameFace]:
         """Each face, in the order of frames."""
 
     def about(self) -> AboutVideo:
-        """What is known about the video, once all faces were taken."""
+        """Returns what is known about the video once all faces have been consumed."""
 
 
 class FacesOfVideo:
@@ -75,8 +75,8 @@ class FacesOfVideo:
 
     Args:
         path: The file.
-        preprocessing: How faces are cut out and seen.
-        settings: Which frames, whose faces.
+        preprocessing: How faces are cut out and prepared.
+        settings: Which frames and whose faces.
 
     Raises:
         UserError: A setting is out of range; while iterating: the file can't be read.
@@ -94,7 +94,7 @@ class FacesOfVideo:
             yield FrameFace(crop.frame, crop.time, crop.track, seen)
 
     def about(self) -> AboutVideo:
-        """What is known about the video, once all faces were taken."""
+        """Returns what is known about the video once all faces have been consumed."""
         faces, summary = self._faces, self._faces.summary
         if summary is None:
             return AboutVideo()
@@ -102,10 +102,10 @@ class FacesOfVideo:
 
 
 class FacesFrom:
-    """The same as `FacesOfVideo`, found elsewhere, such as in another process.
+    """Faces of a video that were found elsewhere, for example in another process; used like `FacesOfVideo`.
 
     Args:
-        items: Of `faces_and_about`.
+        items: From `faces_and_about`.
     """
 
     def __init__(self, items: Iterable[FrameFace | AboutVideo]) -> None:
@@ -120,17 +120,17 @@ class FacesFrom:
                 self._about = item
 
     def about(self) -> AboutVideo:
-        """What is known about the video, once all faces were taken."""
+        """Returns what is known about the video once all faces have been consumed."""
         return self._about
 
 
 def faces_and_about(
     path: str | Path, preprocessing: Preprocessing, settings: VideoSettings
 ) -> Iterator[FrameFace | AboutVideo]:
-    """The faces of a video, and at the end what is known about it: what travels between processes.
+    """Yields the faces of a video, and at the end what is known about it, to be sent between processes.
 
     Raises:
-        UserError: As `FacesOfVideo`.
+        UserError: A setting is out of range, or the file can't be read.
     """
     faces = FacesOfVideo(path, preprocessing, settings)
     yield from faces

@@ -1,4 +1,4 @@
-"""Answers get the likelihood ratio of their score, where an evaluation has calibrated it."""
+"""Adds the likelihood ratio of the score to answers, if an evaluation has calibrated it."""
 
 from __future__ import annotations
 
@@ -20,23 +20,25 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-Ratios: TypeAlias = "Mapping[str, LikelihoodRatio]"  # of each level, `frame` or `video`
+Ratios: TypeAlias = "Mapping[str, LikelihoodRatio]"  # by level, `frame` or `video`
 
 
 def calibration_of(detector: Detector, file: str | bool | None) -> Path | None:
-    """The file of likelihood ratios that is taken for a detector; None for none.
+    """Returns the file of likelihood ratios for a detector, or None.
 
     Args:
         detector: The detector.
-        file: The one that is named; None: that which lies beside its checkpoint, if there is one; False: none.
+        file: A path; None: the file beside its checkpoint, if there is one; False: no file.
 
     Raises:
-        UserError: It is neither.
+        UserError: `file` is True.
     """
     from addnet.evaluation.likelihood_files import place_beside
 
     if file is True:
-        raise UserError("likelihood=true is not valid; name a file that evaluate with lr=true wrote, or false for none")
+        raise UserError(
+            "likelihood=true is not valid; name a file that `addnet evaluate lr=true` wrote, or use false for none"
+        )
     if file is None:
         beside = place_beside(detector.loaded.path)
         return beside if beside.is_file() else None
@@ -44,10 +46,10 @@ def calibration_of(detector: Detector, file: str | bool | None) -> Path | None:
 
 
 def likelihood_ratios(detector: Detector, file: Path | None) -> Ratios:
-    """Level → calibration of a file that evaluate wrote; empty without one.
+    """Reads the likelihood ratios by level from a file that `addnet evaluate` wrote; empty without a file.
 
     Raises:
-        UserError: It can't be read, or was made of the scores of another detector.
+        UserError: The file can't be read, or was made from scores of another detector or another `mirror`.
     """
     if not file:
         return {}
@@ -55,26 +57,27 @@ def likelihood_ratios(detector: Detector, file: Path | None) -> Ratios:
 
     calibration = read_likelihood(file)
     if not calibration.weights:
-        log.warning("likelihood=%s was made of scores in a file: whether they are of this detector isn't known", file)
+        log.warning("likelihood=%s was made from a file of scores: it isn't known if they are of this detector", file)
     elif calibration.weights not in detector.loaded.hashes:
         raise UserError(
-            f"likelihood={file} was made of the scores of another detector than {detector.loaded.called}: its weights "
-            f"have the SHA-256 {calibration.weights[:12]}…; name its own, or likelihood=false for none"
+            f"likelihood={file} was made from scores of another detector than {detector.loaded.called}: that one's "
+            f"weights have the SHA-256 {calibration.weights[:12]}…; name a file made with this detector, or use "
+            "likelihood=false for none"
         )
     elif calibration.mirror != detector.mirror:
         raise UserError(
-            f"likelihood={file} was made with mirror={str(calibration.mirror).lower()}; ask with the same, or name "
+            f"likelihood={file} was made with mirror={str(calibration.mirror).lower()}; use the same setting, or "
             "likelihood=false for none"
         )
     for level, ratio in calibration.ratios.items():
-        log.info("likelihood ratios of %ss are of a population: %s", level, ratio.population)
+        log.info("likelihood ratios of %ss are for this population: %s", level, ratio.population)
     return calibration.ratios
 
 
 def weighed(answer: Answer, ratios: Ratios) -> Answer:
-    """An answer with the likelihood ratio of its score, where there is one for such files.
+    """Returns an answer with the likelihood ratio of its score, if there are ratios for its level.
 
-    What is unlike the training images gets none: it is of no population that the ratio was made from.
+    A file that is unlike the training images gets none, as it isn't from the population that the ratio was fitted on.
     """
     ratio = ratios.get("video" if answer.kind == "video" else "frame")
     if ratio is None or answer.score is None or answer.reason.startswith(UNLIKE):

@@ -1,4 +1,4 @@
-"""Answers → files: a line of JSON each as they come, and a CSV sheet."""
+"""Answers → files: a JSON Lines file and a CSV sheet, written as answers come."""
 
 from __future__ import annotations
 
@@ -28,16 +28,16 @@ _DETECTOR = "detector.json"
 
 
 class AnswerFiles:
-    """`answers.csv` and `answers.jsonl` of a folder, written while answers come: what is there is whole after a kill.
+    """Writes `answers.csv` and `answers.jsonl` line by line, so that both files are valid if the process is killed.
 
     Args:
-        folder: Made if it is not there.
-        about: Who is asked, for `detector.json` beside them.
-        label: What all files are, `real` or `fake`, if that is known: then `addnet evaluate scores.file=answers.csv`
-            measures them.
+        folder: Output folder, created if needed.
+        about: Description of the detector, for `detector.json` in the same folder.
+        label: True class of all files, `real` or `fake`, if it is known: then `addnet evaluate scores.file=answers.csv`
+            computes metrics from them.
 
     Attributes:
-        answers: Those that have been added.
+        answers: The answers added so far.
     """
 
     def __init__(self, folder: Path, *, about: Mapping[str, Any] | None = None, label: str = "") -> None:
@@ -53,8 +53,8 @@ class AnswerFiles:
             self._streams = [(self.folder / name).open("w", newline="", encoding="utf-8") for name in _NAMES]
             csv.writer(self._streams[0]).writerow(COLUMNS)
             if self._about is not None:
-                told = in_json(json.dumps(self._about, indent=2, ensure_ascii=False))
-                (self.folder / _DETECTOR).write_text(f"{told}\n", encoding="utf-8")
+                text = in_json(json.dumps(self._about, indent=2, ensure_ascii=False))
+                (self.folder / _DETECTOR).write_text(f"{text}\n", encoding="utf-8")
         except OSError as error:
             raise NotWrittenError(f"cannot write to {self.folder}: {error.strerror or error}") from error
         return self
@@ -81,29 +81,29 @@ class AnswerFiles:
                 self.answers.append(answer)
         except OSError as error:
             raise NotWrittenError(
-                f"cannot write to {self.folder}: {error.strerror or error}; the answers so far are there"
+                f"cannot write to {self.folder}: {error.strerror or error}; the answers so far are kept"
             ) from error
 
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Lets a Ctrl-C wait until the block has ended; only the main thread can be interrupted so."""
+    """Delays Ctrl-C until the block has ended; does nothing outside the main thread, which alone gets signals."""
     before = signal.getsignal(signal.SIGINT)
     if threading.current_thread() is not threading.main_thread() or not callable(before):
         yield
         return
-    asked: list[int] = []
-    signal.signal(signal.SIGINT, lambda number, _: asked.append(number))
+    pending: list[int] = []
+    signal.signal(signal.SIGINT, lambda number, _: pending.append(number))
     try:
         yield
     finally:
         signal.signal(signal.SIGINT, before)
-    if asked:
-        before(asked[0], None)
+    if pending:
+        before(pending[0], None)
 
 
 def row_of(answer: Answer, *, label: str = "") -> tuple[Any, ...]:
-    """An answer by `COLUMNS`, with what its file is if that is known."""
+    """Returns an answer as a row of `COLUMNS`, with the true class of its file if that is known."""
     about = (in_data(answer.path), answer.kind, answer.verdict, answer.probability, answer.score, answer.threshold)
     return (
         *about,
@@ -118,14 +118,14 @@ def row_of(answer: Answer, *, label: str = "") -> tuple[Any, ...]:
 
 
 def _cell(value: Any) -> Any:
-    """A value for a spreadsheet, where text that begins like a formula would be run as one."""
+    """Returns a value for a spreadsheet; text that would be run as a formula gets a leading apostrophe."""
     if isinstance(value, str) and value[:1] in ("=", "+", "-", "@", "\t"):
         return f"'{value}"
     return "" if value is None else f"{value:.6f}" if isinstance(value, float) else value
 
 
 def table_of(answers: Iterable[Answer], *, title: str) -> Table:
-    """Answers as a table for the terminal."""
+    """Returns answers as a table for the terminal."""
     table = Table(title=title)
     for name, justify in (
         ("file", "left"),
@@ -159,7 +159,7 @@ def _about(answer: Answer) -> str:
 
 
 def _people_of_video(answer: Answer) -> str:
-    """Whose score it is, in how many frames, and how many others there were."""
+    """Says which track the score is of, in how many frames it appears, and how many people weren't scored."""
     seen = len(answer.deciding)
     if answer.people < 2:
         return f"{seen} of {count(answer.frames, 'frame')} with a face"

@@ -1,1 +1,1 @@
-"""Files that come over a network → answers: each is read in a process of its own, one thread has the network."""
+"""Files uploaded over a network → answers: each is read in its own process, and one thread runs the network."""

@@ -1,4 +1,4 @@
-"""Addresses and names by which this machine is reached."""
+"""Addresses and names of this machine."""
 
 from __future__ import annotations
 
@@ -20,6 +20,6 @@ def is_loopback(host: str) -> bool:
 
 
 def own_names() -> list[str]:
-    """Names of this machine on its network."""
+    """Returns the names of this machine on its network."""
     name = socket.gethostname().lower()
     return [name, f"{name}.local"]

@@ -1,4 +1,4 @@
-"""An uploaded file → what is said about it; whatever is wrong with the file becomes a reason in words."""
+"""An uploaded file → an answer; any problem of the file becomes a reason in words."""
 
 from __future__ import annotations
 
@@ -29,18 +29,19 @@ __all__ = ["Reply", "UploadLimits", "Visit"]
 
 log = logging.getLogger(__name__)
 
-_AT_ONCE = 2  # faces that the network looks at in one turn; on a GPU all of a batch take no longer
+_AT_ONCE = 2  # faces per turn of the network on a CPU; on a GPU a whole batch takes no longer
 
 
 @dataclass(frozen=True)
 class Reply:
-    """What is said about one file.
+    """The answer about one file, with what is needed to show it.
 
     Attributes:
-        answer: Its path is the name that the visitor gave the file.
-        image: The image itself, shrunk to be shown; None for a video, and where it can't be read.
-        factor: By which it was shrunk.
-        explanation: Of the face that was looked at; in a video, of the frame with the largest score of who decides.
+        answer: The answer; its path is the name that the visitor gave the file.
+        image: The image, shrunk for display; None for a video, and if it can't be read.
+        factor: Factor by which it was shrunk.
+        explanation: The explanation of the face that was scored; in a video, of the frame with the largest score of the
+            person who decides.
     """
 
     answer: Answer
@@ -50,14 +51,14 @@ class Reply:
 
 
 class Visit:
-    """Answers for files, several at once: each is read in a process of its own, the network has one thread for all.
+    """Answers for several files at once: each is read in its own process; one thread runs the network for all.
 
     Args:
-        detector: The detector that is asked.
-        limits: What is taken.
-        workers: Files that are read at once.
-        block: Where Grad-CAM is taken, a stage of the network; None: where it tells most.
-        ratios: Calibrations of likelihood ratios, as `likelihood_ratios` reads them.
+        detector: The detector.
+        limits: Limits on uploads.
+        workers: Number of files that are read at once.
+        block: Stage or module for Grad-CAM; None: the network's default.
+        ratios: Likelihood ratios by level, from `likelihood_ratios`.
 
     Raises:
         UserError: `workers` is below 1, or the network has no such block.
@@ -85,42 +86,42 @@ class Visit:
         )
 
     def close(self) -> None:
-        """Ends its processes."""
+        """Ends the processes that read files."""
         self.readers.close()
 
     def ask(
         self, path: Path, *, name: str | None = None, errand: FileTask | None = None, explained: bool = True
     ) -> Reply:
-        """Says what the detector says; a file that is no use is answered for as `unusable`, whatever is wrong.
+        """Answers for a file; a file that can't be used gets the verdict `unusable`, with the reason.
 
         Args:
             path: The file.
-            name: What the visitor calls it; default: as it is called.
-            errand: By which the work may be given up.
-            explained: Whether with reasons, which take several times as long.
+            name: The visitor's name for it; default: the name of `path`.
+            errand: The task, by which the work can be cancelled.
+            explained: Whether to explain the score, which takes several times as long.
         """
         errand, name = errand or FileTask(), shown(path.name if name is None else name)
         try:
             with self.readers.reading(path, errand) as items:
-                said = self._said(path, items, errand, explained=explained)
+                reply = self._reply(path, items, errand, explained=explained)
         except UserError as error:
             return self._unusable(path, name, str(error).removeprefix(f"{path}: ").replace(str(path), name))
-        return replace(said, answer=replace(weighed(said.answer, self.ratios), path=name))
+        return replace(reply, answer=replace(weighed(reply.answer, self.ratios), path=name))
 
     def ask_safely(self, path: Path, *, name: str, errand: FileTask, explained: bool = True) -> Reply | None:
-        """The same; None where the program itself failed, which is logged."""
+        """Answers for a file like `ask`; returns None and logs the error if the program itself failed."""
         try:
             return self.ask(path, name=name, errand=errand, explained=explained)
         except Exception:
-            log.exception("a %s file could not be answered for", path.suffix or "nameless")
+            log.exception("internal error while answering for a file, suffix: %s", path.suffix or "none")
             return None
 
-    def _said(
+    def _reply(
         self, path: Path, items: Iterator[ImageFaces | FrameFace | AboutVideo], errand: FileTask, *, explained: bool
     ) -> Reply:
         first = next(items)
         if isinstance(first, ImageFaces):
-            [*_] = items  # to its end, so that its process is free
+            [*_] = items  # consumes the rest, so that the process becomes free
             answer = self.detector.answer(first.seen, self._scores(first.seen, errand).tolist(), path=str(path))
             worst = first.seen[0] if answer.faces and explained else None
             return Reply(answer, first.shown, first.factor, self._explanation(worst, errand))
@@ -129,7 +130,7 @@ class Visit:
         return Reply(answer, explanation=self._explanation(worst if explained else None, errand))
 
     def _scores(self, seen: Sequence[FaceView], errand: FileTask) -> NDArray[np.float64]:
-        """A few faces a turn, so that others have theirs in between."""
+        """Scores a few faces per turn, so that other tasks get their turns in between."""
         few = self.detector.batch_size if self.detector.device.type != "cpu" else _AT_ONCE
         parts = (seen[start : start + few] for start in range(0, len(seen), few))
         scores = []

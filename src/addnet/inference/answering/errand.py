@@ -1,4 +1,4 @@
-"""What is done for one visitor, which may be given up while it is under way."""
+"""The work on one visitor's file, which can be cancelled while it runs."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from addnet.errors import UserError
 class FileTask:
     """The work on one file.
 
-    Threads that are at it call `check` between two steps, and say by `when_given_up` how a step is ended that can't.
+    The threads that do the work call `check` between steps; `when_given_up` registers how to end a step that can't.
 
     Attributes:
-        had: Seconds that it had of the network.
-        faces: That have a score, so far.
+        had: Seconds of the network that it has used.
+        faces: Number of faces scored so far.
     """
 
     def __init__(self) -> None:
@@ -26,10 +26,10 @@ class FileTask:
         self._end: Callable[[], None] | None = None
 
     def give_up(self, reason: str) -> None:
-        """Ends the work, from another thread; the first reason counts.
+        """Cancels the work from another thread; if it is called again, the first reason counts.
 
         Args:
-            reason: What the visitor is told, who may be gone.
+            reason: The reason for the visitor, who may have left.
         """
         with self._lock:
             if self._reason is not None:
@@ -39,20 +39,20 @@ class FileTask:
             end()
 
     def check(self) -> None:
-        """Goes on only if the work isn't given up.
+        """Raises if the work has been cancelled.
 
         Raises:
-            UserError: It is; the text is the reason.
+            UserError: The work has been cancelled; the text is the reason.
         """
         if self._reason is not None:
             raise UserError(self._reason)
 
     @contextmanager
     def when_given_up(self, end: Callable[[], None]) -> Iterator[None]:
-        """Calls `end` if the work is given up within the block, and raises the reason instead of what comes of it.
+        """Calls `end` if the work is cancelled within the block, and raises the reason instead of the block's error.
 
         Raises:
-            UserError: It is given up, or was before.
+            UserError: The work is cancelled, or had been before.
         """
         with self._lock:
             self.check()

@@ -1,4 +1,4 @@
-"""The folder of all temporary files of the page: removed at its end, or by the next one if it was killed."""
+"""The folder of all temporary files of the page: removed when it ends, or by the next run if it was killed."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from filelock import FileLock, Timeout
 log = logging.getLogger(__name__)
 
 _PREFIX = "addnet-app-"
-_STARTING = "addnet-starting-"  # until its lock is held, so that nobody takes it for one that was left behind
+_STARTING = "addnet-starting-"  # the name until its lock is held, so that no other process removes it as left behind
 _LOCK = ".in-use"
 _QUIET = {
     "GRADIO_ANALYTICS_ENABLED": "False",
@@ -27,10 +27,10 @@ _QUIET = {
 
 @contextmanager
 def private_folder() -> Iterator[Path]:
-    """A folder for all temporary files of this process, Gradio's too, removed at the end.
+    """Yields a folder for all temporary files of this process, including Gradio's, and removes it at the end.
 
-    Folders of earlier processes that were killed are removed before. Settings that others made for Gradio by its
-    environment variables, such as a public link, don't count within.
+    Folders of earlier processes that were killed are removed first. Environment variables that configure Gradio, for
+    example to create a public link, are ignored within the block.
     """
     before, temporary = dict(os.environ), tempfile.tempdir
     for name in [name for name in os.environ if name.startswith("GRADIO_")]:
@@ -51,10 +51,13 @@ def private_folder() -> Iterator[Path]:
 def remove_left_behind(temporary: Path) -> list[Path]:
     """Removes the folders of processes of the same user that were killed.
 
-    The folder of one that runs is known by its lock, which ends with the process, however it ends.
+    The folder of a running process is locked; the lock is released when the process ends, even if it is killed.
 
     Args:
-        temporary: Where they lie.
+        temporary: The folder that contains them.
+
+    Returns:
+        The folders that were removed.
     """
     removed = []
     for folder in temporary.glob(f"{_PREFIX}*"):
@@ -66,19 +69,19 @@ def remove_left_behind(temporary: Path) -> list[Path]:
                 continue
             with FileLock(folder / _LOCK, timeout=0):
                 shutil.rmtree(folder, ignore_errors=True)
-            shutil.rmtree(folder, ignore_errors=True)  # on Windows the lock's file was still open
+            shutil.rmtree(folder, ignore_errors=True)  # on Windows the lock file was still open before
             removed.append(folder)
     if removed:
-        log.info("removed what earlier processes left that were killed: %s", ", ".join(map(str, removed)))
+        log.info("removed temporary folders of earlier processes that were killed: %s", ", ".join(map(str, removed)))
     return removed
 
 
 def _made(stack: ExitStack) -> Path:
-    """A new folder whose lock is held until the stack is left, and which is removed then."""
+    """Creates a folder whose lock is held until the stack is closed, when it is removed."""
     starting = Path(tempfile.mkdtemp(prefix=_STARTING))
     folder = starting.with_name(starting.name.replace(_STARTING, _PREFIX, 1))
     stack.callback(shutil.rmtree, folder, ignore_errors=True)
-    if os.name == "nt":  # renames no folder with an open file in it; the moment without a lock is short
+    if os.name == "nt":  # Windows can't rename a folder with an open file in it; it is briefly without a lock
         starting = starting.rename(folder)
     lock = FileLock(starting / _LOCK)
     lock.acquire()

@@ -1,4 +1,4 @@
-"""Processes that stand ready to open what visitors send; one that is told to stop is replaced by a fresh one."""
+"""Processes that wait for uploads and open them; one that is killed is replaced by a new one."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from addnet.pool.processes import ProcessExecutor
 
 Item = TypeVar("Item")
 
-_TRAVEL = 4  # items at once
+_TRAVEL = 4  # items sent from a process at once
 
 
 class Readers(Generic[Item]):
-    """A few processes, each at one file at a time.
+    """A few processes that each read one file at a time.
 
-    They keep the bounds of the job, see `addnet.untrusted.limits`, and end with this process, however it ends.
+    They enforce the limits of the job, see `addnet.untrusted.limits`, and end with this process, even if it is killed.
 
     Args:
-        job: What is done with a file.
-        count: How many files are read at once.
+        job: The job that reads a file.
+        count: Number of processes.
     """
 
     def __init__(self, job: PoolJob[Path, Iterable[Item]], count: int) -> None:
@@ -37,20 +37,20 @@ class Readers(Generic[Item]):
             self._add()
 
     def wait_until_ready(self) -> None:
-        """Waits until all processes have opened what they need; without it the first files wait.
+        """Waits until all processes have loaded their models; without this call, the first files wait for them.
 
         Raises:
-            UserError: `start` of the job raised one.
+            UserError: `start` of the job raised it.
         """
         for reader in list(self._all):
             reader.ready.result()
 
     @contextmanager
     def reading(self, path: Path, errand: FileTask) -> Iterator[Iterator[Item]]:
-        """What the job makes of a file, as it is made.
+        """Yields an iterator over the items that the job makes of a file, each as soon as it is ready.
 
         Raises:
-            UserError: The errand is given up; or, within the block, what `Stream` raises.
+            UserError: The task is cancelled; or, within the block, the file can't be read or exceeds a limit.
         """
         reader = self._free.get()
         try:
@@ -65,7 +65,7 @@ class Readers(Generic[Item]):
                 self._add()
 
     def close(self) -> None:
-        """Kills all of them, whatever they are at."""
+        """Kills all processes, even those that are busy."""
         for reader in list(self._all):
             reader.kill()
 
@@ -79,7 +79,7 @@ class _Reader(Generic[Item]):
     """One process.
 
     Attributes:
-        ready: Done once it has opened what it needs.
+        ready: Done once the process has loaded its models.
     """
 
     def __init__(self, job: PoolJob[Path, Iterable[Item]]) -> None:
@@ -90,14 +90,14 @@ class _Reader(Generic[Item]):
 
     @property
     def idle(self) -> bool:
-        """Whether it lives and has nothing left to do."""
+        """Whether the process is alive and has nothing to do."""
         return not self._at_work and not self._killed
 
     def items(self, path: Path) -> Iterator[Item]:
         self._at_work = True
         try:
             yield from Stream(self._lane, self._job, path, at_once=_TRAVEL)
-        except GeneratorExit:  # whoever reads stops, this one may be at the file still
+        except GeneratorExit:  # the consumer stopped early: the process may still be reading the file
             raise
         except Exception:
             self._at_work = False
@@ -110,5 +110,5 @@ class _Reader(Generic[Item]):
 
 
 def _open(job: PoolJob[Any, Any]) -> None:
-    """Opens what the job needs; runs in the process."""
+    """Loads what the job needs; runs in the process."""
     opened(job)

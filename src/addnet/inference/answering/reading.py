@@ -1,4 +1,4 @@
-"""An uploaded file → what the network needs of it, made where strangers' files are opened: in a process. No torch."""
+"""An uploaded file → the inputs of the network. Runs in a separate process that opens untrusted files. No torch."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ from addnet.inference.videos import AboutVideo, FrameFace, VideoSettings, faces_
 from addnet.pool import PoolJob
 from addnet.untrusted.limits import Limits as Bounds
 
-_MOST = 640  # of the longer side of the whole image, as it is shown
-_NICE = 10  # the server and the network come first
+_MOST = 640  # pixels of the longer side of the image as it is shown
+_NICE = 10  # added niceness: the server and the network have priority
 
 
 @dataclass(frozen=True)
 class UploadLimits:
-    """What is taken from a visitor.
+    """Limits on uploads.
 
     Attributes:
-        max_mb: Of a file.
-        max_megapixels: Of an image.
-        max_seconds: Of a video.
-        max_gigapixels: Of a video, frames × pixels of each.
-        max_work: Seconds of work on a file; then it is given up.
-        frames: Of a video that are looked at, evenly spaced.
+        max_mb: Largest size of a file, in MB.
+        max_megapixels: Largest size of an image, in megapixels.
+        max_seconds: Longest duration of a video, in seconds.
+        max_gigapixels: Largest size of a video, frames × pixels per frame, in gigapixels.
+        max_work: Most seconds of work on a file before it is cancelled.
+        frames: Number of frames of a video that are examined, evenly spaced.
 
     Raises:
-        UserError: One is not above 0.
+        UserError: A value is not above 0.
     """
 
     max_mb: int = 50
@@ -55,11 +55,11 @@ class UploadLimits:
 
 @dataclass(frozen=True)
 class ImageFaces:
-    """What is found in an image.
+    """An image and its faces.
 
     Attributes:
-        shown: The image, (h, w, 3) uint8 RGB, at most 640 pixels a side.
-        factor: By which it was shrunk.
+        shown: The image for display, (h, w, 3) uint8 RGB, at most 640 pixels a side.
+        factor: Factor by which it was shrunk.
         seen: Its faces as the network sees them.
     """
 
@@ -71,7 +71,7 @@ class ImageFaces:
 def job_of(
     preprocessing: Preprocessing, limits: UploadLimits
 ) -> PoolJob[Path, Iterable[ImageFaces | FrameFace | AboutVideo]]:
-    """What processes that read uploads do, as the pool takes it."""
+    """Returns the job of the processes that read uploads, for the pool."""
     function = partial(faces_of, preprocessing=preprocessing, limits=limits)
     bounds = Bounds(seconds=limits.max_work)
     return PoolJob.of(function, partial(_get_ready, preprocessing), limits=bounds)
@@ -80,7 +80,7 @@ def job_of(
 def faces_of(
     path: Path, *, preprocessing: Preprocessing, limits: UploadLimits
 ) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
-    """What a file has of faces: one `ImageFaces`, or what `faces_and_about` gives for a video.
+    """Yields the faces of a file: one `ImageFaces` for an image, the items of `faces_and_about` for a video.
 
     Raises:
         UserError: The file can't be read, or is larger or longer than the limits allow.
@@ -95,14 +95,14 @@ def _faces_of(
     path: Path, preprocessing: Preprocessing, limits: UploadLimits
 ) -> Iterator[ImageFaces | FrameFace | AboutVideo]:
     if (size := path.stat().st_size) > limits.max_mb << 20:
-        raise UserError(f"file of {size / 2**20:.0f} MB; at most {limits.max_mb} MB are taken")
+        raise UserError(f"file of {size / 2**20:.0f} MB; at most {limits.max_mb} MB are allowed")
     if is_video(path):
         _require_short(path, limits)
         yield from faces_and_about(path, preprocessing, VideoSettings(frames=limits.frames))
         return
     image = check_image(path)
     if (pixels := image.shape[0] * image.shape[1]) > limits.max_megapixels * 1e6:
-        raise UserError(f"image of {pixels / 1e6:.0f} megapixels; at most {limits.max_megapixels:g} are taken")
+        raise UserError(f"image of {pixels / 1e6:.0f} megapixels; at most {limits.max_megapixels:g} are allowed")
     shown, factor = _shrunk(image)
     yield ImageFaces(shown, factor, preprocessing.of_image(image))
 
@@ -113,14 +113,14 @@ def is_video(path: Path) -> bool:
 
 
 def _require_short(path: Path, limits: UploadLimits) -> None:
-    """Refuses a video before a frame of it is decoded."""
+    """Refuses a video that is too long or too large, before any frame is decoded."""
     video = measured(path)
     if video.seconds > limits.max_seconds:
-        raise UserError(f"video of {video.seconds:.0f} seconds; at most {limits.max_seconds:g} are taken")
+        raise UserError(f"video of {video.seconds:.0f} seconds; at most {limits.max_seconds:g} are allowed")
     if video.pixels > limits.max_gigapixels * 1e9:
         raise UserError(
             f"video of {video.frames:,} frames of {video.width}×{video.height} pixels, {video.pixels / 1e9:.0f} "
-            f"gigapixels in all; at most {limits.max_gigapixels:g} are taken"
+            f"gigapixels in all; at most {limits.max_gigapixels:g} are allowed"
         )
 
 
@@ -131,6 +131,6 @@ def _shrunk(image: ImageArray) -> tuple[ImageArray, float]:
 
 
 def _get_ready(preprocessing: Preprocessing) -> None:
-    if hasattr(os, "nice"):  # Windows has none; there the server competes with what it reads
+    if hasattr(os, "nice"):  # not on Windows, where these processes have the same priority as the server
         os.nice(_NICE)
     preprocessing.load()

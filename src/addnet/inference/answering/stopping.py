@@ -1,4 +1,4 @@
-"""What a server does when it is told to stop."""
+"""Handles the signals that stop a server."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from collections.abc import Callable
 
 
 def on_signals(stop: Callable[[], object]) -> None:
-    """Calls a function on SIGTERM, SIGHUP and Ctrl-C, instead of what they do otherwise.
+    """Calls a function on SIGTERM, SIGHUP and Ctrl-C, instead of their default actions.
 
     Args:
-        stop: Takes no time.
+        stop: The function; it must return at once.
     """
     for name in ("SIGTERM", "SIGINT", "SIGHUP"):
         if hasattr(signal, name):  # Windows has no SIGHUP

@@ -1,4 +1,4 @@
-"""One thread for the network, in turns: whoever has had least of it is next."""
+"""One thread for the network, shared in turns: the task that has used it least is next."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ T = TypeVar("T")
 
 
 class TaskQueue:
-    """Runs what needs the network, or other things that are for one thread only, such as Matplotlib.
+    """Runs functions that need the network, or must run in a single thread, such as those of Matplotlib.
 
-    torch keeps buffers for each thread that it computed in, so there is one. Of those who wait the errand comes first
-    that has had the fewest seconds: a visitor with one image doesn't wait for all faces of another one's video.
-    The thread is a daemon: a program that ends doesn't wait for it.
+    There is only one thread, because torch keeps buffers for each thread that it has run in. The waiting task that has
+    used the fewest seconds is next, so that a visitor with one image doesn't wait for all faces of another's video.
+    The thread is a daemon: the program doesn't wait for it when it ends.
     """
 
     def __init__(self) -> None:
@@ -31,11 +31,11 @@ class TaskQueue:
         threading.Thread(target=self._serve, name="network", daemon=True).start()
 
     def do(self, errand: FileTask, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> T:
-        """Calls a function when its turn comes, and returns what it returns.
+        """Calls a function when its turn comes, and returns its result.
 
         Raises:
-            UserError: The errand is given up before.
-            Exception: What the function raises.
+            UserError: The task is cancelled before its turn.
+            Exception: Whatever the function raises.
         """
         future: Future[T] = Future()
 
@@ -44,7 +44,7 @@ class TaskQueue:
             try:
                 errand.check()
                 future.set_result(function(*args, **kwargs))
-            except BaseException as error:  # is raised where it is waited for
+            except BaseException as error:  # raised in the waiting thread
                 future.set_exception(error)
             errand.had += time.monotonic() - begun
 
@@ -59,4 +59,4 @@ class TaskQueue:
                 self._changed.wait_for(lambda: self._waiting)
                 turn: Any = heapq.heappop(self._waiting)[-1]
             turn()
-            del turn  # the images that it holds
+            del turn  # frees the images that it refers to

@@ -1,6 +1,6 @@
-"""Uploads: files of bounded size, under private names, in a folder of bounded size.
+"""Uploads: files of limited size, under private names, in a folder of limited size.
 
-What is refused, cut off or not asked about is gone at once, or within seconds.
+Files that are refused, incomplete or not claimed by a visitor are deleted at once or within a minute.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from starlette.requests import Request
     from starlette.responses import Response
 
-_ENVELOPE = 64 << 10  # bytes of a request around its file
-_UNASKED = 60.0  # seconds that a file stays which nobody asks about,
-_UNASKED_WHEN_FULL = 5.0  # and where others need its room; a page asks at once
+_ENVELOPE = 64 << 10  # bytes of a request besides its file
+_UNASKED = 60.0  # seconds before a file that no visitor claims is deleted
+_UNASKED_WHEN_FULL = 5.0  # the same when the folder is full; a page claims its files at once
 _TICK = 1.0
 
 
@@ -32,11 +32,11 @@ class Upload:
     """A file that a visitor sent.
 
     Attributes:
-        path: Where it lies. Its name is private; the suffix is one that is known, or none.
-        name: What the visitor calls it.
-        size: Bytes that came with it.
-        since: When it came.
-        session: Of who asked about it; it stays as long as that visitor is there.
+        path: Path of the file. Its name is private; it has a known suffix, or none.
+        name: The visitor's name for it.
+        size: Bytes received with it.
+        since: Time of arrival, by `time.monotonic`.
+        session: Session of the visitor who claimed it; the file stays until that visitor leaves.
     """
 
     path: Path
@@ -47,11 +47,11 @@ class Upload:
 
 
 class RefusedError(Exception):
-    """An upload that isn't taken.
+    """An upload that was refused.
 
     Args:
-        status: Of the answer, by HTTP.
-        reason: In words.
+        status: HTTP status of the response.
+        reason: The reason in words.
     """
 
     def __init__(self, status: int, reason: str) -> None:
@@ -60,14 +60,14 @@ class RefusedError(Exception):
 
 
 class Uploads:
-    """The folder of uploads. For one thread, that of the server.
+    """The folder of uploads. Not thread-safe: used by the server's thread only.
 
     Args:
-        folder: Of this program alone; made if it isn't there.
-        most: Bytes of a file.
-        quota: Bytes of all files, those on their way too.
-        seconds: That one may be on its way.
-        has_left: Whether a session is gone, whose files nobody waits for.
+        folder: A folder used by this program only; created if needed.
+        most: Largest size of a file in bytes.
+        quota: Largest total size of all files in bytes, including those being received.
+        seconds: Longest duration of an upload in seconds.
+        has_left: Whether the visitor of a session has left, so that nobody waits for its files.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class Uploads:
         self._timer: asyncio.TimerHandle | None = None
 
     async def receive(self, request: Request) -> Response:
-        """Takes the file of a request; the answer is its private name in a list, as Gradio's page expects it."""
+        """Receives the file of a request; the response is a list with its private name, as Gradio's page expects."""
         from starlette.responses import JSONResponse, PlainTextResponse
 
         try:
@@ -94,14 +94,14 @@ class Uploads:
         return JSONResponse([upload.path.name])
 
     async def take(self, request: Request, *, files: int) -> list[Upload]:
-        """The files of a form, for whoever answers for them and then calls `discard` for each.
+        """Receives the files of a form; the caller must call `discard` for each of them.
 
         Args:
             request: The request, of which nothing has been read.
-            files: How many there may be.
+            files: Largest number of files.
 
         Raises:
-            RefusedError: They aren't taken; what came of them is gone.
+            RefusedError: The files are refused; those already received are deleted.
         """
         from starlette.formparsers import MultiPartException
         from starlette.requests import ClientDisconnect
@@ -113,16 +113,16 @@ class Uploads:
         except BaseException as error:
             self._held -= came.bytes
             if isinstance(error, MultiPartException):
-                said = "one file" if files == 1 else f"a file, or up to {files},"
-                raise RefusedError(400, f"not {said} in a form: {error.message}") from error
+                expected = "one file" if files == 1 else f"1 to {files} files"
+                raise RefusedError(400, f"not a form with {expected}: {error.message}") from error
             if isinstance(error, TimeoutError):
                 raise RefusedError(408, f"the upload took longer than {self._seconds:g} seconds") from error
             if isinstance(error, ClientDisconnect):
-                raise RefusedError(400, "cut off") from error
+                raise RefusedError(400, "the connection was closed during the upload") from error
             raise
 
     def asked(self, name: str, session: str) -> Path | None:
-        """The file of a private name, which a session asks about; None: there is none, or it is another one's."""
+        """Returns the file of a private name for a session; None if there is none or another session claimed it."""
         upload = self._waiting.get(name)
         if upload is None or upload.session not in (None, session):
             return None
@@ -130,7 +130,7 @@ class Uploads:
         return upload.path
 
     def claim(self, name: str) -> Upload | None:
-        """The file of a private name, for whoever answers for it and then calls `discard`; None: there is none."""
+        """Takes the file of a private name; the caller must call `discard`. None if there is no such file."""
         return self._waiting.pop(name, None)
 
     def discard(self, upload: Upload) -> None:
@@ -139,10 +139,10 @@ class Uploads:
         self._held -= upload.size
 
     def sweep(self, unasked: float = _UNASKED) -> None:
-        """Deletes what nobody waits for.
+        """Deletes files that nobody waits for.
 
         Args:
-            unasked: Seconds that a file may wait to be asked about.
+            unasked: Seconds before a file that no visitor has claimed is deleted.
         """
         now = time.monotonic()
         for name, upload in list(self._waiting.items()):
@@ -178,7 +178,7 @@ class Uploads:
             raise
         finally:
             await form.close()
-        taken[0].size += came.bytes - sum(upload.size for upload in taken)  # what is around them
+        taken[0].size += came.bytes - sum(upload.size for upload in taken)  # the bytes of the request besides files
         return taken
 
     async def _chunks(self, request: Request, came: _ReceivedBytes, files: int) -> AsyncGenerator[bytes, None]:
@@ -189,16 +189,16 @@ class Uploads:
             yield chunk
 
     def _require_room(self, size: int, files: int) -> None:
-        """Refuses a request that is larger than one of so many files may be, or than there is room for."""
+        """Refuses a request that is larger than this many files may be, or than the room that is left."""
         if size > files * (self._most + _ENVELOPE):
-            raise RefusedError(413, f"a file of more than {bytes_in_words(self._most)} isn't taken")
+            raise RefusedError(413, f"the file is too large; at most {bytes_in_words(self._most)} are allowed")
         if self._held > self._quota:
             self.sweep(_UNASKED_WHEN_FULL)
             if self._held > self._quota:
-                raise RefusedError(503, "too many files wait to be looked at; try again in a minute")
+                raise RefusedError(503, "too many files are waiting; try again in a minute")
 
     def _look_again(self) -> None:
-        """Looks each second for what nobody waits for, as long as something waits."""
+        """Schedules a sweep each second as long as files are waiting."""
         if self._timer is None and self._waiting:
             self._timer = asyncio.get_running_loop().call_later(_TICK, self._swept)
 
@@ -210,13 +210,13 @@ class Uploads:
 
 @dataclass
 class _ReceivedBytes:
-    """Bytes of a request that have come."""
+    """The number of bytes of a request received so far."""
 
     bytes: int = 0
 
 
 def _suffix(name: str) -> str:
-    """The suffix of a name if it is one that tells images from videos: nothing else of a name reaches the disk."""
+    """Returns the suffix of a name if it is one of an image or video; no other part of a name reaches the disk."""
     suffix = PurePosixPath(name.lower()).suffix
     return suffix if suffix in (*IMAGE_SUFFIXES, *VIDEO_SUFFIXES) else ""
 

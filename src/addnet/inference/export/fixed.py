@@ -1,8 +1,8 @@
-"""A network for images of one size, made of what every exporter knows.
+"""A network for images of one size, made of operators that every exporter supports.
 
-ONNX has no adaptive pooling to sizes that don't divide: at 299 pixels the exporter makes 3,500 nodes of it, 140 of
-all the rest. And a learnable kernel would be built anew for each image. At one size both are products with constant
-matrices: averaging rows and columns of a mask, blurring those of an image.
+ONNX has no adaptive pooling to sizes that don't divide the input: at 299 pixels the exporter expands it to 3,500 nodes,
+and everything else to 140. A learnable kernel would also be rebuilt for each image. At a fixed size both become
+products with constant matrices, which average or blur rows and columns.
 """
 
 from __future__ import annotations
@@ -22,17 +22,17 @@ _PADDING = {"reflect": "reflect", "replicate": "edge"}  # the border's name in t
 
 
 class FixedNetwork(nn.Module):
-    """Gives the logits of an ADDNet, for images of one size.
+    """Computes the logits of an ADDNet for images of one size.
 
-    Its backbone and head are those of the network itself, not copies.
+    It shares the weights of the network.
 
     Shapes:
         image: (B, C, S, S) float32 in [-1, 1].
-        mask: (B, 1, S, S) float32 in [0, 1]; taken, and not looked at, with `placement="none"`.
+        mask: (B, 1, S, S) float32 in [0, 1]; required but ignored with `placement="none"`.
         returns: (B, num_classes) logits.
 
     Args:
-        net: In evaluation mode; left as it is.
+        net: The network in evaluation mode; it isn't changed.
         size: Side S of the images in pixels.
 
     Example:
@@ -51,7 +51,7 @@ class FixedNetwork(nn.Module):
         self.net: ADDNet = copy.deepcopy(net, weights)
         if net.bandpass is not None:
             self.net.bandpass = FixedBandpass(cast("BandpassLayer", net.bandpass), size)
-        self.net.pool = "adaptive"  # a chain of averages is one matrix
+        self.net.pool = "adaptive"  # pooling happens in the blocks: a chain of averages is one matrix
         for site, matrix in _matrices(net, size).items():
             self.net.set_block(site, FixedBlock(net.block_at(site), matrix))
 
@@ -61,19 +61,20 @@ class FixedNetwork(nn.Module):
 
 
 def fixed(net: ADDNet, size: int) -> nn.Module:
-    """The network for images of one size, in evaluation mode.
+    """Returns the network for images of one size, in evaluation mode.
 
     Args:
-        net: In evaluation mode; left as it is.
+        net: The network in evaluation mode; it isn't changed.
         size: Side S of the images in pixels.
     """
     return FixedNetwork(net, size).eval()
 
 
 def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
-    """What averages lines of a mask for each ADD block; a pass of zeros tells the sizes.
+    """Returns, for each site with an ADD block, the matrix (h, S) that averages the rows or columns of a mask.
 
-    A block acts on a grid that need not be that of its site: `attend` acts on what is read behind it.
+    A pass with an image of zeros finds the sizes. The grid of a block may differ from that of its site: with `attend`
+    it acts on the tokens that the attention after the site reads.
     """
     grids: dict[str, int] = {}
     acts_on: dict[str, int] = {}
@@ -103,11 +104,11 @@ def _matrices(net: ADDNet, size: int) -> dict[str, Tensor]:
 
 
 class FixedBlock(nn.Module):
-    """An ADD block whose mask is averaged by a constant matrix, so that nothing is left for the block to pool.
+    """An ADD block whose mask is averaged with a constant matrix to the size of the features.
 
     Args:
         block: The block, for maps or tokens.
-        matrix: (h, S) averages of rows and columns.
+        matrix: (h, S) averages of rows or columns, from `averages`.
     """
 
     matrix: Tensor | None
@@ -118,21 +119,21 @@ class FixedBlock(nn.Module):
         self.register_buffer("matrix", None if len(matrix) == matrix.shape[1] else matrix.float())
 
     def forward(self, features: Tensor, mask: Tensor) -> Tensor:
-        """Returns what the block gives, in its shape."""
+        """Returns the output of the block, in the shape of `features`."""
         if self.matrix is not None:
             mask = self.matrix @ mask @ self.matrix.T
         return cast("Tensor", self.block(features, mask))
 
 
 class FixedBandpass(nn.Module):
-    """A bandpass layer whose two blurs are constant matrices, borders included.
+    """A bandpass layer whose two blurs, with their borders, are constant matrices.
 
     Args:
         layer: The layer.
         size: Side S of the images in pixels.
 
     Raises:
-        UserError: The images are too small for it.
+        UserError: The images are too small for the layer.
     """
 
     columns: Tensor
@@ -149,7 +150,7 @@ class FixedBandpass(nn.Module):
         self.register_buffer("wide", wide.T.contiguous())
 
     def forward(self, image: Tensor) -> Tensor:
-        """Returns band, image and band, or their sum, as `mode` says."""
+        """Returns the band, image and band concatenated, or their sum, according to `mode`."""
         low, high = (self.columns @ (image - image[..., :1, :1])).chunk(2, dim=-2)
         band = low @ self.narrow - high @ self.wide
         if self.mode == "replace":
@@ -158,7 +159,7 @@ class FixedBandpass(nn.Module):
 
 
 def averages(side: int, small: int) -> Tensor:
-    """(small, side) float64: what adaptive average pooling does to a line.
+    """Returns the matrix of adaptive average pooling of a line, (small, side) float64.
 
     Example:
         >>> averages(3, 2)
@@ -170,8 +171,9 @@ def averages(side: int, small: int) -> Tensor:
 
 
 def blurs(kernel: Tensor, side: int, border: str) -> Tensor:
-    """(side, side) float64: what a kernel of odd length does to a line; taps beyond an end fold back into it."""
+    """Returns the matrix of a blur of a line by a kernel of odd length, (side, side) float64, with its border mode."""
     radius = len(kernel) // 2
+    # (side + 2 * radius,) the pixel that each padded position repeats
     sources = torch.from_numpy(np.pad(np.arange(side), radius, mode=_PADDING[border]))  # type: ignore[call-overload]
     matrix = torch.zeros(side, side, dtype=torch.float64)
     for line in range(side):

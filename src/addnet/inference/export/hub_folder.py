@@ -1,4 +1,4 @@
-"""A network → a folder in the layout of model hubs, and back: weights, config, card. No code is in it, none is run."""
+"""A network → a folder in the layout of model hubs, and back: weights, config and card, no code."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from addnet.untrusted.tensors import load_safetensors
 from addnet.untrusted.texts import in_json
 
 WEIGHTS, CONFIG, CARD = "model.safetensors", "config.json", "README.md"
-OF_THE_FOLDER = ("architectures", "library_name", "weights")  # of the config; all else is what `describe` said
+OF_THE_FOLDER = ("architectures", "library_name", "weights")  # keys of the config that `describe` doesn't set
 _LARGEST_CONFIG = 2**20  # bytes
-TENSORS = {"float32": torch.float32, "float16": torch.float16}  # in which weights are kept; all compute in float32
+TENSORS = {"float32": torch.float32, "float16": torch.float16}  # dtypes of stored weights; all compute in float32
 
 
 class HubFolder(NamedTuple):
-    """What a folder brings.
+    """The contents of an exported folder.
 
     Attributes:
         net: The network, in evaluation mode, on the CPU.
@@ -48,16 +48,16 @@ def write_folder(
 
     Args:
         net: The network.
-        folder: Must not be there yet.
+        folder: The folder to create; must not exist.
         about: From `describe`.
-        licence: Of the weights, as model hubs spell it.
+        licence: Licence of the weights, as model hubs spell it.
         tensors: One of `TENSORS`.
     """
     folder.mkdir()
     state = {name: _kept(value, TENSORS[tensors]) for name, value in net.state_dict().items()}
     safetensors.torch.save_file(state, folder / WEIGHTS, metadata={"format": "pt"})
     (folder / CARD).touch()
-    shutil.copymode(folder / CARD, folder / WEIGHTS)  # the writer makes files that nobody else may read
+    shutil.copymode(folder / CARD, folder / WEIGHTS)  # safetensors creates files that only their owner can read
     config = {"architectures": [type(net).__name__], "library_name": "addnet", **about}
     config["weights"] = {"file": WEIGHTS, "sha256": sha256_of(folder / WEIGHTS), "tensors": tensors}
     describe_folder(folder, config, licence=licence)
@@ -69,20 +69,21 @@ def describe_folder(place: Path, config: Mapping[str, Any], **card: Any) -> None
     Args:
         place: The folder, with `model.safetensors`.
         config: The description.
-        card: As for `model_card`.
+        card: The keyword arguments of `model_card`.
     """
     (place / CONFIG).write_text(in_json(json.dumps(config, indent=2, ensure_ascii=False)) + "\n", encoding="utf-8")
     (place / CARD).write_text(model_card(config, **card), encoding="utf-8")
 
 
 def load_exported(folder: str | Path) -> HubFolder:
-    """Loads a network from a folder that `addnet.export` wrote, or from a copy of it; nothing in it is run.
+    """Loads a network from a folder that `addnet.export` wrote, or from a copy of it; no code in it is run.
 
     Args:
-        folder: With `config.json` and `model.safetensors`; or the name of a detector that comes with the program.
+        folder: A folder with `config.json` and `model.safetensors`; or the name of a detector that comes with the
+            program.
 
     Raises:
-        UserError: It is no such folder, something in it is damaged, or its parts don't belong together.
+        UserError: It is not such a folder, a file in it is damaged, or its files don't belong together.
     """
     place = located(folder)
     config = read_config(place)
@@ -93,15 +94,15 @@ def load_exported(folder: str | Path) -> HubFolder:
         state = load_safetensors(file)
     except UserError as error:
         raise UserError(f"{file} was not loaded: {error}; {_again(place)}") from error
-    except Exception as error:  # the reader is Rust and promises no class of errors
+    except Exception as error:  # safetensors' reader documents no error classes
         raise UserError(f"{file} is damaged ({error}); {_again(place)}") from error
     if config["weights"].get("sha256") != sha256_of(file):
-        raise UserError(f"{file} and {CONFIG} beside it are not of one export; {_again(place)}")
+        raise UserError(f"{file} and {CONFIG} beside it are not from the same export; {_again(place)}")
     return HubFolder(build_network(config["model"], state, path=place), config)
 
 
 def folder_of(path: str | Path) -> Path | None:
-    """The folder of the export that a path names: itself, or a file in it. None where it names something else."""
+    """Returns the folder of an export, given the folder or a file in it; None for any other path."""
     place = Path(path)
     if place.name in (WEIGHTS, CONFIG):
         return place.parent
@@ -109,7 +110,7 @@ def folder_of(path: str | Path) -> Path | None:
 
 
 def hashes_in(config: Mapping[str, Any]) -> tuple[str, ...]:
-    """SHA-256 of an export's weights, and of the checkpoint that it was made of, by its description."""
+    """Returns the SHA-256 of an export's weights and of the checkpoint it was made from, by its description."""
     return tuple(str((config.get(part) or {}).get("sha256")) for part in ("weights", "source"))
 
 
@@ -123,26 +124,26 @@ def is_export(folder: Path) -> bool:
 
 
 def read_config(folder: Path) -> dict[str, Any]:
-    """The description in a folder.
+    """Reads the description in a folder.
 
     Raises:
         UserError: There is none, or it is damaged, of another program or of another format.
     """
     if not folder.is_dir():
-        raise UserError(f"{folder} is no folder; name the one that addnet.export format=safetensors wrote")
+        raise UserError(f"{folder} is not a folder; name one that addnet.export format=safetensors wrote")
     file = folder / CONFIG
     if not file.is_file():
-        raise UserError(f"{folder} has no {CONFIG}; name the folder that addnet.export format=safetensors wrote")
+        raise UserError(f"{folder} has no {CONFIG}; name a folder that addnet.export format=safetensors wrote")
     try:
         text = read_bytes(file, most=_LARGEST_CONFIG)
     except UserError as error:
-        raise UserError(f"{error}; that is not the description of a network") from error
+        raise UserError(f"{error}; it is not the description of a network") from error
     try:
         config = json.loads(text.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise UserError(f"{file} is damaged ({error}); {_again(folder)}") from error
     if not isinstance(config, dict) or config.get("library_name") != "addnet" or not _complete(config):
-        raise UserError(f"{file} is not of this program; name the folder that addnet.export format=safetensors wrote")
+        raise UserError(f"{file} is not of this program; name a folder that addnet.export format=safetensors wrote")
     if config["format"] != FORMAT:
         raise UserError(f"{file} has format {reprlib.repr(config['format'])}; this version reads {FORMAT}")
     check_about(config, path=file)
@@ -150,9 +151,9 @@ def read_config(folder: Path) -> dict[str, Any]:
 
 
 def _kept(value: Tensor, dtype: torch.dtype) -> Tensor:
-    """A weight as it is kept. Biases, factors and statistics, one number a channel, stay as they are.
+    """Returns a weight as it is stored. Biases, scales and statistics, one value per channel, keep their dtype.
 
-    They are few, and a variance may be smaller than any half-precision number.
+    They take little space, and a variance may be smaller than any half-precision number.
     """
     return (value.to(dtype) if value.is_floating_point() and value.ndim > 1 else value).contiguous()
 
@@ -163,5 +164,5 @@ def _complete(config: dict[str, Any]) -> bool:
 
 
 def _again(folder: Path) -> str:
-    """How to get a whole one."""
+    """Returns the remedy for a damaged or incomplete folder."""
     return "it came with addnet: install addnet again" if name_of(folder) else "fetch or export it again"

@@ -1,4 +1,4 @@
-"""What was measured of a detector to be given away → a few numbers for its description, and the tables of its card."""
+"""Measurements of a detector that is to be released → key metrics for its description, and tables for its card."""
 
 from __future__ import annotations
 
@@ -17,25 +17,25 @@ from addnet.evaluation.report.wording import metric_name, rate_cell, value_cell
 from addnet.inference.answers import Answer
 from addnet.wording import count
 
-_LEVEL_OF = {"image": "frame", "video": "video"}  # of an answer
+_LEVEL_OF = {"image": "frame", "video": "video"}  # kind of an answer → level
 _UNITS = {"frame": "images", "video": "videos"}
 _RANKED = ("auroc", PAIRED)
 _PREDICTED = (
-    "Of files that are all real, as predict answers for them: faces are found and cut out of whole photographs and "
-    "videos. Files without a verdict have no part in the rates."
+    "On files that are all real, scored as by `addnet predict`: faces are found and cut out of whole photographs and "
+    "videos. Files without a verdict don't count in the rates."
 )
 
 
 def of_real_files(name: str, answers: Iterable[Answer], *, class_names: Sequence[str]) -> list[dict[str, Any]]:
-    """How many files that are all real are called fake, images and videos apart.
+    """Returns the false positive rates on files that are all real, separately for images and videos.
 
     Args:
-        name: Of the files.
-        answers: What the detector says of them.
+        name: Name of the set of files.
+        answers: The detector's answers about them.
         class_names: In the order of the labels.
 
     Returns:
-        As `of_test_sets`, without rankings, and with the number of files that have no verdict.
+        One entry per level: `name`, `level`, `errors`, and `without_verdict`, the number of files without a verdict.
     """
     found = []
     for kind, level in _LEVEL_OF.items():
@@ -50,13 +50,14 @@ def of_real_files(name: str, answers: Iterable[Answer], *, class_names: Sequence
 
 
 def of_test_sets(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The few numbers of each test set that stand in a description.
+    """Returns the key metrics of each test set, for the description of a detector.
 
     Args:
-        evaluation: Of one checkpoint, as in `evaluation.json`.
+        evaluation: The evaluation of one checkpoint, as in `evaluation.json`.
 
     Returns:
-        Of each: `name`, `level` (videos, where they have several images), `errors`, `auroc`, `paired_accuracy`.
+        One entry per test set: `name`, `level` (`video` if videos have several images), `errors`, `auroc`,
+        `paired_accuracy`.
     """
     entries = []
     for name, found in _sets(evaluation):
@@ -68,10 +69,10 @@ def of_test_sets(evaluation: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def measured_sections(evaluation: Mapping[str, Any], real: Sequence[Mapping[str, Any]]) -> str:
-    """The part of a card that says how good a detector is.
+    """Returns the part of a card with the measured metrics of a detector.
 
     Args:
-        evaluation: As in `evaluation.json`, of one checkpoint.
+        evaluation: The evaluation of one checkpoint, as in `evaluation.json`.
         real: From `of_real_files`.
 
     Returns:
@@ -92,7 +93,7 @@ def _sets(evaluation: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any
 
 
 def _level(found: Mapping[str, Any]) -> str:
-    """Frames of a video are alike, so that videos are told where they have several."""
+    """Returns `video` if videos have several images, which are alike and so not independent; else `frame`."""
     return "frame" if found["counts"]["images"] == found["counts"]["videos"] else "video"
 
 
@@ -123,7 +124,7 @@ def _real_table(real: Sequence[Mapping[str, Any]]) -> ReportTable:
 
 
 def _parts(evaluation: Mapping[str, Any], name: str, found: Mapping[str, Any]) -> Iterator[Block]:
-    """Sub-groups and the ladder of one test set."""
+    """Yields the size, the subgroups and the robustness ladder of one test set."""
     counts = found["counts"]
     yield Paragraph(f"{count(counts['images'], 'image')} of {count(counts['videos'], 'video')}.")
     yield from group_tables({"frame": found["groups"].get("frame", {})})

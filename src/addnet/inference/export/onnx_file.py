@@ -1,4 +1,4 @@
-"""A network → an ONNX file with its description in it, and such a file run by onnxruntime."""
+"""A network → an ONNX file that contains its description; runs such a file with onnxruntime."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
 
     from addnet.inference.export.parity import Run
 
-OLDEST_OPSET = 18  # the exporter's own; it converts from there
+OLDEST_OPSET = 18  # the exporter's native opset; newer ones are converted from it
 _PACKAGES = ("onnx", "onnxscript", "onnxruntime")
 
 
 def require_packages() -> None:
-    """Checks that what ONNX needs is installed.
+    """Checks that the packages for ONNX are installed.
 
     Raises:
-        UserError: It isn't.
+        UserError: One is missing.
     """
     for name in _PACKAGES:
         try:
@@ -39,17 +39,17 @@ def require_packages() -> None:
 
 
 def require_opset(opset: int) -> None:
-    """Checks that a version of ONNX's operators can be written.
+    """Checks that an opset, a version of ONNX's operators, can be written.
 
     Raises:
-        UserError: It can't.
+        UserError: It can't be written.
     """
     import onnx
 
     newest = onnx.defs.onnx_opset_version()
     if not OLDEST_OPSET <= opset <= newest:
         raise UserError(
-            f"opset={opset} can't be written; use {OLDEST_OPSET} to {newest}, older ones run in more places"
+            f"opset={opset} can't be written; use {OLDEST_OPSET} to {newest} (more runtimes support the older ones)"
         )
 
 
@@ -60,9 +60,9 @@ def write_onnx(
 
     Args:
         network: From `fixed`.
-        path: Of the file.
-        inputs: Image and mask of at least two images, as an example.
-        about: Stands in `metadata_props`, each value as JSON.
+        path: The file to write.
+        inputs: Example inputs, a batch of at least two images and masks.
+        about: The description, stored in `metadata_props` with each value as JSON.
         opset: Version of ONNX's operators.
 
     Raises:
@@ -71,7 +71,7 @@ def write_onnx(
     import onnx
 
     batch = torch.export.Dim("batch")
-    with _quiet(), torch.no_grad():  # with gradients attention is written in a way that the exporter can't lower
+    with _quiet(), torch.no_grad():  # with gradients, attention is traced to operators that the exporter can't convert
         program = torch.onnx.export(
             network,
             inputs,
@@ -86,15 +86,15 @@ def write_onnx(
     assert program is not None
     model = program.model_proto
     if (written := next(each.version for each in model.opset_import if not each.domain)) != opset:
-        raise UserError(f"opset={opset} can't be written, the exporter made {written}; use opset={written}")
+        raise UserError(f"opset={opset} can't be written, the exporter wrote {written}; use opset={written}")
     _strip(model)
-    model.doc_string = "ADDNet deepfake detector; metadata_props say how images are prepared, each value is JSON"
+    model.doc_string = "ADDNet deepfake detector; metadata_props describe how to prepare images, each value is JSON"
     onnx.helper.set_model_props(model, {key: json.dumps(value) for key, value in about.items()})
     onnx.save(model, str(path))
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
-    """The description in an exported ONNX file."""
+    """Reads the description in an exported ONNX file."""
     import onnx
 
     model = onnx.load(str(path), load_external_data=False)
@@ -102,7 +102,7 @@ def read_about(path: str | Path) -> dict[str, Any]:
 
 
 def runner(path: str | Path) -> Run:
-    """Runs an ONNX file by onnxruntime on the CPU: image, mask → logits.
+    """Returns a function that runs an ONNX file with onnxruntime on the CPU: image, mask → logits.
 
     Raises:
         UserError: onnxruntime can't load it.
@@ -111,7 +111,7 @@ def runner(path: str | Path) -> Run:
 
     try:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    except Exception as error:  # onnxruntime's errors share no class of their own
+    except Exception as error:  # onnxruntime's errors have no common base class
         raise UserError(f"onnxruntime can't load the exported network ({error}); try another opset") from error
 
     def run(image: Tensor, mask: Tensor) -> Tensor:
@@ -122,7 +122,7 @@ def runner(path: str | Path) -> Run:
 
 
 def _strip(model: Any) -> None:
-    """Removes what the exporter tells about the author's source files."""
+    """Removes references to the author's source files that the exporter adds."""
     functions = list(model.functions)
     for part in (model, model.graph, *functions):
         del part.metadata_props[:]
@@ -135,7 +135,7 @@ def _strip(model: Any) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keeps the exporter's remarks about itself from the terminal."""
+    """Silences the exporter's own log messages and warnings."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)
     try:

@@ -1,4 +1,4 @@
-"""Files and folders that are whole under their name, or not there."""
+"""Writes files and folders atomically: complete under their name, or absent."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from addnet.errors import NotWrittenError, UserError
 
 
 def require_free(output: Path, *, overwrite: bool) -> None:
-    """Checks, before any work, that something may be written under a name.
+    """Checks, before any work, that an output may be written.
 
     Raises:
-        UserError: Something is there already.
+        UserError: It already exists.
     """
     if output.exists() and not overwrite:
-        raise UserError(f"output={output} is there already; name another, or overwrite it with overwrite=true")
+        raise UserError(f"output={output} already exists; name another, or replace it with overwrite=true")
 
 
 @contextmanager
 def whole(output: Path) -> Iterator[Path]:
-    """Gives a place beside `output` to write a file or a folder to, and then moves it there.
+    """Yields a temporary path beside `output` to write a file or a folder to, then moves the result to `output`.
 
-    What an error leaves is removed; what a kill leaves has another name, and is written over next time. Where `output`
-    is a folder already, its files are replaced one by one and others stay.
+    The temporary path is removed after an error; if the process is killed it stays, and the next call removes it. If
+    `output` is an existing folder, its files are replaced one by one and other files in it stay.
 
     Raises:
-        UserError: It can't be written, for example because the disk is full.
+        NotWrittenError: The output can't be written, for example because the disk is full.
     """
     part = output.with_name(f".part-{output.name}")  # keeps the suffix, which some writers insist on
     try:
@@ -41,7 +41,7 @@ def whole(output: Path) -> Iterator[Path]:
     except OSError as error:
         raise NotWrittenError(f"{output} could not be written ({error.strerror or error}){_free(output)}") from error
     finally:
-        with suppress(OSError):  # where nothing could be written there is nothing to remove
+        with suppress(OSError):  # if nothing could be written there is nothing to remove
             _remove(part)
 
 
@@ -54,7 +54,7 @@ def _move(part: Path, output: Path) -> None:
 
 
 def _settle(part: Path) -> None:
-    """Waits until it is on the disk, not only in the system's cache."""
+    """Waits until the files are on disk, not only in the system's cache."""
     for file in sorted(part.iterdir()) if part.is_dir() else [part]:
         with file.open("rb") as stream:
             os.fsync(stream.fileno())

@@ -1,4 +1,4 @@
-"""Does an exported network say what PyTorch says? Checked on images that no one has seen before."""
+"""Checks on random images that an exported network gives the same logits as PyTorch."""
 
 from __future__ import annotations
 
@@ -11,25 +11,25 @@ from torch.nn import functional
 
 from addnet.errors import UserError
 
-ATOL = 1e-4  # of logits of usual size: what is promised
-USUAL = 10.0  # a probability of 0.99995; larger logits may differ in proportion, as float32 does from kernel to kernel
-HALF_ATOL = 0.05  # with weights kept as float16: a probability is off by 0.025 at most
+ATOL = 1e-4  # largest difference allowed for logits up to `USUAL`
+USUAL = 10.0  # a probability of 0.99995; larger logits may differ in proportion, as float32 kernels do
+HALF_ATOL = 0.05  # with weights stored as float16: probabilities differ by at most 0.025
 _BATCHES = (1, 2, 3)
-_SCALES = (4, 16)  # pixels across of noise that is enlarged: images have more than the finest detail
+_SCALES = (4, 16)  # pixels: sides of noise that is enlarged, so that images also have coarse detail
 
 Run = Callable[[Tensor, Tensor], Tensor]
 
 
 @dataclass(frozen=True)
 class Parity:
-    """What was compared.
+    """The result of a comparison.
 
     Attributes:
         difference: Largest difference of two logits.
-        atol: What was allowed.
-        images: How many images were compared.
+        atol: Largest difference that was allowed.
+        images: Number of images that were compared.
         batches: Their batch sizes.
-        spread: Largest difference of a class's logits between images. Near 0 the comparison says little.
+        spread: Largest difference of a class's logits between images. Near 0 the comparison shows little.
     """
 
     difference: float
@@ -39,7 +39,7 @@ class Parity:
     spread: float
 
     def __str__(self) -> str:
-        """What is told of it."""
+        """Describes the comparison in a sentence."""
         return (
             f"{self.images} random images in batches of {', '.join(map(str, self.batches))}, with random masks and "
             f"masks of ones: logits differ from PyTorch's by at most {self.difference:.1e} ({self.atol:.0e} allowed) "
@@ -48,17 +48,17 @@ class Parity:
 
 
 def require_atol(atol: float | None, *, most: float = ATOL) -> float:
-    """What is allowed: `atol`, or all that is promised.
+    """Returns the allowed difference: `atol`, or `most` if it is None.
 
     Args:
         atol: Largest difference of logits; None: `most`.
-        most: What is promised.
+        most: Largest valid value.
 
     Raises:
-        UserError: `atol` is no number above 0, or above `most`.
+        UserError: `atol` is not above 0, or larger than `most`.
     """
     if atol is not None and not 0 < atol <= most:
-        raise UserError(f"atol={atol} must lie above 0, and at most at {most:.0e}: what is promised of an export")
+        raise UserError(f"atol={atol} must be above 0 and at most {most:.0e}, the accuracy that exports guarantee")
     return most if atol is None else atol
 
 
@@ -69,15 +69,15 @@ def check_parity(
     """Compares an exported network with the one it was made from.
 
     Args:
-        run: Gives the exported network's logits, (B, classes), for image and mask as the network gets them.
+        run: Returns the exported network's logits, (B, classes), for image and mask.
         net: The network, in evaluation mode.
         size: Side S of the images in pixels.
-        channels: Of the images.
-        atol: Largest difference that is allowed; up to `ATOL` in proportion of logits above `USUAL`.
-        seed: Decides images and masks.
+        channels: Number of channels of the images.
+        atol: Largest difference that is allowed; a value up to `ATOL` grows in proportion with logits above `USUAL`.
+        seed: Seed of the images and masks.
 
     Raises:
-        UserError: They differ by more, or the answer has another shape.
+        UserError: The logits differ by more, or have another shape.
     """
     pairs = [(run(image, mask), net(image, mask)) for image, mask in random_batches(size, channels=channels, seed=seed)]
     for got, wanted in pairs:
@@ -87,10 +87,10 @@ def check_parity(
     difference = float((got - wanted).abs().max())
     spread = float((wanted.amax(dim=0) - wanted.amin(dim=0)).max())
     allowed = atol * max(1.0, float(wanted.abs().max()) / USUAL) if atol <= ATOL else atol
-    if not difference <= allowed:  # also where one is no number
+    if not difference <= allowed:  # also raises for NaN
         raise UserError(
             f"the exported network's logits differ from PyTorch's by up to {difference:.2e}, {allowed:.0e} is allowed; "
-            "nothing was kept. Try another opset (of format=onnx), or other versions of the exporter's packages"
+            "the export was discarded. Try another opset (of format=onnx), or other versions of the exporter's packages"
         )
     return Parity(difference, allowed, len(wanted), tuple(len(each) for each, _ in pairs), spread)
 
@@ -100,8 +100,8 @@ def random_batches(size: int, *, channels: int = 3, seed: int = 0) -> Iterator[t
 
     Args:
         size: Side S in pixels.
-        channels: Of the images.
-        seed: Decides them.
+        channels: Number of channels of the images.
+        seed: Seed of images and masks.
 
     Yields:
         (B, channels, S, S) in [-1, 1] and (B, 1, S, S) in [0, 1].
@@ -109,10 +109,11 @@ def random_batches(size: int, *, channels: int = 3, seed: int = 0) -> Iterator[t
     generator = torch.Generator().manual_seed(seed)
 
     def noise(count: int, planes: int, across: int) -> Tensor:
-        drawn = torch.rand(count, planes, across, across, generator=generator)
-        return functional.interpolate(drawn, (size, size), mode="bilinear") if across != size else drawn
+        values = torch.rand(count, planes, across, across, generator=generator)
+        return functional.interpolate(values, (size, size), mode="bilinear") if across != size else values
 
     for count in _BATCHES:
+        # per image, three random weights that add up to 1, for the three layers of noise
         shares = torch.rand(count, 1, 1, 1, 3, generator=generator).softmax(dim=-1).unbind(dim=-1)
         layers = [noise(count, channels, across) for across in (*_SCALES, size)]
         image = sum(share * layer for share, layer in zip(shares, layers, strict=True))

@@ -1,4 +1,4 @@
-"""A network → a .pt2 file of `torch.export`, with its description in it: PyTorch runs it without this program."""
+"""A network → a .pt2 file of `torch.export` that contains its description; PyTorch runs it without this program."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ def write_pt2(network: nn.Module, path: Path, *, inputs: tuple[Tensor, Tensor], 
 
     Args:
         network: From `fixed`.
-        path: Of the file, `.pt2`.
-        inputs: Image and mask of at least two images, as an example.
-        about: Stands in the file as the extra file `addnet.json`.
+        path: The `.pt2` file to write.
+        inputs: Example inputs, a batch of at least two images and masks.
+        about: The description, stored as the extra file `addnet.json`.
     """
     batch = torch.export.Dim("batch")
     shapes = {"image": {0: batch}, "mask": {0: batch}}
     with torch.no_grad():
         program = torch.export.export(network, inputs, dynamic_shapes=shapes, strict=False)
-    for node in program.graph.nodes:  # tell about the author's source files
+    for node in program.graph.nodes:  # stack traces name the author's source files
         node.meta.pop("stack_trace", None)
     torch.export.save(program, path, extra_files={ABOUT: json.dumps(about, indent=2)})
 
 
 def runner(path: str | Path) -> Run:
-    """Runs a .pt2 file: image, mask → logits."""
+    """Returns a function that runs a .pt2 file: image, mask → logits."""
     module = torch.export.load(str(path)).module()
 
     def run(image: Tensor, mask: Tensor) -> Tensor:
@@ -46,7 +46,7 @@ def runner(path: str | Path) -> Run:
 
 
 def read_about(path: str | Path) -> dict[str, Any]:
-    """The description in a .pt2 file."""
+    """Reads the description in a .pt2 file."""
     extra = {ABOUT: ""}
     torch.export.load(str(path), extra_files=extra)
     about: dict[str, Any] = json.loads(extra[ABOUT])

@@ -1,4 +1,4 @@
-"""A page in the browser: a file is dropped, and what the detector says about it comes as one piece of HTML.
+"""A page in the browser: a file is dropped, and the detector's answer is shown as one piece of HTML.
 
-Nothing of it is a file that Gradio would keep: images travel inside the HTML.
+Images are embedded in the HTML, so that Gradio stores no files.
 """

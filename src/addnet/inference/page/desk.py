@@ -1,4 +1,4 @@
-"""Where visitors are answered: one file a visitor at a time, in bounded time, and only as long as somebody waits."""
+"""Answers visitors: one file per visitor at a time, within limited time, and only while the visitor is there."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from addnet.inference.answering.uploads import Uploads
 from addnet.inference.page.fragment import fragment, welcome
 from addnet.inference.page.visitors import Visitors
 
-_TICK = 0.5  # seconds after which is looked whether the visitor is still there
+_TICK = 0.5  # seconds between checks whether the visitor is still there
 
 
 class PageHandler:
-    """Answers with HTML. For one thread, that of the server, which never waits here.
+    """Answers with HTML. Not thread-safe: used by the server's thread, which it never blocks.
 
     Args:
         visit: Answers for files.
-        uploads: Where they lie.
-        visitors: Who is there.
+        uploads: The folder of uploads.
+        visitors: The visitors who are connected.
     """
 
     def __init__(self, visit: Visit, uploads: Uploads, visitors: Visitors) -> None:
@@ -32,11 +32,11 @@ class PageHandler:
         self._errands: dict[str, FileTask] = {}
 
     async def answer(self, name: str, session: str) -> str:
-        """What is said about an upload, which is gone afterwards.
+        """Returns the answer about an upload, which is deleted afterwards.
 
         Args:
-            name: Its private name.
-            session: Of who asks.
+            name: The private name of the upload.
+            session: The session of the visitor.
         """
         upload = self._uploads.claim(name)
         if upload is None:
@@ -47,11 +47,11 @@ class PageHandler:
             self._uploads.discard(upload)
 
     async def answer_example(self, example: Path, session: str) -> str:
-        """The same for a file of the page itself, which stays."""
+        """Returns the answer about an example of the page, which isn't deleted."""
         return await self._answer(example, example.name, session)
 
     def close(self) -> None:
-        """Gives up whatever is under way."""
+        """Cancels all work."""
         for errand in self._errands.values():
             errand.give_up("the page is closed")
         self._threads.shutdown(wait=False, cancel_futures=True)
@@ -65,21 +65,21 @@ class PageHandler:
             await self._watched(work, errand, session)
             return work.result()
         finally:
-            errand.give_up("nobody waits for it")
+            errand.give_up("nobody is waiting for the answer")
             if self._errands.get(session) is errand:
                 del self._errands[session]
-            await asyncio.wait({work})  # what it reads is deleted next
+            await asyncio.wait({work})  # the caller deletes the file that it reads
 
     async def _watched(self, work: asyncio.Future[str], errand: FileTask, session: str) -> None:
-        """Waits for the work, and gives it up where it takes too long or nobody is there any more."""
+        """Waits for the work, and cancels it if it takes too long or the visitor has left."""
         most = self.visit.limits.max_work
         until = time.monotonic() + most
         while not (await asyncio.wait({work}, timeout=_TICK))[0]:
             if self._visitors.has_left(session):
-                errand.give_up("nobody waits for it")
+                errand.give_up("nobody is waiting for the answer")
             elif time.monotonic() > until:
-                errand.give_up(f"it took longer than {most:g} seconds; a smaller image or a shorter video may do")
+                errand.give_up(f"it took longer than {most:g} seconds; try a smaller image or a shorter video")
 
     def _work(self, path: Path, name: str, errand: FileTask) -> str:
-        said = self.visit.ask_safely(path, name=name, errand=errand)
-        return self.visit.turns.do(FileTask(), fragment, said, self.visit.detector)  # Matplotlib is for one thread
+        reply = self.visit.ask_safely(path, name=name, errand=errand)
+        return self.visit.turns.do(FileTask(), fragment, reply, self.visit.detector)  # Matplotlib isn't thread-safe

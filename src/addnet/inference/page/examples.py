@@ -1,4 +1,4 @@
-"""Drawn examples of the page, made at its start: no image of a person is needed to try it."""
+"""Drawn examples for the page, made when it starts, so that it can be tried without an image of a person."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from addnet.faces.images import ImageArray
 
 SIZE = 256
 _PEOPLE = (1, 2)
-_RESOLUTION = 0.2  # of a face as the maker of fakes knows it, over the side of the image
+_RESOLUTION = 0.2  # resolution of the source face of a swap, relative to the side of the image
 
 
 class Example(NamedTuple):
     """An image to try.
 
     Attributes:
-        title: What it is.
-        file: Where it lies.
+        title: Title on the page.
+        file: Path of the image.
     """
 
     title: str
@@ -29,10 +29,10 @@ class Example(NamedTuple):
 
 
 def draw_examples(folder: Path) -> list[Example]:
-    """Draws a portrait, and the same with another face on it.
+    """Draws a portrait and the same portrait with its face swapped.
 
     Args:
-        folder: Made if it isn't there.
+        folder: Output folder, created if needed.
     """
     folder.mkdir(parents=True, exist_ok=True)
     titles = ("Drawn portrait", "Its face swapped")
@@ -45,7 +45,7 @@ def draw_examples(folder: Path) -> list[Example]:
 
 
 def drawn_pair(size: int) -> tuple[ImageArray, ImageArray]:
-    """A drawn portrait and a swap of it, each (size, size, 3) uint8 RGB, as `addnet.data.synthetic` makes data."""
+    """Draws a portrait and a swap of it, each (size, size, 3) uint8 RGB, with `addnet.data.synthetic`."""
     people = [Identity.draw(np.random.default_rng((0, number, 0))) for number in _PEOPLE]
     view, other = (PortraitView.draw(np.random.default_rng((0, number, 1))) for number in _PEOPLE)
     real, landmarks = draw_portrait(people[0], view, size=size)

@@ -1,4 +1,4 @@
-"""Words and images → the piece of HTML that the page shows; whatever comes from a file is escaped."""
+"""Words and images → the piece of HTML that the page shows; text that comes from a file is escaped."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from addnet.inference.detector import Detector
 from addnet.inference.page.panels import panels_of, timeline_of
 from addnet.inference.page.words import FAILED, NOTICE, Words, words_of
 
-_WHOLE_BAR = 0.5  # log odds; where all organs add less, their bars must look short
+_WHOLE_BAR = 0.5  # log odds of a full bar, at least: bars of weaker effects look short
 _SIGNS = {"fake": "▲", "real": "●", "none": "○"}
 
 
 def fragment(said: Reply | None, detector: Detector) -> str:
-    """The verdict on one file as HTML.
+    """Returns the answer about one file as HTML.
 
     Args:
-        said: From `Visit.ask_and_forget`.
-        detector: The detector that was asked.
+        said: From `Visit.ask_safely`; None if the program failed.
+        detector: The detector that gave the answer.
     """
     if said is None:
         return _render(words=Words("No answer", "none", "", (FAILED,)))
@@ -42,10 +42,10 @@ def fragment(said: Reply | None, detector: Detector) -> str:
 
 
 def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
-    """What organs add to the log odds of fake, as bars around a middle line.
+    """Computes the bars that show how much each organ adds to the log odds of fake, around a middle line.
 
     Returns:
-        Name, value, and start and length of the bar in percent of the whole width.
+        For each organ its name, its value, and the start and length of the bar in percent of the full width.
     """
     most = max(_WHOLE_BAR, *(abs(loss) for loss in losses.values())) if losses else _WHOLE_BAR
     shares = {organ: 50 * loss / most for organ, loss in losses.items()}
@@ -53,10 +53,10 @@ def bars(losses: Mapping[str, float]) -> list[tuple[str, float, float, float]]:
 
 
 def welcome(background: Sequence[str] = ()) -> str:
-    """What stands where the verdict will be.
+    """Returns the HTML that is shown before the first answer.
 
     Args:
-        background: Of the detector.
+        background: `Detector.background`.
     """
     what = "Drop an image of a face or a short video, or try one of the drawn examples."
     return _render(words=Words("Nothing here yet", "none", "", (what,)), notice=NOTICE, background=background)

@@ -1,10 +1,10 @@
-"""What stands in front of Gradio: who may ask, for what, and how much of it at once.
+"""Access control in front of Gradio: who may send requests, which ones, and how many at once.
 
-Gradio serves far more than the page needs (files by their paths and addresses, a proxy, functions of components, runs
-of the past), and takes requests from any page that a browser has open. Here a request passes that is meant for this
-server, comes from its own page and asks for one of the few things that the page uses; the rest isn't found. Against
-pages of others (whose scripts the visitor's browser runs) that is enough; against programs on the same machine, or on
-the network with another `host`, only the limits stand.
+Gradio serves far more than the page needs (files by path and URL, a proxy, functions of components, past runs), and
+accepts requests from any page that a browser has open. This middleware passes only requests that are addressed to this
+server, come from its own page and use one of the few routes that the page needs; all others are refused. This protects
+against pages of other sites, whose scripts run in the visitor's browser. Against programs on the same machine, or on
+the network with another `host`, only the limits protect.
 """
 
 from __future__ import annotations
@@ -29,23 +29,23 @@ if TYPE_CHECKING:
 _API = "/gradio_api"
 _UPLOAD, _PROGRESS = f"{_API}/upload", f"{_API}/upload_progress"
 _JOIN, _DATA = f"{_API}/queue/join", f"{_API}/queue/data"
-_PAGES = {"/", "/config", "/theme.css", "/favicon.ico", f"{_API}/startup-events"}  # the last one Gradio asks itself
-_FILES = re.compile(r"/(assets|static|svelte)/[\w./@+-]+", re.ASCII)  # of Gradio itself
+_PAGES = {"/", "/config", "/theme.css", "/favicon.ico", f"{_API}/startup-events"}  # Gradio itself requests the last one
+_FILES = re.compile(r"/(assets|static|svelte)/[\w./@+-]+", re.ASCII)  # Gradio's own files
 _SESSION = re.compile(r"\w{1,64}", re.ASCII)
-_MOST_AT_ONCE = 200  # requests; a page has three open
-_MOST_ASKED = 16 << 10  # bytes of a question,
-_ASKING = 10.0  # and seconds that it may be on its way
+_MOST_AT_ONCE = 200  # open requests; a page has three
+_MOST_ASKED = 16 << 10  # largest size of a call in bytes
+_ASKING = 10.0  # most seconds to receive a call
 
 
 class Guard:
     """The middleware (ASGI).
 
     Args:
-        app: Gradio's.
-        uploads: Takes files, instead of Gradio.
-        visitors: Are told who is there.
+        app: Gradio's application.
+        uploads: Receives files, instead of Gradio.
+        visitors: Records which visitors are connected.
         local: Whether only this machine can reach the server.
-        names: By which it is reached besides its numbers and `localhost`, such as behind a proxy.
+        names: Host names of the server besides its IP addresses and `localhost`, for example behind a proxy.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class Guard:
         self._open = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Passes a request on, or refuses it."""
+        """Passes a request to Gradio, or refuses it."""
         if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
@@ -72,41 +72,41 @@ class Guard:
         from starlette.requests import Request
 
         request = Request(scope, receive)
-        asked = scope["method"], scope["path"]
+        route = scope["method"], scope["path"]
         if self._open > _MOST_AT_ONCE:
             answer = refused(503, "too many requests at once")
         elif reason := self._foreign(scope, request.headers):
             answer = refused(403, reason)
-        elif asked == ("POST", _UPLOAD):
+        elif route == ("POST", _UPLOAD):
             answer = await self._uploads.receive(request)
-        elif asked == ("POST", _JOIN):
+        elif route == ("POST", _JOIN):
             answer = await self._join(request)
-        elif asked == ("GET", _DATA):
+        elif route == ("GET", _DATA):
             answer = self._listen(request)
-        elif asked == ("GET", _PROGRESS):
+        elif route == ("GET", _PROGRESS):
             answer = done()
-        elif asked[0] in ("GET", "HEAD") and (asked[1] in _PAGES or _FILES.fullmatch(asked[1])):
+        elif route[0] in ("GET", "HEAD") and (route[1] in _PAGES or _FILES.fullmatch(route[1])):
             answer = self._passed({"query_string": b""}, receive)
         else:
             answer = refused(404, "not found")
         await answer(scope, receive, send)
 
-    # ---- who asks ------------------------------------------------------------------------------------------
+    # ---- origin of requests -----------------------------------------------------------------------------------
 
     def _foreign(self, scope: Scope, headers: Headers) -> str:
-        """Why a request isn't of the own page; empty if it is."""
+        """Says why a request doesn't come from the server's own page; empty if it does."""
         host = headers.get("host", "")
         if len(headers.getlist("host")) != 1 or not self._is_own(host):
-            return "this server is not called that; use the address that it printed, or start it with names=[NAME]"
+            return "unknown host name; use the address that the server printed, or start it with names=[NAME]"
         origin = headers.get("origin")
         if origin is not None and urlsplit(origin).netloc.lower() != host.lower():
-            return "requests come from the page of this server alone"
+            return "only requests from this server's own page are accepted"
         if scope["path"] != "/" and headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
-            return "requests come from the page of this server alone"
+            return "only requests from this server's own page are accepted"
         return ""
 
     def _is_own(self, host: str) -> bool:
-        """Whether a `Host` is this server's: a name of others would be one that they made lead here."""
+        """Whether a `Host` is one of this server's names; others may point to this machine by DNS rebinding."""
         try:
             name = (urlsplit(f"//{host}").hostname or "").rstrip(".")
         except ValueError:
@@ -118,32 +118,32 @@ class Guard:
         except ValueError:
             return False
 
-    # ---- what is asked -------------------------------------------------------------------------------------
+    # ---- calls ------------------------------------------------------------------------------------------------
 
     async def _join(self, request: Request) -> ASGIApp:
-        """Passes a question on, written anew: of what came only numbers and private names of uploads are left."""
+        """Passes a rebuilt call to Gradio, which keeps only the session, the numbers and private names of uploads."""
         body = bytearray()
         try:
             async with asyncio.timeout(_ASKING):
                 async for chunk in request.stream():
                     body += chunk
                     if len(body) > _MOST_ASKED:
-                        return refused(413, "too large a question")
+                        return refused(413, "the request is too large")
         except TimeoutError:
-            return refused(408, "too slow a question")
-        question = self._question(bytes(body))
-        if question is None:
-            return refused(400, "not a question of this page")
-        self._visitors.expect(question["session_hash"])
-        written = json.dumps(question).encode()
+            return refused(408, "the request took too long")
+        call = self._call(bytes(body))
+        if call is None:
+            return refused(400, "not a request of this page")
+        self._visitors.expect(call["session_hash"])
+        written = json.dumps(call).encode()
         headers = [(name, value) for name, value in request.scope["headers"] if name != b"content-length"]
         headers.append((b"content-length", str(len(written)).encode()))
         return self._passed({"query_string": b"", "headers": headers}, once(written, request.receive))
 
-    def _question(self, body: bytes) -> dict[str, Any] | None:
+    def _call(self, body: bytes) -> dict[str, Any] | None:
         try:
-            asked = json.loads(body)
-            session, number, trigger, data = (asked[key] for key in ("session_hash", "fn_index", "trigger_id", "data"))
+            call = json.loads(body)
+            session, number, trigger, data = (call[key] for key in ("session_hash", "fn_index", "trigger_id", "data"))
             known = isinstance(session, str) and _SESSION.fullmatch(session) and isinstance(data, list)
             if not known or not isinstance(number, int) or not isinstance(trigger, int) or len(data) > 1:
                 return None
@@ -170,7 +170,7 @@ class Guard:
         return listening
 
     def _passed(self, changes: dict[str, Any], receive: Receive) -> ASGIApp:
-        """Gradio, which gets a request with changes."""
+        """Returns an application that passes a request to Gradio with changes of its scope."""
 
         async def passed(scope: Scope, _: Receive, send: Send) -> None:
             await self._app({**scope, **changes}, receive, send)

@@ -1,4 +1,4 @@
-"""Where things stand on the page, and what a dropped file sets off."""
+"""The layout of the page, and its event handlers."""
 
 from __future__ import annotations
 
@@ -17,34 +17,34 @@ from addnet.inference.page.words import KEPT
 
 
 def build(desk: PageHandler, examples: Sequence[Example], *, waiting: int = 8) -> Any:
-    """The page as `gradio.Blocks`.
+    """Builds the page as `gradio.Blocks`.
 
     Args:
         desk: Answers for files.
-        examples: To be tried.
-        waiting: Files that may wait for their turn.
+        examples: Images to try.
+        waiting: Largest number of files that wait for their turn.
 
     Raises:
-        UserError: Nothing may wait.
+        UserError: `waiting` is below 1.
     """
     import gradio
 
     if waiting < 1:
         raise UserError(f"waiting={waiting} must be at least 1")
     visit, limits = desk.visit, desk.visit.limits
-    taken = f"up to {limits.max_mb} MB; videos of up to {limits.max_seconds:g} seconds"
+    accepted = f"up to {limits.max_mb} MB; videos of up to {limits.max_seconds:g} seconds"
     with gradio.Blocks(title="ADDNet", analytics_enabled=False) as page:
         gradio.HTML(_head(), elem_id="head", js_on_load=None)
         with gradio.Row():
             with gradio.Column(scale=1, min_width=300):
-                file = gradio.File(label=f"An image or a short video ({taken})", elem_id="drop", height=190)
+                file = gradio.File(label=f"An image or a short video ({accepted})", elem_id="drop", height=190)
                 buttons = _examples(gradio, examples)
             with gradio.Column(scale=3, min_width=320):
-                said = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
+                reply = gradio.HTML(welcome(visit.detector.background), elem_id="said", js_on_load=None)
         gradio.HTML(f"<p>{KEPT}</p>", elem_id="foot", js_on_load=None)
-        answered: dict[str, Any] = {"outputs": [said, file], "show_progress_on": said, "api_visibility": "private"}
+        answered: dict[str, Any] = {"outputs": [reply, file], "show_progress_on": reply, "api_visibility": "private"}
         answered |= {"concurrency_limit": visit.workers, "concurrency_id": "files"}
-        # without `preprocess`: it makes an empty file for each that comes
+        # without `preprocess`, which would create an empty file for each upload
         file.upload(_of_upload(gradio, desk), inputs=file, preprocess=False, **answered)
         for button, example in zip(buttons, examples, strict=True):
             button.click(_of_example(gradio, desk, example), **answered)
@@ -53,18 +53,18 @@ def build(desk: PageHandler, examples: Sequence[Example], *, waiting: int = 8) -
 
 
 def style() -> str:
-    """The style sheet of the page."""
+    """Returns the style sheet of the page."""
     return (resources.files(__package__) / "page.css").read_text(encoding="utf-8")
 
 
 def _of_upload(gradio: Any, desk: PageHandler) -> Callable[..., Any]:
-    """HTML for the place of the verdict, and None for that of the file: another can be dropped at once."""
+    """Returns the handler of uploads. It gives HTML for the answer, and None to clear the file input."""
 
     async def answer(file: Mapping[str, Any] | None, request: Any) -> tuple[str, None]:
         name = Path(file["path"]).name if file else ""
         return await desk.answer(name, request.session_hash), None
 
-    answer.__annotations__["request"] = gradio.Request  # by which Gradio knows what to give
+    answer.__annotations__["request"] = gradio.Request  # tells Gradio to pass the request
     return answer
 
 
@@ -82,7 +82,7 @@ def _examples(gradio: Any, examples: Sequence[Example]) -> list[Any]:
         for example in examples:
             with gradio.Column(min_width=120):
                 image = image_uri(read_image(example.file))
-                shown = f'<img src="{image}" alt="">'  # the button below says what it is
+                shown = f'<img src="{image}" alt="">'  # the button below has the title
                 gradio.HTML(shown, elem_classes="example", js_on_load=None)
                 buttons.append(gradio.Button(example.title, size="sm"))
     return buttons
@@ -91,5 +91,5 @@ def _examples(gradio: Any, examples: Sequence[Example]) -> list[Any]:
 def _head() -> str:
     return (
         "<h1>ADDNet</h1><p>Says whether the face in an image or video looks swapped or re-enacted, how sure it is, "
-        "and what speaks for it.</p>"
+        "and why.</p>"
     )

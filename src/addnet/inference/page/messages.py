@@ -1,4 +1,4 @@
-"""Parts of requests and answers (ASGI) that the guard makes itself."""
+"""ASGI requests and responses that the guard creates or changes."""
 
 from __future__ import annotations
 
@@ -14,25 +14,25 @@ _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
 )
-_CLOSE = (b"connection", b"close")  # or the server would go on reading what it refused
+_CLOSE = (b"connection", b"close")  # otherwise the server would continue to read a refused request
 
 
 def refused(status: int, reason: str) -> ASGIApp:
-    """An answer without Gradio."""
+    """Returns a plain text response that doesn't involve Gradio."""
     from starlette.responses import PlainTextResponse
 
     return PlainTextResponse(reason, status)
 
 
 def done() -> ASGIApp:
-    """What Gradio tells a page of an upload that has come; how far others are isn't followed."""
+    """Returns the event that reports a finished upload to Gradio's page; progress isn't tracked."""
     from starlette.responses import Response
 
     return Response('data: {"msg": "done"}\n\n', media_type="text/event-stream")
 
 
 def with_headers(send: Send) -> Send:
-    """Sends what keeps pages of others away: they neither frame this one nor load from it, nor it from them."""
+    """Adds security headers: other sites can't frame the page or load from it, and it can't load from them."""
 
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
@@ -44,7 +44,7 @@ def with_headers(send: Send) -> Send:
 
 
 class MessageSender:
-    """What is sent, brought to an end where Gradio breaks off because the server closes."""
+    """Sends a response, and can finish it if Gradio stops in the middle because the server closes."""
 
     def __init__(self, send: Send) -> None:
         self._send = send
@@ -56,13 +56,13 @@ class MessageSender:
         await self._send(message)
 
     async def finish(self) -> None:
-        """Sends the end, if it wasn't sent."""
+        """Ends the response if it hasn't ended."""
         if self._open:
             await self._send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def once(body: bytes, receive: Receive) -> Receive:
-    """Gives a body, then whatever else is received."""
+    """Returns a `receive` that gives this body first, then whatever else is received."""
     left = [{"type": "http.request", "body": body, "more_body": False}]
 
     async def received() -> Message:

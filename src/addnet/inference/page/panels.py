@@ -1,4 +1,4 @@
-"""What was seen and why it counts → images that travel inside the page."""
+"""An answer and its explanation → images that are embedded in the page."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ from addnet.wording import count
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_SIDE = 320  # of a face on the page, in pixels
-_BOX, _POINT = (255, 176, 0), (0, 192, 255)  # amber and sky: told apart by all eyes, on light skin and dark
+_SIDE = 320  # pixels: side of a face on the page
+_BOX, _POINT = (255, 176, 0), (0, 192, 255)  # amber and sky blue: safe for colour blindness, on light and dark skin
 
 
 @dataclass(frozen=True)
@@ -33,10 +33,10 @@ class Panel:
     """An image on the page.
 
     Attributes:
-        title: Above it.
-        source: A data URI.
-        alt: For those who don't see it.
-        caption: What it means, below it.
+        title: Title above the image.
+        source: The image as a data URI.
+        alt: Alternative text for screen readers.
+        caption: Explanation below the image.
     """
 
     title: str
@@ -46,7 +46,7 @@ class Panel:
 
 
 def panels_of(said: Reply) -> list[Panel]:
-    """The image with its face, the face as the network sees it, the mask, the reasons; empty without a face."""
+    """Returns the image with boxes and, if there is an explanation, the aligned face, the mask and the evidence."""
     panels = []
     if said.image is not None:
         panels.append(_whole(said.image, said.factor, said.answer))
@@ -59,13 +59,13 @@ def panels_of(said: Reply) -> list[Panel]:
 
 
 def timeline_of(answer: Answer) -> Panel | None:
-    """The scores of a video over its time; None for an image, and without a face."""
+    """Returns the plot of a video's scores over time; None for an image, and without a face."""
     if answer.kind != "video" or not answer.faces:
         return None
     scores = [face.score for face in answer.faces]
     alt = f"Scores of {count(len(scores), 'frame')}, from {min(scores):.2f} to {max(scores):.2f}"
     whose = "a face" if answer.people < 2 else "that face"
-    caption = f"Each dot is a frame that was looked at; frames without {whose} have none."
+    caption = f"Each dot is a frame that was examined; frames without {whose} have none."
     return Panel("Score over time", plot_uri(timeline_plot(answer)), alt, caption)
 
 
@@ -75,8 +75,8 @@ def _whole(image: ImageArray, factor: float, answer: Answer) -> Panel:
         if face.box is not None:
             left, top, right, bottom = (round(side * factor) for side in face.box)
             cv2.rectangle(canvas, (left, top), (right, bottom), _BOX, max(2, round(max(canvas.shape) / 200)))
-    found = "The frame marks the face that was looked at." if answer.faces else "No face was found in it."
-    return Panel("Your image", image_uri(canvas), f"The image {answer.path}", found)
+    caption = "The box marks the face that was scored." if answer.faces else "No face was found in it."
+    return Panel("Your image", image_uri(canvas), f"The image {answer.path}", caption)
 
 
 def _face(explanation: Explanation) -> Panel:
@@ -84,27 +84,27 @@ def _face(explanation: Explanation) -> Panel:
     canvas = _enlarged(image)
     for across, down in [] if landmarks is None else landmarks * (canvas.shape[0] / image.shape[0]):
         cv2.circle(canvas, (round(float(across)), round(float(down))), 2, _POINT, cv2.FILLED, cv2.LINE_AA)
-    caption = "As the network sees it, levelled and cropped, with the 68 landmarks that were found."
+    caption = "As the network sees it, levelled and cropped, with its 68 landmarks."
     return Panel("Face and landmarks", image_uri(canvas), "The aligned face under its landmarks", caption)
 
 
 def _mask(explanation: Explanation) -> Panel:
     shown = overlay(explanation.seen.image, explanation.mask)
-    caption = "Bright is where the network is told to look."
+    caption = "The network attends to the bright parts."
     return Panel("Attention mask", image_uri(_enlarged(shown)), "The face, dimmed outside the mask", caption)
 
 
 def _heat(explanation: Explanation) -> Panel:
     shown = heated(explanation.seen.image, explanation.heat)
-    caption = f"Grad-CAM at {explanation.block}: the yellower, the more it speaks for a fake."
+    caption = f"Grad-CAM at {explanation.block}: yellow parts are the strongest evidence for a fake."
     if not explanation.heat.any():
-        caption = f"Grad-CAM at {explanation.block}: nothing here speaks for a fake."
-    return Panel("Speaks for fake", image_uri(_enlarged(shown)), "The face under a heat map", caption)
+        caption = f"Grad-CAM at {explanation.block}: no evidence for a fake."
+    return Panel("Evidence for fake", image_uri(_enlarged(shown)), "The face under a heat map", caption)
 
 
 def _band(band: NDArray[np.float32]) -> Panel:
     shown = np.asarray(np.rint(255 * stretched(band)), dtype=np.uint8)
-    caption = "What the bandpass layer lets through: grey is nothing."
+    caption = "The output of the bandpass layer: grey is zero."
     return Panel("Filtered image", image_uri(_enlarged(shown)), "The face after the bandpass layer", caption)
 
 
@@ -118,7 +118,7 @@ def _response(response: tuple[NDArray[np.float32], NDArray[np.float32]]) -> Pane
     axis.set(xlabel="cycles per pixel", ylabel="gain", xlim=(0, 0.5), ylim=(0, None))
     axis.grid(alpha=0.3)
     peak = float(frequencies[int(np.argmax(gain))])
-    caption = f"How much passes of fine and coarse detail; most at {peak:.2f} cycles per pixel."
+    caption = f"Gain of the bandpass layer for coarse and fine detail; largest at {peak:.2f} cycles per pixel."
     return Panel("Frequency response", plot_uri(figure), f"A curve with its peak at {peak:.2f}", caption)
 
 
@@ -127,14 +127,14 @@ def _enlarged(image: ImageArray) -> ImageArray:
 
 
 def image_uri(image: ImageArray) -> str:
-    """An RGB image (H, W, 3) uint8 as a data URI."""
+    """Returns an RGB image (H, W, 3) uint8 as a data URI."""
     from addnet.data.synthetic.generate import encode
 
     return _uri("jpeg", encode(image, quality=90))
 
 
 def plot_uri(figure: Figure) -> str:
-    """A plot as a data URI."""
+    """Returns a plot as a data URI."""
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png", dpi=100)
     return _uri("png", buffer.getvalue())

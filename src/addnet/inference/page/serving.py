@@ -1,4 +1,4 @@
-"""The page on a port of this machine: nothing is sent elsewhere, nothing stays on the disk."""
+"""Runs the page on a port of this machine; no file is sent elsewhere or stays on disk."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ log = logging.getLogger(__name__)
 
 _FONTS = ["system-ui", "-apple-system", "Segoe UI", "Roboto", "Helvetica Neue", "Arial", "sans-serif"]
 _MONO = ["ui-monospace", "Consolas", "monospace"]
-_SESSIONS = 100  # whose state Gradio keeps; the page has none of its own
+_SESSIONS = 100  # sessions whose state Gradio keeps; the page itself has no state
 
 
 @dataclass(frozen=True)
@@ -30,8 +30,8 @@ class PageAddress:
 
     Attributes:
         host: An address of this machine.
-        port: None: the first free one from 7860.
-        open_browser: Opens the page in the browser of this machine.
+        port: The port; None: the first free port from 7860.
+        open_browser: Whether to open the page in the browser of this machine.
     """
 
     host: str = "127.0.0.1"
@@ -40,10 +40,10 @@ class PageAddress:
 
 
 def require_gradio() -> None:
-    """Imports Gradio, which has to find its environment as `private_folder` makes it.
+    """Imports Gradio; call it within `private_folder`, whose environment variables it reads.
 
     Raises:
-        UserError: It isn't installed.
+        UserError: Gradio isn't installed.
     """
     try:
         import_module("gradio")
@@ -52,11 +52,11 @@ def require_gradio() -> None:
 
 
 def warn_unless_loopback(host: str) -> None:
-    """Warns where others can reach the page."""
+    """Warns if other machines can reach the page."""
     if not is_loopback(host):
         log.warning(
             "host=%s: everyone who can reach this machine over the network can use the page and upload files to it; "
-            "there is no password and no encryption. host=127.0.0.1 keeps it to this machine",
+            "there is no password and no encryption. host=127.0.0.1 restricts it to this machine",
             host,
         )
 
@@ -68,11 +68,11 @@ def serve(
 
     Args:
         page: From `layout.build`.
-        address: Where.
-        names: By which the server is reached besides its numbers and `localhost`, such as behind a proxy.
-        uploads: Takes files.
-        visitors: Are told who is there.
-        max_bytes: Of an upload that is taken; what is larger isn't sent by the page.
+        address: The address to serve at.
+        names: Host names of the server besides its IP addresses and `localhost`, for example behind a proxy.
+        uploads: Receives files.
+        visitors: Records which visitors are connected.
+        max_bytes: Largest size of an upload in bytes; the page doesn't send larger files.
 
     Raises:
         UserError: The address can't be used.
@@ -83,8 +83,8 @@ def serve(
     local = is_loopback(address.host)
     names = [*names, *([] if local else own_names())]
     guard = Middleware(Guard, uploads=uploads, visitors=visitors, local=local, names=names)
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio asks itself whether it is there
-    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # visitors don't fill the log
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # Gradio sends requests to itself to check that it runs
+    logging.getLogger("python_multipart").setLevel(logging.ERROR)  # so that visitors can't fill the log
     stop = threading.Event()
     on_signals(stop.set)
     try:
@@ -109,11 +109,11 @@ def serve(
         )
     except OSError as error:
         where = f"{address.host}:{address.port or 'any port from 7860'}"
-        raise UserError(f"{where} can't be used ({error}); take another host= or port=") from error
-    log.info("the page: %s (Ctrl-C ends it)", url)
+        raise UserError(f"{where} can't be used ({error}); set another host= or port=") from error
+    log.info("the page: %s (Ctrl-C stops it)", url)
     try:
         stop.wait()
     finally:
         visitors.close()
         page.close(verbose=False)
-    log.info("ended; uploads are gone")
+    log.info("stopped; all uploads have been deleted")

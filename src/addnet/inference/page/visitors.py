@@ -1,4 +1,4 @@
-"""Who is there: a visitor's page listens for its answer, and one that has stopped listening has left."""
+"""Which visitors are connected: a page listens for its answer, and one that stops listening has left."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from starlette.types import Message, Receive
 
-_GRACE = 3.0  # seconds in which a page may begin to listen, or listen again
+_GRACE = 3.0  # seconds for a page to begin to listen, or to reconnect
 
 
 class Visitors:
-    """Sessions of pages, by the connections on which they wait. For one thread, that of the server.
+    """Sessions of pages and their open connections. Not thread-safe: used by the server's thread only.
 
     Args:
-        grace: Seconds after which one that doesn't listen has left.
+        grace: Seconds after which a session that doesn't listen has left.
     """
 
     def __init__(self, *, grace: float = _GRACE) -> None:
@@ -30,13 +30,13 @@ class Visitors:
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def expect(self, session: str) -> None:
-        """A session has asked for something, and will listen for the answer."""
+        """Records that a session has sent a request and will listen for the answer."""
         self._until = {one: until for one, until in self._until.items() if until > time.monotonic()}
         self._until[session] = time.monotonic() + self._grace
 
     @contextmanager
     def listening(self, session: str) -> Iterator[None]:
-        """A session is there within the block, and as long after it as the grace says."""
+        """Marks a session as connected within the block, and for the seconds of grace after it."""
         self._listening[session] += 1
         try:
             yield
@@ -47,12 +47,12 @@ class Visitors:
             self.expect(session)
 
     def close(self) -> None:
-        """Ends whatever is still under way with visitors; from any thread."""
+        """Closes all connections with visitors; may be called from any thread."""
         if self._loop:
             self._loop.call_soon_threadsafe(self._closed.set)
 
     def until_closed(self, receive: Receive) -> Receive:
-        """What comes from a visitor, who is told to have hung up once the server closes."""
+        """Returns a `receive` that reports a disconnect once the server closes."""
         self._loop = asyncio.get_running_loop()
 
         async def received() -> Message:
@@ -67,5 +67,5 @@ class Visitors:
         return received
 
     def has_left(self, session: str) -> bool:
-        """Whether nobody is there any more who would see the answer."""
+        """Whether the visitor of a session has left, so that nobody would see the answer."""
         return session not in self._listening and self._until.get(session, 0.0) <= time.monotonic()

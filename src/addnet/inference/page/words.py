@@ -9,29 +9,29 @@ from addnet.inference.answers import NO_FACE, UNDECIDED, UNUSABLE, Answer
 from addnet.wording import count
 
 NOTICE = (
-    "A verdict is an estimate by a network that knows the manipulations it was trained on and no others: a hint for "
-    "someone who has other evidence, no proof, and never enough to decide about a person."
+    "A verdict is an estimate by a network that recognises only the manipulations it was trained on: a hint for "
+    "someone who has other evidence, not a proof, and never enough to decide about a person."
 )
-KEPT = "Files stay on this machine and are deleted as soon as they have been answered for."
-FAILED = "The program failed on this file. Its terminal says why; nothing is wrong with the page, try another file."
+KEPT = "Files stay on this machine and are deleted as soon as they have been scored."
+FAILED = "The program failed on this file; its terminal shows the error. The page still works: try another file."
 _STEPS = {
-    "detector": "by the detector",
-    "upsampled": "by the detector, in the image at twice its size",
-    "padded": "by the detector, in the image with a border",
-    "padded_upsampled": "by the detector, in the image at twice its size and with a border",
-    "whole_picture": "by taking the whole image for a face",
+    "detector": "by the landmarker",
+    "upsampled": "by the landmarker, in the image at twice its size",
+    "padded": "by the landmarker, in the image with a border",
+    "padded_upsampled": "by the landmarker, in the image at twice its size and with a border",
+    "whole_picture": "by treating the whole image as a face",
 }
 
 
 @dataclass(frozen=True)
 class Words:
-    """What is said about a file.
+    """An answer in words.
 
     Attributes:
         headline: The verdict.
         tone: `fake`, `real` or `none`, for the colour and the sign beside the headline.
-        probability: Calibrated, in words; empty without a verdict.
-        lines: Sentences below it.
+        probability: The calibrated probability in words; empty without a verdict.
+        lines: Sentences below the headline.
     """
 
     headline: str
@@ -44,18 +44,18 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
     """Puts an answer into words.
 
     Args:
-        answer: About an image or video.
-        decision: Of the detector, for images or videos as the answer is.
+        answer: The answer about an image or video.
+        decision: The detector's threshold and temperature for images or for videos, as the answer is.
         fake: Name of the class of fakes.
     """
     if answer.verdict == UNUSABLE:
         return Words(f"This {answer.kind} can't be used", "none", "", (_sentence(answer.reason),))
     if answer.verdict == NO_FACE or answer.score is None or answer.probability is None:
-        where = "in this image" if answer.kind == "image" else "in any of the frames that were looked at"
-        said = f"No face was found {where}, so there is no score. Try one with a larger face, seen from the front."
-        return Words("No face found", "none", "", (said, *_about_video(answer)))
+        where = "in this image" if answer.kind == "image" else "in any of the frames examined"
+        line = f"No face was found {where}, so there is no score. Try one with a larger face, seen from the front."
+        return Words("No face found", "none", "", (line, *_about_video(answer)))
     at_limit = answer.probability in decision.limits and 0 < answer.probability < 1
-    source = decision.calibration + ("; validation supports nothing more extreme" if at_limit else "")
+    source = decision.calibration + ("; the most extreme value that validation supports" if at_limit else "")
     return Words(
         answer.verdict.capitalize(),
         "none" if answer.verdict == UNDECIDED else "fake" if answer.verdict == fake else "real",
@@ -65,7 +65,7 @@ def words_of(answer: Answer, decision: Decision, *, fake: str) -> Words:
 
 
 def percent(share: float) -> str:
-    """A share as one reads it; never a round 0 or 100, which no network knows.
+    """Formats a share as a percentage; never as 0 or 100 %, a certainty that no network has.
 
     Example:
         >>> percent(0.9312), percent(0.99999)
@@ -81,17 +81,17 @@ def _score(answer: Answer, decision: Decision) -> str:
     what = "The network's score" if answer.kind == "image" else "The mean score over the frames with a face"
     if answer.verdict == UNDECIDED:
         return f"{_sentence(answer.reason)} {what} is {answer.score:.4f}; fake above {decision.stated}."
-    said = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
+    line = f"{what} is {answer.score:.4f}, {'above' if above else 'not above'} the threshold: {decision.stated}."
     if answer.probability is not None and above != (answer.probability > 0.5):
-        said += " The threshold decides; it does not lie at a probability of one half."
-    return said
+        line += " The threshold decides; it is not at a probability of 50 %."
+    return line
 
 
 def _weight(answer: Answer) -> list[str]:
     if not answer.evidence:
         return []
-    said = f"Weight of evidence: {answer.evidence}; above 0 it speaks for a fake, below 0 against one"
-    return [f"{said}, as far as the file is like those that it was calibrated on."]
+    line = f"Weight of evidence: {answer.evidence}; above 0 it is evidence for a fake, below 0 against one"
+    return [f"{line}, provided that the file is like those that it was calibrated on."]
 
 
 def _about_face(answer: Answer) -> list[str]:
@@ -99,24 +99,23 @@ def _about_face(answer: Answer) -> list[str]:
         return []
     step = answer.faces[0].step
     which = f"The largest of {answer.people} faces" if answer.others else "The largest face"
-    return [f"{which} was looked at. It was found {_STEPS.get(step, f'by: {step}')}."]
+    return [f"{which} was scored. It was found {_STEPS.get(step, f'by: {step}')}."]
 
 
 def _about_video(answer: Answer) -> list[str]:
     if answer.kind != "video":
         return []
     without = answer.frames_without_face
-    said = [
-        f"{count(answer.frames, 'frame was', 'frames were')} looked at; {without or 'none'} of them without a face."
-    ]
+    examined = count(answer.frames, "frame was", "frames were")
+    lines = [f"{examined} examined; {without or 'none'} of them without a face."]
     if answer.others:
-        said.append(
-            f"Of {answer.people} people the one who is there longest was followed (track {answer.track}, in "
-            f"{count(len(answer.deciding), 'frame')}); {count(answer.others, 'other has', 'others have')} no score."
+        lines.append(
+            f"Of {answer.people} people, the one who is visible longest was scored (track {answer.track}, in "
+            f"{count(len(answer.deciding), 'frame')}); {count(answer.others, 'other was', 'others were')} not scored."
         )
-    return [*said, *(_sentence(note) for note in answer.notes)]
+    return [*lines, *(_sentence(note) for note in answer.notes)]
 
 
 def _sentence(text: str) -> str:
-    """With a capital letter and a full stop, as on a page."""
+    """Returns a text with a capital letter and a full stop."""
     return f"{text[:1].upper()}{text[1:]}".rstrip(".") + "."

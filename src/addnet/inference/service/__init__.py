@@ -1,1 +1,1 @@
-"""An HTTP service: files in, the answers of `predict` out, as JSON; nothing is kept."""
+"""An HTTP service: files in, the answers of `addnet predict` out, as JSON; no file is kept."""

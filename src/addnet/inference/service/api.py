@@ -1,4 +1,4 @@
-"""The paths of the service, as OpenAPI describes them."""
+"""The routes of the service, documented with OpenAPI."""
 
 from __future__ import annotations
 
@@ -26,10 +26,9 @@ from addnet.inference.service.works import BusyError, FileWork, WorkRegister
 log = logging.getLogger(__name__)
 
 _ABOUT = """\
-Says of images and videos whether faces in them are fakes, as `addnet predict` does. A verdict is an estimate and no
-proof.
+Says whether faces in images and videos are fakes, like `addnet predict`. A verdict is an estimate, not a proof.
 
-Files are sent as a form (`multipart/form-data`), read in processes of their own, and gone once they are answered for.
+Files are sent as a form (`multipart/form-data`), read in separate processes, and deleted once they have an answer.
 """
 _FORM: dict[str, Any] = {
     "requestBody": {
@@ -46,21 +45,21 @@ _FORM: dict[str, Any] = {
     }
 }
 _REFUSED: dict[int | str, dict[str, Any]] = {
-    400: {"description": "Not a form with files, or cut off."},
+    400: {"description": "Not a form with files, or the upload was interrupted."},
     401: {"description": "A token is needed."},
     413: {"description": "A file is too large."},
-    429: {"description": "Too many files wait; Retry-After says for how long."},
-    503: {"description": "There is no room for more files just now."},
+    429: {"description": "Too many files are waiting; try again after the seconds in Retry-After."},
+    503: {"description": "There is no room for more files at the moment."},
 }
 
 
 @dataclass
 class Answers:
-    """What is said, in the order of the files.
+    """The answers, in the order of the files.
 
     Attributes:
         answers: One for each file.
-        sheets: With `explain=true`, a PNG in base64 for each; null where there is no face.
+        sheets: With `explain=true`, a PNG in base64 for each file; null if there is no face.
     """
 
     answers: list[Answer]
@@ -69,15 +68,15 @@ class Answers:
 
 @dataclass
 class JobState:
-    """How far a file is.
+    """The state of a job.
 
     Attributes:
-        id: Of the job.
+        id: Id of the job.
         status: `waiting`, `working`, `done`, `given up` or `failed`.
-        name: Of the file.
-        frames_looked_at: Faces that have a score so far.
-        frames_at_most: Frames of a video that will be looked at.
-        answer: Once it is done.
+        name: Name of the file.
+        frames_looked_at: Number of faces scored so far.
+        frames_at_most: Largest number of frames of a video that will be examined.
+        answer: The answer, once the job is done.
     """
 
     id: str
@@ -89,15 +88,15 @@ class JobState:
 
 
 class Api:
-    """What the paths do. For one thread, that of the server.
+    """The handlers of the routes. Not thread-safe: used by the server's thread only.
 
     Args:
-        works: What is under way.
-        uploads: Where files lie.
-        jobs: Files that nobody waits for on a connection.
-        counters: Are told of everything.
-        about: The detector, as `addnet.predict.about` describes it.
-        files: That one request may bring.
+        works: Files that are being processed or waiting.
+        uploads: The folder of uploads.
+        jobs: Files whose answers are fetched later by a job id.
+        counters: Counts requests and answers.
+        about: The description of the detector from `addnet.predict.about`.
+        files: Largest number of files in a request.
     """
 
     def __init__(
@@ -114,57 +113,57 @@ class Api:
         self._about, self._files = dict(about), files
 
     def build(self) -> FastAPI:
-        """The application."""
+        """Builds the application."""
         app = FastAPIOffline(title="ADDNet", version=__version__, description=_ABOUT, redoc_url=None)
         form: dict[str, Any] = {"openapi_extra": _FORM, "responses": _REFUSED}
         app.exception_handler(RefusedError)(self._refused)
         app.exception_handler(BusyError)(self._busy)
         app.exception_handler(404)(_not_found)
-        app.get("/health", summary="Whether it is there")(self.health)
-        app.get("/metrics", summary="Counts, for Prometheus", response_class=PlainTextResponse)(self.metrics)
-        app.get("/v1/detector", summary="Who answers, and how often it errs")(self.detector)
+        app.get("/health", summary="Health check")(self.health)
+        app.get("/metrics", summary="Metrics for Prometheus", response_class=PlainTextResponse)(self.metrics)
+        app.get("/v1/detector", summary="The detector and its error rates")(self.detector)
         app.post("/v1/answers", summary="Files → answers", response_model=Answers, **form)(self.answers)
-        app.post("/v1/sheet", summary="A file → its sheet of reasons, a PNG", **form)(self.sheet)
+        app.post("/v1/sheet", summary="A file → a sheet that explains its score, a PNG", **form)(self.sheet)
         app.post("/v1/jobs", status_code=202, summary="A file → a job", response_model=JobState, **form)(self.new_job)
-        app.get("/v1/jobs/{number}", summary="How far a job is", response_model=JobState)(self.job)
-        app.delete("/v1/jobs/{number}", status_code=204, summary="Gives a job up, or forgets it")(self.end_job)
+        app.get("/v1/jobs/{number}", summary="State of a job", response_model=JobState)(self.job)
+        app.delete("/v1/jobs/{number}", status_code=204, summary="Cancels or deletes a job")(self.end_job)
         return app
 
     async def health(self) -> dict[str, Any]:
-        """Always answers, with or without a token."""
+        """Returns the version and the numbers of files; needs no token."""
         looked_at, waiting = self._works.counts
         return {"status": "ok", "version": __version__, "files_looked_at": looked_at, "files_waiting": waiting}
 
     async def metrics(self) -> PlainTextResponse:
-        """In the text format of Prometheus."""
+        """Returns the metrics in the text format of Prometheus."""
         looked_at, waiting = self._works.counts
         now = {"addnet_files_looked_at": looked_at, "addnet_files_waiting": waiting, "addnet_jobs": len(self._jobs)}
         return PlainTextResponse(self._counters.text(now))
 
     async def detector(self) -> dict[str, Any]:
-        """What it learnt from, where fake begins, error rates."""
+        """Returns the description of the detector: training data, thresholds, error rates."""
         return self._about
 
     async def answers(self, request: Request, explain: bool = False) -> JSONResponse:
-        """The answers of `addnet predict`, in the order of the files; with `explain`, sheets of reasons as well."""
+        """Returns the answers of `addnet predict` in the order of the files; with `explain`, also sheets."""
         self._works.require_room(1)
-        said = await self._said(request, files=self._files, explained=explain)
-        content: dict[str, Any] = {"answers": [one.answer.as_dict() for one in said]}
+        replies = await self._replies(request, files=self._files, explained=explain)
+        content: dict[str, Any] = {"answers": [reply.answer.as_dict() for reply in replies]}
         if explain:
-            sheets = [await self._sheet(one) for one in said]
+            sheets = [await self._sheet(reply) for reply in replies]
             content["sheets"] = [base64.b64encode(sheet).decode() if sheet else None for sheet in sheets]
         return JSONResponse(content)
 
     async def sheet(self, request: Request) -> Response:
-        """An image of what the network sees, and of what speaks for fake."""
+        """Returns an image of the network's input and of the evidence for fake."""
         self._works.require_room(1)
-        (said,) = await self._said(request, files=1, explained=True)
-        if png := await self._sheet(said):
+        (reply,) = await self._replies(request, files=1, explained=True)
+        if png := await self._sheet(reply):
             return Response(png, media_type="image/png")
-        return JSONResponse({"error": said.answer.reason or said.answer.verdict}, 422)
+        return JSONResponse({"error": reply.answer.reason or reply.answer.verdict}, 422)
 
     async def new_job(self, request: Request, response: Response) -> JSONResponse:
-        """For what takes long, such as videos: the answer waits under the number of the job."""
+        """Starts a job, for files that take long, such as videos; the answer is fetched later by the job's id."""
         self._works.require_room(1)
         (upload,) = await self._uploads.take(request, files=1)
         (work,) = self._begun([upload], explained=False)
@@ -174,32 +173,32 @@ class Api:
         return JSONResponse(self._state(job), 202, {"location": f"/v1/jobs/{job.number}"})
 
     async def job(self, number: str) -> JSONResponse:
-        """Its answer, once it is there."""
+        """Returns the state of a job, with its answer once it is done."""
         found = self._jobs.find(number)
         return JSONResponse(self._state(found)) if found else _unknown()
 
     async def end_job(self, number: str) -> Response:
-        """The file is gone then, and so is its answer."""
+        """Cancels a job that is running, or deletes one that has ended, with its file and its answer."""
         if found := self._jobs.find(number):
             self._jobs.drop(found)
             return Response(status_code=204)
         return _unknown()
 
-    async def _said(self, request: Request, *, files: int, explained: bool) -> list[Reply]:
-        """What is said about the files of a request, as long as its connection stands."""
+    async def _replies(self, request: Request, *, files: int, explained: bool) -> list[Reply]:
+        """Answers for the files of a request; cancelled if its connection is closed."""
         begun = time.monotonic()
         works = self._begun(await self._uploads.take(request, files=files), explained=explained)
         unwanted: Callable[[], Awaitable[bool]] = request.is_disconnected
         try:
-            said = [await self._works.wait(work, unwanted) for work in works]
+            replies = [await self._works.wait(work, unwanted) for work in works]
         finally:
             for work in works:
-                work.errand.give_up("nobody waits for it")
-        for one in said:
-            self._count(one, begun)
-        if None in said:
-            raise RefusedError(500, "the program failed at a file; its log says why")
-        return [one for one in said if one]
+                work.errand.give_up("nobody is waiting for the answer")
+        for reply in replies:
+            self._count(reply, begun)
+        if None in replies:
+            raise RefusedError(500, "internal error while answering for a file; see the log of the service")
+        return [reply for reply in replies if reply]
 
     def _begun(self, uploads: list[Upload], *, explained: bool) -> list[FileWork]:
         try:
@@ -210,16 +209,16 @@ class Api:
             raise
         return [self._works.begin(upload, explained=explained) for upload in uploads]
 
-    async def _sheet(self, said: Reply) -> bytes | None:
+    async def _sheet(self, reply: Reply) -> bytes | None:
         from starlette.concurrency import run_in_threadpool
 
-        if said.explanation is None:
+        if reply.explanation is None:
             return None
-        # Matplotlib is for one thread
-        return await run_in_threadpool(self._works.visit.turns.do, FileTask(), _drawn, said)
+        # Matplotlib isn't thread-safe
+        return await run_in_threadpool(self._works.visit.turns.do, FileTask(), _sheet_png, reply)
 
-    def _count(self, said: Reply | None, begun: float) -> None:
-        self._counters.answered(said.answer.verdict if said else "failed", time.monotonic() - begun)
+    def _count(self, reply: Reply | None, begun: float) -> None:
+        self._counters.answered(reply.answer.verdict if reply else "failed", time.monotonic() - begun)
 
     def _state(self, job: ServiceJob) -> dict[str, Any]:
         answer = job.said.answer if job.said and not job.dropped else None
@@ -241,20 +240,20 @@ class Api:
         return JSONResponse({"error": str(error)}, 429, {"retry-after": str(error.seconds)})
 
 
-def _drawn(said: Reply) -> bytes:
+def _sheet_png(reply: Reply) -> bytes:
     from addnet.inference.sheet import explanation_plot
 
-    assert said.explanation is not None, "asked for by whoever has one"
-    worst = said.answer.worst
-    title = f"{said.answer.path}: {worst.verdict}, score {worst.score:.3f}" if worst else said.answer.path
+    assert reply.explanation is not None, "checked by the caller"
+    worst = reply.answer.worst
+    title = f"{reply.answer.path}: {worst.verdict}, score {worst.score:.3f}" if worst else reply.answer.path
     stream = io.BytesIO()
-    explanation_plot(said.explanation, title=title).savefig(stream, dpi=100, format="png")
+    explanation_plot(reply.explanation, title=title).savefig(stream, dpi=100, format="png")
     return stream.getvalue()
 
 
 async def _not_found(request: Request, error: Exception) -> JSONResponse:
-    return JSONResponse({"error": "there is nothing here; /docs lists what there is"}, 404)
+    return JSONResponse({"error": "not found; /docs lists all paths"}, 404)
 
 
 def _unknown() -> JSONResponse:
-    return JSONResponse({"error": "there is no such job, or its answer was forgotten"}, 404)
+    return JSONResponse({"error": "there is no such job, or its answer was deleted"}, 404)

@@ -1,4 +1,4 @@
-"""What a service did, in the text format of Prometheus."""
+"""Counters of a service, in the text format of Prometheus."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 
 _HELP = {
-    "addnet_requests_total": ("counter", "Requests by path and status of HTTP."),
-    "addnet_answers_total": ("counter", "Files that were answered for, by verdict."),
+    "addnet_requests_total": ("counter", "Requests by path and HTTP status."),
+    "addnet_answers_total": ("counter", "Answered files by verdict."),
     "addnet_answer_seconds_total": ("counter", "Seconds from a file's arrival to its answer, summed."),
-    "addnet_files_looked_at": ("gauge", "Files that are looked at."),
-    "addnet_files_waiting": ("gauge", "Files that wait."),
-    "addnet_jobs": ("gauge", "Jobs that are under way or whose answers are kept."),
+    "addnet_files_looked_at": ("gauge", "Files being processed."),
+    "addnet_files_waiting": ("gauge", "Files waiting."),
+    "addnet_jobs": ("gauge", "Jobs that are running or whose answers are kept."),
 }
 
 
 class Counters:
-    """Counts. For one thread, that of the server."""
+    """Counts requests and answers. Not thread-safe: used by the server's thread only."""
 
     def __init__(self) -> None:
         self.requests: Counter[tuple[str, int]] = Counter()
@@ -33,10 +33,10 @@ class Counters:
         self.seconds += seconds
 
     def text(self, gauges: Mapping[str, float]) -> str:
-        """All of it.
+        """Returns all metrics as text.
 
         Args:
-            gauges: What is so now, by the names above.
+            gauges: Current values of the gauges, by name.
 
         Example:
             >>> print(Counters().text({"addnet_jobs": 2}).splitlines()[-1])
@@ -52,7 +52,7 @@ class Counters:
         rows |= {name: [("", value)] for name, value in gauges.items()}
         lines = []
         for name, values in rows.items():
-            kind, told = _HELP[name]
-            lines += [f"# HELP {name} {told}", f"# TYPE {name} {kind}"]
+            kind, text = _HELP[name]
+            lines += [f"# HELP {name} {text}", f"# TYPE {name} {kind}"]
             lines += [f"{name}{labels} {value:g}" for labels, value in sorted(values)]
         return "\n".join(lines) + "\n"

@@ -1,4 +1,4 @@
-"""Who is let in: requests by the service's own names, from no other site's page, with the token if there is one."""
+"""Access control: requests must use a name of the service, not come from another site's page, and have the token."""
 
 from __future__ import annotations
 
@@ -10,24 +10,24 @@ from urllib.parse import urlsplit
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-OPEN = ("/health", "/docs", "/openapi.json", "/static-offline-docs")  # what begins so needs no token
+OPEN = ("/health", "/docs", "/openapi.json", "/static-offline-docs")  # prefixes of paths that need no token
 
 
 class RequestGate:
-    """Middleware that refuses in words, and tells how each request ended.
+    """Middleware that refuses requests with a reason, and reports the status of each request.
 
     Args:
-        app: What is behind it.
-        names: Hosts by which the service is reached, without ports; empty: any.
-        token: That requests have to bring as `Authorization: Bearer TOKEN`; empty: none.
-        tell: Called with path and status of each answer.
+        app: The application behind it.
+        names: Host names of the service, without ports; empty: any.
+        token: The token required as `Authorization: Bearer TOKEN`; empty: none.
+        tell: Called with the path and the status of each response.
     """
 
     def __init__(self, app: ASGIApp, *, names: Sequence[str], token: str, tell: Callable[[str, int], None]) -> None:
         self._app, self._names, self._token, self._tell = app, [name.lower() for name in names], token, tell
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answers itself, or passes on."""
+        """Refuses a request, or passes it to the application."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -48,9 +48,9 @@ class RequestGate:
     def _refused(self, path: str, headers: dict[str, str]) -> tuple[int, str] | None:
         host = _name(headers.get("host", ""))
         if self._names and host not in self._names:
-            return 421, f"this service isn't called {host}; names=[{host}] lets it be"
+            return 421, f"{host} is not a name of this service; start it with names=[{host}] to allow it"
         if (origin := headers.get("origin")) and _name(urlsplit(origin).netloc) != host:
-            return 403, "pages of other addresses can't use this service"
+            return 403, "pages of other sites can't use this service"
         given = headers.get("authorization", "").removeprefix("Bearer ")
         if self._token and not path.startswith(OPEN) and not hmac.compare_digest(given.encode(), self._token.encode()):
             return 401, "a token is needed: Authorization: Bearer TOKEN"
@@ -58,7 +58,7 @@ class RequestGate:
 
 
 def _name(address: str) -> str:
-    """A host without its port.
+    """Returns a host without its port.
 
     Example:
         >>> _name("LocalHost:8000"), _name("[::1]:80"), _name("::1")

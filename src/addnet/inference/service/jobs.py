@@ -1,4 +1,4 @@
-"""Files that nobody waits for on a connection, such as long videos: asked about by a number until forgotten."""
+"""Jobs: files, such as long videos, whose answers are fetched later by an id until they are deleted."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ WAITING, WORKING, DONE, GIVEN_UP, FAILED = "waiting", "working", "done", "given 
 
 @dataclass
 class ServiceJob:
-    """One file.
+    """The job of one file.
 
     Attributes:
-        number: Its name, which nobody can guess.
-        work: The work on it.
-        name: What the file is called.
+        number: Its id, which can't be guessed.
+        work: The work on the file.
+        name: Name of the file.
         said: The answer, once there is one.
-        ended: When; None while it is under way.
-        dropped: Whether it was given up on demand.
+        ended: Time at which it ended, by `time.monotonic`; None while it is running.
+        dropped: Whether it was cancelled on request.
     """
 
     number: str
@@ -35,18 +35,18 @@ class ServiceJob:
 
     @property
     def status(self) -> str:
-        """One of the words above."""
+        """One of the constants above."""
         if self.ended is None:
             return WORKING if self.work.begun else WAITING
         return GIVEN_UP if self.dropped else DONE if self.said else FAILED
 
 
 class Jobs:
-    """All that is known by a number. For one thread, that of the server.
+    """All jobs by id. Not thread-safe: used by the server's thread only.
 
     Args:
-        works: What is under way.
-        seconds: That an answer is kept once it is there.
+        works: Files that are being processed or waiting.
+        seconds: How long an answer is kept, in seconds.
     """
 
     def __init__(self, works: WorkRegister, *, seconds: float) -> None:
@@ -59,7 +59,7 @@ class Jobs:
         return len(self._jobs)
 
     def add(self, work: FileWork) -> ServiceJob:
-        """Gives a work a number."""
+        """Creates a job with a new id for a work."""
         job = ServiceJob(secrets.token_urlsafe(16), work, work.upload.name)
         self._jobs[job.number] = job
         task = asyncio.get_running_loop().create_task(self._finish(job))
@@ -68,14 +68,14 @@ class Jobs:
         return job
 
     def find(self, number: str) -> ServiceJob | None:
-        """The job of a number; None where there is none, or no longer."""
+        """Returns the job with an id; None if there is none, or it has been deleted."""
         self._forget()
         return self._jobs.get(number)
 
     def drop(self, job: ServiceJob) -> None:
-        """Gives up a job, or forgets its answer."""
+        """Cancels a job that is running, or deletes one that has ended."""
         job.dropped = job.ended is None
-        job.work.errand.give_up("it was given up")
+        job.work.errand.give_up("the job was cancelled")
         if job.ended is not None:
             del self._jobs[job.number]
 

@@ -1,4 +1,4 @@
-"""The service on a port of this machine, until it is told to stop."""
+"""Runs the service on a port of this machine until it is stopped."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ from addnet.inference.answering.stopping import on_signals
 
 log = logging.getLogger(__name__)
 
-_GRACE = 5  # seconds that requests under way have once the service is told to stop
+_GRACE = 5  # seconds to finish running requests once the service is stopped
 
 
 class _Server(uvicorn.Server):
-    """Ends by returning: uvicorn's own would be killed by the signal that it caught."""
+    """Returns when stopped, whereas uvicorn's own server raises the signal again that it caught."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         yield
 
     def stop(self) -> None:
-        """Ends; told so once more, without waiting for what is under way."""
+        """Stops the server; a second call stops it without waiting for running requests."""
         self.should_exit, self.force_exit = True, self.should_exit
 
 
 def serve(app: Any, *, host: str, port: int) -> None:
-    """Serves until SIGTERM or Ctrl-C; answers under way are sent, as far as that takes seconds.
+    """Serves until SIGTERM or Ctrl-C; running requests then have a few seconds to finish.
 
     Args:
         app: An ASGI application.
         host: An address of this machine.
-        port: 0: any that is free.
+        port: The port; 0: any free port.
 
     Raises:
         UserError: The address can't be used.
@@ -51,10 +51,10 @@ def serve(app: Any, *, host: str, port: int) -> None:
         try:
             bound.bind((host, port))
         except (OSError, OverflowError) as error:
-            raise UserError(f"{host}:{port} can't be used ({error}); take another host= or port=") from error
+            raise UserError(f"{host}:{port} can't be used ({error}); set another host= or port=") from error
         shown = f"[{host}]" if ":" in host else host
-        log.info("the service: http://%s:%d, described at /docs (Ctrl-C ends it)", shown, bound.getsockname()[1])
+        log.info("the service: http://%s:%d, documented at /docs (Ctrl-C stops it)", shown, bound.getsockname()[1])
         server = _Server(config)
         on_signals(server.stop)
         server.run(sockets=[bound])
-    log.info("ended; files are gone")
+    log.info("stopped; all files have been deleted")

@@ -1,4 +1,4 @@
-"""Files that are answered for: so many at once, so many more wait, each in bounded time and only while it is wanted."""
+"""Files being answered: limited numbers are processed and wait, each for a limited time and only while it is wanted."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from addnet.inference.answering.asking import Reply, Visit
 from addnet.inference.answering.errand import FileTask
 from addnet.inference.answering.uploads import Upload, Uploads
 
-_TICK = 0.25  # seconds after which is looked whether the answer is still wanted
+_TICK = 0.25  # seconds between checks whether the answer is still wanted
 
 
 class BusyError(Exception):
-    """As many files are waiting as may.
+    """The queue of files is full.
 
     Args:
-        seconds: After which it is worth another try.
+        seconds: Estimated seconds until there is room.
     """
 
     def __init__(self, seconds: int) -> None:
-        super().__init__(f"too many files wait to be looked at; try again in {seconds} seconds")
+        super().__init__(f"too many files are waiting; try again in {seconds} seconds")
         self.seconds = seconds
 
 
@@ -32,10 +32,10 @@ class FileWork:
     """The work on one file.
 
     Attributes:
-        upload: The file, which is gone when the work has ended.
-        errand: By which it may be given up, and which knows how far it is.
-        done: What is said about it; None where the program failed.
-        begun: Whether a thread is at it.
+        upload: The file, which is deleted when the work has ended.
+        errand: The task, by which the work can be cancelled and which counts its faces.
+        done: The answer; None if the program failed.
+        begun: Whether a thread has begun to work on it.
     """
 
     upload: Upload
@@ -45,12 +45,12 @@ class FileWork:
 
 
 class WorkRegister:
-    """What is under way. For one thread, that of the server, which never waits here.
+    """All files being processed or waiting. Not thread-safe: used by the server's thread, which it never blocks.
 
     Args:
         visit: Answers for files.
-        uploads: Where they lie.
-        waiting: Files that may wait besides those that are looked at.
+        uploads: The folder of uploads.
+        waiting: Largest number of files that wait, in addition to those being processed.
     """
 
     def __init__(self, visit: Visit, uploads: Uploads, *, waiting: int) -> None:
@@ -59,25 +59,25 @@ class WorkRegister:
         self._most = visit.workers + waiting
         self._threads = ThreadPoolExecutor(visit.workers, "file")
         self._under_way: list[FileWork] = []
-        self._lasted = 1.0  # seconds of a file, by the last ones
+        self._lasted = 1.0  # moving average of the seconds per file
 
     @property
     def counts(self) -> tuple[int, int]:
-        """Files that are looked at, and that wait."""
+        """Numbers of files being processed and of files waiting."""
         begun = sum(work.begun for work in self._under_way)
         return begun, len(self._under_way) - begun
 
     def require_room(self, files: int) -> None:
-        """Checks that so many files more may wait.
+        """Checks that this many more files may wait.
 
         Raises:
-            BusyError: They may not.
+            BusyError: There is no room for them.
         """
         if len(self._under_way) + files > self._most:
             raise BusyError(max(1, round(self._lasted * len(self._under_way) / self.visit.workers)))
 
     def begin(self, upload: Upload, *, explained: bool) -> FileWork:
-        """Begins, or waits until there is a thread; the upload is gone at the end, whatever it is."""
+        """Begins the work as soon as a thread is free; the upload is deleted at the end, whatever the result."""
         work = FileWork(upload)
         self._under_way.append(work)
         loop = asyncio.get_running_loop()
@@ -85,35 +85,35 @@ class WorkRegister:
         def ask() -> Reply | None:
             work.begun, begun = True, time.monotonic()
             try:
-                said = self.visit.ask_safely(upload.path, name=upload.name, errand=work.errand, explained=explained)
+                reply = self.visit.ask_safely(upload.path, name=upload.name, errand=work.errand, explained=explained)
             finally:
                 self._lasted += 0.2 * (time.monotonic() - begun - self._lasted)
-            return said
+            return reply
 
         work.done = loop.run_in_executor(self._threads, ask)
         work.done.add_done_callback(lambda _: self._ended(work))
         return work
 
     async def wait(self, work: FileWork, unwanted: Callable[[], Awaitable[bool]]) -> Reply | None:
-        """Waits for the work, and gives it up where it takes too long or nobody wants it any more.
+        """Waits for the work, and cancels it if it takes too long or is no longer wanted.
 
         Args:
             work: From `begin`.
-            unwanted: Whether nobody does.
+            unwanted: Returns whether nobody waits for the answer any more.
         """
         most, until = self.visit.limits.max_work, 0.0
         while not (await asyncio.wait({work.done}, timeout=_TICK))[0]:
             until = until or (time.monotonic() + most if work.begun else 0.0)
             if await unwanted():
-                work.errand.give_up("nobody waits for it")
+                work.errand.give_up("nobody is waiting for the answer")
             elif until and time.monotonic() > until:
-                work.errand.give_up(f"it took longer than {most:g} seconds; a smaller image or a shorter video may do")
+                work.errand.give_up(f"it took longer than {most:g} seconds; try a smaller image or a shorter video")
         return work.done.result()
 
     def close(self) -> None:
-        """Gives up whatever is under way."""
+        """Cancels all work."""
         for work in self._under_way:
-            work.errand.give_up("the service ends")
+            work.errand.give_up("the service is shutting down")
         self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _ended(self, work: FileWork) -> None:
