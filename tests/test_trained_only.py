@@ -153,8 +153,8 @@ def test_an_export_holds_all_weights_merged(trained, tmp_path):
 @pytest.mark.parametrize(
     ("weights", "tune", "said"),
     [
-        (True, "all", "callbacks.last.trained_only=true leaves nothing out where all is trained"),
-        (False, "norm", "needs start weights that can be had again, and random ones can't"),
+        (True, "all", "callbacks.last.trained_only=true would leave nothing out, since all weights are trained"),
+        (False, "norm", "needs start weights that can be loaded again, and random ones can't"),
     ],
 )
 def test_what_it_could_not_do_without_is_told_before_training(tmp_path, weights, tune, said):
