@@ -150,7 +150,7 @@ def test_absurd_networks_cost_no_memory(path, tmp_path, options):
     whole = torch.load(path, weights_only=True)
     whole["hyper_parameters"]["model"] |= options
     torch.save(whole, tmp_path / "wrong.ckpt")
-    with pytest.raises(UserError, match=r"expected names with plain values, numbers up to 65,536"):
+    with pytest.raises(UserError, match=r"expected a mapping of names to plain values, with numbers up to 65,536"):
         load(tmp_path / "wrong.ckpt")
 
 

@@ -184,7 +184,7 @@ AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6)}, sys.argv[1]
 """
     full = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
     assert f"UserError: {file} could not be written" in full.stderr
-    assert "The one before it is whole" in full.stderr
+    assert "The previous file is intact" in full.stderr
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 
