@@ -154,7 +154,7 @@ def _left(checkpoint, *, max_epochs, max_steps=-1):
 def test_a_finished_run_says_that_nothing_is_left_to_train(tmp_path, caplog):
     checkpoint = {"resume": {"epoch": 2}, "global_step": 10}
     assert "has completed all epochs of trainer.max_epochs=2" in _left(checkpoint, max_epochs=2)
-    assert "has done 10 steps, and trainer.max_steps=10" in _left(checkpoint, max_epochs=9, max_steps=10)
+    assert "has completed 10 steps, and trainer.max_steps=10" in _left(checkpoint, max_epochs=9, max_steps=10)
     assert not any(_left(checkpoint, max_epochs=epochs) for epochs in (3, -1, None))
     path = tmp_path / "last.ckpt"
     torch.save(checkpoint | {"addnet": {"format": 1}, "state_dict": {}}, path)

@@ -123,10 +123,10 @@ def test_an_evaluation_writes_them_and_an_answer_tells_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "can't be read (No such file or directory); evaluate with lr=true writes one"),
-        ("[]", "is no calibration of likelihood ratios; evaluate with lr=true writes one"),
+        (None, "can't be read (No such file or directory); create one by addnet evaluate with lr=true"),
+        ("[]", "is not a calibration of likelihood ratios; create one by"),
         ('{"format": 1, "levels": {"frame": {"slope": 1}}}', "no likelihood ratio: "),
-        ('{"format": 2, "levels": {}}', "is of format 2; this version reads 1"),
+        ('{"format": 2, "levels": {}}', "has format 2; this version reads format 1"),
     ],
 )
 def test_another_file_is_told_in_a_sentence(tmp_path, content, sentence):
@@ -142,7 +142,7 @@ def test_a_ratio_that_cannot_be_is_refused():
     good = {"slope": 1.0, "intercept": 0.0, "low": -1.0, "high": 1.0, "population": "a", "probability": True}
     assert LikelihoodRatio.of(good).high == 1
     for wrong in ({"slope": -1.0}, {"low": 0.5}, {"high": math.inf}, {"intercept": math.nan}):
-        with pytest.raises(UserError, match="whose slope is above 0 and whose bounds hold 0"):
+        with pytest.raises(UserError, match="slope > 0 and low <= 0 <= high"):
             LikelihoodRatio.of(json.loads(json.dumps(good | wrong)))
 
 
