@@ -186,16 +186,16 @@ def test_written_scores_are_read_as_the_same_sets(columns, tmp_path):
     ("changed", "said"),
     [
         ({"label": None}, r"has no column 'label' \(scores.label\); it has path, video, group, method, a, b"),
-        ({"label": [*"01" * 119, "maybe", "1"]}, r"row 240: 'maybe' in column 'label' is no label; expected 0 or real"),
+        ({"label": [*"01" * 119, "maybe", "1"]}, r"row 240: 'maybe' in column 'label' is not a label; expected 0 or real"),
         ({"label": [*"01" * 119, "", "1"]}, "row 240 has no label"),
         ({"a": [0.5] * 239 + ["high"]}, "row 241: 'high' in column 'a' is not a number; leave the cell of a missing"),
         ({"a": [0.5] * 239 + ["inf"]}, "row 241: inf in column 'a' is not a finite number"),
         ({"a": [""] * 240}, "a has no score in any row"),
-        ({"path": [*"xx", *map(str, range(238))]}, "row 3: x is there twice"),
+        ({"path": [*"xx", *map(str, range(238))]}, "row 3: x occurs twice"),
         ({"video": ["v"] * 240, "group": None}, "video 'v' has real and fake images"),
         ({"group": [*"ghgh", *"i" * 236]}, "video 'v0' is in two groups"),
         ({"group": ["", *"i" * 239]}, "some images have no group"),
-        ({"label": [1, 2, *[0] * 238]}, "row 3: '2' in column 'label' is no label"),
+        ({"label": [1, 2, *[0] * 238]}, "row 3: '2' in column 'label' is not a label"),
     ],
 )  # fmt: skip
 def test_what_can_t_be_used_is_told_with_its_row(columns, tmp_path, changed, said):
@@ -229,12 +229,12 @@ def test_one_class_alone_is_measured_as_far_as_that_goes(columns, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["scores.file={folder}/none.csv"], "there is no such file"),
+        (["scores.file={folder}/none.csv"], "none.csv: no such file"),
         (["scores.file={folder}/x.xlsx"], "doesn't have the suffix of a table"),
         (["scores.file={folder}/empty.csv"], "has no column 'label'.*it has none"),
         (["scores.file={folder}/cut.csv.gz"], "can't be read"),
         (["scores.file={folder}/cut.parquet"], "can't be read"),
-        (["scores.file={folder}/twins.csv"], "has 2 columns 'score'"),
+        (["scores.file={folder}/twins.csv"], "has 2 columns named 'score'"),
         (["scores.file={folder}/x.csv", "scores.video=clip"], "has no column 'clip'"),
         (["scores.file={folder}/x.csv", "scores.columns=[a,a]"], "names 'a' twice"),
         (["scores.file={folder}/x.csv", "scores.columns=[a]", "threshold=3"], r"must lie in \[0, 1\]"),
