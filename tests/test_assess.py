@@ -157,7 +157,7 @@ def test_brief_metrics_are_those_of_the_whole(two, evaluation):
 
 
 def test_nothing_and_wrong_thresholds_are_refused(two):
-    with pytest.raises(UserError, match="nothing to measure"):
+    with pytest.raises(UserError, match="nothing to evaluate"):
         assess({}, {})
     with pytest.raises(UserError, match=r"threshold for frame is 1\.5"):
         assess(two, {"plain": {"frame": {"threshold": 1.5}}}, resamples=5)

@@ -179,7 +179,7 @@ def test_options_are_checked_against_the_network(name, options, said):
 
 
 def test_one_size_is_named_once():
-    with pytest.raises(UserError, match=r"does not go with data\.image_size=64"):
+    with pytest.raises(UserError, match=r"can't be combined with data\.image_size=64"):
         create_model("timm", backbone="test_vit", image_size=64, options={"img_size": 96})
 
 

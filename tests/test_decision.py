@@ -73,12 +73,12 @@ def test_a_given_threshold_is_said_to_be_given():
             {"frame": {"threshold": 0.4}, "video": {"threshold": 0.4}},
             None,
             "from validation (videos, max; videos, by",
-            "borrowed",
+            "for the mean is used",
         ),
-        ({key: {"threshold": 0.4} for key in LEVELS}, None, "threshold from validation", "came with the checkpoint"),
+        ({key: {"threshold": 0.4} for key in LEVELS}, None, "threshold from validation", "are from the checkpoint"),
         ({key: {"threshold": 0.4} for key in LEVELS}, 0.6, "threshold as given", "given with the command"),
         (None, 0.6, "threshold as given", "given with the command"),
-        (None, None, "0.5, no threshold in the checkpoint", "measured at 0.5"),
+        (None, None, "0.5, no threshold in the checkpoint", "evaluated at 0.5"),
     ],
 )
 def test_a_report_says_where_each_threshold_is_from(decision, threshold, row, method):
@@ -90,8 +90,9 @@ def test_a_report_says_where_each_threshold_is_from(decision, threshold, row, me
     assert row.removeprefix("from validation ") in told
     texts = " ".join(method_texts(evaluation))
     assert method in texts
-    for other in {"borrowed", "came with the checkpoint", "given with the command", "measured at 0.5"} - {method}:
-        assert other not in texts or (method, other) == ("borrowed", "came with the checkpoint")
+    mean, own = "for the mean is used", "are from the checkpoint"
+    for other in {mean, own, "given with the command", "evaluated at 0.5"} - {method}:
+        assert other not in texts or (method, other) == (mean, own)
 
 
 @pytest.mark.parametrize(("probabilities", "labels"), [([0.1, 0.2], [0, 0]), ([], [])])

@@ -156,7 +156,7 @@ class Evil:
         (lambda file: file.write_bytes(b""), "damaged"),
         (lambda file: torch.save({"state_dict": {}, "addnet": Evil()}, file), "more than tensors"),
         (lambda file: file.write_bytes(pickle.dumps(Evil())), "more than tensors"),
-        (lambda file: torch.save({"state_dict": {}}, file), "no checkpoint of this program"),
+        (lambda file: torch.save({"state_dict": {}}, file), "not a checkpoint of this program"),
         (lambda file: torch.save({"state_dict": {}, "addnet": {"format": 99}}, file), "format 99"),
     ],
 )

@@ -157,7 +157,7 @@ def test_a_slurm_job_is_requeued_and_goes_on_as_if_nothing_had_happened(pair, sl
     second = submit("trainer.sync_batchnorm=false")
     output, _ = second.communicate(timeout=200)
     assert second.returncode == 0, output[-3000:]
-    assert "going on in epoch" in output
+    assert "resuming in epoch" in output
     _equal(pair, folder)
     assert (tmp_path / "told").read_text() == "requeue 4711\n"
 

@@ -114,7 +114,7 @@ def test_the_ladder_ends_elsewhere_than_it_began(whole):
     steps = next(iter(kinds.values()))["faces"]
     assert [len(steps[kind]) for kind in steps] == [1, 2, 1]
     assert {(step["images"], step["videos"]) for kind in steps.values() for step in kind} == {(20, 12)}
-    assert "20 images of 12 videos, the same in every step" in (folder / "report.md").read_text()
+    assert "20 images of 12 videos, the same at every step" in (folder / "report.md").read_text()
     clean, worst = steps["clean"][0]["metrics"], steps["jpeg (quality)"][1]["metrics"]
     assert clean["frame/log_loss"]["value"] != worst["frame/log_loss"]["value"]
     plain = next(iter(numbers["checkpoints"].values()))["sets"]["faces"]["levels"]["frame"]["metrics"]

@@ -129,5 +129,5 @@ def test_options_are_those_of_the_signature():
 @pytest.mark.usefixtures("clean")
 def test_a_loss_that_gives_its_mean_is_refused():
     register("loss", "mean", lambda: lambda logits, labels, weights: nn.functional.cross_entropy(logits, labels))
-    with pytest.raises(UserError, match=r"loss\.name=mean gave \(\) for 3 rows; it has to give the loss of each"):
+    with pytest.raises(UserError, match=r"loss\.name=mean returned \(\) for 3 rows; it must return the loss of each"):
         RowLoss("mean")

@@ -92,10 +92,10 @@ def test_a_best_checkpoint_that_is_gone_is_told_and_the_last_weights_are_not_tes
     best = BestCheckpoint(gone.parent, filename="best", monitor=MONITOR, mode="max")
     trainer = tiny.pl.Trainer(callbacks=[best, LastCheckpoint(str(gone.parent))], **options)
     cfg = compose(["model.pretrained=false", f"ckpt_path={last}", f"paths.output_dir={tmp_path}"])
-    with pytest.raises(UserError, match=f"nothing was tested: .*there is no {gone}") as caught:
+    with pytest.raises(UserError, match=f"nothing was tested: .*{gone} does not exist") as caught:
         fit_and_test(cfg, trainer, tiny.detector(), tiny.Loaders())
     assert f"train=false ckpt_path={last}" in str(caught.value)
-    assert f"is gone: there is no {gone}" in caplog.text
+    assert f"is missing: {gone} does not exist" in caplog.text
 
 
 def test_the_metrics_of_a_moved_run_s_last_test_are_not_mistaken_for_its_best(tmp_path):
@@ -115,7 +115,7 @@ def test_the_metrics_of_a_moved_run_s_last_test_are_not_mistaken_for_its_best(tm
 def test_a_schedule_that_was_made_for_other_steps_is_refused_in_words(tmp_path, scheduler, longer):
     _fit(tmp_path, scheduler=scheduler, max_epochs=2, stop=True)
     last = str(tmp_path / "checkpoints" / "last.ckpt")
-    with pytest.raises(UserError, match=r"brings back a schedule of 10 steps, and this training has (15|20)"):
+    with pytest.raises(UserError, match=r"restores a schedule of 10 steps, but this training has (15|20)"):
         _fit(tmp_path, scheduler=scheduler, ckpt_path=last, **({"max_epochs": 2} | longer))
 
 
@@ -153,12 +153,14 @@ def _left(checkpoint, *, max_epochs, max_steps=-1):
 
 def test_a_finished_run_says_that_nothing_is_left_to_train(tmp_path, caplog):
     checkpoint = {"resume": {"epoch": 2}, "global_step": 10}
-    assert "has done all epochs of trainer.max_epochs=2" in _left(checkpoint, max_epochs=2)
-    assert "has done 10 steps, and trainer.max_steps=10" in _left(checkpoint, max_epochs=9, max_steps=10)
+    assert "has completed all epochs of trainer.max_epochs=2" in _left(checkpoint, max_epochs=2)
+    assert "has completed 10 steps, and trainer.max_steps=10" in _left(checkpoint, max_epochs=9, max_steps=10)
     assert not any(_left(checkpoint, max_epochs=epochs) for epochs in (3, -1, None))
     path = tmp_path / "last.ckpt"
     torch.save(checkpoint | {"addnet": {"format": 1}, "state_dict": {}}, path)
-    with pytest.raises(UserError, match=r"has done 2 epochs and trainer\.max_epochs=1.*train=false ckpt_path="):
+    with pytest.raises(
+        UserError, match=r"has completed 2 epochs, more than trainer\.max_epochs=1.*train=false ckpt_path="
+    ):
         find_checkpoint(compose(["trainer.max_epochs=1", f"ckpt_path={path}"]))
     find_checkpoint(compose(["trainer.max_epochs=2", f"ckpt_path={path}"]))
     assert "nothing is left to train" in caplog.text

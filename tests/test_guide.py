@@ -33,7 +33,7 @@ REFUSED = {
     "attention": ("test_vit", {"global_pool": "map"}, 64, "doesn't average"),
     "maximum": ("test_resnet", {"global_pool": "max"}, 64, "doesn't average"),
     "statistics of the batch": ("mobilenetv4_conv_small", {}, 64, "norm_head normalises over the batch"),
-    "one position": ("test_resnet", {}, 32, "one position alone; use larger images"),
+    "one position": ("test_resnet", {}, 32, "a single position; use larger images"),
 }
 
 
@@ -193,7 +193,7 @@ def test_it_needs_no_pairs_and_a_whole_network():
     trainer = pl.Trainer(accelerator="cpu", logger=False, enable_checkpointing=False)
     module.check_trainer(trainer, 1)
     sharded = SimpleNamespace(strategy=pl.strategies.FSDPStrategy())
-    with pytest.raises(UserError, match=r"loss\.guide=1 does not go with FSDPStrategy"):
+    with pytest.raises(UserError, match=r"loss\.guide=1 can't be combined with FSDPStrategy"):
         module.feature_loss.check_trainer(sharded, 8)
 
 
@@ -205,7 +205,7 @@ def test_networks_whose_logits_are_not_made_of_positions_are_refused_before_trai
     backbone, options, side, why = REFUSED[case]
     with pytest.raises(UserError) as refused:
         _detector(backbone, options, side=side)
-    assert str(refused.value).startswith(f"loss.guide=1 does not go with {backbone} at {side} pixels")
+    assert str(refused.value).startswith(f"loss.guide=1 can't be used with {backbone} at {side} pixels")
     assert why in str(refused.value)
     _detector(backbone, options, side=side, weight=0.0)
 
@@ -215,10 +215,10 @@ def test_networks_that_do_not_say_where_features_lie_and_masks_of_ones_are_refus
 
     monkeypatch.setitem(MODELS, "timm_like", tiny.TimmLikeNet)
     with pytest.raises(
-        UserError, match=r"TimmLikeNet, which has no position_features, description; leave loss\.guide at 0"
+        UserError, match=r"TimmLikeNet, which lacks position_features, description; leave loss\.guide at 0"
     ):
         DeepfakeDetector({"name": "timm_like"}, loss={"guide": 1})
-    with pytest.raises(UserError, match=r"loss\.guide=1 does not go with mask\.parts=\[\]"):
+    with pytest.raises(UserError, match=r"loss\.guide=1 can't be combined with mask\.parts=\[\]"):
         _detector(preprocessing={"mask": {"parts": []}})
 
 

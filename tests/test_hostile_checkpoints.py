@@ -132,8 +132,8 @@ def test_whose_an_adopted_detector_is_is_text_or_a_sentence(path, network, tmp_p
         ("preprocessing", {"image_size": 10**6}, "image_size is 1000000; expected a number of pixels from 32 to 1,024"),
         ("preprocessing", {"align": {"_target_": "os.system"}}, "align is .*; expected true or false"),
         ("preprocessing", {"margin": float("nan")}, "margin is nan"),
-        ("class_names", ["x" * 10**5, "fake"], "class_names is .*; expected a list of texts"),
-        ("class_names", ["real", "fa\x1b[2Jke"], "class_names is .*; expected a list of texts"),
+        ("class_names", ["x" * 10**5, "fake"], "class_names is .*; expected a list of printable texts"),
+        ("class_names", ["real", "fa\x1b[2Jke"], "class_names is .*; expected a list of printable texts"),
         ("config", {"data": "x"}, "config.data is 'x'"),
         ("version", torch.zeros(3), "its addnet is .*; expected a mapping of plain values"),
     ],
@@ -150,7 +150,7 @@ def test_absurd_networks_cost_no_memory(path, tmp_path, options):
     whole = torch.load(path, weights_only=True)
     whole["hyper_parameters"]["model"] |= options
     torch.save(whole, tmp_path / "wrong.ckpt")
-    with pytest.raises(UserError, match=r"expected names with plain values, numbers up to 65,536"):
+    with pytest.raises(UserError, match=r"expected a mapping of names to plain values, with numbers up to 65,536"):
         load(tmp_path / "wrong.ckpt")
 
 

@@ -89,7 +89,7 @@ def test_bounds_hold_at_each_threshold_what_they_promise():
 
 def test_too_few_sources_and_scores_the_wrong_way_round_say_why_there_is_none():
     why = _numbers(_normal(2.0, sources=FEWEST - 1))["why_not"]
-    assert why == "no likelihood ratio: 49 real sources and 49 fake ones; 50 of each are needed"
+    assert why == "no likelihood ratio: 49 real sources and 49 fake sources; 50 of each are needed"
     good = _normal(2.0, sources=100)
     wrong = ScoredSet("a", 1 - good.probabilities, good.labels, good.videos, good.paths, good.video_ids)
     assert _numbers(wrong)["why_not"] == "no likelihood ratio: fakes don't score higher than real ones"
@@ -123,10 +123,10 @@ def test_an_evaluation_writes_them_and_an_answer_tells_them(tmp_path):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (None, "can't be read (No such file or directory); evaluate with lr=true writes one"),
-        ("[]", "is no calibration of likelihood ratios; evaluate with lr=true writes one"),
-        ('{"format": 1, "levels": {"frame": {"slope": 1}}}', "no likelihood ratio: "),
-        ('{"format": 2, "levels": {}}', "is of format 2; this version reads 1"),
+        (None, "can't be read (No such file or directory); create one by addnet evaluate with lr=true"),
+        ("[]", "is not a calibration of likelihood ratios; create one by"),
+        ('{"format": 1, "levels": {"frame": {"slope": 1}}}', "not a valid likelihood ratio: "),
+        ('{"format": 2, "levels": {}}', "has format 2; this version reads format 1"),
     ],
 )
 def test_another_file_is_told_in_a_sentence(tmp_path, content, sentence):
@@ -142,7 +142,7 @@ def test_a_ratio_that_cannot_be_is_refused():
     good = {"slope": 1.0, "intercept": 0.0, "low": -1.0, "high": 1.0, "population": "a", "probability": True}
     assert LikelihoodRatio.of(good).high == 1
     for wrong in ({"slope": -1.0}, {"low": 0.5}, {"high": math.inf}, {"intercept": math.nan}):
-        with pytest.raises(UserError, match="whose slope is above 0 and whose bounds hold 0"):
+        with pytest.raises(UserError, match="slope > 0 and low <= 0 <= high"):
             LikelihoodRatio.of(json.loads(json.dumps(good | wrong)))
 
 

@@ -149,7 +149,7 @@ def test_reports_show_it_or_say_why_not(tmp_path):
     value = told["with"]["levels"]["frame"]["metrics"]["paired_accuracy"]["value"]
     assert f'"value": {value}' in numbers.read_text()
     for shown in (page.read_text(), text.read_text()):
-        assert "about 2 sources with real and fake images, of 2: 8 pairs" in shown
+        assert "from 2 sources with real and fake images, of 2: 8 pairs" in shown
         assert "no source (group) has both real and fake images" in re.sub(r"\\", "", shown)
         assert "it is not known which images share a source" in shown
     assert told["none with both"]["levels"]["frame"]["metrics"]["paired_accuracy"]["value"] is None

@@ -163,16 +163,16 @@ def test_weights_that_make_no_sense_are_refused(name, weight):
 
 
 def test_a_network_without_features_is_refused_where_they_are_needed():
-    with pytest.raises(UserError, match=r"loss\.alignment=0\.1 needs the features of TinyNet, which has no forward_f"):
+    with pytest.raises(UserError, match=r"loss\.alignment=0\.1 needs the features of TinyNet, which lacks forward_f"):
         tiny.detector(loss={"alignment": 0.1})
     tiny.detector(loss={"alignment": 0.0})
 
 
 def test_batches_without_pairs_and_parts_of_networks_are_refused():
-    with pytest.raises(UserError, match=r"data\.batch_size=1 makes none"):
+    with pytest.raises(UserError, match=r"data\.batch_size=1 has none"):
         tiny.fit(_module(loss=GEND), batch_size=1)
     sharded = SimpleNamespace(strategy=pl.strategies.FSDPStrategy())
-    with pytest.raises(UserError, match=r"loss\.uniformity=0\.5 does not go with FSDPStrategy"):
+    with pytest.raises(UserError, match=r"loss\.uniformity=0\.5 can't be combined with FSDPStrategy"):
         require_whole_gradients(sharded, "loss.uniformity=0.5")
 
 

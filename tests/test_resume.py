@@ -122,7 +122,7 @@ def test_within_an_epoch_another_number_of_processes_is_refused_in_words(data_di
     folder, _ = run(data_dir, tmp_path / "stopped", *HARD, fault("term", 0, 1), code=143)
     arguments = [*HARD, f"ckpt_path={folder}/checkpoints/last.ckpt", "data.batch_size=8"]
     _, output = run(data_dir, tmp_path / "resumed", *arguments, code=1)
-    assert "1 process with data.batch_size=4; 1 with data.batch_size=8 cannot go on" in output
+    assert "1 process with data.batch_size=4; 1 with data.batch_size=8 can't resume from there" in output
     assert "Traceback" not in output
 
 
@@ -184,7 +184,7 @@ AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6)}, sys.argv[1]
 """
     full = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
     assert f"UserError: {file} could not be written" in full.stderr
-    assert "The one before it is whole" in full.stderr
+    assert "The previous file is intact" in full.stderr
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 

@@ -85,7 +85,7 @@ def test_without_a_threshold_numbers_that_are_no_probabilities_are_ranked_alone(
     assert found["auroc"] == pytest.approx(roc_auc_score(columns["label"], columns["b"]))
     assert found["balanced_accuracy"] is None
     text = (tmp_path / "report.md").read_text()
-    assert "scores are no probabilities" in text
+    assert "the scores aren't probabilities" in text
     assert "nan" not in text
     assert (
         json.loads((tmp_path / "evaluation.json").read_text())["checkpoints"]["b"]["decision"]["frame"]["threshold"]
@@ -159,7 +159,7 @@ def test_files_are_joined_by_path_and_what_lacks_a_score_is_counted_and_listed(c
         [f"{row:03}.png", "two"] for row in range(4)
     ]
     assert (
-        "6 scores are missing (one 2, two 4): measured on the 235 of 240 rows" in (tmp_path / "report.md").read_text()
+        "6 scores are missing (one 2, two 4): evaluated on the 235 of 240 rows" in (tmp_path / "report.md").read_text()
     )
 
 
@@ -186,16 +186,16 @@ def test_written_scores_are_read_as_the_same_sets(columns, tmp_path):
     ("changed", "said"),
     [
         ({"label": None}, r"has no column 'label' \(scores.label\); it has path, video, group, method, a, b"),
-        ({"label": [*"01" * 119, "maybe", "1"]}, r"row 240: 'maybe' in column 'label' is no label; expected 0 or real"),
+        ({"label": [*"01" * 119, "maybe", "1"]}, r"row 240: 'maybe' in column 'label' is not a label; expected"),
         ({"label": [*"01" * 119, "", "1"]}, "row 240 has no label"),
-        ({"a": [0.5] * 239 + ["high"]}, "row 241: 'high' in column 'a' is no number; leave a missing score empty"),
+        ({"a": [0.5] * 239 + ["high"]}, "row 241: 'high' in column 'a' is not a number; leave the cell of a missing"),
         ({"a": [0.5] * 239 + ["inf"]}, "row 241: inf in column 'a' is not a finite number"),
         ({"a": [""] * 240}, "a has no score in any row"),
-        ({"path": [*"xx", *map(str, range(238))]}, "row 3: x is there twice"),
+        ({"path": [*"xx", *map(str, range(238))]}, "row 3: x occurs twice"),
         ({"video": ["v"] * 240, "group": None}, "video 'v' has real and fake images"),
         ({"group": [*"ghgh", *"i" * 236]}, "video 'v0' is in two groups"),
         ({"group": ["", *"i" * 239]}, "some images have no group"),
-        ({"label": [1, 2, *[0] * 238]}, "row 3: '2' in column 'label' is no label"),
+        ({"label": [1, 2, *[0] * 238]}, "row 3: '2' in column 'label' is not a label"),
     ],
 )  # fmt: skip
 def test_what_can_t_be_used_is_told_with_its_row(columns, tmp_path, changed, said):
@@ -229,12 +229,12 @@ def test_one_class_alone_is_measured_as_far_as_that_goes(columns, tmp_path):
 @pytest.mark.parametrize(
     ("overrides", "said"),
     [
-        (["scores.file={folder}/none.csv"], "there is no such file"),
-        (["scores.file={folder}/x.xlsx"], "is no table by its suffix"),
+        (["scores.file={folder}/none.csv"], "none.csv: no such file"),
+        (["scores.file={folder}/x.xlsx"], "doesn't have the suffix of a table"),
         (["scores.file={folder}/empty.csv"], "has no column 'label'.*it has none"),
         (["scores.file={folder}/cut.csv.gz"], "can't be read"),
         (["scores.file={folder}/cut.parquet"], "can't be read"),
-        (["scores.file={folder}/twins.csv"], "has 2 columns 'score'"),
+        (["scores.file={folder}/twins.csv"], "has 2 columns named 'score'"),
         (["scores.file={folder}/x.csv", "scores.video=clip"], "has no column 'clip'"),
         (["scores.file={folder}/x.csv", "scores.columns=[a,a]"], "names 'a' twice"),
         (["scores.file={folder}/x.csv", "scores.columns=[a]", "threshold=3"], r"must be in \[0, 1\]"),
@@ -242,7 +242,7 @@ def test_one_class_alone_is_measured_as_far_as_that_goes(columns, tmp_path):
         (["scores.file={folder}/x.csv", "data.data_dir=faces"], "has no effect"),
         (["scores.file=[{folder}/x.csv,{folder}/bare.csv]", "scores.columns=[a]"], "no column of paths"),
         (["scores.file=[{folder}/x.csv,{folder}/apart.csv]", "scores.columns=[a]"], "no image in common"),
-        (["scores.file=[{folder}/x.csv,{folder}/other.csv]", "scores.columns=[a]"], "have other labels"),
+        (["scores.file=[{folder}/x.csv,{folder}/other.csv]", "scores.columns=[a]"], "have different labels"),
         (["scores.file={folder}/x.csv", "scores.scale=odds"], "scores.scale.*odds"),
     ],
 )

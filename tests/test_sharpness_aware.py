@@ -150,10 +150,10 @@ def test_a_radius_that_makes_no_sense_is_refused(rho):
 
 
 def test_accumulation_and_parts_of_a_gradient_are_refused_before_anything_runs(data_dir):
-    with pytest.raises(UserError, match=r"sam_rho=0\.1 does not go with trainer\.accumulate_grad_batches=2"):
+    with pytest.raises(UserError, match=r"sam_rho=0\.1 can't be combined with trainer\.accumulate_grad_batches=2"):
         tiny.fit(_module(), accumulate_grad_batches=2)
     sharded = SimpleNamespace(accumulate_grad_batches=1, strategy=FSDPStrategy())
-    with pytest.raises(UserError, match=r"does not go with FSDPStrategy, .* use trainer=ddp"):
+    with pytest.raises(UserError, match=r"can't be combined with FSDPStrategy, .* use trainer=ddp"):
         SharpnessAware(0.1).check_trainer(sharded)
     cfg = compose(["model.pretrained=false", f"data.data_dir={data_dir}", "optimizer.sam_rho=0.1"])
     datamodule = SimpleNamespace(preprocessing=dict)

@@ -119,7 +119,7 @@ def test_a_schedule_ends_where_training_ends(name, accumulate, length):
 
 
 def test_an_endless_training_has_no_schedule():
-    with pytest.raises(UserError, match="needs to know the end"):
+    with pytest.raises(UserError, match="needs the length of the training"):
         tiny.fit(tiny.detector(scheduler=COSINE), max_epochs=-1)
 
 

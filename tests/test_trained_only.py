@@ -109,7 +109,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(trained, tmp_path):
 def test_without_them_or_with_others_it_says_what_is_missing(trained, tmp_path):
     folder, weights, backbone, tune, _ = trained
     file, other = folder / "best.ckpt", _weights(tmp_path, backbone, seed=6)
-    needs = f"{file} holds the trained part alone and needs the start weights, the file {weights.name}; give its place "
+    needs = f"{file} holds the trained part alone and needs the start weights, the file {weights.name}; give the file "
     with pytest.raises(UserError, match=f"{needs}with model.weights=PATH"):
         load(file)
     with pytest.raises(UserError, match=rf"trained from the file {weights.name}, and the file {other.name}, .* sha256"):
@@ -153,8 +153,8 @@ def test_an_export_holds_all_weights_merged(trained, tmp_path):
 @pytest.mark.parametrize(
     ("weights", "tune", "said"),
     [
-        (True, "all", "callbacks.last.trained_only=true leaves nothing out where all is trained"),
-        (False, "norm", "needs start weights that can be had again, and random ones can't"),
+        (True, "all", "callbacks.last.trained_only=true would leave nothing out, since all weights are trained"),
+        (False, "norm", "needs start weights that can be loaded again, and random ones can't"),
     ],
 )
 def test_what_it_could_not_do_without_is_told_before_training(tmp_path, weights, tune, said):

@@ -52,7 +52,7 @@ def test_a_decision_calls_real_fake_or_neither():
 
 
 def test_thresholds_the_wrong_way_round_are_refused():
-    with pytest.raises(UserError, match=r"real up to 0\.8 and fake above 0\.7; expected the first to be the lower one"):
+    with pytest.raises(UserError, match=r"real up to 0\.8 and fake above 0\.7; expected the first threshold to be"):
         Decision.of({"frame": {"threshold": 0.7, "real_up_to": 0.8}}, "frame")
 
 

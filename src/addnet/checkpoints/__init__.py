@@ -1,1 +1,1 @@
-"""Checkpoints as files: written whole, read with care, by training and by whoever asks a detector."""
+"""Checkpoint files: atomic writing and safe reading, for training and for inference."""

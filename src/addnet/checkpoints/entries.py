@@ -1,4 +1,4 @@
-"""What a checkpoint or an export says of itself: every value is of its kind before anything looks at it."""
+"""Type checks for the entries of a checkpoint or an export, before anything uses them."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from addnet.errors import UserError
 from addnet.faces.geometry import SIDES
 from addnet.untrusted.texts import shown
 
-_LARGEST = 65_536  # any number among a network's options: channels, classes, sides of kernels
-_NAME = 1000  # characters of a class's or a network's name
+_LARGEST = 65_536  # bound on any number in a network's options: channels, classes, kernel sizes
+_NAME = 1000  # characters: bound on the name of a class or a network
 _PLAIN = (str, int, float, bool, type(None))
 
 
 class EntryKind(NamedTuple):
-    """What a value has to be.
+    """What a value must be.
 
     Attributes:
-        fits: Whether it is.
-        words: As people say it.
+        fits: Returns whether a value is of this kind.
+        words: The kind in words, for messages.
     """
 
     fits: Callable[[Any], bool]
@@ -48,7 +48,7 @@ def _is_mapping(value: Any) -> bool:
 
 
 def _is_option(value: Any) -> bool:
-    """A plain value, or a list of them; numbers no larger than any network's."""
+    """Whether it is a plain value or a list of them, with no number larger than `_LARGEST`."""
     if isinstance(value, (list, tuple)):
         return len(value) <= _NAME and all(isinstance(part, _PLAIN) and _is_option(part) for part in value)
     if isinstance(value, (int, float)) and not isinstance(value, bool):
@@ -57,7 +57,7 @@ def _is_option(value: Any) -> bool:
 
 
 def _is_plain(value: Any) -> bool:
-    """Texts, numbers, switches, nulls, and lists and mappings of these; without recursion."""
+    """Whether it holds only texts, numbers, booleans, nulls, and lists and mappings of these; without recursion."""
     left = [value]
     while left:
         value = left.pop()
@@ -87,16 +87,14 @@ def _or_none(fits: Callable[[Any], bool]) -> Callable[[Any], bool]:
 NUMBER = EntryKind(_is_number, "a number")
 WHOLE = EntryKind(_is_whole, "a whole number from 0")
 NAME = EntryKind(_is_name, f"a text of at most {_NAME:,} characters")
-CLASSES = EntryKind(
-    _list_of(lambda value: _is_name(value) and shown(value) == value), "a list of texts that can be shown as they are"
-)
+CLASSES = EntryKind(_list_of(lambda value: _is_name(value) and shown(value) == value), "a list of printable texts")
 NAMES = EntryKind(_list_of(_is_name), "a list of texts")
 NUMBERS = EntryKind(_list_of(_is_number), "a list of numbers")
 SWITCH = EntryKind(lambda value: isinstance(value, bool), "true or false")
 MAPPING = EntryKind(_is_mapping, "a mapping with texts as keys")
-OPTIONS = EntryKind(  # those of the backbone are a mapping among those of the network
+OPTIONS = EntryKind(  # the options of the backbone are a mapping within those of the network
     _mapping_of(lambda value: _is_option(value) or _mapping_of(_is_option)(value)),
-    f"names with plain values, numbers up to {_LARGEST:,}",
+    f"a mapping of names to plain values, with numbers up to {_LARGEST:,}",
 )
 TENSORS = EntryKind(
     _mapping_of(lambda value: isinstance(value, Tensor)),
@@ -107,7 +105,7 @@ SIDE = EntryKind(
     f"a number of pixels from {SIDES[0]} to {SIDES[1]:,}",
 )
 DECISION = EntryKind(_or_none(_mapping_of(_mapping_of(_is_option))), "a mapping of levels to plain values")
-PLAIN = EntryKind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values alone")
+PLAIN = EntryKind(lambda value: _is_mapping(value) and _is_plain(value), "a mapping of plain values only")
 SETS = EntryKind(lambda value: isinstance(value, (list, tuple, str)), "a list of data sets")
 
 
@@ -178,23 +176,23 @@ _CHECKPOINT = {
 
 
 def check_checkpoint(checkpoint: Mapping[str, Any], *, path: str | Path) -> None:
-    """Checks the kinds of all values of a checkpoint that this program looks at.
+    """Checks the types of all values of a checkpoint that this program reads.
 
     Args:
-        checkpoint: As `torch.load` gives it.
+        checkpoint: A checkpoint as `torch.load` returns it.
         path: Its file, for messages.
 
     Raises:
-        UserError: One is of another kind; what is missing is told by who needs it.
+        UserError: A value has the wrong type. A missing value is reported by the code that needs it.
     """
     _check(checkpoint, _CHECKPOINT, path)
 
 
 def check_about(about: Mapping[str, Any], *, path: str | Path) -> None:
-    """The same for the description of an export.
+    """Checks the types of all values in the description of an export.
 
     Raises:
-        UserError: A value is of another kind.
+        UserError: A value has the wrong type.
     """
     _check(about, _ABOUT, path)
 
@@ -206,5 +204,5 @@ def _check(values: Mapping[str, Any], kinds: Mapping[str, EntryKind], path: str 
         for part in outer:
             node = node.get(part) if isinstance(node, Mapping) else None
         if isinstance(node, Mapping) and last in node and not kind.fits(node[last]):
-            said = shown(reprlib.repr(node[last]), most=80)
-            raise UserError(f"{path} was not loaded: its {name} is {said}; expected {kind.words}; use another file")
+            value = shown(reprlib.repr(node[last]), most=80)
+            raise UserError(f"{path} was not loaded: its {name} is {value}; expected {kind.words}; use another file")

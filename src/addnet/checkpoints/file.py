@@ -1,4 +1,4 @@
-"""A checkpoint as a file: what it says about itself, writing one whole, reading one that may be damaged or hostile."""
+"""Checkpoint files: the entry that describes them, atomic writing, and reading files that may be damaged or hostile."""
 
 from __future__ import annotations
 
@@ -23,30 +23,31 @@ FORMAT = 1
 
 
 def write_checkpoint(checkpoint: Mapping[str, Any], path: str | Path, *, then: str) -> None:
-    """Writes a checkpoint whole or not at all: a kill leaves what was there before.
+    """Writes a checkpoint completely or not at all: a kill leaves the previous file intact.
 
     Args:
         checkpoint: Tensors and plain values.
         path: The file.
-        then: What to do once there is room, where the disk is full.
+        then: What to do after freeing space on a full disk, for the message.
 
     Raises:
         UserError: It could not be written.
     """
     file = Path(path)
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_name(f".{file.name}.part")  # what a kill leaves of it is written over next time
+    part = file.with_name(f".{file.name}.part")  # a kill may leave it behind; the next write replaces it
     try:
         with part.open("wb") as stream:
             torch.save(checkpoint, stream)
             stream.flush()
             os.fsync(stream.fileno())
         part.replace(file)
-    except (OSError, RuntimeError) as error:  # torch's own where the disk is full: it lost its place in the file
+    except (OSError, RuntimeError) as error:  # on a full disk torch raises RuntimeError about a file position
         free = shutil.disk_usage(file.parent).free / 2**20
         raise UserError(
             f"{file} could not be written ({_first_line(error)}); {free:,.0f} MiB are free there. "
-            f"{'The one before it is whole' if file.exists() else 'There is none before it'}; make room and {then}."
+            f"{'The previous file is intact' if file.exists() else 'There is no previous file'}; free some space and "
+            f"{then}."
         ) from error
     finally:
         part.unlink(missing_ok=True)
@@ -59,13 +60,13 @@ def identity(
     config: dict[str, Any] | None,
     decision: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """The `addnet` entry of a checkpoint, all plain values.
+    """The `addnet` entry of a checkpoint, of plain values only.
 
     Args:
-        class_names: In the order of the labels.
+        class_names: Names of the classes in the order of the labels.
         preprocessing: What was done to images.
-        config: What `kept_config` keeps of the run's.
-        decision: From `addnet.evaluation.decide`; None before the first validation.
+        config: The part of the run's config from `kept_config`.
+        decision: Decision from `addnet.evaluation.decide`; None before the first validation.
     """
     return {
         "format": FORMAT,
@@ -78,14 +79,14 @@ def identity(
 
 
 def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str, Any]:
-    """Reads a checkpoint of this project; only tensors and plain values are ever loaded.
+    """Reads a checkpoint of this program; only tensors and plain values are ever loaded.
 
     Args:
         path: The file.
-        option: What named it, for messages.
+        option: The option that named it, for messages.
 
     Raises:
-        UserError: It is missing, damaged, not of this project or of another format, or wants to run code.
+        UserError: It is missing or damaged, isn't a checkpoint of this program, has another format, or would run code.
     """
     file = Path(path)
     if file.is_dir():
@@ -102,26 +103,28 @@ def read_checkpoint(path: str | Path, *, option: str = "ckpt_path") -> dict[str,
     except Exception as error:  # torch raises almost anything on damaged bytes
         raise UserError(f"{file} is damaged ({_first_line(error)}); use another checkpoint") from error
     if not isinstance(checkpoint, dict) or "addnet" not in checkpoint or "state_dict" not in checkpoint:
-        raise UserError(f"{file} is no checkpoint of this program; weights alone go to model.weights=PATH")
+        raise UserError(
+            f"{file} is not a checkpoint of this program; load a file that only has weights with model.weights=PATH"
+        )
     about = checkpoint["addnet"]
     if isinstance(about, Mapping) and about.get("format") != FORMAT:
         raise UserError(
-            f"{file} has format {shown(reprlib.repr(about.get('format')), most=40)}; this version reads {FORMAT}"
+            f"{file} has format {shown(reprlib.repr(about.get('format')), most=40)}; this version reads format {FORMAT}"
         )
     check_checkpoint(checkpoint, path=file)
     return checkpoint
 
 
 def run_of(path: str | Path) -> Path:
-    """The run folder that a checkpoint lies in, in a folder of its own."""
+    """The run folder of a checkpoint: the parent of the checkpoint's folder."""
     return Path(path).resolve().parents[1]
 
 
 def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path: str | Path) -> None:
-    """Compares a network's state with a checkpoint's.
+    """Checks that the state dict of a checkpoint fits that of a network.
 
     Raises:
-        UserError: They differ in keys or shapes; ten of each kind are named.
+        UserError: They differ in keys or shapes; up to ten of each kind are named.
     """
     differences = {
         "missing in the checkpoint": [key for key in state if key not in other],
@@ -135,17 +138,17 @@ def check_fits(state: Mapping[str, Tensor], other: Mapping[str, Tensor], *, path
     lines = [f"  {kind}: {shortened(keys)}" for kind, keys in differences.items() if keys]
     if lines:
         raise UserError(
-            f"{path} does not fit the network that is configured:\n" + "\n".join(lines) + "\n"
+            f"{path} does not fit the configured network:\n" + "\n".join(lines) + "\n"
             "Resume with the model settings it was trained with (config.yaml in its run folder)."
         )
 
 
 def _there(folder: Path) -> str:
-    """What to name instead: a checkpoint that is really in a folder, or in the run folder that it is."""
-    found = [file for place in (folder, folder / "checkpoints") for file in sorted(place.glob("*.ckpt"))]
-    if not found:
+    """A hint that names a checkpoint in the folder, or in its `checkpoints` if it is a run folder."""
+    files = [file for place in (folder, folder / "checkpoints") for file in sorted(place.glob("*.ckpt"))]
+    if not files:
         return f"{folder} holds no checkpoint" if folder.is_dir() else f"there is no folder {folder} either"
-    best = next((file for file in found if file.name == "best.ckpt"), found[0])
+    best = next((file for file in files if file.name == "best.ckpt"), files[0])
     return f"name a file, such as {best}"
 
 

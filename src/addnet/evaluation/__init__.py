@@ -1,6 +1,6 @@
-"""Scores → metrics and tables.
+"""Computes metrics and tables from scores.
 
-Everything is imported when it is first asked for: the arithmetic needs no torch.
+Modules are imported on first use, since most of the arithmetic doesn't need torch.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""Scores of checkpoints on data sets → one plain dictionary with every number."""
+"""Assesses scores of checkpoints on data sets: one plain dictionary with every number."""
 
 from __future__ import annotations
 
@@ -32,24 +32,24 @@ _Found = dict[str, dict[str, dict[str, ResampledMetric]]]  # set → level → m
 def assess(
     scored: Scored, decisions: Decisions, *, resamples: int = 1000, seed: int = 0, likelihood: bool = False
 ) -> dict[str, Any]:
-    """Measures every checkpoint on every data set, with 95 % intervals, averages and paired differences.
+    """Evaluates every checkpoint on every data set, with 95 % intervals, averages and paired differences.
 
     Args:
-        scored: Checkpoint → data set → scores. The first checkpoint is what the others are compared with.
+        scored: Checkpoint → data set → scores. All other checkpoints are compared with the first.
         decisions: Checkpoint → its "decision" (level → threshold and temperature from validation), or None.
-        resamples: Of the bootstrap over videos.
-        seed: Of the bootstrap.
-        likelihood: Calibrates likelihood ratios too, which takes scikit-learn (extra `lr`).
+        resamples: Number of resamples of the bootstrap over sources or videos.
+        seed: Seed of the bootstrap.
+        likelihood: Whether to calibrate likelihood ratios too, which requires scikit-learn (extra `lr`).
 
     Returns:
-        Plain dictionaries, lists, numbers and None (no number), ready for `json.dumps`: "settings", "checkpoints"
-        (decision, sets, average), "cross_dataset", "differences".
+        Plain dictionaries, lists, numbers and None (for an undefined number), ready for `json.dumps`: "settings",
+        "checkpoints" (decision, sets, average), "cross_dataset", "differences".
 
     Raises:
-        UserError: There is nothing to measure, or a threshold is out of range.
+        UserError: There is nothing to evaluate, or a threshold is out of range.
     """
     if not scored or not all(scored.values()):
-        raise UserError("nothing to measure: give at least one checkpoint with at least one data set")
+        raise UserError("nothing to evaluate: give at least one checkpoint with at least one data set")
     found: dict[str, _Found] = {}
     checkpoints: dict[str, Any] = {}
     levels = _levels_of(scored)
@@ -79,7 +79,7 @@ def assess(
 
 
 def _levels_of(scored: Scored) -> list[str]:
-    """Those of `LEVELS` that each set has: scores that are no probabilities have no confidence."""
+    """The `LEVELS` that every set has: weighting by confidence needs scores that are probabilities."""
     if all(rows.is_probability for sets in scored.values() for rows in sets.values()):
         return list(LEVELS)
     return [level for level in LEVELS if level != "video_confidence"]
@@ -115,14 +115,14 @@ def _averages(found: _Found) -> dict[str, Any]:
 
 
 def _average(found: _Found, level: str, name: str) -> dict[str, Any]:
-    """Over the data sets that have the metric: one class alone has no AUROC."""
+    """The mean over the data sets that have the metric: with a single class there is no AUROC."""
     parts = [levels[level][name] for levels in found.values() if np.isfinite(levels[level][name].value)]
     if not parts:
         return {"value": None, "low": None, "high": None, "over": 0}
     return {**average(parts).interval(), "over": len(parts)}
 
 
-def _cross_dataset(found: Mapping[str, _Found], levels_told: Sequence[str]) -> dict[str, Any]:
+def _cross_dataset(found: Mapping[str, _Found], level_names: Sequence[str]) -> dict[str, Any]:
     """Level → metric → checkpoint → its value on each data set, and their average."""
     return {
         level: {
@@ -135,29 +135,29 @@ def _cross_dataset(found: Mapping[str, _Found], levels_told: Sequence[str]) -> d
             }
             for name in CROSS
         }
-        for level in levels_told
+        for level in level_names
     }
 
 
 def _differences(scored: Scored, found: Mapping[str, _Found], levels: Sequence[str]) -> dict[str, Any]:
-    """Checkpoint → its differences to the first one, on each data set and on average."""
+    """Checkpoint → its differences from the first one, on each data set and on average."""
     reference, *others = scored
     return {other: _to_reference(scored, found, levels, other, reference) for other in others}
 
 
 def _to_reference(
-    scored: Scored, found: Mapping[str, _Found], levels_told: Sequence[str], other: str, reference: str
+    scored: Scored, found: Mapping[str, _Found], level_names: Sequence[str], other: str, reference: str
 ) -> dict[str, Any]:
-    apart: _Found = {}
+    differences: _Found = {}
     left_out = []
     for name, rows in scored[other].items():
         if name not in scored[reference] or not same_rows(rows, scored[reference][name]):
             left_out.append(name)
             continue
         mine, theirs = found[other][name], found[reference][name]
-        apart[name] = {
+        differences[name] = {
             level: {metric: mine[level][metric].minus(theirs[level][metric]) for metric in COMPARED}
-            for level in levels_told
+            for level in level_names
         }
     return {
         "reference": reference,
@@ -165,19 +165,20 @@ def _to_reference(
             name: {
                 level: {metric: value.difference() for metric, value in here.items()} for level, here in levels.items()
             }
-            for name, levels in apart.items()
+            for name, levels in differences.items()
         },
-        "average": _mean_difference(apart, levels_told) if apart else {},
+        "average": _mean_difference(differences, level_names) if differences else {},
         "not_the_same_rows": left_out,
     }
 
 
-def _mean_difference(apart: _Found, levels_told: Sequence[str]) -> dict[str, Any]:
+def _mean_difference(differences: _Found, level_names: Sequence[str]) -> dict[str, Any]:
+    nothing = {"value": None, "low": None, "high": None, "p": None}
     means: dict[str, Any] = {}
-    for level in levels_told:
+    for level in level_names:
         means[level] = {}
         for metric in COMPARED:
-            parts = [levels[level][metric] for levels in apart.values() if np.isfinite(levels[level][metric].value)]
-            told = average(parts).difference() if parts else {"value": None, "low": None, "high": None, "p": None}
-            means[level][metric] = {**told, "over": len(parts)}
+            every = [levels[level][metric] for levels in differences.values()]
+            parts = [part for part in every if np.isfinite(part.value)]
+            means[level][metric] = {**(average(parts).difference() if parts else nothing), "over": len(parts)}
     return means

@@ -1,8 +1,8 @@
-"""How far metrics would move with other videos: intervals, and paired differences, from one set of resamples.
+"""Cluster bootstrap: intervals of metrics and paired differences, from one set of resamples.
 
-Frames of one video are alike, and so are a video and the fakes made of it: whole sources are drawn where they are
-known, else whole videos (a cluster bootstrap); those with real videos alone, with fake ones alone and with both apart,
-so that every resample has as many of each as the data set.
+Frames of one video are similar, and so are a video and the fakes made from it. Therefore whole sources are drawn if
+they are known, otherwise whole videos. Sources with real videos only, with fake videos only and with both are drawn
+separately (strata), so that every resample has as many of each as the data set.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ from addnet.pool.loop import cores
 
 REALS, FAKES = 1, 2  # strata of units
 BOTH = REALS + FAKES
-_FEWEST = 2  # units of a class that is there: one alone never changes
-_AT_ONCE = 4_000_000  # counts of a chunk
-_KEPT = 20_000_000  # counts that are kept instead of being drawn again: 40 MB
-_UNEVEN = 300  # units from which on it makes no difference how evenly they carry a metric
+_FEWEST = 2  # units that a class needs for an interval: a single one is in every resample
+_AT_ONCE = 4_000_000  # counts per chunk
+_KEPT = 20_000_000  # up to this many counts (40 MB) are kept instead of being drawn again
+_UNEVEN = 300  # with more units it makes no difference how evenly they contribute to a metric
 
 MetricsOf = Callable[[NDArray[np.number]], dict[str, NDArray[np.float64]]]
 
 
 @dataclass(frozen=True)
 class ResampledMetric:
-    """A metric, and what it is in each resample.
+    """A metric and its values in the resamples.
 
     Attributes:
-        value: With every row counted once.
-        draws: (R,) float64; nan where the metric means nothing, or where there were too few videos to draw from.
-        method: Of its interval; None: the percentiles of the draws, as for differences.
-        by: What carries it; None without `method`.
+        value: The metric with every row counted once.
+        draws: (R,) float64; NaN where the metric is undefined, or everywhere if there are too few videos to draw from.
+        method: How its interval is computed; None uses the percentiles of the draws, as for differences.
+        by: The support of the metric; None without `method`.
     """
 
     value: float
@@ -50,11 +50,11 @@ class ResampledMetric:
     by: Support | None = None
 
     def interval(self) -> dict[str, float | None]:
-        """The value with the ends of its 95 % interval; None where there is no number."""
+        """The value and the ends of its 95 % interval; None for an undefined number."""
         drawn = self.draws[np.isfinite(self.draws)]
         ends: tuple[float | None, float | None] = (None, None)
         if self.method is not None and self.by is not None and len(drawn) > 1 and np.isfinite(self.value):
-            few = self.by.units / (self.by.units - 1)  # resamples spread less than samples do
+            few = self.by.units / (self.by.units - 1)  # corrects for resamples spreading less than new samples would
             ends = self.method.ends(self.value, float(drawn.std(ddof=1)) * few**0.5, self.by)
         elif len(drawn):
             low, high = np.quantile(drawn, ((1 - CONFIDENCE) / 2, (1 + CONFIDENCE) / 2)).tolist()
@@ -62,14 +62,14 @@ class ResampledMetric:
         return {"value": _number(self.value), "low": ends[0], "high": ends[1]}
 
     def minus(self, other: ResampledMetric) -> ResampledMetric:
-        """The difference, resample by resample: it needs the same draws on the same rows."""
+        """The difference, resample by resample; both metrics must have the same draws on the same rows."""
         return ResampledMetric(self.value - other.value, self.draws - other.draws)
 
     def difference(self) -> dict[str, Any]:
-        """For a difference: its interval and `p`, how often resamples fall on the other side of 0.
+        """For a difference: its interval and its two-sided bootstrap p-value `p`.
 
-        `p` is twice the share of resamples that are 0 or of the other sign, a bootstrap p-value, two-sided. It is at
-        least 2 / (R + 1), since no number of resamples shows that it is 0; `p_at_most` says that it is that bound.
+        `p` is twice the share of resamples in which the difference is 0 or has the opposite sign. It is at least
+        2 / (R + 1), since no number of resamples can show that it is 0; `p_at_most` is True if it equals that bound.
         """
         drawn = self.draws[np.isfinite(self.draws)]
         p, bound = None, False
@@ -81,11 +81,11 @@ class ResampledMetric:
 
 @dataclass(frozen=True)
 class Units:
-    """What is drawn whole: the sources of a data set, or where these aren't known its videos.
+    """The units that are drawn whole: the sources of a data set, or its videos if the sources aren't known.
 
     Attributes:
         of_video: (V,) the unit of each video.
-        strata: (U,) what each is drawn among: units with real videos alone, with fake ones alone, with both.
+        strata: (U,) the stratum of each unit: `REALS` (only real videos), `FAKES` (only fake ones) or `BOTH`.
     """
 
     of_video: NDArray[np.int64]
@@ -93,9 +93,9 @@ class Units:
 
     @classmethod
     def of(cls, scored: ScoredSet) -> Units:
-        """In the order of their names, so that the order of rows makes no difference."""
+        """The units of a data set, in the order of their names, so that the order of rows makes no difference."""
         names = np.asarray(list(scored.video_ids if scored.sources is None else scored.sources)).astype(str)
-        if scored.sources is None and len(set(names.tolist())) < len(names):  # names are not known
+        if scored.sources is None and len(set(names.tolist())) < len(names):  # not names: use the numbers of videos
             names = np.char.zfill(np.arange(len(names)).astype(str), len(str(len(names))))
         _, of_video = np.unique(names, return_inverse=True)
         classes = [np.bincount(of_video, scored.video_labels == label) > 0 for label in (0, 1)]
@@ -106,17 +106,17 @@ class Units:
 class Draws:
     """How often each unit is drawn in each resample: with replacement, within its stratum.
 
-    They are made when they are asked for, each from an address of its own, so that a million units take no more memory
-    than a few resamples of them.
+    Resamples are drawn on demand, each from its own seed, so that a million units take no more memory than a few of
+    their resamples.
 
     Args:
-        strata: (U,) what each unit is drawn among.
+        strata: (U,) the stratum of each unit.
         resamples: R, at least 1.
         seed: The same seed, name and strata give the same draws.
-        name: Of the data set, so that two of them are drawn independently.
+        name: Name of the data set, so that draws of different data sets are independent.
 
     Raises:
-        UserError: Less than one resample.
+        UserError: `resamples` is less than 1.
     """
 
     strata: NDArray[np.int64]
@@ -126,18 +126,18 @@ class Draws:
 
     def __post_init__(self) -> None:
         if self.resamples < 1:
-            raise UserError(f"resamples={self.resamples}: expected at least 1; intervals are steady from about 1000")
+            raise UserError(f"resamples={self.resamples}: expected at least 1; intervals are stable from about 1000")
 
     def __len__(self) -> int:
         return self.resamples
 
     def chunks(self) -> list[slice]:
-        """Resamples that are looked at together, in their order."""
+        """The slices of resamples that are processed together, in order."""
         step = max(1, _AT_ONCE // max(len(self.strata), 1))
         return [slice(start, min(start + step, len(self))) for start in range(0, len(self), step)]
 
     def of(self, lines: slice) -> NDArray[np.uint16]:
-        """(r, U) counts of some resamples."""
+        """(r, U) how often each unit is drawn in the resamples of a slice."""
         if len(self) * len(self.strata) <= _KEPT:
             return self._every[lines]
         return self._drawn(lines)
@@ -162,13 +162,13 @@ class Draws:
 def resampled(
     metrics_of: MetricsOf, draws: Draws, columns: NDArray[np.int64], labels: NDArray[np.int64]
 ) -> dict[str, ResampledMetric]:
-    """Metrics with their resamples.
+    """Computes metrics and their values in the resamples.
 
     Args:
-        metrics_of: Weights of the units (r, U) → name → (r,), such as `weighted.calling` gives.
-        draws: Of the units.
+        metrics_of: Weights of the units (r, U) → name → (r,), such as `weighted.calling` returns.
+        draws: Draws of the units.
         columns: (N,) the unit of each row.
-        labels: (N,) 0 real, 1 fake. A class with a single unit gets no interval, since it would be too narrow.
+        labels: (N,) 0 real, 1 fake. If a class has a single unit there are no intervals: they would be too narrow.
     """
     plain = metrics_of(np.ones((1, len(draws.strata))))
     numbers = [len(np.unique(columns[labels == label])) for label in (0, 1)]
@@ -181,7 +181,7 @@ def resampled(
     first, *others = draws.chunks()
     parts = [of_chunk(first)]
     if others:
-        with ThreadPoolExecutor(cores()) as pool:  # NumPy lets go of the interpreter where there is much to do
+        with ThreadPoolExecutor(cores()) as pool:  # NumPy releases the GIL in long operations
             parts += pool.map(of_chunk, others)
     moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     units = min(number for number in numbers if number)
@@ -195,19 +195,19 @@ def resampled(
 def _carried(
     metrics_of: MetricsOf, names: Sequence[str], strata: NDArray[np.int64], members: NDArray[np.int64], units: int
 ) -> dict[str, Support]:
-    """What carries each metric, by leaving out one unit after another where there are few."""
+    """The support of each metric; if there are few units, from the metric without each of them in turn."""
     known = dict.fromkeys(names, Support(units, units - 1))
     uneven = [name for name in names if TABLE[name].interval.evenness]
     if uneven and len(members) <= _UNEVEN:
         weights = np.ones((len(members), len(strata)))
-        weights[np.arange(len(members)), members] = 0
+        weights[np.arange(len(members)), members] = 0  # line i leaves out unit members[i]
         without = metrics_of(weights)
         known |= {name: Support(units, min(units - 1, freedom(without[name], strata[members]))) for name in uneven}
     return known
 
 
 def average(parts: Sequence[ResampledMetric]) -> ResampledMetric:
-    """The plain mean over data sets; their draws are independent, so that resamples are averaged one by one."""
+    """The unweighted mean over data sets; their draws are independent, so resamples are averaged one by one."""
     if len(parts) == 1:
         return parts[0]
     value, draws = np.mean([part.value for part in parts]), np.mean([part.draws for part in parts], axis=0)

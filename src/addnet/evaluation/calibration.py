@@ -1,4 +1,4 @@
-"""Where to call an image fake, and how much to trust the probability: both are fitted on validation scores."""
+"""Chooses thresholds and fits temperatures on validation scores."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ NOTHING_FITS = "not calibrated: no temperature fits the scores of validation"
 NOWHERE = -1.0  # a threshold below all scores
 _NEAR = 1e-3
 _TINY = 1e-15  # as in log loss
-_HALVINGS = 60  # of a range of 400 to one: far below the spacing of float64
+_HALVINGS = 60  # steps of bisection: enough to reach the precision of float64
 
 
 class Reliability(NamedTuple):
-    """What was said beside what was true, in bins of equal width over [0, 1].
+    """Predicted probabilities and true shares of fakes, in bins of equal width over [0, 1].
 
     Attributes:
-        edges: (B + 1,) float64.
-        said: (B,) mean probability of fake in each bin; nan where a bin is empty.
-        true: (B,) share of fakes in each bin; nan where a bin is empty.
-        counts: (B,) int64 rows in each bin.
+        edges: (B + 1,) float64 edges of the bins.
+        said: (B,) mean probability of fake in each bin; NaN if a bin is empty.
+        true: (B,) share of fakes in each bin; NaN if a bin is empty.
+        counts: (B,) int64 number of rows in each bin.
     """
 
     edges: NDArray[np.float64]
@@ -40,11 +40,11 @@ class Reliability(NamedTuple):
 
 
 class Thresholds(NamedTuple):
-    """Where verdicts begin; between the two there is none.
+    """The thresholds of the two verdicts; scores between them are undecided.
 
     Attributes:
-        real_up_to: Up to it a row is called real; `NOWHERE`: none is.
-        fake_above: Above it a row is called fake.
+        real_up_to: A row is called real up to this score; `NOWHERE` calls none real.
+        fake_above: A row is called fake above this score.
     """
 
     real_up_to: float
@@ -58,25 +58,25 @@ def choose_thresholds(
     max_fpr: float | None = None,
     max_fnr: float | None = None,
 ) -> Thresholds:
-    """The threshold with the largest balanced accuracy, among those that keep to bounds on both errors.
+    """Chooses the threshold with the largest balanced accuracy among those that meet the bounds on both errors.
 
-    Where none keeps to both, there are two, so that as few rows as possible lie undecided between them: the least above
-    which few enough reals lie, and the largest up to which few enough fakes do.
+    If none meets both bounds, two thresholds are returned that leave as few rows as possible undecided between them:
+    the lowest that meets `max_fpr`, and the highest that meets `max_fnr`.
 
-    A threshold lies midway between neighbouring scores (0 and 1 count as scores too), or at 1, above which there is
-    nothing. Of several that are equally good, the one nearest to 0.5 is taken, and of two equally near the upper one,
-    which accuses fewer. It is 0.5 where there is nothing to choose by: with one class only, and where no threshold is
-    better than calling all rows alike and 0.5 is as good as any.
+    A threshold lies midway between neighbouring scores (0 and 1 also count as scores) or at 1, which calls no row fake.
+    Of several equally good thresholds the one nearest to 0.5 is chosen, and of two equally near the upper one, which
+    calls fewer rows fake. The threshold is 0.5 if the scores don't determine one: with a single class, or if no
+    threshold is better than giving all rows the same verdict and 0.5 is as good as any.
 
     Args:
-        probabilities: (N,) of fake, in [0, 1].
+        probabilities: (N,) probability of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
-        max_fpr: In [0, 1): at most this share of the real rows is called fake, which of fewer than 1 / max_fpr rows is
-            none. None: no bound.
-        max_fnr: The same for fake rows that are called real.
+        max_fpr: Bound on the share of real rows that are called fake, in [0, 1); with fewer than 1 / max_fpr real rows
+            none may be. None sets no bound.
+        max_fnr: Bound on the share of fake rows that are called real, in [0, 1). None sets no bound.
 
     Raises:
-        UserError: Scores or labels are out of range, or not one a row.
+        UserError: Scores or labels are out of range, or their numbers differ.
 
     Example:
         >>> scores, labels = np.array([0.1, 0.3, 0.7, 0.4, 0.5, 0.8]), np.array([0, 0, 0, 1, 1, 1])
@@ -91,15 +91,16 @@ def choose_thresholds(
         return Thresholds(0.5, 0.5)
     values = np.unique(np.concatenate([[0.0], scores, [1.0]]))
     middle = (values[:-1] + values[1:]) / 2
-    middle = np.where(middle < values[1:], middle, values[:-1])  # between neighbouring floats nothing lies
-    candidates = np.concatenate([middle, [1.0, 0.5]])
+    middle = np.where(middle < values[1:], middle, values[:-1])  # neighbouring floats have no midpoint
+    candidates = np.concatenate([middle, [1.0, 0.5]])  # (T,); 0.5 comes last and is compared separately
+    # for each class: (T,) number of its rows at or below each candidate
     not_above = [np.searchsorted(np.sort(scores[fake == label]), candidates, side="right") for label in (0, 1)]
     few_reals = np.ones(len(candidates), bool) if max_fpr is None else reals - not_above[0] <= max_fpr * reals
     few_fakes = np.ones(len(candidates), bool) if max_fnr is None else not_above[1] <= max_fnr * fakes
     if not (few_reals & few_fakes).any():
         lower = candidates[few_fakes].max() if few_fakes.any() else NOWHERE
         return Thresholds(float(lower), float(candidates[few_reals].min()))
-    # whole numbers, so that equally good thresholds are equal to the last bit
+    # balanced accuracy times a constant, in whole numbers, so that equally good thresholds compare as equal
     goodness = not_above[0] * fakes + (fakes - not_above[1]) * reals
     goodness = np.where(few_reals & few_fakes, goodness, -1)
     if goodness[-1] == goodness.max() == fakes * reals:
@@ -111,19 +112,19 @@ def choose_thresholds(
 
 
 def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    """The temperature T with the smallest log loss of sigmoid(logit(p) / T) (Guo et al. 2017, "On calibration …").
+    """Fits the temperature T with the smallest log loss of sigmoid(logit(p) / T) (Guo et al. 2017, "On calibration …").
 
-    Log loss is convex in 1 / T, so that halving the range in which its slope changes sign finds the one minimum.
+    Log loss is convex in 1 / T, so that bisection on the sign of its slope finds the only minimum.
 
     Args:
-        probabilities: (N,) of fake, in [0, 1].
+        probabilities: (N,) probability of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
 
     Returns:
-        T in [0.05, 20]: above 1 the detector was too sure of itself. 1 with one class only, or if every score is 0.5.
+        T in [0.05, 20]; above 1 if the detector was overconfident. 1 with a single class, or if every score is 0.5.
 
     Raises:
-        UserError: Scores or labels are out of range, or not one a row.
+        UserError: Scores or labels are out of range, or their numbers differ.
     """
     scores, fake = checked(probabilities, labels)
     logits = logit(scores)
@@ -142,19 +143,22 @@ def fit_temperature(probabilities: NDArray[np.floating], labels: NDArray[np.inte
 def calibrate(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], videos: NDArray[np.integer]
 ) -> tuple[float, str]:
-    """The temperature of `fit_temperature` where there is something to learn it from, else 1; and in words, which.
+    """Fits a temperature if there are enough errors to fit it to, and says in words whether it did.
 
-    A temperature is learnt from rows on the wrong side of 0.5. Without any, the best one is 0: every score would become
-    a certainty that nobody has seen. With few, it follows them wherever they happen to lie. Rows of one video are wrong
-    together, so that videos are counted.
+    A temperature is determined by the rows on the wrong side of 0.5. Without such rows the best temperature is 0, which
+    would turn every score into unjustified certainty; with few, it depends on chance. Rows of one video tend to be
+    wrong together, so videos are counted.
 
     Args:
-        probabilities: (N,) of fake, in [0, 1].
+        probabilities: (N,) probability of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
         videos: (N,) number of the video of each row.
 
+    Returns:
+        The temperature of `fit_temperature`, or 1 if none could be fitted; and `FITTED`, or the reason why not.
+
     Raises:
-        UserError: Scores or labels are out of range, or not one a row.
+        UserError: Scores or labels are out of range, or their numbers differ.
     """
     scores, fake = checked(probabilities, labels)
     wrong = len(np.unique(videos[(scores > 0.5) != (fake == 1)]))
@@ -169,21 +173,21 @@ def calibrate(
 
 
 def told_of_bound(temperature: float) -> str:
-    """Why a temperature that is an end of the range in which it is looked for says nothing; empty if it isn't."""
+    """Why a temperature at an end of its range isn't a fit; empty if it lies inside the range."""
     if temperature <= COLDEST * (1 + _NEAR):
         return NO_ERRORS
     return NOTHING_FITS if temperature >= HOTTEST * (1 - _NEAR) else ""
 
 
 def supported(reals: int, fakes: int) -> tuple[float, float]:
-    """The least and the largest probability of fake that so many videos can support: Laplace's rule of succession.
+    """The smallest and the largest probability of fake that a number of videos supports (Laplace's rule of succession).
 
-    That a high score means fake was seen on no more than the fake videos, even if on all of them, and that leaves a
-    chance of 1 / (n + 2) that the next one is real; likewise low scores and real videos.
+    Even if all n fake videos had high scores, a chance of 1 / (n + 2) remains that the next video with a high score is
+    real; the same holds for low scores and real videos.
 
     Args:
-        reals: Real videos of validation.
-        fakes: Fake videos of validation.
+        reals: Number of real videos in validation.
+        fakes: Number of fake videos in validation.
 
     Example:
         >>> supported(8, 98)
@@ -193,11 +197,11 @@ def supported(reals: int, fakes: int) -> tuple[float, float]:
 
 
 def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArray[np.float64]:
-    """Probabilities at another temperature, sigmoid(logit(p) / T); their order stays.
+    """Probabilities at another temperature, sigmoid(logit(p) / T), in the same order.
 
     Args:
-        probabilities: Any shape, in [0, 1]; kept 1e-15 away from 0 and 1, where a logit has no end.
-        temperature: T > 0; at 1 nothing changes.
+        probabilities: Any shape, in [0, 1]; clipped to 1e-15 from 0 and 1, where the logit is infinite.
+        temperature: T > 0; 1 changes nothing.
 
     Raises:
         UserError: The temperature isn't a positive number.
@@ -212,17 +216,17 @@ def calibrated(probabilities: NDArray[np.floating], temperature: float) -> NDArr
 
 
 def bin_of(probabilities: NDArray[np.floating], bins: int = BINS) -> NDArray[np.int64]:
-    """The bin of each probability: of equal width, closed below; 1 belongs to the last one."""
+    """The bin of each probability: bins have equal width and include their lower edge; 1 belongs to the last one."""
     return np.minimum((np.asarray(probabilities, dtype=np.float64) * bins).astype(np.int64), bins - 1)
 
 
 def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, bins: int = BINS) -> Reliability:
-    """Means of the probability of fake and shares of fakes, in bins of equal width.
+    """Mean probabilities of fake and shares of fakes, in bins of equal width.
 
     Args:
-        probabilities: (N,) of fake, in [0, 1].
+        probabilities: (N,) probability of fake, in [0, 1].
         labels: (N,) 0 real, 1 fake.
-        bins: Their number.
+        bins: Number of bins.
     """
     scores, fake = checked(probabilities, labels)
     rows = bin_of(scores, bins)
@@ -235,19 +239,21 @@ def reliability(probabilities: NDArray[np.floating], labels: NDArray[np.integer]
 def checked(
     probabilities: NDArray[np.floating], labels: NDArray[np.integer], *, any_number: bool = False
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Scores as float64 and labels as int64, one a row.
+    """Scores as float64 and labels as int64, after checking them.
 
     Args:
         probabilities: (N,) scores.
         labels: (N,).
-        any_number: Whether scores may lie outside of [0, 1].
+        any_number: Whether scores may lie outside [0, 1].
 
     Raises:
         UserError: They differ in length, a score isn't a finite number in [0, 1], or a label is neither 0 nor 1.
     """
     scores, fake = np.asarray(probabilities, dtype=np.float64), np.asarray(labels)
     if scores.ndim != 1 or scores.shape != fake.shape:
-        raise UserError(f"scores of shape {scores.shape} and labels of shape {fake.shape}: give one of each a row")
+        raise UserError(
+            f"scores of shape {scores.shape} and labels of shape {fake.shape}: give one score and one label per row"
+        )
     require_finite(scores)
     wrong = (scores < 0) | (scores > 1)
     if wrong.any() and not any_number:
@@ -256,12 +262,14 @@ def checked(
             "expected numbers from 0 to 1"
         )
     if not np.isin(fake, (0, 1)).all():
-        raise UserError(f"labels {np.unique(fake).tolist()}: expected 0 for real and 1 for fake; leave the rest out")
+        raise UserError(
+            f"labels {np.unique(fake).tolist()}: expected 0 for real and 1 for fake; leave out rows with other labels"
+        )
     return scores, fake.astype(np.int64)
 
 
 def logit(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Log odds; probabilities are kept 1e-15 away from 0 and 1, where these have no end."""
+    """Log odds; probabilities are clipped to 1e-15 from 0 and 1, where log odds are infinite."""
     safe = np.clip(probabilities, _TINY, 1 - _TINY)
     return np.log(safe) - np.log1p(-safe)
 

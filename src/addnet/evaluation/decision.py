@@ -1,4 +1,4 @@
-"""What validation decides for later: where fake begins, and how sure a score is."""
+"""Decisions made on validation and stored in checkpoints: thresholds, temperatures and limits of probabilities."""
 
 from __future__ import annotations
 
@@ -24,39 +24,41 @@ from addnet.evaluation.scored import ScoredSet, by_video
 from addnet.signatures import require_number
 from addnet.untrusted.texts import shown
 
-# of the metrics: images, and videos by how the scores of their images are put together
+# levels of the metrics → how the scores of images become that of their video; None for images
 LEVELS: Mapping[str, str | None] = {
     "frame": None,
     "video": "mean",
     "video_max": "max",
     "video_confidence": "confidence",
 }
-# where a threshold is from, and how that is said
+# where a threshold is from, in words
 ORIGINS = {
     "fitted": "from validation",
     "borrowed": "from validation, chosen for the mean",
     "given": "as given",
     "none": "no threshold in the checkpoint",
-    "no_unit": "none, since scores are no probabilities and none was given",
+    "no_unit": "none, since the scores aren't probabilities and no threshold was given",
 }
 NOT_CALIBRATED = "not calibrated by the checkpoint"
-NO_PROBABILITIES = "scores that are no probabilities"
-UNDECIDED = -1  # among labels
-_LONGEST = 200  # characters of what a checkpoint says, in a message
+NO_PROBABILITIES = "scores that aren't probabilities"
+UNDECIDED = -1  # the verdict next to labels 0 and 1
+_LONGEST = 200  # characters of a checkpoint's entry that a message shows
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What a checkpoint says about its scores at one level.
+    """A checkpoint's decision for one level: how scores become verdicts and probabilities.
 
     Attributes:
-        threshold: Of the network's probability of fake; above it an image or video is called fake. nan: there is none.
-        stated: The threshold in words, with where it comes from.
-        temperature: Of `calibration.calibrated`; None if none was fitted.
-        limits: The least and the largest probability that validation can support.
+        threshold: Threshold on the network's probability of fake; above it an image or video is called fake. NaN if
+            there is none.
+        stated: The threshold in words, with its origin.
+        temperature: Temperature for `calibration.calibrated`; None if none was fitted.
+        limits: The smallest and the largest probability that validation supports.
         calibration: In words, whether probabilities are calibrated, or why not.
         origin: Where the threshold is from, one of `ORIGINS`.
-        real_up_to: Up to it one is called real, and between the two it is undecided; None: up to `threshold`.
+        real_up_to: An image or video is called real up to this score, and is undecided between it and `threshold`; None
+            calls it real up to `threshold`.
     """
 
     threshold: float = THRESHOLD
@@ -69,40 +71,40 @@ class Decision:
 
     @classmethod
     def of(cls, decision: Mapping[str, Any] | None, level: str) -> Decision:
-        """From what `decide` gave; ways of aggregation without their own entry use that of "video".
+        """The decision for a level from the result of `decide`; aggregations without an entry use that of "video".
 
         Args:
-            decision: Of a checkpoint, also of earlier versions; None: it has none.
+            decision: Decision of a checkpoint, including those of earlier versions; None if it has none.
             level: One of `LEVELS`.
 
         Raises:
-            UserError: Threshold, temperature or limits can't be used.
+            UserError: Threshold, temperature or limits aren't valid.
         """
         if not decision:
             return cls()
-        found = decision.get(level) or decision.get(level.split("_")[0])
-        if not found:
+        entry = decision.get(level) or decision.get(level.split("_")[0])
+        if not entry:
             return cls()
         try:
-            threshold = float(found["threshold"])
-            real_up_to = threshold if found.get("real_up_to") is None else float(found["real_up_to"])
-            temperature = None if found.get("temperature") is None else float(found["temperature"])
-            low, high = map(float, found.get("limits") or _limits_of_earlier(decision, found))
+            threshold = float(entry["threshold"])
+            real_up_to = threshold if entry.get("real_up_to") is None else float(entry["real_up_to"])
+            temperature = None if entry.get("temperature") is None else float(entry["temperature"])
+            low, high = map(float, entry.get("limits") or _limits_of_earlier(decision, entry))
         except (AttributeError, KeyError, TypeError, ValueError) as error:
             raise UserError(
-                f"the checkpoint's decision for {level} is not valid: {shown(found, most=_LONGEST)}"
+                f"the checkpoint's decision for {level} is not valid: {shown(entry, most=_LONGEST)}"
             ) from error
         _check_ranges(level, threshold, temperature, low, high)
         if not NOWHERE <= real_up_to <= threshold:
             raise UserError(
                 f"the checkpoint calls {level}s real up to {real_up_to} and fake above {threshold}; expected the first "
-                "to be the lower one"
+                "threshold to be the lower one"
             )
-        calibration = str(found.get("calibration") or (NOT_CALIBRATED if temperature is None else FITTED))
-        if temperature is not None:  # earlier versions kept one at the end of its range
+        calibration = str(entry.get("calibration") or (NOT_CALIBRATED if temperature is None else FITTED))
+        if temperature is not None:  # earlier versions also kept a temperature at the end of its range
             calibration = told_of_bound(temperature) or calibration
         temperature = temperature if calibration == FITTED else None
-        origin = str(found.get("origin"))
+        origin = str(entry.get("origin"))
         if origin not in ORIGINS:
             origin = "fitted" if level in decision else "borrowed"
         lower = real_up_to if real_up_to < threshold else None
@@ -110,7 +112,7 @@ class Decision:
         return cls(threshold, stated, temperature, (low, high), calibration, origin, lower)
 
     def of_any_numbers(self) -> Decision:
-        """The same for scores that aren't probabilities: no threshold but one that somebody gave."""
+        """The decision for scores that aren't probabilities: it keeps only a threshold that the user gave."""
         if self.origin == "given":
             return Decision(self.threshold, stated=self.stated, calibration=NO_PROBABILITIES, origin="given")
         return Decision(np.nan, stated=ORIGINS["no_unit"], calibration=NO_PROBABILITIES, origin="no_unit")
@@ -121,42 +123,42 @@ class Decision:
         return bool(np.isfinite(self.threshold))
 
     def at(self, threshold: float) -> Decision:
-        """The same with a threshold that somebody gives, such as the user."""
+        """The decision with another threshold, such as one that the user gave."""
         stated = _stated(threshold, "given")
         return replace(self, threshold=threshold, real_up_to=None, stated=stated, origin="given")
 
     def called(self, scores: NDArray[np.float64]) -> NDArray[np.int64]:
-        """(N,) verdicts on scores: 0 real, 1 fake, `UNDECIDED`."""
+        """(N,) the verdict on each score: 0 real, 1 fake, or `UNDECIDED`."""
         lower = self.threshold if self.real_up_to is None else self.real_up_to
         return np.where(scores > self.threshold, 1, np.where(scores <= lower, 0, UNDECIDED))
 
     def calibrated(self, probability: float) -> float:
-        """The probability of fake that can be told: see `probabilities`."""
+        """The calibrated probability of fake of one score: see `probabilities`."""
         return float(self.probabilities(np.asarray([probability], dtype=np.float64))[0])
 
     def probabilities(self, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Scores at the temperature, if there is one, and no more extreme than validation can support."""
-        said = scores if self.temperature is None else calibrated(scores, self.temperature)
-        return np.clip(said, *self.limits)
+        """(N,) calibrated probabilities: scores at the temperature, if there is one, clipped to the limits."""
+        tempered = scores if self.temperature is None else calibrated(scores, self.temperature)
+        return np.clip(tempered, *self.limits)
 
     @property
     def told(self) -> str:
-        """How far probabilities can be trusted, in words."""
+        """In words, whether probabilities are calibrated, and within which limits."""
         low, high = self.limits
         if (low, high) == (0.0, 1.0):
             return self.calibration
         return f"{self.calibration}; validation supports {low:.3f} to {high:.3f}"
 
     def plain(self) -> dict[str, Any]:
-        """As plain values, such as a checkpoint or JSON holds."""
+        """The decision as plain values, for JSON."""
         return vars(self) | {"limits": list(self.limits)}
 
 
 def check_bounds(**bounds: float | None) -> None:
-    """Whether `decide` can take them: `max_fpr`, `max_fnr`.
+    """Checks the bounds of `decide`: `max_fpr` and `max_fnr`.
 
     Raises:
-        UserError: One is no share.
+        UserError: A bound isn't a number in [0, 1).
     """
     for name, bound in bounds.items():
         if bound is None:
@@ -174,7 +176,7 @@ def _stated(threshold: float, origin: str, real_up_to: float | None = None) -> s
 
 
 def _limits_of_earlier(decision: Mapping[str, Any], found: Mapping[str, Any]) -> tuple[float, float]:
-    """Earlier checkpoints say how many videos there were, and not how many of each class: half are taken for each."""
+    """Limits for earlier checkpoints, which record the number of videos but not of each class: assumes half of each."""
     videos = (decision.get("video") or found).get("rows")
     return (0.0, 1.0) if videos is None else supported(int(videos) // 2, int(videos) // 2)
 
@@ -189,41 +191,42 @@ def _check_ranges(level: str, threshold: float, temperature: float | None, low: 
 
 
 def as_read(decision: Mapping[str, Any] | None) -> dict[str, dict[str, Any]] | None:
-    """A checkpoint's decision as this version reads it: limits and words are there also in one of earlier versions."""
+    """A checkpoint's decision as this version reads it: adds limits and calibration to those of earlier versions."""
     if not decision:
         return None
-    found = {}
+    entries = {}
     for level, entry in decision.items():
         read = Decision.of(decision, level)
         temperature = 1.0 if read.temperature is None and entry.get("temperature") is not None else read.temperature
         kept = {"limits": list(read.limits), "calibration": read.calibration}
-        found[level] = {**entry, "temperature": temperature, **kept}
-    return found
+        entries[level] = {**entry, "temperature": temperature, **kept}
+    return entries
 
 
 def decide(
     scores: Scores, *, max_fpr: float | None = None, max_fnr: float | None = None
 ) -> dict[str, dict[str, Any]] | None:
-    """Thresholds and temperature at each of `LEVELS`, as plain values for a checkpoint.
+    """Chooses thresholds and temperature at each of `LEVELS`, as plain values for a checkpoint.
 
-    Images without a face have no part in it, where it is known which they are: `predict` gives them no verdict, and
-    leaves them out of their video's.
+    Images that are known to have no face are left out: `predict` gives them no verdict and leaves them out of the score
+    of their video.
 
     Args:
-        scores: Of validation.
-        max_fpr: See `choose_thresholds`.
-        max_fnr: See `choose_thresholds`.
+        scores: Scores of validation.
+        max_fpr: Bound on the share of real rows that are called fake: see `choose_thresholds`.
+        max_fnr: Bound on the share of fake rows that are called real: see `choose_thresholds`.
 
     Returns:
-        None where nothing can be decided: one class alone. Images alone where a video has real and fake ones.
+        Level → its entry; only images if a video has both real and fake images. None with a single class, which decides
+        nothing.
 
     Raises:
-        UserError: A score isn't a finite number.
+        UserError: A score isn't finite.
     """
     faces = np.ones(len(scores.labels), dtype=bool) if scores.faces is None else scores.faces.cpu().numpy()
     labels = scores.labels.cpu().numpy().astype(np.int64)
     if len(np.unique(labels[faces])) < 2:
-        faces = np.ones_like(faces)  # masks of ones alone, as an ablation may have
+        faces = np.ones_like(faces)  # too few have a face, as in an ablation without face masks: use all images
     labels, probabilities = labels[faces], scores.probabilities.double().cpu().numpy()[faces]
     if len(np.unique(labels)) < 2:
         return None
@@ -240,13 +243,13 @@ def decide(
             continue
         scored = frames if how is None else by_video(frames, how)
         given = scored.probabilities, scored.labels
-        temperature, told = calibrate(*given, videos if how is None else scored.videos)
+        temperature, calibration = calibrate(*given, videos if how is None else scored.videos)
         lower, upper = choose_thresholds(*given, max_fpr=max_fpr, max_fnr=max_fnr)
         decision[level] = {
             "threshold": upper,
             "real_up_to": lower,
             "temperature": temperature,
-            "calibration": told,
+            "calibration": calibration,
             "limits": limits,
             "rows": len(scored),
         }

@@ -1,4 +1,4 @@
-"""Metrics of sub-groups: by method, by how the face was found, by size."""
+"""Metrics of sub-groups, such as by method, by how the face was found or by size."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from addnet.evaluation.ranking import ranking
 from addnet.evaluation.rates import WRONG, error_rates
 from addnet.evaluation.weighted import calling
 
-FEWEST_VIDEOS = 20  # of a sub-group, for metrics that mean something
-AGAINST_ALL_REAL = ("method",)  # real images have no method: fakes of one are held against all of them
+FEWEST_VIDEOS = 20  # videos that a sub-group needs for meaningful metrics
+AGAINST_ALL_REAL = ("method",)  # real images have no method, so fakes of a method are ranked against all of them
 
 
 def group_numbers(drawn: ResampledSet, decision: Decision) -> dict[str, list[dict[str, Any]]]:
     """Kind → its sub-groups, each with counts, AUROC, accuracy and error rates, with intervals.
 
-    Accuracy is that of the rows with that name, at the checkpoint's threshold: for a method, the share of its fakes
-    that is found. AUROC is that of the same rows, for a method that of its fakes against all real rows of the data set.
-    Sub-groups of fewer than `FEWEST_VIDEOS` have counts alone.
+    Accuracy is that of the rows of the sub-group at the checkpoint's threshold; for a method, the share of its fakes
+    that is detected. AUROC is that of the same rows; for a method, of its fakes against all real rows of the data set.
+    Sub-groups of fewer than `FEWEST_VIDEOS` videos have counts only.
 
     Args:
-        drawn: At any level.
-        decision: Of that level.
+        drawn: A data set at any level.
+        decision: The decision for that level.
     """
     return {
         kind: [_numbers(drawn, decision, kind, name) for name in sorted(set(names), key=_natural)]
@@ -37,7 +37,7 @@ def group_numbers(drawn: ResampledSet, decision: Decision) -> dict[str, list[dic
 
 
 def _natural(name: str) -> list[int | str]:
-    """So that 64 comes before 128."""
+    """A sort key by which 64 comes before 128."""
     return [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", name)]
 
 
@@ -47,7 +47,7 @@ def _numbers(drawn: ResampledSet, decision: Decision, kind: str, name: str) -> d
     fake = scored.labels == 1
     ranked = (mine & fake) | ~fake if kind in AGAINST_ALL_REAL and (mine & fake).any() else mine
     videos = len(np.unique(scored.videos[mine]))
-    found: dict[str, Any] = {
+    numbers: dict[str, Any] = {
         "name": name,
         "rows": int(mine.sum()),
         "real": int((mine & ~fake).sum()),
@@ -55,14 +55,14 @@ def _numbers(drawn: ResampledSet, decision: Decision, kind: str, name: str) -> d
         "videos": videos,
         "auroc": _resampled(drawn, ranked, None)["auroc"].interval(),
     } | _called(drawn, decision, mine)
-    return found if videos >= FEWEST_VIDEOS else _counts_alone(found)
+    return numbers if videos >= FEWEST_VIDEOS else _counts_alone(numbers)
 
 
-def _counts_alone(found: dict[str, Any]) -> dict[str, Any]:
-    """Without shares and AUROC."""
+def _counts_alone(numbers: dict[str, Any]) -> dict[str, Any]:
+    """The numbers of a sub-group without shares and AUROC."""
     nothing = dict.fromkeys(("value", "low", "high"))
-    errors = {wrong: rate and {**rate, **nothing} for wrong, rate in found["errors"].items()}
-    return {**found, "auroc": nothing, "accuracy": nothing, "errors": errors}
+    errors = {wrong: rate and {**rate, **nothing} for wrong, rate in numbers["errors"].items()}
+    return {**numbers, "auroc": nothing, "accuracy": nothing, "errors": errors}
 
 
 def _called(drawn: ResampledSet, decision: Decision, mine: NDArray[np.bool_]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _called(drawn: ResampledSet, decision: Decision, mine: NDArray[np.bool_]) ->
 
 
 def _resampled(drawn: ResampledSet, rows: NDArray[np.bool_], threshold: float | None) -> dict[str, ResampledMetric]:
-    """Of some rows: thresholded metrics, or without a threshold those of the ranking."""
+    """Metrics of some rows: those at a threshold, or without one those of the ranking."""
     scored, columns = drawn.scored, drawn.columns[rows]
     given = (scored.probabilities[rows], scored.labels[rows])
     if threshold is None:

@@ -1,7 +1,7 @@
-"""Where the ends of a 95 % interval lie, by how far resamples spread and by how many sources carry a metric.
+"""The ends of 95 % intervals, from the spread of resamples and the number of sources that support a metric.
 
-Percentiles of resamples are too narrow where there are few videos or few errors: a true AUROC of 0.99 lay within them
-in 70 of 100 simulated data sets of 10 real and 10 fake videos. What is used instead was chosen by that simulation
+Percentiles of resamples are too narrow if there are few videos or few errors: they contained a true AUROC of 0.99 in
+only 70 of 100 simulated data sets of 10 real and 10 fake videos. The methods here were chosen by that simulation
 (`scripts/coverage.py`, docs/evaluation.md).
 """
 
@@ -22,11 +22,11 @@ Ends = tuple[float, float]
 
 @dataclass(frozen=True)
 class Support:
-    """By how much a metric is carried.
+    """The amount of independent data that supports a metric.
 
     Attributes:
-        units: Sources, or videos, of the class that has fewer of them; at least 2.
-        freedom: Degrees of freedom of its spread.
+        units: Number of sources, or videos, of the class that has fewer of them; at least 2.
+        freedom: Degrees of freedom of the metric's spread.
     """
 
     units: int
@@ -34,18 +34,18 @@ class Support:
 
     @property
     def reach(self) -> float:
-        """How many spreads an interval reaches to either side: Student's quantile."""
+        """Half the width of an interval in units of the spread: Student's quantile."""
         return _quantile(self.freedom)
 
 
 @dataclass(frozen=True)
 class Method:
-    """How an interval is made.
+    """How an interval is computed.
 
     Attributes:
-        ends: Value, spread and what carries it → lower and upper end.
-        evenness: Whether `freedom` is to tell how evenly units carry the metric (see `freedom`), instead of how many
-            there are.
+        ends: Value, spread and support → lower and upper end.
+        evenness: Whether the degrees of freedom depend on how evenly units contribute to the metric (see `freedom`),
+            and not only on their number.
     """
 
     ends: Callable[[float, float, Support], Ends]
@@ -53,12 +53,12 @@ class Method:
 
 
 def wilson(hits: float, total: float, *, reach: float | None = None) -> Ends:
-    """The 95 % interval of a share (Wilson 1927), which has a width also where no error was seen.
+    """The 95 % interval of a share (Wilson 1927), which has a positive width even if no error was observed.
 
     Args:
-        hits: How many of `total`; fractions where rows count for less than one.
-        total: At least 1.
-        reach: In standard deviations; None: that of the normal distribution.
+        hits: Number of hits among `total`; may be fractional if rows count less than one.
+        total: Number of trials, at least 1.
+        reach: Half the width in standard deviations; None is the quantile of the normal distribution.
 
     Returns:
         Lower and upper end, in [0, 1].
@@ -75,13 +75,13 @@ def wilson(hits: float, total: float, *, reach: float | None = None) -> Ends:
 
 
 def _share(value: float, spread: float, by: Support) -> Ends:
-    """Wilson's, for as many rows as would spread as far if each told something of its own (Kish's effective number)."""
+    """Wilson's interval for the number of independent rows with the same spread (Kish's effective sample size)."""
     number = value * (1 - value) / spread**2 if spread > 0 else 0.0
     return wilson(value * number, number, reach=by.reach) if number > 0 else _without_errors(value, by)
 
 
 def _area(value: float, spread: float, by: Support) -> Ends:
-    """Symmetric in the logit of the area, by the delta method."""
+    """An interval that is symmetric in the logit of the area, by the delta method."""
     if not 0 < value < 1 or spread <= 0:
         return _without_errors(value, by)
     half = by.reach * spread / (value * (1 - value))
@@ -90,18 +90,18 @@ def _area(value: float, spread: float, by: Support) -> Ends:
 
 
 def _amount(value: float, spread: float, by: Support) -> Ends:
-    """Symmetric in the logarithm, of what is above 0 without a limit."""
+    """An interval that is symmetric in the logarithm, for a metric above 0 without an upper bound."""
     half = by.reach * spread / value if value > 0 else 0.0
     return value * math.exp(-half), value * math.exp(half)
 
 
 def _without_errors(value: float, by: Support) -> Ends:
-    """Where nothing spreads since nothing went wrong, or all: as if each unit told one thing."""
+    """Wilson's interval with each unit as one trial, for a metric without spread because nothing or all is wrong."""
     return wilson(value * by.units, by.units)
 
 
 def _quantile(freedom: float) -> float:
-    from scipy.special import stdtrit  # slow to import, and not needed to ask a detector
+    from scipy.special import stdtrit  # slow to import, and not needed for inference
 
     return float(stdtrit(freedom, _TAIL))
 
@@ -110,16 +110,16 @@ SHARE, AREA, AMOUNT = Method(_share), Method(_area, evenness=True), Method(_amou
 
 
 def freedom(without: NDArray[np.float64], strata: NDArray[np.int64]) -> float:
-    """Degrees of freedom of a metric's spread, fewer where few units carry most of it (Satterthwaite).
+    """Degrees of freedom of a metric's spread, fewer if a few units contribute most of it (Satterthwaite).
 
     Args:
-        without: (U,) the metric when each unit is left out.
-        strata: (U,) what each unit is drawn among.
+        without: (U,) the metric without each unit in turn.
+        strata: (U,) the stratum of each unit.
 
     Returns:
-        At least 1; U - 1 where the contributions of one stratum are spread like a normal distribution.
+        At least 1; U - 1 if there is one stratum and the contributions are distributed normally.
     """
-    total, doubt = 0.0, 0.0
+    total, doubt = 0.0, 0.0  # variance of the metric, and the variance of that estimate / 2
     for stratum in np.unique(strata):
         own = without[strata == stratum]
         number = len(own)

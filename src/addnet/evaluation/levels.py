@@ -24,8 +24,8 @@ from addnet.evaluation.weighted import calling, saying
 CHOSEN, HALF = "chosen", "half"  # the threshold from validation, and 0.5
 _CALIBRATED = tuple(f"{name}_calibrated" for name in SAID)
 PLAIN = (*RANKED, PAIRED, *SAID, *_CALIBRATED)
-# The error is too large by what chance puts into bins, and that of a resample by as much again: its percentiles lie
-# above the true error, often above the value itself, and contain neither.
+# Chance differences within bins inflate the calibration error, and inflate that of a resample twice: its percentiles
+# lie above the true error and often above the value itself, and contain neither.
 WITHOUT_INTERVAL = ("ece", "ece_calibrated")
 
 
@@ -34,9 +34,9 @@ class ResampledSet:
     """A data set with resamples, which all levels and checkpoints share.
 
     Attributes:
-        scored: One row an image, or at a level of videos one a video.
-        units: What is drawn whole.
-        draws: Of these.
+        scored: One row per image, or per video at the levels of videos.
+        units: The units that are drawn whole.
+        draws: Draws of the units.
     """
 
     scored: ScoredSet
@@ -45,12 +45,12 @@ class ResampledSet:
 
     @classmethod
     def of(cls, scored: ScoredSet, *, resamples: int, seed: int) -> ResampledSet:
-        """Draws from seed, names and labels alone: the same for each checkpoint, in whatever order rows come."""
+        """Draws by seed, names and labels only: the draws are the same for each checkpoint and in any order of rows."""
         units = Units.of(scored)
         return cls(scored, units, Draws(units.strata, resamples, seed, scored.name))
 
     def at(self, level: str) -> ResampledSet:
-        """The same at another of `LEVELS`; itself where each image is a video of its own."""
+        """The same data set at another of `LEVELS`; itself if each image is its own video."""
         how = LEVELS[level]
         single = len(self.scored) == len(self.scored.video_ids) and (how != "confidence" or self.scored.is_probability)
         return self if how is None or single else replace(self, scored=by_video(self.scored, how))
@@ -61,48 +61,48 @@ class ResampledSet:
         return self.units.of_video[self.scored.videos]
 
     def metrics(self, decision: Decision) -> dict[str, ResampledMetric]:
-        """Each of `PLAIN`, and those of `CALLED` as `<name>/chosen` and `<name>/half`; nan where there is none.
+        """Each of `PLAIN`, and each of `CALLED` as `<name>/chosen` and `<name>/half`; NaN if a metric is undefined.
 
-        Those of `WITHOUT_INTERVAL` have no resamples, so neither intervals nor p of a difference. There is none of a
-        metric that wants more real sources than there are.
+        Metrics in `WITHOUT_INTERVAL` have no resamples, and so neither intervals nor p-values of differences. A metric
+        that requires more real sources than the data set has is undefined.
         """
         scored, nothing = self.scored, ResampledMetric(np.nan, np.full(len(self.draws), np.nan))
-        found = dict.fromkeys((*PLAIN, *(f"{name}/{at}" for name in CALLED for at in (CHOSEN, HALF))), nothing)
-        found |= self._as_scored
+        values = dict.fromkeys((*PLAIN, *(f"{name}/{at}" for name in CALLED for at in (CHOSEN, HALF))), nothing)
+        values |= self._as_scored
         given = (scored.probabilities, scored.labels)
         for at, threshold in thresholds(scored, decision).items():
             if threshold is not None:
                 called = self._resampled(calling(*given, threshold=threshold, columns=self.columns))
-                found |= {f"{name}/{at}": value for name, value in called.items()}
+                values |= {f"{name}/{at}": value for name, value in called.items()}
         if decision.temperature is not None:
-            said = decision.probabilities(scored.probabilities)
-            after = self._resampled(saying(said, scored.labels, columns=self.columns))
-            found |= {f"{name}_calibrated": value for name, value in after.items()}
-        return found | {name: replace(found[name], draws=nothing.draws) for name in WITHOUT_INTERVAL}
+            probabilities = decision.probabilities(scored.probabilities)
+            after = self._resampled(saying(probabilities, scored.labels, columns=self.columns))
+            values |= {f"{name}_calibrated": value for name, value in after.items()}
+        return values | {name: replace(values[name], draws=nothing.draws) for name in WITHOUT_INTERVAL}
 
     @cached_property
     def _as_scored(self) -> dict[str, ResampledMetric]:
-        """What no decision changes."""
+        """The metrics that don't depend on a decision."""
         scored = self.scored
-        found = self._resampled(ranking(scored.probabilities, scored.labels, columns=self.columns))
+        values = self._resampled(ranking(scored.probabilities, scored.labels, columns=self.columns))
         if scored.is_probability:
-            found |= self._resampled(saying(scored.probabilities, scored.labels, columns=self.columns))
+            values |= self._resampled(saying(scored.probabilities, scored.labels, columns=self.columns))
         reals = len(np.unique(self.columns[scored.labels == 0]))
-        found = {name: value for name, value in found.items() if TABLE[name].reals <= reals}
-        return found | {PAIRED: resampled_shares(scored, self.units, self.draws)}
+        values = {name: value for name, value in values.items() if TABLE[name].reals <= reals}
+        return values | {PAIRED: resampled_shares(scored, self.units, self.draws)}
 
     def _resampled(self, metrics_of: Metrics) -> dict[str, ResampledMetric]:
         return resampled(metrics_of, self.draws, self.columns, self.scored.labels)
 
 
 def thresholds(scored: ScoredSet, decision: Decision) -> dict[str, float | None]:
-    """The chosen threshold, and 0.5 where scores are probabilities; None where there is none."""
+    """The chosen threshold, and 0.5 if scores are probabilities; None for a threshold that doesn't exist."""
     chosen = decision.threshold if decision.has_threshold else None
     return {CHOSEN: chosen, HALF: 0.5 if scored.is_probability else None}
 
 
 def level_numbers(drawn: ResampledSet, found: Mapping[str, ResampledMetric], decision: Decision) -> dict[str, Any]:
-    """Plain values of one level, as they stand in `evaluation.json`."""
+    """The numbers of one level as plain values, as in `evaluation.json`."""
     scored, units = drawn.scored, drawn.columns
     called = {}
     for at, threshold in thresholds(scored, decision).items():
@@ -135,7 +135,13 @@ def brief_metrics(
     resamples: int = 200,
     seed: int = 0,
 ) -> dict[str, dict[str, float | None]]:
-    """Metrics at frame and video level under flat names: for one step of a robustness ladder.
+    """Metrics at frame and video level under flat names, for one step of a robustness ladder.
+
+    Args:
+        scored: Scores of the step, one row per image.
+        decision: Decision of the checkpoint.
+        resamples: Number of resamples.
+        seed: Seed of the draws.
 
     Returns:
         `frame/auroc`, `video/balanced_accuracy` (at the checkpoint's threshold) … → value, low and high.
@@ -150,15 +156,15 @@ def brief_metrics(
 
 
 def draws_of_test(scores: Scores, *, resamples: int = 200, seed: int = 0) -> dict[str, NDArray[np.float64]]:
-    """What the metrics of a test would be with other videos, for intervals across runs.
+    """The metrics of a test in each resample of its videos, for intervals across runs.
 
     Args:
-        scores: Of a test set; every run on it gets the same draws.
-        resamples: R.
-        seed: Of the draws.
+        scores: Scores of a test set; every run on it gets the same draws.
+        resamples: Number of resamples R.
+        seed: Seed of the draws.
 
     Returns:
-        `test/frame/auroc` … → (R,); at a threshold of 0.5, as a training's own test; empty where a video has images of
+        `test/frame/auroc` … → (R,), at a threshold of 0.5 like the test of a training; empty if a video has images of
         both classes.
     """
     labels = scores.labels.cpu().numpy().astype(np.int64)

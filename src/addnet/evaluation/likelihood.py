@@ -1,9 +1,9 @@
-"""Scores → weight of evidence: likelihood ratios, how good they are, and between which bounds they can be told.
+"""Weight of evidence of scores: likelihood ratios, their quality and their bounds.
 
-A likelihood ratio says how much more often such a score is seen on fakes than on real ones, in a population that is
-named; what that makes of a case is for whoever knows the rest of it. Ratios are fitted by a balanced logistic
-regression on the log odds of scores, told of sources that took no part in the fit, and bounded where so many sources
-can't support more (Vergeer et al. 2016). Cllr is that of Brümmer and du Preez 2006.
+A likelihood ratio says how much more often a score occurs on fakes than on real ones in a named population; its
+consequence for a case depends on the other evidence. Ratios are fitted by a balanced logistic regression on the log
+odds of scores, computed for held-out sources, and bounded by what the number of sources supports (Vergeer et al. 2016).
+Cllr is that of Brümmer and du Preez 2006.
 """
 
 from __future__ import annotations
@@ -22,12 +22,12 @@ from addnet.evaluation.levels import ResampledSet
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-FEWEST = 50  # sources of each class: with fewer, bounds and fit are chance
+FEWEST = 50  # sources needed of each class: with fewer, fit and bounds depend on chance
 LEVELS = ("frame", "video")
 _FOLDS = 5
 _QUANTILES = 101
-_STEP = 0.01  # of the bounds, in log10
-_WEAK = 1e6  # inverse strength of the penalty on the slope: none to speak of, but finite where classes are apart
+_STEP = 0.01  # resolution of the bounds, in log10
+_WEAK = 1e6  # inverse strength of the penalty on the slope: negligible, but keeps it finite for separable classes
 _LN10 = math.log(10)
 
 _Floats = NDArray[np.float64]
@@ -35,14 +35,14 @@ _Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class LikelihoodRatio:
-    """How a score becomes a log10 likelihood ratio, for fake against real.
+    """Turns a score into a log10 likelihood ratio for fake against real.
 
     Attributes:
-        slope: Per log odds of a probability, or per unit of other scores.
-        intercept: The ratio at log odds of 0.
-        low: Of what is told, at most 0.
-        high: Of what is told, at least 0.
-        population: What it was calibrated on, in words.
+        slope: Slope per unit of the log odds of a probability, or per unit of other scores.
+        intercept: log10 ratio at log odds of 0, or at a score of 0.
+        low: Lower bound of the log10 ratio, at most 0.
+        high: Upper bound of the log10 ratio, at least 0.
+        population: The population that it was calibrated on, in words.
         probability: Whether scores are probabilities.
     """
 
@@ -70,28 +70,31 @@ class LikelihoodRatio:
 
     @classmethod
     def of(cls, values: Mapping[str, Any]) -> LikelihoodRatio:
-        """From `asdict`.
+        """Builds it from the result of `asdict`.
 
         Raises:
-            UserError: A value is missing or no number.
+            UserError: A value is missing, isn't a number or is out of range.
         """
         try:
             slope, intercept, low, high = (float(values[name]) for name in ("slope", "intercept", "low", "high"))
-            found = cls(slope, intercept, low, high, str(values["population"]), bool(values["probability"]))
+            ratio = cls(slope, intercept, low, high, str(values["population"]), bool(values["probability"]))
         except (KeyError, TypeError, ValueError) as error:
-            raise UserError(f"no likelihood ratio: {shown(dict(values), most=200)}") from error
+            raise UserError(f"not a valid likelihood ratio: {shown(dict(values), most=200)}") from error
         if not math.isfinite(slope + intercept + high - low) or slope <= 0 or not low <= 0 <= high:
-            raise UserError(f"no likelihood ratio, whose slope is above 0 and whose bounds hold 0: {asdict(found)}")
-        return found
+            raise UserError(
+                f"not a valid likelihood ratio: {asdict(ratio)}; expected finite numbers with slope > 0 and "
+                "low <= 0 <= high"
+            )
+        return ratio
 
 
 @dataclass(frozen=True)
 class CalibratedRatios:
-    """A calibration, and the ratios of the rows it was made from, each told by sources of other folds.
+    """A calibration and the ratios of the rows it was fitted to, each computed from the other folds.
 
     Attributes:
-        ratio: Fitted to all rows.
-        log10: (N,) within its bounds.
+        ratio: The calibration, fitted to all rows.
+        log10: (N,) log10 likelihood ratios of the rows, within its bounds.
         labels: (N,) 0 real, 1 fake.
     """
 
@@ -100,7 +103,7 @@ class CalibratedRatios:
     labels: NDArray[np.int64]
 
     def numbers(self) -> dict[str, Any]:
-        """Plain values: the ratio, Cllr, the least that the same order of rows could have, and quantiles of classes."""
+        """Plain values: the ratio, Cllr, the minimum of Cllr for this order of rows, and quantiles of each class."""
         costs = {"cllr": cllr(self.log10, self.labels), "cllr_min": self._least()}
         shares = np.linspace(0, 1, _QUANTILES)
         quantiles = {
@@ -121,37 +124,37 @@ def weigh(drawn: ResampledSet, population: str, *, seed: int) -> CalibratedRatio
     """Calibrates likelihood ratios on a data set at one level.
 
     Args:
-        drawn: Its scores.
-        population: What it is, in words.
-        seed: Of the folds.
+        drawn: The scores of the data set.
+        population: Description of the data set in words.
+        seed: Seed of the folds.
 
     Returns:
-        The calibration; or in words why there is none: too few sources, or scores that don't grow with fakes.
+        The calibration; or in words why there is none: too few sources, or scores that aren't higher for fakes.
     """
     scored, columns = drawn.scored, drawn.columns
     sources = [len(np.unique(columns[scored.labels == label])) for label in (0, 1)]
     if min(sources) < FEWEST:
         return (
-            f"no likelihood ratio: {count(sources[0], 'real source')} and {count(sources[1], 'fake one')}; {FEWEST} of "
-            "each are needed"
+            f"no likelihood ratio: {count(sources[0], 'real source')} and {count(sources[1], 'fake source')}; {FEWEST} "
+            "of each are needed"
         )
     steps = logit(scored.probabilities) if scored.is_probability else scored.probabilities
-    found = np.zeros(len(steps))
-    folds = _folds(drawn.units.strata, seed)[columns]
+    log10 = np.zeros(len(steps))
+    folds = _folds(drawn.units.strata, seed)[columns]  # (N,) the fold of each row's source
     for fold in range(_FOLDS):
         own = folds == fold
         slope, intercept = _fitted(steps[~own], scored.labels[~own])
-        found[own] = slope * steps[own] + intercept
+        log10[own] = slope * steps[own] + intercept
     slope, intercept = _fitted(steps, scored.labels)
     if slope <= 0:
         return "no likelihood ratio: fakes don't score higher than real ones"
-    low, high = bounds(found, scored.labels)
+    low, high = bounds(log10, scored.labels)
     ratio = LikelihoodRatio(slope, intercept, low, high, population, scored.is_probability)
-    return CalibratedRatios(ratio, np.clip(found, low, high), scored.labels)
+    return CalibratedRatios(ratio, np.clip(log10, low, high), scored.labels)
 
 
 def _folds(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
-    """(U,) the fold of each source: as many of each stratum in each, give or take one."""
+    """(U,) the fold of each source; each stratum is spread evenly over the folds."""
     random, folds = np.random.default_rng([seed, len(strata)]), np.zeros(len(strata), dtype=np.int64)
     for stratum in np.unique(strata):
         members = random.permutation(np.flatnonzero(strata == stratum))
@@ -160,7 +163,7 @@ def _folds(strata: NDArray[np.int64], seed: int) -> NDArray[np.int64]:
 
 
 def _fitted(steps: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Slope and intercept in log10, at even odds."""
+    """Slope and intercept in log10, fitted with both classes weighted equally."""
     from sklearn.linear_model import LogisticRegression
 
     middle, spread = float(steps.mean()), float(steps.std()) or 1.0
@@ -170,7 +173,7 @@ def _fitted(steps: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
 
 
 def cllr(log10: _Floats, labels: NDArray[np.int64]) -> float:
-    """The cost of likelihood ratios in bits: 0 if they are always right and sure, 1 if they say nothing (LR 1).
+    """The cost of likelihood ratios in bits: 0 if they are always right and certain, 1 if they say nothing (LR 1).
 
     Args:
         log10: (N,) log10 likelihood ratios.
@@ -186,10 +189,10 @@ def cllr(log10: _Floats, labels: NDArray[np.int64]) -> float:
 
 
 def bounds(log10: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
-    """Between which log10 likelihood ratios a set can be believed: the empirical bounds of Vergeer et al. 2016.
+    """The range of log10 likelihood ratios that a data set supports: the empirical bounds of Vergeer et al. 2016.
 
-    At each threshold, deciding by the ratios must cost less than not looking at them, also if one fake more were missed
-    at every threshold and one real more accused. Where that fails first, to either side of 0, ratios end.
+    At each threshold, deciding by the ratios must cost less than ignoring them, even with one more missed fake and one
+    more real called fake at every threshold. The bounds are where this first fails on either side of 0.
 
     Args:
         log10: (N,) log10 likelihood ratios.
@@ -198,7 +201,8 @@ def bounds(log10: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
     reals, fakes = (np.sort(log10[labels == label]) for label in (0, 1))
     most = math.log10(len(reals) + 1), math.log10(len(fakes) + 1)
 
-    def believed(thresholds: _Floats) -> NDArray[np.bool_]:
+    def supported(thresholds: _Floats) -> NDArray[np.bool_]:
+        # miss and false positive rates with one more error each, and the cost of deciding by the ratios or without
         missed = (np.searchsorted(fakes, thresholds, side="right") + 1) / (len(fakes) + 1)
         accused = (len(reals) - np.searchsorted(reals, thresholds, side="right") + 1) / (len(reals) + 1)
         odds = 10**thresholds
@@ -208,7 +212,7 @@ def bounds(log10: _Floats, labels: NDArray[np.int64]) -> tuple[float, float]:
     for sign, least, limit in ((-1, log10.min(), most[1]), (1, log10.max(), most[0])):
         reach = min(limit, max(0.0, sign * float(least)))
         steps = np.arange(0, reach + _STEP, _STEP)
-        good = believed(sign * steps)
+        good = supported(sign * steps)
         good[0] = True
         ends.append(float(min(reach, steps[np.argmin(good) - 1 if not good.all() else -1])))
     return 0.0 - ends[0], ends[1]
@@ -218,22 +222,22 @@ def likelihood_numbers(drawn: ResampledSet, *, seed: int) -> dict[str, dict[str,
     """Each of `LEVELS` of a data set → `CalibratedRatios.numbers`, or {"why_not": in words}.
 
     Args:
-        drawn: Its scores, one row an image.
-        seed: Of the folds.
+        drawn: The scores of the data set, one row per image.
+        seed: Seed of the folds.
     """
-    name, found = drawn.scored.name, {}
+    name, numbers = drawn.scored.name, {}
     for level, unit in zip(LEVELS, ("image", "video"), strict=True):
         here = drawn.at(level)
         labels = here.scored.labels
         real, fake = int((labels == 0).sum()), int((labels == 1).sum())
         population = f"{count(real, f'real {unit}')} and {count(fake, f'fake {unit}')} of {name}"
         weighed = weigh(here, population, seed=seed)
-        found[level] = {"why_not": weighed} if isinstance(weighed, str) else weighed.numbers()
-    return found
+        numbers[level] = {"why_not": weighed} if isinstance(weighed, str) else weighed.numbers()
+    return numbers
 
 
 def require_sklearn() -> None:
-    """Raises where likelihood ratios can't be fitted.
+    """Checks that likelihood ratios can be fitted.
 
     Raises:
         UserError: scikit-learn isn't installed.
@@ -241,4 +245,4 @@ def require_sklearn() -> None:
     try:
         import sklearn  # noqa: F401
     except ImportError as error:
-        raise UserError(f"lr=true needs scikit-learn ({error}): pip install 'addnet[lr]'") from error
+        raise UserError(f"lr=true needs scikit-learn ({error}): run pip install 'addnet[lr]'") from error

@@ -1,4 +1,4 @@
-"""Calibrations of likelihood ratios as files, which go from an evaluation to where a detector is asked."""
+"""Files of likelihood ratio calibrations, written by an evaluation and read for inference."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ BESIDE = "likelihood.json"  # in the folder of an export
 
 @dataclass(frozen=True)
 class Calibration:
-    """What a file of likelihood ratios holds.
+    """The contents of a file of likelihood ratios.
 
     Attributes:
         ratios: Level → ratio.
-        weights: SHA-256 of the detector whose scores they are for; empty where scores were given as a file.
-        mirror: Whether that was asked about mirror images too.
+        weights: SHA-256 of the detector whose scores they are for; empty if scores were given as a file.
+        mirror: Whether the scores are means over images and their mirror images.
     """
 
     ratios: Mapping[str, LikelihoodRatio]
@@ -33,14 +33,14 @@ class Calibration:
 
 
 def place_beside(ckpt: Path) -> Path:
-    """Where the likelihood ratios of a detector lie that go with it.
+    """The path of the likelihood ratios that belong to a detector.
 
     Example:
         >>> place_beside(Path("checkpoints/best.ckpt")).as_posix()
         'checkpoints/best.likelihood.json'
 
     Args:
-        ckpt: A checkpoint, or the folder of an export: `likelihood.json` in it.
+        ckpt: A checkpoint, or the folder of an export, which holds them as `likelihood.json`.
     """
     return ckpt / BESIDE if ckpt.is_dir() else ckpt.with_suffix(".likelihood.json")
 
@@ -52,13 +52,16 @@ def write_ratios(
     whose: Mapping[str, Mapping[str, Any]] | None = None,
     beside: Mapping[str, Path] | None = None,
 ) -> list[Path]:
-    """A file for each checkpoint and data set of an evaluation that has ratios: `likelihood_1-CHECKPOINT_SET.json`.
+    """Writes a file for each checkpoint and data set that has ratios: `likelihood_1-CHECKPOINT_SET.json`.
 
     Args:
-        folder: Of the evaluation.
-        evaluation: Its numbers.
-        whose: Checkpoint → `weights` and `mirror` of `Calibration`; None where there are only scores.
-        beside: Checkpoint → a second place for those of its one data set.
+        folder: Folder of the evaluation.
+        evaluation: Numbers of the evaluation.
+        whose: Checkpoint → `weights` and `mirror` of `Calibration`; None if there are only scores.
+        beside: Checkpoint → a second path for the ratios of its only data set.
+
+    Returns:
+        The files that were written.
     """
     written = []
     for position, (checkpoint, found) in enumerate(evaluation["checkpoints"].items(), start=1):
@@ -66,21 +69,21 @@ def write_ratios(
             file = folder / f"likelihood_{position}-{slug(checkpoint, name)}.json"
             about = {"checkpoint": checkpoint, "data_set": name, **(whose or {}).get(checkpoint, {})}
             places = [place for place in (file, (beside or {}).get(checkpoint)) if place and "likelihood" in numbers]
-            made = [write_likelihood(place, numbers["likelihood"], about=about) for place in places]
-            written += [place for place in made if place]
+            files = [write_likelihood(place, numbers["likelihood"], about=about) for place in places]
+            written += [file for file in files if file]
     return written
 
 
 def write_likelihood(file: Path, numbers: Mapping[str, Mapping[str, Any]], *, about: Mapping[str, Any]) -> Path | None:
-    """Writes calibrations for the cases of a checkpoint.
+    """Writes the calibrations of a checkpoint on a data set.
 
     Args:
-        file: To be written; its folder is made if need be.
+        file: The file to write; its folder is created if necessary.
         numbers: Level → `CalibratedRatios.numbers`, or {"why_not": …}.
-        about: Whose scores they are for: "checkpoint", "data_set", and "weights" and "mirror" of `Calibration`.
+        about: What the scores belong to: "checkpoint", "data_set", and "weights" and "mirror" of `Calibration`.
 
     Returns:
-        The file; None where no level has a ratio.
+        The file; None if no level has a ratio.
     """
     levels = {level: asdict(LikelihoodRatio.of(found)) for level, found in numbers.items() if "why_not" not in found}
     if not levels:
@@ -92,24 +95,24 @@ def write_likelihood(file: Path, numbers: Mapping[str, Mapping[str, Any]], *, ab
 
 
 def read_likelihood(file: Path) -> Calibration:
-    """What `write_likelihood` wrote.
+    """Reads a file that `write_likelihood` wrote.
 
     Raises:
-        UserError: There is no such file, or it is another one.
+        UserError: The file doesn't exist, can't be read or isn't a valid calibration.
     """
     try:
-        found = json.loads(file.read_text(encoding="utf-8"))
-        levels = {level: LikelihoodRatio.of(values) for level, values in found["levels"].items() if level in LEVELS}
+        contents = json.loads(file.read_text(encoding="utf-8"))
+        levels = {level: LikelihoodRatio.of(values) for level, values in contents["levels"].items() if level in LEVELS}
     except UserError as error:
         raise UserError(f"likelihood={file}: {error}") from error
     except OSError as error:
         raise UserError(
-            f"likelihood={file} can't be read ({error.strerror}); evaluate with lr=true writes one"
+            f"likelihood={file} can't be read ({error.strerror}); create one by addnet evaluate with lr=true"
         ) from error
     except (AttributeError, KeyError, TypeError, ValueError) as error:
         raise UserError(
-            f"likelihood={file} is no calibration of likelihood ratios; evaluate with lr=true writes one"
+            f"likelihood={file} is not a calibration of likelihood ratios; create one by addnet evaluate with lr=true"
         ) from error
-    if found.get("format") != FORMAT:
-        raise UserError(f"likelihood={file} is of format {shown(found.get('format'))}; this version reads {FORMAT}")
-    return Calibration(levels, str(found.get("weights") or ""), found.get("mirror") is True)
+    if (found := contents.get("format")) != FORMAT:
+        raise UserError(f"likelihood={file} has format {shown(found)}; this version reads format {FORMAT}")
+    return Calibration(levels, str(contents.get("weights") or ""), contents.get("mirror") is True)

@@ -1,4 +1,4 @@
-"""The field's metrics for real against fake, from frame to video."""
+"""Metrics for real against fake at frame and video level, and classification reports."""
 
 from __future__ import annotations
 
@@ -18,14 +18,15 @@ THRESHOLD = 0.5
 
 
 class Scores(NamedTuple):
-    """What a detector said about a set of images.
+    """The scores of a detector on a set of images.
 
     Attributes:
-        probabilities: (N,) float64 in [0, 1]; 1 is fake.
+        probabilities: (N,) float64 probability of fake, in [0, 1].
         labels: (N,) int64; 0 real, 1 fake.
-        videos: (N,) int64 number of the video each image is a frame of.
-        faces: (N,) bool whether a face was found; None: not known.
-        sources: (N,) int64 number of what each was made from, the same for a real one and its fakes; None: not known.
+        videos: (N,) int64 number of the video that each image is a frame of.
+        faces: (N,) bool whether a face was found; None if not known.
+        sources: (N,) int64 number of the source of each image, the same for a real one and its fakes; None if not
+            known.
     """
 
     probabilities: Tensor
@@ -35,24 +36,24 @@ class Scores(NamedTuple):
     sources: Tensor | None = None
 
     def take(self, rows: Tensor) -> Scores:
-        """Those of some rows: numbers, or (N,) bool."""
+        """The scores of some rows, given by their numbers or as (N,) bool."""
         faces, sources = (None if part is None else part[rows] for part in (self.faces, self.sources))
         return Scores(self.probabilities[rows], self.labels[rows], self.videos[rows], faces, sources)
 
 
 def probabilities_of(margins: Tensor) -> Tensor:
-    """(N,) logit of fake minus logit of real → (N,) float64 probability of fake; nan where the margin isn't finite.
+    """(N,) logit of fake minus logit of real → (N,) float64 probability of fake; NaN if the margin isn't finite.
 
-    An infinite margin comes from logits that overflowed: its sigmoid would look like certainty.
+    An infinite margin comes from logits that overflowed; its sigmoid would look like certainty.
     """
     margins = margins.double()
     return torch.where(margins.isfinite(), margins.sigmoid(), torch.nan)
 
 
 def by_video(scores: Scores) -> Scores:
-    """One row a video: the mean probability of its frames with a face, or of all where none has one.
+    """One row per video: the mean probability of its frames with a face, or of all frames if none has one.
 
-    `predict` scores no frame without a face, so they have no part in a video's score, where it is known which they are.
+    `predict` doesn't score frames without a face, so frames known to have none don't count in the score of a video.
 
     Example:
         >>> scores = Scores(torch.tensor([0.2, 0.4, 0.9]).double(), torch.tensor([0, 0, 1]), torch.tensor([7, 7, 9]))
@@ -75,36 +76,36 @@ def by_video(scores: Scores) -> Scores:
 
 
 def binary_metrics(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> dict[str, float]:
-    """The metrics that trainings log.
+    """Computes the metrics that training logs.
 
     Args:
         probabilities: (N,) probability of fake.
         labels: (N,) 0 real, 1 fake.
-        threshold: Above it an image is called fake.
+        threshold: An image is called fake above it.
 
     Returns:
-        Each of `LOGGED`; nan where it means nothing: no images, or with one class only all but accuracy and log loss.
+        Each of `LOGGED`; NaN if undefined: all without images; with a single class all but accuracy and log loss.
 
     Raises:
-        UserError: A probability isn't a finite number.
+        UserError: A probability isn't finite.
     """
-    given = _arrays(probabilities, labels)
-    found = weighted_metrics(*given, np.ones((1, len(labels))), threshold=threshold)
-    return {name: float(found[name][0]) for name in LOGGED}
+    arrays = _arrays(probabilities, labels)
+    values = weighted_metrics(*arrays, np.ones((1, len(labels))), threshold=threshold)
+    return {name: float(values[name][0]) for name in LOGGED}
 
 
 def confusion_matrix(probabilities: Tensor, labels: Tensor, *, threshold: float = THRESHOLD) -> list[list[int]]:
-    """Counts, rows the truth and columns the call, in the order real, fake.
+    """Counts of verdicts: rows are the true classes, columns the verdicts, both in the order real, fake.
 
     Raises:
-        UserError: A probability isn't a finite number.
+        UserError: A probability isn't finite.
     """
     scores, classes = _arrays(probabilities, labels)
     return counts_of_calls(scores, classes, threshold=threshold)
 
 
 def counts_of_calls(scores: NDArray[np.float64], labels: NDArray[np.int64], *, threshold: float) -> list[list[int]]:
-    """The same of arrays."""
+    """The counts of `confusion_matrix` for arrays: (N,) scores and (N,) labels."""
     counts: list[list[int]] = np.bincount(2 * labels + (scores > threshold), minlength=4).reshape(2, 2).tolist()
     return counts
 
@@ -116,11 +117,11 @@ def _arrays(probabilities: Tensor, labels: Tensor) -> tuple[NDArray[np.float64],
 
 
 def classification_report(matrix: Sequence[Sequence[int]], names: Sequence[str]) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each class, with their plain and weighted means.
+    """Precision, recall, F1 and support of each class, with their unweighted and weighted means.
 
     Args:
-        matrix: Counts as `confusion_matrix` gives them.
-        names: Of the classes, in its order.
+        matrix: Counts from `confusion_matrix`.
+        names: Names of the classes, in the order of the matrix.
     """
     total = sum(map(sum, matrix))
     report: dict[str, dict[str, float]] = {}

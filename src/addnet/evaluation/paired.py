@@ -1,7 +1,7 @@
-"""Paired accuracy: how often the fake of a source scores above its real.
+"""Paired accuracy: how often the fake of a source scores above the real one of the same source.
 
-A detector that knows people, cameras or places ranks images of different sources by these; between two of one source
-it has only the traces to go by. Both are of one source where they share their `group`.
+A detector can rank images of different sources by their people, cameras or places; between two images of one source it
+can only use traces of manipulation. Images are of one source if they share their `group`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from addnet.evaluation.metrics import Scores
 from addnet.evaluation.scored import ScoredSet
 
 PAIRED = "paired_accuracy"
-_FEWEST = 2  # sources: one alone never changes
+_FEWEST = 2  # sources needed for an interval: a single one is in every resample
 
 _Floats = NDArray[np.float64]
 
@@ -26,18 +26,19 @@ _Floats = NDArray[np.float64]
 def shares_in_order(
     probabilities: _Floats, labels: NDArray[np.int64], sources: NDArray[np.int64]
 ) -> tuple[_Floats, NDArray[np.int64]]:
-    """Of each source with both classes, how many of its pairs of a real and a fake row are in the right order.
+    """For each source with both classes, the share of its pairs of a real and a fake row that are ranked correctly.
 
-    With one real and one fake a source, as in DFDC, a share is 1 or 0; with several it is the AUROC within the source,
-    so that the four fakes of one real in FaceForensics++ count as one source, and long videos no more than short ones.
+    With one real and one fake row per source, as in DFDC, a share is 1 or 0; with several rows it is the AUROC within
+    the source. So the four fakes of one real video in FaceForensics++ count as one source, and long videos count no
+    more than short ones.
 
     Args:
-        probabilities: (N,) of fake, of images or of videos.
+        probabilities: (N,) probability of fake, of images or of videos.
         labels: (N,) 0 real, 1 fake.
         sources: (N,) number of the source of each row, from 0.
 
     Returns:
-        (G,) shares, ties counted half, and (G,) numbers of pairs, of the sources in the order of their numbers.
+        (G,) shares, where ties count half, and (G,) numbers of pairs; the sources are in the order of their numbers.
 
     Example:
         >>> shares_in_order(np.array([0.1, 0.9, 0.5, 0.5]), np.array([0, 1, 0, 1]), np.array([0, 0, 1, 1]))
@@ -46,10 +47,12 @@ def shares_in_order(
     _, ranks = np.unique(probabilities, return_inverse=True)
     order = np.lexsort((ranks, sources))
     sources, ranks, fake = sources[order], ranks[order], labels[order] == 1
-    # reals before each row, over all sources: what lies below it in its own is a difference of two of these
+    # (N + 1,) number of reals before each row, over all sources; counts within a source are differences of two of these
     before = np.concatenate([[0], np.cumsum(~fake)])
-    is_start = (np.diff(sources, prepend=-1) != 0) | (np.diff(ranks, prepend=-1) != 0)  # of a run of equal scores
+    # (N,) whether a row starts a run of equal scores within its source; then the run of each row
+    is_start = (np.diff(sources, prepend=-1) != 0) | (np.diff(ranks, prepend=-1) != 0)
     starts, run = np.flatnonzero(is_start), np.cumsum(is_start) - 1
+    # (N,) number of reals of the same source that score below each row, and that score the same
     below = before[starts][run] - before[np.searchsorted(sources, sources, side="left")]
     equal = np.diff(before[np.append(starts, len(fake))])[run]
     count = int(sources.max(initial=-1)) + 1
@@ -60,18 +63,18 @@ def shares_in_order(
 
 
 def shares_of(scored: ScoredSet) -> tuple[_Floats, NDArray[np.int64]]:
-    """`shares_in_order` of images, or of videos by `by_video`; the sources in the order of their names."""
+    """`shares_in_order` of images, or of videos from `by_video`; the sources are in the order of their names."""
     _, of_videos = np.unique(np.asarray(scored.sources), return_inverse=True)
     return shares_in_order(scored.probabilities, scored.labels, of_videos[scored.videos])
 
 
 def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> ResampledMetric:
-    """The mean over sources of `shares_in_order`, with its interval; nan where no source has both classes.
+    """The mean over sources of `shares_in_order`, with its resamples; NaN if no source has both classes.
 
     Args:
-        scored: At any level.
-        units: Of its data set.
-        draws: Of the units, which are sources where these are known.
+        scored: Scores at any level.
+        units: Units of the data set.
+        draws: Draws of the units, which are sources if these are known.
     """
     nothing = np.full(len(draws), np.nan)
     shares = shares_of(scored)[0] if scored.sources is not None else np.zeros(0)
@@ -80,13 +83,13 @@ def resampled_shares(scored: ScoredSet, units: Units, draws: Draws) -> Resampled
     value = float(shares.mean())
     if len(shares) < _FEWEST:
         return ResampledMetric(value, nothing)
-    both = units.strata == BOTH  # as many in each resample
+    both = units.strata == BOTH  # their number is the same in each resample
     moved = np.concatenate([draws.of(lines)[:, both] @ shares for lines in draws.chunks()])
     return ResampledMetric(value, moved / len(shares), SHARE, _carried(shares))
 
 
 def _carried(shares: _Floats) -> Support:
-    """All sources alike where each has one pair; with several, fewer degrees of freedom where few have most errors."""
+    """Support of the mean: with several pairs per source, fewer degrees of freedom if few sources have most errors."""
     known: float = len(shares) - 1
     if not np.isin(shares, (0, 1)).all():
         known = min(known, freedom((shares.sum() - shares) / known, np.zeros(len(shares), dtype=np.int64)))
@@ -94,10 +97,10 @@ def _carried(shares: _Floats) -> Support:
 
 
 def paired_metrics(scores: Scores) -> dict[str, float]:
-    """Paired accuracy of a training's own test, by its name; nothing where no source has both classes.
+    """Paired accuracy by its name, for the metrics of training; empty if no source has both classes.
 
     Args:
-        scores: Of images or of videos.
+        scores: Scores of images or of videos.
     """
     if scores.sources is None:
         return {}
@@ -107,10 +110,10 @@ def paired_metrics(scores: Scores) -> dict[str, float]:
 
 
 def pair_counts(scored: ScoredSet) -> dict[str, Any]:
-    """What paired accuracy is about: sources, those with both classes, their pairs of images, or why there is none.
+    """Counts behind paired accuracy: sources, those with both classes and their pairs of images, or why there are none.
 
     Returns:
-        "sources" (None: not known), "with_both", "pairs", and "why_not": in words, empty where there are pairs.
+        "sources" (None if not known), "with_both", "pairs", and "why_not": a reason in words, empty if there are pairs.
     """
     if scored.sources is None:
         return {"sources": None, "with_both": 0, "pairs": 0, "why_not": "it is not known which images share a source"}

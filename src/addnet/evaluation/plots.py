@@ -1,4 +1,4 @@
-"""Plots about a set of scores."""
+"""Plots of scores and of the metrics of training."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_DARK = 0.75  # the share from which black letters are hard to read
+_DARK = 0.75  # share above which the cell is too dark for black text
 
 
 def confusion_plot(matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> Figure:
-    """A confusion matrix: counts, and their share of the row as colour."""
+    """Plots a confusion matrix: counts, and their share of the row as colour."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(4.2, 3.8), layout="constrained")
@@ -30,7 +30,7 @@ def confusion_plot(matrix: Sequence[Sequence[int]], names: Sequence[str], *, tit
 
 
 def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[str], *, title: str) -> None:
-    """The same onto axes that are there."""
+    """Draws a confusion matrix on existing axes."""
     counts = np.asarray(matrix)
     totals = counts.sum(axis=1, keepdims=True)
     shares = counts / np.maximum(totals, 1)
@@ -45,11 +45,11 @@ def draw_confusion(axis: Axes, matrix: Sequence[Sequence[int]], names: Sequence[
 
 
 def roc_plot(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figure:
-    """ROC curves of all levels in one panel, beside the histograms of both classes, one a level.
+    """Plots the ROC curves of all levels in one panel, next to histograms of both classes for each level.
 
     Args:
-        levels: By name, such as "images" and "videos": probabilities of fake (N,) and labels (N,) of both classes.
-        title: Above all panels.
+        levels: Name, such as "images" and "videos" → (N,) probabilities of fake and (N,) labels of both classes.
+        title: Title above all panels.
     """
     from matplotlib.figure import Figure
     from matplotlib.ticker import MaxNLocator
@@ -58,9 +58,9 @@ def roc_plot(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figu
     roc, *histograms = figure.subplots(1, 1 + len(levels))
     roc.plot([0, 1], [0, 1], color="0.8", linestyle=":")
     for (name, (probabilities, labels)), style in zip(levels.items(), ("-", "--"), strict=False):
-        found = curve(probabilities.double().numpy(), labels.numpy())
-        told = f"{name}, AUROC {auroc(found)[0]:.4f}"
-        roc.plot(found.fpr[0], found.tpr[0], color=BLACK, linestyle=style, label=told)
+        steps = curve(probabilities.double().numpy(), labels.numpy())
+        label_of_curve = f"{name}, AUROC {auroc(steps)[0]:.4f}"
+        roc.plot(steps.fpr[0], steps.tpr[0], color=BLACK, linestyle=style, label=label_of_curve)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     bins = np.linspace(0, 1, 31).tolist()
     for axis, (name, (probabilities, labels)) in zip(histograms, levels.items(), strict=True):
@@ -75,11 +75,11 @@ def roc_plot(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figu
 
 
 def curves_plot(curves: Mapping[str, Sequence[tuple[int, float]]], *, title: str) -> Figure:
-    """Metrics over epochs: a panel for each, training and validation in the same colours in all of them.
+    """Plots metrics over epochs: one panel per metric, with the same colours for training and validation in all.
 
     Args:
-        curves: By name, such as `train/frame/loss` or `bandpass/sigma_low`: (epoch from 0, value) in order.
-        title: Above all panels.
+        curves: Name, such as `train/frame/loss` or `bandpass/sigma_low` → (epoch from 0, value) in order.
+        title: Title above all panels.
     """
     from matplotlib.figure import Figure
 
@@ -105,9 +105,9 @@ def _panel_of(name: str) -> str:
 
 
 def _line_of(name: str, at: int) -> dict[str, Any]:
-    """Colour by split, dashes for videos; sigmas take colours that mean nothing else."""
+    """Colour by split, dashes for videos; sigmas have colours of their own."""
     if name.startswith("bandpass/"):
-        colour, style = ((PINK, "-"), (ORANGE, "--"), (SKY, "-"))[at % 3]  # delta may lie on sigma_low
+        colour, style = ((PINK, "-"), (ORANGE, "--"), (SKY, "-"))[at % 3]  # delta may coincide with sigma_low
         return {"color": colour, "linestyle": style, "label": name.removeprefix("bandpass/")}
     split, level, _ = name.split("/")
     style = "--" if level == "video" else "-"

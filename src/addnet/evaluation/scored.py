@@ -1,4 +1,4 @@
-"""What a detector said about a data set: one row an image, or one a video."""
+"""The scores of a detector on a data set: one row per image, or one per video."""
 
 from __future__ import annotations
 
@@ -13,29 +13,29 @@ from addnet.evaluation.calibration import checked
 from addnet.finite import require_finite
 
 AGGREGATIONS = ("mean", "max", "confidence")
-SCALES = ("probability", "logit", "any")  # of scores that others give; a set holds probabilities or any numbers
+SCALES = ("probability", "logit", "any")  # scales of scores in files; a `ScoredSet` holds probabilities or any numbers
 
 
 @dataclass(frozen=True)
 class ScoredSet:
-    """The scores of one data set, checked when made.
+    """The scores of one data set, checked on creation.
 
     Args:
-        name: Of the data set, as reports show it.
-        probabilities: (N,) of fake, in [0, 1], or by `scale` other scores.
+        name: Name of the data set, as reports show it.
+        probabilities: (N,) probability of fake in [0, 1], or other scores as `scale` says.
         labels: (N,) 0 real, 1 fake; the same for all rows of a video.
-        videos: (N,) number of the video of each row; every number of 0 … V - 1 occurs.
+        videos: (N,) number of the video of each row; every number from 0 to V - 1 occurs.
         paths: N names of images.
         video_ids: V names of videos.
-        groups: Kind of sub-group ("method", "size", …) → the name for each of the N rows.
-        faces: (N,) whether a face was found; None: in all, or not known.
-        sources: (V,) name or number of what each video was made from, the same for a real one and its fakes: their
-            group. None: not known.
-        scale: `probability`, or `any`: finite numbers, higher for fakes, which mean nothing but their order.
+        groups: Kind of sub-group ("method", "size", …) → its name for each of the N rows.
+        faces: (N,) whether a face was found; None if every row has one, or if it isn't known.
+        sources: (V,) name or number of the source of each video (its group), the same for a real one and its fakes.
+            None if not known.
+        scale: `probability`, or `any` for finite numbers that are higher for fakes and of which only the order counts.
 
     Raises:
         UserError: Lengths differ, values are out of range or not finite (then paths are named), a video is both real
-            and fake, or a number is left out.
+            and fake, or the numbers of videos have gaps.
     """
 
     name: str
@@ -62,7 +62,7 @@ class ScoredSet:
             lengths["faces"] = len(self.faces)
         for what, length in lengths.items():
             if length != len(scores):
-                raise UserError(f"{self.name}: {length} {what} for {len(scores)} scores; give one a row")
+                raise UserError(f"{self.name}: {length} {what} for {len(scores)} scores; give one per row")
         if not np.array_equal(np.unique(videos), np.arange(len(self.video_ids))):
             raise UserError(
                 f"{self.name}: videos are numbered {np.unique(videos)[:5].tolist()} …, but have "
@@ -70,7 +70,7 @@ class ScoredSet:
             )
         if self.sources is not None and len(self.sources) != len(self.video_ids):
             raise UserError(
-                f"{self.name}: {len(self.sources)} sources for {len(self.video_ids)} videos; give one a video"
+                f"{self.name}: {len(self.sources)} sources for {len(self.video_ids)} videos; give one per video"
             )
         self._check_classes()
 
@@ -81,7 +81,7 @@ class ScoredSet:
         if len(both):
             raise UserError(
                 f"{self.name}: video {self.video_ids[both[0]]!r} has real and fake images; "
-                "give real and fake ones different video ids"
+                "give real and fake images different video ids"
             )
 
     def __len__(self) -> int:
@@ -94,34 +94,34 @@ class ScoredSet:
 
     @property
     def video_labels(self) -> NDArray[np.int64]:
-        """(V,) 0 real, 1 fake."""
+        """(V,) label of each video: 0 real, 1 fake."""
         labels = np.zeros(len(self.video_ids), dtype=np.int64)
         labels[self.videos] = self.labels
         return labels
 
     @property
     def counted(self) -> NDArray[np.float64]:
-        """(N,) 1 where a row counts in its video's score: those with a face, or all where a video has none."""
+        """(N,) 1 if a row counts in the score of its video: rows with a face, or all rows of a video without any."""
         if self.faces is None:
             return np.ones(len(self))
-        found = np.bincount(self.videos, weights=self.faces, minlength=len(self.video_ids))
-        return np.where(found[self.videos] > 0, self.faces, 1.0)
+        with_face = np.bincount(self.videos, weights=self.faces, minlength=len(self.video_ids))
+        return np.where(with_face[self.videos] > 0, self.faces, 1.0)
 
 
 def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
-    """One row a video, row v for video v, so that `scored.videos` leads from an image to its row.
+    """Aggregates scores by video: row v is video v, so `scored.videos` gives the row of each image.
 
     Args:
-        scored: One row an image.
-        how: `mean` of the probabilities; `max`, the image most like a fake; `confidence`, the mean weighted by
-            |2 p - 1|, so that undecided images count little (the plain mean where all are at 0.5). Of rows with a
-            face alone, where a video has any.
+        scored: Scores with one row per image.
+        how: `mean` of the probabilities; `max`, the highest; or `confidence`, the mean weighted by |2 p - 1|, so that
+            undecided images count little (the plain mean if all are at 0.5). Only rows with a face count, unless a
+            video has none.
 
     Returns:
-        With video ids as paths, and of the groups those that do not differ within a video.
+        Scores with video ids as paths, and with the groups that don't differ within a video.
 
     Raises:
-        UserError: `how` is unknown, or `confidence` is asked of scores that aren't probabilities.
+        UserError: `how` is unknown, or it is `confidence` and the scores aren't probabilities.
 
     Example:
         >>> frames = ScoredSet("a", np.array([0.5, 0.9, 0.2]), np.array([1, 1, 0]), np.array([0, 0, 1]),
@@ -133,7 +133,9 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
     count = len(scored.video_ids)
     counted = scored.counted
     if how == "confidence" and not scored.is_probability:
-        raise UserError(f"{scored.name}: its scores are no probabilities, which have no confidence; use mean or max")
+        raise UserError(
+            f"{scored.name}: aggregation by confidence needs probabilities, but its scores aren't; use mean or max"
+        )
     if how == "max":
         probabilities = np.full(count, -np.inf)
         rows = np.flatnonzero(counted > 0)
@@ -145,7 +147,7 @@ def by_video(scored: ScoredSet, how: str = "mean") -> ScoredSet:
             decided = np.bincount(scored.videos, weights=weights, minlength=count) > 0
             probabilities = np.where(decided, _weighted_mean(scored, weights), probabilities)
     videos, ids = np.arange(count, dtype=np.int64), list(scored.video_ids)
-    if scored.is_probability:  # a mean of numbers in [0, 1] may leave it by a rounding error
+    if scored.is_probability:  # a mean of numbers in [0, 1] may lie outside by a rounding error
         probabilities = np.clip(probabilities, 0, 1)
     own = (scored.video_labels, videos, ids, ids, _groups(scored))
     return ScoredSet(scored.name, probabilities, *own, sources=scored.sources, scale=scored.scale)
@@ -170,13 +172,13 @@ def _groups(scored: ScoredSet) -> dict[str, list[str]]:
 
 
 def grouped_alike(scored: Mapping[str, Mapping[str, ScoredSet]]) -> dict[str, dict[str, ScoredSet]]:
-    """Detectors' scores with the sub-groups of the first one, where they are of the same images.
+    """Scores of detectors with the sub-groups of the first one, if they are of the same images.
 
-    Detectors that see other parts of an image measure another brightness in it, and metrics of a sub-group are to be
-    of the same images for all.
+    Detectors that see different parts of an image measure a different brightness in it, but the metrics of a sub-group
+    should be of the same images for all detectors.
 
     Args:
-        scored: Name of the detector → data set → its scores.
+        scored: Name of the detector → data set → scores.
     """
     first = next(iter(scored.values()), {})
     return {

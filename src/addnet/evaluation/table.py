@@ -1,6 +1,7 @@
-"""The metrics: what each is called, which way is better, and the function that makes it of what it needs.
+"""The table of metrics: name, label, direction, and the function that computes each.
 
-A new metric is a function and a row here. Training, evaluation, sweeps and reports take their lists from this table.
+To add a metric, add a function and a row here. Training, evaluation, sweeps and reports take their lists of metrics
+from this table.
 """
 
 from __future__ import annotations
@@ -15,18 +16,18 @@ from numpy.typing import NDArray
 from addnet.evaluation.calibration import BINS, bin_of
 from addnet.evaluation.intervals import AMOUNT, AREA, SHARE, Method
 
-_TINY = 1e-15  # how near to 0 and 1 a probability comes in log loss
+_TINY = 1e-15  # probabilities are clipped to this distance from 0 and 1 in log loss
 
 Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """Weights of what is called fake at each threshold, from above all scores down.
+    """Weights of the rows called fake at each threshold, from above all scores downwards.
 
     Attributes:
-        fakes: (R, T) weight of fakes called fake; its last column is that of all.
-        reals: (R, T) weight of reals called fake.
+        fakes: (R, T) weight of fakes called fake; the last column is the weight of all fakes.
+        reals: (R, T) weight of reals called fake; the last column is the weight of all reals.
     """
 
     fakes: Array
@@ -45,7 +46,7 @@ class Curve:
 
 @dataclass(frozen=True)
 class Confusion:
-    """Weights of rows at one threshold, (R,) each: true and false, negatives (called real) and positives."""
+    """Weights of rows at one threshold, (R,) each: true and false negatives (called real) and positives."""
 
     tn: Array
     fp: Array
@@ -55,11 +56,11 @@ class Confusion:
 
 @dataclass(frozen=True)
 class MeanMetric:
-    """A metric that is made of weighted means over rows.
+    """A metric that is computed from weighted means over rows.
 
     Attributes:
         values: Probabilities and labels → (N, K) values of rows.
-        of_means: (R, K) weighted means of these → (R,).
+        of_means: (R, K) weighted means of these values → (R,) metric.
     """
 
     values: Callable[[Array, NDArray[np.int64]], Array]
@@ -71,15 +72,15 @@ class Metric:
     """A row of the table.
 
     Attributes:
-        name: In logs, JSON and configs.
-        label: In reports.
-        of_curve: Makes it of the ranking; both classes are needed.
-        of_confusion: Makes it of the calls at a threshold.
-        of_rows: Makes it of probabilities.
-        interval: How its interval is made of resamples.
-        reals: Sources of real rows, or their videos, that a report wants to give it at all: with fewer, it is chance.
-        higher_is_better: Whether it is.
-        logged: Whether trainings log it.
+        name: Name in logs, JSON and configs.
+        label: Label in reports.
+        of_curve: Computes it from the ranking, which needs both classes.
+        of_confusion: Computes it from the verdicts at a threshold.
+        of_rows: Computes it from probabilities.
+        interval: How its interval is computed from resamples.
+        reals: Number of real sources, or videos, that it requires; with fewer, it depends on chance.
+        higher_is_better: Whether higher values are better.
+        logged: Whether training logs it.
     """
 
     name: str
@@ -94,25 +95,25 @@ class Metric:
 
 
 def auroc(curve: Curve) -> Array:
-    """The chance that a fake scores above a real, ties counted half."""
+    """The probability that a fake scores above a real; ties count half."""
     area = (np.diff(curve.reals, axis=1) * (curve.fakes[:, 1:] + curve.fakes[:, :-1])).sum(axis=1) / 2
     return np.asarray(area / (curve.fakes[:, -1] * curve.reals[:, -1]))
 
 
 def average_precision(curve: Curve) -> Array:
-    """The sum of precision times the steps of recall."""
+    """Average precision: the sum of precision times the steps of recall."""
     called = curve.fakes[:, 1:] + curve.reals[:, 1:]
     precision = np.divide(curve.fakes[:, 1:], called, out=np.zeros_like(called), where=called > 0)
     return np.asarray((np.diff(curve.fakes, axis=1) * precision).sum(axis=1) / curve.fakes[:, -1])
 
 
 def equal_error_rate(curve: Curve) -> Array:
-    """Where false positive and false negative rate meet, linear between the points of the ROC curve.
+    """Where false positive rate and false negative rate are equal, interpolated linearly along the ROC curve.
 
-    Taking the nearest point instead, as is often done, is off by up to half a step on small sets.
+    Taking the nearest threshold instead, as is often done, is wrong by up to half a step on small sets.
     """
-    gap = curve.fpr + curve.tpr - 1  # FPR − FNR: grows from −1 to 1
-    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)[:, None]
+    gap = curve.fpr + curve.tpr - 1  # (R, T) FPR − FNR, rises from −1 to 1
+    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)[:, None]  # (R, 1) first threshold with gap >= 0
     (low, high), (start, end) = (
         (np.take_along_axis(values, after - 1, axis=1), np.take_along_axis(values, after, axis=1))
         for values in (gap, curve.fpr)
@@ -122,27 +123,27 @@ def equal_error_rate(curve: Curve) -> Array:
 
 
 def tpr_at(limit: float) -> Callable[[Curve], Array]:
-    """The largest true positive rate of a threshold whose false positive rate is at most that: nothing in between."""
+    """The largest true positive rate at a threshold with a false positive rate of at most `limit`, not interpolated."""
 
-    def found(curve: Curve) -> Array:
+    def rate(curve: Curve) -> Array:
         last = (curve.fpr <= limit).sum(axis=1) - 1
         return np.asarray(np.take_along_axis(curve.tpr, last[:, None], axis=1)[:, 0])
 
-    return found
+    return rate
 
 
 def accuracy(at: Confusion) -> Array:
-    """The share of rows called what they are."""
+    """The share of rows with a correct verdict."""
     return ratio(at.tn + at.tp, at.tn + at.fp + at.fn + at.tp)
 
 
 def balanced_accuracy(at: Confusion) -> Array:
-    """The mean of the shares of both classes that are called what they are; nan with one class alone."""
+    """The mean over both classes of the share of rows with a correct verdict; NaN with a single class."""
     return (ratio(at.tn, at.tn + at.fp) + ratio(at.tp, at.fn + at.tp)) / 2
 
 
 def f1_of_fakes(at: Confusion) -> Array:
-    """The harmonic mean of precision and recall of fakes; nan without fakes."""
+    """The harmonic mean of precision and recall of fakes; NaN without fakes."""
     return np.where(at.fn + at.tp > 0, ratio(2 * at.tp, 2 * at.tp + at.fp + at.fn), np.nan)
 
 
@@ -157,15 +158,15 @@ def _gaps(probabilities: Array, labels: NDArray[np.int64]) -> Array:
 
 
 def ratio(part: Array, whole: Array) -> Array:
-    """(R,) part of the whole; nan where that is 0."""
-    found: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
-    return found
+    """(R,) part divided by whole; NaN where the whole is 0."""
+    quotient: Array = np.divide(part, whole, out=np.full(len(whole), np.nan), where=whole > 0)
+    return quotient
 
 
 LOG_LOSS = MeanMetric(_losses, lambda means: means[:, 0])
-# The calibration error sorts the probabilities of fake into bins of equal width; it is the mean, weighted by what lies
-# in each bin, of |mean probability - share of fakes|. The variant that asks how sure a detector was of its own call,
-# whichever it was, gives other numbers.
+# The calibration error sorts the probabilities of fake into bins of equal width; it is the mean over bins, weighted by
+# their rows, of |mean probability - share of fakes|. The variant that uses the confidence in the predicted class,
+# whichever it is, gives other numbers.
 CALIBRATION_ERROR = MeanMetric(_gaps, lambda means: np.abs(means).sum(axis=1))
 
 _ROWS = (
@@ -184,7 +185,7 @@ _ROWS = (
 )
 TABLE = {metric.name: metric for metric in _ROWS}
 LOGGED = tuple(name for name, metric in TABLE.items() if metric.logged)
-# by what they need: name → function
+# the metrics by their input (ranking, verdicts, probabilities): name → function
 RANKED = {name: metric.of_curve for name, metric in TABLE.items() if metric.of_curve}
 CALLED = {name: metric.of_confusion for name, metric in TABLE.items() if metric.of_confusion}
 SAID = {name: metric.of_rows for name, metric in TABLE.items() if metric.of_rows}

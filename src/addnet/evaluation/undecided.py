@@ -1,4 +1,4 @@
-"""What it costs to answer always: how often verdicts are wrong, by how many there are."""
+"""Errors against coverage: how often verdicts are wrong, by the share of rows that get a verdict."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ SHARES = tuple(np.linspace(0.1, 1.0, 10).round(1).tolist())
 
 
 def errors_of_surest(scored: ScoredSet, decision: Decision) -> NDArray[np.float64]:
-    """(N,) the share of wrong verdicts among the row that is surest, the two that are, …, all of them.
+    """(N,) the share of wrong verdicts among the most confident row, the two most confident, …, all rows.
 
-    Sure is what lies far from the threshold, in log odds where scores are probabilities; with two thresholds, far from
-    the middle between them. Rows that are equally sure come in the order of their scores.
+    Confidence is the distance from the threshold, in log odds if scores are probabilities; with two thresholds, from
+    the middle between them. Equally confident rows are in the order of their scores.
 
     Args:
-        scored: At any level.
-        decision: With a threshold.
+        scored: Scores at any level.
+        decision: A decision with a threshold.
     """
     upper = decision.threshold
     ends = np.array([upper if decision.real_up_to is None else max(decision.real_up_to, 0.0), upper])
@@ -36,11 +36,11 @@ def errors_of_surest(scored: ScoredSet, decision: Decision) -> NDArray[np.float6
 
 
 def undecided_numbers(scored: ScoredSet, decision: Decision) -> dict[str, Any]:
-    """Plain values: errors at `SHARES` of rows with a verdict, and what the thresholds of the checkpoint decide.
+    """Error rates as plain values: at `SHARES` of rows with a verdict, and at the thresholds of the checkpoint.
 
     Returns:
-        "curve": each {"share", "errors"}; "decided": the same of what the thresholds decide, and "count"; errors are
-        None where nothing is.
+        "curve": a list of {"share", "errors"}; "decided": share, errors and "count" of the rows that the thresholds
+        decide; its errors are None if they decide none.
     """
     errors = errors_of_surest(scored, decision)
     at = [max(1, round(share * len(errors))) for share in SHARES]

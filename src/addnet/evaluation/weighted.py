@@ -26,17 +26,17 @@ def weighted_metrics(
     threshold: float = 0.5,
     columns: NDArray[np.int64] | None = None,
 ) -> dict[str, _Array]:
-    """All metrics of the table at once.
+    """Computes all metrics of the table.
 
     Args:
-        probabilities: (N,) of fake.
+        probabilities: (N,) probability of fake.
         labels: (N,) 0 real, 1 fake.
-        weights: (R, C), one weighting a line, not negative.
-        threshold: Above it an image is called fake.
-        columns: (N,) the column of each row; by default its own, C = N.
+        weights: (R, C) nonnegative weights, one weighting per line.
+        threshold: An image is called fake above it.
+        columns: (N,) the column of each row in the weights; by default each row has its own column, and C = N.
 
     Returns:
-        Name → (R,) float64; nan where a metric means nothing.
+        Name → (R,) float64; NaN where a metric is undefined.
     """
     given = (probabilities, labels)
     return (
@@ -53,23 +53,24 @@ def calling(
     threshold: float,
     columns: NDArray[np.int64] | None = None,
 ) -> Metrics:
-    """The metrics of calls at a threshold, for any weights.
+    """Metrics of the verdicts at a threshold as a function of the weights.
 
     Args:
-        probabilities: (N,) of fake.
+        probabilities: (N,) probability of fake.
         labels: (N,) 0 real, 1 fake.
-        threshold: Above it an image is called fake.
-        columns: (N,) the column of each row in the weights; by default its own.
+        threshold: An image is called fake above it.
+        columns: (N,) the column of each row in the weights; by default each row has its own column.
 
     Returns:
-        (R, C) weights → each of `CALLED`, (R,); nan in lines without weight. Balanced accuracy is nan in lines with one
-        class only, F1 in those without fakes.
+        A function: (R, C) weights → each of `CALLED` → (R,) values; NaN in lines without weight. Balanced accuracy is
+        NaN in lines with a single class, F1 in lines without fakes.
 
     Raises:
-        UserError: A probability isn't a finite number.
+        UserError: A probability isn't finite.
     """
     require_finite(probabilities)
     called, fake = probabilities > threshold, labels == 1
+    # (N, 4) one-hot: true negative, false positive, false negative, true positive
     sums_of = _summing(np.stack([~called & ~fake, called & ~fake, ~called & fake, called & fake], axis=1), columns)
 
     def metrics(weights: NDArray[np.number]) -> dict[str, _Array]:
@@ -80,20 +81,21 @@ def calling(
 
 
 def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray[np.int64] | None = None) -> Metrics:
-    """The metrics of probabilities, for any weights.
+    """Metrics of the probabilities as a function of the weights.
 
     Args:
-        probabilities: (N,) of fake; for log loss kept 1e-15 away from 0 and 1.
+        probabilities: (N,) probability of fake; for log loss clipped to 1e-15 from 0 and 1.
         labels: (N,) 0 real, 1 fake.
-        columns: (N,) the column of each row in the weights; by default its own.
+        columns: (N,) the column of each row in the weights; by default each row has its own column.
 
     Returns:
-        (R, C) weights → each of `SAID`, (R,); nan in lines without weight.
+        A function: (R, C) weights → each of `SAID` → (R,) values; NaN in lines without weight.
 
     Raises:
-        UserError: A probability isn't a finite number.
+        UserError: A probability isn't finite.
     """
     require_finite(probabilities)
+    # (N, K) values of each metric side by side, after a column of ones that sums the weights
     parts = [metric.values(probabilities, labels) for metric in SAID.values()]
     ends = np.cumsum([1, *(part.shape[1] for part in parts)])
     sums_of = _summing(np.column_stack([np.ones(len(labels)), *parts]), columns)
@@ -108,13 +110,13 @@ def saying(probabilities: _Array, labels: NDArray[np.int64], *, columns: NDArray
 
 
 def _summing(values: NDArray[Any], columns: NDArray[np.int64] | None) -> Callable[[NDArray[np.number]], _Array]:
-    """(N, K) values of rows → (R, C) weights → (R, K) weighted sums; rows are summed by column once."""
+    """(N, K) values of rows → a function: (R, C) weights → (R, K) weighted sums. Rows are summed by column once."""
     values = np.asarray(values, dtype=np.float64)
     if columns is not None:
         values = np.stack([np.bincount(columns, part) for part in values.T], axis=1)
 
     def sums_of(weights: NDArray[np.number]) -> _Array:
-        used = weights[:, : len(values)]  # columns behind the last one that has rows weigh nothing
+        used = weights[:, : len(values)]  # columns after the last one that has rows don't contribute
         step = max(1, _AT_ONCE // max(used.shape[1], 1))
         return np.concatenate([used[at : at + step].astype(np.float64) @ values for at in range(0, len(used), step)])
 

@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 __all__ = ["DeepfakeDetector"]
 
-# who only reads checkpoints needs no Lightning
+# imported late, so that code that only reads checkpoints doesn't need Lightning
 __getattr__, __dir__ = late(__name__, {"DeepfakeDetector": "module"})

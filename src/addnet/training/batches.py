@@ -1,4 +1,4 @@
-"""How many images make an optimiser step, how many steps an epoch, and how few a network can learn from."""
+"""Batch arithmetic: images per optimiser step, steps per epoch, and the smallest batch a network can train on."""
 
 from __future__ import annotations
 
@@ -19,17 +19,18 @@ from addnet.wording import count
 
 
 def steps_per_epoch(trainer: pl.Trainer) -> int:
-    """Optimiser steps of one epoch: Lightning also steps on the last batch of an epoch, however few were accumulated.
+    """Optimiser steps of one epoch. Lightning steps on the last batch of an epoch too, even mid-accumulation.
 
-    Needed while optimisers are configured, when the loader may not be there yet.
+    Needed while optimisers are configured, when the loader may not exist yet.
     """
-    trainer.fit_loop.setup_data()  # `estimated_stepping_batches` leaves it out with max_steps alone (Lightning 2.6.6)
+    # `estimated_stepping_batches` skips this when only max_steps is set (Lightning 2.6.6)
+    trainer.fit_loop.setup_data()
     batches = min(trainer.num_training_batches, ENDLESS)
     return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
 
 
 def describe_batches(trainer: pl.Trainer) -> str:
-    """One line: the effective batch size, what it is made of, and the optimiser steps of an epoch."""
+    """One line: the effective batch size, its factors, and the optimiser steps of an epoch."""
     images = getattr(trainer.train_dataloader, "batch_size", None) or 1
     processes, accumulated = trainer.world_size, trainer.accumulate_grad_batches
     each = f"{processes} {'processes' if processes > 1 else 'process'}"
@@ -40,18 +41,18 @@ def describe_batches(trainer: pl.Trainer) -> str:
 
 
 def check_single_rows(model: Mapping[str, Any], image_size: int) -> None:
-    """Refuses batches of one image where batch normalisation has nothing to average over.
+    """Rejects batches of one image if batch normalisation would see a single value per channel.
 
     Args:
-        model: `name` of a network and its arguments.
+        model: `name` of a network, and its arguments.
         image_size: Side of the images in pixels.
 
     Raises:
-        UserError: A feature map is of one pixel, so that with one image each channel has a single value.
+        UserError: A feature map is one pixel in size, so that with one image each channel has a single value.
     """
     options = without_start_weights(model)
     single: list[str] = []
-    with torch.random.fork_rng(devices=[]), torch.inference_mode():  # the run's own random numbers stay as they are
+    with torch.random.fork_rng(devices=[]), torch.inference_mode():  # leaves the run's random numbers alone
         net = create_model(options.pop("name"), **options).eval()
         for name, module in net.named_modules():
             if isinstance(module, _BatchNorm):
@@ -59,8 +60,8 @@ def check_single_rows(model: Mapping[str, Any], image_size: int) -> None:
         net(torch.zeros(1, 3, image_size, image_size), torch.ones(1, 1, image_size, image_size))
     if single:
         raise UserError(
-            f"data.batch_size=1 does not go with data.image_size={image_size}: the feature maps of {single[0]} are of "
-            "one pixel there, and batch normalisation needs more than one value a channel to learn from; use "
+            f"data.batch_size=1 can't be combined with data.image_size={image_size}: at this size the feature maps of "
+            f"{single[0]} are a single pixel, and batch normalisation needs more than one value per channel; use "
             "data.batch_size=2 or larger images"
         )
 

@@ -1,4 +1,4 @@
-"""How Lightning writes checkpoints: whole under their name, or not there."""
+"""Atomic checkpoints for Lightning: a file is either complete or absent."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from addnet.checkpoints.file import write_checkpoint
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
-    """Writes a checkpoint beside its place and then moves it there: a kill leaves the previous one whole.
+    """Writes a checkpoint to a temporary file in the same folder and renames it: a kill leaves the previous one intact.
 
-    Lightning's own way goes through the system's temporary folder, and a move between file systems is a copy.
+    Lightning writes to the system's temporary folder, and a move between file systems is a copy, not a rename.
     """
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any = None) -> None:
-        """Writes it; on the disk, not only in the system's cache, when this returns.
+        """Writes the checkpoint; when this returns, it is on the disk and not only in the system's cache.
 
         Raises:
             UserError: It could not be written, for example because the disk is full.

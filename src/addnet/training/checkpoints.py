@@ -1,4 +1,4 @@
-"""Whether training can go on from a checkpoint: the settings of then and now, and what is left to train."""
+"""Checks whether training can resume from a checkpoint: compares the settings, and finds out if any epochs are left."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from addnet.wording import count
 
 log = logging.getLogger(__name__)
 
-_BROUGHT_BACK = ("optimizer.", "scheduler.")
+_RESTORED = ("optimizer.", "scheduler.")
 _LENGTH = ("trainer.max_epochs", "trainer.max_steps")
 _DECISIVE = (
     *("seed", "model.", "data.", "loss.", "trainer."),
@@ -28,7 +28,7 @@ _INDIFFERENT = (
     *("model.pretrained", "model.weights"),
 )
 
-# what keys count as where a config lacks them: one of an earlier version, or of another loss
+# values of keys that a config lacks because it is of an earlier version or has another loss
 _ABSENT = {
     "loss.gamma": 2.0,
     "loss.label_smoothing": 0.0,
@@ -39,7 +39,7 @@ _ABSENT = {
     "model.tune": "all",
 }
 
-# configs of earlier versions find it here
+# configs of earlier versions refer to it here
 __getattr__, _ = late("addnet.training", {"AtomicCheckpointIO": "checkpoint_io"})
 
 
@@ -47,60 +47,62 @@ def check_continues(before: Mapping[str, Any], now: Mapping[str, Any], *, path: 
     """Compares the config of a run that is resumed with that of the run that wrote the checkpoint.
 
     Raises:
-        UserError: Optimiser or schedule are set differently. Their states come from the checkpoint, rates included:
-            new settings would quietly have no effect. Or a schedule that was made for so many epochs gets others.
+        UserError: The settings of optimiser or schedule differ: their states come from the checkpoint, learning rates
+            included, so that new settings would silently have no effect. Or the length of the training differs, and
+            the schedule was made for the earlier one.
     """
     earlier, present = _ABSENT | _flat(before), _ABSENT | _flat(now)
     keys = [key for key in {**earlier, **present} if earlier.get(key) != present.get(key)]
     changes = {key: f"{key} was {earlier.get(key)!r} and is {present.get(key)!r}" for key in keys}
     if "model.tune" in changes:
         raise UserError(
-            f"{path} brings back an optimiser of what it trained, but {changes['model.tune']}; resume with that of "
-            f"then, or start anew from its backbone with model.weights={path} and without ckpt_path."
+            f"{path} restores the optimiser of the parameters it trained, but {changes['model.tune']}; resume with the "
+            f"earlier value, or start a new run from its backbone with model.weights={path} and without ckpt_path."
         )
-    anew = f"or start anew from its backbone with model.weights={path} and without ckpt_path."
-    if refused := [told for key, told in changes.items() if key.startswith(_BROUGHT_BACK)]:
+    anew = f"or start a new run from its backbone with model.weights={path} and without ckpt_path."
+    if refused := [change for key, change in changes.items() if key.startswith(_RESTORED)]:
         raise UserError(
-            f"{path} brings back optimiser and schedule as they were, so that these would have no effect:\n"
-            + "".join(f"  {told}\n" for told in refused)
-            + f"Resume with the settings of then, {anew}"
+            f"{path} restores optimiser and schedule as they were, so these changes would have no effect:\n"
+            + "".join(f"  {change}\n" for change in refused)
+            + f"Resume with the earlier settings, {anew}"
         )
     if present.get("scheduler.name", "none") not in UNTIMED and (
         longer := [changes[key] for key in _LENGTH if key in changes]
     ):
         raise UserError(
-            f"scheduler={present['scheduler.name']} leads the rate to its end within the training that it was made "
-            f"for, but {' and '.join(longer)}; resume with the length of then, {anew}"
+            f"scheduler={present['scheduler.name']} was made for a training of the earlier length, but "
+            f"{' and '.join(longer)}; resume with the earlier length, {anew}"
         )
     if others := [
-        told for key, told in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)
+        change for key, change in changes.items() if key.startswith(_DECISIVE) and not key.startswith(_INDIFFERENT)
     ]:
         log.warning("settings differ from those of the run that wrote the checkpoint: %s", "; ".join(others))
 
 
 def nothing_left(checkpoint: Mapping[str, Any], *, max_epochs: int | None, max_steps: int, path: str | Path) -> str:
-    """Says that a checkpoint has all epochs or steps that are asked for; empty where there are some left to train.
+    """Returns a message if a checkpoint has all requested epochs or steps; empty if some are left to train.
 
     Args:
-        checkpoint: As `read_checkpoint` gives it.
-        max_epochs: Of the Trainer; -1 and None are without end.
-        max_steps: Of the Trainer; -1 is without end.
-        path: Of the checkpoint.
+        checkpoint: A checkpoint as `read_checkpoint` returns it.
+        max_epochs: `max_epochs` of the Trainer; -1 and None are without limit.
+        max_steps: `max_steps` of the Trainer; -1 is without limit.
+        path: Path of the checkpoint, for messages.
 
     Raises:
-        UserError: It has more epochs than are asked for, which the Trainer refuses.
+        UserError: It has more epochs than are requested, which the Trainer rejects.
     """
     epochs, steps = checkpoint.get("resume", {}).get("epoch", 0), checkpoint.get("global_step", 0)
     wanted = -1 if max_epochs is None else max_epochs
     if 0 <= wanted < epochs:
         raise UserError(
-            f"{path} has done {count(epochs, 'epoch')} and trainer.max_epochs={wanted} asks for fewer; "
+            f"{path} has completed {count(epochs, 'epoch')}, more than trainer.max_epochs={wanted}; "
             f"to test it as it is, use train=false {shlex.quote(f'ckpt_path={path}')}"
         )
     if wanted == epochs:
-        return f"nothing is left to train: {path} has done all epochs of trainer.max_epochs={wanted}"
+        return f"nothing is left to train: {path} has completed all epochs of trainer.max_epochs={wanted}"
     if 0 <= max_steps <= steps:
-        return f"nothing is left to train: {path} has done {count(steps, 'step')}, and trainer.max_steps={max_steps}"
+        done = count(steps, "step")
+        return f"nothing is left to train: {path} has completed {done}, and trainer.max_steps={max_steps}"
     return ""
 
 

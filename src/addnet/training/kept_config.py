@@ -1,4 +1,4 @@
-"""What a checkpoint keeps of the config of its run: how it was trained and on what, and nothing of the machine."""
+"""The part of a run's config that its checkpoint keeps: how and on what it was trained, but nothing of the machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.config import plain
 from addnet.overrides import at_home, takes_path
 from addnet.untrusted.secrets import masked, relative, without_home
 
-# whose every text is a name out of a registry, or refused: what they are told to do is compared on a resume
+# sections whose texts are all names from a registry, so they hold no secrets; compared unmasked on a resume
 _NAMED = ("model", "optimizer", "scheduler", "loss")
 _SECTIONS = (
     *("seed", "tags", *_NAMED, "data", "augment", "blend", "trainer"),
@@ -22,17 +22,17 @@ _SECTIONS = (
 _LEFT_OUT = frozenset(
     {"prepare", "index_dir", "faces_dir", "landmark_model", "plugins", "default_root_dir", "logger", "weights"}
 )
-_NAME = re.compile(r"(\w+):(?=[~./])")  # in front of a path: the layout of a data set
+_NAME = re.compile(r"(\w+):(?=[~./])")  # prefix of a path: the layout of a data set
 
 
 def kept_config(cfg: DictConfig, run: Path) -> dict[str, Any]:
     """The part of a composed config that a checkpoint keeps.
 
-    Logger, callbacks and folders of this machine have no part in it. Texts out of the environment are told by the name
-    of their variable, other paths as they lie to the run folder, which is told by `paths.output_dir` being `.`.
+    Loggers, callbacks and folders of this machine are left out. A text from the environment is replaced by the name of
+    its variable, and other paths become relative to the run folder; `paths.output_dir` being `.` marks this.
 
     Args:
-        cfg: `configs/train.yaml` composed.
+        cfg: The composed config of `configs/train.yaml`.
         run: The run folder.
     """
     sections = {name: (plain if name in _NAMED else masked)(cfg[name]) for name in _SECTIONS if _is_node(cfg, name)}
@@ -41,10 +41,10 @@ def kept_config(cfg: DictConfig, run: Path) -> dict[str, Any]:
 
 
 def earlier_config(config: Mapping[str, Any], run: Path) -> dict[str, Any]:
-    """The same part of the config in a checkpoint, which those of earlier versions hold whole.
+    """The same part of the config in a checkpoint; checkpoints of earlier versions hold the whole config.
 
     Args:
-        config: Of the checkpoint's `addnet` entry.
+        config: The config in the checkpoint's `addnet` entry.
         run: The folder of the run that wrote it.
     """
     if config.get("paths") == {"output_dir": "."}:

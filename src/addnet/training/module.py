@@ -1,4 +1,4 @@
-"""The LightningModule: either network, its loss, its optimiser and the field's metrics."""
+"""The LightningModule: a network, its loss, its optimiser and its metrics."""
 
 from __future__ import annotations
 
@@ -37,39 +37,40 @@ log = logging.getLogger(__name__)
 # configs/optimizer/adam.yaml
 OPTIMIZER = {"name": "adam", "lr": 1e-4, "weight_decay": 1e-5, "sigma_lr": 1e-2, "layer_decay": None, "sam_rho": None}
 SCHEDULER = {"name": "none"}
-MEASURED = ("framing", "domain")  # of images, by the data module; beside `preprocessing` in a checkpoint
+MEASURED = ("framing", "domain")  # measured on images by the data module; kept with `preprocessing` in a checkpoint
 COMPILE_MODES = ("default", "reduce-overhead", "max-autotune", "max-autotune-no-cudagraphs")
 
 
 class DeepfakeDetector(pl.LightningModule):
     """Trains and evaluates a network of `addnet.models`.
 
-    Every argument is plain values and kept in the checkpoint, so that `load_from_checkpoint` rebuilds the
-    network by name, without running anything that the file brings along.
+    All arguments are plain values and are kept in the checkpoint, so that `load_from_checkpoint` rebuilds the network
+    by name, without running code from the file.
 
     Args:
         model: `name` in `addnet.models.MODELS` and the network's arguments.
-        optimizer: See `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
-        scheduler: See `build_scheduler`; None keeps the rate.
+        optimizer: Arguments of `build_optimizer`; None is Adam with the rates of `configs/optimizer/adam.yaml`.
+        scheduler: Settings of `build_schedulers`; None keeps the learning rate constant.
         loss: Arguments of `RowLoss` and `FeatureLoss`; None is cross-entropy over the rows.
-        channels_last: Memory layout of the convolutions; the result is the same, the speed is not.
-        grad_checkpointing: Keeps less of the forward pass and computes it again in the backward pass.
+        channels_last: Whether convolutions use the channels-last memory layout; changes only the speed.
+        grad_checkpointing: Whether to keep less of the forward pass and recompute it in the backward pass.
         compile_net: Compiles the network in place when a Trainer starts; True or a mode of `torch.compile`.
-        freeze_backbone_epochs: In so many epochs at the start the backbone does not learn.
-        ema_decay: Of the average of the weights that is validated, tested and stored; None: the weights themselves.
-        average_epochs: Of so many of the last epochs the mean of the weights stands in its place instead.
-        max_fpr: Bound on the share of validation's real rows that are called fake, in [0, 1).
-        max_fnr: The same for fake rows called real; with both, some may be undecided: see `choose_thresholds`.
-        class_names: In the order of the labels.
-        preprocessing: What was done to an image before the network sees it; travels in the checkpoint.
-        config: What `kept_config` keeps of the run's config, for the checkpoint alone.
+        freeze_backbone_epochs: Number of epochs at the start in which the backbone is frozen.
+        ema_decay: Decay of the average of the weights that is validated, tested and stored; None uses the weights.
+        average_epochs: Number of last epochs over which the weights are averaged instead.
+        max_fpr: Bound on the share of real validation rows that are called fake, in [0, 1).
+        max_fnr: Bound on the share of fake validation rows that are called real, in [0, 1). With both bounds some rows
+            may be undecided: see `choose_thresholds`.
+        class_names: Names of the classes in the order of the labels.
+        preprocessing: What is done to an image before the network sees it; stored in the checkpoint.
+        config: The part of the run's config from `kept_config`, stored in the checkpoint and used for nothing else.
 
     Attributes:
-        learning: Names of the network's parameters that are trained, as `model.tune` says.
-        still: Names in the network's state dict of what training leaves as it was.
-        start: What the backbone starts from, by name; None: random weights.
-        trained_only: Whether the checkpoint that is being written leaves out what is still.
-        to_resume: Whether training is to go on from it even then.
+        learning: Names of the trainable parameters of the network, as `model.tune` selects them.
+        still: Names of the entries of the network's state dict that training doesn't change.
+        start: Name of the weights that the backbone starts from; None for random weights.
+        trained_only: Whether the checkpoint being written leaves out the entries in `still`.
+        to_resume: Whether training can resume from a checkpoint that is written with `trained_only`.
     """
 
     def __init__(
@@ -98,7 +99,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.feature_loss.check_masks(dict(preprocessing or {}))
         rho: Any = (optimizer or OPTIMIZER).get("sam_rho")
         self.sam = None if rho is None else SharpnessAware(rho)
-        # made here, so that wrong values are answered at once
+        # built here, so that invalid values are reported at once
         frozen = freeze_backbone_epochs or model.get("tune", ALL) != ALL
         self._levers: list[pl.Callback] = [FreezeBackbone(freeze_backbone_epochs)] if frozen else []
         self.average = WeightAverage.wanted(ema_decay, average_epochs)
@@ -112,7 +113,7 @@ class DeepfakeDetector(pl.LightningModule):
         self.start = start_of(model, self.net)
         self.trained_only, self.to_resume = False, True
         self.feature_loss.check_network(self.net, (preprocessing or {}).get("image_size"))
-        self._asked = self._with_features
+        self._feature_pass = self._with_features
         self.memory_format = torch.channels_last if channels_last else torch.contiguous_format
         self.net.to(memory_format=self.memory_format)
         if grad_checkpointing:
@@ -133,50 +134,50 @@ class DeepfakeDetector(pl.LightningModule):
         return logits
 
     def _with_features(self, image: Tensor, mask: Tensor) -> FeaturePass:
-        """Logits as `forward` gives them, and the features that they are made of, by one pass."""
+        """The logits of `forward` and the features they are computed from, in one pass."""
         return self.feature_loss.ask(self.net, image.contiguous(memory_format=self.memory_format), mask)
 
     def loss(self, logits: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-        """Loss over the rows that count, weighted by class if the data module asks for it."""
+        """The loss over the valid rows, weighted by class if the data module asks for it."""
         return self.row_loss(logits, labels, valid, weights=self.class_weights)
 
     def setup(self, stage: str) -> None:
-        """Compiles the network if asked to: in place, so that the keys of a checkpoint stay as they are."""
+        """Compiles the network if `compile_net` is set: in place, so that the keys of a checkpoint don't change."""
         leave_at_exit()
         mode = self.hparams["compile_net"]
         if mode and self.net._compiled_call_impl is None:
             self.net.compile(mode=None if mode is True else mode)
             if self.feature_loss:
-                self._asked = torch.compile(self._with_features, mode=None if mode is True else mode)
+                self._feature_pass = torch.compile(self._with_features, mode=None if mode is True else mode)
 
     # ---- training ------------------------------------------------------------------------------------------
 
     def check_batch_size(self, batch_size: int) -> None:
-        """Whether training can begin with so many images a process.
+        """Checks that training is possible with this many images per process.
 
         Raises:
-            UserError: It is 1, and they are so small that batch normalisation would fail in the first step.
+            UserError: It is 1, and the images are so small that batch normalisation would fail in the first step.
         """
         size = (self.hparams["preprocessing"] or {}).get("image_size")
         if batch_size == 1 and size:
             check_single_rows(self.hparams["model"], size)
 
     def check_trainer(self, trainer: pl.Trainer, batch_size: int | None) -> None:
-        """Whether a Trainer can do what loss and optimiser ask for, with so many images a process and batch.
+        """Checks that a Trainer supports the loss and the optimiser, with `batch_size` images per process.
 
         Raises:
-            UserError: It can't.
+            UserError: The Trainer doesn't support one of them.
         """
         if self.sam:
             self.sam.check_trainer(trainer)
         self.feature_loss.check_trainer(trainer, (batch_size or 2) * trainer.world_size)
 
     def configure_callbacks(self) -> list[pl.Callback]:
-        """What freezing the backbone and averaging the weights need; for training alone."""
+        """The callbacks that freeze the backbone and average the weights; only for training."""
         return self._levers if self.trainer.state.fn == "fit" else []
 
     def on_fit_start(self) -> None:
-        """Takes the class weights from the data module, once its splits are known."""
+        """Takes the class weights and the records of the training data from the data module."""
         data = served_data(self.trainer)
         self.row_loss.check_balance(data.balance if data else "none")
         weights = data.class_weights() if data else None
@@ -187,10 +188,10 @@ class DeepfakeDetector(pl.LightningModule):
             self.learnt_from[name] = amounts(splits[split].records) if split in splits else []
 
     def on_train_start(self) -> None:
-        """Says how many images decide a step; a schedule out of a checkpoint has to be of this training's length.
+        """Logs the effective batch size, and checks the Trainer and the length of a schedule from a checkpoint.
 
         Raises:
-            UserError: It is not, or its steps don't go together with the Trainer.
+            UserError: The schedule was made for another length, or the Trainer doesn't support loss or optimiser.
         """
         check_length(self.trainer)
         self.check_trainer(self.trainer, getattr(self.trainer.train_dataloader, "batch_size", None))
@@ -199,12 +200,12 @@ class DeepfakeDetector(pl.LightningModule):
             log.info("%s", line)
 
     def training_step(self, batch: dict[str, Any], batch_idx: int) -> Tensor:
-        """One step; logs its loss and, at the end of the epoch, mean loss and accuracy."""
+        """Computes the loss of a batch; logs it and, at the end of the epoch, mean loss and accuracy."""
         labels, valid = batch["label"], batch["valid"]
         terms: dict[str, Tensor] = {}
         if self.feature_loss:
-            asked = self._asked(batch["image"], batch["mask"])
-            logits, terms = asked.logits, self._terms(asked, batch)
+            result = self._feature_pass(batch["image"], batch["mask"])
+            logits, terms = result.logits, self._terms(result, batch)
         else:
             logits = self(batch["image"], batch["mask"])
         rows = self.row_loss.rows(logits, labels, valid, weights=self.class_weights)
@@ -223,55 +224,55 @@ class DeepfakeDetector(pl.LightningModule):
         self.log("train/frame/accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
 
-    def _terms(self, asked: FeaturePass, batch: dict[str, Any]) -> dict[str, Tensor]:
-        """The terms of this step: those over pairs over the rows of all processes, the others over its own.
+    def _terms(self, result: FeaturePass, batch: dict[str, Any]) -> dict[str, Tensor]:
+        """The loss terms of this step: those on pairs use the rows of all processes, the others only its own.
 
-        Each process computes all pairs, and gets the gradient of its rows from all, which DDP then divides by their
-        number: what one process with all rows would have. Every process has as many rows, for samplers see to it.
+        Each process computes all pairs and receives the gradient of its rows from all processes, which DDP divides by
+        their number: the same as one process with all rows. Samplers give every process the same number of rows.
         """
-        places = self.feature_loss.of_places(asked.evidence, batch["mask"], batch["valid"])
+        places = self.feature_loss.of_places(result.evidence, batch["mask"], batch["valid"])
         if not self.feature_loss.pairs:
             return places
-        gathered: Any = self.all_gather(asked.pooled.float(), sync_grads=True)
-        marks: Any = self.all_gather(torch.where(batch["valid"], batch["label"], -1))
+        gathered: Any = self.all_gather(result.pooled.float(), sync_grads=True)
+        marks: Any = self.all_gather(torch.where(batch["valid"], batch["label"], -1))  # -1 marks invalid rows
         labels = marks.reshape(-1)
-        return self.feature_loss.of_pairs(gathered.reshape(-1, asked.pooled.shape[1]), labels, labels >= 0) | places
+        return self.feature_loss.of_pairs(gathered.reshape(-1, result.pooled.shape[1]), labels, labels >= 0) | places
 
     def optimizer_step(
         self, epoch: int, batch_idx: int, optimizer: Any, optimizer_closure: Callable[[], Any] | None = None
     ) -> None:
-        """One step; of two passes, where it is a sharpness-aware one."""
+        """Takes one optimiser step; a sharpness-aware step runs two passes."""
         if self.sam and optimizer_closure:
             optimizer_closure = self.sam.both(optimizer_closure, self.net, partial(self._learning, optimizer))
         super().optimizer_step(epoch, batch_idx, optimizer, optimizer_closure)
 
     def _learning(self, optimizer: Any) -> list[nn.Parameter]:
         """The parameters that a step is about to change."""
-        for lever in self._levers:  # what is frozen loses its gradient, here as before the step itself
+        for lever in self._levers:  # drops gradients of frozen parameters, as it happens before the step itself
             lever.on_before_optimizer_step(self.trainer, self, optimizer)
         return [p for group in optimizer.param_groups for p in group["params"] if p.grad is not None]
 
     def on_train_epoch_end(self) -> None:
-        """Says how many images could not be read in this epoch."""
+        """Logs how many images could not be read in this epoch."""
         if unreadable := int(self._unreadable):
-            some = count(unreadable, "image")
-            log.warning("epoch %d: %s could not be read and did not count", self.current_epoch, some)
+            images = count(unreadable, "image")
+            log.warning("epoch %d: %s could not be read and did not count", self.current_epoch, images)
         self._unreadable = 0
 
     @property
     def optimizer_settings(self) -> Mapping[str, Any]:
-        """What `build_optimizer` takes."""
+        """Settings for `build_optimizer`."""
         settings: Mapping[str, Any] = self.hparams["optimizer"] or OPTIMIZER
         return settings
 
     @property
     def scheduler_settings(self) -> Mapping[str, Any]:
-        """What `build_schedulers` takes."""
+        """Settings for `build_schedulers`."""
         settings: Mapping[str, Any] = self.hparams["scheduler"] or SCHEDULER
         return settings
 
     def configure_optimizers(self) -> Any:
-        """Optimiser and schedules by name."""
+        """Builds the optimiser and the schedules from their settings."""
         optimizer = build_optimizer(self.net, self.optimizer_settings)
         schedules = build_schedulers(
             optimizer,
@@ -282,12 +283,12 @@ class DeepfakeDetector(pl.LightningModule):
         return [optimizer], schedules
 
     def epoch_state(self) -> dict[str, Any]:
-        """What this process has counted in the epoch so far: a checkpoint in mid-epoch needs it."""
+        """The running sums of this process in the current epoch, for a checkpoint within an epoch."""
         counted = {name: getattr(self, name).batches() for name in ("train_loss", "train_accuracy")}
         return counted | {"unreadable": int(self._unreadable)}
 
     def load_epoch_state(self, state: Mapping[str, Any]) -> None:
-        """Takes up what was counted before an interruption."""
+        """Restores the running sums from before an interruption."""
         for name in ("train_loss", "train_accuracy"):
             getattr(self, name).load_batches(state[name])
         self._unreadable = state["unreadable"]
@@ -310,7 +311,7 @@ class DeepfakeDetector(pl.LightningModule):
         collector.update(logits, labels, batch["video"], valid, batch["path"], batch.get("face"))
 
     def on_validation_epoch_end(self) -> None:
-        """Logs the metrics of validation, and chooses thresholds; while training, a plateau schedule hears of them."""
+        """Logs the metrics of validation and chooses thresholds; in training, also updates a plateau schedule."""
         metrics = self._log_metrics("val", self.val_loss, self.val_scores)
         if not self.trainer.sanity_checking:
             self.decision = decide(self.scores["val"], **{key: self.hparams[key] for key in ("max_fpr", "max_fnr")})
@@ -321,7 +322,7 @@ class DeepfakeDetector(pl.LightningModule):
                 self.images["domain"] = data.domain()
 
     def on_test_epoch_end(self) -> None:
-        """Logs the metrics of test: of all images and, where several data sets are tested on, of each apart."""
+        """Logs the metrics of test for all images and, if there are several test data sets, for each separately."""
         self._log_metrics("test", self.test_loss, self.test_scores)
         scores, data = self.scores["test"], served_data(self.trainer)
         for name, videos in (data.test_sets() if data else {}).items():
@@ -341,18 +342,18 @@ class DeepfakeDetector(pl.LightningModule):
         return metrics
 
     def predict_step(self, batch: dict[str, Any], batch_idx: int) -> dict[str, Any]:
-        """Paths, video ids and probabilities of fake; rows that could not be read are marked invalid."""
+        """Returns paths, video ids and probabilities of fake; images that could not be read are marked invalid."""
         probabilities = self(batch["image"], batch["mask"]).float().softmax(dim=1)[:, 1]
         return {key: batch[key] for key in ("path", "video_id", "valid")} | {"probability": probabilities}
 
     # ---- checkpoints ---------------------------------------------------------------------------------------
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Adds what a reader needs to use the weights, and nothing that would be fetched or run again."""
+        """Adds what is needed to use the weights, and nothing that loading would download or run again."""
         hparams = checkpoint.get("hyper_parameters", {})
         if "model" in hparams:
             hparams["model"] = without_start_weights(hparams["model"])
-            hparams["compile_net"] = False  # the next machine may have no compiler
+            hparams["compile_net"] = False  # the machine that loads it may have no compiler
         checkpoint["addnet"] = identity(
             class_names=list(self.hparams["class_names"]),
             preprocessing=dict(self.hparams["preprocessing"] or {}) | self.images,
@@ -360,25 +361,25 @@ class DeepfakeDetector(pl.LightningModule):
             decision=self.decision,
         )
         checkpoint["addnet"]["learnt_from"] = self.learnt_from
-        # so that a test of the checkpoint alone has the loss of a test after training
+        # so that testing the checkpoint alone gives the same loss as testing after training
         checkpoint["addnet"]["class_weights"] = None if self.class_weights is None else self.class_weights.tolist()
         if self.trained_only:
             leave_out(checkpoint, self.still, self.start, to_resume=self.to_resume)
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuses a checkpoint of another format; goes on with the weights that learn where the average is given up.
+        """Rejects a checkpoint of another format; uses its trainable weights if training resumes without the average.
 
-        One of the trained part alone gets the rest from this network, which has to have its start weights.
+        A checkpoint of the trained part alone is completed from this network, which must have the same start weights.
 
         Raises:
-            UserError: It was not written by this program, or by another format of it, or the start weights are others.
+            UserError: It isn't a checkpoint of this program, has another format, or needs other start weights.
         """
         about = checkpoint.get("addnet", {})
         if about.get("format") != FORMAT:
-            raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the one this version reads")
+            raise UserError(f"checkpoint format {about.get('format')!r} is not {FORMAT}, the format this version reads")
         self.decision = about.get("decision")
-        learnt = about.get("learnt_from")
-        self.learnt_from = dict(learnt) if isinstance(learnt, Mapping) else {}
+        origin = about.get("learnt_from")
+        self.learnt_from = dict(origin) if isinstance(origin, Mapping) else {}
         weights = about.get("class_weights")
         self.class_weights = None if weights is None else torch.tensor(weights, device=self.device)
         self.images = {name: (about.get("preprocessing") or {}).get(name) for name in MEASURED}
@@ -394,6 +395,6 @@ def _check_levers(compile_net: bool | str, grad_checkpointing: bool) -> None:
         require_choice("compile", compile_net, COMPILE_MODES)
     if compile_net and grad_checkpointing:
         raise UserError(
-            f"compile={compile_net} and grad_checkpointing=true exclude each other: the compiler chooses itself what "
-            "it computes again, and gives up on segments that were chosen for it; use one of them"
+            f"compile={compile_net} and grad_checkpointing=true exclude each other: the compiler itself chooses what "
+            "to recompute, and can't compile segments chosen in advance; use one of them"
         )

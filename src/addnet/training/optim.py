@@ -1,4 +1,4 @@
-"""Optimiser and schedule from plain settings, by names that a checkpoint may carry."""
+"""Builds optimiser and schedule from plain settings, by names that a checkpoint can hold."""
 
 from __future__ import annotations
 
@@ -19,29 +19,29 @@ from addnet.wording import count
 if TYPE_CHECKING:
     import pytorch_lightning as pl
 
-UNTIMED = ("none", "plateau")  # the others are made for a number of steps
+UNTIMED = ("none", "plateau")  # all other schedules need the number of steps
 _NUMBERS = {
     "cosine": ("warmup_epochs", "min_lr_factor"),
     "onecycle": ("warmup",),
     "plateau": ("factor", "patience", "warmup_epochs"),
 }
-ENDLESS = 2**62  # steps of a training without an end
+ENDLESS = 2**62  # number of steps of a training without limit
 
 
 def parameter_groups(
     net: nn.Module, *, weight_decay: float, sigma_lr: float, lr: float = 0.0, layer_decay: float | None = None
 ) -> list[dict[str, Any]]:
-    """The network's parameters, the bandpass sigmas apart.
+    """Groups the network's parameters, with the bandpass sigmas in a group of their own.
 
-    Two numbers that are worth pixels hardly move at a learning rate made for weights, and decay would pull them
-    towards a filter that nobody chose: they get a rate of their own and no decay.
+    The sigmas are two numbers in pixels: they hardly move at a learning rate made for weights, and weight decay would
+    pull them towards an arbitrary filter. They get their own learning rate and no decay.
 
     Args:
-        net: With `sigma_parameters()` if it has a bandpass layer, and with `stages()` for `layer_decay`.
-        weight_decay: Of everything but the sigmas.
-        sigma_lr: Rate of the sigmas.
-        lr: Rate of the head, where there is a `layer_decay`.
-        layer_decay: Factor on the rate from one stage to the one before it; None: one rate for all.
+        net: A network with `sigma_parameters()` if it has a bandpass layer, and with `stages()` for `layer_decay`.
+        weight_decay: Weight decay of everything but the sigmas.
+        sigma_lr: Learning rate of the sigmas.
+        lr: Learning rate of the head, if `layer_decay` is set.
+        layer_decay: Factor on the learning rate from each stage to the one before it; None uses one rate for all.
 
     Returns:
         One group `weights`, or one `weights.<stage>` for each stage, the head first; then `sigmas`.
@@ -63,7 +63,7 @@ def parameter_groups(
 def _weights(
     net: nn.Module, lr: float, layer_decay: float | None
 ) -> Iterator[tuple[str, Iterable[nn.Parameter], dict[str, float]]]:
-    """Name, parameters and rate of each group; no rate where there is one for all."""
+    """Yields name, parameters and learning rate of each group; no rate if all groups share one."""
     if layer_decay is None:
         yield "weights", net.parameters(), {}
         return
@@ -77,12 +77,12 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
     """Builds an optimiser.
 
     Args:
-        net: With `sigma_parameters()` if it has a bandpass layer.
+        net: A network with `sigma_parameters()` if it has a bandpass layer.
         settings: `name` (any in timm's registry), `lr`, `weight_decay`, `sigma_lr`, `layer_decay`; `sam_rho` is for
-            `SharpnessAware`; further keys go to the optimiser.
+            `SharpnessAware`; further keys are passed to the optimiser.
 
     Raises:
-        UserError: The name is unknown or a key does not belong to it.
+        UserError: The name is unknown, or the optimiser doesn't accept a key.
     """
     options = {key: value for key, value in settings.items() if key != "sam_rho"}
     for key in ("lr", "weight_decay", "sigma_lr"):
@@ -100,34 +100,36 @@ def build_optimizer(net: nn.Module, settings: Mapping[str, Any]) -> Optimizer:
     try:
         optimizer: Optimizer = create_optimizer_v2(groups, opt=name, lr=lr, weight_decay=weight_decay, **options)
     except (TypeError, ValueError) as error:
-        raise UserError(f"optimizer {name} refuses its settings {dict(settings)}: {error}") from error
+        raise UserError(f"optimizer {name} rejects its settings {dict(settings)}: {error}") from error
     return optimizer
 
 
 def build_schedulers(
     optimizer: Optimizer, settings: Mapping[str, Any], *, total_steps: int, steps_per_epoch: int
 ) -> list[dict[str, Any]]:
-    """Builds schedules as Lightning takes them; none for a constant rate.
+    """Builds schedules in Lightning's form; an empty list for a constant learning rate.
 
     Args:
-        optimizer: Its groups keep their ratio of rates.
+        optimizer: The optimiser; the ratios between the learning rates of its groups are kept.
         settings: `name` of a schedule and its keys; see `configs/scheduler/`.
         total_steps: Optimiser steps of the whole training.
         steps_per_epoch: Optimiser steps of one epoch.
 
     Raises:
-        UserError: The name or the length of the training is unknown, or a setting is missing or refused.
+        UserError: The name or the length of the training is unknown, or a setting is missing or rejected.
     """
     name = settings["name"]
     maker = maker_of("schedule", name)
     for key in _NUMBERS.get(name, ()):
         if key not in settings:
-            raise UserError(f"scheduler.name={name} needs scheduler.{key}; scheduler={name} brings all that it needs")
+            raise UserError(f"scheduler.name={name} needs scheduler.{key}; use scheduler={name}, which sets all keys")
         require_number(f"scheduler.{key}", settings[key])
         if settings[key] < 0:
             raise UserError(f"scheduler.{key}={settings[key]} must be at least 0")
     if name not in UNTIMED and not 1 <= total_steps < ENDLESS:
-        raise UserError(f"scheduler {name} needs to know the end: set trainer.max_epochs or trainer.max_steps")
+        raise UserError(
+            f"scheduler {name} needs the length of the training: set trainer.max_epochs or trainer.max_steps"
+        )
     length = {"total_steps": total_steps, "steps_per_epoch": steps_per_epoch}
     if maker in _OWN.values():
         return list(maker(optimizer, settings, **length))
@@ -150,7 +152,7 @@ def _onecycle(
         max_lr=[group["lr"] for group in optimizer.param_groups],
         total_steps=total_steps,
         pct_start=settings["warmup"],
-        cycle_momentum=False,  # cycling it too is a second experiment
+        cycle_momentum=False,  # only the learning rate is scheduled
     )
     return [{"scheduler": schedule, "interval": "step"}]
 
@@ -161,7 +163,9 @@ def _cosine(
     cycle = settings.get("cycle_epochs")
     require_number("scheduler.cycle_epochs", cycle, optional=True)
     if cycle is not None and not 0 < cycle < math.inf:
-        raise UserError(f"scheduler.cycle_epochs={cycle} must be a number above 0; null: the rate falls once")
+        raise UserError(
+            f"scheduler.cycle_epochs={cycle} must be a number above 0; with null the learning rate falls only once"
+        )
     length = total_steps if cycle is None else max(1, round(cycle * steps_per_epoch))
     warmup = min(round(settings["warmup_epochs"] * steps_per_epoch), length - 1)
     factor = _Cosine(warmup, total_steps, settings["min_lr_factor"], None if cycle is None else length)
@@ -174,14 +178,14 @@ def _reduced(
     try:
         return _plateau(optimizer, settings, steps_per_epoch=steps_per_epoch)
     except (KeyError, ValueError) as error:
-        raise UserError(f"scheduler plateau refuses its settings {dict(settings)}: {error}") from error
+        raise UserError(f"scheduler plateau rejects its settings {dict(settings)}: {error}") from error
 
 
 def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epoch: int) -> list[dict[str, Any]]:
-    """A linear warm-up by steps, if there is one, and reductions; either multiplies the rate that it finds.
+    """An optional linear warm-up by steps, and reductions on a plateau; each multiplies the current learning rate.
 
-    Lightning 2.6.6 would step the second after the checkpoint of the epoch was written, and a resumed run would
-    never know of that epoch's metric: it is left to `step_plateau`.
+    Lightning 2.6.6 would step the latter after the checkpoint of the epoch is written, so that a resumed run would
+    miss that epoch's metric; `step_plateau` steps it instead.
     """
     schedules: list[dict[str, Any]] = []
     if warmup := round(settings["warmup_epochs"] * steps_per_epoch):
@@ -195,26 +199,26 @@ def _plateau(optimizer: Optimizer, settings: Mapping[str, Any], *, steps_per_epo
 
 
 def step_plateau(trainer: pl.Trainer, metrics: Mapping[str, float]) -> None:
-    """Tells a plateau schedule, if there is one, the metrics of a validation.
+    """Updates a plateau schedule, if there is one, with the metrics of a validation.
 
     Raises:
-        UserError: The metric that it watches is not among them.
+        UserError: The metric that it monitors isn't among them.
     """
     for config in trainer.lr_scheduler_configs:
         if not isinstance(config.scheduler, ReduceLROnPlateau):
             continue
         if config.monitor is None or config.monitor not in metrics:
             raise UserError(
-                f"scheduler.monitor={config.monitor} is no metric of validation; there are: {', '.join(metrics)}"
+                f"scheduler.monitor={config.monitor} is not a validation metric; use one of: {', '.join(metrics)}"
             )
         config.scheduler.step(metrics[config.monitor])
 
 
 class _Cosine:
-    """Factor on the rate at a step; an object, so that torch keeps its plain values in a checkpoint.
+    """Factor on the learning rate at a step; an object, so that torch keeps its plain values in a checkpoint.
 
-    With a `cycle` of so many steps it begins anew after each, warm-up included (warm restarts, Loshchilov and Hutter
-    2017, arXiv 1608.03983).
+    With `cycle`, the schedule restarts after every `cycle` steps, warm-up included (warm restarts, Loshchilov and
+    Hutter 2017, arXiv 1608.03983).
     """
 
     def __init__(self, warmup: int, total_steps: int, floor: float, cycle: int | None = None) -> None:
@@ -235,15 +239,15 @@ _OWN: dict[str, Callable[..., list[dict[str, Any]]]] = {
     "onecycle": _onecycle,
     "plateau": _reduced,
 }
-# with those that other packages register: see addnet.registry
+# includes the schedules that other packages register: see addnet.registry
 SCHEDULERS = declared("schedule", _OWN)
 
 
 def check_length(trainer: pl.Trainer) -> None:
-    """Compares the steps that a schedule was made for, in the checkpoint it came from, with those of this training.
+    """Checks that a schedule from a checkpoint was made for as many steps as this training has.
 
     Raises:
-        UserError: They differ: the rate would jump, or the schedule end before the training.
+        UserError: The numbers differ: the learning rate would jump, or the schedule end before the training.
     """
     now = int(min(trainer.estimated_stepping_batches, ENDLESS))
     for config in trainer.lr_scheduler_configs:
@@ -252,8 +256,8 @@ def check_length(trainer: pl.Trainer) -> None:
         planned = (of_cosine[0] if of_cosine else schedule).__dict__.get("total_steps", now)
         if planned != now:
             raise UserError(
-                f"the checkpoint brings back a schedule of {count(planned, 'step')}, and this training has {now}: "
+                f"the checkpoint restores a schedule of {count(planned, 'step')}, but this training has {now}: "
                 "resume with the same number of processes, data.batch_size, trainer.accumulate_grad_batches, "
-                "trainer.limit_train_batches and training data, or start anew from its backbone with "
+                "trainer.limit_train_batches and training data, or start a new run from its backbone with "
                 f"model.weights={trainer.ckpt_path} and without ckpt_path."
             )

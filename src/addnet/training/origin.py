@@ -1,4 +1,4 @@
-"""What a checkpoint says it learnt from: how much of which data, and where it is wrong on its own validation."""
+"""What a checkpoint records of its training data: images of each data set, and errors on its validation data."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from addnet.index.records import FAKE, REAL, Records
 
 
 def amounts(records: Records) -> list[dict[str, Any]]:
-    """How much there is of each data set, as plain values.
+    """The number of images and videos of each data set, as plain values.
 
     Args:
-        records: Those of training, or those that checkpoints and thresholds are chosen on.
+        records: Records of training, or those that checkpoints and thresholds are chosen on.
 
     Returns:
-        Of each data set: its name `dataset`, which `split` of it this is by its own account (`val` also where it was
-        carved out of its training images), images of each class `real` and `fake`, and `videos`.
+        For each data set its name `dataset`, the `split` of the data set that the images belong to (`val` also if they
+        were held out from its training images), the number of images of each class, `real` and `fake`, and of `videos`.
     """
     datasets, splits, videos = (records.numbers(name) for name in ("dataset", "split", "video_id"))
     names = {name: records.names(name) for name in ("dataset", "split")}
     labels = np.asarray(records.labels)
-    found = []
+    rows = []
     for dataset, split in sorted(set(zip(datasets.tolist(), splits.tolist(), strict=True))):
         here = (datasets == dataset) & (splits == split)
-        found.append(
+        rows.append(
             {
                 "dataset": str(names["dataset"][dataset]),
                 "split": str(names["split"][split]),
@@ -37,20 +37,20 @@ def amounts(records: Records) -> list[dict[str, Any]]:
                 "videos": len(np.unique(videos[here])),
             }
         )
-    return found
+    return rows
 
 
 def validation_errors(scores: Scores, decision: Mapping[str, Any] | None) -> dict[str, dict[str, int]]:
-    """How often the thresholds that validation chose are wrong on that validation.
+    """Counts the errors on validation data of the thresholds that were chosen on it.
 
     Args:
-        scores: Of validation.
-        decision: From `decide`.
+        scores: Scores of validation.
+        decision: Decision from `decide`.
 
     Returns:
-        Of images (`frame`) and videos (`video`): how many are `real` and `fake`, how many of these are
-        `real_called_fake` and `fake_called_real`, and how many `real_undecided` and `fake_undecided`, if any can be.
-        Empty without a decision.
+        For images (`frame`) and videos (`video`): the numbers of `real` and `fake`, of `real_called_fake` and
+        `fake_called_real`, and of `real_undecided` and `fake_undecided` if the decision has an undecided range. Empty
+        without a decision.
     """
     errors = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):

@@ -1,4 +1,4 @@
-"""A run in a few lines before it trains: network, recipe, machine, folder."""
+"""Summarises a run in a few lines before it trains: network, recipe, machine, folder."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from addnet.training.module import DeepfakeDetector
 
-# what tells a network from others of its name, and what a recipe may have beyond rate and schedule, where it is set
+# settings that distinguish networks of the same name; then settings of a recipe, shown unless they have these values
 _TELLING = ("backbone", "placement", "combine", "tune", "head", "front", "mode", "kernel_size")
 _OF_BANDPASS = ("mode", "kernel_size")
 _LEVERS = {"ema_decay": None, "average_epochs": None, "freeze_backbone_epochs": 0}
@@ -24,7 +24,7 @@ _PARTS |= {"optimizer.sam_rho": None}
 
 
 def overview(cfg: DictConfig, module: DeepfakeDetector, trainer: pl.Trainer) -> list[str]:
-    """What matters of a composed config; the whole of it stands in the run folder."""
+    """The lines that summarise a composed config; the run folder has the whole config."""
     lines = [f"network: {_network(cfg, module)}"]
     if cfg.train:
         lines.append(f"recipe: {_recipe(cfg)}")

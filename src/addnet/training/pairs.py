@@ -1,4 +1,4 @@
-"""What is asked of pairs of features in a batch: alike within a class, and spread over the sphere as a whole."""
+"""Loss terms on pairs of features in a batch: close together within a class, spread over the sphere as a whole."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-SHARPNESS = 2.0  # of the Gaussian in the uniformity: t in Wang and Isola
-_LEAST = 1e-6  # of the mean in the uniformity, below which it has no slope (GenD)
-_SHORTEST = 1e-6  # length of features below which they are no direction
+SHARPNESS = 2.0  # factor in the exponent of the uniformity: t in Wang and Isola
+_LEAST = 1e-6  # lower bound of the mean in the uniformity, below which the gradient is 0 (GenD)
+_SHORTEST = 1e-6  # norm below which features aren't normalised to length 1
 
 
 def alignment(features: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """The mean over all pairs of one class of ‖a − b‖², a and b being features of length 1.
+    """The mean of ‖a − b‖² over all pairs within a class, where a and b are features normalised to length 1.
 
-    Wang and Isola 2020, arXiv 2005.10242, as GenD (WACV 2026) has it: over the pairs of both classes together.
+    Wang and Isola 2020, arXiv 2005.10242, in the form of GenD (WACV 2026): one mean over the pairs of both classes.
 
     Args:
         features: (B, D), any float dtype; computed in float32.
-        labels: (B,); anything where `valid` is False.
-        valid: (B,) bool; rows that are False make no pairs.
+        labels: (B,); any value where `valid` is False.
+        valid: (B,) bool; rows that are False form no pairs.
 
     Returns:
-        A scalar, float32; 0 with a gradient of 0 where there is no pair.
+        A scalar, float32; 0 with a gradient of 0 if there are no pairs.
     """
     distances, pairs, same = _pairs(features, labels, valid)
     counted = pairs & same
@@ -30,9 +30,18 @@ def alignment(features: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
 
 
 def uniformity(features: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
-    """The logarithm of the mean over all pairs of exp(−2 ‖a − b‖²); arguments, source and result as of `alignment`.
+    """The logarithm of the mean of exp(−2 ‖a − b‖²) over all pairs, where a and b are features normalised to length 1.
 
-    It lies between −8, where all lie as far apart as they can, and 0, where all are alike.
+    It lies between −8, if the features are as far apart as possible, and 0, if all are equal. Source: Wang and Isola
+    2020, arXiv 2005.10242, in the form of GenD (WACV 2026).
+
+    Args:
+        features: (B, D), any float dtype; computed in float32.
+        labels: (B,); unused, so that the function takes the same arguments as `alignment`.
+        valid: (B,) bool; rows that are False form no pairs.
+
+    Returns:
+        A scalar, float32; 0 with a gradient of 0 if there are no pairs.
     """
     distances, pairs, _ = _pairs(features, labels, valid)
     closeness = ((-SHARPNESS * distances).exp() * pairs).sum() / pairs.sum().clamp(min=1)
@@ -40,10 +49,10 @@ def uniformity(features: Tensor, labels: Tensor, valid: Tensor) -> Tensor:
 
 
 def _pairs(features: Tensor, labels: Tensor, valid: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Of each pair the squared distance, whether it counts, and whether both are of one class."""
+    """For each of the B(B − 1)/2 pairs: the squared distance, whether it counts, and whether both have one label."""
     with torch.autocast(features.device.type, enabled=False):
         counted = torch.where(valid[:, None], features.float(), torch.zeros((), device=features.device))
-        points = functional.normalize(counted, dim=1, eps=_SHORTEST)
-        distances = functional.pdist(points).square()  # from differences: a product of matrices may run in TF32
+        directions = functional.normalize(counted, dim=1, eps=_SHORTEST)
+        distances = functional.pdist(directions).square()  # from differences: a matrix product might run in TF32
     one, other = torch.triu_indices(len(valid), len(valid), 1, device=valid.device)
     return distances, valid[one] & valid[other], labels[one] == labels[other]

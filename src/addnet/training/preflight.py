@@ -1,4 +1,4 @@
-"""What a config has wrong in how it trains, found by trying it without data, weights or a server."""
+"""Finds errors in the training settings of a config by trying them without data, weights or a server."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from addnet.training.module import DeepfakeDetector
 from addnet.training.optim import ENDLESS, build_optimizer, build_schedulers
 from addnet.training.trained_part import check_trained_only
 
-_STEPS = 100  # of a training whose length is known once its data are
-_NEEDED = {  # packages, of which one is needed, and how to get it
+_STEPS = 100  # stands in for the length of the training, which depends on its data
+_NEEDED = {  # packages of which one is needed, and the argument of pip install
     "CometLogger": (("comet_ml",), "comet_ml"),
     "TensorBoardLogger": (("tensorboard", "tensorboardX"), "'addnet[tensorboard]'"),
     "WandbLogger": (("wandb",), "'addnet[wandb]'"),
@@ -24,10 +24,10 @@ _NEEDED = {  # packages, of which one is needed, and how to get it
 
 
 def check_rates(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
-    """Builds optimiser and schedule once, for nothing but their errors.
+    """Builds the optimiser and the schedule once, only to find errors.
 
     Raises:
-        UserError: One of them refuses its settings, or the length of the training isn't set where it matters.
+        UserError: One of them rejects its settings, or the schedule needs the length of the training and it isn't set.
     """
     optimizer = build_optimizer(module.net, module.optimizer_settings)
     endless = trainer.max_epochs in (-1, None) and trainer.max_steps == -1
@@ -36,20 +36,20 @@ def check_rates(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
 
 
 def check_average(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
-    """Looks whether the epochs that are averaged are known.
+    """Checks that it is known in advance which epochs are averaged.
 
     Raises:
-        UserError: They aren't.
+        UserError: It isn't known.
     """
     if module.average:
         module.average.check_trainer(trainer)
 
 
 def check_monitors(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
-    """Looks whether the metrics of validation that are watched exist; it would be noticed after the first epoch.
+    """Checks that the monitored validation metrics exist; otherwise the error would come after the first epoch.
 
     Raises:
-        UserError: One doesn't.
+        UserError: A monitored metric doesn't exist.
     """
     known = ["val/frame/loss", *(f"val/{level}/{name}" for level in ("frame", "video") for name in LOGGED)]
     watched = {"scheduler.monitor": module.scheduler_settings.get("monitor")}
@@ -57,16 +57,16 @@ def check_monitors(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
     for option, name in watched.items():
         if str(name).startswith("val/") and name not in known:
             raise UserError(
-                f"{option}={name} is no metric of validation; choose one of: {', '.join(known)}."
+                f"{option}={name} is not a validation metric; choose one of: {', '.join(known)}."
                 f"{suggestion(name, known)}"
             )
 
 
 def check_checkpoints(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
-    """Looks whether checkpoints can hold the trained part alone, where that is asked for.
+    """Checks that checkpoints with `trained_only` can hold the trained part alone.
 
     Raises:
-        UserError: One can't.
+        UserError: A checkpoint can't hold it alone.
     """
     for callback in trainer.checkpoint_callbacks:
         if getattr(callback, "trained_only", False):
@@ -75,18 +75,18 @@ def check_checkpoints(module: DeepfakeDetector, trainer: pl.Trainer) -> None:
 
 
 def check_loggers(nodes: Mapping[str, Any] | None) -> None:
-    """Looks whether the packages of the loggers are there, without starting any.
+    """Checks that the packages of the loggers are installed, without starting a logger.
 
     Args:
         nodes: The config group `logger`.
 
     Raises:
-        UserError: One is not.
+        UserError: A package isn't installed.
     """
     for name, node in (nodes or {}).items():
         packages, remedy = _NEEDED.get(str(node["_target_"]).rpartition(".")[2], ((), ""))
         if packages and not any(find_spec(package) for package in packages):
             raise UserError(
-                f"logger={name} needs a package that is not installed: pip install {remedy}, or take another logger, "
+                f"logger={name} needs a package that isn't installed: run pip install {remedy}, or use another logger, "
                 "such as logger=csv"
             )

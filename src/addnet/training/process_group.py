@@ -1,4 +1,4 @@
-"""The end of processes that trained together."""
+"""Leaves the process group before a process ends."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ import atexit
 
 from torch import distributed
 
-_asked: list[bool] = []
+_registered: list[bool] = []
 
 
 def leave_at_exit() -> None:
-    """Lets this process leave its group before the interpreter ends, once; nothing where it is in none.
+    """Makes this process leave its process group before the interpreter exits; does nothing if it is in none.
 
-    Lightning does so for NCCL alone. Gloo's threads, too, may still run when the rest is gone, and then the process
-    aborts ("terminate called without an active exception") after all of its work was done.
+    Lightning does so for NCCL only. Gloo's threads may also still run while the interpreter shuts down, and then the
+    process aborts ("terminate called without an active exception") after all of its work is done.
     """
-    if not _asked and distributed.is_available() and distributed.is_initialized():
-        _asked.append(True)
+    if not _registered and distributed.is_available() and distributed.is_initialized():
+        _registered.append(True)
         atexit.register(_leave)
 
 

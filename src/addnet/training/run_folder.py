@@ -1,4 +1,4 @@
-"""What a run folder tells about its run: config, command, commit, versions, data; and where things are."""
+"""Records a run in its folder (config, command, commit, versions, data) and summarises its results."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
     from addnet.training.served_data import ServedData
 
-_REPEATED = re.compile(r"\$\{[\w.]+\}")  # an interpolation of another key and nothing else
+_REPEATED = re.compile(r"\$\{[\w.]+\}")  # an interpolation of another key, alone
 
 
 def provenance(data_fingerprint: str) -> dict[str, Any]:
@@ -49,7 +49,7 @@ def provenance(data_fingerprint: str) -> dict[str, Any]:
 
 
 def write_run_folder(run_dir: Path, cfg: DictConfig, *, data_fingerprint: str) -> None:
-    """Writes `config.yaml` (resolved but for what the environment gave), `config_tree.txt` and `provenance.json`."""
+    """Writes `config.yaml` (resolved, except values from the environment), `config_tree.txt` and `provenance.json`."""
     run_dir.mkdir(parents=True, exist_ok=True)
     (run_dir / "config.yaml").write_text(_as_yaml(masked(cfg)), encoding="utf-8")
     with (run_dir / "config_tree.txt").open("w", encoding="utf-8") as stream:
@@ -59,18 +59,18 @@ def write_run_folder(run_dir: Path, cfg: DictConfig, *, data_fingerprint: str) -
 
 
 def config_tree(cfg: DictConfig) -> Tree:
-    """The resolved config as a tree, a branch for each group; without what the environment gave."""
-    tree, told = Tree("config"), masked(cfg)
-    for key, value in told.items():
+    """The resolved config as a tree with a branch for each group, without values from the environment."""
+    tree, values = Tree("config"), masked(cfg)
+    for key, value in values.items():
         if isinstance(value, dict):
             tree.add(str(key)).add(Syntax(_as_yaml(value).strip() or "{}", "yaml"))
-    scalars = {key: value for key, value in told.items() if not isinstance(value, dict)}
+    scalars = {key: value for key, value in values.items() if not isinstance(value, dict)}
     tree.add("run").add(Syntax(_as_yaml(scalars).strip(), "yaml"))
     return tree
 
 
 def _as_yaml(values: dict[str, Any]) -> str:
-    """As OmegaConf writes it: texts that it would read as numbers are in quotes."""
+    """YAML in OmegaConf's form: texts that it would read as numbers are in quotes."""
     text: str = yaml.dump(
         values, default_flow_style=False, allow_unicode=True, sort_keys=False, Dumper=get_omega_conf_dumper()
     )
@@ -78,17 +78,17 @@ def _as_yaml(values: dict[str, Any]) -> str:
 
 
 def parameters(cfg: DictConfig, data: ServedData, net: nn.Module) -> dict[str, Any]:
-    """What loggers are told of a run: config, counts of the data, sizes of the network, each once.
+    """The hyperparameters of a run for its loggers: config, counts of the data, sizes of the network, each once.
 
-    Nodes that only repeat another one (`data.mask`, which is `mask`) and the loggers themselves are left out.
+    Nodes that only repeat another node (`data.mask` repeats `mask`) and the loggers themselves are left out.
     """
     once = _without_doubles(OmegaConf.to_container(cfg, resolve=False), masked(cfg))
     sizes = [parameter.numel() for parameter in net.parameters()]
-    learning = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
+    trainable = sum(parameter.numel() for parameter in net.parameters() if parameter.requires_grad)
     counted = {
         f"data/{split}/{what}": number for split, part in counts(data.splits).items() for what, number in part.items()
     }
-    network = {"parameters/total": sum(sizes), "parameters/trainable": learning}
+    network = {"parameters/total": sum(sizes), "parameters/trainable": trainable}
     return {name: node for name, node in once.items() if name != "logger"} | network | counted
 
 
@@ -103,7 +103,7 @@ def _without_doubles(raw: Any, resolved: Any) -> Any:
 
 
 def print_config(cfg: DictConfig) -> None:
-    """Shows the whole config where `print_config` asks for it."""
+    """Prints the whole config if `print_config` is set."""
     if cfg.print_config:
         Console().print(config_tree(cfg))
 
@@ -130,7 +130,7 @@ def _tested(metrics: dict[str, float]) -> str | None:
 
 
 def print_summary(run_dir: Path, metrics: dict[str, float], *, checkpoint: str) -> None:
-    """Says how it went and where the results are."""
+    """Prints the metrics of the run and where its results are."""
     console = Console()
     if split := _tested(metrics):
         tested = "best checkpoint on test" if checkpoint else "test"
@@ -140,8 +140,8 @@ def print_summary(run_dir: Path, metrics: dict[str, float], *, checkpoint: str) 
         lines.append(f"checkpoint: {shown_path(checkpoint)}")
     plots = [f"plots/{name}.png" for name in ("training_samples", "self_blends", "curves")]
     names = [*plots, "reports/test_frame_classification_report.txt"]
-    found = [name for name in names if (run_dir / name).exists()]
-    lines += [f"{'in there: ' if at == 0 else '':>12}{name}" for at, name in enumerate(found)]
+    existing = [name for name in names if (run_dir / name).exists()]
+    lines += [f"{'contains: ' if at == 0 else '':>12}{name}" for at, name in enumerate(existing)]
     for line in lines:
         console.print(line, soft_wrap=True, highlight=False, markup=False)
 
@@ -161,13 +161,13 @@ def _metrics_table(metrics: dict[str, float], split: str, title: str) -> Table:
 
 
 def _git() -> dict[str, Any] | None:
-    """Commit of the checkout this package runs from; None for an installed copy or without git."""
+    """The commit of the checkout this package runs from; None for an installed copy or without git."""
     root = Path(addnet.__file__).resolve().parents[2]
     if not (root / ".git").exists():
         return None
     try:
         commit = _git_output(root, "rev-parse", "HEAD").strip()
-        # what is found is written beside the code, and says nothing of it
+        # files in `results` are outputs: they don't make the code dirty
         changed = _git_output(root, "status", "--porcelain", "--", ":/", ":(top,exclude)results")
         return {"commit": commit, "dirty": bool(changed.strip())}
     except (OSError, subprocess.SubprocessError):

@@ -1,4 +1,4 @@
-"""Sharpness-aware steps: the gradient is taken where the loss is worst nearby, the step from where the weights are."""
+"""Sharpness-aware steps: the gradient is computed where the nearby loss is worst, the step starts at the weights."""
 
 from __future__ import annotations
 
@@ -17,16 +17,17 @@ from addnet.signatures import require_number
 
 
 class SharpnessAware:
-    """Two passes a step instead of one (Foret et al. 2021, arXiv 2010.01412, algorithm 1).
+    """Runs two passes per step instead of one (Foret et al. 2021, arXiv 2010.01412, algorithm 1).
 
-    The first gives the gradient g at the weights w, the second that at w + rho · g / ‖g‖, which the optimiser then gets
-    for a step from w. Both see the same batch and the same dropout. Statistics of batch normalisation, what is logged
-    and what is counted are those of the first. With several processes gradients are averaged before either use, so that
-    all go to the same place; they are clipped once, after the second; a loss scale cancels out in the direction, and
-    where a gradient overflows the scaler leaves the step out as always. Nothing has to be kept from step to step.
+    The first pass computes the gradient g at the weights w; the second computes the gradient at w + rho · g / ‖g‖,
+    which the optimiser uses for a step from w. Both passes see the same batch and the same dropout. Batch normalisation
+    statistics, logged values and counts are those of the first pass. With several processes, gradients are averaged
+    before either use, so that all processes move to the same place; they are clipped once, after the second pass. A
+    loss scale cancels out in the direction; if a gradient overflows, the scaler skips the step as usual. No state is
+    kept between steps.
 
     Args:
-        rho: How far to look, in the norm of all weights that learn together; above 0.
+        rho: Length of the move, in the norm of all trainable weights together; above 0.
 
     Raises:
         UserError: `rho` isn't a number above 0.
@@ -37,17 +38,17 @@ class SharpnessAware:
         if not 0 < rho < float("inf"):
             raise UserError(f"optimizer.sam_rho={rho} must be a number above 0; 0.05 is usual, null switches it off")
         self.rho = rho
-        self.second = False  # whether the pass that is under way is the second of its step
+        self.second = False  # whether the current pass is the second of its step
 
     def check_trainer(self, trainer: pl.Trainer) -> None:
-        """Looks whether the Trainer hands over whole batches and whole gradients.
+        """Checks that the Trainer provides whole batches and whole gradients.
 
         Raises:
-            UserError: It accumulates gradients, or each process has a part of the weights.
+            UserError: It accumulates gradients, or each process has only a part of the weights.
         """
         if trainer.accumulate_grad_batches > 1:
             raise UserError(
-                f"optimizer.sam_rho={self.rho} does not go with trainer.accumulate_grad_batches="
+                f"optimizer.sam_rho={self.rho} can't be combined with trainer.accumulate_grad_batches="
                 f"{trainer.accumulate_grad_batches}: the second pass of a step would need all its batches again; use "
                 "trainer.accumulate_grad_batches=1, and grad_checkpointing=true for large batches"
             )
@@ -56,49 +57,49 @@ class SharpnessAware:
     def both(
         self, closure: Callable[[], Any], net: nn.Module, learning: Callable[[], list[nn.Parameter]]
     ) -> Callable[[], Any]:
-        """A closure that runs both passes, and leaves the weights where they were and the gradient of the second.
+        """Returns a closure that runs both passes, restores the weights and leaves the gradient of the second pass.
 
         Args:
             closure: Runs one pass: forward, gradients cleared, backward.
-            net: Its buffers are those of the first pass in the end.
-            learning: Asked after the first pass: the parameters that the step is about to change.
+            net: The network; its buffers end up as the first pass left them.
+            learning: Called after the first pass; returns the parameters that the step is about to change.
         """
 
         def passes() -> Any:
             devices = [tensor.device for tensor in net.parameters() if tensor.is_cuda][:1]
-            with torch.random.fork_rng(devices=devices):  # so that the second draws the same
-                given = closure()
+            with torch.random.fork_rng(devices=devices):  # so that the second pass has the same dropout
+                result = closure()
             with _moved(learning(), self.rho), _restored(list(net.buffers())):
                 self.second = True
                 try:
                     closure()
                 finally:
                     self.second = False
-            return given
+            return result
 
         return passes
 
 
 def require_whole_gradients(trainer: pl.Trainer, option: str) -> None:
-    """Looks whether each process has all weights and gradients.
+    """Checks that each process has all weights and gradients.
 
     Args:
-        trainer: Whose strategy decides it.
-        option: What needs them, for the message.
+        trainer: The Trainer, whose strategy decides it.
+        option: The option that requires them, for the message.
 
     Raises:
-        UserError: A process has a part of them only.
+        UserError: A process has only a part of them.
     """
     if not isinstance(trainer.strategy, (SingleDeviceStrategy, DDPStrategy)):
         raise UserError(
-            f"{option} does not go with {type(trainer.strategy).__name__}, where a process has a part of the network "
-            "only; use trainer=ddp, or leave it out"
+            f"{option} can't be combined with {type(trainer.strategy).__name__}, where each process has only a part of "
+            "the network; use trainer=ddp, or leave it out"
         )
 
 
 @contextmanager
 def _moved(parameters: list[nn.Parameter], rho: float) -> Iterator[None]:
-    """Within, the weights lie `rho` along their gradient; not where that is none or no number."""
+    """Inside the context, the weights are moved by `rho` along their gradient, unless its norm is 0 or not finite."""
     gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
     norm = float(torch.nn.utils.get_total_norm(gradients))
     with _restored([parameter.detach() for parameter in parameters]):
@@ -112,7 +113,7 @@ def _moved(parameters: list[nn.Parameter], rho: float) -> Iterator[None]:
 
 @contextmanager
 def _restored(tensors: list[Tensor]) -> Iterator[None]:
-    """Afterwards they hold what they held, to the last bit, also where something fails within."""
+    """Restores the tensors bit for bit on exit, even after an exception."""
     kept = [tensor.detach().clone() for tensor in tensors]
     try:
         yield

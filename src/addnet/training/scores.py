@@ -20,8 +20,9 @@ from addnet.training.losses import by_class
 class WeightedMean(Metric):
     """A mean over batches and ranks, weighted by the rows that count.
 
-    torchmetrics 1.9.0's own MeanMetric forgets the weights with `nan_strategy="disable"`, and with any other makes the
-    device wait at every step. Batches are summed in float64 on the CPU at the end: not every device has it.
+    MeanMetric of torchmetrics 1.9.0 ignores the weights with `nan_strategy="disable"`, and with any other value it
+    synchronises the device at every step. Batches are summed on the CPU at the end, in float64, which not every device
+    has.
     """
 
     full_state_update = False
@@ -34,7 +35,7 @@ class WeightedMean(Metric):
         self.add_state("weights", default=[], dist_reduce_fx="cat")
 
     def update(self, value: Tensor, weight: Tensor) -> None:
-        """Adds values with their weights, both of one shape."""
+        """Adds values with their weights, both of the same shape."""
         self.totals.append((value.detach() * weight).sum().float())
         self.weights.append(weight.sum().float())
 
@@ -43,13 +44,13 @@ class WeightedMean(Metric):
         return {name: [float(value) for value in getattr(self, name)] for name in ("totals", "weights")}
 
     def load_batches(self, batches: Mapping[str, list[Any]]) -> None:
-        """Takes up what `batches` gave."""
+        """Restores the result of `batches`."""
         for name, values in batches.items():
             setattr(self, name, [torch.tensor(value, device=self.device) for value in values])
-        self._update_count = len(batches["totals"])  # or compute() would say that nothing was added
+        self._update_count = len(batches["totals"])  # otherwise compute() would warn that nothing was added
 
     def compute(self) -> Tensor:
-        """The mean so far; nan if nothing has counted yet."""
+        """The mean so far; NaN if no row has counted yet."""
         if not len(self.totals):
             return torch.tensor(torch.nan)
         totals, weights = (dim_zero_cat(part).cpu().double().sum() for part in (self.totals, self.weights))
@@ -59,11 +60,11 @@ class WeightedMean(Metric):
 class LossMean(WeightedMean):
     """The loss over all rows of all batches and ranks, as if they were one batch.
 
-    A mean of the losses of batches would depend on their size and order: in a batch of one class the weights of classes
-    cancel, and a mean over classes is over one. Here sums are kept by class, and divided once.
+    A mean of the losses of batches would depend on their sizes and order: in a batch of a single class, class weights
+    cancel out and a mean over classes covers only one. Here sums are kept by class and divided once, at the end.
 
     Args:
-        average: As of `RowLoss`: `rows` gives sum(w l) / sum(w), `classes` the mean over the classes that there are.
+        average: `average` of `RowLoss`: `rows` gives sum(w l) / sum(w), `classes` the mean over the classes that occur.
     """
 
     def __init__(self, average: str = "rows") -> None:
@@ -71,7 +72,7 @@ class LossMean(WeightedMean):
         self.average = average
 
     def update(self, rows: Tensor, labels: Tensor, valid: Tensor, weights: Tensor | None = None) -> None:  # type: ignore[override]
-        """Adds a batch: losses of `RowLoss.rows` and what they were made with."""
+        """Adds a batch: losses from `RowLoss.rows` and the other arguments of `by_class`."""
         totals, counted = by_class(rows.detach(), labels, valid, weights=weights)
         self.totals.append(totals[None])
         self.weights.append(counted[None])
@@ -81,14 +82,14 @@ class LossMean(WeightedMean):
         return {name: [value[0].tolist() for value in getattr(self, name)] for name in ("totals", "weights")}
 
     def load_batches(self, batches: Mapping[str, list[Any]]) -> None:
-        """Takes up what `batches` gave; of earlier checkpoints one number a batch, halved between classes."""
+        """Restores the result of `batches`; a single number per batch (earlier versions) is split between classes."""
         for name, values in batches.items():
             parts = [value if isinstance(value, list) else [value / 2, value / 2] for value in values]
             setattr(self, name, [torch.tensor([part], device=self.device) for part in parts])
         self._update_count = len(batches["totals"])
 
     def compute(self) -> Tensor:
-        """The loss so far; nan if nothing has counted yet."""
+        """The loss so far; NaN if no row has counted yet."""
         if not len(self.totals):
             return torch.tensor(torch.nan)
         totals, weights = (dim_zero_cat(part).cpu().double().sum(dim=0) for part in (self.totals, self.weights))
@@ -98,10 +99,10 @@ class LossMean(WeightedMean):
 
 
 class ScoreCollector(Metric):
-    """Keeps every score of an epoch; `compute` gathers those of all ranks and drops rows that do not count.
+    """Keeps every score of an epoch; `compute` gathers those of all ranks and drops rows that don't count.
 
-    Metrics of a ranking (AUROC, AP, EER) cannot be averaged over ranks: the scores themselves are gathered.
-    Use `scores`, which refuses those that aren't finite.
+    Ranking metrics (AUROC, AP, EER) can't be averaged over ranks, so the scores themselves are gathered. Use `scores`,
+    which also checks that all of them are finite.
     """
 
     full_state_update = False
@@ -115,7 +116,7 @@ class ScoreCollector(Metric):
         super().__init__()
         for name in ("margins", "labels", "videos", "valid", "faces"):
             self.add_state(name, default=[], dist_reduce_fx="cat")
-        self.paths: list[str] = []  # of this process, and no state: text can't be gathered as tensors
+        self.paths: list[str] = []  # of this process; not a state of the metric: text can't be gathered as tensors
 
     def update(
         self,
@@ -126,7 +127,16 @@ class ScoreCollector(Metric):
         paths: Sequence[str],
         faces: Tensor | None = None,
     ) -> None:
-        """Adds a batch: (B, 2) logits, (B,) labels, videos, flags, B paths, and (B,) faces (None: all have one)."""
+        """Adds a batch.
+
+        Args:
+            logits: (B, 2), any float dtype.
+            labels: (B,) 0 or 1.
+            videos: (B,) numbers of the videos.
+            valid: (B,) bool; rows that are False don't count.
+            paths: B paths of the images.
+            faces: (B,) bool, whether a face was found; None if all images have one.
+        """
         logits = logits.detach().float()
         self.margins.append(logits[:, 1] - logits[:, 0])
         self.labels.append(labels)
@@ -136,7 +146,7 @@ class ScoreCollector(Metric):
         self.paths += paths
 
     def reset(self) -> None:
-        """Forgets everything."""
+        """Removes all scores."""
         super().reset()
         self.paths = []
 
@@ -144,28 +154,28 @@ class ScoreCollector(Metric):
         """All scores so far, of all ranks, as `compute` gathers them.
 
         Args:
-            of: What they are of, for messages.
+            of: What the scores belong to, for messages.
 
         Raises:
-            UserError: A score isn't a finite number; the same on all ranks, with the images named.
+            UserError: A score isn't finite; raised on all ranks alike, and names the images.
         """
         own = self._not_finite()
-        # torchmetrics makes a scalar of a single row
-        found = Scores(*(part.reshape(-1) for part in self.compute() if part is not None))
-        if broken := int((~found.probabilities.isfinite()).sum()):
-            raise NotFiniteError(broken, len(found.labels), _from_all_ranks(own), of=of)
-        return found
+        # torchmetrics turns a single row into a scalar
+        scores = Scores(*(part.reshape(-1) for part in self.compute() if part is not None))
+        if broken := int((~scores.probabilities.isfinite()).sum()):
+            raise NotFiniteError(broken, len(scores.labels), _from_all_ranks(own), of=of)
+        return scores
 
     def _not_finite(self) -> list[str]:
-        """Paths of this process whose scores count and aren't finite."""
+        """Paths of the images of this process whose scores count and aren't finite."""
         if not len(self.margins):
             return []
         margins, valid = dim_zero_cat(self.margins), dim_zero_cat(self.valid).bool()
         return [self.paths[row] for row in torch.nonzero(valid & ~margins.isfinite()).flatten().tolist()]
 
     def compute(self) -> Scores:
-        """All scores so far, on the CPU, without the rows that do not count."""
-        if not len(self.margins):  # a list of batches, or one tensor once ranks were gathered
+        """All scores so far, on the CPU, without the rows that don't count."""
+        if not len(self.margins):  # a list of batches, or a single tensor after gathering over ranks
             empty = torch.zeros(0, dtype=torch.int64)
             return Scores(empty.double(), empty, empty, empty.bool())
         valid = dim_zero_cat(self.valid).bool()
@@ -175,7 +185,7 @@ class ScoreCollector(Metric):
 
 
 def _from_all_ranks(paths: list[str]) -> list[str]:
-    """Those of all ranks, rank by rank; each of them has to ask."""
+    """The paths of all ranks, in the order of ranks; every rank must call this."""
     if not distributed.is_available() or not distributed.is_initialized():
         return paths
     gathered: list[list[str] | None] = [None] * distributed.get_world_size()
@@ -184,7 +194,7 @@ def _from_all_ranks(paths: list[str]) -> list[str]:
 
 
 def metrics_of(prefix: str, scores: Scores) -> dict[str, float]:
-    """Every metric at both levels, by its full name."""
+    """Every metric at frame and video level, by its full name."""
     metrics: dict[str, float] = {}
     for level, rows in (("frame", scores), ("video", by_video(scores))):
         values = binary_metrics(rows.probabilities, rows.labels) | paired_metrics(rows)

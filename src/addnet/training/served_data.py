@@ -1,4 +1,4 @@
-"""What training asks of a data module: its LightningModule, callbacks, run folder and command."""
+"""The protocols that the training code requires of a data module."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ from addnet.evaluation import Scores
 
 @runtime_checkable
 class ResumableData(Protocol):
-    """What a resume asks: batches are put together as before, and training begins amid an epoch."""
+    """What a resume requires: the same composition of batches, and a start within an epoch."""
 
     batch_size: int
 
     def start_at(self, *, epoch: int, batch: int) -> None:
-        """Lets training begin before this batch of this epoch, on each process."""
+        """Makes training start before this batch of this epoch, on each process."""
 
 
 @runtime_checkable
 class ServedData(ResumableData, Protocol):
-    """What a training asks; `addnet.data.DeepfakeDataModule` answers it, and so may one of another package.
+    """What training requires; `addnet.data.DeepfakeDataModule` and data modules of other packages implement it.
 
     Attributes:
         balance: `none`, `sampler` or `loss_weight`.
@@ -39,35 +39,35 @@ class ServedData(ResumableData, Protocol):
 
     @property
     def splits(self) -> Mapping[str, UsableRecords]:
-        """What is served, by split; empty before `setup`."""
+        """The records of each split; empty before `setup`."""
 
     @property
     def fingerprint(self) -> str:
-        """Of all that is served; empty before `setup`."""
+        """Fingerprint of all records; empty before `setup`."""
 
     def list_data(self) -> None:
-        """Says at once what is missing."""
+        """Lists the data, so that missing data is reported at once."""
 
     def prepare_data(self) -> None:
-        """Does what is done once, on one process."""
+        """Prepares the data once, on one process."""
 
     def setup(self, stage: str | None = None) -> None:
         """Builds the splits."""
 
     def summary(self, run_dir: str | Path) -> None:
-        """Logs what each split holds."""
+        """Logs the contents of each split."""
 
     def dataset(self, split: str) -> DeepfakeDataset:
         """The samples of one split."""
 
     def test_sets(self) -> dict[str, NDArray[np.int64]]:
-        """Numbers of the videos of each data set that is tested on; empty if there is but one."""
+        """Numbers of the videos of each test data set, by name; empty if there is only one."""
 
     def video_groups(self, split: str) -> NDArray[np.int64]:
-        """Number of the group of each video of a split."""
+        """Number of the group of each video in a split."""
 
     def class_weights(self) -> list[float] | None:
-        """Weights for the loss."""
+        """Weights of the classes in the loss; None if they aren't weighted."""
 
     def preprocessing(self) -> dict[str, Any]:
         """What is done to an image, as plain values."""
@@ -76,17 +76,17 @@ class ServedData(ResumableData, Protocol):
         """How faces lie in the training images, as plain values."""
 
     def domain(self) -> dict[str, Any] | None:
-        """What the images of training and validation are like, as plain values."""
+        """The characteristics of the training and validation images, as plain values."""
 
 
 def served_data(trainer: pl.Trainer) -> ServedData | None:
-    """The data module of a Trainer; None where it has plain loaders, or another's module that doesn't say all this."""
-    module = getattr(trainer, "datamodule", None)  # an attribute that Lightning sets and doesn't declare
+    """The data module of a Trainer; None if it has plain loaders, or a module that isn't a `ServedData`."""
+    module = getattr(trainer, "datamodule", None)  # an attribute that Lightning sets without declaring it
     return module if isinstance(module, ServedData) else None
 
 
 def with_sources(scores: Scores, trainer: pl.Trainer, split: str) -> Scores:
-    """Scores of a split with the groups that its data module knows of; as they are where there is none."""
+    """Scores of a split with the groups of its data module; unchanged if there is no data module."""
     data = served_data(trainer)
     if data is None:
         return scores
@@ -97,12 +97,12 @@ def resumable_data(trainer: pl.Trainer) -> ResumableData:
     """The data module of a Trainer that is resumed.
 
     Raises:
-        UserError: It can't begin amid an epoch.
+        UserError: It can't start within an epoch.
     """
     module = getattr(trainer, "datamodule", None)
     if isinstance(module, ResumableData):
         return module
     raise UserError(
-        f"callbacks.resume_state needs a data module that can begin amid an epoch, and {type(module).__name__} has no "
+        f"callbacks.resume_state needs a data module that can start within an epoch, but {type(module).__name__} lacks "
         "batch_size and start_at; use addnet.data.DeepfakeDataModule, or callbacks=none"
     )

@@ -1,4 +1,4 @@
-"""Batch normalisation over all processes, for the layers of timm too."""
+"""Batch normalisation over all processes, including the layers of timm."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 
 class SyncBatchNorm(TorchSyncBatchNorm):
-    """What `trainer.sync_batchnorm=true` does, for any network of timm.
+    """Implements `trainer.sync_batchnorm=true` for any network of timm.
 
-    torch's own conversion, which Lightning 2.6.6 uses, knows nothing of timm's layers that normalise and then activate:
-    their activation is lost, and hooks on a layer are with all. After training the very layers from before are back.
+    torch's own conversion, which Lightning 2.6.6 uses, loses the activation of timm's layers that normalise and then
+    activate, and the hooks on any layer. After training, the original layer objects are put back.
 
     Args:
-        enabled: False changes nothing.
+        enabled: Whether to convert layers; False changes nothing.
     """
 
     def __init__(self, enabled: bool = True) -> None:
@@ -23,7 +23,7 @@ class SyncBatchNorm(TorchSyncBatchNorm):
         self._before: dict[nn.Module, nn.Module] = {}
 
     def apply(self, model: nn.Module) -> nn.Module:
-        """Puts synchronised layers in the place of others, with their parameters, statistics, hooks and mode."""
+        """Replaces layers by synchronised ones with the same parameters, statistics, hooks and mode."""
         if self.enabled:
             for module in list(model.modules()):
                 for name, layer in list(module.named_children()):
@@ -32,7 +32,7 @@ class SyncBatchNorm(TorchSyncBatchNorm):
         return model
 
     def revert(self, model: nn.Module) -> nn.Module:
-        """Puts the layers from before back, with what they have learnt since."""
+        """Puts the original layers back, with their trained parameters and statistics."""
         for module in list(model.modules()):
             for name, layer in list(module.named_children()):
                 if (before := self._before.pop(layer, None)) is not None:

@@ -1,4 +1,4 @@
-"""When a run writes checkpoints of the trained part alone, and whether it may."""
+"""Writes checkpoints of the trained part alone, and checks whether that is possible."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PRECISIONS = ("32-true", "bf16-mixed", "16-mixed")
 
 @contextmanager
 def saving_trained_part(trainer: pl.Trainer, alone: bool, *, to_resume: bool) -> Iterator[None]:
-    """While a checkpoint is written: whether it holds the trained part alone, and what resuming needs beside it."""
+    """Inside the context, checkpoints hold the trained part alone if `alone`, with the optimiser if `to_resume`."""
     module = cast("DeepfakeDetector", trainer.lightning_module)
     module.trained_only, module.to_resume = alone, to_resume
     try:
@@ -28,24 +28,24 @@ def saving_trained_part(trainer: pl.Trainer, alone: bool, *, to_resume: bool) ->
 
 
 def check_trained_only(option: str, module: DeepfakeDetector, precision: str) -> None:
-    """Whether a checkpoint can do without what isn't trained.
+    """Checks that a checkpoint can leave out the weights that aren't trained.
 
     Args:
-        option: That asks for it, such as `callbacks.best.trained_only`.
-        module: Whose checkpoint it is.
-        precision: Of the Trainer.
+        option: The option that requires it, such as `callbacks.best.trained_only`.
+        module: The module that is saved.
+        precision: Precision of the Trainer.
 
     Raises:
-        UserError: Everything is trained, the start weights couldn't be had again, or they are rounded in training.
+        UserError: Everything is trained, the start weights can't be obtained again, or training rounds them.
     """
     if not module.still:
         raise UserError(
-            f"{option}=true leaves nothing out where all is trained; train a part with model.tune=norm, head, bias, "
-            f"last:K or lora:R, or use {option}=false"
+            f"{option}=true would leave nothing out, since all weights are trained; train a part with model.tune=norm, "
+            f"head, bias, last:K or lora:R, or use {option}=false"
         )
     if module.start is None:
         raise UserError(
-            f"{option}=true needs start weights that can be had again, and random ones can't; start from "
+            f"{option}=true needs start weights that can be loaded again, and random ones can't; start from "
             f"model.pretrained=true or model.weights=PATH, or use {option}=false"
         )
     if precision not in _PRECISIONS:

@@ -1,4 +1,4 @@
-"""An evaluation as a web page, as Markdown and as JSON."""
+"""Reports of an evaluation as a web page, Markdown and JSON."""
 
 from typing import TYPE_CHECKING
 
@@ -9,5 +9,5 @@ if TYPE_CHECKING:
 
 __all__ = ["NUMBERS", "plain_values", "write_report"]
 
-# who takes a word or a file's name from here draws nothing
+# imported late, so that code that only needs a file name doesn't import matplotlib
 __getattr__, __dir__ = late(__name__, dict.fromkeys(__all__, "writing"))

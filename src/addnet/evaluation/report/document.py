@@ -1,4 +1,4 @@
-"""What a report is made of, whether it becomes a web page or Markdown."""
+"""The parts of a report, independent of whether it becomes a web page or Markdown."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DPI = 130
 
 @dataclass(frozen=True)
 class TableCell:
-    """One cell of a table: a value, and in lines of small print what belongs to it (its interval, its threshold)."""
+    """One cell of a table: a value, and small print below it, such as its interval and its threshold."""
 
     text: str
     small: str = ""
@@ -27,14 +27,14 @@ class TableCell:
 
 @dataclass(frozen=True)
 class ReportTable:
-    """Rows under a head; the first `texts` columns are words, the others numbers."""
+    """Rows under a head; the first `texts` columns are texts, the others numbers."""
 
     kind: ClassVar[str] = "table"
     head: Sequence[str]
     rows: Sequence[Sequence[TableCell]]
     texts: int = 1
     title: str = ""
-    folded: bool = False  # shown when asked for, where that can be done
+    folded: bool = False  # whether the web page shows it only when it is opened
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Paragraph:
 
 @dataclass(frozen=True)
 class ReportImage:
-    """A PNG file with the stem of its name, its caption, and a line of text in its place where it can't be seen."""
+    """A PNG file with the stem of its name, its caption and its alternative text."""
 
     stem: str
     png: bytes
@@ -56,14 +56,14 @@ class ReportImage:
 
     @classmethod
     def of_plot(cls, stem: str, figure: Figure, *, alt: str, caption: str = "") -> ReportImage:
-        """Drawn at once, so that the plot can be forgotten."""
+        """Renders a plot at once, so that the plot itself needn't be kept."""
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png", dpi=_DPI, metadata={"Software": None})
         return cls(stem, buffer.getvalue(), caption, alt)
 
     @classmethod
     def of_array(cls, stem: str, pixels: NDArray[np.uint8], *, alt: str, caption: str = "") -> ReportImage:
-        """Of (H, W, 3) uint8, RGB."""
+        """An image from (H, W, 3) uint8 RGB."""
         buffer = io.BytesIO()
         Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="PNG")
         return cls(stem, buffer.getvalue(), caption, alt)
@@ -71,11 +71,11 @@ class ReportImage:
 
 @dataclass(frozen=True)
 class Gallery:
-    """Images side by side, or one below the other on a narrow screen."""
+    """Images side by side, or below each other on a narrow screen."""
 
     kind: ClassVar[str] = "gallery"
     images: Sequence[ReportImage]
-    wide: bool = False  # sheets that need the whole width
+    wide: bool = False  # whether each image takes the whole width, as sheets do
 
 
 Block = ReportTable | Paragraph | Gallery
@@ -83,7 +83,7 @@ Block = ReportTable | Paragraph | Gallery
 
 @dataclass(frozen=True)
 class Section:
-    """A title with blocks below, and sections of the next level."""
+    """A title, the blocks below it, and sections of the next level."""
 
     title: str
     blocks: Sequence[Block] = ()
@@ -95,9 +95,9 @@ class Document:
     """A whole report.
 
     Attributes:
-        title: Its heading.
-        summary: Sentences at the top.
-        sections: In their order.
+        title: The heading.
+        summary: The sentences at the top.
+        sections: The sections in order.
     """
 
     title: str
@@ -105,7 +105,7 @@ class Document:
     sections: Sequence[Section] = field(default_factory=list)
 
     def images(self) -> list[ReportImage]:
-        """All of them, in their order."""
+        """All images of the report, in order."""
 
         def within(section: Section) -> list[ReportImage]:
             own = [image for block in section.blocks if isinstance(block, Gallery) for image in block.images]

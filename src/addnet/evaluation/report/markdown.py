@@ -1,4 +1,4 @@
-"""A report as Markdown, with its images in files beside it."""
+"""Renders a report as Markdown, with its images in separate files."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from addnet.untrusted.texts import in_markdown
 
 
 def markdown(document: Document, *, images: str) -> str:
-    """The whole text.
+    """The whole report as Markdown.
 
     Args:
-        document: What to tell.
+        document: The report.
         images: Folder of the PNG files, relative to the Markdown file.
     """
     lines = [f"# {in_markdown(document.title)}", ""]
@@ -21,10 +21,10 @@ def markdown(document: Document, *, images: str) -> str:
 
 
 def in_sections(sections: Sequence[Section], *, images: str) -> str:
-    """Sections of the second level, and what is below them.
+    """Sections of the second level and those below them, as Markdown.
 
     Args:
-        sections: In their order.
+        sections: The sections in order.
         images: Folder of the PNG files, relative to the Markdown file.
     """
     lines = [line for section in sections for line in _section(section, 2, images)]

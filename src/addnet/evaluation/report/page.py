@@ -1,4 +1,4 @@
-"""A report as one HTML file that needs nothing else: no scripts, no fonts, images inside."""
+"""Renders a report as one self-contained HTML file: no scripts, no external fonts, embedded images."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _TEMPLATE = "page.html.j2"
 
 
 def html_page(document: Document) -> str:
-    """The whole page; whatever comes from outside (names, paths) is escaped."""
+    """The whole page as HTML; untrusted texts (names, paths) are escaped."""
     return rendered((resources.files(__package__) / _TEMPLATE).read_text(encoding="utf-8"), document=document)
 
 
 def rendered(template: str, **values: Any) -> str:
-    """A template with values in it, each escaped and without what a terminal would heed.
+    """A template with its values, each escaped and without control characters.
 
     Args:
-        template: Of Jinja, written here.
-        values: By name; texts of anybody's.
+        template: A trusted Jinja template.
+        values: Values by name; their texts may be untrusted.
     """
     environment = Environment(autoescape=True, finalize=_printable)
     environment.filters["data_uri"] = _data_uri
@@ -33,7 +33,7 @@ def rendered(template: str, **values: Any) -> str:
 
 
 def _printable(value: Any) -> Any:
-    """A text without what an editor or a terminal that shows the page would heed; Jinja escapes it afterwards."""
+    """A text without characters that an editor or a terminal would interpret; Jinja escapes it afterwards."""
     return value if isinstance(value, Markup) or not isinstance(value, str) else shown_lines(value)
 
 

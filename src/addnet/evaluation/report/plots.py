@@ -1,4 +1,4 @@
-"""Plots of the report, each of one panel or two, so that it can be read on a phone."""
+"""Plots of the report, each with one or two panels, so that it is legible on a phone."""
 
 from __future__ import annotations
 
@@ -25,28 +25,27 @@ _CLASSES = ("real", "fake")
 _STYLES = {"images": "-", "videos": "--"}
 _SIZE = (5.0, 3.9)
 _BINS = 25
-_BANDS = 2  # more checkpoints would hide each other
+_BANDS = 2  # checkpoints up to which intervals are drawn as bands; more would hide each other
 
 Levels = Mapping[str, ScoredSet]  # "images" and "videos" → scores
-Points = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
+StepValues = Sequence[tuple[str, Mapping[str, float | None]]]  # label of a step → value, low, high
 
 
 def roc_plot(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
-    """ROC curves: a colour a checkpoint, images drawn through and videos dashed."""
+    """Plots ROC curves: one colour per checkpoint, images solid and videos dashed."""
     figure, axis = _panel(title, "false positive rate", "true positive rate")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
     for label, colour, style, scored in _lines(checkpoints):
         reals, fakes = _called(scored)
         if reals[-1] and fakes[-1]:
             x, y = reals / reals[-1], fakes / fakes[-1]
-            told = f"{label}, AUROC {np.trapezoid(y, x):.4f}"
-            axis.plot(x, y, color=colour, linestyle=style, label=told)
+            axis.plot(x, y, color=colour, linestyle=style, label=f"{label}, AUROC {np.trapezoid(y, x):.4f}")
     return _square(figure, axis)
 
 
 def precision_recall_plot(checkpoints: Mapping[str, Levels], *, title: str) -> Figure:
-    """Precision against recall, as steps: what average precision sums up."""
-    figure, axis = _panel(title, "recall (fakes found)", "precision (of those called fake)")
+    """Plots precision against recall in steps, whose area is the average precision."""
+    figure, axis = _panel(title, "recall (fakes detected)", "precision (of those called fake)")
     for label, colour, style, scored in _lines(checkpoints):
         reals, fakes = _called(scored)
         if reals[-1] and fakes[-1]:
@@ -59,7 +58,7 @@ def precision_recall_plot(checkpoints: Mapping[str, Levels], *, title: str) -> F
 
 
 def scores_plot(levels: Levels, thresholds: Mapping[str, float | None], *, title: str) -> Figure:
-    """Histograms of both classes, images above videos, with the threshold of each that has one."""
+    """Plots histograms of both classes, images above videos, with their thresholds, if there are any."""
     figure = Figure(figsize=_SIZE, layout="constrained")
     for axis, (level, scored) in zip(np.atleast_1d(figure.subplots(len(levels), 1)), levels.items(), strict=True):
         ends = [0.0, 1.0] if scored.is_probability else [*map(float, np.quantile(scored.probabilities, (0, 1)))]
@@ -82,36 +81,38 @@ def scores_plot(levels: Levels, thresholds: Mapping[str, float | None], *, title
 
 
 def reliability_plot(scored: ScoredSet, level: Mapping[str, Any], *, title: str) -> Figure:
-    """Share of fakes against what was said, before and after calibration; a larger dot holds more.
+    """Plots the share of fakes against the predicted probability, before and after calibration; dots grow with counts.
 
     Args:
-        scored: Images or videos.
-        level: Of `levels.level_numbers`, for "temperature" and "limits".
-        title: Of the plot.
+        scored: Scores of images or videos.
+        level: Result of `levels.level_numbers`, of which "temperature" and "limits" are used.
+        title: Title of the plot.
     """
-    figure, axis = _panel(title, "probability of fake, mean of a bin", "share of fakes in it")
+    figure, axis = _panel(title, "mean probability of fake in a bin", "share of fakes in the bin")
     axis.plot([0, 1], [0, 1], color="0.8", linewidth=1)
-    _draw_reliability(axis, scored.probabilities, scored.labels, colour=SERIES[0], label="as it is")
+    _draw_reliability(axis, scored.probabilities, scored.labels, colour=SERIES[0], label="not calibrated")
     temperature = level["temperature"]
     if temperature is not None:
-        said = np.clip(calibrated(scored.probabilities, temperature), *level["limits"])
+        after = np.clip(calibrated(scored.probabilities, temperature), *level["limits"])
         label = f"calibrated, T = {temperature:.2f}"
-        _draw_reliability(axis, said, scored.labels, colour=SERIES[1], label=label)
+        _draw_reliability(axis, after, scored.labels, colour=SERIES[1], label=label)
     return _square(figure, axis)
 
 
 def undecided_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
-    """Wrong verdicts among those that are given, surest first; a dot stands where the checkpoint's thresholds lie.
+    """Plots the share of wrong verdicts against the share of verdicts given, most confident first.
+
+    A large dot marks the thresholds of the checkpoint.
 
     Args:
         levels: "images" and "videos" → "undecided" of `levels.level_numbers`.
-        title: Of the plot.
+        title: Title of the plot.
     """
-    figure, axis = _panel(title, "share that has a verdict", "wrong among these")
-    for (level, found), colour in zip(levels.items(), SERIES, strict=False):
-        shares, errors = ([point[key] for point in found["curve"]] for key in ("share", "errors"))
+    figure, axis = _panel(title, "share with a verdict", "share of wrong verdicts")
+    for (level, numbers), colour in zip(levels.items(), SERIES, strict=False):
+        shares, errors = ([step[key] for step in numbers["curve"]] for key in ("share", "errors"))
         axis.plot(shares, errors, color=colour, linestyle=_STYLES[level], marker=".", label=level)
-        if (own := found["decided"])["errors"] is not None:
+        if (own := numbers["decided"])["errors"] is not None:
             axis.plot([own["share"]], [own["errors"]], color=colour, marker="o", markersize=9, linestyle="none")
     axis.set(xlim=(0, 1.02), ylim=(0, None))
     legend_below(axis)
@@ -119,13 +120,13 @@ def undecided_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Fi
 
 
 def tippett_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figure:
-    """Share of each class whose likelihood ratio is larger: fakes should lie right of 0, real ones left.
+    """Plots the share of each class above each likelihood ratio: fakes should be right of 0, real ones left of it.
 
     Args:
         levels: "images" and "videos" → numbers of `likelihood.CalibratedRatios`.
-        title: Of the plot.
+        title: Title of the plot.
     """
-    figure, axis = _panel(title, "log10 likelihood ratio", "share above it")
+    figure, axis = _panel(title, "log10 likelihood ratio", "share above this ratio")
     axis.axvline(0, color="0.8", linewidth=1)
     for level, found in levels.items():
         for name, colour in zip(_CLASSES, (REAL, FAKE), strict=True):
@@ -139,7 +140,7 @@ def tippett_plot(levels: Mapping[str, Mapping[str, Any]], *, title: str) -> Figu
 
 
 def det_plot(levels: Levels, *, title: str) -> Figure:
-    """Both error rates at each threshold, on normal scales (Martin et al. 1997): straight where scores are normal."""
+    """Plots both error rates at each threshold on normal scales (Martin et al. 1997): straight for normal scores."""
     figure, axis = _panel(title, "real called fake", "fake called real")
     ticks = np.array([0.001, 0.01, 0.05, 0.2, 0.5, 0.8, 0.95])
     for (level, scored), colour in zip(levels.items(), SERIES, strict=False):
@@ -155,7 +156,7 @@ def det_plot(levels: Levels, *, title: str) -> Figure:
 
 
 def confusion_plot(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: str) -> Figure:
-    """Matrices side by side, one a level."""
+    """Plots confusion matrices side by side, one per level."""
     figure = Figure(figsize=(_SIZE[0], 3.0), layout="constrained")
     for axis, (name, matrix) in zip(np.atleast_1d(figure.subplots(1, len(matrices))), matrices.items(), strict=True):
         draw_confusion(axis, matrix, _CLASSES, title=name)
@@ -165,19 +166,28 @@ def confusion_plot(matrices: Mapping[str, Sequence[Sequence[int]]], *, title: st
     return figure
 
 
-def robustness_plot(curves: Mapping[str, Mapping[str, Points]], *, title: str, metric: str, lowest: float) -> Figure:
-    """Checkpoint → "images" or "videos" → steps: how a metric falls as images get worse."""
+def robustness_plot(
+    curves: Mapping[str, Mapping[str, StepValues]], *, title: str, metric: str, lowest: float
+) -> Figure:
+    """Plots how a metric falls as images get worse.
+
+    Args:
+        curves: Checkpoint → "images" or "videos" → the steps of one kind of damage.
+        title: Title of the plot.
+        metric: Name of the metric on the axis.
+        lowest: Lower end of the axis.
+    """
     figure, axis = _panel(title, "", metric)
     for (checkpoint, levels), colour in zip(curves.items(), cycle(SERIES), strict=False):
-        for level, points in levels.items():
+        for level, steps in levels.items():
             low, value, high = (
-                np.array([_or_nan(found.get(key)) for _, found in points]) for key in ("low", "value", "high")
+                np.array([_or_nan(values.get(key)) for _, values in steps]) for key in ("low", "value", "high")
             )
             axis.plot(value, color=colour, linestyle=_STYLES[level], marker="o", markersize=4)
             axis.lines[-1].set_label(f"{legend(checkpoint)}, {level}" if len(curves) > 1 else level)
             if len(curves) <= _BANDS:
-                axis.fill_between(range(len(points)), low, high, color=colour, alpha=0.12, linewidth=0)
-            axis.set_xticks(range(len(points)), [legend(label) for label, _ in points], fontsize="small")
+                axis.fill_between(range(len(steps)), low, high, color=colour, alpha=0.12, linewidth=0)
+            axis.set_xticks(range(len(steps)), [legend(label) for label, _ in steps], fontsize="small")
     axis.set_ylim(lowest, 1.01)
     legend_below(axis)
     return figure
@@ -214,9 +224,9 @@ def _lines(checkpoints: Mapping[str, Levels]) -> list[tuple[str, str, str, Score
 
 
 def _called(scored: ScoredSet) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Reals and fakes called fake at each threshold, from above all scores to below all."""
-    found = curve(scored.probabilities, scored.labels)
-    return found.reals[0], found.fakes[0]
+    """(T,) reals and (T,) fakes called fake at each threshold, from above all scores downwards."""
+    steps = curve(scored.probabilities, scored.labels)
+    return steps.reals[0], steps.fakes[0]
 
 
 def _draw_reliability(

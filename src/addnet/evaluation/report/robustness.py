@@ -1,4 +1,4 @@
-"""How metrics fall as images get worse: curves and a table."""
+"""The section on robustness: how metrics fall as images get worse, as curves and a table."""
 
 from __future__ import annotations
 
@@ -14,31 +14,37 @@ from addnet.wording import count
 
 Steps = Sequence[Mapping[str, Any]]
 Robustness = Mapping[str, Mapping[str, Mapping[str, Steps]]]
-_CLEAN = "clean"  # a kind of its own in what is given: images as they are
+_CLEAN = "clean"  # a kind of its own in the input: unchanged images
 _LEVELS = {"images": "frame", "videos": "video"}
-_METRICS = ("auroc", "accuracy")  # the first one that there is: one class alone has no AUROC
+_METRICS = ("auroc", "accuracy")  # the first one that is defined: with a single class there is no AUROC
 
 
 def robustness_section(robustness: Robustness, evaluation: Mapping[str, Any]) -> Section:
-    """One part a data set, with a curve for each kind of damage.
+    """One part per data set, with a plot for each kind of damage.
 
     Args:
         robustness: Checkpoint → data set → kind of damage → steps, each with "label" and "metrics" (`frame/auroc` and
-            `video/auroc` → value, low, high). A kind "clean" is what the curves start from, and tells by "images" and
-            "videos" how many there are; without it they start from the evaluation's own metrics.
-        evaluation: Of `assess`.
+            `video/auroc` → value, low, high). The kind "clean" is the step that curves start from; its "images" and
+            "videos" are their numbers. Without it, curves start from the metrics of the evaluation.
+        evaluation: Result of `assess`.
     """
     sets = list(dict.fromkeys(name for found in robustness.values() for name in found))
     text = (
-        "Test images were made worse step by step, then scored as ever. Curves start at the images as they are; "
-        "bands, if there, are 95 % intervals."
+        "Test images were degraded step by step and scored as usual. Curves start at the unchanged images; bands, if "
+        "shown, are 95 % intervals."
     )
     parts = [_of_set(robustness, evaluation, name, number) for number, name in enumerate(sets, start=1)]
     return Section("Robustness", [Paragraph(text)], parts)
 
 
 def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name: str) -> ReportTable:
-    """The metric of each step of one data set, without its curves; arguments as in `robustness_section`."""
+    """The table of one data set: the metric at each step.
+
+    Args:
+        robustness: Checkpoint → data set → kind of damage → steps, as for `robustness_section`.
+        evaluation: Result of `assess`.
+        name: Name of the data set.
+    """
     found, clean = _climbed(robustness, evaluation, name)
     return _table(found, clean, _kinds(found), _metric(found))
 
@@ -46,7 +52,7 @@ def robustness_table(robustness: Robustness, evaluation: Mapping[str, Any], name
 def _climbed(
     robustness: Robustness, evaluation: Mapping[str, Any], name: str
 ) -> tuple[dict[str, dict[str, Steps]], dict[str, Mapping[str, Any]]]:
-    """Of one data set and each checkpoint: the steps of each kind of damage, and the one without any."""
+    """For one data set, by checkpoint: the steps of each kind of damage, and the step without damage."""
     found = {checkpoint: dict(sets[name]) for checkpoint, sets in robustness.items() if name in sets}
     clean = {
         checkpoint: _clean(kinds.pop(_CLEAN, None), evaluation, checkpoint, name) for checkpoint, kinds in found.items()
@@ -82,11 +88,11 @@ def _of_set(robustness: Robustness, evaluation: Mapping[str, Any], name: str, po
 
 
 def _counts(clean: Mapping[str, Mapping[str, Any]]) -> Iterator[Paragraph]:
-    """How many images it is about, which may be fewer than in the other sections."""
+    """The number of images and videos, which may be fewer than in the other sections."""
     step = next(iter(clean.values()))
     if "images" in step:
         yield Paragraph(
-            f"{count(step['images'], 'image')} of {count(step['videos'], 'video')}, the same in every step."
+            f"{count(step['images'], 'image')} of {count(step['videos'], 'video')}, the same at every step."
         )
 
 
@@ -118,7 +124,7 @@ def _metric(found: Mapping[str, Mapping[str, Steps]]) -> str:
 
 
 def _lowest(found: Mapping[str, Mapping[str, Steps]], clean: Mapping[str, Any], metric: str) -> float:
-    """Where all axes of a data set begin, so that they can be compared: a tenth below the lowest point."""
+    """Lower end of all axes of a data set, so that they can be compared: the lowest value rounded down to tenths."""
     every = {checkpoint: {**kinds, _CLEAN: [clean[checkpoint]]} for checkpoint, kinds in found.items()}
     values = [each[key] for each in _metrics(every, metric) for key in ("value", "low") if each.get(key) is not None]
     return max(0.0, np.floor(10 * min(values)) / 10) if values else 0.0
@@ -135,8 +141,8 @@ def _table(
         longest = max((by_kind.get(kind, ()) for by_kind in found.values()), key=len)
         for number, step in enumerate(longest):
             steps = [by_kind.get(kind, ())[number : number + 1] for by_kind in found.values()]
-            told = [part[0] if part else {"metrics": {}} for part in steps]
-            rows.append([TableCell(kind), TableCell(step["label"]), *_cells(told, metric)])
+            known = [part[0] if part else {"metrics": {}} for part in steps]
+            rows.append([TableCell(kind), TableCell(step["label"]), *_cells(known, metric)])
     return ReportTable(head, rows, texts=2, title=f"{metric_name(metric)} at each step", folded=True)
 
 

@@ -1,4 +1,4 @@
-"""An evaluation and its scores → the document that both reports show."""
+"""Builds the document that both reports show, from an evaluation and its scores."""
 
 from __future__ import annotations
 
@@ -37,7 +37,15 @@ def document(
     mistakes: Mistakes,
     about: Mapping[str, Any],
 ) -> Document:
-    """Draws all plots and puts everything in its place; arguments as in `write_report`."""
+    """Draws all plots and builds the report.
+
+    Args:
+        evaluation: Result of `assess`.
+        scored: Checkpoint → data set → scores.
+        robustness: Checkpoint → data set → kind of damage → steps, as for `write_report`.
+        mistakes: The worst mistakes, as for `write_report`.
+        about: Names → values shown at the end.
+    """
     sections = [Section("Results", cross_tables(evaluation))]
     if errors := _errors(evaluation["checkpoints"], scored):
         sections.append(errors)
@@ -61,7 +69,7 @@ def document(
 
 
 def _errors(checkpoints: Mapping[str, Any], scored: Scored) -> Section | None:
-    """At the thresholds that ship; None where no checkpoint has one."""
+    """Error rates at the thresholds in the checkpoints; None if no checkpoint has one."""
     single = all(len(rows) == len(rows.video_ids) for sets in scored.values() for rows in sets.values())
     tables = [error_table(checkpoints, level) for level in (("frame",) if single else ("video", "frame"))]
     tables = [table for table in tables if table.rows]
@@ -70,7 +78,7 @@ def _errors(checkpoints: Mapping[str, Any], scored: Scored) -> Section | None:
 
 def _differences(differences: Mapping[str, Any]) -> Section:
     left_out = [
-        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: not the same images.")
+        Paragraph(f"{checkpoint} isn't compared on {', '.join(found['not_the_same_rows'])}: the images differ.")
         for checkpoint, found in differences.items()
         if found["not_the_same_rows"]
     ]
@@ -83,15 +91,16 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
     mine = {checkpoint: _levels(found[name]) for checkpoint, found in scored.items() if name in found}
     numbers = {checkpoint: evaluation["checkpoints"][checkpoint]["sets"][name] for checkpoint in mine}
     counts = next(iter(numbers.values()))["counts"]
-    told = Paragraph(
+    amounts = Paragraph(
         f"{count(counts['images'], 'image')} ({counts['real_images']:,} real, {counts['fake_images']:,} fake) "
         f"of {count(counts['videos'], 'video')} ({counts['real_videos']:,} real, {counts['fake_videos']:,} fake)."
     )
     stem = f"{position}-{slug(name)}"
     pairs = Paragraph(pairs_text(next(iter(numbers.values()))["pairs"]))
-    blocks: list[Block] = [told, pairs, _curves(mine, name, stem)]
+    blocks: list[Block] = [amounts, pairs, _curves(mine, name, stem)]
     if not _both_classes(mine):
-        blocks = [told, Paragraph("With one class only there is no ranking: no AUROC, AP, EER, TPR, and no curves.")]
+        single = "A single class can't be ranked, so there are no AUROC, AP, EER, TPR and curves."
+        blocks = [amounts, Paragraph(single)]
     parts = [
         _checkpoint(checkpoint, levels, numbers[checkpoint], stem=f"{stem}_{number}-{slug(checkpoint)}")
         for number, (checkpoint, levels) in enumerate(mine.items(), start=1)
@@ -100,7 +109,7 @@ def _data_set(evaluation: Mapping[str, Any], scored: Scored, name: str, position
 
 
 def _levels(scored: ScoredSet) -> dict[str, ScoredSet]:
-    """What plots show: images, and videos unless each image is one of its own."""
+    """The levels that plots show: images, and videos unless each image is its own video."""
     single = len(scored) == len(scored.video_ids)
     return {"images": scored} if single else {"images": scored, "videos": by_video(scored)}
 
@@ -152,7 +161,7 @@ def _checkpoint(name: str, levels: Mapping[str, ScoredSet], numbers: Mapping[str
 
 
 def _weight(found: Mapping[str, Any], levels: Mapping[str, ScoredSet], short: str, stem: str) -> Section:
-    """Likelihood ratios: table, Tippett and DET plots."""
+    """The section on likelihood ratios: table, Tippett plot and DET plot."""
     of_level = {shown: found[_LEVELS[shown]] for shown in levels}
     known = {shown: numbers for shown, numbers in of_level.items() if "why_not" not in numbers}
     blocks: list[Block] = [
@@ -176,8 +185,8 @@ def _mistakes(mistakes: Mistakes) -> Section:
     images = []
     for number, mistake in enumerate(mistakes, start=1):
         truth = ("real", "fake")[int(mistake["label"])]
-        told = f"{truth}, probability of fake {float(mistake['probability']):.4f}"
+        text = f"{truth}, probability of fake {float(mistake['probability']):.4f}"
         names = [str(mistake[key]) for key in ("path", "set", "checkpoint") if mistake.get(key)]
-        caption = f"{told}: {' · '.join(names)}"
-        images.append(ReportImage.of_array(f"mistake_{number:02d}", mistake["image"], alt=told, caption=caption))
+        caption = f"{text}: {' · '.join(names)}"
+        images.append(ReportImage.of_array(f"mistake_{number:02d}", mistake["image"], alt=text, caption=caption))
     return Section("Worst mistakes", [Paragraph(MISTAKES), Gallery(images, wide=True)])

@@ -1,4 +1,4 @@
-"""Numbers of an evaluation as tables."""
+"""Builds the tables of a report from the numbers of an evaluation."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _VIDEO_KINDS = {"rows": "videos", "real": "real", "fake": "fake"}
 
 
 def cross_tables(evaluation: Mapping[str, Any], levels: Iterable[str] = ("video", "frame")) -> list[ReportTable]:
-    """Checkpoints down and data sets across, with their average, a table a metric; a single set has metrics across."""
+    """One table per metric, checkpoints down and data sets across; with a single data set, one with metrics across."""
     checkpoints = evaluation["checkpoints"]
     sets = list(dict.fromkeys(name for found in checkpoints.values() for name in found["sets"]))
     tables = []
@@ -63,8 +63,8 @@ def _cross_table(
         cells = [_cross_cell(row, name, which, at[checkpoint]) for which in sets]
         over = row["average"]["over"]
         mean = value_cell(row["average"])
-        told = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
-        rows.append([TableCell(checkpoint), *cells, TableCell(mean.text, small(mean.small, told))])
+        some = f"over {over} of {len(sets)} sets" if over not in (0, len(sets)) else ""
+        rows.append([TableCell(checkpoint), *cells, TableCell(mean.text, small(mean.small, some))])
     return ReportTable(["checkpoint", *sets, "average"], rows, title=f"{metric_name(name)}, {LEVEL_NAMES[level]}")
 
 
@@ -74,7 +74,7 @@ def _cross_cell(row: Mapping[str, Any], name: str, which: str, threshold: float)
 
 
 def level_table(levels: Mapping[str, Any]) -> ReportTable:
-    """All metrics of one checkpoint on one data set: metrics down, levels across; no rows without a number."""
+    """All metrics of one checkpoint on one data set: metrics down, levels across; rows without numbers are left out."""
     rows = [[TableCell(metric_name(name)), *_across(levels, name)] for name in (*RANKED, PAIRED)]
     for at in (CHOSEN, HALF):
         if at == HALF and all(_same_threshold(level) for level in levels.values()):
@@ -88,22 +88,22 @@ def level_table(levels: Mapping[str, Any]) -> ReportTable:
         for wrong in WRONG:
             cells = [rate_cell(level["called"][at]["errors"][wrong]) for level in levels.values()]
             rows.append([TableCell(metric_name(wrong), _origin(levels, at)), *cells])
-    said = [name + ending for name in SAID for ending in ("", "_calibrated")]
-    rows += [[TableCell(metric_name(name)), *_across(levels, name)] for name in said]
+    names = [name + ending for name in SAID for ending in ("", "_calibrated")]
+    rows += [[TableCell(metric_name(name)), *_across(levels, name)] for name in names]
     rows = [row for row in rows if any(cell.text != NOTHING for cell in row[1:])]
     return ReportTable(["", *(LEVEL_NAMES[level] for level in levels)], rows)
 
 
 def _origin(levels: Mapping[str, Any], at: str) -> str:
-    """Where a row's thresholds come from; those that differ from the first one by the names of their levels."""
+    """Where the thresholds of a row come from; other origins than the first with the names of their levels."""
     if at == HALF:
         return "threshold 0.5"
     by_origin: dict[str, list[str]] = {}
     for level, found in levels.items():
         by_origin.setdefault(found["called"][at]["origin"], []).append(LEVEL_NAMES[level])
     first, *others = by_origin
-    told = [f"{ORIGINS[origin]} ({'; '.join(by_origin[origin])})" for origin in others]
-    return "; ".join([f"threshold {ORIGINS[first]}" if first != "none" else Decision.stated, *told])
+    rest = [f"{ORIGINS[origin]} ({'; '.join(by_origin[origin])})" for origin in others]
+    return "; ".join([f"threshold {ORIGINS[first]}" if first != "none" else Decision.stated, *rest])
 
 
 def _across(levels: Mapping[str, Any], name: str) -> list[TableCell]:
@@ -115,11 +115,11 @@ def _same_threshold(level: Mapping[str, Any]) -> bool:
 
 
 def error_table(checkpoints: Mapping[str, Any], level: str) -> ReportTable:
-    """How often each checkpoint is wrong at the threshold that ships with it, by data set, class and method.
+    """How often each checkpoint is wrong at its own threshold, by data set, class and method.
 
     Args:
-        checkpoints: As in `evaluation.json`.
-        level: Of `LEVELS`, such as `video`.
+        checkpoints: "checkpoints" of `evaluation.json`.
+        level: One of `LEVELS`, such as `video`.
     """
     found: dict[tuple[str, str], dict[str, TableCell]] = {}
     for checkpoint, numbers in checkpoints.items():
@@ -136,7 +136,7 @@ def error_table(checkpoints: Mapping[str, Any], level: str) -> ReportTable:
 
 
 def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mapping[str, Any] | None]]:
-    """What is wrongly called at a level, in words, with its rate: both classes, then methods one by one."""
+    """Yields the errors at a level in words, with their rates: of both classes, then of each method."""
     called = levels["levels"][level]["called"][CHOSEN]["errors"]
     methods = levels["groups"].get(level, {}).get("method", [])
     for wrong, kind in zip(WRONG, ("real", "fake"), strict=True):
@@ -144,13 +144,13 @@ def _errors(levels: Mapping[str, Any], level: str) -> Iterator[tuple[str, Mappin
         for name in (wrong, undecided):
             if called.get(name) is not None:
                 yield metric_name(name), called[name]
-        named = [group for group in methods if group[kind]]
-        for group in named if len(named) > 1 else ():
+        groups = [group for group in methods if group[kind]]
+        for group in groups if len(groups) > 1 else ():
             yield f"{metric_name(wrong)}: {group['name'] or kind}", group["errors"][wrong]
 
 
 def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> ReportTable:
-    """Cost and bounds of likelihood ratios by level, or why there are none."""
+    """Cost and bounds of the likelihood ratios by level, or why there are none."""
     rows = []
     for level, found in levels.items():
         if "why_not" in found:
@@ -159,11 +159,11 @@ def likelihood_table(levels: Mapping[str, Mapping[str, Any]]) -> ReportTable:
         ends = f"{found['low']:+.2f} to {found['high']:+.2f}"
         costs = (TableCell(number(found[name])) for name in ("cllr", "cllr_min"))
         rows.append([TableCell(LEVEL_NAMES[level]), TableCell(found["population"]), *costs, TableCell(ends)])
-    return ReportTable(["", "calibrated on", "Cllr", "its minimum", "log10 LR told"], rows, texts=2)
+    return ReportTable(["", "calibrated on", "Cllr", "minimum of Cllr", "bounds of log10 LR"], rows, texts=2)
 
 
 def group_tables(groups: Mapping[str, Mapping[str, list[Mapping[str, Any]]]]) -> list[ReportTable]:
-    """One for each kind and level."""
+    """One table for each kind of sub-group and level."""
     tables = []
     for level, kinds in groups.items():
         counted = _KINDS if level == "frame" else _VIDEO_KINDS
@@ -216,7 +216,7 @@ def _difference_cell(found: Mapping[str, Any]) -> TableCell:
 
 
 def decision_table(checkpoints: Mapping[str, Any]) -> ReportTable:
-    """Which threshold and temperature each checkpoint brought."""
+    """The threshold and the temperature of each checkpoint at each level."""
     rows = []
     for checkpoint, found in checkpoints.items():
         for level, decision in found["decision"].items():
@@ -228,18 +228,18 @@ def decision_table(checkpoints: Mapping[str, Any]) -> ReportTable:
 def _probabilities(decision: Mapping[str, Any]) -> str:
     """Temperature and limits of one level in words."""
     temperature, (low, high) = decision["temperature"], decision["limits"]
-    told = decision["calibration"] if temperature is None else f"temperature {temperature:.4f}"
-    return told if (low, high) == (0.0, 1.0) else f"{told}; within {low:.3f} and {high:.3f}"
+    text = decision["calibration"] if temperature is None else f"temperature {temperature:.4f}"
+    return text if (low, high) == (0.0, 1.0) else f"{text}; between {low:.3f} and {high:.3f}"
 
 
 def about_table(about: Mapping[str, Any]) -> ReportTable:
-    """Whatever else is known, name by name."""
+    """Further information about the evaluation, one row per name."""
 
-    def told(value: Any) -> str:
+    def in_words(value: Any) -> str:
         if isinstance(value, Mapping):
-            return ", ".join(f"{name} {told(part)}" for name, part in value.items())
+            return ", ".join(f"{name} {in_words(part)}" for name, part in value.items())
         return value if isinstance(value, str) else json.dumps(value, default=str, ensure_ascii=False)
 
     return ReportTable(
-        ["", ""], [[TableCell(str(name)), TableCell(told(value))] for name, value in about.items()], texts=2
+        ["", ""], [[TableCell(str(name)), TableCell(in_words(value))] for name, value in about.items()], texts=2
     )

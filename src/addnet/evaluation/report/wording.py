@@ -1,4 +1,4 @@
-"""Names and numbers as both reports show them."""
+"""Names and numbers in the form that both reports show."""
 
 from __future__ import annotations
 
@@ -23,22 +23,22 @@ LEVEL_NAMES = {
 }
 NOTHING = "–"
 TOO_FEW = f"fewer than {FEWEST_VIDEOS} videos"
-_LONGEST = 30  # letters of a name in a legend
+_LONGEST = 30  # characters of a name in a legend
 
 
 def number(value: float | None) -> str:
-    """Four decimals; a dash where there is no number."""
+    """A number with four decimals; a dash for None."""
     return NOTHING if value is None else f"{value:.4f}"
 
 
 def interval(found: Mapping[str, Any]) -> str:
-    """`[low, high]` with three decimals, or nothing."""
+    """`[low, high]` with three decimals; empty without an interval."""
     low, high = found.get("low"), found.get("high")
     return "" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
 
 
 def p_value(found: Mapping[str, Any]) -> str:
-    """`p = 0.012`, or `p ≤ 0.002` where that is the least that so many resamples show; nothing without one."""
+    """`p = 0.012`, or `p ≤ 0.002` if that is the bound for the number of resamples; empty without a p-value."""
     if found["p"] is None:
         return ""
     if found.get("p_at_most"):
@@ -47,13 +47,13 @@ def p_value(found: Mapping[str, Any]) -> str:
 
 
 def value_cell(found: Mapping[str, Any], *, threshold: float | None = None) -> TableCell:
-    """A value, its interval, and the threshold it was taken at."""
+    """A value with its interval and its threshold."""
     at = "" if threshold is None or found["value"] is None else f"at {threshold:.4f}"
     return TableCell(number(found["value"]), small(interval(found), at))
 
 
 def rate_cell(found: Mapping[str, Any] | None) -> TableCell:
-    """A rate of errors, with how many there were of how many, and its interval; a dash without such rows."""
+    """An error rate with its interval and its counts; a dash if there are no rows of the class."""
     if found is None:
         return TableCell(NOTHING)
     counted = f"{found['count']:,} of {found['of']:,}"
@@ -64,27 +64,27 @@ def rate_cell(found: Mapping[str, Any] | None) -> TableCell:
 
 
 def small(*lines: str) -> str:
-    """Lines of small print, without those that are empty."""
+    """Lines of small print, without empty ones."""
     return "\n".join(line for line in lines if line)
 
 
 def spoken(found: Mapping[str, Any]) -> str:
-    """A value with its interval, in a sentence."""
+    """A value with its interval, for a sentence."""
     return f"{number(found['value'])} {interval(found)}".strip()
 
 
 def metric_name(name: str) -> str:
-    """`balanced_accuracy/chosen` and `frame/auroc` in words."""
+    """The label of a metric given as `balanced_accuracy/chosen` or `frame/auroc`."""
     return next((NAMES[part] for part in name.split("/") if part in NAMES), name)
 
 
 def slug(*names: str) -> str:
-    """A part of a file's name: lower case letters, digits and hyphens."""
+    """A part of a file name: lower-case letters, digits and hyphens."""
     return "_".join(re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:40] or "x" for name in names)
 
 
 def legend(name: str) -> str:
-    """A name short enough for a legend or a title, in which `$` starts no formula."""
+    """A name shortened for a legend or a title, with `$` escaped so that it doesn't start a formula."""
     half = _LONGEST // 2
     short = name if len(name) <= _LONGEST else f"{name[:half]}…{name[-half:]}"
     return in_plot(short)

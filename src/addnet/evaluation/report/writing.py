@@ -1,4 +1,4 @@
-"""An evaluation → a web page, Markdown and JSON, in a folder."""
+"""Writes an evaluation to a folder as a web page, Markdown and JSON."""
 
 from __future__ import annotations
 
@@ -33,15 +33,15 @@ def write_report(
     mistakes: Sequence[Mapping[str, Any]],
     about: Mapping[str, Any],
 ) -> tuple[Path, ...]:
-    """Writes `report.html`, `report.md` with its `plots/`, and `evaluation.json`; replaces those of an earlier one.
+    """Writes `report.html`, `report.md` with its `plots/`, and `evaluation.json`; replaces those of an earlier report.
 
     Args:
-        folder: Made if need be.
-        evaluation: Of `assess`.
-        scored: The scores that it was made from: checkpoint → data set → rows.
+        folder: The folder; it is created if necessary.
+        evaluation: Result of `assess`.
+        scored: The scores that were assessed: checkpoint → data set → rows.
         robustness: Checkpoint → data set → kind of damage → steps of {"level", "label", "metrics": `frame/auroc` … →
-            value, low, high}; the kind "clean", if there, holds one step without damage. Empty: no such section.
-        mistakes: Each {"path", "label", "probability", "image": (H, W, 3) uint8 RGB}, and if wanted "checkpoint" and
+            value, low, high}; the optional kind "clean" has one step without damage. If empty, the section is left out.
+        mistakes: Each {"path", "label", "probability", "image": (H, W, 3) uint8 RGB}, and optionally "checkpoint" and
             "set"; in the order in which they are shown.
         about: Names → values shown at the end, such as the command, the commit, versions.
 
@@ -49,19 +49,19 @@ def write_report(
         The three files, in the order above.
     """
     robustness, about = plain_values(robustness), plain_values(about)
-    told = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
+    report = document(evaluation, scored, robustness=robustness, mistakes=mistakes, about=about)
     images = folder / IMAGES
     images.mkdir(parents=True, exist_ok=True)
     for old in images.glob("*.png"):
         if _OURS.fullmatch(old.name):
             old.unlink()
-    for image in told.images():
+    for image in report.images():
         (images / f"{image.stem}.png").write_bytes(image.png)
     listed = [{key: value for key, value in mistake.items() if key != "image"} for mistake in mistakes]
     numbers = plain_values({"about": about, **evaluation, "robustness": robustness, "mistakes": listed})
     contents = {
-        PAGE: html_page(told),
-        TEXT: markdown(told, images=IMAGES),
+        PAGE: html_page(report),
+        TEXT: markdown(report, images=IMAGES),
         NUMBERS: in_json(json.dumps(numbers, indent=1, ensure_ascii=False, allow_nan=False)) + "\n",
     }
     for name, text in contents.items():
@@ -70,7 +70,7 @@ def write_report(
 
 
 def plain_values(value: Any) -> Any:
-    """What JSON can hold: NumPy's numbers as Python's, None for what is no number, anything else as text."""
+    """A value as JSON can hold it: NumPy's numbers as Python's, None for NaN and infinity, other objects as text."""
     if isinstance(value, Mapping):
         return {str(key): plain_values(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):

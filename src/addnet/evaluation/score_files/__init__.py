@@ -1,4 +1,4 @@
-"""Scores of any detector in files → scored sets; and back."""
+"""Reads and writes files of scores of any detector."""
 
 from addnet.evaluation.score_files.reading import JoinedScores, read_scores, told_of_missing
 from addnet.evaluation.score_files.table import Columns

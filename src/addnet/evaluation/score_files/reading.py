@@ -1,4 +1,4 @@
-"""Files of scores, joined → scored sets of each detector, on the rows that all of them scored."""
+"""Reads and joins files of scores: scored sets of each detector, on the rows that all of them scored."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from addnet.evaluation.scored import SCALES, ScoredSet
 from addnet.untrusted.texts import shown
 from addnet.wording import count
 
-DATASET = "scores"  # where no column names one
+DATASET = "scores"  # name of the data set if no column gives one
 
 
 @dataclass(frozen=True)
 class JoinedScores:
-    """What detectors said, on the rows that all of them scored.
+    """The scores of detectors on the rows that all of them scored.
 
     Attributes:
         scored: Detector → data set → scores.
-        decisions: Detector → its decision, where a file of `evaluate` has one.
-        missing: Data set, path (or number of the row) and detector of each score that isn't there.
-        rows: How many rows there are, those with missing scores included.
+        decisions: Detector → its decision, if a file of `evaluate` has one.
+        missing: Data set, path (or number of the row) and detector of each missing score.
+        rows: Number of rows, including those with missing scores.
     """
 
     scored: dict[str, dict[str, ScoredSet]]
@@ -44,14 +44,15 @@ def read_scores(
     """Reads the scores of one or more detectors.
 
     Args:
-        files: Name → file. Several are joined by data set and path; what isn't a score is taken from the first.
+        files: Name → file. Several files are joined by data set and path; all columns but scores are taken from the
+            first.
         columns: Names of columns.
-        scale: One of `addnet.evaluation.scored.SCALES`; None: `probability` for detectors whose scores all lie in
-            [0, 1], else `any`.
-        most: Rows that a file may have.
+        scale: One of `addnet.evaluation.scored.SCALES`; None is `probability` for detectors whose scores all lie in
+            [0, 1], otherwise `any`.
+        most: Largest number of rows of a file.
 
     Raises:
-        UserError: A file or a value in it can't be used; the text names the file and the row.
+        UserError: A file or a value in it isn't valid; the message names the file and the row.
     """
     columns = columns or Columns()
     if scale is not None:
@@ -68,7 +69,7 @@ def read_scores(
         for column, values in table.scores().items():
             detector = _name_of(name, column, alone=len(table.named) == 1, only=len(tables) == 1)
             if detector in scores:
-                raise UserError(f"two detectors would be called {shown(detector)!r}; give files or columns other names")
+                raise UserError(f"two detectors would be called {shown(detector)!r}; rename a file or a column")
             scores[detector] = np.full(rows, np.nan)
             scores[detector][where[where >= 0]] = values[where >= 0]
             decisions[detector] = table.decisions.get(column)
@@ -91,9 +92,9 @@ def _name_of(file: str, column: str, *, alone: bool, only: bool) -> str:
 def _require_some(known: NDArray[np.bool_], names: Sequence[str]) -> None:
     for name, row in zip(names, known, strict=True):
         if not row.any():
-            raise UserError(f"{shown(name)} has no score in any row")
+            raise UserError(f"{shown(name)} has no score in any row; leave it out, or give a file with its scores")
     if not known.all(axis=0).any():
-        raise UserError(f"no row has a score of each of {', '.join(map(shown, names))}; compare fewer at once")
+        raise UserError(f"no row has scores of all of {', '.join(map(shown, names))}; compare fewer detectors at once")
 
 
 def _missing(
@@ -101,13 +102,13 @@ def _missing(
 ) -> list[tuple[str, str, str]]:
     return [
         (datasets[row].as_py(), paths[row].as_py(), name)
-        for name, there in zip(names, known, strict=True)
-        for row in np.flatnonzero(~there).tolist()
+        for name, is_known in zip(names, known, strict=True)
+        for row in np.flatnonzero(~is_known).tolist()
     ]
 
 
 def told_of_missing(said: JoinedScores) -> str:
-    """How many scores are missing, of whom, in a sentence; empty if none is."""
+    """A sentence that counts the missing scores by detector; empty if none is missing."""
     if not said.missing:
         return ""
     by_detector: dict[str, int] = {}
@@ -116,28 +117,30 @@ def told_of_missing(said: JoinedScores) -> str:
     named = ", ".join(f"{shown(name)} {number:,}" for name, number in by_detector.items())
     measured = sum(len(rows) for rows in next(iter(said.scored.values())).values())
     return (
-        f"{count(len(said.missing), 'score is', 'scores are')} missing ({named}): measured on the {measured:,} of "
-        f"{count(said.rows, 'row')} that all have a score of"
+        f"{count(len(said.missing), 'score is', 'scores are')} missing ({named}): evaluated on the {measured:,} of "
+        f"{count(said.rows, 'row')} that all detectors scored"
     )
 
 
 def _joined(first: ScoreTable, keys: pa.Array | None, other: ScoreTable) -> NDArray[np.int64]:
-    """(N,) the row of the first file that each row of another one belongs to; -1 for none.
+    """(N,) the row of the first file that each row of another file belongs to; -1 for none.
 
     Raises:
-        UserError: They disagree on a label, or have no row in common.
+        UserError: The files disagree on a label, or have no row in common.
     """
-    found = pc.fill_null(pc.index_in(other.keys(needed=True), value_set=keys), -1)
-    where: NDArray[np.int64] = np.asarray(found, dtype=np.int64)
+    rows = pc.fill_null(pc.index_in(other.keys(needed=True), value_set=keys), -1)
+    where: NDArray[np.int64] = np.asarray(rows, dtype=np.int64)
     if (where < 0).all():
         raise UserError(
-            f"{other.file} and {first.file} have no image in common: data sets and paths have to be written alike"
+            f"{other.file} and {first.file} have no image in common; write data sets and paths the same way in both"
         )
     mine, theirs = other.labels(), first.labels()
-    apart = np.flatnonzero((where >= 0) & (mine != theirs[where]))
-    if len(apart):
-        row = int(apart[0])
-        raise UserError(f"{other.at(row)} and {first.at(int(where[row]))} are of one image and have other labels")
+    different = np.flatnonzero((where >= 0) & (mine != theirs[where]))
+    if len(different):
+        row = int(different[0])
+        raise UserError(
+            f"{other.at(row)} and {first.at(int(where[row]))} are of the same image but have different labels"
+        )
     return where
 
 
@@ -149,16 +152,16 @@ def _sets(
     elif scale == "probability" and (wrong := scores[(scores < 0) | (scores > 1)]).size:
         raise UserError(
             f"{wrong.size} of {len(scores)} scores of {shown(name)} aren't probabilities, the first is {wrong[0]}; "
-            "scores.scale=logit takes log-odds, scores.scale=any any number"
+            "use scores.scale=logit for log odds, or scores.scale=any for any numbers"
         )
     elif scale == "logit":
         scores, scale = np.exp(-np.logaddexp(0.0, -scores)), "probability"
     which = numbered(kept["datasets"])
-    found = {}
+    sets = {}
     for number, dataset in enumerate(which.names):
         rows = np.flatnonzero(which.numbers == number)
-        found[dataset] = _set_of(dataset, scores[rows], {key: _taken(part, rows) for key, part in kept.items()}, scale)
-    return found
+        sets[dataset] = _set_of(dataset, scores[rows], {key: _taken(part, rows) for key, part in kept.items()}, scale)
+    return sets
 
 
 def _taken(part: Any, rows: NDArray[np.int64]) -> Any:
@@ -187,20 +190,22 @@ def _set_of(dataset: str, scores: NDArray[np.float64], kept: Mapping[str, Any], 
 
 
 def _by_video(dataset: str, texts: pa.Array, videos: TextCodes) -> list[str] | None:
-    """The group of each video; None where none has one.
+    """The group of each video; None if no video has one.
 
     Raises:
-        UserError: A video is in two, or only some have one.
+        UserError: A video is in two groups, or only some images have one.
     """
     groups = numbered(texts)
     if groups.names == [""]:
         return None
     if "" in groups.names:
-        raise UserError(f"{shown(dataset)}: some images have no group; give each one, or leave the column out")
+        raise UserError(f"{shown(dataset)}: some images have no group; give every image one, or leave the column out")
     of_video = np.zeros(len(videos.names), dtype=np.int64)
     of_video[videos.numbers] = groups.numbers
-    apart = np.flatnonzero(of_video[videos.numbers] != groups.numbers)
-    if len(apart):
-        video = shown(videos.names[videos.numbers[apart[0]]])
-        raise UserError(f"{shown(dataset)}: video {video!r} is in two groups; a group holds whole videos")
+    different = np.flatnonzero(of_video[videos.numbers] != groups.numbers)
+    if len(different):
+        video = shown(videos.names[videos.numbers[different[0]]])
+        raise UserError(
+            f"{shown(dataset)}: video {video!r} is in two groups; give all images of a video the same group"
+        )
     return [groups.names[number] for number in of_video.tolist()]

@@ -1,4 +1,4 @@
-"""One file of scores → its columns, checked: CSV (comma, semicolon or tab) or Parquet, plain or gzipped."""
+"""Reads and checks the columns of one file of scores: CSV (comma, semicolon or tab) or Parquet, plain or gzipped."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from addnet.untrusted.texts import shown
 
 _PARQUET = (".parquet", ".pq")
 SUFFIXES = (".csv", ".tsv", ".txt", *_PARQUET)
-MOST_ROWS = 5_000_000  # of a file: until the report is made each takes some 2 KB of memory
-_LARGEST_ZIPPED = 2**32  # bytes of a Parquet file that is gzipped, which has to be unpacked to be opened
-ABOUT = b"addnet"  # in the metadata of Parquet: what evaluate knows of its own columns
+MOST_ROWS = 5_000_000  # rows of a file; each takes about 2 KB of memory until the report is written
+_LARGEST_ZIPPED = 2**32  # bytes of a gzipped Parquet file once unpacked, which must be in memory to be opened
+ABOUT = b"addnet"  # key in the metadata of Parquet under which evaluate describes its columns
 _DELIMITERS = ",;\t"
 _LABELS = {"0": 0, "real": 0, "false": 0, "0.0": 0, "1": 1, "fake": 1, "true": 1, "1.0": 1}
 _FLAGS = {"0": False, "false": False, "no": False, "1": True, "true": True, "yes": True}
@@ -32,18 +32,20 @@ _NOTHING = ("", "na", "n/a", "nan", "null", "none", "-")  # cells that hold no s
 
 @dataclass(frozen=True)
 class Columns:
-    """Names of columns.
+    """Names of the columns of a file.
+
+    None for `path` to `face` uses the column of that name, if there is one.
 
     Attributes:
-        scores: A detector each; None: `score`, or those that `evaluate` wrote.
+        scores: Columns of scores, one per detector; None is `score`, or the columns that `evaluate` wrote.
         label: 0 and 1, or real and fake.
-        path: Of the image; None, here and below: the column of that name, if there is one.
-        video: What the image is a frame of, the same class throughout; without it each row is one.
-        group: What the video was made from, the same for a real one and its fakes.
+        path: Path of the image.
+        video: The video that the image is a frame of, with one label throughout; without it each row is its own video.
+        group: The source of the video, the same for a real one and its fakes.
         dataset: The data set.
         method: How a fake was made.
         face: Whether a face was found.
-        split_by: Further columns, for each value of which there are metrics.
+        split_by: Further columns; the report has metrics for each of their values.
     """
 
     scores: Sequence[str] | None = None
@@ -58,13 +60,13 @@ class Columns:
 
 
 class ScoreTable:
-    """The columns of one file that are asked for.
+    """The requested columns of one file.
 
     Args:
         file: The file.
         table: Its columns.
-        roles: What a column is for, such as `label` → its name.
-        about: "scores", "split_by": names of columns; "decisions": column of scores → its decision.
+        roles: Role of a column, such as `label` → its name.
+        about: "scores" and "split_by": names of columns; "decisions": column of scores → its decision.
     """
 
     def __init__(self, file: Path, table: pa.Table, roles: Mapping[str, str], about: Mapping[str, Any]) -> None:
@@ -81,22 +83,23 @@ class ScoreTable:
 
     @classmethod
     def read(cls, file: Path, columns: Columns, *, most: int = MOST_ROWS) -> ScoreTable:
-        """Reads what is asked for of a file.
+        """Reads the requested columns of a file.
 
         Args:
             file: The file.
             columns: Names of columns.
-            most: Rows that it may have.
+            most: Largest number of rows.
 
         Raises:
-            UserError: It isn't there, can't be read, lacks a column or has too many rows.
+            UserError: It doesn't exist, can't be read, lacks a column or has too many rows.
         """
         if _kind(file) not in SUFFIXES:
             raise UserError(
-                f"scores.file={file} is no table by its suffix; expected {', '.join(SUFFIXES)}, or one + .gz"
+                f"scores.file={file} doesn't have the suffix of a table; expected {', '.join(SUFFIXES)}, or one of "
+                "these followed by .gz"
             )
         if not file.is_file():
-            raise UserError(f"scores.file={file}: there is no such file")
+            raise UserError(f"scores.file={file}: no such file")
         try:
             if _kind(file) in _PARQUET:
                 return cls._of_parquet(file, columns, most)
@@ -135,94 +138,102 @@ class ScoreTable:
         return cls(file, table, roles, about)
 
     def column(self, name: str) -> pa.Array:
-        """A column in one piece, dictionaries and all kinds of text as plain text."""
-        found = self.table.column(name).combine_chunks()
-        if pa.types.is_dictionary(found.type):
-            found = found.dictionary_decode()
-        return found.cast(pa.string()) if pa.types.is_large_string(found.type) else found
+        """A column as one array; dictionaries and large strings become plain strings."""
+        values = self.table.column(name).combine_chunks()
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        return values.cast(pa.string()) if pa.types.is_large_string(values.type) else values
 
     def texts(self, role: str, *, gaps: bool = False) -> pa.Array | None:
-        """The column of a role as text, empty in gaps where these are allowed; None if the file has none."""
+        """The column of a role as text; None if the file has none.
+
+        Args:
+            role: Such as `path`.
+            gaps: Whether cells may be empty.
+
+        Raises:
+            UserError: A cell is empty, and `gaps` is False.
+        """
         if role not in self.roles:
             return None
-        found = pc.fill_null(self.column(self.roles[role]).cast(pa.string()), "")
-        if not gaps and (row := pc.index(found, pa.scalar("")).as_py()) >= 0:
+        texts = pc.fill_null(self.column(self.roles[role]).cast(pa.string()), "")
+        if not gaps and (row := pc.index(texts, pa.scalar("")).as_py()) >= 0:
             raise UserError(f"{self.at(row)} has no {role} (column {shown(self.roles[role])!r})")
-        return found
+        return texts
 
     def at(self, row: int) -> str:
-        """A row in words: of a text file as a spreadsheet numbers it, below its header."""
+        """A row in words; rows of a text file are numbered as in a spreadsheet, where the header is row 1."""
         return f"{self.file}, row {row + self.first_row}"
 
     def labels(self) -> NDArray[np.int64]:
         """(N,) 0 real, 1 fake."""
-        found = self.texts("label")
-        assert found is not None, "every table has it, by _roles"
-        numbers = numbered(found)
+        texts = self.texts("label")
+        assert texts is not None, "_roles makes sure that every table has labels"
+        numbers = numbered(texts)
         values = [_LABELS.get(value.strip().lower(), -1) for value in numbers.names]
         if -1 in values:
             wrong = values.index(-1)
             row = int(np.flatnonzero(numbers.numbers == wrong)[0])
             raise UserError(
-                f"{self.at(row)}: {shown(numbers.names[wrong])!r} in column {shown(self.roles['label'])!r} is no "
+                f"{self.at(row)}: {shown(numbers.names[wrong])!r} in column {shown(self.roles['label'])!r} is not a "
                 "label; expected 0 or real, 1 or fake"
             )
         return np.asarray(values, dtype=np.int64)[numbers.numbers]
 
     def scores(self) -> dict[str, NDArray[np.float64]]:
-        """Column → (N,) scores; nan where there is none."""
+        """Column → (N,) scores; NaN for a missing score."""
         return {name: self._scores(name) for name in self.named}
 
     def _scores(self, name: str) -> NDArray[np.float64]:
-        found = self.column(name)
-        if pa.types.is_string(found.type):
-            found = pc.utf8_trim_whitespace(found)
-            empty = pc.is_in(pc.utf8_lower(found), value_set=pa.array(_NOTHING))
-            found = pc.if_else(empty, pa.scalar(None, pa.string()), found)
-            found = self._cast(name, found)
-        elif not (pa.types.is_floating(found.type) or pa.types.is_integer(found.type)):
-            raise UserError(f"{self.file}: column {shown(name)!r} holds {found.type}; expected a number a row")
-        scores: NDArray[np.float64] = np.asarray(found.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
+        values = self.column(name)
+        if pa.types.is_string(values.type):
+            values = pc.utf8_trim_whitespace(values)
+            empty = pc.is_in(pc.utf8_lower(values), value_set=pa.array(_NOTHING))
+            values = pc.if_else(empty, pa.scalar(None, pa.string()), values)
+            values = self._cast(name, values)
+        elif not (pa.types.is_floating(values.type) or pa.types.is_integer(values.type)):
+            raise UserError(f"{self.file}: column {shown(name)!r} holds {values.type}; expected one number per row")
+        scores: NDArray[np.float64] = np.asarray(values.cast(pa.float64()).to_numpy(zero_copy_only=False), np.float64)
         if np.isinf(scores).any():
             row = int(np.flatnonzero(np.isinf(scores))[0])
             raise UserError(f"{self.at(row)}: {scores[row]} in column {shown(name)!r} is not a finite number")
         return scores
 
-    def _cast(self, name: str, found: pa.Array) -> pa.Array:
+    def _cast(self, name: str, texts: pa.Array) -> pa.Array:
         try:
-            return found.cast(pa.float64())
+            return texts.cast(pa.float64())
         except pa.ArrowInvalid:
-            for row, text in enumerate(found.to_pylist()):
+            for row, text in enumerate(texts.to_pylist()):
                 if text is not None and not _is_number(text):
-                    told = f"{shown(text)!r} in column {shown(name)!r} is no number"
-                    raise UserError(f"{self.at(row)}: {told}; leave a missing score empty") from None
+                    reason = f"{shown(text)!r} in column {shown(name)!r} is not a number"
+                    raise UserError(f"{self.at(row)}: {reason}; leave the cell of a missing score empty") from None
             raise
 
     def keys(self, *, needed: bool = False) -> pa.Array | None:
-        """What tells rows apart: data set and path; None if paths aren't known.
+        """The keys that identify rows: data set and path; None if paths aren't known.
 
         Raises:
-            UserError: Two rows are of one image, or paths are needed and not known.
+            UserError: Two rows are of the same image, or paths are needed and not known.
         """
         paths, datasets = self.texts("path"), self.texts("dataset")
         if paths is None:
             if needed:
                 raise UserError(
-                    f"{self.file} has no column of paths, by which the rows of several files are joined; it has "
-                    f"{', '.join(map(shown, self.table.column_names))}; name it by scores.path"
+                    f"{self.file} has no column of paths, by which the rows of several files are joined; name it with "
+                    f"scores.path; the file has {', '.join(map(shown, self.table.column_names))}"
                 )
             return None
         keys = paths if datasets is None else pc.binary_join_element_wise(datasets, paths, "\0")
         codes = numbered(keys).numbers
         order = np.argsort(codes, kind="stable")
-        twice = np.flatnonzero(np.diff(codes[order]) == 0)
+        twice = np.flatnonzero(np.diff(codes[order]) == 0)  # equal neighbours in sorted order
         if len(twice):
             row = int(order[twice[0] + 1])
-            raise UserError(f"{self.at(row)}: {shown(paths[row])} is there twice; give each image one row")
+            raise UserError(f"{self.at(row)}: {shown(paths[row])} occurs twice; give each image one row")
         return keys
 
     def kept(self, rows: NDArray[np.int64], paths: pa.Array, datasets: pa.Array) -> dict[str, Any]:
-        """Everything but scores, of some rows: name → array, `split_by` → kind → texts."""
+        """All columns but scores, for some rows: name → array; the columns of sub-groups are under "groups"."""
         labels = self.labels()
         groups = {name: pc.fill_null(self.column(name).cast(pa.string()), "") for name in self.split_by}
         if (methods := self.texts("method", gaps=True)) is not None:
@@ -251,17 +262,17 @@ class ScoreTable:
 
 @dataclass(frozen=True)
 class TextCodes:
-    """Texts as numbers, in the order in which they occur first."""
+    """Texts as numbers: the (N,) number of each text, and the distinct texts in the order of first occurrence."""
 
     numbers: NDArray[np.int64]
     names: list[str]
 
 
 def numbered(texts: pa.Array) -> TextCodes:
-    """Numbers texts.
+    """Numbers texts by first occurrence.
 
     Args:
-        texts: (N,) without gaps.
+        texts: (N,) texts without nulls.
     """
     coded = texts.dictionary_encode()
     return TextCodes(coded.indices.to_numpy().astype(np.int64), coded.dictionary.to_pylist())
@@ -280,7 +291,7 @@ def _unpacked(file: Path) -> bytes:
         data = stream.read(_LARGEST_ZIPPED + 1)
     if len(data) > _LARGEST_ZIPPED:
         raise UserError(
-            f"{file} unpacks to more than {_LARGEST_ZIPPED >> 30} GiB; unpack it to a file of its own first"
+            f"{file} unpacks to more than {_LARGEST_ZIPPED >> 30} GiB; unpack it first and give the unpacked file"
         )
     return data
 
@@ -288,8 +299,8 @@ def _unpacked(file: Path) -> bytes:
 def _require_few(rows: int, file: Path, most: int) -> None:
     if rows > most:
         raise UserError(
-            f"{file} has more than {most:,} rows, which is what fits in the memory of most machines (some 2 KB a row); "
-            "give one data set at a time, or one row a video; scores.most=N allows N rows"
+            f"{file} has more than {most:,} rows, the limit that suits the memory of most machines (about 2 KB per "
+            "row); give one data set at a time, or one row per video; scores.most=N allows N rows"
         )
 
 
@@ -301,12 +312,12 @@ def _is_number(text: str) -> bool:
     return True
 
 
-def _about(file: Path, told: bytes | None) -> dict[str, Any]:
-    """What `evaluate` wrote about its own file."""
-    if told is None:
+def _about(file: Path, metadata: bytes | None) -> dict[str, Any]:
+    """The description that `evaluate` wrote of the columns of its file; empty without one."""
+    if metadata is None:
         return {}
     try:
-        about = json.loads(told)
+        about = json.loads(metadata)
         return {
             "scores": [str(name) for name in about["scores"]],
             "split_by": [str(name) for name in about["split_by"]],
@@ -314,23 +325,23 @@ def _about(file: Path, told: bytes | None) -> dict[str, Any]:
         }
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise UserError(
-            f"{file}: its metadata {ABOUT.decode()!r} is damaged; write its columns into a new file"
+            f"{file}: its metadata {ABOUT.decode()!r} is damaged; write its columns to a new file"
         ) from error
 
 
 def _roles(
     file: Path, names: Sequence[str], columns: Columns, about: Mapping[str, Any]
 ) -> tuple[dict[str, str], dict[str, Any]]:
-    """Role → column, and which hold scores.
+    """Role → column, and the columns that hold scores.
 
     Raises:
-        UserError: A column that is needed or named isn't there.
+        UserError: A column that is needed or named doesn't exist.
     """
     roles = {}
     for role in ("label", "path", "video", "group", "dataset", "method", "face"):
-        asked = getattr(columns, role)
-        if asked is not None:
-            roles[role] = asked
+        column = getattr(columns, role)
+        if column is not None:
+            roles[role] = column
         elif role in names:
             roles[role] = role
     scores = list(columns.scores or about.get("scores") or ["score"])
@@ -344,7 +355,7 @@ def _roles(
                 f"{', '.join(map(shown, names)) or 'none'}"
             )
         if names.count(name) > 1:
-            raise UserError(f"{file} has {names.count(name)} columns {shown(name)!r}; give them other names")
+            raise UserError(f"{file} has {names.count(name)} columns named {shown(name)!r}; rename them")
     if twice := next((name for name in scores if scores.count(name) > 1), ""):
-        raise UserError(f"scores.columns names {shown(twice)!r} twice")
+        raise UserError(f"scores.columns names {shown(twice)!r} twice; name each column once")
     return roles, {"scores": scores, "split_by": split_by, "decisions": about.get("decisions", {})}

@@ -1,4 +1,4 @@
-"""The scores of an evaluation → Parquet, from which the same report can be made without a network or an image."""
+"""Writes the scores of an evaluation as Parquet, from which the report can be made again without network or images."""
 
 from __future__ import annotations
 
@@ -20,12 +20,16 @@ from addnet.evaluation.scored import ScoredSet
 def write_scores(
     file: Path, scored: Mapping[str, Mapping[str, ScoredSet]], decisions: Mapping[str, Mapping[str, Any] | None]
 ) -> Path:
-    """Writes scores as Parquet, from which `read_scores` makes the same sets.
+    """Writes scores as Parquet, from which `read_scores` restores the same sets.
 
     Args:
-        file: Replaced if it is there.
-        scored: Detector → data set → scores; images that one of them has no score for get none.
-        decisions: Detector → its decision, kept in the metadata of the file.
+        file: The file to write; an existing file is replaced.
+        scored: Detector → data set → scores. The rows are those of the first detector; where another one has no score
+            the cell is null.
+        decisions: Detector → its decision, stored in the metadata of the file.
+
+    Returns:
+        The file.
     """
     first = next(iter(scored.values()))
     kinds = list(dict.fromkeys(kind for rows in first.values() for kind in rows.groups if kind != "method"))
@@ -66,7 +70,7 @@ def _rows_of(dataset: str, rows: ScoredSet, kinds: Sequence[str]) -> dict[str, p
 
 
 def _scores_of(other: ScoredSet | None, rows: ScoredSet) -> pa.Array:
-    """Scores of one set in the order of another one, null where it has none."""
+    """The scores of one set in the order of the rows of another; null for a missing score."""
     if other is None:
         return pa.nulls(len(rows), pa.float64())
     where = pc.index_in(pa.array(list(map(str, rows.paths))), value_set=pa.array(list(map(str, other.paths))))

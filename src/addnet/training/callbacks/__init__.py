@@ -1,4 +1,4 @@
-"""What happens beside training: monitors, reports, images and guards."""
+"""Callbacks that run alongside training: monitors, reports, images and guards."""
 
 from addnet.training.callbacks.bandpass_monitor import BandpassMonitor
 from addnet.training.callbacks.best_checkpoint import BestCheckpoint

@@ -1,4 +1,4 @@
-"""The bandpass layer, watched while it learns."""
+"""Monitors the bandpass layer during training."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ log = logging.getLogger(__name__)
 
 
 class BandpassMonitor(pl.Callback):
-    """Logs σ_low, Δ and σ_high each epoch; filtered images and the frequency response as plots.
+    """Logs σ_low, Δ and σ_high each epoch, and plots of the frequency response and of filtered images.
 
     Does nothing for a network without a bandpass layer.
 
     Args:
-        every_n_epochs: How often plots are made.
-        images: How many images of the first validation batch are shown.
+        every_n_epochs: Number of epochs between plots.
+        images: Number of images of the first validation batch to show.
     """
 
     def __init__(self, every_n_epochs: int = 1, *, images: int = 4) -> None:
@@ -45,9 +45,9 @@ class BandpassMonitor(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keeps the first images of validation: the same ones every epoch."""
+        """Keeps images of the first validation batch, so that every epoch shows the same ones."""
         if self._images is None and bandpass_of(pl_module) is not None:
-            step = max(1, len(batch["image"]) // self.images)  # apart: neighbours are frames of one video
+            step = max(1, len(batch["image"]) // self.images)  # neighbours are frames of one video
             self._images = batch["image"][::step][: self.images].detach().cpu()
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -68,8 +68,8 @@ class BandpassMonitor(pl.Callback):
         if sigma_high > radius / 2 and not self._warned:
             self._warned = True
             log.warning(
-                "sigma_high=%.2f is wide for kernel_size=%d: its Gaussian is cut off at %.1f sigma; a larger "
-                "model.kernel_size would follow it",
+                "sigma_high=%.2f is wide for kernel_size=%d: its Gaussian is cut off at %.1f sigma; use a larger "
+                "model.kernel_size to cover it",
                 sigma_high,
                 layer.kernel_size,
                 radius / sigma_high,
@@ -77,13 +77,13 @@ class BandpassMonitor(pl.Callback):
 
 
 def bandpass_of(module: torch.nn.Module) -> BandpassLayer | None:
-    """The bandpass layer inside a module, if there is one."""
+    """The bandpass layer inside a module, or None if it has none."""
     return next((layer for layer in module.modules() if isinstance(layer, BandpassLayer)), None)
 
 
 @torch.no_grad()
 def response_plot(layer: BandpassLayer, epoch: int) -> Figure:
-    """Gain of the layer over spatial frequency, and its kernel."""
+    """Plots the gain of the layer over spatial frequency, and its two Gaussian kernels."""
     from matplotlib.figure import Figure
 
     frequencies, gain = layer.frequency_response(256)
@@ -102,7 +102,7 @@ def response_plot(layer: BandpassLayer, epoch: int) -> Figure:
 
 @torch.no_grad()
 def filtered_plot(layer: BandpassLayer, images: Tensor, epoch: int) -> Figure:
-    """Images above what the layer makes of them; the band is stretched to three standard deviations."""
+    """Plots images above their bandpass-filtered versions, whose contrast covers ±3 standard deviations."""
     from matplotlib.figure import Figure
 
     device = next(layer.parameters()).device

@@ -1,4 +1,4 @@
-"""Losses, scores and sigmas over the epochs, drawn after each."""
+"""Plots losses, scores and sigmas over the epochs, after each epoch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from addnet.training.loggers import log_plot
 
 
 class Curves(pl.Callback):
-    """Draws metrics of training and validation over the epochs, so far; goes on after a resume."""
+    """Plots the metrics of training and validation over the epochs so far; continues after a resume."""
 
     KEPT = (
         "train/frame/loss",
@@ -29,7 +29,7 @@ class Curves(pl.Callback):
         self.curves: dict[str, list[tuple[int, float]]] = {}
 
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Adds the epoch's metrics, and draws what there is: an interrupted run has its curves."""
+        """Adds the epoch's metrics and plots them, so that an interrupted run has its curves too."""
         metrics = epoch_metrics(trainer, pl_module)
         values = {name: metrics[name] for name in self.KEPT if name in metrics}
         if layer := bandpass_of(pl_module):
@@ -44,7 +44,7 @@ class Curves(pl.Callback):
         return {"curves": {name: [list(point) for point in points] for name, points in self.curves.items()}}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Takes up the curves of an interrupted run."""
+        """Restores the curves of an interrupted run."""
         self.curves = {
             name: [(int(epoch), float(value)) for epoch, value in points]
             for name, points in state_dict["curves"].items()

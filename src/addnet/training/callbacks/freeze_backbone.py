@@ -1,4 +1,4 @@
-"""What of the backbone learns: the part that `model.tune` says, and nothing of it in the first epochs if so wished."""
+"""Which part of the backbone is trained: the one that `model.tune` selects, optionally none in the first epochs."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from addnet.models.tuning import at_rest
 
 
 class FreezeBackbone(pl.Callback):
-    """Keeps `net.backbone` as it is for the first epochs, and what isn't tuned for all: weights and statistics.
+    """Freezes `net.backbone` for the first epochs, and the layers that aren't tuned for all: weights and statistics.
 
-    What stays as it is runs as in evaluation, so that batch normalisation neither looks at batches nor counts them. It
-    follows from the epoch alone, at every step: a run that is resumed in the middle of an epoch, where no
-    `on_train_epoch_start` is called, goes on as it should.
+    Frozen layers run in evaluation mode, so that batch normalisation neither uses nor counts the batches. The state is
+    derived from the epoch at every step, so that a run that is resumed in the middle of an epoch, where
+    `on_train_epoch_start` isn't called, continues correctly.
 
     Args:
-        epochs: How many, at least 0.
+        epochs: Number of epochs for which the whole backbone is frozen, at least 0.
 
     Raises:
-        UserError: `epochs` is negative or no whole number.
+        UserError: `epochs` is negative or not a whole number.
     """
 
     def __init__(self, epochs: int) -> None:
@@ -36,43 +36,43 @@ class FreezeBackbone(pl.Callback):
         self._at_rest: list[nn.Module] | None = None
 
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Lets the optimiser see every weight that learns, also after a training that was interrupted."""
+        """Shows the optimiser every trainable weight, even if an interrupted training left some frozen."""
         self._at_rest = None
         _ask_for_gradients(pl_module, True)
 
     def on_train_batch_start(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, batch_idx: int
     ) -> None:
-        """Freezes or thaws, and undoes what validation did to the mode of the layers."""
-        if self._at_rest is None:  # not before the strategy has put synchronised layers in the place of others
+        """Freezes or unfreezes the backbone, and restores the modes of layers that validation has changed."""
+        if self._at_rest is None:  # only now has the strategy replaced layers by synchronised ones
             self._at_rest = at_rest(_net(pl_module))
         frozen = trainer.current_epoch < self.epochs
         _backbone(pl_module).train(not frozen)
         for module in self._at_rest:
             module.eval()
-        # DDP never learns of parameters that were frozen when it wrapped the network: there they keep their gradients
+        # DDP ignores parameters that were frozen when it wrapped the network, so with DDP they keep their gradients
         _ask_for_gradients(pl_module, not frozen or trainer.world_size > 1)
 
     def on_before_optimizer_step(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
-        """Drops the gradients: without one an optimiser touches neither weight nor moments, decay included."""
+        """Drops the gradients: without one an optimiser changes neither weight nor moments, and applies no decay."""
         if trainer.current_epoch < self.epochs:
             for parameter in _backbone(pl_module).parameters():
                 parameter.grad = None
 
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leaves a network behind that learns."""
+        """Leaves the network trainable."""
         _ask_for_gradients(pl_module, True)
 
 
 def _ask_for_gradients(pl_module: pl.LightningModule, ask: bool) -> None:
-    for parameter in _learning(pl_module):
+    for parameter in _trainable(pl_module):
         parameter.requires_grad_(ask)
 
 
-def _learning(pl_module: pl.LightningModule) -> Iterator[nn.Parameter]:
-    """What of the backbone the module lets learn."""
+def _trainable(pl_module: pl.LightningModule) -> Iterator[nn.Parameter]:
+    """The parameters of the backbone that the module trains."""
     names = cast("frozenset[str]", pl_module.learning)
     return (parameter for name, parameter in _backbone(pl_module).named_parameters() if f"backbone.{name}" in names)
 

@@ -1,4 +1,4 @@
-"""Confusion matrices, classification reports and ROC curves: in the run folder and in every logger."""
+"""Writes confusion matrices, classification reports and ROC curves to the run folder and every logger."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from addnet.training.loggers import log_confusion_matrix, log_plot, log_text
 
 
 class Reports(pl.Callback):
-    """Writes confusion matrix and classification report, for frames and videos, after validation and test."""
+    """Writes a confusion matrix and a classification report for frames and for videos, after validation and test."""
 
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reports on validation."""
+        """Writes the reports on validation."""
         if not trainer.sanity_checking:
             self._report(trainer, pl_module, "val")
 
     def on_test_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Reports on test, with the ROC curve and every plot as JSON."""
+        """Writes the reports on test, the ROC curve, and every metric as JSON."""
         self._report(trainer, pl_module, "test")
         scores: Scores = pl_module.scores["test"]  # type: ignore[assignment, index]
         if len(scores.labels) and 0 < scores.labels.double().mean() < 1:
@@ -30,9 +30,9 @@ class Reports(pl.Callback):
             rows = {name: (each.probabilities, each.labels) for name, each in levels.items()}
             log_plot(trainer, "test_roc", roc_plot(rows, title="test"))
         values = {name: float(value) for name, value in trainer.callback_metrics.items() if name.startswith("test/")}
-        # a metric that means nothing is null: JSON has no nan
-        plots = {name: value if math.isfinite(value) else None for name, value in values.items()}
-        log_text(trainer, "test_metrics.json", json.dumps(plots, indent=2) + "\n")
+        # an undefined metric becomes null: JSON has no NaN
+        metrics = {name: value if math.isfinite(value) else None for name, value in values.items()}
+        log_text(trainer, "test_metrics.json", json.dumps(metrics, indent=2) + "\n")
 
     def _report(self, trainer: pl.Trainer, pl_module: pl.LightningModule, split: str) -> None:
         scores: Scores = pl_module.scores[split]  # type: ignore[assignment, index]

@@ -1,4 +1,4 @@
-"""What a resumed run needs beside weights and optimiser to equal an uninterrupted one."""
+"""The state that a resumed run needs, besides weights and optimiser, to equal an uninterrupted one."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ log = logging.getLogger(__name__)
 
 
 class ResumeState(pl.Callback):
-    """Adds to every checkpoint where training stands and what each process holds, and takes it up again.
+    """Saves the position of training and the state of each process in every checkpoint, and restores them on a resume.
 
-    That is: the position (epoch and batch), from which the sampler goes on; of each process its random states and
-    what it has counted of the epoch's means; the latest metrics, at which schedules may look before the next
-    validation; and how far the loggers have come.
+    The saved state is the position (epoch and batch) from which the sampler continues; for each process, its random
+    states and the running sums of the epoch's means; the latest metrics, which schedules may read before the next
+    validation; and the state of the loggers.
     """
 
     def __init__(self) -> None:
@@ -33,7 +33,7 @@ class ResumeState(pl.Callback):
     def on_save_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Adds `resume`: plain values and tensors."""
+        """Adds the entry `resume`, of plain values and tensors."""
         epoch, batch = _position(trainer)
         if not trainer.validating:
             _settle(checkpoint["loops"]["fit_loop"], between_epochs=batch == 0)
@@ -50,15 +50,18 @@ class ResumeState(pl.Callback):
     def on_load_checkpoint(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
     ) -> None:
-        """Lets the sampler begin at the position.
+        """Makes the sampler begin at the saved position.
 
         Raises:
-            UserError: The position lies within an epoch, and batches are put together differently now.
+            UserError: The position lies within an epoch, and the batches would now be composed differently.
         """
         if trainer.state.fn != "fit":
             return
         if "resume" not in checkpoint:
-            log.warning("the checkpoint was written without callbacks.resume_state: what follows may differ")
+            log.warning(
+                "the checkpoint was written without callbacks.resume_state: the resumed run may differ from an "
+                "uninterrupted one"
+            )
             return
         self._loaded = resume = checkpoint["resume"]
         before = (len(resume["processes"]), resume["batch_size"])
@@ -67,17 +70,17 @@ class ResumeState(pl.Callback):
         if resume["batch"] and before != now:
             raise UserError(
                 f"the checkpoint was written within an epoch by {count(before[0], 'process', 'processes')} with "
-                f"data.batch_size={before[1]}; {now[0]} with data.batch_size={now[1]} cannot go on from there. Resume "
-                "with the same numbers."
+                f"data.batch_size={before[1]}; {now[0]} with data.batch_size={now[1]} can't resume from there. Use the "
+                "same number of processes and the same data.batch_size."
             )
         data.start_at(epoch=resume["epoch"], batch=resume["batch"])
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Takes up the rest, once the Trainer has reset what it resets."""
+        """Restores the rest of the state, after the Trainer has reset its own."""
         resume, self._loaded = self._loaded, {}
         if not resume:
             return
-        log.info("going on in epoch %d before batch %d", resume["epoch"], resume["batch"])
+        log.info("resuming in epoch %d before batch %d", resume["epoch"], resume["batch"])
         trainer.callback_metrics.update({name: torch.tensor(value) for name, value in resume["figures"].items()})
         if len(resume["processes"]) == trainer.world_size:
             process = resume["processes"][trainer.global_rank]
@@ -85,18 +88,18 @@ class ResumeState(pl.Callback):
             if resume["batch"]:
                 pl_module.load_epoch_state(process["counted"])  # type: ignore[operator]
         if resume["batch"] == 0:
-            trainer.fit_loop.restarting = False  # nothing is half done: the next epoch begins as any other
+            trainer.fit_loop.restarting = False  # between epochs nothing is half done: the next epoch begins normally
 
 
 def _position(trainer: pl.Trainer) -> tuple[int, int]:
-    """Epoch, and batches of it that are done; (e, 0) also when all of epoch e - 1 is done."""
+    """The epoch and the number of its batches that are done; (e, 0) as soon as epoch e - 1 is complete."""
     epochs: Any = trainer.fit_loop.epoch_progress.current
     batches: Any = trainer.fit_loop.epoch_loop.batch_progress.current
     return epochs.processed, 0 if epochs.processed == epochs.started else batches.processed
 
 
 def _settle(loops: dict[str, Any], *, between_epochs: bool) -> None:
-    """Takes back what the Trainer has announced and not begun: Lightning expects checkpoints at other moments."""
+    """Resets counts that the Trainer has raised for work not yet begun: Lightning saves at other moments."""
     progress = loops["epoch_progress" if between_epochs else "epoch_loop.batch_progress"]
     for counts in (progress["total"], progress["current"]):
         if between_epochs:
@@ -116,7 +119,7 @@ def _gathered(state: dict[str, Any], world_size: int) -> list[dict[str, Any]]:
 
 
 def _random_states() -> dict[str, Any]:
-    numpy: Any = np.random.get_state(legacy=False)  # noqa: NPY002  whatever still draws from it goes on with it
+    numpy: Any = np.random.get_state(legacy=False)  # noqa: NPY002  for code that still draws from NumPy's global state
     return {
         "python": random.getstate(),
         "numpy": numpy | {"state": {"key": numpy["state"]["key"].tolist(), "pos": numpy["state"]["pos"]}},

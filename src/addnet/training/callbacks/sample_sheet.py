@@ -1,4 +1,4 @@
-"""What the network is about to see, before it sees it."""
+"""Shows training samples as the network will get them, at the start of training."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-_MARGIN = 1.6  # side of what the sheet of blends shows over the face's box
-_MORE = 4  # times that differences are enlarged
+_MARGIN = 1.6  # side of the square that the sheet of blends shows, over that of the face's box
+_MORE = 4  # factor by which differences are enlarged
 
 
 class SampleSheet(pl.Callback):
-    """Draws the first training samples as the network gets them, augmented, with their masks, at the start of training.
+    """Plots the first training samples as the network gets them, augmented and with masks, at the start of training.
 
-    Where fakes are made of real images, also how: the real image, its blend, their difference and the blend mask.
+    If fakes are made from real images, a second sheet shows how: real image, blend, difference and blend mask.
 
     Args:
-        samples: How many.
+        samples: Number of samples on each sheet.
     """
 
     def __init__(self, samples: int = 12) -> None:
         self.samples = samples
 
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draws the sheets."""
+        """Plots the sheets."""
         data = served_data(trainer)
         if data is None or not trainer.is_global_zero:
             return
@@ -54,7 +54,7 @@ class SampleSheet(pl.Callback):
 
 
 def _blends(dataset: DeepfakeDataset, addresses: Iterable[SampleAddress | int]) -> Iterator[Blend]:
-    """The blends among some samples, their faces cut out of the images."""
+    """Yields the blends among the samples at `addresses`, cropped to their faces."""
     hook = next((hook for hook in dataset.hooks if isinstance(hook, SelfBlends)), None)
     for address in addresses if hook else ():
         if hook and isinstance(address, SampleAddress) and address.blend == "fake":
@@ -70,7 +70,7 @@ def _blends(dataset: DeepfakeDataset, addresses: Iterable[SampleAddress | int]) 
 
 
 def _around(landmarks: Landmarks) -> tuple[slice, slice]:
-    """The rows and columns of an image around its face: a square, unless the image ends before."""
+    """The rows and columns of an image around its face: a square, cut off at the borders of the image."""
     low, high = landmarks.min(axis=0), landmarks.max(axis=0)
     (x, y), half = (low + high) / 2, _MARGIN * (high - low).max() / 2
     rows, columns = (slice(max(0, round(middle - half)), max(1, round(middle + half))) for middle in (y, x))
@@ -78,7 +78,7 @@ def _around(landmarks: Landmarks) -> tuple[slice, slice]:
 
 
 def samples_plot(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
-    """Images above their masks, labelled."""
+    """Plots images above their masks, with their labels."""
     from matplotlib.figure import Figure
 
     rows = -(-len(samples) // columns)
@@ -95,7 +95,7 @@ def samples_plot(samples: Sequence[Sample], *, columns: int = 6) -> Figure:
 
 
 def blends_plot(blends: Sequence[Blend], *, columns: int = 2) -> Figure:
-    """Each blend as a row of four: the real image, the blend, their difference (enlarged), the blend mask."""
+    """Plots each blend as a row of four: the real image, the blend, their difference (enlarged), the blend mask."""
     from matplotlib.figure import Figure
 
     rows = -(-len(blends) // columns)

@@ -1,4 +1,4 @@
-"""Dropout and its like, drawn from an address."""
+"""Seeds dropout and other random layers by the position of training."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import torch
 
 
 class StepSeed(pl.Callback):
-    """Seeds torch before each training step by (seed, step, rank).
+    """Seeds torch before each training step with (seed, epoch, batch, rank).
 
-    What is random inside the network then depends on where training stands and not on how it got there, so that
-    a resumed run goes on exactly as the interrupted one would have.
+    Randomness inside the network then depends only on the position of training, so that a resumed run continues
+    exactly as the interrupted one would have.
 
     Args:
         seed: The run's seed.

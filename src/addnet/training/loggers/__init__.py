@@ -1,4 +1,4 @@
-"""Loggers, and plots and texts for whichever of them are in use."""
+"""Loggers, and functions that send plots and texts to those in use."""
 
 from addnet.training.loggers.comet import CometLogger
 from addnet.training.loggers.csv import CSVLogger

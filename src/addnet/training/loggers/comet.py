@@ -1,4 +1,4 @@
-"""Comet, online where a key is configured and the server answers, else into an archive."""
+"""Comet: online if a key is configured and the server answers, otherwise into an archive."""
 
 from __future__ import annotations
 
@@ -18,29 +18,29 @@ log = logging.getLogger(__name__)
 
 
 class CometLogger(loggers.CometLogger):
-    """Lightning's Comet logger with an offline mode that writes.
+    """Lightning's Comet logger with a working offline mode.
 
     `CometLogger(online=False)` of Lightning 2.6.6 disables the experiment altogether (pytorch-lightning#21617);
     here the experiment is started offline instead, which leaves an archive for `comet upload`.
 
     Args:
         project: Comet project.
-        workspace: Comet workspace; None is the key's default one.
-        name: Of the experiment.
-        offline: True writes an archive, False insists on the server, None goes online if a key is configured
-            (in the environment or in Comet's own file), and into the archive, with a line in the log, if the server
-            can't be reached or refuses the key.
-        offline_directory: Where the archive is written.
-        tags: Of the experiment.
-        log_code: Uploads the sources.
-        log_git_patch: Uploads uncommitted changes.
-        log_env_host: Tells the host's name, user and address.
-        log_checkpoint: Uploads the best checkpoint at the end of the run.
-        resume: What `state` gave to a checkpoint: goes on with that experiment. Offline that is a second archive
-            with the same key, which `comet upload` adds to the experiment.
+        workspace: Comet workspace; None is the default workspace of the key.
+        name: Name of the experiment.
+        offline: True writes an archive; False requires the server; None goes online if a key is configured (in the
+            environment or in Comet's own file), and falls back to an archive, with a warning, if the server can't be
+            reached or rejects the key.
+        offline_directory: Folder of the archive.
+        tags: Tags of the experiment.
+        log_code: Whether to upload the source code.
+        log_git_patch: Whether to upload uncommitted changes.
+        log_env_host: Whether to upload the host's name, user and address.
+        log_checkpoint: Whether to upload the best checkpoint at the end of the run.
+        resume: What `state` gave to a checkpoint: the experiment is continued. Offline this makes a second archive with
+            the same key, which `comet upload` adds to the experiment.
 
     Raises:
-        UserError: The server is insisted on and can't be reached, or refuses the key.
+        UserError: The server is required and can't be reached, or rejects the key.
     """
 
     def __init__(
@@ -61,8 +61,8 @@ class CometLogger(loggers.CometLogger):
         self.offline = offline
         self.log_checkpoint = log_checkpoint
         self._kept: dict[str, tuple[str, tuple[Any, ...], dict[str, Any]]] = {}
-        # before the first import of comet_ml, which reads them then: no reports to a third party, and on the
-        # console only errors, since what matters is said in `close`
+        # comet_ml reads these when it is first imported: no error reports to a third party, and only errors on the
+        # console, since `close` logs what matters
         os.environ.setdefault("COMET_ERROR_TRACKING_ENABLE", "false")
         os.environ.setdefault("COMET_LOGGING_CONSOLE", "ERROR")
         super().__init__(
@@ -89,44 +89,46 @@ class CometLogger(loggers.CometLogger):
             self.offline = not get_config()["comet.api_key"]
         self._online = not self.offline
         key = self._experiment_key
-        reason = "" if self.offline else _unreachable() or self._not_begun()
+        reason = "" if self.offline else _unreachable() or self._start_online()
         if not reason and not self.offline:
             return
         if reason and insists:
             raise UserError(
-                f"logger.comet.offline=false needs the server: {reason}; true writes an archive to send later"
+                f"logger.comet.offline=false needs the server: {reason}; use logger.comet.offline=true to write an "
+                "archive that can be uploaded later"
             )
         if reason:
-            log.warning("%s: the experiment goes into an archive in %s", reason, self._comet_config.offline_directory)
+            folder = self._comet_config.offline_directory
+            log.warning("%s: the experiment is written to an archive in %s", reason, folder)
         self.offline, self._online, self._experiment, self._experiment_key = True, False, None, key
         super()._create_experiment()
 
-    def _not_begun(self) -> str:
-        """Begins the experiment at the server; says why it could not be begun, if so."""
+    def _start_online(self) -> str:
+        """Starts the experiment at the server; returns the reason if that fails, otherwise an empty text."""
         from comet_ml.exceptions import InvalidAPIKey
 
         try:
             super()._create_experiment()
         except InvalidAPIKey:
-            return "Comet refuses the key that is configured (COMET_API_KEY, or Comet's own file)"
+            return "Comet rejects the configured key (COMET_API_KEY, or Comet's own file)"
         experiment: Any = self._experiment
         if experiment.alive:
             return ""
         experiment.end()
-        return "Comet did not take the experiment"
+        return "Comet did not accept the experiment"
 
     def state(self) -> dict[str, Any]:
         """The key of the experiment."""
         return {"key": self.version}
 
     def keep(self, what: str, method: str, *arguments: Any, **how: Any) -> None:
-        """Notes what is to be logged at the end of the run: of what is drawn anew each epoch, the last alone.
+        """Keeps a call for the end of the run: of a plot that is redrawn every epoch, only the last is logged.
 
         Args:
-            what: The same for what replaces it.
-            method: Of the experiment.
-            *arguments: Of the method.
-            **how: Of the method.
+            what: Identifies the call; a later call with the same value replaces it.
+            method: Name of the experiment's method.
+            *arguments: Positional arguments of the method.
+            **how: Keyword arguments of the method.
         """
         self._kept[what] = method, arguments, how
 
@@ -135,7 +137,7 @@ class CometLogger(loggers.CometLogger):
         """Ends the experiment: only then is an offline archive complete.
 
         Args:
-            checkpoint: The best one, if there is one; uploaded where `log_checkpoint` asks for it.
+            checkpoint: Path of the best checkpoint, or empty; uploaded if `log_checkpoint` is set.
         """
         if self._experiment is None:
             return
@@ -151,7 +153,7 @@ class CometLogger(loggers.CometLogger):
         else:
             log.info("Comet experiment: %s", experiment.url)
             for unsent in sorted(Path(str(self._comet_config.offline_directory)).glob("*.zip")):
-                log.warning("what could not be sent is in an archive: send it with `comet upload %s`", unsent)
+                log.warning("data that could not be sent is in an archive: send it with `comet upload %s`", unsent)
 
 
 def _unreachable() -> str:

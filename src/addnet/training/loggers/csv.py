@@ -1,4 +1,4 @@
-"""The metrics file of a run folder, continued when a run is."""
+"""The metrics file of a run folder, which a resumed run continues."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from addnet.untrusted.files import read_bytes
 
 log = logging.getLogger(__name__)
 
-_MOST = 256 << 20  # bytes of a metrics.csv that is continued
+_MOST = 256 << 20  # bytes: the largest metrics.csv that is continued
 
 
 class CSVLogger(loggers.CSVLogger):
-    """Lightning's CSV logger, which begins a resumed run with the rows up to the checkpoint.
+    """Lightning's CSV logger, but a resumed run starts with the rows written up to the checkpoint.
 
-    Lightning's own deletes what it finds in the folder; and rows that were written after the checkpoint are going to be
-    written again.
+    Lightning's logger deletes the files it finds in the folder. Rows after the checkpoint are dropped, since the
+    resumed run writes them again.
 
     Args:
         save_dir: The run folder.
-        name: Folder of `metrics.csv` in it.
+        name: Folder of `metrics.csv` inside the run folder.
         resume: What `state` gave to the checkpoint, and `run_dir`, the folder of the run that wrote it. The file is
-            looked for where such a logger writes it, whatever the checkpoint says.
+            read from where this logger writes it, whatever path the checkpoint gives.
     """
 
     def __init__(self, save_dir: str, *, name: str = "metrics", resume: dict[str, Any] | None = None) -> None:
@@ -38,7 +38,7 @@ class CSVLogger(loggers.CSVLogger):
             self._continue(Path(resume["run_dir"], name, "metrics.csv"), resume.get("rows", 0))
 
     def state(self) -> dict[str, Any]:
-        """File, relative to the run folder, and rows in it; all of them are on the disk when this returns."""
+        """The file, relative to the run folder, and its number of rows; all are on the disk when this returns."""
         self.save()
         return {"file": f"{self.name}/metrics.csv", "rows": self._rows}
 
@@ -51,7 +51,7 @@ class CSVLogger(loggers.CSVLogger):
     @rank_zero_only
     def _continue(self, file: Path, rows: int) -> None:
         if not file.is_file():
-            log.warning("%s is gone: metrics.csv begins at the checkpoint", file)
+            log.warning("%s is missing: metrics.csv begins at the checkpoint", file)
             return
         text = read_bytes(file, most=_MOST).decode("utf-8", "replace")
         before = [row for row, _ in zip(csv.DictReader(io.StringIO(text, newline="")), range(rows), strict=False)]

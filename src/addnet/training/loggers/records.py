@@ -1,4 +1,4 @@
-"""Plots, texts and matrices to the run folder and to every logger that takes them."""
+"""Writes plots, texts and matrices to the run folder and to every logger that accepts them."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def log_plot(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
-    """Saves a plot as `plots/<name>.png` of the run folder and hands it to the loggers; on rank 0 only."""
+    """Saves a plot as `plots/<name>.png` in the run folder and passes it to the loggers; on rank 0 only."""
     if not trainer.is_global_zero:
         return None
     path = Path(trainer.default_root_dir, "plots", f"{name}.png")
@@ -30,7 +30,7 @@ def log_plot(trainer: pl.Trainer, name: str, figure: Figure) -> Path | None:
 
 
 def log_text(trainer: pl.Trainer, name: str, text: str) -> Path | None:
-    """Saves a text as `reports/<name>` of the run folder and hands it to the loggers; on rank 0 only."""
+    """Saves a text as `reports/<name>` in the run folder and passes it to the loggers; on rank 0 only."""
     if not trainer.is_global_zero:
         return None
     path = Path(trainer.default_root_dir, "reports", name)
@@ -64,13 +64,13 @@ def loggers_state(loggers: Sequence[Logger]) -> dict[str, Any]:
 
 
 def known_state(state: Mapping[str, Any] | None) -> dict[str, Any]:
-    """What of a logger's state in a checkpoint it is built with again.
+    """The part of a logger's state in a checkpoint that a resumed run builds it with.
 
-    It becomes part of a config, where a stranger's `_target_` would be called: only what loggers
-    give as their `state` is taken, each value of its kind.
+    It becomes part of a config, where a `_target_` from an untrusted checkpoint would be called. Therefore only the
+    known keys of the loggers' `state` are accepted, each with a value of the right type.
 
     Args:
-        state: Of one logger, as `loggers_state` gave it; None: there is none.
+        state: State of one logger from `loggers_state`; None if there is none.
     """
     given = state or {}
     known: dict[str, Any] = {}
@@ -82,12 +82,12 @@ def known_state(state: Mapping[str, Any] | None) -> dict[str, Any]:
 
 
 def close_loggers(loggers: Sequence[Logger], *, status: str, checkpoint: str = "") -> None:
-    """Ends every logger; a logger that fails to end must not hide how the run ended.
+    """Closes every logger; a logger that fails to close must not hide how the run ended.
 
     Args:
-        loggers: All of the run.
-        status: How it ended.
-        checkpoint: The best one, for a logger that was asked to take it; empty where there is none.
+        loggers: All loggers of the run.
+        status: How the run ended.
+        checkpoint: Path of the best checkpoint, for loggers that upload it; empty if there is none.
     """
     for logger in loggers:
         attempt(logger, logger.finalize, status)
