@@ -210,10 +210,10 @@ def _images(data: Path) -> list[Path]:
 
 
 FAULTS: dict[str, tuple[str, Fault]] = {
-    "SIGKILL while images are looked at": (IMAGES, ended_by(signal.SIGKILL)),
-    "SIGINT (Ctrl-C) while images are looked at": (IMAGES, ended_by(signal.SIGINT)),
-    "SIGTERM while images are looked at": (IMAGES, ended_by(signal.SIGTERM)),
-    "SIGKILL while videos are cut": (VIDEOS, ended_by(signal.SIGKILL)),
+    "SIGKILL while images are processed": (IMAGES, ended_by(signal.SIGKILL)),
+    "SIGINT (Ctrl-C) while images are processed": (IMAGES, ended_by(signal.SIGINT)),
+    "SIGTERM while images are processed": (IMAGES, ended_by(signal.SIGTERM)),
+    "SIGKILL while videos are cropped": (VIDEOS, ended_by(signal.SIGKILL)),
     "SIGKILL while the index is written": (IMAGES, killed_in_write),
     "SIGKILL of one of two workers": (VIDEOS, worker_killed),
     "disk full, images": (IMAGES, disk_full),

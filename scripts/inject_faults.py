@@ -19,9 +19,7 @@ from pathlib import Path
 from faults import FAULTS, Fault, MissedError
 from preparation import IMAGES, Preparation, Rows, make_data
 
-HEADER = (
-    "| fault | hits, by what was hit | finished then | of them done again | lost | doubled |\n|---|---|---|---|---|---|"
-)
+HEADER = "| fault | hits, by target | finished before | repeated | lost | duplicated |\n|---|---|---|---|---|---|"
 
 
 @dataclass

@@ -231,7 +231,7 @@ def main(names: list[str]) -> int:
                 *HEAD,
                 *sorted(rows),
                 "",
-                "No stage of these takes attention; `model.placement=none` runs them:",
+                "These networks have no stage that takes attention; use them with `model.placement=none`:",
                 "",
                 *sorted(refused),
             ]

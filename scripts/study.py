@@ -1,9 +1,9 @@
 """The tables and plots of docs/study.md, made from `results/study` alone.
 
     python scripts/study.py            writes them into the page
-    python scripts/study.py --check    ends with 1 if the page isn't what it would write
+    python scripts/study.py --check    exits with 1 if the page is out of date
 
-What stands between marks on the page is written by this; what stands around them by people.
+The script writes the text between the marks on the page; the text around them is written by hand.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ MARK = re.compile(r"<!-- begin: scripts/study\.py (\w+) -->\n.*?<!-- end -->", r
 FACTORS = ("network", "attention", "bandpass", "fakes", "batches")
 AUROC, PAIRED, VALIDATION = "test/frame/auroc", "test/frame/paired_accuracy", "val/frame/auroc"
 OPEN = "not done yet"
-metrics: dict[str, Figure] = {}  # those of the page, by the names of their files
+plots: dict[str, Figure] = {}  # the plots of the page, by the names of their files
 SHARES = {"curve/eighth": 1 / 8, "curve/quarter": 1 / 4, "curve/half": 1 / 2, "curve/all": 1.0}
 
 
@@ -42,11 +42,11 @@ def planned(sweep: str) -> dict[str, list[StudyCell]]:
     return found
 
 
-def told(found: Estimate | None, *, signed: bool = False) -> str:
-    """A mean with its 95 % interval, as the pages here write them.
+def interval(found: Estimate | None, *, signed: bool = False) -> str:
+    """A mean with its 95 % interval, as this page formats them.
 
     Example:
-        >>> told(Estimate(0.8401, 0.004, 3, 0.0001)), told(Estimate(-0.0131, math.nan, 1), signed=True)
+        >>> interval(Estimate(0.8401, 0.004, 3, 0.0001)), interval(Estimate(-0.0131, math.nan, 1), signed=True)
         ('.840 [.818, .862]', '-.013')
     """
     if found is None:
@@ -56,13 +56,13 @@ def told(found: Estimate | None, *, signed: bool = False) -> str:
     if not math.isfinite(half):
         return mean
     low, high = found.mean - half, found.mean + half
-    if not signed:  # a share, which with few seeds may be as good as unknown
+    if not signed:  # a share can't leave [0, 1], however wide its interval with few seeds
         low, high = max(low, 0.0), min(high, 1.0)
     return f"{mean} [{_short(low, signed=signed)}, {_short(high, signed=signed)}]"
 
 
 def half_of(found: Estimate) -> float:
-    """Half of an interval: of seeds and sources, with one seed of sources alone; nan where neither is known."""
+    """Half the width of an interval over seeds and sources (one seed: sources alone); nan if neither is known."""
     if found.seeds == 1 and found.is_sampled:
         return NormalDist().inv_cdf((1 + CONFIDENCE) / 2) * math.sqrt(found.sampling)
     return found.half_width()
@@ -92,17 +92,17 @@ def factor(sweep: str, size: str) -> list[str]:
         variant, p = found[name], corrected.get(name, math.nan)
         chance = _short(p) if math.isfinite(p) else ""
         against = "" if reference in ("base", name) else f", to `{reference.rpartition('/')[2]}`"
-        difference = f"{told(differences[name], signed=True)}{against}" if name in differences else ""
-        paired = told(of_pairs[name], signed=True) if name in of_pairs else ""
+        difference = f"{interval(differences[name], signed=True)}{against}" if name in differences else ""
+        paired = interval(of_pairs[name], signed=True) if name in of_pairs else ""
         lines.append(
-            f"{start} {told(variant.estimate(VALIDATION))} | {told(variant.estimate(AUROC))} | {difference} | "
-            f"{chance} | {told(variant.estimate(PAIRED))} | {paired} | {_recipe(variant)} |"
+            f"{start} {interval(variant.estimate(VALIDATION))} | {interval(variant.estimate(AUROC))} | {difference} | "
+            f"{chance} | {interval(variant.estimate(PAIRED))} | {paired} | {_recipe(variant)} |"
         )
     return lines
 
 
 def tuning() -> list[str]:
-    """Everything that was tried for the base recipe, on validation alone."""
+    """The table of all variants tried for the base recipe, on validation alone."""
     found, plan = variants(RESULTS, "small"), planned("study_tune")
     lines = [
         "| variant | seeds | validation AUROC | difference | minutes a cell | recipe |",
@@ -114,10 +114,10 @@ def tuning() -> list[str]:
         if name not in found:
             lines.append(f"{start} {OPEN} | | | |")
             continue
-        difference = told(differences[name], signed=True) if name in differences else ""
+        difference = interval(differences[name], signed=True) if name in differences else ""
         minutes = [float(row["seconds"]) / 60 for row in found[name].rows.values() if row["seconds"]]
         spent = f"{sum(minutes) / len(minutes):.0f}" if minutes else ""
-        mean = told(found[name].estimate(VALIDATION))
+        mean = interval(found[name].estimate(VALIDATION))
         lines.append(f"{start} {mean} | {difference} | {spent} | {_recipe(found[name])} |")
     return lines
 
@@ -127,18 +127,18 @@ def curve() -> list[str]:
     found = variants(RESULTS, "small")
     known = [(share, found[name]) for name, share in SHARES.items() if name in found]
     lines = factor("curve", "small")
-    landmarks = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
-    if len(landmarks) > 1:
-        metric = Figure(figsize=(5.4, 3.6), layout="constrained")
-        axis = metric.subplots()
-        halves = [half if math.isfinite(half := half_of(estimate)) else 0.0 for _, estimate in landmarks]
-        means = [estimate.mean for _, estimate in landmarks]
-        axis.errorbar([share for share, _ in landmarks], means, halves, marker="o", capsize=3, color=SERIES[0])
+    estimates = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
+    if len(estimates) > 1:
+        plot = Figure(figsize=(5.4, 3.6), layout="constrained")
+        axis = plot.subplots()
+        halves = [half if math.isfinite(half := half_of(estimate)) else 0.0 for _, estimate in estimates]
+        means = [estimate.mean for _, estimate in estimates]
+        axis.errorbar([share for share, _ in estimates], means, halves, marker="o", capsize=3, color=SERIES[0])
         axis.set_xscale("log", base=2)
         axis.set_xticks(list(SHARES.values()), ["1/8", "1/4", "1/2", "all"])
         axis.set(xlabel="share of the training images", ylabel="AUROC, test images")
         axis.grid(axis="y", color="0.92")
-        lines += ["", _image(metric, "study_curve", "AUROC over the share of the training images")]
+        lines += ["", _image(plot, "study_curve", "AUROC over the share of the training images")]
     return lines
 
 
@@ -152,8 +152,8 @@ def differences_plot() -> list[str]:
         rows += [(name, estimate, number) for name, estimate in comparisons(found, pairs, AUROC).items()]
     if not rows:
         return [f"The plot of all differences: {OPEN}."]
-    metric = Figure(figsize=(7, 1.2 + 0.3 * len(rows)), layout="constrained")
-    axis = metric.subplots()
+    plot = Figure(figsize=(7, 1.2 + 0.3 * len(rows)), layout="constrained")
+    axis = plot.subplots()
     for y, (_, estimate, number) in enumerate(rows):
         half = half_of(estimate)
         error = half if math.isfinite(half) else None
@@ -163,31 +163,31 @@ def differences_plot() -> list[str]:
     axis.set_ylim(len(rows) - 0.5, -0.5)
     axis.set_xlabel("difference of AUROC to the reference\n(95 % interval over seeds and sources)")
     axis.grid(axis="x", color="0.92")
-    return [_image(metric, "study_differences", "Differences of AUROC to their references, with intervals")]
+    return [_image(plot, "study_differences", "Differences of AUROC to their references, with intervals")]
 
 
 def ladder() -> list[str]:
-    """The best cells on damaged images: AUROC at each step."""
-    told_of = RESULTS.ladder().get("checkpoints", {})
-    if not told_of:
+    """The table of the best cells on damaged images: AUROC at each step."""
+    checkpoints = RESULTS.ladder().get("checkpoints", {})
+    if not checkpoints:
         return [f"The ladder of the best three: {OPEN}."]
-    names = list(told_of)
+    names = list(checkpoints)
     lines = [f"| damage | step | {' | '.join(names)} |", f"|---|---|{'---|' * len(names)}"]
-    kinds = next(iter(told_of.values()))["ladder"]
+    kinds = next(iter(checkpoints.values()))["ladder"]
     for kind, steps in kinds.items():
         for at, step in enumerate(steps):
-            values = [about["ladder"][kind][at]["frame/auroc"] for about in told_of.values()]
+            values = [about["ladder"][kind][at]["frame/auroc"] for about in checkpoints.values()]
             lines.append(f"| {kind} | {step['label']} | {' | '.join(_interval(value) for value in values)} |")
     return lines
 
 
 def steps() -> list[str]:
-    """Error rates by how the face was found."""
-    told_of = RESULTS.ladder().get("checkpoints", {})
-    if not told_of:
+    """The table of error rates by landmarker step."""
+    checkpoints = RESULTS.ladder().get("checkpoints", {})
+    if not checkpoints:
         return [f"Error rates by landmarker step: {OPEN}."]
     lines = ["| cell | face found by | images | AUROC | accuracy at its threshold |", "|---|---|---|---|---|"]
-    for name, about in told_of.items():
+    for name, about in checkpoints.items():
         for group in about["groups"].get("found by", []):
             cells_of = f"{group['rows']:,} | {_interval(group['auroc'])} | {_interval(group['accuracy'])}"
             lines.append(f"| {name} | {group['name']} | {cells_of} |")
@@ -195,7 +195,7 @@ def steps() -> list[str]:
 
 
 def state() -> list[str]:
-    """How much of it is done."""
+    """How many cells of each size are done."""
     rows = RESULTS.rows()
     lines = []
     for size, names in (("small", [*FACTORS, "tune", "curve"]), ("full", ["full"])):
@@ -229,8 +229,8 @@ def _recipe(variant: Variant) -> str:
     return f"[{row['config'][:8]}](../{file.relative_to(ROOT)})"
 
 
-def _image(metric: Figure, name: str, text: str) -> str:
-    metrics[name] = metric
+def _image(plot: Figure, name: str, text: str) -> str:
+    plots[name] = plot
     return f"![{text}](images/{name}.png)"
 
 
@@ -247,7 +247,7 @@ SECTIONS: dict[str, Callable[[], list[str]]] = {
 
 
 def filled(text: str) -> str:
-    """The page with what stands between its marks made anew."""
+    """The page with the text between its marks rewritten."""
 
     def section(found: re.Match[str]) -> str:
         lines = SECTIONS[found[1]]()
@@ -257,14 +257,14 @@ def filled(text: str) -> str:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Writes the page, or says whether it is out of date."""
+    """Writes the page, or checks whether it is out of date."""
     before = PAGE.read_text(encoding="utf-8")
     after = filled(before)
     if "--check" in arguments:
         return int(after != before)
     PAGE.write_text(after, encoding="utf-8")
-    for name, metric in metrics.items():
-        metric.savefig(IMAGES / f"{name}.png", dpi=120)
+    for name, plot in plots.items():
+        plot.savefig(IMAGES / f"{name}.png", dpi=120)
     return 0
 
 

@@ -338,7 +338,7 @@ def test_the_page_is_what_its_script_makes_of_the_results(page):
 def test_rows_of_the_page_come_from_results_and_say_what_is_not_done(page, results, tmp_path, monkeypatch):
     monkeypatch.setattr(page, "RESULTS", results)
     monkeypatch.setattr(page, "ROOT", tmp_path)
-    monkeypatch.setattr(page, "metrics", {})
+    monkeypatch.setattr(page, "plots", {})
     lines = page.factor("attention", "small")
     (gate,) = (line for line in lines if line.startswith("| [gate]"))
     (mix,) = (line for line in lines if line.startswith("| [mix]"))
@@ -348,8 +348,8 @@ def test_rows_of_the_page_come_from_results_and_say_what_is_not_done(page, resul
     (difference,) = (cell for cell in gate.split(" | ") if cell.startswith(("+", "-")) and "]" in cell)
     assert difference.count(",") == 1
     assert page.differences_plot()[0].startswith("![")
-    assert set(page.metrics) == {"study_differences"}
-    (axis,) = page.metrics["study_differences"].axes
+    assert set(page.plots) == {"study_differences"}
+    (axis,) = page.plots["study_differences"].axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["attention/gate"]
 
 
