@@ -315,7 +315,7 @@ def test_words_without_a_key_are_the_detector_and_the_file(tmp_path, monkeypatch
     [
         (["detector=gendd", "input=x.pt"], "detector='gendd' is unknown; .*gend, deepfakebench"),
         (["detector=gend", "input=none.pt"], "none.pt: no such file"),
-        (["detector=gend", "input=none.pt", "output=out.pt"], "name it out.ckpt"),
+        (["detector=gend", "input=none.pt", "output=out.pt"], "use out.ckpt"),
     ],
 )
 def test_the_command_answers_mistakes_in_words(overrides, said, tmp_path, monkeypatch):

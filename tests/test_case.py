@@ -224,7 +224,7 @@ def test_containers_that_are_damaged_are_sentences(tmp_path, files):
     with pytest.raises(UserError, match="damaged image"):
         container_facts(tmp_path / "cut.jpg", "image")
     (tmp_path / "cut.mp4").write_bytes((files / "clip.mp4").read_bytes()[:200])
-    with pytest.raises(UserError, match="not a video, or cut off"):
+    with pytest.raises(UserError, match="not a video, or truncated"):
         container_facts(tmp_path / "cut.mp4", "video")
     with pytest.raises(UserError, match="cannot be read: No such file"):
         container_facts(tmp_path / "gone.jpg", "image")

@@ -45,7 +45,7 @@ def test_at_most_a_fiftieth_of_validation_lies_outside_and_other_faces_of_the_ki
 @pytest.mark.parametrize(
     ("changed", "said"),
     [
-        ({"size": 31.0}, "its face is small (31 pixels; 9"),
+        ({"size": 31.0}, "its face is small (31 pixels; at least 9"),
         ({"sharpness": 1.0}, "it is blurred (sharpness 1.0; at least 10.0 in them)"),
         ({"exposure": 20.0}, "it is dark (mean grey level 20; at least 120 in them)"),
         ({"exposure": 240.0}, "it is bright (mean grey level 240; at most 120 in them)"),

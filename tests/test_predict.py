@@ -151,7 +151,7 @@ def _written(path, data):
 def test_the_error_rate_counts_verdicts_alone():
     answers = [Answer(verdict, None, None, 0.5) for verdict in ("fake", "real", "real", "no face", "unusable")]
     told = error_rate(answers, "real", ("real", "fake"))
-    assert "1 of 3 that are real were called fake: 33.3%" in told
+    assert "1 of 3 real files were called fake: 33.3%" in told
     assert "6.1% to 79.2%" in told
     assert "2 without a verdict" in told
     assert "none" in error_rate(answers[3:], "real", ("real", "fake"))

@@ -37,7 +37,7 @@ def test_a_worker_killed_in_mid_job_loses_and_doubles_nothing(video_dir, tmp_pat
 
         os.kill(pids[wait_for(busy, process)[0]], signal.SIGKILL)
     told = ended(process)
-    assert "8 videos gave 48 images" in told
+    assert "48 images from 8 videos" in told
     index = cut(video_dir, out, "prepare.frames=6")
     assert told_of(index) == told_of(expected)
     assert len(list(out.rglob("*.jpg"))) == 48

@@ -140,7 +140,7 @@ def test_an_interrupted_sweep_goes_on_where_it_was(data_dir, tmp_path):
     before = _times(folder / "0")
     output = ended(launch("--resume", str(folder)))
     assert _times(folder / "0") == before
-    assert "#0 is done already" in output
+    assert "#0 is already done" in output
     assert [job.status for job in read_sweep(folder)] == ["success"] * 3
     went_on = (folder / "1" / ".hydra" / "overrides.yaml").read_text()
     assert f"ckpt_path='{folder}/1/checkpoints/last.ckpt'" in went_on

@@ -46,7 +46,7 @@ class Upload:
     session: str | None = None
 
 
-class RefusedError(Exception):
+class UploadRefusedError(Exception):
     """An upload that was refused.
 
     Args:
@@ -87,7 +87,7 @@ class Uploads:
 
         try:
             (upload,) = await self.take(request, files=1)
-        except RefusedError as error:
+        except UploadRefusedError as error:
             return PlainTextResponse(str(error), error.status)
         self._waiting[upload.path.name] = upload
         self._look_again()
@@ -114,11 +114,11 @@ class Uploads:
             self._held -= came.bytes
             if isinstance(error, MultiPartException):
                 expected = "one file" if files == 1 else f"1 to {files} files"
-                raise RefusedError(400, f"not a form with {expected}: {error.message}") from error
+                raise UploadRefusedError(400, f"not a form with {expected}: {error.message}") from error
             if isinstance(error, TimeoutError):
-                raise RefusedError(408, f"the upload took longer than {self._seconds:g} seconds") from error
+                raise UploadRefusedError(408, f"the upload took longer than {self._seconds:g} seconds") from error
             if isinstance(error, ClientDisconnect):
-                raise RefusedError(400, "the connection was closed during the upload") from error
+                raise UploadRefusedError(400, "the connection was closed during the upload") from error
             raise
 
     def asked(self, name: str, session: str) -> Path | None:
@@ -155,7 +155,7 @@ class Uploads:
         from starlette.formparsers import MultiPartParser
 
         if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-            raise RefusedError(415, "not a form with a file")
+            raise UploadRefusedError(415, "not a form with a file")
         announced = request.headers.get("content-length", "")
         self._require_room(int(announced) if announced.isdecimal() else 0, files)
         parser = MultiPartParser(request.headers, self._chunks(request, came, files), max_files=files, max_fields=0)
@@ -164,14 +164,14 @@ class Uploads:
         try:
             for _, file in form.multi_items():
                 if not isinstance(file, UploadFile):
-                    raise RefusedError(400, "not a form with a file")
+                    raise UploadRefusedError(400, "not a form with a file")
                 name = PurePosixPath((file.filename or "").replace("\\", "/")).name
                 path = self.folder / (secrets.token_urlsafe(16) + _suffix(name))
                 taken.append(Upload(path, name or "file", file.size or 0, time.monotonic()))
                 self._require_room(taken[-1].size, 1)
                 await run_in_threadpool(_write, file.file, path)
             if not taken:
-                raise RefusedError(400, "not a form with a file")
+                raise UploadRefusedError(400, "not a form with a file")
         except BaseException:
             for upload in taken:
                 upload.path.unlink(missing_ok=True)
@@ -191,11 +191,11 @@ class Uploads:
     def _require_room(self, size: int, files: int) -> None:
         """Refuses a request that is larger than this many files may be, or than the room that is left."""
         if size > files * (self._most + _ENVELOPE):
-            raise RefusedError(413, f"the file is too large; at most {bytes_in_words(self._most)} are allowed")
+            raise UploadRefusedError(413, f"the file is too large; at most {bytes_in_words(self._most)} are allowed")
         if self._held > self._quota:
             self.sweep(_UNASKED_WHEN_FULL)
             if self._held > self._quota:
-                raise RefusedError(503, "too many files are waiting; try again in a minute")
+                raise UploadRefusedError(503, "too many files are waiting; try again in a minute")
 
     def _look_again(self) -> None:
         """Schedules a sweep each second as long as files are waiting."""

@@ -17,7 +17,7 @@ from fastapi_offline import FastAPIOffline
 from addnet import __version__
 from addnet.inference.answering.asking import Reply
 from addnet.inference.answering.errand import FileTask
-from addnet.inference.answering.uploads import RefusedError, Upload, Uploads
+from addnet.inference.answering.uploads import Upload, UploadRefusedError, Uploads
 from addnet.inference.answers import Answer
 from addnet.inference.service.counters import Counters
 from addnet.inference.service.jobs import Jobs, ServiceJob
@@ -116,7 +116,7 @@ class Api:
         """Builds the application."""
         app = FastAPIOffline(title="ADDNet", version=__version__, description=_ABOUT, redoc_url=None)
         form: dict[str, Any] = {"openapi_extra": _FORM, "responses": _REFUSED}
-        app.exception_handler(RefusedError)(self._refused)
+        app.exception_handler(UploadRefusedError)(self._refused)
         app.exception_handler(BusyError)(self._busy)
         app.exception_handler(404)(_not_found)
         app.get("/health", summary="Health check")(self.health)
@@ -197,7 +197,7 @@ class Api:
         for reply in replies:
             self._count(reply, begun)
         if None in replies:
-            raise RefusedError(500, "internal error while answering for a file; see the log of the service")
+            raise UploadRefusedError(500, "internal error while answering for a file; see the log of the service")
         return [reply for reply in replies if reply]
 
     def _begun(self, uploads: list[Upload], *, explained: bool) -> list[FileWork]:
@@ -232,7 +232,7 @@ class Api:
         }
 
     async def _refused(self, request: Request, error: Exception) -> JSONResponse:
-        assert isinstance(error, RefusedError)
+        assert isinstance(error, UploadRefusedError)
         return JSONResponse({"error": str(error)}, error.status)
 
     async def _busy(self, request: Request, error: Exception) -> JSONResponse:

@@ -1,4 +1,4 @@
-"""Loggers whose failures are told and stop no training: a server may be gone for an hour, a training takes days."""
+"""Loggers whose failures are reported and stop no training: a server may be down for an hour, a training takes days."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def attempt(logger: Logger, action: Callable[..., Any], *arguments: Any, **how: 
         return None
     try:
         result = action(*arguments, **how)
-    except Exception as error:  # code of others, amid a training that has nothing to do with it
+    except Exception as error:  # third-party code must not stop a training that doesn't depend on it
         _failed[logger] = failures + 1
         after = "it gets nothing more" if failures + 1 == _MOST else "training continues without this entry"
         said = (str(error).splitlines() or [""])[0]

@@ -1,6 +1,6 @@
-"""What each kind of logger takes beyond metrics and settings, and how that is handed to it.
+"""What each kind of logger accepts beyond metrics and settings, and how it is passed on.
 
-Packages of loggers are extras: a kind is told by the names of a logger's classes, and nothing is imported here.
+Logger packages are extras: a kind is recognised by the class names of a logger, and nothing is imported here.
 """
 
 from __future__ import annotations
@@ -124,7 +124,7 @@ class _Wandb(Kind):
             artifact = wandb.Artifact(f"best-{run.id}", type="model")
             artifact.add_file(checkpoint)
             run.log_artifact(artifact, aliases=["best"])
-        run.finish(exit_code=int(status != "success"))  # else a next job in this process would go on with it
+        run.finish(exit_code=int(status != "success"))  # otherwise the next job in this process would continue it
 
     def state(self, logger: Any) -> State:
         return {"key": logger.version} if logger.version else {}
