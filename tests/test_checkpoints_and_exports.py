@@ -76,7 +76,7 @@ def test_an_export_may_be_asked_for_by_name(exported, path, tmp_path):
     with pytest.raises(UserError, match=r"has no config\.json"):
         Detector.from_exported(path.parent)
     for name in ("a.onnx", "a.pt2", "other.safetensors"):
-        with pytest.raises(UserError, match=f"{name}: only an export of format=safetensors"):
+        with pytest.raises(UserError, match=f"{name}: only exports with format=safetensors"):
             load(tmp_path / name)
 
 

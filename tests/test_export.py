@@ -200,7 +200,7 @@ def test_large_logits_may_differ_in_proportion(largest, refused):
 
 @pytest.mark.parametrize("atol", [0, -1e-5, 2e-4, float("nan")])
 def test_more_than_is_promised_can_not_be_allowed(ckpt, tmp_path, atol):
-    with pytest.raises(UserError, match="at most at 1e-04"):
+    with pytest.raises(UserError, match="at most 1e-04"):
         export_checkpoint(ckpt, tmp_path / "model.onnx", atol=atol)
 
 

@@ -183,7 +183,7 @@ def test_ratios_of_other_scores_are_not_taken(detectors, tmp_path, caplog):
     unknown = tmp_path / "unknown.json"
     unknown.write_text(json.dumps({**json.loads(file.read_text()), "weights": None}))
     assert likelihood_ratios(other, unknown)
-    assert "whether they are of this detector isn't known" in caplog.text
+    assert "it isn't known if they are of this detector" in caplog.text
     with pytest.raises(UserError, match="likelihood=true is not valid"):
         calibration_of(own, True)
 

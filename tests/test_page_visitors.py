@@ -188,7 +188,7 @@ def test_the_same_image_asked_about_twice_at_once_is_answered_for_twice(office, 
 def test_work_ends_when_its_visitor_has_left(visit, hostile, tmp_path):
     office = Office(visit, tmp_path / "uploads", grace=0.0)
     (page,) = office.answers((office.upload(hostile), "one"))
-    assert "Nobody waits for it" in page
+    assert "Nobody is waiting for the answer" in page
     assert not office.left()
 
 
