@@ -21,7 +21,7 @@ _LEVEL_OF = {"image": "frame", "video": "video"}  # kind of an answer → level
 _UNITS = {"frame": "images", "video": "videos"}
 _RANKED = ("auroc", PAIRED)
 _PREDICTED = (
-    "On files that are all real, scored as by `addnet predict`: faces are found and cut out of whole photographs and "
+    "On files that are all real, scored as by addnet predict: faces are found and cut out of whole photographs and "
     "videos. Files without a verdict don't count in the rates."
 )
 
