@@ -177,7 +177,7 @@ def test_a_checkpoint_that_can_t_be_followed_is_refused(path, tmp_path, entry, s
         ({"detector": "dlib/other.dat/crops/padding=0.3"}, "landmark_model=PATH"),
         ({"sharpened": True}, "doesn't support"),
         ({"crop": "moon"}, "crop='moon'"),
-        ({"framing": {"margin": "wide"}}, "how faces lie"),
+        ({"framing": {"margin": "wide"}}, "how faces are framed"),
         ({"mask": {"parts": ["hair"]}}, "face, organs"),
         ({"mask": 3}, "preprocessing is invalid"),
     ],
