@@ -50,9 +50,11 @@ ONE_TABLE = ("ablation",)  # of many files with few keys each
 def settings_page() -> str:
     """The page as Markdown."""
     lines = [OPENING, "## Commands", "", "Keys of each command that belong to no group.", ""]
-    for config in dict.fromkeys(said.config for said in COMMANDS.values() if said.config):
+    commands = dict.fromkeys(said.config for said in COMMANDS.values() if said.config)
+    for config in (*commands, *(file for file in files_of("") if "/" not in file and file not in commands)):
         names = ", ".join(f"`{typed_as(name)}`" for name, said in COMMANDS.items() if said.config == config)
-        lines += [f"### `{config}.yaml`", "", f"Read by {names}.", "", *_file(settings_in("", config))]
+        read = [f"Read by {names}.", ""] if names else []
+        lines += [f"### `{config}.yaml`", "", *read, *_file(settings_in("", config))]
     for group, purpose in GROUPS.items():
         files = {choice: settings_in(group, choice) for choice in files_of(group)}
         lines += [f"## `{group}`", "", purpose, ""]

@@ -250,7 +250,7 @@ def test_a_place_that_the_network_lacks_is_refused_before_anything_is_asked(ckpt
 def test_a_network_without_stages_has_no_place_of_its_own_for_a_map(ckpt):
     detector = copy(Detector.from_checkpoint(ckpt, device="cpu"))
     detector.net = create_model("timm", backbone="coat_tiny", placement="none")
-    with pytest.raises(UserError, match=r"coat_tiny, for it.*block=NAME"):
+    with pytest.raises(UserError, match=r"coat_tiny has no default block.*block=NAME"):
         block_of(detector, None)
     assert any("no stage can be followed by attention" in line for line in told(detector.net.description))
 

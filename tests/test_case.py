@@ -82,7 +82,7 @@ def test_each_file_has_its_hash_and_what_it_says_of_itself(record, files):
     assert found["a.jpg"]["container"]["dates"] == [{"source": "EXIF DateTime", "text": "2024:01:02 03:04:05"}]
     (stream,) = found["clip.mp4"]["container"]["streams"]
     assert (stream["codec"], stream["width"], stream["frames"]) == ("h264", 200, 5)
-    assert "no image" in found["text.jpg"]["container"]["not_read"]
+    assert "not an image" in found["text.jpg"]["container"]["not_read"]
 
 
 def test_frames_times_scores_and_verdicts_are_those_of_the_answers(record, case, tmp_path_factory):

@@ -59,7 +59,7 @@ def test_a_key_without_a_network_falls_back_to_the_archive_and_says_so(tmp_path,
     caplog.set_level("INFO")
     _, messages = _recorded(tmp_path)
     assert '"loss"' in messages
-    reason = f"Comet can't be reached at {NOBODY} (ConnectionError)"
+    reason = f"Comet cannot be reached at {NOBODY} (ConnectionError)"
     assert f"{reason}: the experiment is written to an archive" in caplog.text
     assert "send it with `comet upload" in caplog.text
     assert "Traceback" not in caplog.text
@@ -85,5 +85,5 @@ def test_a_resumed_experiment_keeps_its_key_in_the_archive(tmp_path, monkeypatch
 def test_who_insists_on_the_server_is_told_in_a_sentence(tmp_path, monkeypatch):
     monkeypatch.setenv("COMET_API_KEY", "abc")
     monkeypatch.setenv("COMET_URL_OVERRIDE", NOBODY)
-    with pytest.raises(UserError, match=r"logger\.comet\.offline=false needs the server: Comet can't be reached"):
+    with pytest.raises(UserError, match=r"logger\.comet\.offline=false needs the server: Comet cannot be reached"):
         CometLogger("addnet", offline=False, offline_directory=str(tmp_path))

@@ -55,7 +55,7 @@ def leave_out(
     if start is None:
         raise UserError(
             "random start weights can't be left out of a checkpoint, since they can't be loaded again; "
-            "use trained_only=false"
+            "use callbacks.best.trained_only=false and callbacks.last.trained_only=false"
         )
     state: Mapping[str, Tensor] = checkpoint["state_dict"]
     left = {name: value for name, value in state.items() if name.removeprefix(NET) in still}

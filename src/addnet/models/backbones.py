@@ -84,7 +84,7 @@ def backbone_options(
     check_options(network, made, name=name)
     if image_size and made.get("img_size", image_size) != image_size:
         raise UserError(
-            f"model.options.img_size={made['img_size']} does not go with data.image_size={image_size}; "
+            f"model.options.img_size={made['img_size']} can't be combined with data.image_size={image_size}; "
             "set only data.image_size"
         )
     return {**made, "img_size": image_size} if image_size and "img_size" in _parameters(network) else made
