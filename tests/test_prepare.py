@@ -91,6 +91,14 @@ def test_only_what_changed_is_done_again(video_dir, tmp_path, caplog):
     assert len(again) == 9 * 3  # the crops of the video that has gone stay
 
 
+def test_faces_are_in_the_order_of_the_videos_whichever_was_cut_first(video_dir, tmp_path):
+    before = [record.path for record in cut(video_dir, tmp_path / "cut").records()]
+    first = min((video_dir / "train" / "real").iterdir())
+    first.write_bytes((video_dir / "test" / "real" / "p3.mp4").read_bytes())  # cut again, after all others
+    after = [record.path for record in cut(video_dir, tmp_path / "cut").records()]
+    assert after == before == [record.path for record in cut(video_dir, tmp_path / "anew").records()]
+
+
 def test_other_settings_cut_anew_and_leave_no_rows_behind(video_dir, tmp_path):
     cut(video_dir, tmp_path / "cut")
     index = cut(video_dir, tmp_path / "cut", "prepare.frames=2", "prepare.size=96")

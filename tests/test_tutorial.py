@@ -3,8 +3,10 @@
 import importlib.util
 import sys
 
+import numpy as np
 import pytest
 
+from addnet.data.synthetic import Identity
 from addnet.faces.videos import Video
 from test_readme import ROOT
 
@@ -59,6 +61,19 @@ def test_blocks_run_in_one_shell_and_time_is_the_newest_folder(tmp_path):
     assert tutorial.run(steps, tmp_path, tutorial.Path(sys.executable)) == ["", "", "outputs/train/2026-01-02_b/."]
     with pytest.raises(RuntimeError, match="ended with 1"):
         tutorial.run(steps, tmp_path, None)
+
+
+def test_the_same_frames_are_the_same_file(tmp_path):
+    clips = _script("draw_clips")
+    person, other = (Identity.draw(np.random.default_rng((13, who))) for who in (0, 1))
+    frames = [real for real, _ in clips.clip(person, other, (13, 0, 1))]
+    written = set()
+    for number in range(12):
+        moved = [np.ones(1000 * number) for _ in range(number)]  # so that memory isn't laid out as before
+        clips.write(tmp_path / "clip.mp4", frames)
+        written.add((tmp_path / "clip.mp4").read_bytes())
+        del moved
+    assert len(written) == 1
 
 
 def test_a_drawn_clip_and_its_fake_are_videos_of_the_same_scene(tmp_path, monkeypatch):

@@ -271,13 +271,17 @@ def _existing_crops(update: IndexUpdate) -> dict[str, int]:
 
 
 def _described(update: IndexUpdate, videos: Records) -> Records:
-    """The records of all existing crops of these videos, with what is known about the videos now."""
+    """The records of all existing crops of these videos, with what is known about the videos now.
+
+    They are in the order of the videos, whichever was finished first: an epoch is drawn from rows by their numbers.
+    """
     rows = update.rows().select(["path", "source", "frame"])
     rows = rows.take(pa.array(np.unique(update.find_row(rows["path"].combine_chunks()))))  # the last row of each path
     # the video of each crop, as a position in `videos`; null for crops of other videos
     position = pc.index_in(rows["source"].cast(pa.string()), value_set=videos.paths.cast(pa.string()))
     exists = [os.path.exists(f"{update.root}/{path.as_py()}") for path in rows["path"]]  # noqa: PTH110 - once an image
     chosen = np.flatnonzero(position.is_valid().to_numpy() & np.asarray(exists, dtype=bool))
+    chosen = chosen[np.argsort(position.take(pa.array(chosen)).to_numpy(), kind="stable")]
     position = position.take(pa.array(chosen))
     rows, table = rows.take(pa.array(chosen)), videos.take(position.to_numpy()).replaced(root="").table
     for name in ("path", "frame"):
