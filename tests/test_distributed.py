@@ -19,7 +19,7 @@ from addnet.training.sync_batchnorm import SyncBatchNorm
 from trainings import ENVIRONMENT, SMALL, differences, ended, fault, last, rows, run, start, wait_for
 
 ROOT = Path(__file__).parents[1]
-TORCHRUN = (sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
+TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
 # a transformer of which normalisation alone is trained; test_resume.py has a convolutional network
 VIT = ["model=timm", "model.backbone=test_vit", "model.tune=norm", "+model.options.dynamic_img_size=true"]
 SHORT = [*VIT, "logger=csv", "trainer.max_epochs=2", "callbacks.sample_sheet=null", "test=false"]
@@ -105,7 +105,7 @@ def test_two_machines_give_the_same_run(pair, even_data, tmp_path):
     place = ["--nnodes=2", "--nproc-per-node=1", "--master-addr=127.0.0.1", f"--master-port={port}", "-m"]
     machines = [
         start(even_data, tmp_path, *SHORT, "trainer.devices=1", "trainer.num_nodes=2", launcher=launcher)
-        for launcher in [(*TORCHRUN[:3], f"--node-rank={node}", *place) for node in (0, 1)]
+        for launcher in [(TORCHRUN[0], f"--node-rank={node}", *place) for node in (0, 1)]
     ]
     outputs = [ended(machine) for machine in machines]
     (folder,) = Path(tmp_path).glob("train/*")

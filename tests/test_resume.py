@@ -19,7 +19,7 @@ from addnet.train import find_checkpoint
 from addnet.training import DeepfakeDetector
 from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoint_io import AtomicCheckpointIO
-from trainings import COLD, SMALL, differences, fault, last, rows, run
+from trainings import SMALL, differences, fault, last, rows, run
 
 # of a convolutional network of timm; test_levers_together.py has Xception
 # everything that could make a difference: workers, blends, pairs, damage, accumulation, a schedule that looks at
@@ -54,7 +54,7 @@ HARD = [
 @pytest.fixture(scope="module")
 def whole(data_dir, tmp_path_factory):
     """The run that nothing interrupted; cold, so that it has another hash seed than those compared with it."""
-    return run(data_dir, tmp_path_factory.mktemp("whole"), *HARD, launcher=COLD)[0]
+    return run(data_dir, tmp_path_factory.mktemp("whole"), *HARD, cold=True)[0]
 
 
 @pytest.fixture(scope="module")

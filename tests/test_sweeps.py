@@ -22,7 +22,7 @@ from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import SWEEP
 from addnet.sweeps.resume import resumed, run_recorded
-from trainings import ONE_STEP, ended, launch, start, sweep_folder, wait_for
+from trainings import ONE_STEP, ended, fault, launch, start, sweep_folder, wait_for
 
 QUIET = ["logger=none", "callbacks.sample_sheet=null", "callbacks.curves=null"]
 
@@ -76,12 +76,9 @@ def test_ablations_over_seeds_end_in_a_table_of_paired_differences(data_dir, tmp
 def accidents(data_dir, tmp_path_factory):
     """Three jobs, two at once: one is refused, one ends well, one is killed; folder and what was printed."""
     root = tmp_path_factory.mktemp("accidents")
-    sizes = ["model=bandpass", "model.kernel_size=4,3,5", "hydra.launcher.n_jobs=2"]
-    process = start(data_dir, root, "-m", *sizes, *ONE_STEP)
-    wait_for(lambda: list(root.glob("*/*/2/.hydra/overrides.yaml")), process)  # long before it has imported torch
-    (victim,) = (c for c in psutil.Process(process.pid).children() if "model.kernel_size=5" in c.cmdline())
-    victim.kill()
-    output = ended(process, code=1)
+    sizes = ["model=bandpass", "model.kernel_size=4,5,3", "hydra.launcher.n_jobs=2"]
+    kill = [*ONE_STEP, "trainer.max_steps=4", fault("kill", 0, "${model.kernel_size}")]  # batches 0 to 3 are reached
+    output = ended(start(data_dir, root, "-m", *sizes, *kill), code=1)
     return sweep_folder(root), output
 
 
@@ -105,8 +102,8 @@ def test_jobs_print_into_their_folders(accidents):
     folder, output = accidents
     assert "run folder: " in (folder / "1" / "console.log").read_text()
     assert "run folder: " not in output
-    assert "#1 starts: model.kernel_size=3\n" in output
-    assert "#1 model.kernel_size=3: no score after " in output
+    assert "#1 starts: model.kernel_size=5\n" in output
+    assert "#1 model.kernel_size=5: no score after " in output
 
 
 def test_a_sweep_is_drawn_in_a_line_for_each_job_that_runs(tmp_path):

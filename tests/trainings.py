@@ -6,7 +6,6 @@ import signal
 import subprocess
 import sys
 import time
-from functools import cache
 from multiprocessing import active_children
 from pathlib import Path
 
@@ -26,23 +25,23 @@ SMALL = [
     "trainer.log_every_n_steps=1",
 ]
 ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
-COLD = (sys.executable, "-m")
 PATH = os.pathsep.join(str(Path(folder).parent) for folder in (addnet.__path__[0], __file__))  # the code tested here
 ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
 
 
-@cache
-def _server():
-    return warm.Server(os.environ | ENVIRONMENT)
+def launch(*arguments, launcher=(), cold=False, env=(), module="addnet.train"):
+    """Starts the command with these arguments alone, unless `cold` with the libraries imported already.
 
-
-def launch(*arguments, launcher=None, env=(), module="addnet.train"):
-    """Starts the command with these arguments alone; without a launcher, with the libraries imported already."""
+    Args:
+        launcher: A module that starts it, and its arguments.
+    """
+    first, *rest = [*launcher, module, *arguments]
     environment = os.environ | ENVIRONMENT | dict(env)
-    if launcher is None:
-        return _server().start(module, arguments, environment)
+    if not cold:
+        warm.serve(ENVIRONMENT)
+        return warm.Process(first, rest, environment, stdout=subprocess.PIPE)
     return subprocess.Popen(
-        [*launcher, module, *arguments],
+        [sys.executable, "-m", first, *rest],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

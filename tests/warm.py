@@ -1,27 +1,28 @@
 """`python -m MODULE`, forked from a process that has imported the libraries: saves the seconds that takes each time.
 
-The process is a real one, with its own memory, signals and exit code, and it imports the code under test anew. It
-differs from one that is started cold in its hash seed, which is its server's: what depends on the order of sets shows
-in cold starts alone.
+The fork server is the standard library's. Each process is a real one, with its own memory, signals and exit code, and
+imports the code under test anew. Ranks and jobs that it starts are forked by the same server, save those of a process
+with a session of its own, whose group they have to be in. Such a process differs from one that is started cold in its
+hash seed, which is the server's: what depends on the order of sets shows in cold starts alone.
 """
 
-import importlib
-import json
+import atexit
+import fcntl
 import logging
+import multiprocessing
 import os
 import random
 import runpy
-import select
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
 import threading
-from contextlib import suppress
+from multiprocessing import forkserver, reduction
+from multiprocessing.connection import wait
 from pathlib import Path
 
-LIBRARIES = (
+LIBRARIES = [
     "pytorch_lightning",
     "torchmetrics.classification",
     "torchvision.transforms.v2",
@@ -33,59 +34,53 @@ LIBRARIES = (
     "hydra",
     "rich.progress",
     "matplotlib.figure",
-)
-_SIZE = 8  # bytes of a number between server and client
+]
+_FREE = 100  # descriptors from here on are nobody's
+_Popen = subprocess.Popen
 
 
-class Server:
-    """Starts processes until the one that made it ends.
-
-    Args:
-        environment: Of the server, whose libraries may read it when they are imported.
-    """
-
-    def __init__(self, environment):
-        self._socket, theirs = socket.socketpair()
-        command = [sys.executable, __file__, str(theirs.fileno())]
-        nothing = subprocess.DEVNULL
-        self._process = subprocess.Popen(
-            command, env=environment, pass_fds=[theirs.fileno()], stdin=nothing, stdout=nothing, stderr=nothing
-        )
-        theirs.close()
-
-    def start(self, module, arguments, environment):
-        """`python -m MODULE ARGUMENTS` in this folder; returns its `Process`."""
-        control, theirs = socket.socketpair()
-        read, write = os.pipe()
-        asked = json.dumps([module, list(arguments), dict(environment), str(Path.cwd())]).encode()
-        self._socket.sendall(len(asked).to_bytes(_SIZE, "big"))
-        socket.send_fds(self._socket, [asked[:1]], [write, theirs.fileno()])
-        self._socket.sendall(asked[1:])
-        theirs.close()
-        os.close(write)
-        return Process(control, os.fdopen(read, encoding="utf-8"), [module, *arguments])
+def serve(environment):
+    """Starts the fork server, unless it runs; its libraries may read these variables when they are imported."""
+    forkserver.set_forkserver_preload(LIBRARIES)
+    before = dict(os.environ)
+    os.environ.update(environment)
+    try:
+        forkserver.ensure_running()
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
 
 
 class Process:
-    """What tests use of `subprocess.Popen`, for a process that is no child of this one."""
+    """What tests, Lightning and this package use of `subprocess.Popen`, for `python -m MODULE ARGUMENTS`.
 
-    def __init__(self, control, stdout, args):
-        self.args, self.stdout, self.returncode = args, stdout, None
-        self._control = control
-        self.pid = self._number()
+    Args:
+        stdout: Where all is printed: a stream, `subprocess.PIPE`, or None for where this process prints.
+    """
 
-    def _number(self):
-        received = self._control.recv(_SIZE, socket.MSG_WAITALL)
-        assert received, "the server of processes has ended"
-        return int.from_bytes(received, "big", signed=True)
+    def __init__(self, module, arguments, environment, *, folder=None, stdout=None, new_session=False, pass_fds=()):
+        self.args, self.stdout, self.returncode = [sys.executable, "-m", module, *arguments], None, None
+        descriptors = {fd: _Descriptor(fd) for fd in (1, 2, *pass_fds)}
+        if stdout == subprocess.PIPE:
+            read, write = os.pipe()
+            self.stdout = os.fdopen(read, encoding="utf-8", errors="replace")
+            stdout = os.fdopen(write, "wb")
+        if stdout is not None:
+            descriptors[1] = descriptors[2] = _Descriptor(stdout.fileno())
+        what = (module, [*arguments], dict(environment), str(folder or Path.cwd()), descriptors, new_session)
+        self._process = multiprocessing.get_context("forkserver").Process(target=_become, args=what)
+        self._process.start()
+        self.pid = self._process.pid
+        if self.stdout:
+            stdout.close()
 
     def wait(self, timeout=None):
         """The exit code, once there is one; negative after a signal."""
         if self.returncode is None:
-            if not select.select([self._control], [], [], timeout)[0]:
+            if not wait([self._process.sentinel], timeout):
                 raise subprocess.TimeoutExpired(self.args, timeout)
-            self.returncode = self._number()
-            self._control.close()
+            self._process.join()
+            self.returncode = self._process.exitcode
         return self.returncode
 
     def poll(self):
@@ -113,61 +108,66 @@ class Process:
     def kill(self):
         self.send_signal(signal.SIGKILL)
 
-
-def _serve(requests):
-    """Forks for each request; returns only in the processes, with the module that is to be run."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a Ctrl-C in the terminal is for the processes
-    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the keepers
-    while size := requests.recv(_SIZE, socket.MSG_WAITALL):
-        first, (output, control), *_ = socket.recv_fds(requests, 1, 2)
-        rest = requests.recv(int.from_bytes(size, "big") - 1, socket.MSG_WAITALL)
-        if os.fork() == 0:
-            requests.close()
-            _keep(output, socket.socket(fileno=control))
-            return json.loads(first + rest), output
-        os.close(output)
-        os.close(control)
-    sys.exit()
+    def terminate(self):
+        self.send_signal(signal.SIGTERM)
 
 
-def _keep(output, control):
-    """Forks the process and returns in it; here, tells its number and how it ended."""
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    if pid := os.fork():
-        os.close(output)
-        control.sendall(pid.to_bytes(_SIZE, "big", signed=True))
-        code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
-        control.sendall(code.to_bytes(_SIZE, "big", signed=True))
-        os._exit(0)
-    control.close()
+class _Descriptor:
+    """An open file that goes to a process with what it is told."""
+
+    def __init__(self, fd):
+        self._fd = fd
+
+    def __reduce__(self):
+        return _received, (reduction.DupFd(self._fd),)
 
 
-def _become(arguments, environment, folder, output):
-    """Makes this process what it would be had it been started."""
+def _received(duplicate):
+    return duplicate.detach()
+
+
+def _become(module, arguments, environment, folder, descriptors, new_session):
+    """Makes this process what it would be had it been started, and runs the module."""
     import numpy as np
     import torch
 
-    for stream in (1, 2):
-        os.dup2(output, stream)
-    os.close(output)
+    if new_session:
+        os.setsid()
+    else:
+        subprocess.Popen = _Forking
+    apart = {number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE) for number, fd in descriptors.items()}
+    for number, fd in apart.items():
+        os.dup2(fd, number)
+        os.close(fd)
+    for fd in {*descriptors.values()} - {*descriptors}:
+        os.close(fd)
     os.environ.clear()
     os.environ.update(environment)
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    sys.path[0], sys.argv[1:] = folder, arguments
+    multiprocessing.set_start_method(None, force=True)
+    for name in ("pytorch_lightning", "lightning_fabric"):  # imported after Hydra, they have no handlers of their own
+        logging.getLogger(name).handlers.clear()
+        logging.getLogger(name).propagate = True
+    first = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
+    sys.path[:] = [*first, *(path for path in sys.path if path not in ("", *first))]
+    sys.argv[1:] = arguments
     tempfile.tempdir = None  # for TMPDIR to be read again
     random.seed()
     np.random.seed()  # noqa: NPY002
     torch.seed()
+    try:
+        runpy.run_module(module, run_name="__main__", alter_sys=True)
+    finally:
+        atexit._run_exitfuncs()  # Python 3.11 and 3.12 leave them out
 
 
-if __name__ == "__main__":
-    for library in LIBRARIES:
-        with suppress(ImportError):
-            importlib.import_module(library)
-    for name in ("pytorch_lightning", "lightning_fabric"):  # imported after Hydra, they have no handlers of their own
-        logging.getLogger(name).handlers.clear()
-        logging.getLogger(name).propagate = True
-    (module, arguments, environment, folder), output = _serve(socket.socket(fileno=int(sys.argv[1])))
-    _become(arguments, environment, folder, output)
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
+class _Forking(_Popen):
+    """`subprocess.Popen` that forks this package's own commands."""
+
+    def __new__(cls, args, **how):
+        words = [word for word in args if word != "-u"]  # torchrun's
+        if words[:2] != [sys.executable, "-m"] or not words[2].startswith("addnet."):
+            return super().__new__(cls)
+        same = {"pass_fds": how.get("pass_fds", ()), "new_session": how.get("start_new_session", False)}
+        return Process(words[2], words[3:], how.get("env", os.environ), folder=how.get("cwd"), stdout=how.get("stdout"), **same)
