@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import shutil
 from pathlib import Path
@@ -21,6 +22,16 @@ _LONGEST = ("test_resume", "test_distributed", "test_sweeps", "test_training", "
 def pytest_collection_modifyitems(items):
     """Files that take minutes come first, so that no process is left with one of them at the end."""
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    """Processes of pools are forked, but for tests marked `spawns`, whose are started as a user's are."""
+    import warm
+    from addnet.pool import processes
+
+    processes.multiprocessing = multiprocessing if item.get_closest_marker("spawns") else warm.Workers
+    return (yield)
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ from addnet.release import release
 from addnet.train import data_used, train
 from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
+from trainings import NETWORK
 
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
 NAMES = ("how-to", "preparation", "audit", "using", "datasets", "scaling", "export", "detectors", "tutorial")
@@ -124,7 +125,7 @@ def run(tmp_path_factory, data_dir, index_dir):
     """The folder of a training of one step."""
     folder = tmp_path_factory.mktemp("run") / "run"
     own = [f"data.data_dir={data_dir}", f"paths.output_dir={folder}", f"paths.index_dir={index_dir}", "test=false"]
-    train(compose([*own, *SMALL, *LITTLE]))
+    train(compose([*own, *SMALL, *LITTLE, *NETWORK]))
     return folder
 
 

@@ -87,7 +87,9 @@ def read_state(task):
     return state
 
 
-HELPERS = ("resource_tracker", "warm.py")
+pytestmark = pytest.mark.spawns
+
+HELPERS = ("resource_tracker", "forkserver")
 earlier = set()
 
 

@@ -18,7 +18,7 @@ from addnet.models import MODELS
 from addnet.training.callbacks import WeightAverage
 
 MODELS["tiny"], MODELS["timm_like"] = tiny.TinyNet, tiny.TimmLikeNet
-logging.basicConfig(level=logging.INFO)  # here, for the spawned processes too
+logging.basicConfig(level=logging.INFO)  # here, for the forked processes too
 
 class Shared(pl.LightningDataModule):
     def train_dataloader(self):
@@ -42,14 +42,14 @@ class Compare(pl.Callback):
 
 if __name__ == "__main__":
     module = tiny.detector(freeze_backbone_epochs=1, ema_decay=0.5)
-    arguments = {"strategy": "ddp_spawn", "devices": 2, "accumulate_grad_batches": 2, "gradient_clip_val": 1.0}
+    arguments = {"strategy": "ddp_fork", "devices": 2, "accumulate_grad_batches": 2, "gradient_clip_val": 1.0}
     tiny.fit(module, callbacks=[Compare()], max_epochs=3, **arguments)
 
     # images of one class on either process: half of all pairs are of two processes
     levers = {"model": {"name": "timm_like", "norm": False, "drop_rate": 0.0}, "freeze_backbone_epochs": 1}
     levers |= {"loss": {"uniformity": 0.5, "alignment": 0.1}, "optimizer": tiny.SGD | {"sam_rho": 0.1}}
     one, two, unlike = tiny.detector(**levers), tiny.detector(**levers), tiny.detector(**levers | {"loss": None})
-    for module, how in ((one, {}), (unlike, {}), (two, {"strategy": "ddp_spawn", "devices": 2})):
+    for module, how in ((one, {}), (unlike, {}), (two, {"strategy": "ddp_fork", "devices": 2})):
         quiet = {"logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "limit_val_batches": 0}
         trainer = pl.Trainer(max_epochs=2, accelerator="cpu", use_distributed_sampler=False, **quiet, **how)
         trainer.fit(module, datamodule=Shared())

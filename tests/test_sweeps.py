@@ -22,7 +22,7 @@ from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import SWEEP
 from addnet.sweeps.resume import resumed, run_recorded
-from trainings import ONE_STEP, ended, fault, launch, start, sweep_folder, wait_for
+from trainings import BANDPASS, ONE_STEP, ended, fault, launch, start, sweep_folder, wait_for
 
 QUIET = ["logger=none", "callbacks.sample_sheet=null", "callbacks.curves=null"]
 
@@ -76,7 +76,7 @@ def test_ablations_over_seeds_end_in_a_table_of_paired_differences(data_dir, tmp
 def accidents(data_dir, tmp_path_factory):
     """Three jobs, two at once: one is refused, one ends well, one is killed; folder and what was printed."""
     root = tmp_path_factory.mktemp("accidents")
-    sizes = ["model=bandpass", "model.kernel_size=4,5,3", "hydra.launcher.n_jobs=2"]
+    sizes = [*BANDPASS, "model.kernel_size=4,5,3", "hydra.launcher.n_jobs=2"]
     kill = [*ONE_STEP, "trainer.max_steps=4", fault("kill", 0, "${model.kernel_size}")]  # batches 0 to 3 are reached
     output = ended(start(data_dir, root, "-m", *sizes, *kill), code=1)
     return sweep_folder(root), output
@@ -167,7 +167,7 @@ def test_a_named_sweep_needs_no_flag_and_its_jobs_see_the_same_configs(data_dir,
 
 @pytest.mark.parametrize("name", ["joblib", "submitit_local"])
 def test_other_launchers_leave_the_same_table(data_dir, tmp_path, name):
-    sizes = ["model=bandpass", "model.kernel_size=4,3", f"hydra/launcher={name}"]
+    sizes = [*BANDPASS, "model.kernel_size=4,3", f"hydra/launcher={name}"]
     output = ended(start(data_dir, tmp_path, "-m", *sizes, *ONE_STEP), code=1)
     assert [job.status for job in read_sweep(sweep_folder(tmp_path))] == ["failed", "success"]
     assert "kernel_size=4 has no centre pixel" in (sweep_folder(tmp_path) / "summary.md").read_text()
@@ -179,7 +179,7 @@ def test_other_launchers_leave_the_same_table(data_dir, tmp_path, name):
 def test_optuna_optimises_the_score_of_isolated_jobs(data_dir, tmp_path):
     search = ["hydra/sweeper=optuna", "hydra.sweeper.direction=maximize", "hydra.sweeper.n_trials=2"]
     search += ["hydra.sweeper.n_jobs=2", "hydra.launcher.n_jobs=2", "hydra.sweeper.max_failure_rate=0.5"]
-    short = ["model=bandpass", "model.kernel_size=choice(3,4)"]
+    short = [*BANDPASS, "model.kernel_size=choice(3,4)"]
     short += ["trainer.max_epochs=1", "trainer.limit_train_batches=1", *QUIET]
     sampler = ["hydra/sweeper/sampler=random", "hydra.sweeper.sampler.seed=0"]  # draws 4, then 3
     output = ended(start(data_dir, tmp_path, "-m", *search, *sampler, *short), code=1)

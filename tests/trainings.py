@@ -12,8 +12,8 @@ from pathlib import Path
 import pytorch_lightning as pl
 import torch
 
-import addnet
 import warm
+from warm import ENVIRONMENT, PATH
 
 SMALL = [
     "model.pretrained=false",
@@ -24,9 +24,9 @@ SMALL = [
     "trainer.accelerator=cpu",
     "trainer.log_every_n_steps=1",
 ]
+NETWORK = ["model=timm", "model.backbone=test_resnet"]  # where it doesn't matter which
+BANDPASS = [*NETWORK, "model.front=bandpass"]
 ONE_STEP = ["trainer.max_steps=1", "callbacks=none", "logger=none"]
-PATH = os.pathsep.join(str(Path(folder).parent) for folder in (addnet.__path__[0], __file__))  # the code tested here
-ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
 
 
 def launch(*arguments, launcher=(), cold=False, env=(), module="addnet.train"):
@@ -38,7 +38,7 @@ def launch(*arguments, launcher=(), cold=False, env=(), module="addnet.train"):
     first, *rest = [*launcher, module, *arguments]
     environment = os.environ | ENVIRONMENT | dict(env)
     if not cold:
-        warm.serve(ENVIRONMENT)
+        warm.serve()
         return warm.Process(first, rest, environment, stdout=subprocess.PIPE)
     return subprocess.Popen(
         [sys.executable, "-m", first, *rest],
@@ -52,11 +52,12 @@ def launch(*arguments, launcher=(), cold=False, env=(), module="addnet.train"):
 
 
 def start(data_dir, root, *arguments, **how):
-    """Starts `addnet train` with little to do."""
+    """Starts `addnet train` with little to do: a small network, unless an argument begins with `model`."""
     options = [argument for argument in arguments if argument.startswith("-")]
     overrides = [argument for argument in arguments if not argument.startswith("-")]
     paths = [f"data.data_dir={data_dir}", f"paths.output_root={root}", f"paths.index_dir={data_dir.parent}/index"]
-    return launch(*options, *SMALL, *paths, *overrides, **how)
+    network = [] if any(override.startswith("model") for override in overrides) else NETWORK
+    return launch(*options, *SMALL, *network, *paths, *overrides, **how)
 
 
 def ended(process, *, code=0):

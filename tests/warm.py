@@ -1,7 +1,7 @@
 """`python -m MODULE`, forked from a process that has imported the libraries: saves the seconds that takes each time.
 
 The fork server is the standard library's. Each process is a real one, with its own memory, signals and exit code, and
-imports the code under test anew. Ranks and jobs that it starts are forked by the same server, save those of a process
+imports most of the code under test anew. Ranks and jobs that it starts are forked by the same server, save those of a process
 with a session of its own, whose group they have to be in. Such a process differs from one that is started cold in its
 hash seed, which is the server's: what depends on the order of sets shows in cold starts alone.
 """
@@ -22,28 +22,22 @@ from multiprocessing import forkserver, reduction
 from multiprocessing.connection import wait
 from pathlib import Path
 
-LIBRARIES = [
-    "pytorch_lightning",
-    "torchmetrics.classification",
-    "torchvision.transforms.v2",
-    "timm",
-    "dlib",
-    "cv2",
-    "av",
-    "pyarrow.parquet",
-    "hydra",
-    "rich.progress",
-    "matplotlib.figure",
-]
+import addnet
+from addnet.pool import processes
+
 _FREE = 100  # descriptors from here on are nobody's
 _Popen = subprocess.Popen
 
 
-def serve(environment):
-    """Starts the fork server, unless it runs; its libraries may read these variables when they are imported."""
-    forkserver.set_forkserver_preload(LIBRARIES)
+PATH = os.pathsep.join(str(Path(folder).parent) for folder in (addnet.__path__[0], __file__))  # the code tested here
+ENVIRONMENT = {"COMET_API_KEY": "", "OMP_NUM_THREADS": "1", "PYTHONPATH": PATH}
+
+
+def serve():
+    """Starts the fork server, unless it runs; libraries may read these variables when they are imported."""
+    forkserver.set_forkserver_preload(["preload"])
     before = dict(os.environ)
-    os.environ.update(environment)
+    os.environ.update(ENVIRONMENT)
     try:
         forkserver.ensure_running()
     finally:
@@ -171,3 +165,33 @@ class _Forking(_Popen):
             return super().__new__(cls)
         same = {"pass_fds": how.get("pass_fds", ()), "new_session": how.get("start_new_session", False)}
         return Process(words[2], words[3:], how.get("env", os.environ), folder=how.get("cwd"), stdout=how.get("stdout"), **same)
+
+
+class Workers:
+    """In the place of `multiprocessing` in `addnet.pool.processes`: workers are forked, the landmark model is read.
+
+    The server is their parent, not this process, with whose end they notice its end a moment later than otherwise.
+    """
+
+    @staticmethod
+    def get_context(_):
+        serve()
+        return Workers
+
+    @staticmethod
+    def Pipe():
+        return multiprocessing.Pipe()
+
+    @staticmethod
+    def Process(*, target, args, daemon):
+        assert target is processes._serve_calls
+        return multiprocessing.get_context("forkserver").Process(target=_work, args=(*args, dict(os.environ)), daemon=daemon)
+
+
+def _work(pipe, environment):
+    os.environ.clear()
+    os.environ.update(environment)
+    tempfile.tempdir = None
+    watching = {"target": processes._wait_for_end, "args": (multiprocessing.parent_process(),), "daemon": True}
+    processes._end_with_parent = threading.Thread(**watching).start
+    processes._serve_calls(pipe)
