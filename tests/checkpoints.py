@@ -1,6 +1,7 @@
 """Checkpoints as training writes them, with random weights."""
 
 import torch
+from torch.nn import functional
 
 from addnet.data import DeepfakeDataModule
 from addnet.training import DeepfakeDetector
@@ -10,10 +11,16 @@ FRAMING = {"margin": 1.3, "offset": [0.0, -0.05], "low": 1.1, "high": 1.6}
 
 
 def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=None, **model):
-    """Writes one whose scores differ from image to image; `data` are arguments of its data module."""
+    """Writes one whose scores differ from image to image: a small network, unless `model` says otherwise.
+
+    Args:
+        data: Arguments of its data module.
+    """
     torch.manual_seed(0)
     module = DeepfakeDataModule("unused", image_size=image_size, **(data or {}))
-    options = {"name": "addnet", "pretrained": False} | model
+    options = {"name": "timm", "backbone": "test_resnet", "pretrained": False} | model
+    if options["name"] != "timm":
+        del options["backbone"]
     detector = DeepfakeDetector(options, preprocessing=module.preprocessing(), config={"data": {"data_dir": None}})
     detector.decision, detector.images["framing"] = decision, framing
     _spread(detector.net)
@@ -24,18 +31,23 @@ def checkpoint(path, *, image_size=64, framing=FRAMING, decision=DECISION, data=
 
 
 def _spread(net):
-    """Gives BatchNorm the statistics of noise, so that a deep random network still tells images apart."""
+    """Gives BatchNorm the statistics of noise, coarse and fine, so that a random network still tells images apart."""
     net.train()
     with torch.no_grad():
         for _ in range(12):
-            net(torch.randn(4, 3, 64, 64), torch.rand(4, 1, 64, 64))
+            net(_noise(), torch.rand(6, 1, 64, 64))
         net.eval()
-        logits = net(torch.randn(8, 3, 64, 64), torch.rand(8, 1, 64, 64))
+        logits = net(_noise(), torch.rand(6, 1, 64, 64))
         scale = 1 / (logits[:, 1] - logits[:, 0]).std()
         net.head.weight *= scale
         net.head.bias *= 0
-        logits = net(torch.randn(8, 3, 64, 64), torch.rand(8, 1, 64, 64))
+        logits = net(_noise(), torch.rand(6, 1, 64, 64))
         net.head.bias += torch.tensor([0.5, -0.5]) * (logits[:, 1] - logits[:, 0]).mean()
+
+
+def _noise():
+    """Six images."""
+    return torch.cat([functional.interpolate(torch.randn(2, 3, side, side), 64) for side in (2, 8, 64)])
 
 
 def changed(path, target, **entries):

@@ -30,7 +30,7 @@ def pytest_runtest_protocol(item):
     import warm
     from addnet.pool import processes
 
-    processes.multiprocessing = multiprocessing if item.get_closest_marker("spawns") else warm.Workers
+    processes.multiprocessing = multiprocessing if item.get_closest_marker("spawns") else warm.workers
     return (yield)
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import signal
 import socket
-import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -14,11 +13,12 @@ from PIL import Image
 
 import browsing
 import media
+import warm
 from addnet.inference import Detector
 from addnet.inference.answering.private import remove_left_behind
 from addnet.inference.page.words import percent
 from checkpoints import checkpoint
-from trainings import ENVIRONMENT, ended, launch
+from trainings import ended, launch
 
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'addnet[app]'")
 
@@ -178,7 +178,5 @@ main()
 
 def test_without_gradio_the_remedy_is_named(tmp_path):
     command = [sys.executable, "-c", WITHOUT_GRADIO]
-    environment = os.environ | ENVIRONMENT
-    done = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=120)
-    assert done.returncode == 1
-    assert "pip install 'addnet[app]'" in done.stdout
+    told = warm.run(command, cwd=tmp_path, code=1)
+    assert "pip install 'addnet[app]'" in told

@@ -132,8 +132,8 @@ def test_every_answer_says_what_its_detector_learnt_from(path, image):
     detector = Detector.from_checkpoint(path)
     data, errors = detector.background
     assert data == (
-        "2026-11-27_09-15-00-104502/best.ckpt: addnet on images of 64 × 64 pixels, trained on drawn faces, faces "
-        "(1,200 real and 800 fake images of 1 video)."
+        "2026-11-27_09-15-00-104502/best.ckpt: timm test_resnet on images of 64 × 64 pixels, trained on drawn faces, "
+        "faces (1,200 real and 800 fake images of 1 video)."
     )
     assert "3 of 120 real images called fake, 0 of 1 fake image called real." in errors
     assert about(detector)["in_words"] == [data, errors]
@@ -195,7 +195,7 @@ def test_a_list_is_answered_with_a_list(path, image, tmp_path):
 def test_a_detector_says_what_it_is(path):
     told = repr(Detector.from_checkpoint(path, threshold=0.25, device="cpu"))
     assert str(path) in told
-    assert "addnet at 64 × 64" in told
+    assert "timm test_resnet at 64 × 64" in told
     assert "fake above 0.25" in told
 
 

@@ -16,7 +16,8 @@ from addnet.config import build, compose
 from addnet.launch import join_run, process_name
 from addnet.models import create_model
 from addnet.training.sync_batchnorm import SyncBatchNorm
-from trainings import ENVIRONMENT, SMALL, differences, ended, fault, last, rows, run, start, wait_for
+from trainings import SMALL, differences, ended, fault, last, rows, run, start, wait_for
+from warm import ENVIRONMENT
 
 ROOT = Path(__file__).parents[1]
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")

@@ -19,6 +19,7 @@ import torch
 from torch import nn
 
 import addnet
+import warm
 from addnet.checkpoints.file import read_checkpoint
 from addnet.config import compose
 from addnet.errors import UserError
@@ -30,6 +31,7 @@ from addnet.inference.export.parity import check_parity, random_batches
 from addnet.models import BandpassLayer, create_model
 from addnet.models.xception import XCEPTION
 from exports import DECISION, MASK, seasoned, write_checkpoint
+from warm import PATH
 
 PLACEMENTS, SITES = XCEPTION.placements, XCEPTION.sites
 
@@ -284,19 +286,9 @@ def test_the_card_is_one_that_hubs_read(files):
 
 
 def _run(*command, cwd, code=0):
-    environment = os.environ | {"PYTHONPATH": str(Path(addnet.__path__[0]).parent)}
-    done = subprocess.run(
-        [sys.executable, *map(str, command)],
-        capture_output=True,
-        text=True,
-        cwd=cwd,
-        env=environment,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    assert "Traceback" not in done.stdout + done.stderr
-    return done.stdout + done.stderr
+    told = warm.run([sys.executable, *map(str, command)], cwd=cwd, code=code)
+    assert "Traceback" not in told
+    return told
 
 
 def test_the_command_tells_what_was_checked(ckpt, tmp_path):
@@ -319,7 +311,10 @@ def test_the_example_scores_an_image_without_torch(files, ckpt, portrait, tmp_pa
     script = ROOT / "docs" / "examples" / "score_with_onnxruntime.py"
     code = "import runpy, sys; sys.argv = sys.argv[1:]; runpy.run_path(sys.argv[0], run_name='__main__')\n"
     code += "assert 'torch' not in sys.modules, 'torch was imported'"
-    told = json.loads(_run("-c", code, script, files["onnx"].output, "portrait.png", cwd=tmp_path))
+    command = [sys.executable, "-c", code, script, files["onnx"].output, "portrait.png"]  # cold, it imports no torch
+    environment = os.environ | {"PYTHONPATH": PATH}
+    done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=True)
+    told = json.loads(done.stdout)
 
     landmarks = Landmarker()(image).landmarks
     matrix = Geometry(size=64).matrix(image.shape, landmarks)

@@ -12,7 +12,7 @@ from addnet.__main__ import main
 from addnet.commands import COMMANDS, GROUPS, overview
 from addnet.completion import SCRIPTS, complete
 from addnet.versions import build_of_torch, versions_in_words
-from trainings import PATH
+from warm import PATH
 
 BASH = """
 source <(addnet --completion bash)

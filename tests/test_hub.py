@@ -14,7 +14,7 @@ from addnet.inference.export import export_checkpoint
 from addnet.inference.hub import fetched
 from checkpoints import checkpoint
 from hub_stand_in import running
-from trainings import PATH
+from warm import PATH
 
 SEQUENCE = """
 import json, sys

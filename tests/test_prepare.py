@@ -8,6 +8,7 @@ import sys
 import pyarrow.compute as pc
 import pytest
 
+import warm
 from addnet.config import compose
 from addnet.data import DeepfakeDataModule
 from addnet.errors import UserError
@@ -16,7 +17,8 @@ from addnet.index.file import NAMES
 from addnet.index.journal import Journal
 from addnet.index.lock import sole_writer
 from addnet.prepare import prepare
-from trainings import ENVIRONMENT, ended, launch, wait_for
+from trainings import ended, launch, wait_for
+from warm import ENVIRONMENT
 
 
 def cut(video_dir, out, *overrides):
@@ -218,15 +220,12 @@ main()
 
 
 def test_a_full_disk_is_told_and_loses_nothing_that_was_finished(video_dir, tmp_path, caplog):
-    import subprocess
     import sys
 
     out = tmp_path / "cut"
     arguments = [f"data.data_dir={video_dir}", f"output={out}", f"paths.output_root={out}-runs", "report=false"]
     run = [sys.executable, "-c", FULL, *arguments, "prepare.frames=3", "prepare.workers=1"]
-    ended_early = subprocess.run(run, env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300)
-    assert ended_early.returncode == 1
-    assert "start again" in ended_early.stderr + ended_early.stdout
+    assert "start again" in warm.run(run, code=1)
     done = len(list(Journal(out / "videos").replay()))
     assert done < 8
     index = cut(video_dir, out)

@@ -3,7 +3,6 @@
 import json
 import re
 import signal
-import subprocess
 import sys
 import time
 import zipfile
@@ -12,6 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
+import warm
 from addnet.checkpoints.file import read_checkpoint
 from addnet.config import compose
 from addnet.errors import UserError
@@ -133,8 +133,7 @@ def test_a_checkpoint_tells_everything_in_plain_values(whole):
     assert set(checkpoint["resume"]["processes"][0]["random"]) == {"python", "numpy", "torch", "cuda"}
     code = "import sys, torch; print(torch.load(sys.argv[1], weights_only=True)['epoch'])"
     command = [sys.executable, "-c", code, str(whole / "checkpoints" / "last.ckpt")]
-    fresh = subprocess.run(command, capture_output=True, text=True, timeout=100, check=True)
-    assert fresh.stdout.strip() == "3"
+    assert warm.run(command).strip() == "3"
 
 
 def test_another_architecture_names_the_keys(whole, data_dir, tmp_path):
@@ -168,8 +167,7 @@ AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6), "bomb": Bomb
 def test_a_kill_amid_writing_leaves_the_previous_checkpoint_whole(tmp_path):
     file = tmp_path / "last.ckpt"
     AtomicCheckpointIO().save_checkpoint({"weights": torch.zeros(3)}, file)
-    killed = subprocess.run([sys.executable, "-c", WRITE, str(file)], timeout=100, check=False)
-    assert killed.returncode == -signal.SIGKILL
+    warm.run([sys.executable, "-c", WRITE, str(file)], code=-signal.SIGKILL)
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
 
 
@@ -182,9 +180,9 @@ from addnet.training.checkpoint_io import AtomicCheckpointIO
 resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))  # files cannot grow beyond
 AtomicCheckpointIO().save_checkpoint({"weights": torch.ones(10**6)}, sys.argv[1])
 """
-    full = subprocess.run([sys.executable, "-c", code, str(file)], capture_output=True, text=True, check=False)
-    assert f"UserError: {file} could not be written" in full.stderr
-    assert "The previous file is intact" in full.stderr
+    told = warm.run([sys.executable, "-c", code, str(file)], code=1)
+    assert f"UserError: {file} could not be written" in told
+    assert "The previous file is intact" in told
     assert torch.equal(torch.load(file, weights_only=True)["weights"], torch.zeros(3))
     assert [path.name for path in tmp_path.iterdir()] == ["last.ckpt"]
 

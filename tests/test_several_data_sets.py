@@ -10,7 +10,7 @@ import pytest
 from addnet.data import DeepfakeDataModule
 from addnet.data.named import chosen_sources, configured
 from addnet.errors import UserError
-from trainings import ONE_STEP, run
+from trainings import NETWORK, ONE_STEP, run
 
 
 def _module(index_dir, **arguments):
@@ -100,7 +100,13 @@ def test_an_index_is_enough_to_train_from(data_dir, index_dir, tmp_path):
     module = _module(index_dir, data_dir=str(data_dir))
     index = module.train_sources[0].index_file
     overrides = ["data=index", f"data.index={index}", "data.image_size=64", "data.batch_size=8", "data.num_workers=0"]
-    overrides += ["model.pretrained=false", "trainer.accelerator=cpu", *ONE_STEP, f"paths.output_root={tmp_path}"]
+    overrides += [
+        *NETWORK,
+        "model.pretrained=false",
+        "trainer.accelerator=cpu",
+        *ONE_STEP,
+        f"paths.output_root={tmp_path}",
+    ]
     ended = subprocess.run([sys.executable, "-c", ALONE, *overrides], capture_output=True, text=True, timeout=300)
     assert ended.returncode == 0, ended.stderr[-3000:]
     again = _module(index_dir, layout="index", index=str(index))

@@ -12,7 +12,7 @@ import pytest
 from addnet.commands import COMMANDS
 from addnet.config import config_dir, files_of
 from addnet.config_help import settings_in
-from trainings import PATH
+from warm import PATH
 
 ROOT = Path(__file__).parents[1]
 

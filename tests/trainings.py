@@ -13,7 +13,7 @@ import pytorch_lightning as pl
 import torch
 
 import warm
-from warm import ENVIRONMENT, PATH
+from warm import ENVIRONMENT
 
 SMALL = [
     "model.pretrained=false",
@@ -35,13 +35,13 @@ def launch(*arguments, launcher=(), cold=False, env=(), module="addnet.train"):
     Args:
         launcher: A module that starts it, and its arguments.
     """
-    first, *rest = [*launcher, module, *arguments]
+    words = ["-m", *launcher, module, *arguments]
     environment = os.environ | ENVIRONMENT | dict(env)
     if not cold:
         warm.serve()
-        return warm.Process(first, rest, environment, stdout=subprocess.PIPE)
+        return warm.Process(words, environment, stdout=subprocess.PIPE)
     return subprocess.Popen(
-        [sys.executable, "-m", first, *rest],
+        [sys.executable, *words],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

@@ -1,9 +1,9 @@
-"""`python -m MODULE`, forked from a process that has imported the libraries: saves the seconds that takes each time.
+"""Python processes that are forked from one that has imported the libraries: saves the seconds that takes each time.
 
 The fork server is the standard library's. Each process is a real one, with its own memory, signals and exit code, and
-imports most of the code under test anew. Ranks and jobs that it starts are forked by the same server, save those of a process
-with a session of its own, whose group they have to be in. Such a process differs from one that is started cold in its
-hash seed, which is the server's: what depends on the order of sets shows in cold starts alone.
+imports most of the code under test anew. Ranks and jobs that it starts are forked by the same server, save those of a
+process with a session of its own, whose group they have to be in. Such a process differs from one that is started cold
+in its hash seed, which is the server's, and in what is imported already: both show in cold starts alone.
 """
 
 import atexit
@@ -21,6 +21,7 @@ import threading
 from multiprocessing import forkserver, reduction
 from multiprocessing.connection import wait
 from pathlib import Path
+from types import SimpleNamespace
 
 import addnet
 from addnet.pool import processes
@@ -46,14 +47,15 @@ def serve():
 
 
 class Process:
-    """What tests, Lightning and this package use of `subprocess.Popen`, for `python -m MODULE ARGUMENTS`.
+    """What tests, Lightning and this package use of `subprocess.Popen`.
 
     Args:
+        words: What follows the interpreter: `-m MODULE ARGUMENTS` or `-c CODE ARGUMENTS`.
         stdout: Where all is printed: a stream, `subprocess.PIPE`, or None for where this process prints.
     """
 
-    def __init__(self, module, arguments, environment, *, folder=None, stdout=None, new_session=False, pass_fds=()):
-        self.args, self.stdout, self.returncode = [sys.executable, "-m", module, *arguments], None, None
+    def __init__(self, words, environment, *, folder=None, stdout=None, new_session=False, pass_fds=()):
+        self.args, self.stdout, self.returncode = [sys.executable, *words], None, None
         descriptors = {fd: _Descriptor(fd) for fd in (1, 2, *pass_fds)}
         if stdout == subprocess.PIPE:
             read, write = os.pipe()
@@ -61,7 +63,7 @@ class Process:
             stdout = os.fdopen(write, "wb")
         if stdout is not None:
             descriptors[1] = descriptors[2] = _Descriptor(stdout.fileno())
-        what = (module, [*arguments], dict(environment), str(folder or Path.cwd()), descriptors, new_session)
+        what = ([*words], dict(environment), str(folder or Path.cwd()), descriptors, new_session)
         self._process = multiprocessing.get_context("forkserver").Process(target=_become, args=what)
         self._process.start()
         self.pid = self._process.pid
@@ -120,8 +122,17 @@ def _received(duplicate):
     return duplicate.detach()
 
 
-def _become(module, arguments, environment, folder, descriptors, new_session):
-    """Makes this process what it would be had it been started, and runs the module."""
+def run(command, *, env=None, cwd=None, code=0):
+    """Runs `[sys.executable, "-m" or "-c", …]` to its end, which has to be with this code; returns what was printed."""
+    serve()
+    process = Process(command[1:], os.environ | (env or {}), folder=cwd, stdout=subprocess.PIPE)
+    output, _ = process.communicate(timeout=400)
+    assert process.returncode == code, output[-4000:]
+    return output
+
+
+def _become(words, environment, folder, descriptors, new_session):
+    """Makes this process what it would be had it been started, and runs the module or the code."""
     import numpy as np
     import torch
 
@@ -129,6 +140,7 @@ def _become(module, arguments, environment, folder, descriptors, new_session):
         os.setsid()
     else:
         subprocess.Popen = _Forking
+        forkserver._forkserver.ensure_running = lambda: None  # it would start one more
     apart = {number: fcntl.fcntl(fd, fcntl.F_DUPFD_CLOEXEC, _FREE) for number, fd in descriptors.items()}
     for number, fd in apart.items():
         os.dup2(fd, number)
@@ -145,13 +157,17 @@ def _become(module, arguments, environment, folder, descriptors, new_session):
         logging.getLogger(name).propagate = True
     first = [folder, *filter(None, environment.get("PYTHONPATH", "").split(os.pathsep))]
     sys.path[:] = [*first, *(path for path in sys.path if path not in ("", *first))]
-    sys.argv[1:] = arguments
+    kind, what, *arguments = words
+    sys.argv[:] = [kind, *arguments]
     tempfile.tempdir = None  # for TMPDIR to be read again
     random.seed()
     np.random.seed()  # noqa: NPY002
     torch.seed()
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if kind == "-c":
+            exec(what, sys.modules["__main__"].__dict__)
+        else:
+            runpy.run_module(what, run_name="__main__", alter_sys=True)
     finally:
         atexit._run_exitfuncs()  # Python 3.11 and 3.12 leave them out
 
@@ -160,32 +176,23 @@ class _Forking(_Popen):
     """`subprocess.Popen` that forks this package's own commands."""
 
     def __new__(cls, args, **how):
-        words = [word for word in args if word != "-u"]  # torchrun's
-        if words[:2] != [sys.executable, "-m"] or not words[2].startswith("addnet."):
+        python, *words = (word for word in args if word != "-u")  # torchrun's
+        if python != sys.executable or words[0] != "-m" or not words[1].startswith("addnet."):
             return super().__new__(cls)
         same = {"pass_fds": how.get("pass_fds", ()), "new_session": how.get("start_new_session", False)}
-        return Process(words[2], words[3:], how.get("env", os.environ), folder=how.get("cwd"), stdout=how.get("stdout"), **same)
+        return Process(words, how.get("env", os.environ), folder=how.get("cwd"), stdout=how.get("stdout"), **same)
 
 
-class Workers:
-    """In the place of `multiprocessing` in `addnet.pool.processes`: workers are forked, the landmark model is read.
+def _worker(*, target, args, daemon):
+    """A process of a pool: its parent is the server, so that it notices the end of this process a moment later."""
+    assert target is processes._serve_calls
+    serve()
+    what = (*args, dict(os.environ))
+    return multiprocessing.get_context("forkserver").Process(target=_work, args=what, daemon=daemon)
 
-    The server is their parent, not this process, with whose end they notice its end a moment later than otherwise.
-    """
 
-    @staticmethod
-    def get_context(_):
-        serve()
-        return Workers
-
-    @staticmethod
-    def Pipe():
-        return multiprocessing.Pipe()
-
-    @staticmethod
-    def Process(*, target, args, daemon):
-        assert target is processes._serve_calls
-        return multiprocessing.get_context("forkserver").Process(target=_work, args=(*args, dict(os.environ)), daemon=daemon)
+# in the place of `multiprocessing` in `addnet.pool.processes`
+workers = SimpleNamespace(get_context=lambda _: SimpleNamespace(Pipe=multiprocessing.Pipe, Process=_worker))
 
 
 def _work(pipe, environment):
