@@ -12,6 +12,7 @@ import math
 import re
 import sys
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 
@@ -30,6 +31,7 @@ MARK = re.compile(r"<!-- begin: scripts/study\.py (\w+) -->\n.*?<!-- end -->", r
 FACTORS = ("network", "attention", "bandpass", "fakes", "batches")
 AUROC, PAIRED, VALIDATION = "test/frame/auroc", "test/frame/paired_accuracy", "val/frame/auroc"
 OPEN = "not done yet"
+found_in = cache(variants)  # resampling takes seconds
 plots: dict[str, Figure] = {}  # the plots of the page, by the names of their files
 SHARES = {"curve/eighth": 1 / 8, "curve/quarter": 1 / 4, "curve/half": 1 / 2, "curve/all": 1.0}
 
@@ -75,7 +77,7 @@ def _short(value: float, *, signed: bool = False) -> str:
 
 def factor(sweep: str, size: str) -> list[str]:
     """The table of a factor: test metrics, and differences to the reference over seeds and sources together."""
-    found, plan = variants(RESULTS, size), planned(f"study_{sweep}")
+    found, plan = found_in(RESULTS, size), planned(f"study_{sweep}")
     pairs = [(name, row[0].compare_to) for name, row in plan.items()]
     differences, of_pairs = (comparisons(found, pairs, metric) for metric in (AUROC, PAIRED))
     order = [name for name, _ in pairs if name in differences]
@@ -103,7 +105,7 @@ def factor(sweep: str, size: str) -> list[str]:
 
 def tuning() -> list[str]:
     """The table of all variants tried for the base recipe, on validation alone."""
-    found, plan = variants(RESULTS, "small"), planned("study_tune")
+    found, plan = found_in(RESULTS, "small"), planned("study_tune")
     lines = [
         "| variant | seeds | validation AUROC | difference | minutes a cell | recipe |",
         "|---|---|---|---|---|---|",
@@ -124,7 +126,7 @@ def tuning() -> list[str]:
 
 def curve() -> list[str]:
     """The learning curve, as a table and a plot."""
-    found = variants(RESULTS, "small")
+    found = found_in(RESULTS, "small")
     known = [(share, found[name]) for name, share in SHARES.items() if name in found]
     lines = factor("curve", "small")
     estimates = [(share, estimate) for share, variant in known if (estimate := variant.estimate(AUROC))]
@@ -144,7 +146,7 @@ def curve() -> list[str]:
 
 def differences_plot() -> list[str]:
     """All differences to their references as one plot."""
-    found = variants(RESULTS, "small")
+    found = found_in(RESULTS, "small")
     rows: list[tuple[str, Estimate, int]] = []
     for number, sweep in enumerate(FACTORS):
         plan = planned(f"study_{sweep}")

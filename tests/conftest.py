@@ -19,8 +19,12 @@ REAL_DATA = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / 
 _LONGEST = ("test_resume", "test_distributed", "test_sweeps", "test_training", "test_layouts_train")
 
 
+@pytest.hookimpl(tryfirst=True)  # before items are chosen by their marks
 def pytest_collection_modifyitems(items):
     """Files that take minutes come first, so that no process is left with one of them at the end."""
+    for item in items:
+        if any(item.get_closest_marker(name) for name in ("families", "study", "coverage")):
+            item.add_marker(pytest.mark.slow)
     items.sort(key=lambda item: item.path.stem not in _LONGEST)
 
 

@@ -16,6 +16,8 @@ from addnet.faces import AttentionMask, Geometry
 from addnet.models import create_model
 from addnet.models.xception import XCEPTION
 
+pytestmark = pytest.mark.slow
+
 SITES = XCEPTION.sites
 
 NAMES = sorted(file.stem for file in Path(config_dir(), "ablation").glob("*.yaml"))

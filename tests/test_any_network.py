@@ -26,6 +26,8 @@ from addnet.models.summary import summarise, told
 from addnet.models.xception import XCEPTION
 from exports import seasoned, write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 SMALL_VIT = {"depth": 2, "embed_dim": 48, "num_heads": 2}
 SMALL_SWIN = {"depths": (1, 1, 1, 1), "embed_dim": 24, "num_heads": (1, 2, 4, 8)}
 # family: backbone, side, how masks act, options of timm

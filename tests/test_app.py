@@ -20,6 +20,8 @@ from addnet.inference.page.words import percent
 from checkpoints import checkpoint
 from trainings import ended, launch
 
+pytestmark = pytest.mark.slow
+
 pytest.importorskip("gradio", reason="Gradio is not installed: pip install 'addnet[app]'")
 
 

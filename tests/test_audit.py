@@ -21,6 +21,8 @@ from addnet.errors import UserError
 from addnet.index.records import Record, Records
 from planted import image, save, write_set
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="session")
 def _clean_dir(tmp_path_factory):

@@ -17,6 +17,8 @@ from addnet.errors import UserError
 from addnet.mistyped import suggestions
 from addnet.models import MODELS
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 FILES = sorted(
     f"{file.parent.name}={file.stem}" for file in Path(config_dir()).glob("*/*.yaml") if file.parent.name != "local"

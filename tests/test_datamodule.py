@@ -12,6 +12,8 @@ from addnet.data import DeepfakeDataModule
 from addnet.errors import UserError
 from addnet.faces import AttentionMask
 
+pytestmark = pytest.mark.slow
+
 
 def _module(data_dir, index_dir, **arguments):
     defaults = {"image_size": 64, "batch_size": 4, "num_workers": 0, "val_fraction": 0.2}

@@ -19,6 +19,8 @@ from addnet.training.sync_batchnorm import SyncBatchNorm
 from trainings import SMALL, differences, ended, fault, last, rows, run, start, wait_for
 from warm import ENVIRONMENT
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node=2", "-m")
 # a transformer of which normalisation alone is trained; test_resume.py has a convolutional network

@@ -28,6 +28,8 @@ from replicas_drawn import Replicas
 from test_readme import ROOT, _commands
 from trainings import NETWORK
 
+pytestmark = pytest.mark.slow
+
 # app.md and first-run.md have no sequences: a page and the demo, which have tests of their own
 NAMES = ("how-to", "preparation", "audit", "using", "datasets", "scaling", "export", "detectors", "tutorial")
 DOCUMENTS = ["README.md", *(f"docs/{name}.md" for name in NAMES)]

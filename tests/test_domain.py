@@ -18,6 +18,8 @@ from addnet.inference.answers import FaceAnswer, too_few, unlike_in_frames
 from addnet.inference.preprocessing import Preprocessing
 from checkpoints import changed, checkpoint
 
+pytestmark = pytest.mark.slow
+
 UNLIKE = "unlike its training images"
 
 

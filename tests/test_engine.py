@@ -87,7 +87,7 @@ def read_state(task):
     return state
 
 
-pytestmark = pytest.mark.spawns
+pytestmark = [pytest.mark.spawns, pytest.mark.slow]
 
 HELPERS = ("resource_tracker", "forkserver")
 earlier = set()

@@ -22,6 +22,8 @@ from addnet.preparation.cluster import run_on_cluster
 from addnet.preparation.engine import run
 from addnet.untrusted.limits import Limits
 
+pytestmark = pytest.mark.slow
+
 Client = pytest.importorskip("distributed", reason="needs the extra `cluster`").Client
 
 

@@ -24,6 +24,8 @@ from addnet.tested_on import arguments_of, require_data
 from addnet.untrusted.secrets import relative
 from checkpoints import DECISION, changed, checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def paths(tmp_path_factory):

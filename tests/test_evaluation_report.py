@@ -14,6 +14,8 @@ from addnet.evaluation.assessment import assess
 from addnet.evaluation.report import write_report
 from drawn_scores import DECISION, drawn_scores
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<script>alert('$x$')</script> | `b` *c*"
 ABOUT = {"command": "evaluate ckpt=<b>", "versions": {"numpy": "2"}}
 

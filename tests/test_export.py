@@ -33,6 +33,8 @@ from addnet.models.xception import XCEPTION
 from exports import DECISION, MASK, seasoned, write_checkpoint
 from warm import PATH
 
+pytestmark = pytest.mark.slow
+
 PLACEMENTS, SITES = XCEPTION.placements, XCEPTION.sites
 
 ROOT = Path(__file__).parents[1]

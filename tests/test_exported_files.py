@@ -17,6 +17,8 @@ from addnet.errors import NotWrittenError, UserError
 from addnet.inference.export import export_checkpoint, load_exported, output
 from exports import write_checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def ckpt(tmp_path_factory):

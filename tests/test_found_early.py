@@ -17,6 +17,8 @@ from addnet.surroundings import in_words, require_writable
 from addnet.train import train
 from trainings import run
 
+pytestmark = pytest.mark.slow
+
 WRONG = [
     ("optimizer.lr=fast", "optimizer.lr='fast' must be a number"),
     ("optimizer.lr=null", "optimizer.lr=None must be a number"),

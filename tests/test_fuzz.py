@@ -15,6 +15,8 @@ from addnet.data import DeepfakeDataModule
 from addnet.data.synthetic import Identity, PortraitView, draw_portrait, generate_dataset
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 CLIPS = {"mp4": ("libx264", "yuv420p"), "avi": ("mpeg4", "yuv420p"), "gif": ("gif", "rgb8")}
 CLIPS |= {"mkv": ("libx264", "yuv420p"), "webm": ("libvpx-vp9", "yuv420p")}
 

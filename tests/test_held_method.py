@@ -18,6 +18,8 @@ from addnet.sweeps.summary import markdown
 from test_summary import make_sweep
 from trainings import ended, start, sweep_folder
 
+pytestmark = pytest.mark.slow
+
 METHODS = ("Face, swap", "blend")
 
 

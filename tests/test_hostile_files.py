@@ -26,6 +26,8 @@ from addnet.faces import geometry, images
 from addnet.untrusted import limits, patterns, tensors, texts
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 MUCH = os.environ.get("ADDNET_HOSTILE") == "much"
 DRIVER = Path(__file__).with_name("hostile.py")
 

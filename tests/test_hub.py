@@ -16,6 +16,8 @@ from checkpoints import checkpoint
 from hub_stand_in import running
 from warm import PATH
 
+pytestmark = pytest.mark.slow
+
 SEQUENCE = """
 import json, sys
 from addnet.errors import UserError

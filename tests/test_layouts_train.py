@@ -13,6 +13,8 @@ from addnet.preparation.settings import PrepareSettings
 from replicas_drawn import Replicas, is_marked
 from trainings import ONE_STEP, ended, launch
 
+pytestmark = pytest.mark.slow
+
 HOW = {"image_size": 64, "batch_size": 4, "num_workers": 0, "prepare": PrepareSettings(workers=1, frames=2)}
 OPTIONS = {
     "faceforensics": {"methods": ["Deepfakes"]},

@@ -10,12 +10,14 @@ from addnet.config import build, compose
 from addnet.train import train
 from addnet.training import DeepfakeDetector
 
+pytestmark = pytest.mark.slow
+
 LEVERS = [
     "model=bandpass",
     "model.pretrained=false",
     "model.combine=mix",
     "model.kernel_size=7",
-    "data.image_size=64",
+    "data.image_size=40",
     "data.batch_size=8",
     "data.num_workers=0",
     "data.val_fraction=0.3",

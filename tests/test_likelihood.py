@@ -25,6 +25,8 @@ from addnet.inference.weighing import calibration_of, likelihood_ratios, weighed
 from addnet.inference.writing import COLUMNS, row_of
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 ANSWER = Answer("fake", 0.99, 0.9, 0.5, "face.jpg")
 
 

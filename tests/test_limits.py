@@ -22,6 +22,8 @@ from addnet.preparation.settings import PrepareSettings
 from addnet.untrusted.limits import Limits, memory_in_words, prolong
 from media import write_video
 
+pytestmark = pytest.mark.slow
+
 TINY = Limits(memory=100 << 20, seconds=2.0)
 SHORT = Limits(seconds=1.0)
 MUCH = 300 << 20  # bytes

@@ -8,6 +8,8 @@ import pytest
 
 from trainings import SMALL
 
+pytestmark = pytest.mark.slow
+
 NOTEBOOKS = sorted((Path(__file__).parents[1] / "docs" / "notebooks").glob("*.ipynb"))
 LESS = {
     "ablate_on_drawn_faces": {

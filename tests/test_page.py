@@ -25,6 +25,8 @@ from addnet.inference.page.serving import PageAddress, warn_unless_loopback
 from addnet.inference.page.words import _STEPS, NOTICE, percent, words_of
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 DECISION = Decision(0.4, "0.4000, from validation", 2.0, calibration="calibrated on validation", origin="fitted")
 FACE = FaceAnswer("fake", 0.9, 0.75, "upsampled", (10.0, 10.0, 90.0, 90.0))
 ANSWER = Answer("fake", 0.9, 0.75, 0.4, "a.jpg", faces=(FACE,))

@@ -25,6 +25,8 @@ from addnet.inference.page.desk import PageHandler
 from addnet.inference.page.visitors import Visitors
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 LONG = 120.0  # seconds that nothing here takes unless it waits for what it must not
 
 

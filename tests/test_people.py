@@ -21,6 +21,8 @@ from addnet.inference.videos import VideoSettings
 from addnet.inference.writing import AnswerFiles, table_of
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 GREY = (95, 100, 110)
 
 

@@ -20,6 +20,8 @@ from addnet.predict import error_rate, exit_code
 from checkpoints import changed, checkpoint
 from trainings import ended, launch, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def path(tmp_path_factory):

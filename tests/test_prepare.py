@@ -2,7 +2,6 @@
 
 import os
 import signal
-import subprocess
 import sys
 
 import pyarrow.compute as pc
@@ -18,7 +17,8 @@ from addnet.index.journal import Journal
 from addnet.index.lock import sole_writer
 from addnet.prepare import prepare
 from trainings import ended, launch, wait_for
-from warm import ENVIRONMENT
+
+pytestmark = pytest.mark.slow
 
 
 def cut(video_dir, out, *overrides):
@@ -220,7 +220,6 @@ main()
 
 
 def test_a_full_disk_is_told_and_loses_nothing_that_was_finished(video_dir, tmp_path, caplog):
-    import sys
 
     out = tmp_path / "cut"
     arguments = [f"data.data_dir={video_dir}", f"output={out}", f"paths.output_root={out}-runs", "report=false"]
@@ -243,16 +242,3 @@ def test_a_damaged_index_of_crops_is_made_again(video_dir, tmp_path, caplog):
 def test_mistyped_keys_are_answered(tmp_path):
     output = ended(launch("prepare.frame=3", module="addnet.prepare"), code=1)
     assert "did you mean prepare.frames" in output
-
-
-def test_a_script_without_a_main_guard_is_told_instead_of_waiting_for_itself(data_dir, tmp_path):
-    script = tmp_path / "script.py"
-    script.write_text(
-        "from addnet.data import DeepfakeDataModule\n"
-        f"DeepfakeDataModule({str(data_dir)!r}, index_dir={str(tmp_path)!r}, num_workers=0).prepare_data()\n"
-    )
-    done = subprocess.run(
-        [sys.executable, script], env=os.environ | ENVIRONMENT, capture_output=True, text=True, timeout=300
-    )
-    assert done.returncode == 1
-    assert "under `if __name__ == '__main__':`" in done.stderr

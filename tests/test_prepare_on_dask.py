@@ -15,6 +15,8 @@ from test_engine_on_dask import cluster  # noqa: F401 - a fixture
 from test_prepare import cut, start
 from trainings import ended, wait_for
 
+pytestmark = pytest.mark.slow
+
 
 def told_of(index):
     """Rows and landmarks by path, without the times at which the crops were written."""

@@ -15,6 +15,8 @@ from addnet.mistyped import refuse_flags, refuse_options
 from addnet.overrides import for_hydra
 from config_keys import WORDS, homes
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("docs/concepts/*.md")]
 

@@ -11,6 +11,8 @@ from addnet.config import compose, config_dir, plain
 from addnet.models import create_model
 from addnet.train import train
 
+pytestmark = pytest.mark.slow
+
 RECIPES = ("addnet", "addnet_bandpass", "addnet_paper", "xception_deepfakebench")
 RECIPES += ("gend_clip_l14", "gend_pe_l14", "gend_dinov3_l", "lite", "study")
 GEND = {"model.tune": "norm", "model.head": "cosine_bias", "model.placement": "none", "optimizer.weight_decay": 0.0}

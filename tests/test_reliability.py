@@ -17,6 +17,8 @@ from addnet.index.journal import Journal
 from addnet.preparation.images import ImageFinding, row_of
 from test_prepare import cut, looks
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(autouse=True)
 def _hear(caplog):

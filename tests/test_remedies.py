@@ -17,6 +17,8 @@ from addnet.errors import UserError
 from addnet.overrides import for_hydra
 from config_keys import homes
 
+pytestmark = pytest.mark.slow
+
 SHELL = "completion.py"  # scripts, whose words are no settings
 SOURCES = sorted(file for file in Path(addnet.__path__[0]).rglob("*.py") if file.name != SHELL)
 SOURCES += sorted(Path(addnet.__path__[0], "../hydra_plugins").resolve().rglob("*.py"))

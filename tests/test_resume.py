@@ -21,6 +21,8 @@ from addnet.training.callbacks import BestCheckpoint
 from addnet.training.checkpoint_io import AtomicCheckpointIO
 from trainings import SMALL, differences, fault, last, rows, run
 
+pytestmark = pytest.mark.slow
+
 # of a convolutional network of timm; test_levers_together.py has Xception
 # everything that could make a difference: workers, blends, pairs, damage, accumulation, a schedule that looks at
 # metrics, averaged weights

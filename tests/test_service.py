@@ -21,6 +21,8 @@ from addnet.serve import serve
 from addnet.surroundings import in_words
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 httpx = pytest.importorskip("httpx", reason="httpx comes with Gradio")
 TOKEN = "not-for-everyone"
 ALLOWED = {"Authorization": f"Bearer {TOKEN}"}

@@ -12,6 +12,8 @@ from addnet.data.named import chosen_sources, configured
 from addnet.errors import UserError
 from trainings import NETWORK, ONE_STEP, run
 
+pytestmark = pytest.mark.slow
+
 
 def _module(index_dir, **arguments):
     defaults = {"image_size": 64, "batch_size": 4, "num_workers": 0, "val_fraction": 0.2, "index_dir": str(index_dir)}

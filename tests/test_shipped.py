@@ -24,6 +24,8 @@ from addnet.inference.page.fragment import welcome
 from addnet.predict import about, predict
 from checkpoints import changed, checkpoint
 
+pytestmark = pytest.mark.slow
+
 RATE = {"count": 7, "of": 500, "value": 0.014, "low": 0.0068, "high": 0.0286}
 MEASURED = [
     {"name": "dfdc-faces", "level": "frame", "errors": {"real_called_fake": RATE, "fake_called_real": RATE}},

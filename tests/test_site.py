@@ -14,6 +14,8 @@ from addnet.config import config_dir, files_of
 from addnet.config_help import settings_in
 from warm import PATH
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 
 

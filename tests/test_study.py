@@ -31,6 +31,8 @@ from addnet.study.results import Results, brief, collect
 from addnet.sweeps.draws import write_scores
 from addnet.sweeps.results import Result, read_result, write_result
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[1]
 PLACE = "data.data_dir='/srv/secret place/faces'"
 VALUES = {("base", 0): 0.8, ("base", 1): 0.82, ("attention/gate", 0): 0.81, ("attention/gate", 1): 0.85}

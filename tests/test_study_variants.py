@@ -12,6 +12,8 @@ from omegaconf import OmegaConf
 from addnet.config import compose, config_dir, files_of, plain
 from addnet.models import create_model
 
+pytestmark = pytest.mark.slow
+
 SWEEPS = [name for name in files_of("sweep") if name.startswith("study_")]
 VARIANTS = [name for name in files_of("ablation") if "/" in name]
 PAPER = ["input", "blocks.0", "blocks.1", "blocks.2", "blocks.4"]

@@ -23,6 +23,8 @@ from addnet.sweeps.record import SWEEP
 from addnet.sweeps.resume import resumed, run_recorded
 from trainings import BANDPASS, ONE_STEP, ended, fault, launch, start, sweep_folder, wait_for
 
+pytestmark = pytest.mark.slow
+
 QUIET = ["logger=none", "callbacks.sample_sheet=null", "callbacks.curves=null"]
 
 

@@ -19,6 +19,8 @@ from addnet.data.synthetic import (
 )
 from addnet.errors import UserError
 
+pytestmark = pytest.mark.slow
+
 SMALL = {"train": 12, "test": 4, "size": 64, "views": 2}
 
 

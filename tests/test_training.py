@@ -22,6 +22,8 @@ from addnet.tested_on import arguments_of
 from addnet.training import DeepfakeDetector
 from trainings import NETWORK, SMALL, rows, wait_for
 
+pytestmark = pytest.mark.slow
+
 COMET = "logger.comet.offline=true"
 
 

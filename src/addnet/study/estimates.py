@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from addnet.errors import UserError
 from addnet.evaluation.paired import shares_in_order
-from addnet.evaluation.ranking import ranked_metrics
+from addnet.evaluation.ranking import ranking
 from addnet.study.results import Results, Row, TestScores
 from addnet.sweeps.intervals import Estimate
 
@@ -101,7 +101,7 @@ def drawn(scored: TestScores) -> dict[str, Draws]:
         {'auroc': 1.0, 'paired_accuracy': 1.0}
     """
     counts = _counts(len(scored.names))  # (R, G) weights of the sources; an image has the weight of its source
-    auroc = ranked_metrics(scored.scores, scored.labels, counts, columns=scored.sources)[AUROC]
+    auroc = ranking(scored.scores, scored.labels, columns=scored.sources, only=(AUROC,))(counts)[AUROC]
     metrics = {AUROC: auroc}
     shares, _ = shares_in_order(scored.scores, scored.labels, scored.sources)
     # shares: (G,) share of correctly ordered pairs (real, fake) within each source
