@@ -232,3 +232,8 @@ def test_masks_count_at_every_site_of_a_transformer(pool):
     for site in net.description.sites:
         each = small("test_vit", options={"global_pool": pool}, placement=site)
         assert not torch.equal(each(image, mask), each(image, torch.ones_like(mask))), site
+
+
+def test_an_encoder_that_cannot_pool_its_features_is_refused_when_it_is_named():
+    with pytest.raises(UserError, match=r"model\.backbone=gemma4_vit_570m_enc is not a classifier"):
+        describe("gemma4_vit_570m_enc")

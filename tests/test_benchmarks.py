@@ -5,9 +5,11 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import images
+from limits import multiply_adds
 from measure import Ratio, Times, race
 from table import Row, save, show
 
@@ -61,6 +63,18 @@ def test_drawn_portraits_train_without_looking_for_faces(tmp_path, monkeypatch):
     assert all(sample["valid"] and sample["mask"].min() < 0.1 for sample in (dataset[0], dataset[5]))
 
 
-@pytest.mark.parametrize("script", ["gpu", "run", "training", "growth", "samples", "layer", "preparation", "startup"])
+def test_multiply_adds_of_a_step_are_those_of_three_forward_passes():
+    class Depthwise(torch.nn.Conv2d):
+        def forward(self, image, mask):
+            return super().forward(image * mask)
+
+    net, image = Depthwise(4, 4, 3, groups=4, padding=1), torch.rand(2, 4, 8, 8)
+    assert multiply_adds(net, image, image[:, :1]) == 3 * (2 * 4 * 8 * 8) * 9
+
+
+PARTS = ["gpu", "run", "training", "growth", "samples", "layer", "preparation", "startup", "limits", "first_step"]
+
+
+@pytest.mark.parametrize("script", PARTS)
 def test_every_part_is_there(script):
     assert __import__(script).__doc__

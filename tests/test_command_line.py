@@ -1,7 +1,10 @@
 """What people type: paths of any name arrive as they are, mistakes are answered first and shortly, help tells all."""
 
+import os
 import re
 import shlex
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -15,6 +18,7 @@ from addnet.config import compose, expand_home
 from addnet.config_help import help_text, parsed
 from addnet.errors import UserError
 from addnet.inference.inputs import Inputs
+from addnet.launch import share_cores
 from addnet.mistyped import FLAGS, answer, refuse_flags, refuse_options
 from addnet.overrides import at_home, for_hydra, quoted, to_type
 from addnet.predict import arguments_of
@@ -336,3 +340,27 @@ def test_no_comment_of_a_config_is_lost(file):
 def test_a_path_is_quoted_for_the_grammar_exactly():
     for text in (*HARD, "\\\\${a}", "'\\'", "\\\\'", "a\\'${b}\\"):
         assert read(f"task={quoted(text)}") == text
+
+
+SPINS, WAITS = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
+
+
+@pytest.mark.parametrize("chosen", [{}, {SPINS: "7"}, {WAITS: "active"}])
+def test_waiting_threads_leave_the_cores_to_others_unless_the_user_chose(monkeypatch, chosen):
+    for name in (SPINS, WAITS):
+        monkeypatch.setenv(name, chosen.get(name, ""))  # so that it is restored after the test
+        if name not in chosen:
+            monkeypatch.delenv(name)
+    share_cores()
+    found = {name: os.environ[name] for name in (SPINS, WAITS) if name in os.environ}
+    assert found == chosen or (not chosen and int(found[SPINS]) < 300_000)  # GNU's default
+
+
+@pytest.mark.parametrize("command", ["train", "data check"])
+def test_every_command_says_so_before_torch_is_imported(command):
+    name, *rest = command.split()
+    code = f"import os, sys; sys.argv = ['addnet', *{[name, *rest, '--help']}]\n"
+    code += "from addnet.__main__ import main\ntry: main()\nexcept SystemExit as end: assert not end.code\n"
+    code += f"sys.exit('torch' in sys.modules or '{SPINS}' not in os.environ)"
+    environment = {name: value for name, value in os.environ.items() if name not in (SPINS, WAITS)}
+    subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, env=environment, timeout=120)

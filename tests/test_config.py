@@ -198,7 +198,7 @@ def test_asking_for_the_config_imports_nothing_heavy(arguments):
         "from addnet.train import main\n"
         "try: main()\n"
         "except SystemExit: pass\n"
-        "heavy = {'torch', 'dlib', 'comet_ml', 'cv2', 'numpy', 'pyarrow'} & set(sys.modules)\n"
+        "heavy = {'torch', 'dlib', 'comet_ml', 'cv2', 'numpy', 'pyarrow', 'rich'} & set(sys.modules)\n"
         "assert not heavy, heavy"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120, check=False)

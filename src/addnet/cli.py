@@ -23,7 +23,7 @@ from addnet.commands import COMMANDS, typed_as
 from addnet.config import compose_with_choices, config_dir, expand_home, without_group
 from addnet.console import say
 from addnet.errors import RunStoppedError, UserError, require_choice
-from addnet.launch import join_run, last_words, process_name
+from addnet.launch import join_run, last_words, process_name, share_cores
 from addnet.mistyped import answer, refuse_elsewhere, refuse_flags, refuse_options
 from addnet.overrides import for_hydra, split_options
 from addnet.required import given
@@ -54,6 +54,7 @@ def command(name: str, *, words: Words = list, refused: int = WRONG_ARGUMENT) ->
 
     def made(task: Task) -> Callable[..., int]:
         def main(arguments: Sequence[str] | None = None) -> int:
+            share_cores()
             overrides = list(sys.argv[1:] if arguments is None else arguments)
             try:
                 options, typed = split_options(overrides)
@@ -149,6 +150,7 @@ class Command:
 
     def __call__(self) -> None:
         """Runs the command with the program's arguments; after a sweep, prints the table of its jobs."""
+        share_cores()
         code = 1
         try:
             options, typed = split_options(sys.argv[1:])

@@ -125,7 +125,7 @@ def settings_in(group: str, choice: str) -> SettingsFile:
     elsewhere = "@package" in text
     comments = own if elsewhere else _of_group(group, choice)
     prefix = "" if elsewhere or not group else f"{group}."
-    content = yaml.safe_load(text) or {}
+    content = yaml.load(text, Loader=_LOADER) or {}
     takes = tuple(_taken(content.pop("defaults", [])))
     root = yaml.compose(text, Loader=_LOADER)
     pairs = _pairs(root) if isinstance(root, yaml.MappingNode) else ()
@@ -208,7 +208,7 @@ def _of_group(group: str, choice: str) -> Comments:
     if "@package" in text:  # it sets keys of other groups
         return Comments()
     merged = Comments()
-    for entry in (yaml.safe_load(text) or {}).get("defaults", []):
+    for entry in (yaml.load(text, Loader=_LOADER) or {}).get("defaults", []):
         if isinstance(entry, str) and entry != "_self_":
             merged.update(_of_group(group, entry))
     merged.update(parsed(text))

@@ -14,7 +14,18 @@ if TYPE_CHECKING:
     from pytorch_lightning.plugins.environments import SLURMEnvironment
 
 RUN = "ADDNET_RUN"  # name of the run folder, the same in all processes of a run (see configs/paths/default.yaml)
+_SPINS, _WAITS = "GOMP_SPINCOUNT", "OMP_WAIT_POLICY"
 _console: list[int] = []
+
+
+def share_cores() -> None:
+    """Makes torch's threads sleep after a short wait for one another; has to be called before torch is imported.
+
+    By default they spin for milliseconds at the end of each operation. Where loader processes or other programs use the
+    same cores, they take time from the threads they are waiting for, and a step can take ten times as long.
+    """
+    if _WAITS not in os.environ:  # the user's choice
+        os.environ.setdefault(_SPINS, "1000")  # of GNU's OpenMP: about the time that sleeping and waking up takes
 
 
 def join_run(arguments: list[str]) -> list[str]:

@@ -55,7 +55,10 @@ def _found(name: str, options: Mapping[str, Any] | None, in_chans: int, image_si
     net = _on_meta(name, options, in_chans)
     config = getattr(net, "pretrained_cfg", {}) or {}
     size = _size(net, config)
-    stages = _stages(net, size, in_chans)
+    try:
+        stages, num_features = _stages(net, size, in_chans)
+    except NotImplementedError as error:  # of encoders that can't pool their features
+        raise UserError(f"model.backbone={name} is not a classifier: {reason(error)}") from error
     if image_size and (image_size, image_size) != size:
         names = [stage.name for stage in stages]
         fits = partial(objection, name, stages=names, options=options, in_chans=in_chans)
@@ -64,7 +67,7 @@ def _found(name: str, options: Mapping[str, Any] | None, in_chans: int, image_si
     return Description(
         name=name,
         stages=tuple(stages),
-        num_features=_num_features(net, size, in_chans),
+        num_features=num_features,
         placements={"full": _spread(stages), "late": (_spread(stages)[-1],), "none": ()} if sites else {"none": ()},
         explained=sites[-1] if sites else "",
         mean=tuple(config.get("mean") or (0.5,) * 3),
@@ -99,8 +102,7 @@ def objection(
         net = _on_meta(name, options, in_chans, side)
         if left_over := _left_over(net, side):
             return left_over
-        found = [stage.name for stage in _stages(net, (side, side), in_chans)]
-        _num_features(net, (side, side), in_chans)
+        found = [stage.name for stage in _stages(net, (side, side), in_chans)[0]]
     except Exception as error:  # timm's networks raise errors of any class
         return reason(error) if isinstance(error, AssertionError | UserError) else ""
     return None if found == list(stages) else "its patches would not form a grid"
@@ -114,22 +116,18 @@ def _left_over(net: nn.Module, side: int) -> str | None:
     return f"its patches of {embed.patch_size[0]} pixels would omit {side % embed.patch_size[0]} pixels of each row"
 
 
-def _num_features(net: nn.Module, size: tuple[int, int], in_chans: int) -> int:
-    with torch.no_grad():
-        return int(net(torch.zeros(1, in_chans, *size, device="meta")).shape[-1])
-
-
-def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> list[Stage]:
-    """The image, and the stages of `feature_info` whose output lies on a grid."""
+def _stages(net: nn.Module, size: tuple[int, int], in_chans: int) -> tuple[list[Stage], int]:
+    """The image, and the stages of `feature_info` whose output lies on a grid; channels of the pooled features."""
     rows = _feature_info(net)
-    shapes, end = _shapes(net, [row["module"] for row in rows], torch.zeros(1, in_chans, *size, device="meta"))
+    image = torch.zeros(1, in_chans, *size, device="meta")
+    shapes, end, num_features = _shapes(net, [row["module"] for row in rows], image)
     prefix = int(getattr(net, "num_prefix_tokens", 0) or 0)
     patches = getattr(getattr(net, "patch_embed", None), "num_patches", None)
     found = [_first(row, shapes[row["module"]], size, prefix, patches) for row in rows if row["module"] in shapes]
     stages = [stage for stage in found if stage is not None and end]
     if stages and _unread(net, stages[-1], end, size):
         stages[-1] = replace(stages[-1], site=False)
-    return [Stage(INPUT, "", MAPS, in_chans), *stages]
+    return [Stage(INPUT, "", MAPS, in_chans), *stages], num_features
 
 
 def _unread(net: nn.Module, last: Stage, end: tuple[int, ...], size: tuple[int, int]) -> bool:
@@ -193,8 +191,8 @@ def _size(net: nn.Module, config: Mapping[str, Any]) -> tuple[int, int]:
 _Shapes = list[tuple[int | None, tuple[int, ...]]]  # index and shape of each tensor of an output; index None: only one
 
 
-def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, _Shapes], tuple[int, ...]]:
-    """Output shapes of modules, and the shape of the final features; () if those are several tensors."""
+def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, _Shapes], tuple[int, ...], int]:
+    """Output shapes of modules; that of the final features, () if they are several tensors; channels once pooled."""
     found: dict[str, _Shapes] = {}
 
     def note(name: str, _module: nn.Module, _inputs: object, output: object) -> None:
@@ -209,10 +207,11 @@ def _shapes(net: nn.Module, names: list[str], image: Tensor) -> tuple[dict[str, 
     try:
         with torch.no_grad():
             end = net.forward_features(image)  # type: ignore[operator]
+            pooled = net.forward_head(end)  # type: ignore[operator]
     finally:
         for hook in hooks:
             hook.remove()
-    return found, tuple(end.shape) if isinstance(end, Tensor) else ()
+    return found, tuple(end.shape) if isinstance(end, Tensor) else (), int(pooled.shape[-1])
 
 
 def _first(

@@ -28,7 +28,6 @@ from addnet.console import shown_path
 from addnet.launch import command_form
 from addnet.mistyped import answer
 from addnet.overrides import quoted
-from addnet.sweeps.board import Board
 from addnet.sweeps.processes import environment, run_all, start_process, visible_devices
 from addnet.sweeps.record import PlannedJob, SweepError, config_options, plan, planned
 from addnet.sweeps.results import RESULT, Result, read_result, write_result
@@ -109,6 +108,8 @@ class IsolatedLauncher(Launcher):
         log.info("%d %s, %d at once, in %s", len(jobs), _jobs(len(jobs)), self.n_jobs, shown_path(sweep_dir))
         devices = visible_devices() if self.n_jobs > 1 else []
         fixed, waiting = self._fixed(), [job for job in jobs if self._is_to_run(job)]
+        from addnet.sweeps.board import Board  # imports rich: Hydra imports this module for every command
+
         board = Board(len(waiting))
 
         def start(job: LaunchedJob, slot: int) -> subprocess.Popen[bytes]:
