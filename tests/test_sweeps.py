@@ -169,7 +169,8 @@ def test_a_named_sweep_needs_no_flag_and_its_jobs_see_the_same_configs(data_dir,
 @pytest.mark.parametrize("name", ["joblib", "submitit_local"])
 def test_other_launchers_leave_the_same_table(data_dir, tmp_path, name):
     sizes = [*BANDPASS, "model.kernel_size=4,3", f"hydra/launcher={name}"]
-    output = ended(start(data_dir, tmp_path, "-m", *sizes, *ONE_STEP), code=1)
+    own = [f"paths.index_dir={tmp_path}/index"]  # so that each starts processes that find faces
+    output = ended(start(data_dir, tmp_path, "-m", *sizes, *own, *ONE_STEP), code=1)
     assert [job.status for job in read_sweep(sweep_folder(tmp_path))] == ["failed", "success"]
     assert "kernel_size=4 has no centre pixel" in (sweep_folder(tmp_path) / "summary.md").read_text()
     assert "1 of 2 jobs failed" in output

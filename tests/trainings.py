@@ -62,7 +62,7 @@ def start(data_dir, root, *arguments, **how):
 
 def ended(process, *, code=0):
     """What a process printed, once it has ended as it should."""
-    output, _ = process.communicate(timeout=400)
+    output = warm.communicated(process)
     assert process.returncode == code, output[-4000:]
     return output
 

@@ -66,6 +66,7 @@ class Process:
         what = ([*words], dict(environment), str(folder or Path.cwd()), descriptors, new_session)
         self._process = multiprocessing.get_context("forkserver").Process(target=_become, args=what)
         self._process.start()
+        multiprocessing.process._children.discard(self._process)  # whose end would be waited for at the end of tests
         self.pid = self._process.pid
         if self.stdout:
             stdout.close()
@@ -122,11 +123,20 @@ def _received(duplicate):
     return duplicate.detach()
 
 
+def communicated(process, timeout=400):
+    """What a process prints; one that hangs is killed."""
+    try:
+        return process.communicate(timeout=timeout)[0]
+    except subprocess.TimeoutExpired:
+        process.kill()
+        raise
+
+
 def run(command, *, env=None, cwd=None, code=0):
     """Runs `[sys.executable, "-m" or "-c", …]` to its end, which has to be with this code; returns what was printed."""
     serve()
     process = Process(command[1:], os.environ | (env or {}), folder=cwd, stdout=subprocess.PIPE)
-    output, _ = process.communicate(timeout=400)
+    output = communicated(process)
     assert process.returncode == code, output[-4000:]
     return output
 
@@ -169,7 +179,8 @@ def _become(words, environment, folder, descriptors, new_session):
         else:
             runpy.run_module(what, run_name="__main__", alter_sys=True)
     finally:
-        atexit._run_exitfuncs()  # Python 3.11 and 3.12 leave them out
+        threading._shutdown()  # as an interpreter ends; multiprocessing leaves this out or does it in another order
+        atexit._run_exitfuncs()
 
 
 class _Forking(_Popen):
@@ -192,7 +203,10 @@ def _worker(*, target, args, daemon):
 
 
 # in the place of `multiprocessing` in `addnet.pool.processes`
-workers = SimpleNamespace(get_context=lambda _: SimpleNamespace(Pipe=multiprocessing.Pipe, Process=_worker))
+workers = SimpleNamespace(
+    get_start_method=multiprocessing.get_start_method,
+    get_context=lambda _: SimpleNamespace(Pipe=multiprocessing.Pipe, Process=_worker),
+)
 
 
 def _work(pipe, environment):

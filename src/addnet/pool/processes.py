@@ -35,6 +35,7 @@ _TIME_MESSAGE = struct.Struct("!dd?")  # seconds left, seconds allowed in all, w
 _STARTS = 4
 _GLANCE = 1.0  # seconds between checks; time with both processes stopped (Ctrl-Z, suspend) counts as at most two
 _PR_SET_PDEATHSIG = 1
+_METHODS = multiprocessing.get_all_start_methods()  # the first is the default
 
 
 class WorkerDiedError(BrokenProcessPool):
@@ -148,6 +149,9 @@ class _Worker:
     """One process, seen from its parent."""
 
     def __init__(self) -> None:
+        if (method := multiprocessing.get_start_method(allow_none=True)) and method not in _METHODS:
+            # a process of joblib: a process that it spawns would be told of this method and not know it
+            multiprocessing.set_start_method(_METHODS[0], force=True)
         context = multiprocessing.get_context("spawn")
         self._pipe, theirs = context.Pipe()
         self.process: BaseProcess = context.Process(target=_serve_calls, args=(theirs,), daemon=True)
