@@ -87,7 +87,7 @@ def rows() -> Iterator[Row]:
             "loader": lambda: sum(len(batch["path"]) for batch in DataLoader.__iter__(loader)),
             "transport alone": lambda: sum(len(bytes_) for bytes_ in idle),
         }
-        core, epoch, bare = race(turns, rounds=7, seconds=0).values()
+        core, epoch, bare = race(turns, rounds=15, seconds=0).values()
         per_sample = {
             "a sample on one core": core.median / (served // WORKERS),
             "a sample": epoch.median / served,
