@@ -107,7 +107,8 @@ def video(file: Path, *, seconds: int, shape: tuple[int, int] = (1080, 1920), ra
     """A face that moves to and fro in front of a scene, as H.264; five seconds are encoded, and repeated."""
     import av
 
-    scene, _ = photograph(*portraits(1), shape, share=0.5, seed=0)
+    (person,) = portraits(1)
+    scene, _ = photograph(person, shape, share=0.5, seed=0)
     grain = np.random.default_rng(0).integers(0, 6, (*shape, 3), np.uint8)
     with av.open(str(file), "w") as container:
         stream = container.add_stream("libx264", rate=rate, options={"preset": "superfast", "bf": "0"})
@@ -115,7 +116,8 @@ def video(file: Path, *, seconds: int, shape: tuple[int, int] = (1080, 1920), ra
         packets, part = [], min(5, seconds) * rate
         for number in range(part):
             moved = np.roll(scene, round(60 * np.sin(2 * np.pi * number / part)), axis=1)
-            frame = av.VideoFrame.from_ndarray(cv2.add(moved, np.roll(grain, 37 * number, axis=0)), format="rgb24")
+            grainy = np.asarray(cv2.add(moved, np.roll(grain, 37 * number, axis=0)), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(grainy, format="rgb24")
             packets += stream.encode(frame)
         packets += stream.encode(None)
         for time in range(seconds * rate):

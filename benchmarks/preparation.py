@@ -82,8 +82,8 @@ def photographs_row(count: int = 24, shape: tuple[int, int] = (3000, 4000)) -> R
         between = time.perf_counter()
         boxes = [(box.left(), box.top(), box.right(), box.bottom()) for box in detector(picture, 0)]
         times.append((between - start, time.perf_counter() - between))
-        own = [] if face.box is None else [face.box]
-        found = [total + any(_lies(box, place) for box in of) for total, of in zip(found, (own, boxes), strict=True)]
+        found[0] += face.box is not None and _lies(face.box.tolist(), place)
+        found[1] += any(_lies(box, place) for box in boxes)
     ours, full = map(median, zip(*times, strict=True))
     return Row(
         "23",

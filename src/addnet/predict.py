@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -228,12 +228,13 @@ def _answers(
     images = answer_images(detector, inputs.images, settings, executor=processes, **where)
     how: dict[str, Any] = {"title": "images", "outcome": lambda pair: pair[0].verdict}
     watched = images if cfg.quiet else show_progress(images, len(inputs.images), **how)
-    for answer, seen in watched:
-        if cfg.explain:
-            _explain(cfg, detector, answer, seen)
-        if case:
-            case.see_image(answer, seen)
-        yield answer
+    with _cores_shared(processes.workers > 1):
+        for answer, seen in watched:
+            if cfg.explain:
+                _explain(cfg, detector, answer, seen)
+            if case:
+                case.see_image(answer, seen)
+            yield answer
     processes.shutdown()
     where["watch"] = case.watch if case else None
     videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), executors=lanes, **where)
@@ -246,6 +247,24 @@ def _answers(
                     _explain_video(cfg, detector, answer, worst)
             yield answer
     yield from answer_left_out(detector, inputs.left_out)
+
+
+@contextmanager
+def _cores_shared(shared: bool) -> Iterator[None]:
+    """Halves the threads of the network while processes find faces on all cores.
+
+    The threads wait for each other at every layer: where other processes keep the cores busy, they would take several
+    times the work of one, and these processes would get less done.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if shared:
+        torch.set_num_threads(max(1, threads // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[FaceView]) -> None:
