@@ -109,9 +109,9 @@ def _timed(work: Callable[[], object]) -> float:
     return time.perf_counter() - start
 
 
-def _landmarks(landmarker: Landmarker, pictures: Sequence[ImageArray]) -> float:
+def _landmarks(landmarker: Landmarker, given: Sequence[ImageArray]) -> float:
     """Seconds if all cores shared the work without loss: those of one core, over the number of cores."""
-    return _timed(lambda: [landmarker.all_faces(picture) for picture in pictures]) / cores()
+    return _timed(lambda: [landmarker.all_faces(image) for image in given]) / cores()
 
 
 def _forward(detector: Detector, seen: Sequence[FaceView]) -> float:

@@ -76,11 +76,11 @@ def photographs_row(count: int = 24, shape: tuple[int, int] = (3000, 4000)) -> R
     found = [0, 0]
     for number, person in enumerate(images.portraits(count)):
         share = 0.25 + 0.5 * number / count
-        picture, place = images.photograph(person, shape, share=share, seed=number)
+        photo, place = images.photograph(person, shape, share=share, seed=number)
         start = time.perf_counter()
-        face = chain(picture)
+        face = chain(photo)
         between = time.perf_counter()
-        boxes = [(box.left(), box.top(), box.right(), box.bottom()) for box in detector(picture, 0)]
+        boxes = [(box.left(), box.top(), box.right(), box.bottom()) for box in detector(photo, 0)]
         times.append((between - start, time.perf_counter() - between))
         found[0] += face.box is not None and _lies(face.box.tolist(), place)
         found[1] += any(_lies(box, place) for box in boxes)

@@ -75,10 +75,10 @@ def test_every_part_is_there(script):
 
 def test_a_photograph_has_its_person_where_it_says():
     person = np.full((40, 30, 3), 255, dtype=np.uint8)
-    picture, (left, top, right, bottom) = images.photograph(person, (300, 400), share=0.5, seed=1)
-    assert picture.shape == (300, 400, 3)
+    photo, (left, top, right, bottom) = images.photograph(person, (300, 400), share=0.5, seed=1)
+    assert photo.shape == (300, 400, 3)
     assert bottom - top == 150
-    assert (picture[top:bottom, left:right] == 255).all()
+    assert (photo[top:bottom, left:right] == 255).all()
 
 
 def test_the_video_has_as_many_frames_as_it_announces(tmp_path):
