@@ -1,4 +1,4 @@
-"""What is measured on: face crops of 224 × 224 pixels, real ones where there are any."""
+"""What is measured on: face crops of 224 × 224 pixels, photographs, a video; of real faces where there are any."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import os
 import shutil
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from omegaconf import DictConfig
@@ -16,14 +17,17 @@ from addnet.data.synthetic import generate_dataset
 from addnet.data.synthetic.generate import encode
 from addnet.data.synthetic.people import Identity, PortraitView
 from addnet.data.synthetic.portraits import develop, draw_portrait
+from addnet.faces.images import ImageArray, decode_image, read_image
 from addnet.faces.landmarks import Face
 from addnet.index.faces import GIVEN
 from addnet.index.records import Records
 from addnet.index.update import IndexUpdate
 from addnet.preparation.images import ImageFinding, row_of
 
-REAL = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data")) / "dfdc-faces"
+_GIVEN = Path(os.environ.get("ADDNET_REAL_DATA", Path(__file__).parents[2] / "shared" / "data"))
+REAL, PORTRAITS = _GIVEN / "dfdc-faces", _GIVEN / "portraits"
 SIZE = 224
+_PORTRAIT = 384  # pixels of a side of one that is drawn
 
 
 def folder(work: Path, count: int) -> Path:
@@ -81,11 +85,54 @@ def drawn_index(work: Path, count: int, *, different: int = 160) -> Path:
         return update.file
 
 
-def _portrait(number: int) -> tuple[bytes, NDArray[np.float32]]:
+def portraits(count: int) -> list[ImageArray]:
+    """Images of one face each with room around it, real ones where there are any."""
+    if PORTRAITS.is_dir():
+        return [read_image(file) for file in sorted(PORTRAITS.glob("*.jpg"))[:count]]
+    return [decode_image(_portrait(number, _PORTRAIT)[0]) for number in range(count)]
+
+
+def photograph(person: ImageArray, shape: tuple[int, int], *, share: float, seed: int) -> tuple[ImageArray, list[int]]:
+    """A portrait somewhere in a blurred scene, as tall as a share of it; and its (left, top, right, bottom)."""
+    random = np.random.default_rng(seed)
+    scene = cv2.resize(random.integers(40, 200, (6, 8, 3), dtype=np.uint8), shape[::-1], interpolation=cv2.INTER_CUBIC)
+    factor = share * shape[0] / person.shape[0]
+    put = cv2.resize(person, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)[:, : shape[1]]
+    top, left = (int(random.integers(whole - part + 1)) for whole, part in zip(shape, put.shape[:2], strict=True))
+    scene[top : top + put.shape[0], left : left + put.shape[1]] = put
+    return np.asarray(scene, dtype=np.uint8), [left, top, left + put.shape[1], top + put.shape[0]]
+
+
+def video(file: Path, *, seconds: int, shape: tuple[int, int] = (1080, 1920), rate: int = 25) -> Path:
+    """A face that moves to and fro in front of a scene, as H.264; five seconds are encoded, and repeated."""
+    import av
+
+    (person,) = portraits(1)
+    scene, _ = photograph(person, shape, share=0.5, seed=0)
+    grain = np.random.default_rng(0).integers(0, 6, (*shape, 3), np.uint8)
+    with av.open(str(file), "w") as container:
+        stream = container.add_stream("libx264", rate=rate, options={"preset": "superfast", "bf": "0"})
+        stream.width, stream.height, stream.pix_fmt = shape[1], shape[0], "yuv420p"
+        packets, part = [], min(5, seconds) * rate
+        for number in range(part):
+            moved = np.roll(scene, round(60 * np.sin(2 * np.pi * number / part)), axis=1)
+            grainy = np.asarray(cv2.add(moved, np.roll(grain, 37 * number, axis=0)), dtype=np.uint8)
+            frame = av.VideoFrame.from_ndarray(grainy, format="rgb24")
+            packets += stream.encode(frame)
+        packets += stream.encode(None)
+        for time in range(seconds * rate):
+            packet = av.Packet(bytes(packets[time % part]))
+            packet.stream, packet.time_base, packet.pts, packet.dts = stream, packets[0].time_base, time, time
+            packet.is_keyframe = packets[time % part].is_keyframe
+            container.mux(packet)
+    return file
+
+
+def _portrait(number: int, size: int = SIZE) -> tuple[bytes, NDArray[np.float32]]:
     """A JPEG and its (68, 2) landmarks."""
     random = np.random.default_rng(number)
     view = PortraitView.draw(random)
-    image, landmarks = draw_portrait(Identity.draw(random), view, size=SIZE)
+    image, landmarks = draw_portrait(Identity.draw(random), view, size=size)
     return encode(develop(image, view), quality=90), landmarks
 
 

@@ -9,7 +9,10 @@ from pathlib import Path
 
 from table import save, show
 
-PARTS = ("layer", "samples", "training", "preparation", "startup", "growth")
+PARTS = (
+    *("layer", "samples", "training", "preparation", "startup", "growth"),
+    *("predicting", "evaluating", "exporting", "auditing"),
+)
 
 
 def main() -> int:

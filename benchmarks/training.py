@@ -40,7 +40,7 @@ def rows() -> Iterator[Row]:
         yield settings_row()
         yield epoch_row(data, "trainer=cpu_fast", limit=24, target=3, batch=8)
         yield share_row()
-        yield evaluation_row(data, "trainer=cpu", limit=80, batch=8, rounds=3)
+        yield evaluation_row(data, "trainer=cpu", limit=80, batch=8, rounds=7)
     torch.set_num_threads(threads[0])
     cv2.setNumThreads(threads[1])
 

@@ -4,13 +4,18 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
+
+from addnet.faces.decoding import measured
+from addnet.faces.videos import Video
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 import images
 from limits import multiply_adds
 from measure import Ratio, Times, race
+from run import PARTS
 from table import Row, save, show
 
 ROWS = [
@@ -72,9 +77,21 @@ def test_multiply_adds_of_a_step_are_those_of_three_forward_passes():
     assert multiply_adds(net, image, image[:, :1]) == 3 * (2 * 4 * 8 * 8) * 9
 
 
-PARTS = ["gpu", "run", "training", "growth", "samples", "layer", "preparation", "startup", "limits", "first_step"]
-
-
-@pytest.mark.parametrize("script", PARTS)
+@pytest.mark.parametrize("script", ["gpu", *PARTS])
 def test_every_part_is_there(script):
-    assert __import__(script).__doc__
+    module = __import__(script)
+    assert module.__doc__
+    assert callable(module.rows)
+
+
+def test_a_photograph_has_its_person_where_it_says():
+    person = np.full((40, 30, 3), 255, dtype=np.uint8)
+    photo, (left, top, right, bottom) = images.photograph(person, (300, 400), share=0.5, seed=1)
+    assert photo.shape == (300, 400, 3)
+    assert bottom - top == 150
+    assert (photo[top:bottom, left:right] == 255).all()
+
+
+def test_the_video_has_as_many_frames_as_it_announces(tmp_path):
+    file = images.video(tmp_path / "video.mp4", seconds=6, shape=(96, 128), rate=4)
+    assert Video(file).count() == measured(file).frames == 24

@@ -16,7 +16,7 @@ from addnet.errors import UserError
 from addnet.inference.answers import Answer
 from addnet.inference.inputs import Inputs
 from addnet.inference.writing import AnswerFiles, row_of, table_of
-from addnet.predict import error_rate, exit_code
+from addnet.predict import _cores_shared, error_rate, exit_code
 from checkpoints import changed, checkpoint
 from trainings import ended, launch, wait_for
 
@@ -268,3 +268,12 @@ def test_a_name_that_is_not_utf8_can_be_written_everywhere(tmp_path):
     assert r"gesch\xe4ft.jpg" in (tmp_path / "answers.csv").read_text(encoding="utf-8")
     assert json.loads((tmp_path / "answers.jsonl").read_text(encoding="utf-8"))["path"] == r"gesch\xe4ft.jpg"
     assert r"gesch\xe4ft.jpg" in next(iter(table_of([answer], title="").columns[0].cells))
+
+
+def test_the_network_leaves_cores_to_the_processes_that_find_faces(monkeypatch):
+    now = [torch.get_num_threads()]
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 4)
+    monkeypatch.setattr(torch, "set_num_threads", now.append)
+    with _cores_shared(True):
+        assert now[-1] == 2
+    assert now[-1] == 4

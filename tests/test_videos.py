@@ -12,7 +12,7 @@ import pytest
 from addnet.errors import UserError
 from addnet.faces import decoding, iter_videos, videos
 from addnet.faces.decoding import Damage, decoded
-from addnet.faces.videos import Video, spaced
+from addnet.faces.videos import NotIntactError, Video, spaced
 from media import cut_off, number_of, numbered, turn, write_sound, write_video
 
 FAST = {"movflags": "faststart"}  # header first: what is left of a cut file can be read
@@ -160,6 +160,19 @@ def test_what_is_left_of_a_cut_video_is_used_and_said(tmp_path, suffix, options)
     assert 20 < last < 45
     assert frames[-1].number > 0.8 * last
     assert any(note.startswith(f"truncated after frame {last}:") for note in video.notes)
+
+
+def test_an_intact_video_is_decoded_once_for_the_same_frames(clip, monkeypatch):
+    before = [(frame.number, frame.time, frame.image.tobytes()) for frame in read(clip, count=7)]
+    monkeypatch.setattr(Video, "count", None)
+    after = [(frame.number, frame.time, frame.image.tobytes()) for frame in Video(clip, 2).frames_of_intact(7)]
+    assert after == before
+
+
+def test_a_video_that_is_not_intact_says_so_at_its_end(tmp_path):
+    path = cut_off(write_video(tmp_path / "cut.mp4", numbered(60), options=FAST), 0.6)
+    with pytest.raises(NotIntactError):
+        list(Video(path, 2).frames_of_intact(4))
 
 
 def test_damage_in_the_middle_is_passed_over_and_said(own_clip):

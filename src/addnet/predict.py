@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,7 +57,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
     from rich.console import Console
 
     from addnet.case.folder import require_new
-    from addnet.inference.files import finders
+    from addnet.inference.files import finders, video_finders
     from addnet.inference.inputs import Inputs
     from addnet.inference.writing import AnswerFiles, table_of
     from addnet.untrusted.limits import Limits
@@ -74,8 +74,11 @@ def predict(cfg: DictConfig) -> list[Answer]:
     for note in inputs.notes:
         log.info("%s", note)
     with ExitStack() as stack:
-        model = cfg.detector.landmark_model
-        processes = stack.enter_context(finders(len(inputs.images), workers=cfg.workers, landmark_model=model))
+        how: dict[str, Any] = {"workers": cfg.workers, "landmark_model": cfg.detector.landmark_model}
+        processes = stack.enter_context(finders(len(inputs.images), **how))
+        lanes = [] if inputs.images else video_finders(len(inputs.videos), **how)
+        for lane in lanes:
+            stack.enter_context(lane)
         detector = load_detector(cfg, ckpt, inputs)
         calibration = calibration_of(detector, cfg.likelihood)
         ratios = likelihood_ratios(detector, calibration)
@@ -84,7 +87,7 @@ def predict(cfg: DictConfig) -> list[Answer]:
         answers = files.answers
         case = stack.enter_context(case_of(cfg, detector, inputs, description, calibration)) if cfg.case else None
         try:
-            for answer in _answers(cfg, detector, inputs, processes, case):
+            for answer in _answers(cfg, detector, inputs, processes, lanes, case):
                 files.add(weighed(answer, ratios))
                 if case:
                     case.add(answers[-1])
@@ -205,7 +208,12 @@ def exit_code(answers: Sequence[Answer], of: str) -> int:
 
 
 def _answers(
-    cfg: DictConfig, detector: Detector, inputs: Inputs, processes: ProcessExecutor, case: CaseWriter | None
+    cfg: DictConfig,
+    detector: Detector,
+    inputs: Inputs,
+    processes: ProcessExecutor,
+    lanes: Sequence[ProcessExecutor],
+    case: CaseWriter | None,
 ) -> Iterator[Answer]:
     """Yields the answers with a progress bar, draws the plots of each, and passes the faces to the case record."""
     from addnet.inference.files import ImageSettings, answer_images, answer_left_out, answer_videos
@@ -220,15 +228,16 @@ def _answers(
     images = answer_images(detector, inputs.images, settings, executor=processes, **where)
     how: dict[str, Any] = {"title": "images", "outcome": lambda pair: pair[0].verdict}
     watched = images if cfg.quiet else show_progress(images, len(inputs.images), **how)
-    for answer, seen in watched:
-        if cfg.explain:
-            _explain(cfg, detector, answer, seen)
-        if case:
-            case.see_image(answer, seen)
-        yield answer
+    with _cores_shared(processes.workers > 1):
+        for answer, seen in watched:
+            if cfg.explain:
+                _explain(cfg, detector, answer, seen)
+            if case:
+                case.see_image(answer, seen)
+            yield answer
     processes.shutdown()
     where["watch"] = case.watch if case else None
-    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), **where)
+    videos = answer_videos(detector, inputs.videos, VideoSettings(**plain(cfg.frames)), executors=lanes, **where)
     how = {"title": "videos", "unit": "videos", "outcome": lambda pair: pair[0].verdict}
     with ProcessExecutor(1) as drawers:
         for answer, worst in videos if cfg.quiet else show_progress(videos, len(inputs.videos), **how):
@@ -238,6 +247,24 @@ def _answers(
                     _explain_video(cfg, detector, answer, worst)
             yield answer
     yield from answer_left_out(detector, inputs.left_out)
+
+
+@contextmanager
+def _cores_shared(shared: bool) -> Iterator[None]:
+    """Halves the threads of the network while processes find faces on all cores.
+
+    The threads wait for each other at every layer: where other processes keep the cores busy, they would take several
+    times the work of one, and these processes would get less done.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    if shared:
+        torch.set_num_threads(max(1, threads // 2))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _explain(cfg: DictConfig, detector: Detector, answer: Answer, seen: Sequence[FaceView]) -> None:

@@ -26,7 +26,7 @@ from addnet.pool.loop import cores
 REALS, FAKES = 1, 2  # strata of units
 BOTH = REALS + FAKES
 _FEWEST = 2  # units that a class needs for an interval: a single one is in every resample
-_AT_ONCE = 4_000_000  # counts per chunk
+_AT_ONCE = 1_000_000  # counts per chunk, so that there is work for every core
 _KEPT = 20_000_000  # up to this many counts (40 MB) are kept instead of being drawn again
 _UNEVEN = 300  # with more units it makes no difference how evenly they contribute to a metric
 
@@ -178,11 +178,8 @@ def resampled(
     def of_chunk(lines: slice) -> dict[str, NDArray[np.float64]]:
         return metrics_of(draws.of(lines))
 
-    first, *others = draws.chunks()
-    parts = [of_chunk(first)]
-    if others:
-        with ThreadPoolExecutor(cores()) as pool:  # NumPy releases the GIL in long operations
-            parts += pool.map(of_chunk, others)
+    with ThreadPoolExecutor(cores()) as pool:  # NumPy releases the GIL in long operations
+        parts = list(pool.map(of_chunk, draws.chunks()))
     moved = {name: np.concatenate([part[name] for part in parts]) for name in plain}
     units = min(number for number in numbers if number)
     carried = _carried(metrics_of, list(plain), draws.strata, np.unique(columns), units)

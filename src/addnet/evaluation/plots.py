@@ -60,7 +60,8 @@ def roc_plot(levels: Mapping[str, tuple[Tensor, Tensor]], *, title: str) -> Figu
     for (name, (probabilities, labels)), style in zip(levels.items(), ("-", "--"), strict=False):
         steps = curve(probabilities.double().numpy(), labels.numpy())
         label_of_curve = f"{name}, AUROC {auroc(steps)[0]:.4f}"
-        roc.plot(steps.fpr[0], steps.tpr[0], color=BLACK, linestyle=style, label=label_of_curve)
+        fpr, tpr = (weights[0] / weights[0, -1] for weights in (steps.reals, steps.fakes))
+        roc.plot(fpr, tpr, color=BLACK, linestyle=style, label=label_of_curve)
     roc.set(xlabel="false positive rate", ylabel="true positive rate", title="ROC")
     bins = np.linspace(0, 1, 31).tolist()
     for axis, (name, (probabilities, labels)) in zip(histograms, levels.items(), strict=True):

@@ -62,17 +62,18 @@ def ranking(
     require_finite(probabilities)
     order = np.argsort(-probabilities, kind="stable")  # (N,) rows from the highest score to the lowest
     of_rows = order if columns is None else columns[order]  # (N,) the column of each sorted row
-    starts = np.flatnonzero(np.diff(probabilities[order], prepend=np.inf))  # (G,) start of each run of equal scores
-    fake = labels[order] == 1
+    ends, fake = _run_ends(probabilities[order]), labels[order] == 1
+    fakes_above, reals_above = (np.cumsum(own)[ends] for own in (fake, ~fake))
+    needed = _needed(fakes_above)
+    fakes_at, reals_at = (np.append(0, above[needed]) for above in (fakes_above, reals_above))
 
     def metrics(weights: NDArray[np.number]) -> dict[str, _Array]:
         values = {name: np.full(len(weights), np.nan) for name in only}
         for lines in _chunks(len(weights), len(order)) if len(order) else ():
-            drawn = weights[lines].astype(np.float64)[:, of_rows]
-            fakes = _steps(drawn * fake, starts)
-            reals = _steps(drawn * ~fake, starts)
+            fakes = _sums(weights[lines], of_rows[fake], fakes_at)
+            reals = _sums(weights[lines], of_rows[~fake], reals_at)
             both = (fakes[:, -1] > 0) & (reals[:, -1] > 0)
-            at = Curve(fakes[both], reals[both])
+            at = Curve(fakes, reals) if both.all() else Curve(fakes[both], reals[both])
             for name in only:
                 values[name][lines][both] = RANKED[name](at)
         return values
@@ -88,9 +89,23 @@ def curve(probabilities: _Array, labels: NDArray[np.int64]) -> Curve:
         labels: (N,) 0 real, 1 fake.
     """
     order = np.argsort(-probabilities, kind="stable")
-    starts = np.flatnonzero(np.diff(probabilities[order], prepend=np.inf))
-    fake = (labels[order] == 1)[None].astype(np.float64)
-    return Curve(_steps(fake, starts), _steps(1 - fake, starts))
+    ends, fake = np.append(0, _run_ends(probabilities[order]) + 1), labels[order] == 1
+    sums = (np.append(0.0, np.cumsum(own))[ends] for own in (fake, ~fake))
+    return Curve(*(above[None] for above in sums))
+
+
+def _run_ends(scores: _Array) -> NDArray[np.intp]:
+    """(G,) the last row of each run of equal scores, of sorted scores."""
+    return np.flatnonzero(np.append(np.diff(scores) != 0, True)) if len(scores) else np.empty(0, dtype=np.intp)
+
+
+def _needed(fakes_above: NDArray[np.intp]) -> NDArray[np.bool_]:
+    """(G,) whether a run of equal scores is a corner of the curve: it or the next one has fakes, or it is the last.
+
+    Between corners the curve runs straight through reals alone, which no metric depends on.
+    """
+    has_fakes = np.diff(fakes_above, prepend=0) > 0
+    return np.asarray(has_fakes | np.append(has_fakes[1:], True)) if len(has_fakes) else has_fakes
 
 
 def _chunks(lines: int, rows: int) -> Iterator[slice]:
@@ -98,8 +113,8 @@ def _chunks(lines: int, rows: int) -> Iterator[slice]:
     return (slice(start, start + step) for start in range(0, lines, step))
 
 
-def _steps(weights: _Array, starts: NDArray[np.intp]) -> _Array:
-    """(r, N) weights → (r, G + 1) their sums above each threshold; the first threshold is above all scores."""
-    sums = np.zeros((len(weights), len(starts) + 1))
-    np.cumsum(np.add.reduceat(weights, starts, axis=1), axis=1, out=sums[:, 1:])
-    return sums
+def _sums(weights: NDArray[np.number], columns: NDArray[np.int64], counts: NDArray[np.intp]) -> _Array:
+    """(r, C) weights, columns of sorted rows → (r, T) sums over the first `counts` rows."""
+    sums = np.zeros((len(weights), len(columns) + 1))
+    np.cumsum(np.take(weights, columns, axis=1), axis=1, dtype=np.float64, out=sums[:, 1:])
+    return np.take(sums, counts, axis=1)

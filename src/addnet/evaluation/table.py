@@ -34,14 +34,21 @@ class Curve:
     reals: Array
 
     @cached_property
-    def tpr(self) -> Array:
-        """(R, T) true positive rates."""
-        return self.fakes / self.fakes[:, -1:]
+    def steps(self) -> Array:
+        """(R, T - 1) the weight of the fakes at each threshold after the first."""
+        return np.diff(self.fakes, axis=1)
 
-    @cached_property
-    def fpr(self) -> Array:
-        """(R, T) false positive rates."""
-        return self.reals / self.reals[:, -1:]
+    def tpr_at(self, at: NDArray[np.intp]) -> Array:
+        """(R,) true positive rates at one threshold of each line."""
+        return _picked(self.fakes, at) / self.fakes[:, -1]
+
+    def fpr_at(self, at: NDArray[np.intp]) -> Array:
+        """(R,) false positive rates at one threshold of each line."""
+        return _picked(self.reals, at) / self.reals[:, -1]
+
+
+def _picked(values: Array, at: NDArray[np.intp]) -> Array:
+    return np.asarray(np.take_along_axis(values, at[:, None], axis=1)[:, 0])
 
 
 @dataclass(frozen=True)
@@ -96,15 +103,18 @@ class Metric:
 
 def auroc(curve: Curve) -> Array:
     """The probability that a fake scores above a real; ties count half."""
-    area = (np.diff(curve.reals, axis=1) * (curve.fakes[:, 1:] + curve.fakes[:, :-1])).sum(axis=1) / 2
-    return np.asarray(area / (curve.fakes[:, -1] * curve.reals[:, -1]))
+    # for each step of fakes, the reals above it twice: those before the step, and those up to its end
+    above = np.einsum("rt,rt->r", curve.steps, curve.reals[:, 1:] + curve.reals[:, :-1])
+    fakes, reals = curve.fakes[:, -1], curve.reals[:, -1]
+    return np.asarray((fakes * reals - above / 2) / (fakes * reals))
 
 
 def average_precision(curve: Curve) -> Array:
     """Average precision: the sum of precision times the steps of recall."""
     called = curve.fakes[:, 1:] + curve.reals[:, 1:]
-    precision = np.divide(curve.fakes[:, 1:], called, out=np.zeros_like(called), where=called > 0)
-    return np.asarray((np.diff(curve.fakes, axis=1) * precision).sum(axis=1) / curve.fakes[:, -1])
+    called[called == 0] = 1  # where nothing is called fake, there is no step either
+    precision = np.divide(curve.fakes[:, 1:], called, out=called)
+    return np.asarray(np.einsum("rt,rt->r", curve.steps, precision) / curve.fakes[:, -1])
 
 
 def equal_error_rate(curve: Curve) -> Array:
@@ -112,24 +122,31 @@ def equal_error_rate(curve: Curve) -> Array:
 
     Taking the nearest threshold instead, as is often done, is wrong by up to half a step on small sets.
     """
-    gap = curve.fpr + curve.tpr - 1  # (R, T) FPR − FNR, rises from −1 to 1
-    after = np.clip((gap < 0).sum(axis=1), 1, gap.shape[1] - 1)[:, None]  # (R, 1) first threshold with gap >= 0
-    (low, high), (start, end) = (
-        (np.take_along_axis(values, after - 1, axis=1), np.take_along_axis(values, after, axis=1))
-        for values in (gap, curve.fpr)
-    )
+
+    def gap(at: NDArray[np.intp]) -> Array:
+        # FPR − FNR rises from −1 to 1
+        return curve.fpr_at(at) + curve.tpr_at(at) - 1
+
+    after = _first(curve, lambda at: gap(at) >= 0)
+    low, high = gap(after - 1), gap(after)
+    start, end = curve.fpr_at(after - 1), curve.fpr_at(after)
     share = np.divide(-low, high - low, out=np.zeros_like(low), where=high > low)
-    return np.asarray((start + share * (end - start))[:, 0])
+    return np.asarray(start + share * (end - start))
 
 
 def tpr_at(limit: float) -> Callable[[Curve], Array]:
     """The largest true positive rate at a threshold with a false positive rate of at most `limit`, not interpolated."""
+    return lambda curve: curve.tpr_at(_first(curve, lambda at: curve.fpr_at(at) > limit) - 1)
 
-    def rate(curve: Curve) -> Array:
-        last = (curve.fpr <= limit).sum(axis=1) - 1
-        return np.asarray(np.take_along_axis(curve.tpr, last[:, None], axis=1)[:, 0])
 
-    return rate
+def _first(curve: Curve, holds: Callable[[NDArray[np.intp]], NDArray[np.bool_]]) -> NDArray[np.intp]:
+    """(R,) the first threshold, by bisection, at which a condition holds that doesn't hold at 0 and then stays true."""
+    before, after = np.zeros(len(curve.fakes), dtype=np.intp), np.full(len(curve.fakes), curve.fakes.shape[1] - 1)
+    while (after - before > 1).any():
+        middle = (before + after) // 2
+        met = holds(middle)
+        before, after = np.where(met, before, middle), np.where(met, middle, after)
+    return after
 
 
 def accuracy(at: Confusion) -> Array:

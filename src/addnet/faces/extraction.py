@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +17,7 @@ from addnet.faces.images import ImageArray
 from addnet.faces.landmarks import Face, Landmarker
 from addnet.faces.people import people_of
 from addnet.faces.tracks import Box, Tracker, is_cut, largest, longest_track
-from addnet.faces.videos import Frame, Video
+from addnet.faces.videos import Frame, NotIntactError, Video
 from addnet.untrusted.limits import Limits, prolong
 
 __all__ = ["CropSettings", "FaceCrop", "VideoFaces", "VideoSummary", "crop_name", "extract_faces", "save_crop"]
@@ -79,21 +80,28 @@ class VideoFaces(Iterator[FaceCrop]):
         settings: CropSettings,
         landmarker: Landmarker,
         descriptor: FaceDescriptor | None = None,
+        *,
+        threads: int = 1,
     ) -> None:
         self.summary: VideoSummary | None = None
         self.people: dict[int, int] = {}
-        self.looked_at: list[int] = []
         self._path = Path(path)
-        self._video = Video(self._path)
+        self._video = Video(self._path, threads)
+        self._threads = threads
         self._settings = settings
         self._landmarker = landmarker
         self._descriptor = descriptor
+        self._notes: tuple[str, ...] = ()
+        self._forget()
+        self._crops = self._run()
+
+    def _forget(self) -> None:
+        """Nothing was seen so far."""
+        self.looked_at: list[int] = []
         self._looks: dict[int, FaceCrop] = {}  # track → its largest face
         self._tracks: list[list[int]] = []  # track numbers of each sampled frame
-        self._notes: tuple[str, ...] = ()
         self._steps: Counter[str] = Counter()
         self._without_face = 0
-        self._crops = self._run()
 
     def __next__(self) -> FaceCrop:
         """Returns the next crop, in the order of frames and, within a frame, of size."""
@@ -122,7 +130,7 @@ class VideoFaces(Iterator[FaceCrop]):
         return limits.more_for_video(lasts=length(self._path), size=size_of(self._path), every=every, frames=frames)
 
     def _at_once(self) -> Iterator[FaceCrop]:
-        for frame, sighting in self._sightings():
+        for frame, sighting in self._sightings(self._frames()):
             kept = range(len(sighting.faces))
             if self._settings.policy == "largest" and sighting.faces:
                 index = largest(sighting.boxes())
@@ -130,21 +138,39 @@ class VideoFaces(Iterator[FaceCrop]):
             for index in kept:
                 yield cut_face(frame, sighting.faces[index], sighting.tracks[index], settings=self._settings)
 
-    def _longest(self) -> Iterator[FaceCrop]:
+    def _frames(self) -> Iterator[Frame]:
+        every = self._settings.every
+        return self._video.frames(every=every, count=self._settings.frames if every is None else None)
+
+    def _seen_and_crops(self) -> tuple[list[_Sighting], list[FaceCrop] | None]:
+        """What is in all sampled frames, and the crops of it."""
+        if self._settings.every is None and self._settings.frames:
+            try:
+                return self._seen_in(self._video.frames_of_intact(self._settings.frames))
+            except NotIntactError:
+                self._forget()
+        return self._seen_in(self._frames())
+
+    def _seen_in(self, frames: Iterator[Frame]) -> tuple[list[_Sighting], list[FaceCrop] | None]:
+        """What is in some frames, and the crops of it; None if they take too much memory."""
         seen: list[_Sighting] = []
         crops: list[FaceCrop] = []
         few = True
-        for frame, sighting in self._sightings():
+        for frame, sighting in self._sightings(frames):
             seen.append(sighting)
             if few:
                 pairs = zip(sighting.faces, sighting.tracks, strict=True)
                 crops += [cut_face(frame, face, track, settings=self._settings) for face, track in pairs]
                 few = sum(crop.image.nbytes for crop in crops) <= _KEPT
                 crops = crops if few else []
+        return seen, crops if few else None
+
+    def _longest(self) -> Iterator[FaceCrop]:
+        seen, crops = self._seen_and_crops()
         self._tell_people()
         people = [[self.people[track] for track in sighting.tracks] for sighting in seen]
         person = longest_track([sighting.boxes() for sighting in seen], people)
-        if few:
+        if crops is not None:
             yield from (crop for crop in crops if self.people[crop.track] == person)
             return
         wanted = {
@@ -166,12 +192,11 @@ class VideoFaces(Iterator[FaceCrop]):
         self._looks.clear()
         self.people = self.people or people_of(self._tracks, looks)
 
-    def _sightings(self) -> Iterator[tuple[Frame, _Sighting]]:
+    def _sightings(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, _Sighting]]:
         tracker = Tracker()
         before: ImageArray | None = None
-        every = self._settings.every
-        for frame in self._video.frames(every=every, count=self._settings.frames if every is None else None):
-            sighting = _Sighting(frame.number, self._landmarker.all_faces(frame.image), [])
+        for frame, faces in self._searched(frames):
+            sighting = _Sighting(frame.number, faces, [])
             cut = before is not None and is_cut(before, frame.image)
             sighting.tracks.extend(tracker.update(sighting.boxes(), cut=cut))
             before = frame.image
@@ -183,6 +208,21 @@ class VideoFaces(Iterator[FaceCrop]):
                 self._remember(frame, sighting)
             yield frame, sighting
 
+    def _searched(self, frames: Iterator[Frame]) -> Iterator[tuple[Frame, list[Face]]]:
+        """Frames and their faces, found while the next frame is decoded if there is a core for that."""
+        if self._threads == 1:
+            yield from ((frame, self._landmarker.all_faces(frame.image)) for frame in frames)
+            return
+        with ThreadPoolExecutor(1) as pool:  # a single thread: dlib's detector can't be shared
+            before: tuple[Frame, Future[list[Face]]] | None = None
+            for frame in frames:
+                found = pool.submit(self._landmarker.all_faces, frame.image)
+                if before:
+                    yield before[0], before[1].result()
+                before = frame, found
+            if before:
+                yield before[0], before[1].result()
+
     def _remember(self, frame: Frame, sighting: _Sighting) -> None:
         """Keeps the largest face of each track."""
         for face, track in zip(sighting.faces, sighting.tracks, strict=True):
@@ -192,7 +232,12 @@ class VideoFaces(Iterator[FaceCrop]):
 
 
 def extract_faces(
-    path: str | Path, settings: CropSettings, landmarker: Landmarker, descriptor: FaceDescriptor | None = None
+    path: str | Path,
+    settings: CropSettings,
+    landmarker: Landmarker,
+    descriptor: FaceDescriptor | None = None,
+    *,
+    threads: int = 1,
 ) -> VideoFaces:
     """Finds, tracks and crops the faces of a video.
 
@@ -201,6 +246,7 @@ def extract_faces(
         settings: Which frames are sampled, which faces are kept and how large the crops are.
         landmarker: Use `face_crops=False` for videos of scenes, so that no whole frame is taken for a face.
         descriptor: Recognises a person after a cut or a gap; None: people are distinguished by position alone.
+        threads: Threads of the decoder, see `Video`; with more than one, faces are found meanwhile.
 
     Returns:
         An iterator over crops; its `summary` is available once it is exhausted.
@@ -208,4 +254,4 @@ def extract_faces(
     Raises:
         UserError: While iterating, if the file is unusable for one of the reasons that `decoding.decoded` lists.
     """
-    return VideoFaces(path, settings, landmarker, descriptor)
+    return VideoFaces(path, settings, landmarker, descriptor, threads=threads)

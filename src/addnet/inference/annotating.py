@@ -27,7 +27,8 @@ _COLOURS = (rgb(REAL), rgb(FAKE))
 _RATE = 25  # frames a second where the file has no times
 _MOST = 1920  # pixels of the longer side
 _TICK = Fraction(1, 1000)  # of a second
-_CODECS = ("libx264", "mpeg4")
+# codecs with their options; a faster preset of x264 saves most of the time for a somewhat larger file
+_CODECS: dict[str, dict[str, str]] = {"libx264": {"preset": "veryfast"}, "mpeg4": {}}
 
 
 def annotate(answer: Answer, path: Path, *, class_names: tuple[str, ...]) -> Path:
@@ -175,7 +176,7 @@ def _stream(container: Any, width: int, height: int) -> VideoStream:
     import av
 
     codec = next(name for name in _CODECS if name in av.codecs_available)
-    stream = cast("VideoStream", container.add_stream(codec, rate=_RATE))
+    stream = cast("VideoStream", container.add_stream(codec, rate=_RATE, options=_CODECS[codec]))
     stream.width, stream.height, stream.pix_fmt = width, height, "yuv420p"
     stream.codec_context.time_base = _TICK
     return stream

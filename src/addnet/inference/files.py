@@ -87,6 +87,16 @@ def finders(images: int, *, workers: int | None = None, landmark_model: str | No
     return executor
 
 
+def video_finders(
+    videos: int, *, workers: int | None = None, landmark_model: str | None = None
+) -> list[ProcessExecutor]:
+    """Starts processes for `answer_videos`, each an executor of its own; takes the arguments of `finders`."""
+    lanes = [ProcessExecutor(1) for _ in range(min(cores() if workers is None else workers, videos))]
+    for lane in lanes:
+        lane.warm(_open_model, landmark_model)
+    return lanes
+
+
 def _open_model(landmark_model: str | None) -> None:
     Landmarker(landmark_model).load()  # errors of it are reported by the `load` of the detector
 
@@ -148,6 +158,7 @@ def answer_videos(
     workers: int | None = None,
     limits: Limits | None = None,
     watch: Callable[..., VideoAnswer] | None = None,
+    executors: Sequence[ProcessExecutor] = (),
 ) -> Iterator[VideoAnswer]:
     """Answers for video files in their order; faces are found on all cores while the network computes.
 
@@ -159,6 +170,7 @@ def answer_videos(
             limits on memory and time.
         limits: Limits of memory and time of each file, with more time for long videos; default: `Limits()`.
         watch: A function to call instead of `Detector.watch`, for example one that keeps more faces.
+        executors: Executors from `video_finders`, to be used instead of new processes; their processes end with it.
 
     Yields:
         Each answer with the face that has the largest score.
@@ -168,10 +180,13 @@ def answer_videos(
         for path in paths:
             yield _watched(detector, path, FacesOfVideo(path, detector.preprocessing, settings), watch)
         return
-    find = partial(faces_and_about, preprocessing=detector.preprocessing, settings=settings)
+    most = workers or cores()
+    lanes = max(1, min(most, len(paths)))
+    how: dict[str, Any] = {"settings": settings, "threads": max(1, most // lanes)}
+    find = partial(faces_and_about, preprocessing=detector.preprocessing, **how)
     start = detector.preprocessing.load
     job: PoolJob[Path, Iterable[FrameFace | AboutVideo]] = PoolJob.of(find, start=start, limits=limits)
-    for stream in streams(job, paths, workers=max(1, min(workers or cores(), len(paths)))):
+    for stream in streams(job, paths, workers=lanes, lanes=executors):
         yield _watched(detector, stream.task, FacesFrom(stream), watch)
 
 

@@ -77,15 +77,18 @@ class FacesOfVideo:
         path: The file.
         preprocessing: How faces are cut out and prepared.
         settings: Which frames and whose faces.
+        threads: Threads of the decoder.
 
     Raises:
         UserError: A setting is out of range; while iterating: the file can't be read.
     """
 
-    def __init__(self, path: str | Path, preprocessing: Preprocessing, settings: VideoSettings) -> None:
+    def __init__(
+        self, path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, *, threads: int = 1
+    ) -> None:
         self._preprocessing = preprocessing
         crops = preprocessing.crops(every=settings.every, frames=settings.frames, policy=settings.policy)
-        self._faces = extract_faces(path, crops, preprocessing.scenes, preprocessing.descriptor)
+        self._faces = extract_faces(path, crops, preprocessing.scenes, preprocessing.descriptor, threads=threads)
 
     def __iter__(self) -> Iterator[FrameFace]:
         for crop in self._faces:
@@ -125,13 +128,13 @@ class FacesFrom:
 
 
 def faces_and_about(
-    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings
+    path: str | Path, preprocessing: Preprocessing, settings: VideoSettings, *, threads: int = 1
 ) -> Iterator[FrameFace | AboutVideo]:
     """Yields the faces of a video, and at the end what is known about it, to be sent between processes.
 
     Raises:
         UserError: A setting is out of range, or the file can't be read.
     """
-    faces = FacesOfVideo(path, preprocessing, settings)
+    faces = FacesOfVideo(path, preprocessing, settings, threads=threads)
     yield from faces
     yield faces.about()

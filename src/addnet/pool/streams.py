@@ -5,7 +5,7 @@ from __future__ import annotations
 import traceback
 import uuid
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future
 from functools import partial
 from itertools import islice
@@ -78,7 +78,12 @@ class Stream(Generic[Task, Item]):
 
 
 def streams(
-    job: PoolJob[Task, Iterable[Item]], tasks: Iterable[Task], *, workers: int, at_once: int = _TAKEN
+    job: PoolJob[Task, Iterable[Item]],
+    tasks: Iterable[Task],
+    *,
+    workers: int,
+    at_once: int = _TAKEN,
+    lanes: Sequence[ProcessExecutor] = (),
 ) -> Generator[Stream[Task, Item], None, None]:
     """Yields a stream for each task, in the order of the tasks, while later streams are being generated already.
 
@@ -91,9 +96,10 @@ def streams(
         tasks: May be a generator.
         workers: Number of processes, at least 1.
         at_once: Number of items per message; if a process dies, the items of an unfinished message are lost.
+        lanes: Executors of one process each, to be used instead of `workers` new ones.
     """
     waiting = iter(tasks)
-    lanes = [ProcessExecutor(1) for _ in range(workers)]
+    lanes = lanes or [ProcessExecutor(1) for _ in range(workers)]
     try:
         begun = deque(Stream(lane, job, task, at_once=at_once) for lane, task in zip(lanes, waiting, strict=False))
         while begun:

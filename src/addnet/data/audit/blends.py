@@ -219,10 +219,11 @@ def _nothing(record: Record, reason: str = "") -> NDArray[np.float32]:
 
 def _signals(image: ImageArray) -> list[float]:
     """The numbers that `SIGNALS` names."""
-    content = describe_content(image)
+    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    content = describe_content(image, grey)
     _, encoded = cv2.imencode(".jpg", cv2.cvtColor(image, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    grey = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY).astype(np.int16)
-    blocks = np.mean([_blocks(grey), _blocks(grey.T)])
+    levels = grey.astype(np.int16)
+    blocks = np.mean([_blocks(levels), _blocks(levels.T)])
     return [*(float(content[name]) for name in SIGNALS[:4]), float(len(encoded)), float(blocks)]
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +15,7 @@ from addnet.evaluation.table import ratio
 
 FOLDS = 5
 _AUROC = ("auroc",)
+_AT_ONCE = 1_000_000  # draws
 _PRIOR = 2.0  # images of average class added to each category
 
 Rows = NDArray[np.int64]
@@ -112,13 +114,13 @@ def _scored(
         rows = np.flatnonzero(strata == stratum)
         metrics_of = ranking(values[rows], labels[rows], columns=columns[rows], only=_AUROC)
         counts = [np.bincount(columns[rows], labels[rows] == label, len(numbers)) for label in (0, 1)]
-        parts.append((metrics_of, counts))
+        parts.append((metrics_of, np.stack(counts, axis=1)))
 
     def aurocs(weights: NDArray[np.float64]) -> NDArray[np.float64]:
-        # weights: (R, groups) how often each group is drawn in each resample; returns (R,)
+        # weights: (r, groups) how often each group is drawn in each resample; returns (r,)
         total, pairs = np.zeros(len(weights)), np.zeros(len(weights))
-        for metrics_of, (reals, fakes) in parts:
-            own = (weights @ reals) * (weights @ fakes)
+        for metrics_of, counts in parts:
+            own = (weights @ counts).prod(axis=1)
             total += np.where(own > 0, own * metrics_of(weights)["auroc"], 0)
             pairs += own
         return ratio(total, pairs)
@@ -126,10 +128,20 @@ def _scored(
     value = float(aurocs(np.ones((1, len(numbers))))[0])
     if resamples < 1 or len(numbers) < 2:
         return value, math.nan, math.nan
-    rng, shares = np.random.default_rng((seed, 3)), np.full(len(numbers), 1 / len(numbers))
-    drawn = aurocs(rng.multinomial(len(numbers), shares, size=resamples).astype(np.float64))
+    if all(np.ptp(values[strata == stratum]) == 0 for stratum in np.unique(strata)):
+        return value, value, value  # as in data sets whose images all have one size: every resample says the same
+    drawn = np.concatenate([aurocs(weights) for weights in _draws(len(numbers), resamples=resamples, seed=seed)])
     known = drawn[np.isfinite(drawn)]
     if not len(known):
         return value, math.nan, math.nan
     low, high = np.quantile(known, [0.025, 0.975])
     return value, float(low), float(high)
+
+
+def _draws(groups: int, *, resamples: int, seed: int) -> Iterator[NDArray[np.float64]]:
+    """(r, groups) how often each group is drawn, with replacement, for some resamples at a time."""
+    random = np.random.default_rng((seed, 3))
+    step = max(1, _AT_ONCE // groups)
+    for start in range(0, resamples, step):
+        drawn = random.integers(groups, size=(min(step, resamples - start), groups))
+        yield np.stack([np.bincount(line, minlength=groups) for line in drawn]).astype(np.float64)

@@ -57,20 +57,20 @@ def measure(data: bytes) -> NDArray[np.void]:
     image = check_bytes(data)
     _describe_file(row, data)
     row["height"], row["width"] = image.shape[:2]
-    for name, value in describe_content(image).items():
-        row[name] = value
     grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+    for name, value in describe_content(image, grey).items():
+        row[name] = value
     row["phash"], row["flat"] = perceptual_hash(grey)
     return row
 
 
-def describe_content(image: ImageArray) -> dict[str, float]:
+def describe_content(image: ImageArray, grey: NDArray[np.uint8]) -> dict[str, float]:
     """What an image shows in four numbers, as `SIGNALS` has them.
 
     Args:
         image: (H, W, 3) uint8, RGB.
+        grey: (H, W), the same in grey.
     """
-    grey = np.asarray(cv2.cvtColor(image, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
     mean, deviation = cv2.meanStdDev(grey)
     return {
         "brightness": float(mean[0, 0]),
