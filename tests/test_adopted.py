@@ -29,6 +29,8 @@ from addnet.models import create_model
 from addnet.models.foreign import translated
 from addnet.models.publications import DEEPFAKEBENCH, GEND, PUBLISHED
 
+pytestmark = pytest.mark.slow
+
 SIDE = 32
 VISION = {"hidden_size": 64, "intermediate_size": 256, "num_hidden_layers": 2, "num_attention_heads": 2}
 VISION |= {"image_size": SIDE, "patch_size": 8}

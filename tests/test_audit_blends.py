@@ -18,6 +18,8 @@ from addnet.faces import Geometry, Landmarker, SelfBlend
 from addnet.faces.blend import Blend
 from addnet.index.records import Record, Records
 
+pytestmark = pytest.mark.slow
+
 
 def _records(paths, root):
     names = ({"path": str(path.relative_to(root)), "video_id": path.stem, "group_id": path.stem} for path in paths)

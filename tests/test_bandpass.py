@@ -180,6 +180,7 @@ def two_dimensional(image, layer):
     return band
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("border", SCIPY_BORDERS)
 @pytest.mark.parametrize(("kernel_size", "shape"), [(31, (2, 3, 75, 61)), (7, (3, 1, 33, 32)), (63, (1, 4, 64, 130))])
 def test_float32_is_as_good_as_float64_forward_and_backward(border, kernel_size, shape):
@@ -203,6 +204,7 @@ def test_a_second_derivative_is_refused_rather_than_wrong():
         first.backward()
 
 
+@pytest.mark.slow
 def test_it_compiles_with_its_gradient():
     layer, image = BandpassLayer(7), torch.rand(2, 3, 40, 40)
     layer(image).square().sum().backward()

@@ -24,6 +24,8 @@ from addnet.predict import arguments_of, predict
 from checkpoints import changed, checkpoint
 from trainings import ended, launch, wait_for
 
+pytestmark = pytest.mark.slow
+
 HOSTILE = "<img src=http:⁄⁄x onerror=alert(1)>\u202e.png"  # what a name may hold beside / and NUL
 
 

@@ -16,6 +16,8 @@ from addnet.errors import UserError
 from addnet.predict import arguments_of, predict
 from checkpoints import checkpoint
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def _made(portrait, tmp_path_factory):

@@ -11,6 +11,8 @@ import pytest
 from addnet.errors import UserError
 from addnet.training.loggers import CometLogger, close_loggers
 
+pytestmark = pytest.mark.slow
+
 NOBODY = "http://127.0.0.1:9/clientlib/"
 
 

@@ -15,6 +15,8 @@ from addnet.models import MODELS, create_model
 from addnet.training import DeepfakeDetector
 from addnet.training.sync_batchnorm import SyncBatchNorm
 
+pytestmark = pytest.mark.slow
+
 SEED = torch.Generator().manual_seed(0)
 IMAGE, MASK = torch.randn(4, 3, 64, 64, generator=SEED), torch.rand(4, 1, 64, 64, generator=SEED)
 LABELS = torch.tensor([0, 1, 0, 1])

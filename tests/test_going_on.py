@@ -13,6 +13,8 @@ from addnet.train import find_checkpoint, fit_and_test
 from addnet.training.callbacks import BestCheckpoint, LastCheckpoint
 from addnet.training.checkpoints import check_continues, nothing_left
 
+pytestmark = pytest.mark.slow
+
 MONITOR = "val/frame/auroc"
 COSINE = {"name": "cosine", "warmup_epochs": 1.0, "min_lr_factor": 0.01}
 ONECYCLE = {"name": "onecycle", "warmup": 0.3}

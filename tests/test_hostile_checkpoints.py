@@ -28,6 +28,8 @@ from addnet.training.kept_config import earlier_config
 from addnet.training.loggers import known_state
 from checkpoints import changed, checkpoint
 
+pytestmark = pytest.mark.slow
+
 CONFIG = {
     "data": {
         "layout": "folder",

@@ -12,6 +12,8 @@ import pytest
 from addnet.index import FaceIndex
 from addnet.index.file import SCHEMA, write_index
 
+pytestmark = pytest.mark.slow
+
 ROWS = int(os.environ.get("ADDNET_INDEX_ROWS", 120_000))
 MILLION = ROWS / 1_200_000
 

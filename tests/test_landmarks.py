@@ -11,6 +11,8 @@ from addnet.faces import Landmarker, iter_images
 from addnet.faces.__main__ import main
 from addnet.faces.scan import count_steps, scan
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def landmarker():

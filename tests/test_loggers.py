@@ -15,6 +15,8 @@ from addnet.errors import UserError
 from addnet.training.loggers import begun, close_loggers, known_state
 from addnet.training.loggers.kinds import kind_of
 
+pytestmark = pytest.mark.slow
+
 TINY = ["model=timm", "model.backbone=test_efficientnet", "trainer.max_epochs=1"]
 
 

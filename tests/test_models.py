@@ -213,6 +213,7 @@ def test_classifiers_can_be_exchanged_as_in_timm(build):
     assert net(image, mask).shape == (2, net.num_features) == (2, 2048)
 
 
+@pytest.mark.slow
 @torch.no_grad()
 def test_the_network_compiles_as_one_graph(build):
     net, given = build(name="bandpass", pool="chain", combine="mix", kernel_size=9), batch()

@@ -14,6 +14,8 @@ from addnet.faces.landmarks import Landmarker
 from addnet.index.faces import FaceIndex
 from addnet.preparation.settings import PrepareSettings
 
+pytestmark = pytest.mark.slow
+
 HERE = PrepareSettings(workers=0, frames=1)
 
 

@@ -84,6 +84,7 @@ def test_a_source_counts_once_however_many_frames_it_has():
     assert value == pytest.approx((first + second) / 2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chance", [0.7, 0.97])
 def test_intervals_cover_the_truth_about_as_often_as_they_say(chance):
     random, hits = np.random.default_rng(5), 0

@@ -9,6 +9,8 @@ from PIL import Image
 
 from trainings import ONE_STEP, SMALL
 
+pytestmark = pytest.mark.slow
+
 PAGE = Path(__file__).parents[1] / "docs" / "python.md"
 LESS = {
     '"trainer.max_epochs=3"': ", ".join(f'"{word}"' for word in [*SMALL, *ONE_STEP]),

@@ -14,6 +14,8 @@ from addnet.preparation.plots import overview
 from addnet.preparation.report import write_report
 from addnet.preparation.sheet import examples_sheet, landmarks_in_row
 
+pytestmark = pytest.mark.slow
+
 
 def grey(row):
     return np.full((64, 48, 3), 100, dtype=np.uint8)

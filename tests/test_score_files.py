@@ -16,6 +16,8 @@ from addnet.errors import UserError
 from addnet.evaluate import evaluate
 from addnet.evaluation.score_files import Columns, read_scores, told_of_missing, write_scores
 
+pytestmark = pytest.mark.slow
+
 N = 240
 
 

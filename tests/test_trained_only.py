@@ -22,6 +22,8 @@ from addnet.training.preflight import check_checkpoints
 from exports import DETECTOR
 from trainings import differences
 
+pytestmark = pytest.mark.slow
+
 SIDE = 64
 PREPROCESSING = {"image_size": SIDE, "align": True, "crop": "image", "margin": 1.3, "mask_of": "own"}
 PREPROCESSING |= {"mask": {"parts": ["face"], "eyes": "joint", "face_blur": 0.03, "organ_blur": 0.03}}

@@ -63,6 +63,7 @@ def test_blocks_run_in_one_shell_and_time_is_the_newest_folder(tmp_path):
         tutorial.run(steps, tmp_path, None)
 
 
+@pytest.mark.slow
 def test_the_same_frames_are_the_same_file(tmp_path):
     clips = _script("draw_clips")
     person, other = (Identity.draw(np.random.default_rng((13, who))) for who in (0, 1))
