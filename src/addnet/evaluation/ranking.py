@@ -16,28 +16,6 @@ _Array = NDArray[np.float64]
 Metrics = Callable[[NDArray[np.number]], dict[str, _Array]]  # (R, C) weights → name → (R,)
 
 
-def ranked_metrics(
-    probabilities: _Array,
-    labels: NDArray[np.int64],
-    weights: NDArray[np.number],
-    *,
-    columns: NDArray[np.int64] | None = None,
-) -> dict[str, _Array]:
-    """Computes ranking metrics; see `ranking`.
-
-    Args:
-        probabilities: (N,) probability of fake.
-        labels: (N,) 0 real, 1 fake.
-        weights: (R, C) nonnegative weights, one weighting per line.
-        columns: (N,) the column of each row in the weights, for rows of a video that share their weight; by default
-            each row has its own column, and C = N.
-
-    Returns:
-        Each of `RANKED` → (R,) float64; NaN in lines in which a class has no weight.
-    """
-    return ranking(probabilities, labels, columns=columns)(weights)
-
-
 def ranking(
     probabilities: _Array,
     labels: NDArray[np.int64],
